@@ -1,0 +1,115 @@
+/** Exit codes of the program; `sysexits.h` values where it has one. */
+export const Exit = {
+  ok: 0,
+  bug: 1,
+  usage: 2,
+  login: 4,
+  seed: 65,
+  store: 74,
+  later: 75,
+  config: 78,
+} as const
+export type ExitCode = (typeof Exit)[keyof typeof Exit]
+
+export interface ErrorDetails {
+  /** The next command to type, written as `hq-token …`, or what to look at. */
+  readonly hint?: string
+  readonly cause?: unknown
+}
+
+/** The base of all expected failures. Anything else that is thrown is a bug. */
+export abstract class TokenError extends Error {
+  /** Stable, for programs: a script may switch on it. */
+  abstract readonly code: `HQ_${string}`
+  abstract readonly exit: ExitCode
+  /** True when the same call may succeed later with no human involved. */
+  abstract readonly transient: boolean
+  readonly hint: string | undefined
+
+  constructor(message: string, { hint, cause }: ErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = new.target.name
+    this.hint = hint
+  }
+}
+
+/** The command line cannot be understood. */
+export class UsageError extends TokenError {
+  readonly code = 'HQ_USAGE'
+  readonly exit = Exit.usage
+  readonly transient = false
+}
+
+/**
+ * Only a person can go on: there is no token set, or the server refused the refresh token.
+ *
+ * @see RFC 6749 section 5.2, `invalid_grant`
+ */
+export class LoginRequired extends TokenError {
+  readonly code = 'HQ_LOGIN_REQUIRED'
+  readonly exit = Exit.login
+  readonly transient = false
+}
+
+/** The seed file cannot be used. The message names file, line and key, never a value. */
+export class SeedInvalid extends TokenError {
+  readonly code = 'HQ_SEED_INVALID'
+  readonly exit = Exit.seed
+  readonly transient = false
+}
+
+/** The store cannot be read or written: a disk, a permission, a damaged or newer file. */
+export class StoreUnusable extends TokenError {
+  readonly code = 'HQ_STORE_UNUSABLE'
+  readonly exit = Exit.store
+  readonly transient = false
+}
+
+/** The answer could not be written to standard output. */
+export class OutputFailed extends TokenError {
+  readonly code = 'HQ_OUTPUT_FAILED'
+  readonly exit = Exit.store
+  readonly transient = false
+}
+
+/** Another process held the lock for longer than `lock_wait`. */
+export class LockTimeout extends TokenError {
+  readonly code = 'HQ_LOCK_TIMEOUT'
+  readonly exit = Exit.later
+  readonly transient = true
+}
+
+/** The server could not be reached, or gave no verdict on the grant. Nothing was lost. */
+export class ServerUnavailable extends TokenError {
+  readonly code = 'HQ_SERVER_UNAVAILABLE'
+  readonly exit = Exit.later
+  readonly transient = true
+}
+
+/**
+ * The request left, and no usable answer came back: the server may have rotated the refresh token.
+ * The intent stays in the store; the next call sends the same refresh token again.
+ */
+export class OutcomeUnknown extends TokenError {
+  readonly code = 'HQ_OUTCOME_UNKNOWN'
+  readonly exit = Exit.later
+  readonly transient = true
+}
+
+/** The configuration is wrong. The message names file, line and key. */
+export class ConfigInvalid extends TokenError {
+  readonly code = 'HQ_CONFIG_INVALID'
+  readonly exit = Exit.config
+  readonly transient = false
+}
+
+/**
+ * The server refused the client or the request, not the grant.
+ *
+ * @see RFC 6749 section 5.2, `invalid_client`, `unauthorized_client`, `invalid_scope`, …
+ */
+export class ClientRefused extends TokenError {
+  readonly code = 'HQ_CLIENT_REFUSED'
+  readonly exit = Exit.config
+  readonly transient = false
+}

@@ -1,0 +1,152 @@
+import type { Moment } from './moment.js'
+import type { Secret } from './secret.js'
+import type { Seed, TokenSet } from './token-set.js'
+
+/** What came back from the token endpoint, byte for byte and before anybody has looked at it. */
+export interface RawAnswer {
+  /** Taken before the request was sent. */
+  readonly sentAt: Moment
+  /** False only where it is certain that no byte of the request left this machine. */
+  readonly sent: boolean
+  /** HTTP status; `null` where none arrived. */
+  readonly status: number | null
+  readonly contentType: string | null
+  readonly contentEncoding: string | null
+  readonly retryAfter: string | null
+  /** The server's `Date`; only ever used to warn. */
+  readonly date: string | null
+  /** At most 1 MiB; what arrived, also of a broken-off answer, still content-encoded. */
+  readonly body: Uint8Array
+  /** True when the answer arrived to its end. */
+  readonly complete: boolean
+  /** Why it did not: an error code such as `ECONNREFUSED`, never a message (messages quote bodies). */
+  readonly failure: string | null
+}
+
+/** What an answer says, once read. */
+export type Reading =
+  | {
+      readonly kind: 'tokens'
+      readonly accessToken: Secret
+      /** `null` where absent, empty or blank: the old one stays valid (RFC 6749 section 6). */
+      readonly refreshToken: Secret | null
+      /** Seconds; `null` where absent or unusable. */
+      readonly expiresIn: number | null
+      /** Seconds; `null` where absent or unusable. */
+      readonly refreshExpiresIn: number | null
+      readonly tokenType: string | null
+      readonly scope: string | null
+      readonly user: string | null
+    }
+  | { readonly kind: 'error'; readonly code: string; readonly description: string | null }
+  | { readonly kind: 'html' }
+  | {
+      readonly kind: 'unreadable'
+      /** A refresh token that stands whole in an answer that was cut off behind it. */
+      readonly salvaged: Secret | null
+    }
+
+/** The authorization server's token endpoint. */
+export interface AuthorizationServer {
+  /** The token endpoint's host, for messages. */
+  readonly host: string
+  /**
+   * One refresh grant, one request on a connection of its own. Never throws, never follows a
+   * redirect, never asks twice: whatever happened is in the answer.
+   *
+   * @see RFC 6749 section 6
+   */
+  refresh(refreshToken: Secret, options: { readonly timeoutMs: number }): Promise<RawAnswer>
+  /** Reads any answer. Total: what cannot be read is `unreadable`. */
+  read(answer: RawAnswer): Promise<Reading>
+}
+
+/** An answer kept on disk before it was looked at. */
+export interface Rescued {
+  readonly generation: number
+  /** The `attempt` of the intent that it answers. */
+  readonly attempt: number
+  /** Fingerprint of the refresh token that was sent. */
+  readonly spent: string
+  readonly answer: RawAnswer
+}
+
+/** Where answers go before anyone parses them. */
+export interface RescueFile {
+  /** What was kept and not yet scrubbed, oldest first. A half-written record is none. */
+  records(): Promise<readonly Rescued[]>
+  /**
+   * Durable when it returns: here, or as a last copy on another file system.
+   *
+   * @throws {StoreUnusable} when it could be kept nowhere.
+   */
+  keep(record: Rescued): Promise<void>
+  /** Overwrites everything that was kept. Never throws: a record that stays is recognised as old. */
+  scrub(): Promise<void>
+}
+
+/** One line of the history; the same `sequence` twice is the same event, told anew. */
+export interface HistoryEntry {
+  readonly sequence: number
+  readonly at: number
+  readonly event: 'seed' | 'refresh'
+  /** `unfinished`, `done`, or the code of the failure. */
+  readonly outcome: string
+  readonly generation: number
+  /** Fingerprints, never tokens. */
+  readonly access: string
+  readonly refresh: string
+  readonly note: string | null
+}
+
+/** The store, while this process alone may change it. */
+export interface HeldStore {
+  read(): Promise<TokenSet | undefined>
+  /**
+   * Durable when it returns.
+   *
+   * @param after The generation that must stand in the store; 0 for none. Another one there means
+   *   that somebody went around the lock: nothing is overwritten.
+   * @throws {StoreUnusable}
+   */
+  save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void>
+  readonly rescue: RescueFile
+}
+
+/** Where the token set lives. */
+export interface TokenStore {
+  /**
+   * The token set as last committed. Takes no lock and never waits for one.
+   *
+   * @throws {StoreUnusable}
+   */
+  read(): Promise<TokenSet | undefined>
+  /**
+   * Runs `critical` while no other process can run theirs. A process that dies lets go of the lock.
+   * The lock has no handle: it cannot be kept, forgotten or released twice.
+   *
+   * @param meanwhile Asked with the row as it stands at every turn of waiting; an answer other than
+   *   `undefined` ends the wait and is returned, `critical` is then not run.
+   * @throws {LockTimeout} when the lock is not free within `waitMs`.
+   * @throws {StoreUnusable}
+   */
+  exclusive<T>(
+    critical: (held: HeldStore) => Promise<T>,
+    options: {
+      readonly waitMs: number
+      readonly meanwhile?: (set: TokenSet | undefined) => T | undefined
+    },
+  ): Promise<T>
+  history(): Promise<readonly HistoryEntry[]>
+  close(): Promise<void>
+}
+
+/** A word to the person that is no error: the CLI prints it, a library may log it. */
+export interface Notice {
+  readonly level: 'warning' | 'info'
+  readonly message: string
+  readonly hint?: string
+}
+
+/** Reads the configured seed file; `undefined` where none is configured or it does not exist. */
+export type SeedSource = () => Promise<Seed | undefined>

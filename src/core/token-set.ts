@@ -1,0 +1,68 @@
+import type { Moment } from './moment.js'
+import type { Secret } from './secret.js'
+
+/** What one successful answer of the token endpoint gave (RFC 6749 section 5.1). */
+export interface TokenPair {
+  readonly accessToken: Secret
+  readonly refreshToken: Secret
+  /** As the server wrote it; compared without regard to case. */
+  readonly tokenType: string
+  readonly scope: string | null
+  /** When the request was sent: a slow answer shortens the life we believe in, never lengthens it. */
+  readonly obtained: Moment
+  /** Seconds of life of the access token, counted from `obtained`. */
+  readonly lifetime: number
+  /** Epoch seconds; `null` where the server does not say. Used for warnings only. */
+  readonly refreshExpiresAt: number | null
+}
+
+/** Written before the refresh token is spent, so that an unfinished exchange is known as one. */
+export interface Intent {
+  /** The `sequence` of the event that this exchange is. */
+  readonly attempt: number
+  readonly at: number
+  readonly boot: string | null
+  /** A refresh token read whole from a cut-off answer; tried before the stored one. */
+  readonly salvaged: Secret | null
+}
+
+export interface Failure {
+  readonly at: number
+  /** A `TokenError`'s code. */
+  readonly code: string
+  /** For people; holds no secret. */
+  readonly message: string
+}
+
+/** All that the store remembers: the one token set, and what is known about renewing it. */
+export interface TokenSet {
+  /** Rises by one with every pair saved. Never falls, so that an old answer cannot replace a newer pair. */
+  readonly generation: number
+  /** Rises by one with every event (a seed, an attempt to refresh), also with failed ones. */
+  readonly sequence: number
+  readonly pair: TokenPair
+  /** The pair before this one: for a person to recover by hand, never tried by itself. */
+  readonly previous: TokenPair | null
+  readonly user: string | null
+  /** Fingerprint of the seed that this set began with: tells a new seed file from the old one. */
+  readonly seed: string | null
+  readonly lastRefreshAt: number | null
+  readonly lastFailure: Failure | null
+  /** Failures since the last success. */
+  readonly failures: number
+  /** Our own back-off: until then a token that is still good is served without trying to renew it. */
+  readonly backoffUntil: number | null
+  /** The server's word (`Retry-After`): until then nobody asks it. */
+  readonly notBefore: number | null
+  /** When the server answered `invalid_grant`. */
+  readonly refusedAt: number | null
+  readonly intent: Intent | null
+}
+
+/** A first token set, as a person obtained it. */
+export interface Seed {
+  readonly pair: TokenPair
+  readonly user: string | null
+  /** Where it came from, for messages: a path, or `standard input`. */
+  readonly source: string
+}
