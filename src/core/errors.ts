@@ -113,3 +113,9 @@ export class ClientRefused extends TokenError {
   readonly exit = Exit.config
   readonly transient = false
 }
+
+/** A failure that another process met and left word of in the store. */
+export function recalled({ code, message }: { readonly code: string; readonly message: string }): TokenError {
+  const Class = [LoginRequired, ClientRefused, OutcomeUnknown].find((known) => new known('').code === code)
+  return new (Class ?? ServerUnavailable)(message)
+}

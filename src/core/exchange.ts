@@ -1,0 +1,259 @@
+import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, type TokenError } from './errors.js'
+import type { Clock } from './moment.js'
+import { outcomeOf, type Outcome } from './outcome.js'
+import type { AuthorizationServer, HeldStore, Notice, RawAnswer, Rescued } from './ports.js'
+import type { Secret } from './secret.js'
+import type { TokenSet } from './token-set.js'
+import { entry, failed, intended, renewed, spendable, type Aftermath, type Tokens } from './transitions.js'
+
+/**
+ * After an unknown outcome the same refresh token is sent again this soon, in milliseconds: the
+ * windows in which servers forgive that are short (0 to 60 s is usual).
+ */
+const TRY_AGAIN_AFTER = [500, 2_000, 5_000]
+/** Milliseconds to go on trying when a new pair is in memory only. */
+const CLING_MS = 30_000
+/** Seconds between two clocks that are worth a warning; more than an exchange lasts. */
+const CLOCK_SKEW = 120
+
+export interface ExchangeParts {
+  readonly server: AuthorizationServer
+  readonly clock: Clock
+  readonly sleep: (ms: number) => Promise<void>
+  /** Milliseconds for the whole exchange, tries again included. */
+  readonly timeoutMs: number
+  /** Seconds; for answers without `expires_in`. */
+  readonly defaultLifetime: number
+  /** Runs a section that must come to its end, whatever signal arrives. */
+  readonly uninterrupted: <T>(section: () => Promise<T>) => Promise<T>
+  readonly notify: (notice: Notice) => void
+}
+
+/**
+ * Spends the refresh token and saves what comes back, so that at no instant the grant depends on
+ * this process living on: intent, request, raw bytes to disk, and only then reading and saving.
+ * Runs under the store's lock.
+ *
+ * @returns The set as saved.
+ * @throws {TokenError} The failure, after the store has learned of it.
+ * @see RFC 6749 section 6; RFC 9700 section 4.14.2 on what spending a refresh token twice costs
+ */
+export function exchange(held: HeldStore, found: TokenSet, parts: ExchangeParts): Promise<TokenSet> {
+  return new Exchange(held, found, parts).run()
+}
+
+class Exchange {
+  readonly #held: HeldStore
+  readonly #parts: ExchangeParts
+  /** As it stands in the store. */
+  #set: TokenSet
+  /** True when an earlier request for this generation may have been answered unheard. */
+  #doubt: boolean
+  /** An answer that could not be read is kept: it may hold the only copy of a pair. */
+  #unread = false
+
+  constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
+    this.#held = held
+    this.#set = found
+    this.#parts = parts
+    this.#doubt = found.intent !== null
+  }
+
+  async run(): Promise<TokenSet> {
+    return (await this.#takeUp()) ?? (await this.#parts.uninterrupted(() => this.#ask()))
+  }
+
+  /** What a process that died, or an older version, had received and not saved. */
+  async #takeUp(): Promise<TokenSet | undefined> {
+    for (const kept of [...(await this.#held.rescue.records())].reverse()) {
+      if (kept.generation !== this.#set.generation) continue
+      const spent = this.#tokenSent(kept)
+      if (spent === undefined) continue
+      const outcome = await this.#read(kept.answer)
+      if (outcome.kind === 'granted') return this.#save(outcome.tokens, spent, kept.answer)
+      this.#remember(outcome, kept.answer)
+    }
+    return undefined
+  }
+
+  #tokenSent({ spent }: Rescued): Secret | undefined {
+    const { refreshToken } = this.#set.pair
+    return (
+      [refreshToken, this.#set.intent?.salvaged].find((token) => token?.fingerprint === spent) ?? undefined
+    )
+  }
+
+  async #ask(): Promise<TokenSet> {
+    const deadline = performance.now() + this.#parts.timeoutMs
+    for (let tries = 0; ;) {
+      await this.#commitIntent()
+      const spent = spendable(this.#set)
+      const answer = await this.#parts.server.refresh(spent, {
+        timeoutMs: Math.max(1, deadline - performance.now()),
+      })
+      const kept = await this.#keep(answer, spent)
+      const outcome = await this.#read(answer)
+      if (outcome.kind === 'granted') return await this.#save(outcome.tokens, spent, answer, kept)
+
+      this.#remember(outcome, answer)
+      if (outcome.kind === 'refused' && this.#discardSalvaged()) continue
+      const pause = TRY_AGAIN_AFTER[tries++]
+      const worthIt = outcome.kind === 'unknown' && pause !== undefined
+      if (!worthIt || performance.now() + pause >= deadline) throw await this.#settle(outcome)
+      await this.#parts.sleep(pause)
+    }
+  }
+
+  /** Proves that the store can be written before the refresh token is spent. */
+  async #commitIntent(): Promise<void> {
+    const at = this.#parts.clock()
+    const next = intended(this.#set, at)
+    await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))
+    this.#set = next
+  }
+
+  /** Bytes first: nothing may look at an answer that is not on disk. Answers nothing where there are no bytes. */
+  async #keep(answer: RawAnswer, spent: Secret): Promise<boolean> {
+    if (answer.body.byteLength === 0) return false
+    const { generation, sequence } = this.#set
+    try {
+      await this.#held.rescue.keep({ generation, attempt: sequence, spent: spent.fingerprint, answer })
+      return true
+    } catch {
+      // The store itself is the last place left; #save tells the caller if that fails too.
+      this.#parts.notify({
+        level: 'warning',
+        message: 'the server’s answer could not be written to the rescue file nor to any other place',
+        hint: 'look at the disk of the store',
+      })
+      return false
+    }
+  }
+
+  async #read(answer: RawAnswer): Promise<Outcome> {
+    return outcomeOf(answer, await this.#parts.server.read(answer), this.#parts.clock().now)
+  }
+
+  #remember(outcome: Outcome, answer: RawAnswer): void {
+    if (outcome.kind !== 'unknown') return
+    this.#doubt = true
+    if (answer.status !== null && answer.status < 300 && answer.body.byteLength > 0) this.#unread = true
+    const { intent } = this.#set
+    if (outcome.salvaged !== null && intent !== null)
+      this.#set = { ...this.#set, intent: { ...intent, salvaged: outcome.salvaged } }
+  }
+
+  /** A salvaged token that was refused gives way to the stored one. */
+  #discardSalvaged(): boolean {
+    const { intent } = this.#set
+    if (intent === null || intent.salvaged === null) return false
+    this.#set = { ...this.#set, intent: { ...intent, salvaged: null } }
+    return true
+  }
+
+  /**
+   * @param kept Whether the answer is on disk already: then a store that cannot be written costs
+   *   nothing, since the next run finishes from the rescue file.
+   */
+  async #save(tokens: Tokens, spent: Secret, answer: RawAnswer, kept = true): Promise<TokenSet> {
+    const { clock, defaultLifetime, notify, sleep } = this.#parts
+    const next = renewed(this.#set, tokens, spent, answer.sentAt, defaultLifetime)
+    this.#compareClocks(answer)
+    for (const giveUp = performance.now() + CLING_MS; ;) {
+      try {
+        await this.#held.save(next, this.#set.generation, entry(next, 'refresh', 'done', clock()))
+        break
+      } catch (error) {
+        if (kept || (await this.#keep(answer, spent))) {
+          notify({
+            level: 'warning',
+            message: 'the new token pair is in the rescue file only: the store could not be written',
+            hint: 'make room on the disk; the next `hq-token get` finishes the save',
+          })
+          return next
+        }
+        if (performance.now() >= giveUp) throw error
+        await sleep(500)
+      }
+    }
+    this.#set = next
+    await this.#held.rescue.scrub()
+    return next
+  }
+
+  /** A machine whose clock is wrong takes good tokens for expired ones; nothing but a warning follows from it. */
+  #compareClocks({ date, sentAt }: RawAnswer): void {
+    const ahead = sentAt.now - Math.floor(Date.parse(date ?? '') / 1000)
+    if (Math.abs(ahead) > CLOCK_SKEW)
+      this.#parts.notify({
+        level: 'warning',
+        message: `this machine’s clock is ${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} the server’s`,
+        hint: 'check the time synchronisation of this machine',
+      })
+  }
+
+  /** Leaves word in the store of an exchange that brought no token. */
+  async #settle(outcome: Exclude<Outcome, { kind: 'granted' }>): Promise<TokenError> {
+    const at = this.#parts.clock()
+    const error = this.#failure(outcome)
+    const next = failed(this.#set, error, at, this.#aftermath(outcome, at.now))
+    try {
+      await this.#held.save(next, next.generation, entry(next, 'refresh', error.code, at, outcome.what))
+      if (!this.#unread) await this.#held.rescue.scrub()
+    } catch {
+      // The failure is worth more to the caller than that it could not be noted; the intent stands.
+    }
+    return error
+  }
+
+  #aftermath(outcome: Outcome, now: number): Aftermath {
+    switch (outcome.kind) {
+      case 'unknown':
+        return { unfinished: true }
+      case 'refused':
+        return { refused: true }
+      case 'no-verdict':
+        // An earlier try of this exchange may have rotated: the doubt outlives this answer.
+        return {
+          unfinished: this.#doubt,
+          notBefore: outcome.retryAfter === null ? null : now + outcome.retryAfter,
+        }
+      default:
+        return { unfinished: this.#doubt }
+    }
+  }
+
+  #failure(outcome: Exclude<Outcome, { kind: 'granted' }>): TokenError {
+    const { host } = this.#parts.server
+    switch (outcome.kind) {
+      case 'not-sent':
+        return new ServerUnavailable(`${host} could not be reached (${outcome.what})`, {
+          hint: 'nothing was lost; check the network and the URL, then run the same command again',
+        })
+      case 'unknown':
+        return new OutcomeUnknown(
+          `${host} gave no usable answer (${outcome.what}); the refresh may have happened`,
+          {
+            hint: 'nothing is given up; run the same command again soon',
+          },
+        )
+      case 'no-verdict':
+        return new ServerUnavailable(`${host} did not answer as a token endpoint (${outcome.what})`, {
+          hint:
+            outcome.retryAfter === null
+              ? 'nothing was lost; run the same command again later'
+              : `nothing was lost; the server asks to wait ${outcome.retryAfter} s`,
+        })
+      case 'refused': {
+        const doubt = this.#doubt ? '; an earlier answer of the server had been lost' : ''
+        return new LoginRequired(`${host} refused the refresh token (${outcome.what})${doubt}`, {
+          hint: 'obtain a new token in a browser, put it into a seed file, then: hq-token seed FILE',
+        })
+      }
+      case 'misconfigured':
+        return new ClientRefused(`${host} refused the client (${outcome.what})`, {
+          hint: 'check client_id, client_secret and auth_method in the configuration, then: hq-token refresh',
+        })
+    }
+  }
+}

@@ -1,0 +1,286 @@
+import {
+  ConfigInvalid,
+  LockTimeout,
+  LoginRequired,
+  recalled,
+  SeedInvalid,
+  ServerUnavailable,
+  TokenError,
+} from './errors.js'
+import { exchange, type ExchangeParts } from './exchange.js'
+import { expiresAt, judge, type Ask, type ExpiryPolicy, type Hold, type Judgement } from './policy.js'
+import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore } from './ports.js'
+import type { Secret } from './secret.js'
+import type { Seed, TokenSet } from './token-set.js'
+import { entry, seeded, seedFingerprint } from './transitions.js'
+import type { Clock } from './moment.js'
+
+export interface TokenGuardOptions {
+  readonly store: TokenStore
+  readonly server: AuthorizationServer
+  readonly clock: Clock
+  readonly policy: ExpiryPolicy
+  /** Seconds; for answers without `expires_in`. Default 18000 (5 hours, as HighQ). */
+  readonly defaultLifetime?: number
+  /** Seconds for one exchange with the server, connect to last byte, tries again included. Default 30. */
+  readonly timeout?: number
+  /** Seconds to wait for another process's refresh. Default 90. */
+  readonly lockWait?: number
+  /** Asked for a first token set when the store has none, or the server refused the one it has. */
+  readonly seed?: SeedSource
+  /** Hears warnings. Default: nobody. */
+  readonly notify?: (notice: Notice) => void
+  /** Runs a section that no signal may cut short. Default: plainly. */
+  readonly uninterrupted?: <T>(section: () => Promise<T>) => Promise<T>
+  readonly sleep?: (ms: number) => Promise<void>
+}
+
+/** An access token that works, and until when. */
+export interface AccessToken {
+  readonly secret: Secret
+  readonly tokenType: 'Bearer'
+  /** Epoch seconds. */
+  readonly expiresAt: number
+}
+
+type Urgency = 'may' | 'must'
+
+interface Renewal {
+  readonly urgency: Urgency
+  readonly waitMs: number
+  /** A person asks: then the pause after a refusal does not count. The server's word does. */
+  readonly insist?: boolean
+}
+
+const NO_TOKEN = 'there is no token set in the store'
+const SEED_HINT = 'obtain a token in a browser, put it into a seed file, then: hq-token seed FILE'
+
+/**
+ * Hands out access tokens that work, and keeps the grant behind them alive.
+ *
+ * Look, lock, look again: reading takes no lock, and nothing is refreshed without the lock and a
+ * second look under it. Any number of processes and of callers in one process may ask at once.
+ *
+ * @example
+ * const guard = new TokenGuard({ store, server, clock, policy })
+ * const { secret } = await guard.token({ minValid: 300 })
+ */
+export class TokenGuard {
+  readonly #options: TokenGuardOptions
+  readonly #exchangeParts: ExchangeParts
+  readonly #lockWaitMs: number
+  /** The renewal that callers of this process share. */
+  #renewing: { readonly urgency: Urgency; readonly done: Promise<TokenSet> } | undefined
+
+  constructor(options: TokenGuardOptions) {
+    this.#options = options
+    this.#lockWaitMs = (options.lockWait ?? 90) * 1000
+    this.#exchangeParts = {
+      server: options.server,
+      clock: options.clock,
+      sleep: options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
+      timeoutMs: (options.timeout ?? 30) * 1000,
+      defaultLifetime: options.defaultLifetime ?? 18_000,
+      uninterrupted: options.uninterrupted ?? ((section) => section()),
+      notify: (notice) => options.notify?.(notice),
+    }
+  }
+
+  /**
+   * An access token that works now, and for `minValid` seconds if the server issues such.
+   *
+   * @throws {LoginRequired} no token set, or the server refused the refresh token
+   * @throws {ServerUnavailable | OutcomeUnknown | LockTimeout} try again later
+   * @throws {ClientRefused | ConfigInvalid} the configuration is wrong
+   * @throws {SeedInvalid} the configured seed file cannot be used
+   * @throws {StoreUnusable} the store cannot be read or written
+   */
+  async token(ask: Ask = {}): Promise<AccessToken> {
+    const set = await this.#present()
+    const judgement = this.#judge(set, ask)
+    if (judgement.verdict === 'expired') return this.#issue(await this.#mustRenew(set, ask), ask)
+    if (judgement.verdict === 'due') return this.#issue(await this.#mayRenew(set, judgement), ask)
+    return this.#issue(set, ask)
+  }
+
+  /**
+   * Refreshes now. Of callers at one instant one refreshes, and the others get what it got.
+   *
+   * @param options.ifOlder Seconds: only if the last refresh (or the seed) is older.
+   * @returns The set in the store, and whether this call or another renewed it.
+   * @throws As `token`.
+   */
+  async refresh({ ifOlder }: { ifOlder?: number } = {}): Promise<{ set: TokenSet; renewed: boolean }> {
+    const set = await this.#present()
+    const { now } = this.#options.clock()
+    const age = now - set.pair.obtained.now
+    // A clock that went back makes the age negative: then nobody knows, and a refresh is due.
+    if (ifOlder !== undefined && age >= 0 && age <= ifOlder) return { set, renewed: false }
+    const renewed = await this.#mustRenew(set, { rejected: set.pair.accessToken }, ifOlder === undefined)
+    return { set: renewed, renewed: true }
+  }
+
+  /**
+   * Imports a first token set. A store that holds one keeps it, unless the server has refused that
+   * one and `seed` is another.
+   *
+   * @param options.force Replace in any case; the replaced pair is kept as `previous`.
+   * @returns The set in the store, and whether it is the seed.
+   * @throws {LockTimeout | StoreUnusable}
+   */
+  async adopt(seed: Seed, { force = false } = {}): Promise<{ set: TokenSet; imported: boolean }> {
+    const found = await this.#options.store.read()
+    if (found !== undefined && !force && !givesWay(found, seed)) return { set: found, imported: false }
+    const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
+      const current = await held.read()
+      if (current !== undefined && !force && !givesWay(current, seed))
+        return { set: current, imported: false }
+      const set = seeded(seed, current)
+      await held.save(
+        set,
+        current?.generation ?? 0,
+        entry(set, 'seed', 'done', this.#options.clock(), seed.source),
+      )
+      await held.rescue.scrub()
+      return { set, imported: true }
+    }
+    return this.#options.store.exclusive(replace, { waitMs: this.#lockWaitMs })
+  }
+
+  /** The set in the store, seeded first where that is called for. */
+  async #present(): Promise<TokenSet> {
+    const set = await this.#options.store.read()
+    if (set !== undefined && set.refusedAt === null) return set
+    const seed = await this.#newSeed(set)
+    if (seed !== undefined) return (await this.adopt(seed)).set
+    if (set === undefined) throw new LoginRequired(NO_TOKEN, { hint: SEED_HINT })
+    return set
+  }
+
+  async #newSeed(set: TokenSet | undefined): Promise<Seed | undefined> {
+    try {
+      return await this.#options.seed?.()
+    } catch (error) {
+      if (!(error instanceof SeedInvalid) || set === undefined || this.#judge(set, {}).verdict === 'expired')
+        throw error
+      this.#warn(error.message, error.hint)
+      return undefined
+    }
+  }
+
+  #judge(set: TokenSet, ask: Ask): Judgement {
+    return judge(set, this.#options.clock(), this.#options.policy, ask)
+  }
+
+  /** Still good: one try without waiting for anybody, and whatever comes of it the token is served. */
+  async #mayRenew(set: TokenSet, { hold }: Judgement): Promise<TokenSet> {
+    if (set.refusedAt !== null) this.#warnOfEnd(set)
+    if (hold !== null || this.#renewing !== undefined) return set
+    try {
+      return await this.#share('may', () => this.#renew(set, {}, { urgency: 'may', waitMs: 0 }))
+    } catch (error) {
+      if (!(error instanceof TokenError) || this.#judge(set, {}).left <= 0) throw error
+      // A lock that is taken means that somebody is renewing already.
+      if (!(error instanceof LockTimeout))
+        this.#warn(`${error.message}; the access token in the store is still good and is served`, error.hint)
+      return set
+    }
+  }
+
+  async #mustRenew(set: TokenSet, ask: Ask, insist = false): Promise<TokenSet> {
+    const how = { urgency: 'must', waitMs: this.#lockWaitMs, insist } as const
+    for (;;) {
+      const others = this.#renewing
+      if (others === undefined) return this.#share('must', () => this.#renew(set, ask, how))
+      // What others tried without need may fail without telling anything; what they had to have, fails for all.
+      const renewed = await (others.urgency === 'must' ? others.done : others.done.catch(() => undefined))
+      // What they asked for may not be what this caller needs.
+      if (renewed !== undefined && this.#judge(renewed, ask).verdict !== 'expired') return renewed
+    }
+  }
+
+  #share(urgency: Urgency, renew: () => Promise<TokenSet>): Promise<TokenSet> {
+    const done = renew().finally(() => {
+      this.#renewing = undefined
+    })
+    this.#renewing = { urgency, done }
+    return done
+  }
+
+  async #renew(seen: TokenSet, ask: Ask, how: Renewal): Promise<TokenSet> {
+    const serves = (set: TokenSet | undefined): TokenSet | undefined =>
+      set !== undefined && set.generation > seen.generation && this.#judge(set, ask).verdict !== 'expired'
+        ? set
+        : undefined
+
+    return this.#options.store.exclusive(
+      async (held) => {
+        const set = await held.read()
+        if (set === undefined) throw new LoginRequired(NO_TOKEN, { hint: SEED_HINT })
+        const { verdict, hold } = this.#judge(set, ask)
+        if (verdict === 'fresh' || serves(set) !== undefined) return set
+        if (how.urgency === 'may' && hold !== null) return set
+        this.#refuseToAsk(set, hold, how.insist === true)
+        // A failure younger than this call is this call's too: else every process in the queue would try in turn.
+        if (set.lastFailure !== null && set.generation === seen.generation && set.failures > seen.failures)
+          throw recalled(set.lastFailure)
+        return exchange(held, set, this.#exchangeParts)
+      },
+      { waitMs: how.waitMs, meanwhile: serves },
+    )
+  }
+
+  #refuseToAsk(set: TokenSet, hold: Hold | null, insist: boolean): void {
+    if (hold?.because === 'server')
+      throw new ServerUnavailable(
+        `${this.#options.server.host} asks not to be called before ${clockTime(hold.until)}`,
+        { hint: 'nothing was lost; run the same command again then' },
+      )
+    if (hold?.because === 'refused' && !insist)
+      throw new LoginRequired(set.lastFailure?.message ?? 'the server refused the refresh token', {
+        hint: `${SEED_HINT} (if the server was at fault: hq-token refresh asks it again)`,
+      })
+  }
+
+  #issue(set: TokenSet, ask: Ask): AccessToken {
+    const { accessToken, tokenType } = set.pair
+    if (tokenType.toLowerCase() !== 'bearer')
+      throw new ConfigInvalid(
+        'the server issued a token of another type than Bearer, which nothing here can use',
+        {
+          hint: 'ask the server’s administrator for bearer tokens (RFC 6750)',
+        },
+      )
+    const at = this.#options.clock()
+    const { left } = this.#judge(set, ask)
+    if (ask.minValid !== undefined && left < ask.minValid)
+      this.#warn(
+        `the newest token that the server issues lives ${Math.floor(left)} s, less than the ${ask.minValid} s asked for`,
+      )
+    return { secret: accessToken, tokenType: 'Bearer', expiresAt: expiresAt(set.pair, at) }
+  }
+
+  #warnOfEnd(set: TokenSet): void {
+    const until = clockTime(expiresAt(set.pair, this.#options.clock()))
+    this.#warn(
+      `the server has refused the refresh token; the access token is good until ${until}, then a person must log in`,
+      SEED_HINT,
+    )
+  }
+
+  #warn(message: string, hint?: string): void {
+    this.#exchangeParts.notify({ level: 'warning', message, ...(hint === undefined ? {} : { hint }) })
+  }
+}
+
+/** A stored set gives way to a seed only when the server has refused it, and to another seed than its own. */
+function givesWay(set: TokenSet, seed: Seed): boolean {
+  const fingerprint = seedFingerprint(seed)
+  return (
+    set.refusedAt !== null && set.seed !== fingerprint && set.pair.refreshToken.fingerprint !== fingerprint
+  )
+}
+
+function clockTime(epochSeconds: number): string {
+  return new Date(epochSeconds * 1000).toISOString().replace('.000', '')
+}

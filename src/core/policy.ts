@@ -1,0 +1,136 @@
+import type { Moment } from './moment.js'
+import type { Secret } from './secret.js'
+import type { TokenPair, TokenSet } from './token-set.js'
+
+/** When to start trying: a share of the lifetime, or a time before its end. */
+export type Early = { readonly percent: number } | { readonly seconds: number }
+
+declare const checked: unique symbol
+
+/** Made by `expiryPolicy()` alone: a number that is none would compare false and call a dead token fresh. */
+export interface ExpiryPolicy {
+  readonly early: Early
+  /** Seconds; with less left than this, a refresh must succeed. */
+  readonly minValid: number
+  readonly [checked]: true
+}
+
+const DAY = 86_400
+const HOUR = 3_600
+
+/** The server's `Retry-After` counts for an hour at most; a stored instant further off is a clock that jumped. */
+export const LONGEST_PAUSE = HOUR
+/** A refused refresh token is tried again no sooner than this. */
+const REFUSED_PAUSE = HOUR
+/** A clock this far behind the time when the token was obtained has gone back. */
+const CLOCK_TOLERANCE = 60
+
+/** @throws {RangeError} when a number is none, or out of its range. */
+export function expiryPolicy(early: Early, minValid: number): ExpiryPolicy {
+  const inRange =
+    'percent' in early
+      ? early.percent >= 0 && early.percent <= 100
+      : early.seconds >= 0 && early.seconds <= DAY
+  if (!inRange) throw new RangeError('early must be 0% to 100%, or at most one day')
+  if (!(minValid >= 0 && minValid < Infinity)) throw new RangeError('min_valid must be a duration')
+  return { early, minValid } as ExpiryPolicy
+}
+
+/** What a caller wants beyond "works now". */
+export interface Ask {
+  /** Seconds that the token must still live. */
+  readonly minValid?: number
+  /** An access token that the API refused: as long as the store holds this one, it must be renewed. */
+  readonly rejected?: Secret
+}
+
+/**
+ * - `fresh`: hand it out.
+ * - `due`: still good, but renew it if that can be had.
+ * - `expired`: must be renewed before use.
+ */
+export type Verdict = 'fresh' | 'due' | 'expired'
+
+/** Why no renewal may be tried yet. */
+export interface Hold {
+  readonly because: 'server' | 'backoff' | 'refused'
+  /** Epoch seconds. */
+  readonly until: number
+}
+
+export interface Judgement {
+  readonly verdict: Verdict
+  /** Seconds of life left; negative when over. */
+  readonly left: number
+  readonly hold: Hold | null
+}
+
+/**
+ * Decides what to do with a token set at one instant. Total and pure.
+ *
+ * A caller may ask for more validity than the server issues; so that this cannot become a refresh at
+ * every call, a token in the first tenth of its life is as new as they come.
+ *
+ * @see RFC 6749 section 5.1 (`expires_in`); the shares of the lifetime are ours.
+ */
+export function judge(set: TokenSet, at: Moment, policy: ExpiryPolicy, ask: Ask = {}): Judgement {
+  const { lifetime, accessToken } = set.pair
+  const { age, clockWentBack } = ageOf(set.pair, at)
+  const left = lifetime - age
+  const newest = age <= lifetime / 10
+  const mustRenew =
+    !(left > 0) ||
+    (left < Math.max(policy.minValid, ask.minValid ?? 0) && !newest) ||
+    (ask.rejected !== undefined && ask.rejected.equals(accessToken))
+
+  if (mustRenew) return { verdict: 'expired', left, hold: holdOn(set, at, 'must') }
+  const due = left <= earlyWindow(policy.early, lifetime) || set.intent !== null || clockWentBack
+  return due ? { verdict: 'due', left, hold: holdOn(set, at, 'may') } : { verdict: 'fresh', left, hold: null }
+}
+
+/** Epoch seconds at which the access token ends, by the clock that counts it shortest. */
+export function expiresAt(pair: TokenPair, at: Moment): number {
+  return Math.floor(at.now + pair.lifetime - ageOf(pair, at).age)
+}
+
+/**
+ * The older of two ages: the wall clock's, and within one boot the uptime's. A wall clock that was
+ * set back makes a token look young, and so does the uptime of a virtual machine that was paused;
+ * believing the older one costs at most a refresh that was not needed.
+ */
+function ageOf(pair: TokenPair, at: Moment): { age: number; clockWentBack: boolean } {
+  const wall = at.now - pair.obtained.now
+  const sameBoot = at.boot !== null && at.boot === pair.obtained.boot
+  const clockWentBack = wall < -CLOCK_TOLERANCE
+  // Without the uptime to go by, nothing tells how old the token is.
+  if (clockWentBack && !sameBoot) return { age: Infinity, clockWentBack }
+  const uptime = sameBoot ? at.uptime - pair.obtained.uptime : 0
+  return { age: Math.max(0, wall, uptime), clockWentBack }
+}
+
+/** Never more than half of the life: else a token would be due from its first second on. */
+function earlyWindow(early: Early, lifetime: number): number {
+  const wanted = 'percent' in early ? (lifetime * early.percent) / 100 : early.seconds
+  return Math.min(wanted, DAY, lifetime / 2)
+}
+
+function holdOn(set: TokenSet, { now }: Moment, urgency: 'may' | 'must'): Hold | null {
+  if (ahead(set.notBefore, now, LONGEST_PAUSE)) return { because: 'server', until: set.notBefore }
+  if (set.refusedAt !== null) {
+    const until = set.refusedAt + REFUSED_PAUSE
+    if (ahead(until, now, REFUSED_PAUSE)) return { because: 'refused', until }
+  }
+  if (urgency === 'may' && ahead(set.backoffUntil, now, LONGEST_PAUSE))
+    return { because: 'backoff', until: set.backoffUntil }
+  return null
+}
+
+/** An instant still to come, but no further off than it can ever have been set. */
+function ahead(instant: number | null, now: number, atMost: number): instant is number {
+  return instant !== null && instant > now && instant - now <= atMost
+}
+
+/** Seconds to rest after the n-th failure in a row: 30, 60, 120, … up to 15 minutes. */
+export function backoff(failures: number): number {
+  return Math.min(30 * 2 ** Math.max(0, failures - 1), 900)
+}

@@ -1,0 +1,131 @@
+import type { TokenError } from './errors.js'
+import type { Moment } from './moment.js'
+import { backoff } from './policy.js'
+import type { HistoryEntry, Reading } from './ports.js'
+import type { Secret } from './secret.js'
+import type { Seed, TokenPair, TokenSet } from './token-set.js'
+
+export type Tokens = Extract<Reading, { kind: 'tokens' }>
+
+/**
+ * The set that a seed begins. A set that it replaces becomes `previous`; counters go on, so that no
+ * answer to the old one can be taken for the new one's.
+ */
+export function seeded(seed: Seed, replaced: TokenSet | undefined): TokenSet {
+  return {
+    generation: (replaced?.generation ?? 0) + 1,
+    sequence: (replaced?.sequence ?? 0) + 1,
+    pair: seed.pair,
+    previous: replaced?.pair ?? null,
+    user: seed.user,
+    seed: seedFingerprint(seed),
+    lastRefreshAt: null,
+    lastFailure: null,
+    failures: 0,
+    backoffUntil: null,
+    notBefore: null,
+    refusedAt: null,
+    intent: null,
+  }
+}
+
+/** What makes two seed files the same one: the grant in them, not their spelling. */
+export function seedFingerprint(seed: Seed): string {
+  return seed.pair.refreshToken.fingerprint
+}
+
+/** Before anything is sent: from here on a process that dies leaves word of it. */
+export function intended(set: TokenSet, at: Moment): TokenSet {
+  const attempt = set.sequence + 1
+  const salvaged = set.intent?.salvaged ?? null
+  return { ...set, sequence: attempt, intent: { attempt, at: at.now, boot: at.boot, salvaged } }
+}
+
+/** The refresh token that the next request sends. */
+export function spendable(set: TokenSet): Secret {
+  return set.intent?.salvaged ?? set.pair.refreshToken
+}
+
+/**
+ * The set after a successful refresh. `sentAt`, not the time of the answer, begins the new lifetime.
+ *
+ * @param spent The refresh token that was sent; it stays where the answer brought none.
+ * @see RFC 6749 section 6
+ */
+export function renewed(
+  set: TokenSet,
+  tokens: Tokens,
+  spent: Secret,
+  sentAt: Moment,
+  defaultLifetime: number,
+): TokenSet {
+  const pair: TokenPair = {
+    accessToken: tokens.accessToken,
+    refreshToken: tokens.refreshToken ?? spent,
+    tokenType: tokens.tokenType ?? 'Bearer',
+    scope: tokens.scope ?? set.pair.scope,
+    obtained: sentAt,
+    lifetime: tokens.expiresIn ?? defaultLifetime,
+    refreshExpiresAt:
+      tokens.refreshExpiresIn !== null
+        ? sentAt.now + tokens.refreshExpiresIn
+        : tokens.refreshToken === null
+          ? set.pair.refreshExpiresAt
+          : null,
+  }
+  return {
+    ...set,
+    generation: set.generation + 1,
+    pair,
+    previous: set.pair,
+    user: tokens.user ?? set.user,
+    lastRefreshAt: sentAt.now,
+    lastFailure: null,
+    failures: 0,
+    backoffUntil: null,
+    notBefore: null,
+    refusedAt: null,
+    intent: null,
+  }
+}
+
+/** What a failure changes besides being remembered. */
+export interface Aftermath {
+  /** Keep the intent: the server may have rotated. */
+  readonly unfinished?: boolean
+  readonly notBefore?: number | null
+  readonly refused?: boolean
+}
+
+export function failed(set: TokenSet, error: TokenError, at: Moment, aftermath: Aftermath = {}): TokenSet {
+  const failures = set.failures + 1
+  return {
+    ...set,
+    failures,
+    lastFailure: { at: at.now, code: error.code, message: error.message },
+    backoffUntil: at.now + backoff(failures),
+    notBefore: aftermath.notBefore ?? null,
+    // A failure that is no verdict on the grant does not take an earlier verdict back.
+    refusedAt: aftermath.refused === true ? at.now : set.refusedAt,
+    intent: aftermath.unfinished === true ? set.intent : null,
+  }
+}
+
+export function entry(
+  set: TokenSet,
+  event: HistoryEntry['event'],
+  outcome: string,
+  at: Moment,
+  note: string | null = null,
+): HistoryEntry {
+  return {
+    sequence: set.sequence,
+    at: at.now,
+    event,
+    outcome,
+    generation: set.generation,
+    access: set.pair.accessToken.fingerprint,
+    refresh: set.pair.refreshToken.fingerprint,
+    note,
+  }
+}

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto'
+import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { Sandbox } from './server.js'
+
+/** The first line of what may be written over. */
+const MARK = '# Written by hq-token sandbox; the next run writes it anew.'
+
+export interface SandboxFiles {
+  /** Path of `config.ini`. */
+  readonly config: string
+  /** Path of the seed file, `token.ini`. */
+  readonly seed: string
+}
+
+/**
+ * Writes a configuration and a seed file that work with `sandbox`, both 0600; a folder that is not
+ * there yet is made, 0700.
+ *
+ * @param options.accessTtl Seconds, as the sandbox was started with.
+ * @throws {Error} where a file by one of the names is there that no sandbox wrote; nothing is written then.
+ */
+export async function writeSandboxFiles(
+  dir: string,
+  sandbox: Pick<Sandbox, 'url' | 'clientId' | 'clientSecret' | 'issue'>,
+  { accessTtl }: { readonly accessTtl: number },
+): Promise<SandboxFiles> {
+  const config = join(dir, 'config.ini')
+  const seed = join(dir, 'token.ini')
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  for (const path of [config, seed]) await refuseForeign(path)
+
+  await replace(config, configText(sandbox))
+  await replace(seed, seedText(sandbox, accessTtl))
+  return { config, seed }
+}
+
+function configText({
+  url,
+  clientId,
+  clientSecret,
+}: Pick<Sandbox, 'url' | 'clientId' | 'clientSecret'>): string {
+  return `${MARK}
+[client]
+instance = ${url}
+client_id = ${clientId}
+client_secret = ${clientSecret}
+
+[store]
+path = token.db
+
+[seed]
+file = token.ini
+`
+}
+
+function seedText(sandbox: Pick<Sandbox, 'issue'>, accessTtl: number): string {
+  const { accessToken, refreshToken, refreshExpiresIn, user } = sandbox.issue()
+  return `${MARK}
+[AUTH]
+access_token = ${accessToken}
+access_expiry = ${accessTtl}
+refresh_token= ${refreshToken}
+refresh_expiry = ${refreshExpiresIn}
+token_type = bearer
+user = ${user}
+`
+}
+
+async function refuseForeign(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  })
+  if (found === undefined) return
+  const ours = found.isFile() && (await readFile(path, 'utf8')).startsWith(`${MARK}\n`)
+  if (!ours) throw new Error(`${path} is there already and not from a sandbox; choose another folder`)
+}
+
+/** By way of a new file: the mode is right from the start, and a link is replaced, not followed. */
+async function replace(path: string, text: string): Promise<void> {
+  const draft = `${path}.${randomUUID()}`
+  try {
+    await writeFile(draft, text, { flag: 'wx', mode: 0o600 })
+    await rename(draft, path)
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
+}

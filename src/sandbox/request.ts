@@ -1,0 +1,106 @@
+import type { IncomingMessage } from 'node:http'
+
+import type { Answer, Format } from './answers.js'
+import type { FaultName } from './faults.js'
+
+/** A request once read. */
+export interface Received {
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly contentType: string
+  readonly authorization: string | undefined
+  /** The form it can be answered in. */
+  readonly format: Format
+  readonly body: string
+}
+
+export type SandboxOutcome =
+  /** A refresh that replaced the refresh token; `grace`: one that had been replaced before. */
+  | 'rotated'
+  | 'grace'
+  /** A refresh token used before: the family is revoked. */
+  | 'reused'
+  /** A code exchanged for a first token set. */
+  | 'issued'
+  /** Any other request that did not get what it asked for. */
+  | 'refused'
+  /** The authorize page, and what was decided there. */
+  | 'asked'
+  | 'allowed'
+  | 'denied'
+  /** A page or an answer of the API. */
+  | 'served'
+  /** Somebody followed the fault `redirect`. */
+  | 'followed'
+  | `fault:${FaultName}`
+
+/** One line of the sandbox's log. Tokens stand in it as fingerprints alone. */
+export interface SandboxRequest {
+  /** Epoch seconds when the request had been read. */
+  readonly at: number
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  readonly grantType: string | null
+  readonly outcome: SandboxOutcome
+  /** Fingerprint of the refresh token or access token that was sent. */
+  readonly presented: string | null
+  /** Fingerprint of the refresh token that took its place; `null` where nothing was rotated or issued. */
+  readonly issued: string | null
+}
+
+/** What an endpoint makes of a request. */
+export interface Handled {
+  readonly answer: Answer
+  readonly outcome: SandboxOutcome
+  readonly grantType?: string | null
+  readonly presented?: string | null
+  readonly issued?: string | null
+}
+
+export type Endpoint = (request: Received) => Handled
+
+/** Parameters as RFC 6749 reads them: empty is absent; `null` where one is given twice (section 3.2). */
+export function parametersOf(fields: URLSearchParams): ReadonlyMap<string, string> | null {
+  const parameters = new Map<string, string>()
+  for (const [name, value] of fields) {
+    if (parameters.has(name)) return null
+    if (value !== '') parameters.set(name, value)
+  }
+  return parameters
+}
+
+export function isForm(contentType: string): boolean {
+  return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType)
+}
+
+const MAX_BODY = 64 * 1024
+
+/**
+ * `null` for a body of more than 64 KiB.
+ *
+ * @throws where the client gives up before its end.
+ */
+export async function bodyOf(request: IncomingMessage): Promise<string | null> {
+  const chunks: Buffer[] = []
+  let size = 0
+  // Read to the end in any case: to leave the loop would destroy the connection before the answer.
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size <= MAX_BODY) chunks.push(chunk)
+  }
+  return size <= MAX_BODY ? Buffer.concat(chunks).toString() : null
+}
+
+/** Total: any text is a path and a query. */
+export function targetOf(url: string): { path: string; query: URLSearchParams } {
+  const [path = '', ...query] = url.split('?')
+  return { path, query: new URLSearchParams(query.join('?')) }
+}
+
+/** Only a name of this machine: a web page that rebinds its own name to loopback carries that name here. */
+export function isLoopback(host: string | undefined): boolean {
+  return /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i.test(host ?? '')
+}

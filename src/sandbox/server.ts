@@ -1,0 +1,198 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { deliver, formatFor, reply } from './answers.js'
+import { failure, nothingThere, sitesEndpoint } from './api.js'
+import { authorizeEndpoint } from './authorize.js'
+import type { Fault } from './faults.js'
+import { FaultQueue, REDIRECTED_PATH } from './faults.js'
+import type { IssuedTokens } from './grants.js'
+import { Grants } from './grants.js'
+import { welcomePage } from './pages.js'
+import type { Endpoint, Handled, Received, SandboxRequest } from './request.js'
+import { bodyOf, isLoopback, targetOf } from './request.js'
+import { tokenEndpoint } from './token-endpoint.js'
+
+const DEFAULT_USER = 'someone@example.com'
+const YEAR = 31_536_000
+
+export interface SandboxOptions {
+  /** 0, the default, takes any that is free. */
+  readonly port?: number
+  /** Seconds of life of an access token; 300 by default. */
+  readonly accessTtl?: number
+  /** Seconds of life of a refresh token from its own issue; a year by default. */
+  readonly refreshTtl?: number
+  /** XML whatever is asked for. */
+  readonly xml?: boolean
+  /** Milliseconds before each answer; by then a refresh has long rotated. */
+  readonly latencyMs?: number
+  /** Milliseconds for which a rotated refresh token still works; 0 by default. */
+  readonly graceMs?: number
+  /** Strike refreshes one after another, each for its count. */
+  readonly faults?: readonly Fault[]
+  readonly clientId?: string
+  /** 32 random characters by default. */
+  readonly clientSecret?: string
+  /** Epoch seconds, also fractional. */
+  readonly clock?: () => number
+  /** Told of each request as soon as it is in the log. */
+  readonly onRequest?: (request: SandboxRequest) => void
+}
+
+/** A running stand-in for one HighQ instance, on 127.0.0.1 alone. */
+export interface Sandbox {
+  /** The instance: `http://127.0.0.1:PORT/sandbox/`. */
+  readonly url: string
+  readonly clientId: string
+  readonly clientSecret: string
+  /** Every request, oldest first. */
+  readonly log: readonly SandboxRequest[]
+  /** A first token set of a family of its own, for a seed. */
+  issue(user?: string): IssuedTokens
+  /** Replaces all faults; none with `[]`. */
+  setFaults(faults: readonly Fault[]): void
+  /** Strikes after the faults that are there. */
+  addFault(fault: Fault): void
+  /** While true every grant is refused, as for a registration that an administrator archived. */
+  setArchived(archived: boolean): void
+  /** How often a refresh token was rotated, whether or not the answer arrived. */
+  refreshes(): number
+  /** How many families a reuse has cost. */
+  revokedFamilies(): number
+  /** Drops all connections at once. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a sandbox: HighQ's URLs, rotation with reuse detection, faults on demand.
+ *
+ * @throws the system's error, such as `EADDRINUSE`, where the port cannot be had.
+ */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const {
+    port = 0,
+    accessTtl = 300,
+    refreshTtl = YEAR,
+    xml = false,
+    latencyMs = 0,
+    graceMs = 0,
+    clientId = '1012',
+    clientSecret = randomBytes(24).toString('base64url'),
+    clock = () => Date.now() / 1_000,
+    onRequest,
+  } = options
+  const grants = new Grants({ accessTtl, refreshTtl, graceMs, clock })
+  const faults = new FaultQueue()
+  faults.set(options.faults ?? [])
+  const log: SandboxRequest[] = []
+
+  const server = createServer((request, response) => {
+    bodyOf(request).then(
+      (body) => answer(request, body, response),
+      // The client gave up before its request was whole.
+      () => response.destroy(),
+    )
+  })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/sandbox/`
+
+  const endpoints: Readonly<Record<string, Endpoint>> = {
+    '/': welcome,
+    '/sandbox': welcome,
+    '/sandbox/': welcome,
+    '/sandbox/authorize.action': authorizeEndpoint({
+      grants,
+      clientId,
+      issuer: url,
+      user: DEFAULT_USER,
+      clock,
+    }),
+    '/sandbox/api/oauth2/token': tokenEndpoint({
+      grants,
+      faults,
+      registration: { clientId, clientSecret },
+      clock,
+    }),
+    '/sandbox/api/1/sites': sitesEndpoint(grants),
+    [REDIRECTED_PATH]: () => ({
+      answer: reply(200, 'text/plain', 'A redirect was followed'),
+      outcome: 'followed',
+    }),
+  }
+
+  async function answer(
+    request: IncomingMessage,
+    body: string | null,
+    response: ServerResponse,
+  ): Promise<void> {
+    const { method = 'GET', headers } = request
+    const { path, query } = targetOf(request.url ?? '/')
+    const format = formatFor(headers.accept, xml)
+    const contentType = headers['content-type'] ?? ''
+    const handled = !isLoopback(headers.host)
+      ? refuse(failure(421, 'The sandbox answers to loopback names alone', format))
+      : body === null
+        ? refuse(failure(413, 'Too large', format))
+        : endpointAt(path)({
+            method,
+            path,
+            query,
+            contentType,
+            authorization: headers.authorization,
+            format,
+            body,
+          })
+    record({ method, path }, handled)
+    if (latencyMs > 0) await sleep(latencyMs, undefined, { ref: false })
+    await deliver(handled.answer, response)
+  }
+
+  function endpointAt(path: string): Endpoint {
+    return (Object.hasOwn(endpoints, path) && endpoints[path]) || nothingThere
+  }
+
+  function record({ method, path }: Pick<Received, 'method' | 'path'>, handled: Handled): void {
+    const { outcome, grantType = null, presented = null, issued = null } = handled
+    const entry: SandboxRequest = { at: clock(), method, path, grantType, outcome, presented, issued }
+    log.push(entry)
+    onRequest?.(entry)
+  }
+
+  return {
+    url,
+    clientId,
+    clientSecret,
+    log,
+    issue: (user = DEFAULT_USER) => grants.issue(user),
+    setFaults: (next) => {
+      faults.set(next)
+    },
+    addFault: (fault) => {
+      faults.add(fault)
+    },
+    setArchived: (archived) => {
+      grants.archived = archived
+    },
+    refreshes: () => grants.rotations,
+    revokedFamilies: () => grants.revokedFamilies,
+    close: async () => {
+      if (!server.listening) return
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+const welcome: Endpoint = () => ({ answer: welcomePage(), outcome: 'served' })
+
+function refuse(answer: Handled['answer']): Handled {
+  return { answer, outcome: 'refused' }
+}

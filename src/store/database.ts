@@ -1,0 +1,137 @@
+import Database from 'better-sqlite3'
+import { StoreUnusable } from '../core/errors.js'
+import { checkOwn, createWhole, lstatOf, removeIfThere, unusable, type StorePaths } from './files.js'
+import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.js'
+
+/**
+ * What a commit must survive, set at every open and read back: better-sqlite3 and SQLite change
+ * their defaults, and `synchronous` does not stay with the file.
+ *
+ * PERSIST with EXTRA: a power cut after a commit does not bring the journal back; a rewrite needs no
+ * new block. See `docs/architecture.md`.
+ */
+const PRAGMAS: readonly (readonly [name: string, value: string, readBack: string | number])[] = [
+  ['journal_mode', 'PERSIST', 'persist'],
+  ['synchronous', 'EXTRA', 3],
+  ['secure_delete', 'ON', 1],
+  ['trusted_schema', 'OFF', 0],
+]
+
+/** Puts an empty store in place, whole or not at all: a file of no bytes is always damage. */
+export function createDatabase({ database }: StorePaths): void {
+  const draft = new Database(':memory:')
+  try {
+    draft.pragma(`application_id = ${APPLICATION_ID}`)
+    migrate(draft, 0)
+    // The journal of a database that was deleted would be rolled back into the new one.
+    removeIfThere(`${database}-journal`)
+    createWhole(database, draft.serialize())
+  } finally {
+    draft.close()
+  }
+}
+
+/** `undefined` where there is no store yet. Takes no lock beyond the instant of a read. */
+export function openForReading(paths: StorePaths): Database.Database | undefined {
+  if (!isThere(paths)) return undefined
+  return opened(paths, { readonly: true })
+}
+
+/** For writing, and for reading where a transaction that was cut off must be rolled back first. */
+export function openForWriting(paths: StorePaths): Database.Database {
+  if (!isThere(paths)) throw new StoreUnusable(`${paths.database} has vanished`)
+  const db = opened(paths, {})
+  try {
+    for (const [name, value, readBack] of PRAGMAS) {
+      db.pragma(`${name} = ${value}`)
+      if (db.pragma(name, { simple: true }) !== readBack)
+        throw new StoreUnusable(`${paths.database} does not take ${name} = ${value}`)
+    }
+    return db
+  } catch (error) {
+    db.close()
+    throw asUnusable(paths, error)
+  }
+}
+
+/** Under the store's lock only. */
+export function bringUpToDate(db: Database.Database): void {
+  const version = versionOf(db)
+  if (version === SCHEMA_VERSION) return
+  db.transaction(() => {
+    migrate(db, version)
+  }).exclusive()
+}
+
+export function isOlder(db: Database.Database): boolean {
+  return versionOf(db) < SCHEMA_VERSION
+}
+
+export function isBusy(error: unknown): boolean {
+  return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
+}
+
+/** A transaction cut off by a crash has left a journal; only a connection that may write can roll it back. */
+export function needsRollback(error: unknown): boolean {
+  return (
+    error instanceof Database.SqliteError &&
+    /^SQLITE_(READONLY_ROLLBACK|READONLY_RECOVERY|CANTOPEN)/.test(error.code)
+  )
+}
+
+export function asUnusable({ database }: StorePaths, error: unknown): unknown {
+  if (!(error instanceof Database.SqliteError)) return error
+  // A table or column that is not there: the file is ours by its header, and not whole.
+  const isDamage = /^SQLITE_(CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR$)/.test(error.code)
+  return isDamage ? damaged(database, error.code, error) : unusable(database, 'cannot be used', error)
+}
+
+export function damaged(database: string, what: string, cause?: unknown): StoreUnusable {
+  return new StoreUnusable(`${database} is damaged (${what})`, {
+    hint: `the file was left as it is; restore it from a backup, or move it away (mv ${database} ${database}.damaged) and seed again: hq-token seed FILE`,
+    cause,
+  })
+}
+
+function isThere({ folder, database }: StorePaths): boolean {
+  const folderStats = lstatOf(folder)
+  if (folderStats === undefined) return false
+  checkOwn(folder, folderStats, 'folder')
+  const stats = lstatOf(database)
+  if (stats === undefined) return false
+  checkOwn(database, stats, 'file')
+  if (stats.size === 0) throw damaged(database, 'a file of no bytes')
+  return true
+}
+
+function opened(paths: StorePaths, options: Database.Options): Database.Database {
+  let db
+  try {
+    // No waiting inside SQLite: it would block the event loop, and with it every signal.
+    db = new Database(paths.database, { ...options, fileMustExist: true, timeout: 0 })
+    db.pragma('trusted_schema = OFF')
+    if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID)
+      throw new StoreUnusable(`${paths.database} is not a store of hq-token`, {
+        hint: 'name another file in [store] path',
+      })
+    const version = versionOf(db)
+    if (version > SCHEMA_VERSION)
+      throw new StoreUnusable(
+        `${paths.database} was written by a newer hq-token (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+        { hint: 'update this one: npm install -g hq-token' },
+      )
+    return db
+  } catch (error) {
+    db?.close()
+    throw isBusy(error) || needsRollback(error) ? error : asUnusable(paths, error)
+  }
+}
+
+function versionOf(db: Database.Database): number {
+  return Number(db.pragma('user_version', { simple: true }))
+}
+
+function migrate(db: Database.Database, from: number): void {
+  for (const step of MIGRATIONS.slice(from)) db.exec(step)
+  db.pragma(`user_version = ${SCHEMA_VERSION}`)
+}

@@ -1,0 +1,153 @@
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+  type Stats,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { StoreUnusable } from '../core/errors.js'
+
+/** The three files of a store, side by side in one folder. */
+export interface StorePaths {
+  readonly folder: string
+  readonly database: string
+  readonly rescue: string
+  readonly lock: string
+}
+
+export function storePaths(database: string): StorePaths {
+  const stem = database.replace(/\.db$/, '')
+  return { folder: dirname(database), database, rescue: `${stem}.rescue`, lock: `${stem}.lock` }
+}
+
+const posix = process.platform !== 'win32'
+
+/** Makes the folder, 0700 whatever the umask, and its name durable. */
+export function ensureFolder(folder: string): void {
+  const parent = dirname(folder)
+  if (parent !== folder && lstatOf(parent) === undefined) ensureFolder(parent)
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return
+    throw unusable(folder, 'cannot be made', error)
+  }
+  chmodSync(folder, 0o700)
+  syncFolder(parent)
+}
+
+/** Makes the names in a folder survive a power cut. */
+export function syncFolder(folder: string): void {
+  if (!posix) return
+  const fd = openSync(folder, constants.O_RDONLY)
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * Puts a new file in place whole or not at all, 0600 from its first instant. Under the store's lock
+ * only, once it is known that there is none.
+ *
+ * @throws {StoreUnusable}
+ */
+export function createWhole(path: string, content: Uint8Array): void {
+  const draft = `${path}.new`
+  try {
+    removeIfThere(draft)
+    const fd = createPrivate(draft)
+    try {
+      writeFully(fd, content, 0)
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    renameSync(draft, path)
+    syncFolder(dirname(path))
+  } catch (error) {
+    removeIfThere(draft)
+    throw unusable(path, 'cannot be made', error)
+  }
+}
+
+/** A new file, 0600 whatever the umask; fails where there is one. The caller closes the handle. */
+export function createPrivate(path: string): number {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW, 0o600)
+  if (posix) fchmodSync(fd, 0o600)
+  return fd
+}
+
+export const NO_FOLLOW = posix ? constants.O_NOFOLLOW : 0
+
+export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.byteLength;) {
+    done += writeSync(fd, bytes, done, bytes.byteLength - done, position + done)
+  }
+}
+
+export function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // It was not there.
+  }
+}
+
+/** `undefined` where there is no such file. Never opens it: closing a handle would drop SQLite's locks. */
+export function lstatOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    if (codeOf(error) === 'ENOTDIR') return undefined
+    throw unusable(path, 'cannot be looked at', error)
+  }
+}
+
+/**
+ * Refuses what others could have put or could read there, as `ssh` does for its keys.
+ *
+ * @throws {StoreUnusable}
+ */
+export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder'): void {
+  if (!posix) return
+  if (kind === 'file' ? !stats.isFile() : !stats.isDirectory())
+    throw new StoreUnusable(`${path} is not a ${kind} of its own`, {
+      hint: `look at it with: ls -ld ${path}`,
+    })
+  if (kind === 'file' && stats.nlink > 1)
+    throw new StoreUnusable(`${path} has a second name (a hard link)`, {
+      hint: 'copy it to a name of its own, or name another [store] path',
+    })
+  const me = process.geteuid?.()
+  if (stats.uid !== me && stats.uid !== 0)
+    throw new StoreUnusable(`${path} belongs to another user (uid ${stats.uid})`, {
+      hint: 'run as that user, or name another [store] path',
+    })
+  if (kind === 'file' ? (stats.mode & 0o077) !== 0 : (stats.mode & 0o022) !== 0)
+    throw new StoreUnusable(
+      `${path} can be ${kind === 'file' ? 'read or written' : 'written'} by others (mode ${(stats.mode & 0o7777).toString(8)})`,
+      { hint: `chmod ${kind === 'file' ? '600' : 'go-w'} ${path}` },
+    )
+}
+
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
+}
+
+export function unusable(path: string, what: string, cause: unknown, hint?: string): StoreUnusable {
+  if (cause instanceof StoreUnusable) return cause
+  return new StoreUnusable(`${path} ${what} (${codeOf(cause)})`, {
+    hint: hint ?? `look at the disk and the permissions: ls -ld ${dirname(path)}; df ${dirname(path)}`,
+    cause,
+  })
+}

@@ -1,0 +1,76 @@
+import { closeSync } from 'node:fs'
+import Database from 'better-sqlite3'
+import { LockTimeout } from '../core/errors.js'
+import { isBusy } from './database.js'
+import { checkOwn, codeOf, createPrivate, lstatOf, unusable, type StorePaths } from './files.js'
+
+const FIRST_PAUSE_MS = 20
+const LONGEST_PAUSE_MS = 250
+
+/**
+ * The store's lock: an exclusive transaction on an SQLite file of its own that never holds anything.
+ * The kernel lets go of it when the process dies, so there is nothing to break, steal or time out.
+ *
+ * @param turn Called before every try but the first; an answer ends the wait.
+ * @returns The way to let go, or what `turn` answered.
+ * @throws {LockTimeout | StoreUnusable}
+ */
+export async function acquire<T>(
+  paths: StorePaths,
+  waitMs: number,
+  turn: () => Promise<T | undefined>,
+): Promise<{ release: () => void } | { answered: T }> {
+  const db = openLock(paths)
+  const deadline = performance.now() + waitMs
+  try {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
+      if (tryLock(db, paths)) return { release: () => db.close() }
+      if (performance.now() >= deadline)
+        throw new LockTimeout(
+          `another process has been refreshing for more than ${Math.round(waitMs / 1000)} s`,
+          {
+            hint: `run the same command again later; to see who: fuser ${paths.lock}`,
+          },
+        )
+      await sleep(pause * (0.5 + Math.random()))
+      const answered = await turn()
+      if (answered !== undefined) {
+        db.close()
+        return { answered }
+      }
+    }
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function openLock(paths: StorePaths): Database.Database {
+  try {
+    closeSync(createPrivate(paths.lock))
+  } catch (error) {
+    // Where there is one it must not be opened by anything but SQLite: closing a handle would drop the lock.
+    if (codeOf(error) !== 'EEXIST') throw unusable(paths.lock, 'cannot be made', error)
+  }
+  const stats = lstatOf(paths.lock)
+  if (stats !== undefined) checkOwn(paths.lock, stats, 'file')
+  try {
+    return new Database(paths.lock, { fileMustExist: true, timeout: 0 })
+  } catch (error) {
+    throw unusable(paths.lock, 'cannot be opened', error)
+  }
+}
+
+function tryLock(db: Database.Database, paths: StorePaths): boolean {
+  try {
+    db.exec('BEGIN EXCLUSIVE')
+    return true
+  } catch (error) {
+    if (isBusy(error)) return false
+    throw unusable(paths.lock, 'cannot be locked', error)
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,252 @@
+import { createHash, randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Notice, RawAnswer, Rescued, RescueFile } from '../core/ports.js'
+import {
+  checkOwn,
+  createPrivate,
+  createWhole,
+  lstatOf,
+  NO_FOLLOW,
+  removeIfThere,
+  unusable,
+  writeFully,
+  type StorePaths,
+} from './files.js'
+
+/** Allocated before anything is spent: most answers then fit without a new block. */
+const PREALLOCATED = 64 * 1024
+/** Answers that nobody could read pile up no further than this. */
+const LIMIT = 8 * 1024 * 1024
+const TRIES = 3
+
+/**
+ * The server's answers, on disk before anybody reads them: `token.rescue`, opened and sized before
+ * the request leaves, then one write and one `fdatasync` for each answer.
+ *
+ * Records follow one another until they are scrubbed, each with its length and SHA-256, so that a
+ * half-written one is recognised. Should the store's file system fail, the answer goes as a last
+ * copy to another one.
+ */
+export class Rescue implements RescueFile {
+  readonly #path: string
+  readonly #notify: (notice: Notice) => void
+  readonly #lastCopies: LastCopies
+  readonly #fd: number
+  #end: number
+
+  /** Under the store's lock only. @throws {StoreUnusable} */
+  constructor(paths: StorePaths, env: NodeJS.ProcessEnv, notify: (notice: Notice) => void) {
+    this.#path = paths.rescue
+    this.#notify = notify
+    const stats = lstatOf(this.#path)
+    if (stats === undefined) createWhole(this.#path, new Uint8Array(PREALLOCATED))
+    else checkOwn(this.#path, stats, 'file')
+    this.#lastCopies = new LastCopies(paths, env)
+    try {
+      this.#fd = openSync(this.#path, constants.O_RDWR | NO_FOLLOW)
+      if (fstatSync(this.#fd).size < PREALLOCATED) this.#overwrite(PREALLOCATED)
+      this.#end = parse(this.#content()).end
+    } catch (error) {
+      throw unusable(this.#path, 'cannot be opened for writing', error)
+    }
+  }
+
+  records(): Promise<readonly Rescued[]> {
+    return Promise.resolve([...parse(this.#content()).records, ...this.#lastCopies.records()])
+  }
+
+  keep(record: Rescued): Promise<void> {
+    const bytes = serialize(record)
+    const position = this.#end + bytes.byteLength > LIMIT ? 0 : this.#end
+    try {
+      insist(() => {
+        writeFully(this.#fd, bytes, position)
+        fdatasyncSync(this.#fd)
+      })
+      this.#end = position + bytes.byteLength
+      return Promise.resolve()
+    } catch (error) {
+      return this.#keepElsewhere(bytes, error)
+    }
+  }
+
+  scrub(): Promise<void> {
+    this.#lastCopies.remove()
+    if (this.#end > 0) {
+      try {
+        this.#overwrite(Math.max(this.#end, PREALLOCATED))
+        this.#end = 0
+      } catch {
+        // A record of an older generation is not looked at again.
+      }
+    }
+    return Promise.resolve()
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+  }
+
+  #keepElsewhere(bytes: Uint8Array, cause: unknown): Promise<void> {
+    const copy = this.#lastCopies.write(bytes)
+    if (copy === undefined) return Promise.reject(unusable(this.#path, 'cannot be written', cause))
+    this.#notify({
+      level: 'warning',
+      message: `${this.#path} cannot be written; the server’s answer is kept in ${copy} instead`,
+      hint: 'mend the disk and run `hq-token get` again before this machine restarts: it takes the answer up',
+    })
+    return Promise.resolve()
+  }
+
+  #content(): Buffer {
+    const content = Buffer.alloc(fstatSync(this.#fd).size)
+    const length = readSync(this.#fd, content, 0, content.byteLength, 0)
+    return content.subarray(0, length)
+  }
+
+  #overwrite(length: number): void {
+    writeFully(this.#fd, new Uint8Array(length), 0)
+    ftruncateSync(this.#fd, PREALLOCATED)
+    fdatasyncSync(this.#fd)
+  }
+}
+
+/** Copies on other file systems than the store's, for when that one fails after the token was spent. */
+class LastCopies {
+  readonly #folders: readonly string[]
+  readonly #prefix: string
+  readonly #device: number
+
+  constructor(paths: StorePaths, env: NodeJS.ProcessEnv) {
+    const store = createHash('sha256').update(paths.database).digest('hex').slice(0, 16)
+    this.#prefix = `hq-token-${process.geteuid?.() ?? 0}-${store}-`
+    this.#device = statSync(paths.folder).dev
+    this.#folders = [env['XDG_RUNTIME_DIR'], '/dev/shm', '/var/tmp', tmpdir()].filter(
+      (folder): folder is string => folder !== undefined && existsSync(folder),
+    )
+  }
+
+  /** @returns Where it is, or `undefined` where no place took it. */
+  write(bytes: Uint8Array): string | undefined {
+    // Another device first; a file of its own on the same one is better than nothing.
+    const ranked = [...this.#folders].sort((a, b) => Number(this.#isSame(a)) - Number(this.#isSame(b)))
+    for (const folder of ranked) {
+      const path = join(folder, `${this.#prefix}${randomBytes(6).toString('hex')}.rescue`)
+      try {
+        const fd = createPrivate(path)
+        try {
+          writeFully(fd, bytes, 0)
+          fdatasyncSync(fd)
+          return path
+        } finally {
+          closeSync(fd)
+        }
+      } catch {
+        removeIfThere(path)
+      }
+    }
+    return undefined
+  }
+
+  records(): Rescued[] {
+    return this.#paths().flatMap((path) => {
+      try {
+        checkOwn(path, lstatSync(path), 'file')
+        return parse(readFileSync(path)).records
+      } catch {
+        // Not ours, or gone: nothing to take up.
+        return []
+      }
+    })
+  }
+
+  remove(): void {
+    for (const path of this.#paths()) removeIfThere(path)
+  }
+
+  #paths(): string[] {
+    return this.#folders.flatMap((folder) => {
+      try {
+        return readdirSync(folder)
+          .filter((name) => name.startsWith(this.#prefix))
+          .map((name) => join(folder, name))
+      } catch {
+        return []
+      }
+    })
+  }
+
+  #isSame(folder: string): boolean {
+    return statSync(folder).dev === this.#device
+  }
+}
+
+function insist(write: () => void): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      write()
+      return
+    } catch (error) {
+      if (tries === TRIES) throw error
+    }
+  }
+}
+
+/** One line of JSON, then the bytes of the body, then a line end. */
+function serialize({ answer, ...about }: Rescued): Uint8Array {
+  const { body, ...head } = answer
+  const line = JSON.stringify({ ...about, answer: head, length: body.byteLength, sha256: sha256(body) })
+  return Buffer.concat([Buffer.from(`${line}\n`), body, Buffer.from('\n')])
+}
+
+function parse(content: Buffer): { records: Rescued[]; end: number } {
+  const records: Rescued[] = []
+  let end = 0
+  for (;;) {
+    const lineEnd = content.indexOf(0x0a, end)
+    if (content[end] !== 0x7b || lineEnd === -1) return { records, end }
+    const record = parseRecord(content.subarray(end, lineEnd), content.subarray(lineEnd + 1))
+    if (record === undefined) return { records, end }
+    records.push(record)
+    end = lineEnd + 1 + record.answer.body.byteLength + 1
+  }
+}
+
+function parseRecord(line: Buffer, rest: Buffer): Rescued | undefined {
+  try {
+    const {
+      length,
+      sha256: digest,
+      answer,
+      ...about
+    } = JSON.parse(line.toString('utf8')) as Omit<Rescued, 'answer'> & {
+      length: number
+      sha256: string
+      answer: Omit<RawAnswer, 'body'>
+    }
+    const body = Uint8Array.from(rest.subarray(0, length))
+    return sha256(body) === digest ? { ...about, answer: { ...answer, body } } : undefined
+  } catch {
+    // A write that was cut off.
+    return undefined
+  }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

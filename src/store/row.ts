@@ -1,0 +1,154 @@
+import { StoreUnusable } from '../core/errors.js'
+import type { HistoryEntry } from '../core/ports.js'
+import { Secret } from '../core/secret.js'
+import type { TokenPair, TokenSet } from '../core/token-set.js'
+import type { Value } from './record.js'
+
+export type Row = Readonly<Record<string, Value>>
+
+/** The token set as the columns of `token_set`, all but `id` and `padding`. */
+export function toRow(set: TokenSet): Row {
+  return {
+    generation: set.generation,
+    sequence: set.sequence,
+    ...pairColumns('', set.pair),
+    ...pairColumns('previous_', set.previous),
+    user: set.user,
+    seed: set.seed,
+    last_refresh_at: set.lastRefreshAt,
+    failure_at: set.lastFailure?.at ?? null,
+    failure_code: set.lastFailure?.code ?? null,
+    failure_message: set.lastFailure?.message ?? null,
+    failures: set.failures,
+    backoff_until: set.backoffUntil,
+    not_before: set.notBefore,
+    refused_at: set.refusedAt,
+    intent_attempt: set.intent?.attempt ?? null,
+    intent_at: set.intent?.at ?? null,
+    intent_boot: set.intent?.boot ?? null,
+    intent_salvaged: set.intent?.salvaged?.reveal() ?? null,
+  }
+}
+
+function pairColumns(prefix: string, pair: TokenPair | null): Row {
+  return {
+    [`${prefix}access_token`]: pair?.accessToken.reveal() ?? null,
+    [`${prefix}refresh_token`]: pair?.refreshToken.reveal() ?? null,
+    [`${prefix}token_type`]: pair?.tokenType ?? null,
+    [`${prefix}scope`]: pair?.scope ?? null,
+    [`${prefix}obtained_at`]: pair === null ? null : Math.floor(pair.obtained.now),
+    [`${prefix}obtained_boot`]: pair?.obtained.boot ?? null,
+    [`${prefix}obtained_uptime`]: pair === null ? null : Math.floor(pair.obtained.uptime),
+    [`${prefix}lifetime`]: pair === null ? null : Math.floor(pair.lifetime),
+    [`${prefix}refresh_expires_at`]:
+      pair === null || pair.refreshExpiresAt === null ? null : Math.floor(pair.refreshExpiresAt),
+  }
+}
+
+/** @throws {StoreUnusable} when a column is missing or of another type: the store is damaged. */
+export function fromRow(row: Row): TokenSet {
+  const attempt = integerOrNull(row, 'intent_attempt')
+  const failureAt = integerOrNull(row, 'failure_at')
+  return {
+    generation: integer(row, 'generation'),
+    sequence: integer(row, 'sequence'),
+    pair: pairFrom(row, ''),
+    previous: row['previous_access_token'] === null ? null : pairFrom(row, 'previous_'),
+    user: textOrNull(row, 'user'),
+    seed: textOrNull(row, 'seed'),
+    lastRefreshAt: integerOrNull(row, 'last_refresh_at'),
+    lastFailure:
+      failureAt === null
+        ? null
+        : { at: failureAt, code: text(row, 'failure_code'), message: text(row, 'failure_message') },
+    failures: integer(row, 'failures'),
+    backoffUntil: integerOrNull(row, 'backoff_until'),
+    notBefore: integerOrNull(row, 'not_before'),
+    refusedAt: integerOrNull(row, 'refused_at'),
+    intent:
+      attempt === null
+        ? null
+        : {
+            attempt,
+            at: integer(row, 'intent_at'),
+            boot: textOrNull(row, 'intent_boot'),
+            salvaged: secretOrNull(row, 'intent_salvaged'),
+          },
+  }
+}
+
+function pairFrom(row: Row, prefix: string): TokenPair {
+  return {
+    accessToken: new Secret(text(row, `${prefix}access_token`)),
+    refreshToken: new Secret(text(row, `${prefix}refresh_token`)),
+    tokenType: text(row, `${prefix}token_type`),
+    scope: textOrNull(row, `${prefix}scope`),
+    obtained: {
+      now: integer(row, `${prefix}obtained_at`),
+      boot: textOrNull(row, `${prefix}obtained_boot`),
+      uptime: integer(row, `${prefix}obtained_uptime`),
+    },
+    lifetime: integer(row, `${prefix}lifetime`),
+    refreshExpiresAt: integerOrNull(row, `${prefix}refresh_expires_at`),
+  }
+}
+
+/** Bytes that a person's eye needs of a note; the row's width leaves no more. */
+const NOTE_LENGTH = 200
+
+export function toHistoryRow(entry: HistoryEntry): Row {
+  return {
+    sequence: entry.sequence,
+    at: entry.at,
+    event: entry.event,
+    outcome: entry.outcome,
+    generation: entry.generation,
+    access: entry.access,
+    refresh: entry.refresh,
+    note: entry.note === null ? null : Buffer.from(entry.note).subarray(0, NOTE_LENGTH).toString('utf8'),
+  }
+}
+
+export function fromHistoryRow(row: Row): HistoryEntry {
+  return {
+    sequence: integer(row, 'sequence'),
+    at: integer(row, 'at'),
+    event: text(row, 'event') as HistoryEntry['event'],
+    outcome: text(row, 'outcome'),
+    generation: integer(row, 'generation'),
+    access: text(row, 'access'),
+    refresh: text(row, 'refresh'),
+    note: textOrNull(row, 'note'),
+  }
+}
+
+function text(row: Row, column: string): string {
+  const value = row[column]
+  if (typeof value !== 'string') throw damaged(column)
+  return value
+}
+
+function textOrNull(row: Row, column: string): string | null {
+  return row[column] === null ? null : text(row, column)
+}
+
+function secretOrNull(row: Row, column: string): Secret | null {
+  const value = textOrNull(row, column)
+  return value === null ? null : new Secret(value)
+}
+
+function integer(row: Row, column: string): number {
+  const value = row[column]
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw damaged(column)
+  return value
+}
+
+function integerOrNull(row: Row, column: string): number | null {
+  return row[column] === null ? null : integer(row, column)
+}
+
+function damaged(column: string): StoreUnusable {
+  return new StoreUnusable(`the store is damaged (column ${column})`, {
+    hint: 'the file was left as it is; restore it from a backup, or move it away and seed again: hq-token seed FILE',
+  })
+}

@@ -1,0 +1,69 @@
+/** Marks the file as a store of ours (`PRAGMA application_id`): "hqtk". */
+export const APPLICATION_ID = 0x6871746b
+
+/** Slots of the history: the newest event takes the place of the oldest. */
+export const HISTORY_SLOTS = 512
+/** Bytes of one history row. */
+export const HISTORY_WIDTH = 480
+
+const PAIR = (prefix: string, presence: string): string => `
+  ${prefix}access_token TEXT ${presence},
+  ${prefix}refresh_token TEXT ${presence},
+  ${prefix}token_type TEXT ${presence},
+  ${prefix}scope TEXT,
+  ${prefix}obtained_at INTEGER ${presence},
+  ${prefix}obtained_boot TEXT,
+  ${prefix}obtained_uptime INTEGER ${presence},
+  ${prefix}lifetime INTEGER ${presence},
+  ${prefix}refresh_expires_at INTEGER,`
+
+/**
+ * Step n brings a store from version n to n + 1 (`PRAGMA user_version`). Steps are only ever added.
+ *
+ * The history is a ring of rows that exist from the start: writing an event never takes a page.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE token_set (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    generation INTEGER NOT NULL CHECK (generation >= 1),
+    sequence INTEGER NOT NULL,
+    ${PAIR('', 'NOT NULL')}
+    ${PAIR('previous_', '')}
+    user TEXT,
+    seed TEXT,
+    last_refresh_at INTEGER,
+    failure_at INTEGER,
+    failure_code TEXT,
+    failure_message TEXT,
+    failures INTEGER NOT NULL,
+    backoff_until INTEGER,
+    not_before INTEGER,
+    refused_at INTEGER,
+    intent_attempt INTEGER,
+    intent_at INTEGER,
+    intent_boot TEXT,
+    intent_salvaged TEXT,
+    width INTEGER NOT NULL,
+    padding BLOB NOT NULL
+  ) STRICT;
+
+  CREATE TABLE history (
+    slot INTEGER PRIMARY KEY CHECK (slot BETWEEN 0 AND ${HISTORY_SLOTS - 1}),
+    sequence INTEGER,
+    at INTEGER,
+    event TEXT,
+    outcome TEXT,
+    generation INTEGER,
+    access TEXT,
+    refresh TEXT,
+    note TEXT,
+    padding BLOB NOT NULL
+  ) STRICT;
+
+  WITH RECURSIVE slots (slot) AS (SELECT 0 UNION ALL SELECT slot + 1 FROM slots WHERE slot < ${HISTORY_SLOTS - 1})
+  INSERT INTO history (slot, padding) SELECT slot, zeroblob(${HISTORY_WIDTH - 12}) FROM slots;
+  `,
+]
+
+export const SCHEMA_VERSION = MIGRATIONS.length

@@ -1,0 +1,191 @@
+import {
+  chmodSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { StoreUnusable } from '../../src/core/errors.js'
+import type { TokenSet } from '../../src/core/token-set.js'
+import { Secret } from '../../src/core/secret.js'
+import { entry, intended } from '../../src/core/transitions.js'
+import { HISTORY_SLOTS } from '../../src/store/schema.js'
+import { SqliteStore } from '../../src/store/sqlite-store.js'
+import { folder } from '../support/folder.js'
+import { tokenStoreContract } from '../support/store-contract.js'
+import { moment, pair, tokenSet } from '../support/token-sets.js'
+
+tokenStoreContract('SqliteStore', () => new SqliteStore(join(folder(), 'state', 'token.db')))
+
+let path: string
+let store: SqliteStore
+
+beforeEach(() => {
+  path = join(folder(), 'state', 'token.db')
+  store = new SqliteStore(path)
+})
+
+const put = (set: TokenSet, after: number): Promise<void> =>
+  store.exclusive((held) => held.save(set, after, entry(set, 'refresh', 'done', moment())), { waitMs: 1000 })
+
+describe('the files', () => {
+  it('are 0600 in a 0700 folder, whatever the umask', async () => {
+    const before = process.umask(0)
+    try {
+      await put(tokenSet(), 0)
+    } finally {
+      process.umask(before)
+    }
+    expect(statSync(join(path, '..')).mode & 0o777).toBe(0o700)
+    for (const suffix of ['.db', '.db-journal', '.rescue', '.lock'])
+      expect([suffix, statSync(path.replace(/\.db$/, suffix)).mode & 0o777]).toEqual([suffix, 0o600])
+  })
+
+  it('are not made by reading', async () => {
+    expect(await store.read()).toBeUndefined()
+    expect(() => statSync(join(path, '..'))).toThrow('ENOENT')
+  })
+
+  it.each(['.db', '.rescue', '.lock'])('are refused when others can read the %s file', async (suffix) => {
+    await put(tokenSet(), 0)
+    chmodSync(path.replace(/\.db$/, suffix), 0o640)
+    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/others \(mode 640\)/)
+  })
+
+  it('are refused in a folder that others can write', async () => {
+    await put(tokenSet(), 0)
+    chmodSync(join(path, '..'), 0o777)
+    await expect(store.read()).rejects.toThrow(/written by others/)
+  })
+
+  it.each(['.db', '.rescue', '.lock'])('are refused when the %s file is a link', async (suffix) => {
+    await put(tokenSet(), 0)
+    const file = path.replace(/\.db$/, suffix)
+    renameSync(file, `${file}.away`)
+    symlinkSync(`${file}.away`, file)
+    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/not a file of its own/)
+    renameSync(`${file}.away`, file)
+    linkSync(file, `${file}.second`)
+    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/second name/)
+  })
+})
+
+describe('a file that is no store', () => {
+  const outcomeFor = async (): Promise<unknown> => store.read().catch((error: unknown) => error)
+
+  it.each([
+    ['of no bytes', (): void => truncateSync(path, 0), /damaged \(a file of no bytes\)/],
+    ['cut short', (): void => truncateSync(path, 5000), /damaged/],
+    ['overwritten', (): void => writeFileSync(path, 'x'.repeat(9000), { mode: 0o600 }), /damaged/],
+    ['of a newer version', (): void => sql('PRAGMA user_version = 99'), /newer hq-token \(schema 99/],
+    ['of another program', (): void => sql('PRAGMA application_id = 7'), /not a store of hq-token/],
+  ])('is refused and left as it is when %s', async (_, damage, message) => {
+    await put(tokenSet(), 0)
+    damage()
+    const before = readFileSync(path)
+    const error = await outcomeFor()
+    expect(error).toBeInstanceOf(StoreUnusable)
+    expect(String(error)).toMatch(message)
+    expect((error as StoreUnusable).hint).toBeDefined()
+    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(StoreUnusable)
+    expect(readFileSync(path).equals(before)).toBe(true)
+  })
+
+  it('is refused by a write when a page behind the row is damaged', async () => {
+    await put(tokenSet({ pair: pair({ accessToken: new Secret('a'.repeat(5000)) }) }), 0)
+    const bytes = readFileSync(path)
+    const pages = bytes.byteLength / 4096
+    for (let page = 1; page < pages; page++) bytes.fill(0xff, page * 4096, page * 4096 + 64)
+    writeFileSync(path, bytes, { mode: 0o600 })
+    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/damaged/)
+    expect(readFileSync(path).equals(bytes)).toBe(true)
+  })
+
+  function sql(statement: string): void {
+    const db = new Database(path)
+    db.exec(statement)
+    db.close()
+  }
+})
+
+describe('a rewrite', () => {
+  const pages = (): unknown[] => {
+    const db = new Database(path, { readonly: true })
+    const found = ['page_count', 'freelist_count'].map((name) => db.pragma(name, { simple: true }))
+    db.close()
+    return found
+  }
+
+  it('takes no new page, once an intent has made room for the pair to come', async () => {
+    let set = tokenSet({ pair: pair({ accessToken: new Secret('a'.repeat(9000)) }) })
+    await put(set, 0)
+    for (let generation = 1; generation < 40; generation++) {
+      const asked = intended(set, moment())
+      await put(asked, generation)
+      const before = pages()
+      const journal = statSync(`${path}-journal`).size
+      const next = {
+        accessToken: new Secret('b'.repeat(9000 + generation * 20)),
+        refreshToken: new Secret('r'.repeat(generation)),
+      }
+      set = { ...asked, generation: generation + 1, previous: set.pair, pair: pair(next), intent: null }
+      await put(set, generation)
+      expect([generation, ...pages()]).toEqual([generation, ...before])
+      expect(statSync(`${path}-journal`).size).toBe(journal)
+    }
+  })
+
+  it('leaves no byte of the pair before the previous one in the database', async () => {
+    for (const generation of [1, 2, 3]) {
+      const token = {
+        accessToken: new Secret(`canary-${generation}-access`),
+        refreshToken: new Secret(`canary-${generation}-refresh`),
+      }
+      await put(tokenSet({ generation, pair: pair(token), sequence: generation }), generation - 1)
+    }
+    expect(readFileSync(path).includes('canary-1')).toBe(false)
+    expect(readFileSync(path).includes('canary-3')).toBe(true)
+  })
+})
+
+it('keeps the newest events and no more than its ring has slots', async () => {
+  await put(tokenSet(), 0)
+  await store.exclusive(
+    async (held) => {
+      for (let sequence = 2; sequence <= HISTORY_SLOTS + 10; sequence++) {
+        const set = tokenSet({ sequence })
+        await held.save(set, 1, entry(set, 'refresh', 'done', moment(), 'x'.repeat(5000)))
+      }
+    },
+    { waitMs: 0 },
+  )
+  const history = await store.history()
+  expect(history).toHaveLength(HISTORY_SLOTS)
+  expect(history[0]?.sequence).toBe(HISTORY_SLOTS + 10)
+})
+
+it('rolls back a transaction that a crash cut off, also when it only reads', async () => {
+  await put(tokenSet(), 0)
+  const crashed = join(folder(), 'copy')
+  mkdirSync(crashed, { mode: 0o700 })
+  const db = new Database(path)
+  db.pragma('journal_mode = PERSIST')
+  db.pragma('cache_size = 1')
+  db.exec(`BEGIN; UPDATE token_set SET generation = 99; UPDATE history SET note = 'x' || slot`)
+  // What a power cut in the middle of this transaction leaves: pages written, and a hot journal.
+  db.pragma('cache_spill = 1')
+  for (const suffix of ['.db', '.db-journal'])
+    copyFileSync(path.replace(/\.db$/, suffix), join(crashed, `token${suffix}`))
+  db.exec('ROLLBACK')
+  db.close()
+  chmodSync(join(crashed, 'token.db'), 0o600)
+  expect((await new SqliteStore(join(crashed, 'token.db')).read())?.generation).toBe(1)
+})

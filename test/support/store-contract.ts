@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest'
+import { LockTimeout, StoreUnusable } from '../../src/core/errors.js'
+import type { HeldStore, TokenStore } from '../../src/core/ports.js'
+import { Secret } from '../../src/core/secret.js'
+import type { TokenSet } from '../../src/core/token-set.js'
+import { entry, failed, intended, renewed } from '../../src/core/transitions.js'
+import { ServerUnavailable } from '../../src/core/errors.js'
+import { moment, pair, tokenSet } from './token-sets.js'
+
+const save = (held: HeldStore, set: TokenSet, after: number): Promise<void> =>
+  held.save(set, after, entry(set, 'seed', 'done', moment()))
+
+/** What every store of a token set promises. Each adapter's test file runs it against itself. */
+export function tokenStoreContract(name: string, open: () => TokenStore): void {
+  describe(`${name} keeps the token store contract`, () => {
+    it('reads nothing where nothing was saved', async () => {
+      expect(await open().read()).toBeUndefined()
+      expect(await open().history()).toEqual([])
+    })
+
+    it('reads back every field of what was saved', async () => {
+      const store = open()
+      const full = failed(
+        intended(
+          tokenSet({ previous: pair({ scope: 'a b' }), lastRefreshAt: 5, notBefore: 6, refusedAt: 7 }),
+          moment(),
+        ),
+        new ServerUnavailable('down'),
+        moment(),
+        { unfinished: true, notBefore: 9 },
+      )
+      const set: TokenSet = {
+        ...full,
+        intent: { attempt: 2, at: 3, boot: 'b', salvaged: new Secret('salvaged') },
+      }
+      await store.exclusive((held) => save(held, set, 0), { waitMs: 0 })
+      const read = await store.read()
+      expect(reveal(read)).toEqual(reveal(set))
+    })
+
+    it('reads while the lock is held', async () => {
+      const store = open()
+      await store.exclusive((held) => save(held, tokenSet(), 0), { waitMs: 0 })
+      await store.exclusive(async () => expect(await store.read()).toBeDefined(), { waitMs: 0 })
+    })
+
+    it('runs one critical section at a time', async () => {
+      const store = open()
+      let inside = 0
+      let most = 0
+      const section = async (): Promise<void> => {
+        most = Math.max(most, ++inside)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        inside--
+      }
+      await Promise.all(Array.from({ length: 5 }, () => store.exclusive(section, { waitMs: 10_000 })))
+      expect(most).toBe(1)
+    })
+
+    it('gives up with LockTimeout, and lets go when the section throws', async () => {
+      const store = open()
+      const holder = store.exclusive(
+        async () => {
+          await expect(store.exclusive(() => Promise.resolve(1), { waitMs: 50 })).rejects.toThrow(LockTimeout)
+          throw new Error('on purpose')
+        },
+        { waitMs: 0 },
+      )
+      await expect(holder).rejects.toThrow('on purpose')
+      await expect(store.exclusive(() => Promise.resolve(1), { waitMs: 0 })).resolves.toBe(1)
+    })
+
+    it('asks at every turn of waiting whether the wait is over', async () => {
+      const store = open()
+      const waiter = (): Promise<string> =>
+        store.exclusive(() => Promise.resolve('ran'), {
+          waitMs: 10_000,
+          meanwhile: (set) => (set === undefined ? undefined : 'seen'),
+        })
+      const answer = await store.exclusive(
+        async (held) => {
+          const waiting = waiter()
+          await save(held, tokenSet(), 0)
+          return await waiting
+        },
+        { waitMs: 0 },
+      )
+      expect(answer).toBe('seen')
+    })
+
+    it('overwrites nothing when the generation is another than was read', async () => {
+      const store = open()
+      await store.exclusive((held) => save(held, tokenSet({ generation: 3 }), 0), { waitMs: 0 })
+      const stale = store.exclusive((held) => save(held, tokenSet({ generation: 3 }), 2), { waitMs: 0 })
+      await expect(stale).rejects.toThrow(StoreUnusable)
+      const second = store.exclusive((held) => save(held, tokenSet({ generation: 1 }), 0), { waitMs: 0 })
+      await expect(second).rejects.toThrow(StoreUnusable)
+      expect((await store.read())?.generation).toBe(3)
+    })
+
+    it('tells an event anew under its own number, and the newest first', async () => {
+      const store = open()
+      const first = tokenSet()
+      const asked = intended(first, moment())
+      const tokens = {
+        kind: 'tokens',
+        accessToken: new Secret('access-2'),
+        refreshToken: new Secret('refresh-2'),
+        expiresIn: 60,
+        refreshExpiresIn: null,
+        tokenType: null,
+        scope: null,
+        user: null,
+      } as const
+      const second = renewed(asked, tokens, first.pair.refreshToken, moment(), 1)
+      await store.exclusive(
+        async (held) => {
+          await held.save(first, 0, entry(first, 'seed', 'done', moment(), 'token.ini'))
+          await held.save(asked, 1, entry(asked, 'refresh', 'unfinished', moment()))
+          await held.save(second, 1, entry(second, 'refresh', 'done', moment()))
+        },
+        { waitMs: 0 },
+      )
+      expect(await store.history()).toEqual([
+        entry(second, 'refresh', 'done', moment()),
+        entry(first, 'seed', 'done', moment(), 'token.ini'),
+      ])
+    })
+  })
+}
+
+/** With the secrets as strings, so that they are compared and not skipped. */
+export function reveal(set: TokenSet | undefined): unknown {
+  const open = (value: unknown): unknown => {
+    if (value instanceof Secret) return value.reveal()
+    if (value === null || typeof value !== 'object') return value
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, open(inner)]))
+  }
+  return open(set)
+}

@@ -1,0 +1,32 @@
+import type { Moment } from '../../src/core/moment.js'
+import { Secret } from '../../src/core/secret.js'
+import type { Seed, TokenPair, TokenSet } from '../../src/core/token-set.js'
+import { seeded } from '../../src/core/transitions.js'
+
+/** The instant at which the tokens of these tests are issued. */
+export const ISSUED = 1_800_000_000
+
+export function moment(now = ISSUED, uptime = now - ISSUED + 1000, boot: string | null = 'boot-1'): Moment {
+  return { now, boot, uptime }
+}
+
+export function pair(changes: Partial<TokenPair> = {}): TokenPair {
+  return {
+    accessToken: new Secret('access-1'),
+    refreshToken: new Secret('refresh-1'),
+    tokenType: 'bearer',
+    scope: null,
+    obtained: moment(),
+    lifetime: 3600,
+    refreshExpiresAt: ISSUED + 31_536_000,
+    ...changes,
+  }
+}
+
+export function seed(changes: Partial<TokenPair> = {}): Seed {
+  return { pair: pair(changes), user: 'someone@example.com', source: 'token.ini' }
+}
+
+export function tokenSet(changes: Partial<TokenSet> = {}): TokenSet {
+  return { ...seeded(seed(), undefined), ...changes }
+}
