@@ -60,7 +60,10 @@ class Exchange {
   }
 
   async run(): Promise<TokenSet> {
-    return (await this.#takeUp()) ?? (await this.#parts.uninterrupted(() => this.#ask()))
+    const takenUp = await this.#takeUp()
+    if (takenUp !== undefined) return takenUp
+    await this.#parts.server.prepare()
+    return this.#parts.uninterrupted(() => this.#ask())
   }
 
   /** What a process that died, or an older version, had received and not saved. */

@@ -51,8 +51,14 @@ export interface AuthorizationServer {
   /** The token endpoint's host, for messages. */
   readonly host: string
   /**
-   * One refresh grant, one request on a connection of its own. Never throws, never follows a
-   * redirect, never asks twice: whatever happened is in the answer.
+   * Gathers what a request needs (the client's secret, say) before anything is spent.
+   *
+   * @throws {ConfigInvalid}
+   */
+  prepare(): Promise<void>
+  /**
+   * One refresh grant, one request on a connection of its own, after `prepare`. Never throws, never
+   * follows a redirect, never asks twice: whatever happened is in the answer.
    *
    * @see RFC 6749 section 6
    */

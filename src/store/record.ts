@@ -2,9 +2,7 @@ export type Value = string | number | null
 
 /**
  * A blob that pads a row to exactly `width` bytes. SQLite overwrites a row of unchanged size in
- * place, so a disk that fills up between two writes of the same width cannot stop the second. It is
- * filled with another byte each time: then every page of the row is rewritten, and the journal
- * already has room for them all.
+ * place, so a disk that fills up between two writes of the same width cannot stop the second.
  *
  * @param values The row's other columns, in any order; the integer primary key as `null`.
  * @see https://www.sqlite.org/fileformat2.html#record_format
@@ -13,8 +11,7 @@ export function padding(values: readonly Value[], width: number, fill: number): 
   const used = recordBytes(values)
   for (const lengthBytes of [1, 2, 3, 4]) {
     const length = width - used - lengthBytes
-    if (length >= 0 && varintBytes(2 * length + 12) <= lengthBytes)
-      return new Uint8Array(length).fill(fill % 251)
+    if (length >= 0 && varintBytes(2 * length + 12) <= lengthBytes) return new Uint8Array(length).fill(fill)
   }
   return new Uint8Array(0)
 }

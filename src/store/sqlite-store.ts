@@ -160,6 +160,14 @@ function selectHistory(db: Database.Database): HistoryEntry[] {
 }
 
 function save(db: Database.Database, next: TokenSet, after: number, entry: HistoryEntry): void {
+  const grown = saveOnce(db, next, after, entry)
+  // Pages that are new are not in the journal: only a second write at the new width makes it long
+  // enough for the one that must not fail.
+  if (grown && next.intent !== null) saveOnce(db, next, next.generation, entry)
+}
+
+/** @returns Whether the row became wider. */
+function saveOnce(db: Database.Database, next: TokenSet, after: number, entry: HistoryEntry): boolean {
   db.exec('BEGIN IMMEDIATE')
   try {
     const stored = db.prepare('SELECT generation, width FROM token_set').get() as Row | undefined
@@ -170,31 +178,29 @@ function save(db: Database.Database, next: TokenSet, after: number, entry: Histo
           hint: 'find out what else writes to the store (a restored backup, a copy?), then run the same command again',
         },
       )
+    const before = Number(stored?.['width'] ?? 0)
     const columns = toRow(next)
-    const width = Math.max(Number(stored?.['width'] ?? 0), widthFor(columns, next.intent !== null))
-    write(
-      db,
-      stored === undefined ? 'insert' : 'update',
-      'token_set',
-      { id: 1 },
-      { ...columns, width },
-      width,
-      entry,
-    )
-    write(
-      db,
-      'update',
-      'history',
-      { slot: entry.sequence % HISTORY_SLOTS },
-      toHistoryRow(entry),
-      HISTORY_WIDTH,
-      entry,
-    )
+    const width = Math.max(before, widthFor(columns, next.intent !== null))
+    const row = { ...columns, width }
+    // An intent rehearses the save to come: it changes every page of the row, so that the journal
+    // has room for each of them and the disk has proved that it takes them.
+    if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)
+    write(db, 'token_set', 1, row, width)
+    write(db, 'history', entry.sequence % HISTORY_SLOTS, toHistoryRow(entry), HISTORY_WIDTH)
     db.exec('COMMIT')
+    return width > before
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK')
     throw error
   }
+}
+
+const BLOT = 0x7e
+
+function blotted(row: Row): Row {
+  const blot = (value: Row[string]): Row[string] =>
+    typeof value === 'string' ? String.fromCharCode(BLOT).repeat(Buffer.byteLength(value)) : value
+  return Object.fromEntries(Object.entries(row).map(([column, value]) => [column, blot(value)]))
 }
 
 /**
@@ -209,23 +215,26 @@ function widthFor(columns: Row, expectsMore: boolean): number {
 /** Writes one row at exactly `width` bytes. */
 function write(
   db: Database.Database,
-  how: 'insert' | 'update',
   table: 'token_set' | 'history',
-  key: Row,
+  key: number,
   columns: Row,
   width: number,
-  { sequence }: HistoryEntry,
+  fill = 0,
 ): void {
-  const [[keyName, keyValue]] = Object.entries(key) as [[string, number]]
   const names = [...Object.keys(columns), 'padding']
-  // The key stands in the record as NULL: it is the row's number.
-  const values = [...Object.values(columns), padding([null, ...Object.values(columns)], width, sequence)]
-  const sql =
-    how === 'insert'
-      ? `INSERT INTO ${table} (${names.join(', ')}, ${keyName}) VALUES (${names.map(() => '?').join(', ')}, ?)`
-      : `UPDATE ${table} SET ${names.map((name) => `${name} = ?`).join(', ')} WHERE ${keyName} = ?`
-  db.prepare(sql).run(...values, keyValue)
+  const values = Object.values(columns)
+  db.prepare(
+    `INSERT INTO ${table} (${names.join(', ')}, ${KEYS[table]}) VALUES (${names.map(() => '?').join(', ')}, ?)
+     ON CONFLICT (${KEYS[table]}) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+  ).run(
+    ...values,
+    // The key stands in the record as NULL: it is the row's number.
+    padding([null, ...values], width, fill),
+    key,
+  )
 }
+
+const KEYS = { token_set: 'id', history: 'slot' } as const
 
 /** @throws {StoreUnusable} A damaged store is left as it is: writing to it could cost what is still whole. */
 function checkIntegrity(db: Database.Database, { database }: StorePaths): void {

@@ -1,0 +1,16 @@
+const SECONDS = { w: 604_800, d: 86_400, h: 3_600, m: 60, s: 1 }
+
+/**
+ * Reads a duration: a plain number is seconds, `90s`, `30m`, `5h`, `10d` and `2w` say their unit, and
+ * `1h30m` joins some, largest first. No signs, decimals or spaces.
+ *
+ * @returns Seconds; `undefined` when the text is no duration.
+ */
+export function seconds(text: string): number | undefined {
+  const united = /^\d+$/.test(text) ? `${text}s` : text
+  if (!/^(?=\d)(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?$/.test(united)) return undefined
+  let total = 0
+  for (const [part] of united.matchAll(/\d+[wdhms]/g))
+    total += parseInt(part, 10) * SECONDS[part.slice(-1) as keyof typeof SECONDS]
+  return Number.isSafeInteger(total) ? total : undefined
+}
