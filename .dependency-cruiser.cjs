@@ -1,0 +1,62 @@
+/** The house's rule of who may import whom: `bin → cli → {config, oauth, store, http, sandbox} → core`. */
+const adapter = (name) => ({
+  name: `${name}-knows-core-only`,
+  comment: 'Adapters meet in cli/context.ts alone.',
+  severity: 'error',
+  from: { path: `^src/${name}/` },
+  to: { path: '^src/', pathNot: `^src/(core|${name})/` },
+})
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'core-has-no-io',
+      comment: 'The core decides; what reads, writes or asks is an adapter.',
+      severity: 'error',
+      from: { path: '^src/core/' },
+      to: { pathNot: ['^src/core/', '^(node:)?(util|crypto)$'] },
+    },
+    ...['config', 'oauth', 'store', 'http', 'sandbox'].map(adapter),
+    {
+      name: 'only-the-edge-imports-cli',
+      comment: 'The library must not pull in the command line.',
+      severity: 'error',
+      from: { pathNot: '^src/(bin\\.ts$|cli/)' },
+      to: { path: '^src/cli/' },
+    },
+    {
+      name: 'adapters-meet-in-context',
+      comment: 'One composition root; warm.ts is its light twin, and commands read what is only theirs.',
+      severity: 'error',
+      from: { path: '^src/cli/', pathNot: '^src/cli/(context|warm|commands/(seed|sandbox))\\.ts$' },
+      to: { path: '^src/(config|oauth|store|http|sandbox)/' },
+    },
+    {
+      name: 'warm-path-stays-light',
+      comment: 'A fresh token must not pay for what it does not use.',
+      severity: 'error',
+      from: { path: '^src/cli/warm\\.ts$' },
+      to: { path: '(^|/)node_modules/(commander|zod|undici|oauth4webapi|fast-xml-parser|pg|pretty-ms)/', reachable: true },
+    },
+    {
+      name: 'library-without-cli-or-sandbox',
+      severity: 'error',
+      from: { path: '^src/index\\.ts$' },
+      to: { path: '(^src/(cli|sandbox)/|(^|/)node_modules/commander/)', reachable: true },
+    },
+    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, pathNot: '^src/(bin|index)\\.ts$' },
+      to: {},
+    },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+}

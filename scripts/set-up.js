@@ -1,0 +1,31 @@
+// Installs and builds what is missing or stale; run by `npm start` and `npm test` on a fresh clone.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const at = (path) => join(root, path)
+const age = (path) => (existsSync(at(path)) ? statSync(at(path)).mtimeMs : 0)
+
+function run(command, ...args) {
+  // Quiet unless it fails: what follows is what was asked for.
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8', shell: process.platform === 'win32' })
+  if (status === 0) return
+  process.stderr.write(`${stdout}${stderr}\n${command} ${args.join(' ')} failed\n`)
+  process.exit(1)
+}
+
+function newest(folder) {
+  const files = readdirSync(at(folder), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  return Math.max(...files.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs))
+}
+
+if (age('node_modules/.package-lock.json') < Math.max(age('package-lock.json'), age('package.json'))) {
+  process.stderr.write('Installing the packages (a minute, once) …\n')
+  run('npm', 'ci', '--include=dev', '--no-audit', '--no-fund')
+}
+if (age('dist/.tsbuildinfo') < Math.max(newest('src'), age('tsconfig.json'), age('node_modules/.package-lock.json'))) {
+  process.stderr.write('Building …\n')
+  run(process.execPath, at('node_modules/typescript/bin/tsc'), '-p', root)
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+import { writeOut } from './cli/output.js'
+import { warmToken } from './cli/warm.js'
+import { machineClock, realWorld } from './cli/world.js'
+
+// Without a listener this signal opens Node's inspector, to every user of the machine.
+process.on('SIGUSR1', () => undefined)
+
+const argv = process.argv.slice(2)
+const token = warmToken(argv, process.env, machineClock)
+
+if (token === undefined) {
+  const { run } = await import('./cli/program.js')
+  process.exitCode = await run(argv, realWorld())
+} else {
+  await writeOut(process.stdout, `${token}\n`).catch(async (error: unknown) => {
+    const { report } = await import('./cli/program.js')
+    process.exitCode = report(error, realWorld())
+  })
+}

@@ -1,0 +1,60 @@
+import { UsageError } from '../../core/errors.js'
+import type { AccessToken } from '../../core/guard.js'
+import { Secret } from '../../core/secret.js'
+import type { Session } from '../context.js'
+import { writeOut } from '../output.js'
+import { readAll } from '../input.js'
+import { rfc3339 } from '../time.js'
+
+export const tokenFormats = ['bare', 'json'] as const
+export type TokenFormat = (typeof tokenFormats)[number]
+
+export interface GetOptions {
+  /** Seconds. */
+  readonly minValid?: number
+  readonly format: TokenFormat
+  /** Always `-`: a token has no place on a command line. */
+  readonly rejected?: string
+}
+
+/** Prints an access token that works, and nothing else. */
+export async function get({ world, guard }: Session, options: GetOptions): Promise<void> {
+  const token = await guard.token({
+    ...(options.minValid !== undefined && { minValid: options.minValid }),
+    ...(options.rejected !== undefined && { rejected: await rejectedToken(options.rejected, world.stdin) }),
+  })
+  await writeOut(world.stdout, formatted(token, options.format, world.clock().now))
+}
+
+/** @param now Epoch seconds. */
+export function formatted(
+  { secret, tokenType, expiresAt }: AccessToken,
+  format: TokenFormat,
+  now: number,
+): string {
+  if (format === 'bare') return `${secret.reveal()}\n`
+  return `${JSON.stringify({
+    format_version: 1,
+    access_token: secret.reveal(),
+    token_type: tokenType,
+    expires_at: rfc3339(expiresAt),
+    expires_on: expiresAt,
+    expires_in: Math.max(0, expiresAt - now),
+  })}\n`
+}
+
+async function rejectedToken(source: string, stdin: Session['world']['stdin']): Promise<Secret> {
+  if (source !== '-')
+    throw new UsageError(
+      '--rejected takes the token from standard input only: a command line can be read by everyone',
+      {
+        hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
+      },
+    )
+  const text = (await readAll(stdin, 'a rejected token', 'hq-token get --rejected -')).toString('utf8').trim()
+  if (text === '')
+    throw new UsageError('--rejected - found no token on standard input', {
+      hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
+    })
+  return new Secret(text)
+}

@@ -1,0 +1,97 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { UsageError } from '../../core/errors.js'
+import { faultNames, parseFault, type Fault } from '../../sandbox/faults.js'
+import { writeSandboxFiles } from '../../sandbox/files.js'
+import { startSandbox } from '../../sandbox/server.js'
+import { writeOut } from '../output.js'
+import type { World } from '../world.js'
+
+export interface SandboxFlags {
+  readonly port: number
+  /** Seconds. */
+  readonly accessTtl: number
+  readonly xml?: boolean
+  /** Milliseconds. */
+  readonly latency: number
+  /** Milliseconds. */
+  readonly grace: number
+  readonly fault: readonly string[]
+  readonly dir?: string
+}
+
+/** Stands in for HighQ until it is interrupted. */
+export async function sandbox(world: World, flags: SandboxFlags): Promise<void> {
+  if (flags.fault.includes('list')) {
+    const width = Math.max(...Object.keys(faultNames).map((name) => name.length))
+    const lines = Object.entries(faultNames).map(([name, what]) => `${name.padEnd(width)}  ${what}\n`)
+    return writeOut(world.stdout, lines.join(''))
+  }
+  const faults = flags.fault.map(fault)
+  const server = await listen(flags, faults)
+  const folder =
+    flags.dir === undefined ? await mkdtemp(join(tmpdir(), 'hq-token-sandbox-')) : resolve(flags.dir)
+  try {
+    const { config, seed } = await written(folder, server, flags.accessTtl)
+    await writeOut(
+      world.stdout,
+      `A stand-in for HighQ at ${server.url} (Ctrl-C ends it)\n` +
+        `config: ${config}\n` +
+        `seed:   ${seed}\n` +
+        `Try:\n` +
+        `  hq-token --config ${config} get\n` +
+        `  hq-token --config ${config} status\n`,
+    )
+    await world.interrupted()
+  } finally {
+    await server.close()
+    if (flags.dir === undefined) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function fault(text: string): Fault {
+  try {
+    return parseFault(text)
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), {
+      hint: 'hq-token sandbox --fault list',
+    })
+  }
+}
+
+async function listen(
+  flags: SandboxFlags,
+  faults: Fault[],
+): Promise<Awaited<ReturnType<typeof startSandbox>>> {
+  try {
+    return await startSandbox({
+      port: flags.port,
+      accessTtl: flags.accessTtl,
+      latencyMs: flags.latency,
+      graceMs: flags.grace,
+      xml: flags.xml === true,
+      faults,
+    })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
+    throw new UsageError(`port ${flags.port} is in use`, { hint: 'hq-token sandbox --port 0' })
+  }
+}
+
+async function written(
+  folder: string,
+  server: Awaited<ReturnType<typeof startSandbox>>,
+  accessTtl: number,
+): ReturnType<typeof writeSandboxFiles> {
+  try {
+    return await writeSandboxFiles(folder, server, { accessTtl })
+  } catch (error) {
+    throw new UsageError(
+      `the files cannot be written to ${folder}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        hint: 'hq-token sandbox --dir FOLDER',
+      },
+    )
+  }
+}

@@ -1,0 +1,73 @@
+import { requireClient } from '../../config/load.js'
+import { instant, readSeed } from '../../config/seed-file.js'
+import { ConfigInvalid, UsageError } from '../../core/errors.js'
+import { expiresAt } from '../../core/policy.js'
+import type { Session } from '../context.js'
+import { readAll } from '../input.js'
+import { rfc3339 } from '../time.js'
+
+export interface SeedFlags {
+  readonly force?: boolean
+  readonly issuedAt?: string
+  readonly refresh?: boolean
+}
+
+/** Imports a first token set from an INI file, once; all that it has to say goes to standard error. */
+export async function seed(session: Session, file: string | undefined, flags: SeedFlags): Promise<void> {
+  const { world, voice, config, guard } = session
+  const source = file ?? config.seedFile
+  if (source === null)
+    throw new UsageError('no seed file named, on the command line or as [seed] file in the config', {
+      hint: 'hq-token seed FILE',
+    })
+  const input =
+    source === '-' ? { stdin: await readAll(world.stdin, 'a seed', 'hq-token seed -') } : { path: source }
+  const { seed: found, notices } = await readSeed(input, {
+    clock: world.clock,
+    issuedAt: issueTime(flags.issuedAt),
+    defaultLifetime: config.refresh.defaultLifetime,
+  })
+  for (const notice of notices) voice.tell(notice)
+
+  const { set, imported } = await guard.adopt(found, { force: flags.force === true })
+  const until = rfc3339(expiresAt(set.pair, world.clock()))
+  voice.tell(
+    imported
+      ? { level: 'info', message: `imported ${found.source}; the access token is good until ${until}` }
+      : {
+          level: 'info',
+          message: `${found.source} was disregarded: the store holds a token set already (to replace it: ${voice.typed(`hq-token seed --force ${source}`)})`,
+        },
+  )
+  if (flags.refresh === true) {
+    const renewed = await guard.refresh()
+    voice.tell({
+      level: 'info',
+      message: `refreshed; the access token is good until ${rfc3339(expiresAt(renewed.set.pair, world.clock()))}`,
+    })
+  } else warnOfMissingClient(session)
+}
+
+/** Better said now than by the first cron job that has to refresh. */
+function warnOfMissingClient({ config, voice }: Session): void {
+  try {
+    requireClient(config)
+  } catch (error) {
+    if (!(error instanceof ConfigInvalid)) throw error
+    voice.notice({
+      level: 'warning',
+      message: `the token cannot be refreshed yet: ${error.message}`,
+      ...(error.hint !== undefined && { hint: error.hint }),
+    })
+  }
+}
+
+function issueTime(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const time = instant(text)
+  if (time === undefined)
+    throw new UsageError(`--issued-at takes a time as in RFC 3339, or seconds since 1970`, {
+      hint: 'hq-token seed --issued-at 2026-11-01T09:30:00Z FILE',
+    })
+  return time
+}

@@ -1,0 +1,162 @@
+import prettyMilliseconds from 'pretty-ms'
+import picocolors from 'picocolors'
+import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
+import type { Moment } from '../../core/moment.js'
+import type { TokenSet } from '../../core/token-set.js'
+import type { Session } from '../context.js'
+import { printable, writeOut } from '../output.js'
+import { rfc3339 } from '../time.js'
+
+export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty'
+
+/** `status --json`; a promise to scripts: keys may come, none may go. */
+export interface StatusReport {
+  readonly format_version: 1
+  readonly state: State
+  readonly instance: string | null
+  readonly user: string | null
+  readonly access: TokenReport<number> | null
+  readonly refresh: TokenReport<number | null> | null
+  readonly last_refresh_at: string | null
+  readonly last_error: { readonly at: string; readonly code: string; readonly message: string } | null
+  readonly unfinished_since: string | null
+  readonly generation: number
+}
+
+interface TokenReport<Seconds> {
+  readonly fingerprint: string
+  readonly obtained_at?: string
+  readonly expires_at: string | null
+  /** Seconds; negative when over. */
+  readonly expires_in: Seconds
+}
+
+/** Tells how the token set stands. Reads only: nothing is refreshed, made or locked. */
+export async function status(session: Session, { json }: { readonly json?: boolean }): Promise<void> {
+  const { world, config, store, policy } = session
+  const set = await store.read()
+  const at = world.clock()
+  const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy)
+  const text = json === true ? `${JSON.stringify(report)}\n` : described(report, set, at, session)
+  await writeOut(world.stdout, text)
+}
+
+export function reportOn(
+  set: TokenSet | undefined,
+  instance: string | null,
+  at: Moment,
+  policy: ExpiryPolicy,
+): StatusReport {
+  if (set === undefined)
+    return {
+      format_version: 1,
+      state: 'empty',
+      instance,
+      user: null,
+      access: null,
+      refresh: null,
+      last_refresh_at: null,
+      last_error: null,
+      unfinished_since: null,
+      generation: 0,
+    }
+  const { pair, lastFailure, intent } = set
+  const accessEnd = expiresAt(pair, at)
+  return {
+    format_version: 1,
+    state: set.refusedAt === null ? judge(set, at, policy).verdict : 'login_required',
+    instance,
+    user: set.user,
+    access: {
+      fingerprint: pair.accessToken.fingerprint,
+      obtained_at: rfc3339(pair.obtained.now),
+      expires_at: rfc3339(accessEnd),
+      expires_in: accessEnd - at.now,
+    },
+    refresh: {
+      fingerprint: pair.refreshToken.fingerprint,
+      expires_at: pair.refreshExpiresAt === null ? null : rfc3339(pair.refreshExpiresAt),
+      expires_in: pair.refreshExpiresAt === null ? null : pair.refreshExpiresAt - at.now,
+    },
+    last_refresh_at: set.lastRefreshAt === null ? null : rfc3339(set.lastRefreshAt),
+    last_error: lastFailure === null ? null : { ...lastFailure, at: rfc3339(lastFailure.at) },
+    unfinished_since: intent === null ? null : rfc3339(intent.at),
+    generation: set.generation,
+  }
+}
+
+const BAR_WIDTH = 24
+
+const SAID: Record<State, string> = {
+  fresh: 'fresh',
+  due: 'due: the next `get` renews it, and serves it meanwhile',
+  expired: 'expired: the next `get` renews it',
+  login_required: 'a person must log in: the server has refused the refresh token',
+  empty: 'empty: no token set yet',
+}
+
+function described(
+  report: StatusReport,
+  set: TokenSet | undefined,
+  at: Moment,
+  { world, voice, storePath }: Session,
+): string {
+  const colourful = world.stdout.isTTY === true && !world.env['NO_COLOR'] && world.env['TERM'] !== 'dumb'
+  const { dim, green, yellow, red, bold } = picocolors.createColors(colourful)
+  const tone = { fresh: green, due: yellow, expired: yellow, login_required: red, empty: red }[report.state]
+  const lines: [label: string, text: string][] = [
+    ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
+    ['user', report.user === null ? dim('unknown') : printable(report.user)],
+    ['state', bold(tone(SAID[report.state]))],
+  ]
+  const life = (left: number, whole: number, end: string): string => {
+    const drawn = colourful ? `${tone(bar(left / whole))} ` : ''
+    return left > 0
+      ? `${drawn}${span(left)} left of ${span(whole)} ${dim(`until ${end}`)}`
+      : `${drawn}over since ${end}`
+  }
+  if (set !== undefined && report.access !== null && report.refresh !== null) {
+    const { pair } = set
+    lines.push(['access', life(report.access.expires_in, pair.lifetime, String(report.access.expires_at))])
+    lines.push([
+      'refresh',
+      report.refresh.expires_in === null || pair.refreshExpiresAt === null
+        ? dim('the server does not say how long it lives')
+        : life(
+            report.refresh.expires_in,
+            pair.refreshExpiresAt - pair.obtained.now,
+            String(report.refresh.expires_at),
+          ),
+    ])
+  }
+  const ago = (instant: number): string => `${rfc3339(instant)} ${dim(`(${span(at.now - instant)} ago)`)}`
+  if (set !== undefined) {
+    lines.push(['last refresh', set.lastRefreshAt === null ? dim('none yet') : ago(set.lastRefreshAt)])
+    lines.push([
+      'last failure',
+      set.lastFailure === null
+        ? dim('none')
+        : `${ago(set.lastFailure.at)} ${printable(set.lastFailure.message)}`,
+    ])
+  }
+  if (set?.intent)
+    lines.push(['unfinished', `a refresh since ${ago(set.intent.at)}; the next \`get\` carries on`])
+  lines.push(['store', printable(storePath)])
+  const next = NEXT[report.state]
+  if (next !== undefined) lines.push(['to do', voice.typed(next)])
+  return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')
+}
+
+const NEXT: Partial<Record<State, string>> = {
+  empty: 'obtain a token in a browser, put it into a seed file, then: hq-token seed FILE',
+  login_required: 'obtain a new token in a browser, put it into a seed file, then: hq-token seed FILE',
+}
+
+function bar(share: number): string {
+  const full = Math.round(Math.min(Math.max(share, 0), 1) * BAR_WIDTH)
+  return '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full)
+}
+
+function span(seconds: number): string {
+  return prettyMilliseconds(Math.max(0, seconds) * 1000, { unitCount: 2 })
+}

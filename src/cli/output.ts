@@ -1,0 +1,118 @@
+import { OutputFailed, type TokenError } from '../core/errors.js'
+import type { Notice } from '../core/ports.js'
+import type { Screen, World } from './world.js'
+
+/**
+ * The output rules. stdout carries the answer or nothing. Everything else goes to stderr as
+ * `hq-token: error: …`, `hq-token: warning: …`, `hq-token: hint: …`: no capital, no full stop. A hint
+ * is the next command to type. What came from outside is escaped: it may hold a terminal's commands.
+ */
+export interface Voice {
+  /** A warning; of what is merely worth knowing, only with `--verbose`. */
+  notice(notice: Notice): void
+  /** What the command was asked to say. */
+  tell(notice: Notice): void
+  error(error: TokenError): void
+  /** An error that no one foresaw. */
+  bug(error: unknown): void
+  /** `hq-token get` → `hq-token --profile acme get`: a hint that this user can type as it stands. */
+  typed(hint: string): string
+}
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  readonly config?: string
+  readonly profile?: string
+  readonly verbose?: boolean
+  readonly logFormat?: 'text' | 'json'
+}
+
+export function voice({ stderr, clock }: World, options: GlobalOptions): Voice {
+  const json = options.logFormat === 'json'
+  const typed = asTypedWith(options)
+  const say = (level: string, message: string, hint: string | undefined, code?: string): void => {
+    const next = hint === undefined ? undefined : typed(hint)
+    if (json) {
+      const time = new Date(clock().now * 1000).toISOString()
+      stderr.write(
+        `${JSON.stringify({ time, level, ...(code && { code }), message, ...(next && { hint: next }) })}\n`,
+      )
+      return
+    }
+    stderr.write(`hq-token: ${level === 'info' ? '' : `${level}: `}${printable(message)}\n`)
+    if (next !== undefined) stderr.write(`hq-token: hint: ${printable(next)}\n`)
+  }
+  const tell = ({ level, message, hint }: Notice): void => {
+    say(level, message, hint)
+  }
+  return {
+    typed,
+    notice: (notice) => {
+      if (notice.level === 'warning' || options.verbose === true) tell(notice)
+    },
+    tell,
+    error: (error) => {
+      say('error', error.message, error.hint, error.code)
+    },
+    bug: (error) => {
+      // Name and place only: the message of a foreign error may quote what it choked on.
+      const where =
+        error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : []
+      const name = error instanceof Error ? error.name : typeof error
+      say(
+        'error',
+        `a bug in hq-token: ${name}${where.length > 0 ? ` ${where.slice(0, 5).join(' ').trim()}` : ''}`,
+        BUG_HINT,
+      )
+    },
+  }
+}
+
+const BUG_HINT = 'please report it with the version (hq-token --version) and what you did'
+
+/** Control characters and direction marks made visible: none of them reaches the terminal. */
+export function printable(text: string): string {
+  return text.replace(
+    // eslint-disable-next-line no-control-regex
+    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+}
+
+/**
+ * Writes the answer, and ends only when it has been taken.
+ *
+ * @throws {OutputFailed} A closed pipe, a full disk: whoever reads the exit code must not believe in a token.
+ */
+export function writeOut(stdout: Screen, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException): void => {
+      reject(
+        new OutputFailed(`standard output could not be written (${error.code ?? error.name})`, {
+          hint: 'look at what reads it, or at the disk it goes to',
+          cause: error,
+        }),
+      )
+    }
+    stdout.once('error', fail)
+    stdout.write(text, (error) => {
+      if (error === null || error === undefined) {
+        stdout.off('error', fail)
+        resolve()
+      } else fail(error)
+    })
+  })
+}
+
+function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => string {
+  const options = [
+    ...(config === undefined ? [] : ['--config', shellWord(config)]),
+    ...(profile === undefined ? [] : ['--profile', profile]),
+  ]
+  const invocation = ['hq-token', ...options].join(' ')
+  return (hint) => hint.replace(/\bhq-token(?= (?:seed|get|refresh|status)\b)/g, () => invocation)
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}

@@ -1,0 +1,216 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { seconds } from '../core/duration.js'
+import { Exit, TokenError, UsageError, type ExitCode } from '../core/errors.js'
+import { tokenFormats, type GetOptions } from './commands/get.js'
+import type { RefreshOptions } from './commands/refresh.js'
+import type { SandboxFlags } from './commands/sandbox.js'
+import type { SeedFlags } from './commands/seed.js'
+import type { Session } from './context.js'
+import { voice, writeOut, type GlobalOptions } from './output.js'
+import { packageVersion } from './version.js'
+import type { World } from './world.js'
+
+/** Runs one command; every error ends in `report`. */
+export async function run(argv: readonly string[], world: World): Promise<ExitCode> {
+  const help: string[] = []
+  const root = program(world, (text) => help.push(text))
+  try {
+    try {
+      await root.parseAsync(argv, { from: 'user' })
+    } catch (error) {
+      if (!(error instanceof CommanderError)) throw error
+      if (error.exitCode !== 0) throw usage(error, argv)
+      await writeOut(world.stdout, help.join(''))
+    }
+    return Exit.ok
+  } catch (error) {
+    return report(error, world, root.opts())
+  }
+}
+
+/** The one catch: here, and nowhere else, an error becomes words on stderr and an exit code. */
+export function report(error: unknown, world: World, options: GlobalOptions = {}): ExitCode {
+  const speaker = voice(world, options)
+  if (error instanceof TokenError) {
+    speaker.error(error)
+    return error.exit
+  }
+  speaker.bug(error)
+  return Exit.bug
+}
+
+/** The whole command line, as commander reads it; the reference in `docs/` is made from it. */
+export function program(world: World, write: (text: string) => void): Command {
+  const root = new Command('hq-token')
+    .description('Keeps an OAuth2 token alive for unattended scripts.')
+    .version(packageVersion(), '--version', 'print the version')
+    .option('--config <file>', 'config file (HQ_TOKEN_CONFIG)')
+    .option('--profile <name>', 'profile: another config and another store (HQ_TOKEN_PROFILE)')
+    .option('-v, --verbose', 'say more on standard error')
+    .addOption(new Option('--log-format <format>', 'how standard error is written').choices(['text', 'json']))
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .showSuggestionAfterError(true)
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', EXIT_CODES)
+
+  const withSession =
+    <Arguments extends unknown[]>(command: (session: Session, ...rest: Arguments) => Promise<void>) =>
+    async (...rest: Arguments): Promise<void> => {
+      const options = root.opts<GlobalOptions>()
+      const { openSession } = await import('./context.js')
+      await command(openSession(world, options), ...rest)
+    }
+
+  root
+    .command('seed')
+    .argument(
+      '[file]',
+      'INI file with an [AUTH] section, or - for standard input; default: [seed] file of the config',
+    )
+    .description('import a first token set into the store, once')
+    .option('--force', 'replace the token set in the store; the replaced pair is kept as the previous one')
+    .option('--issued-at <time>', 'when the tokens were issued: RFC 3339, or seconds since 1970')
+    .option('--refresh', 'prove the grant at once by a refresh')
+    .action(
+      withSession(async (session, file: string | undefined, options: SeedFlags) =>
+        (await import('./commands/seed.js')).seed(session, file, options),
+      ),
+    )
+
+  root
+    .command('get')
+    .description('print an access token that works, and nothing else, on standard output')
+    .addOption(
+      new Option(
+        '-t, --min-valid <duration>',
+        'how long the token must still live (plain numbers are seconds)',
+      ).argParser(duration),
+    )
+    .addOption(new Option('--time <duration>', 'the same as --min-valid').argParser(duration).hideHelp())
+    .addOption(new Option('--format <format>', 'how to print it').choices(tokenFormats).default('bare'))
+    .option(
+      '--rejected <->',
+      'refresh only if the store still holds the token on standard input, which the API refused',
+    )
+    .action(
+      withSession(async (session, { time, ...options }: GetOptions & { readonly time?: number }) =>
+        (await import('./commands/get.js')).get(
+          session,
+          time === undefined ? options : { minValid: time, ...options },
+        ),
+      ),
+    )
+
+  root
+    .command('refresh')
+    .description('refresh now')
+    .addOption(
+      new Option(
+        '--if-older <duration>',
+        'only if the last refresh is older: the keep-alive for cron',
+      ).argParser(duration),
+    )
+    .action(
+      withSession(async (session, options: RefreshOptions) =>
+        (await import('./commands/refresh.js')).refresh(session, options),
+      ),
+    )
+
+  root
+    .command('status')
+    .description('show how the token set stands; reads only')
+    .option('--json', 'for programs')
+    .action(
+      withSession(async (session, options: { readonly json?: boolean }) =>
+        (await import('./commands/status.js')).status(session, options),
+      ),
+    )
+
+  root
+    .command('sandbox')
+    .description('a local stand-in for HighQ, to try everything and to test scripts against expiry')
+    .addOption(
+      new Option('--port <number>', 'port on 127.0.0.1; 0 for any free one').argParser(port).default(8765),
+    )
+    .addOption(
+      new Option('--access-ttl <duration>', 'life of its access tokens')
+        .argParser(duration)
+        .default(300, '5m'),
+    )
+    .option('--xml', 'answer in XML whatever is asked for')
+    .addOption(
+      new Option('--latency <duration>', 'answer the token endpoint this late')
+        .argParser(milliseconds)
+        .default(0, '0s'),
+    )
+    .addOption(
+      new Option('--grace <duration>', 'how long a replaced refresh token is still taken')
+        .argParser(milliseconds)
+        .default(0, '0s'),
+    )
+    .option(
+      '--fault <name[:count]>',
+      'fail so (COUNT times); may be repeated; `--fault list` names them',
+      collect,
+      [],
+    )
+    .option(
+      '--dir <folder>',
+      'where to write config.ini and token.ini; default: a temporary folder, removed at the end',
+    )
+    .action(async (options: SandboxFlags) => (await import('./commands/sandbox.js')).sandbox(world, options))
+
+  for (const command of [root, ...root.commands]) {
+    command
+      .exitOverride()
+      // Help goes to stdout by the one writer that notices a closed pipe; errors are the catch's.
+      .configureOutput({ writeOut: write, writeErr: () => undefined, outputError: () => undefined })
+  }
+  return root
+}
+
+const EXIT_CODES = `
+Exit codes:
+  0   done
+  1   a bug in hq-token
+  2   wrong usage
+  4   a person must log in: no token set, or the server refused the refresh token
+  65  the seed file cannot be used
+  74  the store (or standard output) cannot be read or written
+  75  try again later: network, server, or the lock
+  78  the configuration is wrong, or the server refused the client`
+
+/** Commander's complaint in our words. */
+function usage(error: CommanderError, argv: readonly string[]): UsageError {
+  const command = argv.find((argument) => /^(seed|get|refresh|status|sandbox)$/.test(argument))
+  const help = `hq-token ${command === undefined ? '' : `${command} `}--help`
+  if (error.code === 'commander.help') return new UsageError('no command given', { hint: help })
+  const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
+  return new UsageError(message, {
+    hint: suggestion === undefined ? help : `${suggestion.replace(/[()]/g, '')} See: ${help}`,
+  })
+}
+
+function duration(text: string): number {
+  const found = seconds(text)
+  if (found === undefined)
+    throw new InvalidArgumentError('A duration is a number of seconds, or 90s, 30m, 5h, 10d.')
+  return found
+}
+
+function milliseconds(text: string): number {
+  const found = /^(\d+)ms$/.exec(text)?.[1]
+  return found === undefined ? duration(text) * 1000 : Number(found)
+}
+
+function port(text: string): number {
+  const found = Number(text)
+  if (!/^\d+$/.test(text) || found > 65_535)
+    throw new InvalidArgumentError('A port is a number from 0 to 65535.')
+  return found
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text]
+}

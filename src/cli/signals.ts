@@ -1,0 +1,22 @@
+const HELD = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/**
+ * Runs a section that must come to its end: a signal that arrives meanwhile acts when it has.
+ *
+ * Between the request that spends a refresh token and the save of the new one, only SIGKILL may end
+ * the process.
+ */
+export async function uninterrupted<T>(section: () => Promise<T>): Promise<T> {
+  let caught: NodeJS.Signals | undefined
+  const hold = (signal: NodeJS.Signals): void => {
+    caught ??= signal
+  }
+  for (const signal of HELD) process.on(signal, hold)
+  try {
+    return await section()
+  } finally {
+    for (const signal of HELD) process.off(signal, hold)
+    // With nobody listening any more, this ends the process as the signal would have.
+    if (caught !== undefined) process.kill(process.pid, caught)
+  }
+}

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs'
+import { homedir, uptime } from 'node:os'
+import type { Readable, Writable } from 'node:stream'
+import type { Clock } from '../core/moment.js'
+
+export interface Screen extends Writable {
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
+/** All of the outside that a command may touch, so that a test can be one. */
+export interface World {
+  readonly env: NodeJS.ProcessEnv
+  readonly platform: NodeJS.Platform
+  readonly homedir: string
+  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdout: Screen
+  readonly stderr: Screen
+  readonly clock: Clock
+  /** Ends when a person or the system asks the program to stop; for commands that run until then. */
+  readonly interrupted: () => Promise<void>
+}
+
+export function realWorld(): World {
+  return {
+    env: process.env,
+    platform: process.platform,
+    homedir: homedir(),
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    clock: machineClock,
+    interrupted: () =>
+      new Promise((resolve) => {
+        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+      }),
+  }
+}
+
+export const machineClock: Clock = () => ({
+  now: Math.floor(Date.now() / 1000),
+  boot: bootId(),
+  uptime: Math.floor(uptime()),
+})
+
+let boot: string | null | undefined
+
+/** Linux names each boot; elsewhere the wall clock has to do. */
+function bootId(): string | null {
+  if (boot === undefined) {
+    try {
+      boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    } catch {
+      boot = null
+    }
+  }
+  return boot
+}

@@ -1,0 +1,38 @@
+/**
+ * hq-token as a library: the guard, what it is made of, and the errors it throws.
+ *
+ * @packageDocumentation
+ */
+export { TokenGuard, type AccessToken, type TokenGuardOptions } from './core/guard.js'
+export { expiryPolicy, type Ask, type Early, type ExpiryPolicy } from './core/policy.js'
+export { Secret } from './core/secret.js'
+export type { Clock, Moment } from './core/moment.js'
+export type { Failure, Intent, Seed, TokenPair, TokenSet } from './core/token-set.js'
+export type {
+  AuthorizationServer,
+  HeldStore,
+  HistoryEntry,
+  Notice,
+  RawAnswer,
+  Reading,
+  Rescued,
+  RescueFile,
+  SeedSource,
+  TokenStore,
+} from './core/ports.js'
+export {
+  ClientRefused,
+  ConfigInvalid,
+  Exit,
+  LockTimeout,
+  LoginRequired,
+  OutcomeUnknown,
+  OutputFailed,
+  SeedInvalid,
+  ServerUnavailable,
+  StoreUnusable,
+  TokenError,
+  UsageError,
+  type ErrorDetails,
+  type ExitCode,
+} from './core/errors.js'
