@@ -10,22 +10,31 @@ const age = (path) => (existsSync(at(path)) ? statSync(at(path)).mtimeMs : 0)
 
 function run(command, ...args) {
   // Quiet unless it fails: what follows is what was asked for.
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8', shell: process.platform === 'win32' })
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  })
   if (status === 0) return
   process.stderr.write(`${stdout}${stderr}\n${command} ${args.join(' ')} failed\n`)
   process.exit(1)
 }
 
 function newest(folder) {
-  const files = readdirSync(at(folder), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  const files = readdirSync(at(folder), { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  )
   return Math.max(...files.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs))
 }
 
-if (age('node_modules/.package-lock.json') < Math.max(age('package-lock.json'), age('package.json'))) {
+if (age('node_modules/.package-lock.json') < age('package-lock.json')) {
   process.stderr.write('Installing the packages (a minute, once) …\n')
   run('npm', 'ci', '--include=dev', '--no-audit', '--no-fund')
 }
-if (age('dist/.tsbuildinfo') < Math.max(newest('src'), age('tsconfig.json'), age('node_modules/.package-lock.json'))) {
+if (
+  age('dist/.tsbuildinfo') <
+  Math.max(newest('src'), age('tsconfig.json'), age('node_modules/.package-lock.json'))
+) {
   process.stderr.write('Building …\n')
   run(process.execPath, at('node_modules/typescript/bin/tsc'), '-p', root)
 }

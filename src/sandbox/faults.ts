@@ -144,7 +144,7 @@ export class FaultQueue {
 
   next(): NamedFault | undefined {
     const [first] = this.#faults
-    return first && { name: first.name, ...(faultKinds[first.name] as FaultKind) }
+    return first && { name: first.name, ...faultKinds[first.name] }
   }
 
   /** The first fault has struck once. */

@@ -86,7 +86,7 @@ const MAX_BODY = 64 * 1024
 export async function bodyOf(request: IncomingMessage): Promise<string | null> {
   const chunks: Buffer[] = []
   let size = 0
-  // Read to the end in any case: to leave the loop would destroy the connection before the answer.
+  // Read to the end in any case: a request left unread may reset the connection under its answer.
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length
     if (size <= MAX_BODY) chunks.push(chunk)

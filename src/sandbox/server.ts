@@ -92,6 +92,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const log: SandboxRequest[] = []
 
   const server = createServer((request, response) => {
+    // A throw of `answer` stays unhandled: a bug must not look like a fault that was asked for.
     bodyOf(request).then(
       (body) => answer(request, body, response),
       // The client gave up before its request was whole.
@@ -133,28 +134,24 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   ): Promise<void> {
     const { method = 'GET', headers } = request
     const { path, query } = targetOf(request.url ?? '/')
-    const format = formatFor(headers.accept, xml)
-    const contentType = headers['content-type'] ?? ''
-    const handled = !isLoopback(headers.host)
-      ? refuse(failure(421, 'The sandbox answers to loopback names alone', format))
-      : body === null
-        ? refuse(failure(413, 'Too large', format))
-        : endpointAt(path)({
-            method,
-            path,
-            query,
-            contentType,
-            authorization: headers.authorization,
-            format,
-            body,
-          })
+    const handled = handle(headers.host, body, {
+      method,
+      path,
+      query,
+      contentType: headers['content-type'] ?? '',
+      authorization: headers.authorization,
+      format: formatFor(headers.accept, xml),
+    })
     record({ method, path }, handled)
     if (latencyMs > 0) await sleep(latencyMs, undefined, { ref: false })
     await deliver(handled.answer, response)
   }
 
-  function endpointAt(path: string): Endpoint {
-    return (Object.hasOwn(endpoints, path) && endpoints[path]) || nothingThere
+  function handle(host: string | undefined, body: string | null, head: Omit<Received, 'body'>): Handled {
+    if (!isLoopback(host)) return refuse(failure(421, 'Only a loopback name is answered', head.format))
+    if (body === null) return refuse(failure(413, 'Too large', head.format))
+    const endpoint = Object.hasOwn(endpoints, head.path) ? endpoints[head.path] : undefined
+    return (endpoint ?? nothingThere)({ ...head, body })
   }
 
   function record({ method, path }: Pick<Received, 'method' | 'path'>, handled: Handled): void {

@@ -28,7 +28,7 @@ export async function sandbox(world: World, flags: SandboxFlags): Promise<void> 
     const lines = Object.entries(faultNames).map(([name, what]) => `${name.padEnd(width)}  ${what}\n`)
     return writeOut(world.stdout, lines.join(''))
   }
-  const faults = flags.fault.map(fault)
+  const faults = flags.fault.map(parseFault)
   const server = await listen(flags, faults)
   const folder =
     flags.dir === undefined ? await mkdtemp(join(tmpdir(), 'hq-token-sandbox-')) : resolve(flags.dir)
@@ -47,16 +47,6 @@ export async function sandbox(world: World, flags: SandboxFlags): Promise<void> 
   } finally {
     await server.close()
     if (flags.dir === undefined) await rm(folder, { recursive: true, force: true })
-  }
-}
-
-function fault(text: string): Fault {
-  try {
-    return parseFault(text)
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), {
-      hint: 'hq-token sandbox --fault list',
-    })
   }
 }
 

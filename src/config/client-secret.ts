@@ -1,0 +1,109 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { ConfigInvalid } from '../core/errors.js'
+import { Secret } from '../core/secret.js'
+import { FileProblem, readRegular } from './file.js'
+import { decode } from './ini.js'
+import type { Environment } from './locate.js'
+import { isPlaceholder } from './placeholder.js'
+
+const COMMAND_TIMEOUT_MS = 10_000
+const MOST_OUTPUT = 65_536
+const POSIX = process.platform !== 'win32'
+
+interface SecretCommand {
+  readonly kind: 'command'
+  readonly where: string
+  readonly command: string
+  readonly cwd: string
+  readonly env: Environment
+}
+
+/** Where the client secret comes from; `where` names the setting, for messages. */
+export type SecretOrigin =
+  | { readonly kind: 'text'; readonly where: string; readonly text: string }
+  | { readonly kind: 'file'; readonly where: string; readonly path: string }
+  | SecretCommand
+
+/**
+ * Reads the client secret.
+ *
+ * @param timeoutMs Milliseconds for a command, start to end.
+ * @throws {ConfigInvalid} when it cannot be had, is empty or a placeholder. The message never holds
+ *   it, nor what the command printed.
+ */
+export async function readSecret(origin: SecretOrigin, timeoutMs = COMMAND_TIMEOUT_MS): Promise<Secret> {
+  if (origin.kind === 'text') return checked(origin.text, origin.where)
+  const text = origin.kind === 'file' ? readSecretFile(origin) : await run(origin, timeoutMs)
+  return checked(text.replace(/\r?\n$/, ''), origin.where)
+}
+
+function checked(text: string, where: string): Secret {
+  if (text === '') throw new ConfigInvalid(`${where} gives an empty client secret`)
+  if (/\p{Cc}/u.test(text))
+    throw new ConfigInvalid(`${where} gives more than one line, or a control character`, {
+      hint: 'it must give the client secret and nothing else',
+    })
+  if (isPlaceholder(text)) throw new ConfigInvalid(`${where} gives a placeholder, not a client secret`)
+  return new Secret(text)
+}
+
+function readSecretFile({ path, where }: { path: string; where: string }): string {
+  try {
+    return decode(readRegular(path).bytes)
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error
+    throw new ConfigInvalid(`${where}: ${error.told(path)}`, error.details)
+  }
+}
+
+/** Runs the command in the system's shell. Its stderr is ours, so that it can say what is wrong. */
+function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Promise<string> {
+  return new Promise((succeed, fail) => {
+    // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
+    const child = spawn(command, {
+      shell: true,
+      cwd,
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: POSIX,
+    })
+    const output: Buffer[] = []
+    let length = 0
+    const giveUp = (problem: string): void => {
+      clearTimeout(timer)
+      fail(new ConfigInvalid(`${where} ${problem}`, { hint: 'run the command by hand to see what it does' }))
+    }
+    const timer = setTimeout(() => {
+      endGroup(child)
+      giveUp(`gave no client secret within ${timeoutMs / 1000} s`)
+    }, timeoutMs)
+    child.on('error', () => {
+      giveUp('could not be run')
+    })
+    child.stdout.on('data', (chunk: Buffer) => {
+      output.push(chunk)
+      length += chunk.length
+      if (length <= MOST_OUTPUT) return
+      endGroup(child)
+      giveUp('printed too much for a client secret')
+    })
+    child.on('close', (code, signal) => {
+      if (code !== 0) {
+        giveUp(`failed (${signal ?? `exit status ${String(code)}`})`)
+        return
+      }
+      clearTimeout(timer)
+      succeed(Buffer.concat(output).toString())
+    })
+  })
+}
+
+function endGroup(child: ChildProcess): void {
+  child.stdout?.destroy()
+  try {
+    if (POSIX && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    else child.kill()
+  } catch {
+    // It has ended by itself.
+  }
+}

@@ -1,0 +1,127 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, type Stats } from 'node:fs'
+import { devNull } from 'node:os'
+import type { ErrorDetails } from '../core/errors.js'
+import type { Notice } from '../core/ports.js'
+
+/** Settings, seeds and secrets are small: what is larger is another file. */
+export const MOST_BYTES = 1_048_576
+export const TOO_LARGE = 'is larger than 1 MiB'
+
+/** What is wrong with a file. The readers turn it into the error of their trade. */
+export class FileProblem extends Error {
+  /** Counted from 1; `null` where the file as a whole is meant, and the message follows its name. */
+  readonly line: number | null
+  readonly details: ErrorDetails
+
+  constructor(message: string, line: number | null = null, hint?: string) {
+    super(message)
+    this.line = line
+    this.details = hint === undefined ? {} : { hint }
+  }
+
+  /** `FILE does not exist`, or `FILE, line 3: access_token is empty`. */
+  told(file: string): string {
+    return this.line === null ? `${file} ${this.message}` : `${file}, line ${this.line}: ${this.message}`
+  }
+}
+
+/** A file that is there and cannot be looked at counts as there: it must be complained about, not passed over. */
+export function isThere(path: string): boolean {
+  try {
+    statSync(path)
+    return true
+  } catch (error) {
+    return asProblem(error).message !== ABSENT
+  }
+}
+
+export interface OpenFile {
+  readonly fd: number
+  readonly stats: Stats
+}
+
+/**
+ * Opens for reading without ever waiting: a named pipe without a writer would hold up `open` for good.
+ *
+ * @throws {FileProblem}
+ */
+export function open(path: string): OpenFile {
+  try {
+    // Windows has no O_NONBLOCK, whatever the types say.
+    const fd = openSync(path, constants.O_RDONLY | ((constants.O_NONBLOCK as number | undefined) ?? 0))
+    return { fd, stats: fstatSync(fd) }
+  } catch (error) {
+    throw asProblem(error)
+  }
+}
+
+/**
+ * Reads a regular file (or the null device, which is an empty one).
+ *
+ * @throws {FileProblem} when it is missing, unreadable, something else or larger than 1 MiB.
+ */
+export function readRegular(
+  path: string,
+  { fd, stats }: OpenFile = open(path),
+): { bytes: Uint8Array; stats: Stats } {
+  try {
+    if (path === devNull) return { bytes: new Uint8Array(), stats }
+    if (!stats.isFile())
+      throw new FileProblem(stats.isDirectory() ? 'is a directory' : 'is not a regular file')
+    if (stats.size > MOST_BYTES) throw new FileProblem(TOO_LARGE)
+    return { bytes: readFileSync(fd), stats }
+  } catch (error) {
+    throw asProblem(error)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** An error of the file system in words of ours: its own message is not for people. */
+export function asProblem(error: unknown): FileProblem {
+  if (error instanceof FileProblem) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  return new FileProblem(REASONS[code] ?? `cannot be read (${code})`)
+}
+
+const ABSENT = 'does not exist'
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: ABSENT,
+  ENOTDIR: ABSENT,
+  EACCES: 'cannot be read: permission denied',
+  EPERM: 'cannot be read: permission denied',
+  EISDIR: 'is a directory',
+  ENXIO: 'is not a regular file',
+}
+
+export interface Exposure {
+  readonly read: boolean
+  readonly write: boolean
+}
+
+/**
+ * What people other than the owner may do with a file, by its permission bits. The group counts only
+ * for a file of our own: one of root's that is shared with our group is a normal deployment.
+ *
+ * @param self The user that runs this program; `undefined` where there are no permission bits (Windows).
+ */
+export function exposure(
+  { mode, uid }: Pick<Stats, 'mode' | 'uid'>,
+  self: number | undefined = process.getuid?.(),
+): Exposure {
+  if (self === undefined) return { read: false, write: false }
+  const others = uid === self ? mode & 0o066 : mode & 0o006
+  return { read: (others & 0o044) !== 0, write: (others & 0o022) !== 0 }
+}
+
+/** The warning about a file that should be private, if it is not. */
+export function exposureNotices(path: string, { read, write }: Exposure): Notice[] {
+  if (!read && !write) return []
+  const verbs = [...(read ? ['read'] : []), ...(write ? ['changed'] : [])].join(' and ')
+  return [{ level: 'warning', message: `${path} can be ${verbs} by others`, hint: makePrivate(path) }]
+}
+
+/** The command that makes a file private, to be pasted into a shell. */
+export function makePrivate(path: string): string {
+  return `chmod 600 ${/^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`}`
+}

@@ -1,0 +1,162 @@
+import { parse } from 'ini'
+import { FileProblem } from './file.js'
+
+/** One `key = value`. */
+export interface Entry {
+  /** In lower case; empty before the first section. */
+  readonly section: string
+  /** In lower case. */
+  readonly key: string
+  readonly value: string
+  /** Counted from 1. */
+  readonly line: number
+}
+
+export interface Ini {
+  readonly entries: readonly Entry[]
+  /** In lower case, each with the line where it first stands. */
+  readonly sections: ReadonlyMap<string, number>
+}
+
+const NONSENSE = 'neither a section, nor a comment, nor key = value'
+
+/**
+ * Reads an INI file without ever cutting a value short. Names are folded to lower case. A `;` or `#`
+ * begins a comment only at the start of a line or after white space; a value wholly in quotes is
+ * unquoted, and in it they begin none. A section may be continued further down; a key twice in one
+ * section is an error.
+ *
+ * @throws {FileProblem} with the line. The message never holds a value.
+ */
+export function readIni(bytes: Uint8Array): Ini {
+  const ini = scan(decode(bytes))
+  crossCheck(ini.entries)
+  return ini
+}
+
+/**
+ * Bytes to text: UTF-8, or UTF-16 by its byte order mark or by where its zero bytes are.
+ *
+ * @throws {FileProblem}
+ */
+export function decode(bytes: Uint8Array): string {
+  const encoding = encodingOf(bytes)
+  const text = new TextDecoder(encoding).decode(bytes)
+  if (text.includes('\0')) throw new FileProblem('is a binary file, not text')
+  try {
+    new TextDecoder(encoding, { fatal: true }).decode(bytes)
+  } catch {
+    const line = text.slice(0, text.indexOf('\uFFFD')).split('\n').length
+    throw new FileProblem('not UTF-8 or UTF-16 text', line, 'save the file as UTF-8')
+  }
+  return text
+}
+
+function encodingOf([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
+  if (first === 0xff && second === 0xfe) return 'utf-16le'
+  if (first === 0xfe && second === 0xff) return 'utf-16be'
+  // Without a mark: an INI file begins with an ASCII character, whose other half is zero.
+  if (second === 0 && first !== 0) return 'utf-16le'
+  if (first === 0 && second !== 0 && second !== undefined) return 'utf-16be'
+  return 'utf-8'
+}
+
+function scan(text: string): Ini {
+  if (/^\s*<(?:!doctype|html|head|body)/i.test(text))
+    throw new FileProblem('a web page (HTML), not an INI file', 1)
+
+  const entries: Entry[] = []
+  const sections = new Map<string, number>()
+  const seen = new Map<string, number>()
+  let section = ''
+  let margin = Infinity
+  for (const [index, raw] of text.split(/\r\n|\n|\r/).entries()) {
+    const line = index + 1
+    const content = raw.trim()
+    if (content === '' || /^[;#]/.test(content)) continue
+
+    if (content.startsWith('[')) {
+      section = sectionName(content, line)
+      if (!sections.has(section)) sections.set(section, line)
+      margin = Infinity
+      continue
+    }
+
+    // Python's configparser joins such a line to the value before it: taking it for a key would cut that value.
+    const indent = raw.search(/\S/)
+    if (indent > margin)
+      throw new FileProblem(
+        'indented, as if it continued the line before',
+        line,
+        'write each value on one line',
+      )
+    margin = indent
+
+    const entry = { section, line, ...keyAndValue(content, line) }
+    const earlier = seen.get(`${section}\n${entry.key}`)
+    if (earlier !== undefined)
+      throw new FileProblem(`${named(entry.key)} is given twice, in line ${earlier} already`, line)
+    seen.set(`${section}\n${entry.key}`, line)
+    entries.push(entry)
+  }
+  return { entries, sections }
+}
+
+function sectionName(content: string, line: number): string {
+  const name = /^\[([^\]]*)\](?:\s+[;#].*)?$/su.exec(content)?.[1]?.trim().toLowerCase()
+  if (name === undefined) throw new FileProblem(`${NONSENSE} (a section is [name])`, line)
+  if (name === '') throw new FileProblem('a section without a name', line)
+  return name
+}
+
+function keyAndValue(content: string, line: number): { key: string; value: string } {
+  const split = content.indexOf('=')
+  const key = content.slice(0, Math.max(split, 0)).trim().toLowerCase()
+  if (key === '' || /\s[;#]|\p{Cc}/u.test(key)) throw new FileProblem(NONSENSE, line)
+  const value = valueOf(content.slice(split + 1))
+  if (/[^\P{Cc}\t]/u.test(value)) throw new FileProblem(`${named(key)} holds a control character`, line)
+  return { key, value }
+}
+
+function valueOf(text: string): string {
+  const quoted = /^\s*(["'])(.*?)\1(?:\s+[;#].*)?$/s.exec(text)?.[2]
+  if (quoted !== undefined) return quoted
+  const comment = text.search(/\s[;#]/)
+  return (comment === -1 ? text : text.slice(0, comment)).trim()
+}
+
+/**
+ * Reads the entries once more with `ini`, from a text in which nothing is left to interpretation: on
+ * the original it would cut values at `;` and `#` and let a duplicate win. Where the two readings
+ * differ (`__proto__`), nobody knows what was meant.
+ */
+function crossCheck(entries: readonly Entry[]): void {
+  // A dot in a section's name would nest it.
+  const lines = entries.map(
+    ({ section, key, value }) =>
+      `[${literal(section.replaceAll('.', '\\.'))}]\n${literal(key)}=${literal(value)}`,
+  )
+  const parsed = parse(lines.join('\n'), { bracketedArray: false }) as Record<string, Record<string, unknown>>
+  for (const { section, key, value, line } of entries)
+    // String(): `ini` makes a boolean of "true", and a list of a key that stands in two sections.
+    if (String(parsed[section]?.[key]) !== value)
+      throw new FileProblem('a name that cannot be read reliably', line)
+}
+
+/** A JSON string that is one line for `ini` too, whose expression for a line ends at U+2028. */
+function literal(text: string): string {
+  return JSON.stringify(text).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
+}
+
+/**
+ * Whether a message may repeat a name from a file. The end of a token that was broken over two lines
+ * looks like a key: only what looks like our own names is repeated.
+ */
+export function shown(name: string): boolean {
+  return /^[a-z_-]{1,24}$/.test(name)
+}
+
+/** A key for a message. */
+export function named(key: string): string {
+  return shown(key) ? key : 'a key'
+}

@@ -1,0 +1,152 @@
+/** One key of the config file. Everything that is said about keys, in code or in docs, comes from here. */
+export interface ConfigKey {
+  readonly section: string
+  readonly key: string
+  /** The environment variable that wins over the file. */
+  readonly env: string
+  readonly description: string
+  readonly example: string
+  /** As it would be written in the file; `null` where there is none or `description` has to explain it. */
+  readonly default: string | null
+  /** False: recognised, and refused in this version. */
+  readonly supported: boolean
+}
+
+const key = <Section extends string, Key extends string>(
+  section: Section,
+  name: Key,
+  rest: { env?: string; description: string; example: string; default?: string; supported?: false },
+): ConfigKey & { readonly section: Section; readonly key: Key } => ({
+  section,
+  key: name,
+  env: rest.env ?? `HQ_TOKEN_${name.toUpperCase()}`,
+  description: rest.description,
+  example: rest.example,
+  default: rest.default ?? null,
+  supported: rest.supported ?? true,
+})
+
+/** In the order of the documentation. No zod here: the warm path reads this table too. */
+export const configKeys = [
+  key('client', 'instance', {
+    description:
+      'Address of a HighQ Collaborate instance, with or without the last slash or /api. Gives authorize_url, token_url and api_url; each of them wins where it is given.',
+    example: 'https://acme.highq.com/acme/',
+  }),
+  key('client', 'client_id', {
+    description: 'Client id of the API application registration.',
+    example: '1012',
+  }),
+  key('client', 'client_secret', {
+    description: 'Client secret. At most one of client_secret, client_secret_file and client_secret_command.',
+    example: 'your_client_secret',
+  }),
+  key('client', 'client_secret_file', {
+    description: 'File that holds the client secret and nothing else; one line end after it is dropped.',
+    example: 'client-secret',
+  }),
+  key('client', 'client_secret_command', {
+    description:
+      'Shell command that prints the client secret. Run in the folder of the config file, only when the secret is needed, for at most 10 seconds.',
+    example: 'pass show highq/client-secret',
+  }),
+  key('client', 'redirect_uri', {
+    description: 'Redirect URI of the registration, for logging in.',
+    example: 'http://127.0.0.1:8765/callback',
+  }),
+  key('client', 'token_url', {
+    description: 'Token endpoint. Default: <instance>/api/oauth2/token.',
+    example: 'https://login.example.com/oauth2/token',
+  }),
+  key('client', 'authorize_url', {
+    description: 'Authorization endpoint. Default: <instance>/authorize.action.',
+    example: 'https://login.example.com/oauth2/authorize',
+  }),
+  key('client', 'revocation_url', {
+    description: 'Revocation endpoint (RFC 7009). Without one a logout only forgets.',
+    example: 'https://login.example.com/oauth2/revoke',
+  }),
+  key('client', 'api_url', {
+    description: 'What paths given to the API are relative to. Default: <instance>/api/.',
+    example: 'https://api.example.com/v1/',
+  }),
+  key('client', 'issuer', {
+    description: 'Issuer identifier of the authorization server (RFC 8414). Not yet used to find endpoints.',
+    example: 'https://login.example.com/',
+  }),
+  key('client', 'scope', {
+    description: 'Scopes to ask for, separated by spaces.',
+    example: 'openid offline_access',
+  }),
+  key('client', 'auth_method', {
+    description:
+      'How the client proves itself at the token endpoint: client_secret_post, client_secret_basic, or none for a public client.',
+    example: 'client_secret_basic',
+    default: 'client_secret_post',
+  }),
+  key('store', 'path', {
+    env: 'HQ_TOKEN_STORE',
+    description:
+      'SQLite file that keeps the token set. Default: $XDG_STATE_HOME/hq-token/token.db (~/.local/state/hq-token/token.db; %LOCALAPPDATA%\\hq-token\\token.db on Windows), with a profile NAME.db.',
+    example: '/var/lib/hq-token/token.db',
+  }),
+  key('store', 'url', {
+    env: 'HQ_TOKEN_STORE_URL',
+    description: 'A database instead of path, so that many hosts share one token set.',
+    example: 'postgres://db.example.com/hq_token',
+    supported: false,
+  }),
+  key('store', 'encryption_key_file', {
+    description: 'File that holds the key to seal the store with.',
+    example: 'store.key',
+    supported: false,
+  }),
+  key('store', 'encryption_key_command', {
+    description: 'Shell command that prints the key to seal the store with.',
+    example: 'pass show highq/store-key',
+    supported: false,
+  }),
+  key('seed', 'file', {
+    env: 'HQ_TOKEN_SEED_FILE',
+    description: 'INI file with a first token set, imported when the store has none.',
+    example: 'token.ini',
+  }),
+  key('refresh', 'early', {
+    description:
+      'From here on before the end of its life an access token is renewed, and still served if that fails: a share of its lifetime, or a duration of at most one day.',
+    example: '30m',
+    default: '10%',
+  }),
+  key('refresh', 'min_valid', {
+    description: 'With less life left than this an access token is not handed out: a refresh must succeed.',
+    example: '5m',
+    default: '60s',
+  }),
+  key('refresh', 'timeout', {
+    description:
+      'One exchange with the token endpoint, connect to last byte; more than zero, at most one day.',
+    example: '10s',
+    default: '30s',
+  }),
+  key('refresh', 'lock_wait', {
+    description: "How long to wait for another process's refresh; at most one day.",
+    example: '2m',
+    default: '90s',
+  }),
+  key('refresh', 'default_lifetime', {
+    description: 'Lifetime of an access token where the server does not say; more than zero.',
+    example: '30m',
+    default: '5h',
+  }),
+] as const
+
+type NameOf<Key> = Key extends { section: infer Section extends string; key: infer Name extends string }
+  ? `${Section}.${Name}`
+  : never
+
+/** `section.key`. */
+export type KeyName = NameOf<(typeof configKeys)[number]>
+
+export function nameOf({ section, key }: (typeof configKeys)[number]): KeyName {
+  return `${section}.${key}` as KeyName
+}

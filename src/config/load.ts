@@ -1,0 +1,163 @@
+import { ConfigInvalid } from '../core/errors.js'
+import type { Early } from '../core/policy.js'
+import type { Notice } from '../core/ports.js'
+import type { Secret } from '../core/secret.js'
+import { readSecret, type SecretOrigin } from './client-secret.js'
+import type { KeyName } from './keys.js'
+import type { Located } from './locate.js'
+import { configSchema, type AuthMethod } from './schema.js'
+import { pathIn, readSettings, SECRET_KEYS, storePath, type ConfigSource, type Settings } from './settings.js'
+import { suggestion } from './suggest.js'
+
+/** The configuration, checked. URLs that a path is resolved against end in a slash. */
+export interface Config {
+  /** The config file; `null` where there is none. */
+  readonly file: string | null
+  readonly profile: string | null
+  readonly instance: URL | null
+  readonly tokenUrl: URL | null
+  readonly authorizeUrl: URL | null
+  readonly revocationUrl: URL | null
+  readonly apiUrl: URL | null
+  readonly issuer: string | null
+  readonly scope: string | null
+  readonly redirectUri: string | null
+  readonly authMethod: AuthMethod
+  readonly clientId: string | null
+  /** The setting that gives the client secret, for messages; `null` where none does. */
+  readonly secretFrom: string | null
+  /**
+   * The client secret; reads its file or runs its command at the first call only.
+   *
+   * @throws {ConfigInvalid} when it cannot be had.
+   */
+  readonly clientSecret: () => Promise<Secret | undefined>
+  readonly store: Located
+  readonly seedFile: string | null
+  readonly refresh: {
+    readonly early: Early
+    /** Seconds, as all below. */
+    readonly minValid: number
+    readonly timeout: number
+    readonly lockWait: number
+    readonly defaultLifetime: number
+  }
+  readonly notices: readonly Notice[]
+}
+
+/** A configuration that is enough to ask the token endpoint. */
+export type ClientConfig = Config & { readonly tokenUrl: URL; readonly clientId: string }
+
+/**
+ * Reads and checks the configuration. What only some commands need may be missing: see `requireClient`.
+ *
+ * @throws {ConfigInvalid} naming file, line and key, or the environment variable; never a value.
+ */
+export function loadConfig(source: ConfigSource): Config {
+  const { settings, notices } = readSettings(source, suggestion)
+  const values = parse(settings)
+  const secret = secretOrigin(settings, source)
+  if (secret !== undefined && values['client.auth_method'] === 'none')
+    throw new ConfigInvalid(`auth_method is none, but ${secret.where} is given`, {
+      hint: 'take one of the two out',
+    })
+
+  const instance = values['client.instance'] ?? null
+  const below = (path: string): URL | null => (instance === null ? null : new URL(path, instance))
+  const seedFile = settings['seed.file']
+  let reading: Promise<Secret> | undefined
+  return {
+    file: source.file?.path ?? null,
+    profile: source.profile ?? null,
+    instance,
+    tokenUrl: values['client.token_url'] ?? below('api/oauth2/token'),
+    authorizeUrl: values['client.authorize_url'] ?? below('authorize.action'),
+    revocationUrl: values['client.revocation_url'] ?? null,
+    apiUrl: values['client.api_url'] ?? below('api/'),
+    issuer: values['client.issuer'] ?? null,
+    scope: values['client.scope'] ?? null,
+    redirectUri: values['client.redirect_uri'] ?? null,
+    authMethod: values['client.auth_method'],
+    clientId: values['client.client_id'] ?? null,
+    secretFrom: secret?.where ?? null,
+    clientSecret: async () => (secret === undefined ? undefined : await (reading ??= readSecret(secret))),
+    store: storePath(settings, source),
+    seedFile: seedFile === undefined ? null : pathIn(seedFile, source),
+    refresh: {
+      early: values['refresh.early'],
+      minValid: values['refresh.min_valid'],
+      timeout: values['refresh.timeout'],
+      lockWait: values['refresh.lock_wait'],
+      defaultLifetime: values['refresh.default_lifetime'],
+    },
+    notices,
+  }
+}
+
+/**
+ * The configuration as one that can refresh.
+ *
+ * @throws {ConfigInvalid} naming what is missing and where to put it.
+ */
+export function requireClient(config: Config): ClientConfig {
+  const { tokenUrl, clientId, authMethod, secretFrom } = config
+  if (tokenUrl === null) {
+    const issuer = config.issuer === null ? '' : ' (issuer alone is not enough in this version)'
+    throw missing(
+      config,
+      `instance or token_url${issuer}`,
+      'instance = https://HOST/INSTANCE/',
+      'HQ_TOKEN_INSTANCE',
+    )
+  }
+  if (clientId === null) throw missing(config, 'client_id', 'client_id = …', 'HQ_TOKEN_CLIENT_ID')
+  if (secretFrom === null && authMethod !== 'none')
+    throw missing(
+      config,
+      'client_secret',
+      'client_secret, client_secret_file or client_secret_command (a public client: auth_method = none)',
+      'HQ_TOKEN_CLIENT_SECRET',
+    )
+  return { ...config, tokenUrl, clientId }
+}
+
+function missing({ file }: Config, what: string, entry: string, variable: string): ConfigInvalid {
+  return file === null
+    ? new ConfigInvalid(`${what} is missing: there is no config file, and ${variable} is not set`, {
+        hint: `write a config file (config.example.ini shows how), or set ${variable}`,
+      })
+    : new ConfigInvalid(`the config file ${file} lacks ${what} in [client]`, {
+        hint: `add to [client] in ${file}: ${entry}; or set ${variable}`,
+      })
+}
+
+function parse(settings: Settings) {
+  const texts = Object.fromEntries(Object.entries(settings).map(([name, { text }]) => [name, text]))
+  const result = configSchema.safeParse(texts)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  const name = issue?.path[0] as KeyName
+  throw new ConfigInvalid(`${settings[name]?.where ?? name} ${issue?.message ?? 'is invalid'}`)
+}
+
+function secretOrigin(settings: Settings, source: ConfigSource): SecretOrigin | undefined {
+  const given = SECRET_KEYS.flatMap((name) => settings[name] ?? [])
+  if (given.length > 1)
+    throw new ConfigInvalid(
+      `the client secret is given more than once: ${given.map(({ where }) => where).join('; ')}`,
+      {
+        hint: 'keep one of them',
+      },
+    )
+  const [text, file, command] = SECRET_KEYS.map((name) => settings[name])
+  if (text !== undefined) return { kind: 'text', where: text.where, text: text.text }
+  if (file !== undefined) return { kind: 'file', where: file.where, path: pathIn(file, source) }
+  if (command === undefined) return undefined
+  return {
+    kind: 'command',
+    where: command.where,
+    command: command.text,
+    cwd: command.folder,
+    env: source.env,
+  }
+}

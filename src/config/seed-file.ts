@@ -1,0 +1,312 @@
+import { Socket } from 'node:net'
+import { SeedInvalid, UsageError } from '../core/errors.js'
+import type { Clock } from '../core/moment.js'
+import type { Notice } from '../core/ports.js'
+import { Secret } from '../core/secret.js'
+import type { Seed, TokenPair } from '../core/token-set.js'
+import {
+  asProblem,
+  exposure,
+  exposureNotices,
+  FileProblem,
+  isThere,
+  MOST_BYTES,
+  open,
+  readRegular,
+  TOO_LARGE,
+} from './file.js'
+import { named, readIni, shown, type Entry, type Ini } from './ini.js'
+import { isPlaceholder } from './placeholder.js'
+import { suggestion } from './suggest.js'
+
+export type SeedInput = { readonly path: string } | { readonly stdin: Uint8Array }
+
+export interface SeedOptions {
+  readonly clock: Clock
+  /** Epoch seconds (`instant` reads them): when the tokens were issued; wins over what the file says. */
+  readonly issuedAt?: number | undefined
+  /** Seconds; for a file without `access_expiry`. */
+  readonly defaultLifetime: number
+}
+
+const SECTION = 'auth'
+const KEYS = [
+  'access_token',
+  'access_expiry',
+  'access_expires_at',
+  'refresh_token',
+  'refresh_expiry',
+  'refresh_expires_at',
+  'issued_at',
+  'token_type',
+  'user',
+] as const
+type Key = (typeof KEYS)[number]
+
+const SHAPE = 'a seed file holds [AUTH] with at least access_token and refresh_token'
+const PIPE_PATIENCE_MS = 30_000
+const MOST_TOKEN = 65_536
+/** Two machines' clocks differ by less. */
+const CLOCK_TOLERANCE = 60
+/** No access token lives as long: such a lifetime is a point in time, or milliseconds. */
+const TEN_YEARS = 315_360_000
+/** The end of the year 9999; what is larger is milliseconds. */
+const LAST_INSTANT = 253_402_300_799
+
+/**
+ * Reads a first token set from an INI file, a pipe or standard input.
+ *
+ * @throws {SeedInvalid} naming file, line and key; never a value.
+ * @throws {UsageError} when `issuedAt` lies in the future.
+ */
+export async function readSeed(
+  input: SeedInput,
+  { clock, issuedAt, defaultLifetime }: SeedOptions,
+): Promise<{ seed: Seed; notices: Notice[] }> {
+  const source = 'path' in input ? input.path : 'standard input'
+  try {
+    const found =
+      'path' in input ? await readPath(input.path) : { bytes: input.stdin, modifiedAt: null, notices: [] }
+    if (found.bytes.byteLength > MOST_BYTES) throw new FileProblem(TOO_LARGE)
+    const at = clock()
+    const ini = readIni(found.bytes)
+    const auth = authEntries(ini)
+    const tokens = { accessToken: token(auth, 'access_token'), refreshToken: token(auth, 'refresh_token') }
+    const stated = issuedAt === undefined ? statedIssue(auth, at.now) : checkedIssue(issuedAt, at.now)
+    const issued = Math.max(0, Math.min(stated ?? found.modifiedAt ?? at.now, at.now))
+    const pair = {
+      ...tokens,
+      tokenType: tokenType(auth),
+      scope: null,
+      obtained: { now: issued, boot: at.boot, uptime: at.uptime - (at.now - issued) },
+      lifetime: lifetime(auth, issued) ?? defaultLifetime,
+      refreshExpiresAt: refreshExpiry(auth, issued),
+    }
+    const notices = [
+      ...found.notices,
+      ...strayNotices(ini, source),
+      ...(stated === undefined ? [issueNotice(source, issued, found.modifiedAt !== null)] : []),
+      ...lifetimeNotices(auth, pair, at.now, source),
+    ]
+    return { seed: { pair, user: userOf(auth), source }, notices }
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error
+    throw new SeedInvalid(error.told('path' in input ? `the seed file ${source}` : source), error.details)
+  }
+}
+
+/**
+ * Reads the configured seed file; `undefined` where it does not exist (any more).
+ *
+ * @throws {SeedInvalid} as `readSeed`.
+ */
+export async function seedIfThere(
+  path: string,
+  options: SeedOptions,
+): Promise<{ seed: Seed; notices: Notice[] } | undefined> {
+  return isThere(path) ? readSeed({ path }, options) : undefined
+}
+
+/**
+ * Reads a point in time: RFC 3339, or epoch seconds.
+ *
+ * @returns Epoch seconds, whole; `undefined` when the text is none, or has no offset from UTC.
+ * @see RFC 3339 section 5.6
+ */
+export function instant(text: string): number | undefined {
+  if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text) <= LAST_INSTANT ? Math.floor(Number(text)) : undefined
+  const [, date, time] =
+    /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))$/i.exec(text) ?? []
+  if (date === undefined || time === undefined) return undefined
+  const milliseconds = Date.parse(`${date}T${time.toUpperCase()}`)
+  // Date.parse makes March of 30 February.
+  const sameDay = new Date(`${date}T00:00:00Z`).getUTCDate() === Number(date.slice(-2))
+  return Number.isNaN(milliseconds) || !sameDay ? undefined : Math.floor(milliseconds / 1000)
+}
+
+interface Found {
+  readonly bytes: Uint8Array
+  /** Epoch seconds; `null` for what has no such time. */
+  readonly modifiedAt: number | null
+  readonly notices: readonly Notice[]
+}
+
+async function readPath(path: string): Promise<Found> {
+  const file = open(path)
+  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, notices: [] }
+  const { bytes, stats } = readRegular(path, file)
+  const modifiedAt = Math.floor(stats.mtimeMs / 1000)
+  return { bytes, modifiedAt, notices: exposureNotices(path, { ...exposure(stats), write: false }) }
+}
+
+/** A socket waits for a pipe in the event loop; `fs` would wait in a thread that nothing can interrupt. */
+async function drain(fd: number): Promise<Uint8Array> {
+  const chunks: Buffer[] = []
+  let length = 0
+  try {
+    const pipe = new Socket({ fd, readable: true, writable: false })
+    pipe.setTimeout(PIPE_PATIENCE_MS, () => pipe.destroy(new FileProblem('is a pipe that nobody writes to')))
+    for await (const chunk of pipe as AsyncIterable<Buffer>) {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length > MOST_BYTES) break
+    }
+  } catch (error) {
+    throw asProblem(error)
+  }
+  return Buffer.concat(chunks)
+}
+
+type Auth = ReadonlyMap<Key, Entry>
+
+function authEntries({ entries, sections }: Ini): Auth {
+  const stray = entries.find(({ section }) => section === '')
+  if (stray !== undefined)
+    throw new FileProblem(`${named(stray.key)} before any section`, stray.line, 'put a line [AUTH] above it')
+  if (!sections.has(SECTION))
+    throw new FileProblem(
+      `has no section [AUTH]${sections.size === 0 ? '' : `, only ${listed(sections.keys())}`}`,
+      null,
+      SHAPE,
+    )
+  return new Map(
+    entries.flatMap((entry): [Key, Entry][] => {
+      const key = KEYS.find((known) => known === entry.key)
+      return entry.section === SECTION && key !== undefined ? [[key, entry]] : []
+    }),
+  )
+}
+
+/** People keep notes in these files: what is not ours is said, not refused. */
+function strayNotices({ entries, sections }: Ini, source: string): Notice[] {
+  const unknown = entries.filter(
+    ({ section, key }) => section === SECTION && !(KEYS as readonly string[]).includes(key),
+  )
+  const others = [...sections.keys()].filter((name) => name !== SECTION)
+  return [
+    ...unknown.map(({ key, line }): Notice => {
+      const close = suggestion(key, KEYS)
+      return {
+        level: 'warning',
+        message: `${source}, line ${line}: ${named(key)} in [AUTH] is not known and is disregarded`,
+        ...(close === undefined ? {} : { hint: `did you mean ${close}?` }),
+      }
+    }),
+    ...(others.length === 0 ? [] : [info(`${source}: disregarded but for [AUTH]: ${listed(others)}`)]),
+  ]
+}
+
+function token(auth: Auth, key: 'access_token' | 'refresh_token'): Secret {
+  const entry = auth.get(key)
+  if (entry === undefined) throw new FileProblem(`has no ${key} in [AUTH]`, null, SHAPE)
+  const { value, line } = entry
+  if (value === '')
+    throw new FileProblem(`${key} is empty`, line, 'if it begins with ; or #, put it in double quotes')
+  if (isPlaceholder(value))
+    throw new FileProblem(`${key} is still a placeholder`, line, 'put the token itself there')
+  if (/[\s\p{Cc}]/u.test(value))
+    throw new FileProblem(`${key} holds white space`, line, 'a token is one word')
+  if (/[^!-~]/.test(value)) throw new FileProblem(`${key} holds a character that is not ASCII`, line)
+  if (value.length > MOST_TOKEN) throw new FileProblem(`${key} is longer than 64 KiB`, line)
+  return new Secret(value)
+}
+
+function tokenType(auth: Auth): string {
+  const entry = auth.get('token_type')
+  if (entry === undefined) return 'Bearer'
+  if (entry.value.toLowerCase() !== 'bearer') throw new FileProblem('token_type is not bearer', entry.line)
+  return entry.value
+}
+
+/** Only ever shown to people: what is no name is no error. */
+function userOf(auth: Auth): string | null {
+  const user = auth.get('user')?.value ?? ''
+  return user === '' || isPlaceholder(user) ? null : user
+}
+
+/** A lifetime, in seconds; programs write it as `2592000.0` too. */
+function duration(auth: Auth, key: 'access_expiry' | 'refresh_expiry'): number | undefined {
+  const entry = auth.get(key)
+  if (entry === undefined) return undefined
+  const value = /^\d+(?:\.\d*)?$/.test(entry.value) ? Math.floor(Number(entry.value)) : NaN
+  if (!Number.isSafeInteger(value)) throw new FileProblem(`${key} is not a number of seconds`, entry.line)
+  return value
+}
+
+function instantOf(
+  auth: Auth,
+  key: 'access_expires_at' | 'refresh_expires_at' | 'issued_at',
+): number | undefined {
+  const entry = auth.get(key)
+  if (entry === undefined) return undefined
+  const value = instant(entry.value)
+  if (value === undefined)
+    throw new FileProblem(
+      `${key} is not a point in time`,
+      entry.line,
+      'write 2026-12-01T09:30:00Z, or epoch seconds',
+    )
+  return value
+}
+
+function statedIssue(auth: Auth, now: number): number | undefined {
+  const issued = instantOf(auth, 'issued_at')
+  if (issued !== undefined && issued > now + CLOCK_TOLERANCE)
+    throw new FileProblem('issued_at lies in the future', auth.get('issued_at')?.line)
+  return issued
+}
+
+function checkedIssue(issuedAt: number, now: number): number {
+  if (issuedAt > now + CLOCK_TOLERANCE) throw new UsageError('--issued-at lies in the future')
+  return issuedAt
+}
+
+/** Seconds from the issue on. A point in time says more than a lifetime whose beginning may be a guess. */
+function lifetime(auth: Auth, issued: number): number | undefined {
+  const expiry = duration(auth, 'access_expiry')
+  const expiresAt = instantOf(auth, 'access_expires_at')
+  return expiresAt === undefined ? expiry : Math.max(0, expiresAt - issued)
+}
+
+function refreshExpiry(auth: Auth, issued: number): number | null {
+  const expiry = duration(auth, 'refresh_expiry')
+  return instantOf(auth, 'refresh_expires_at') ?? (expiry === undefined ? null : issued + expiry)
+}
+
+function issueNotice(source: string, issued: number, byFile: boolean): Notice {
+  const why = byFile ? `when ${source} was last modified` : 'now'
+  const hint = 'say when with issued_at in [AUTH] or with --issued-at TIME'
+  return { level: 'warning', message: `the tokens count as issued ${why}: ${utc(issued)}`, hint }
+}
+
+function lifetimeNotices(auth: Auth, pair: TokenPair, now: number, source: string): Notice[] {
+  const expiry = duration(auth, 'access_expiry')
+  const notices: Notice[] = []
+  if (pair.lifetime === expiry && expiry > TEN_YEARS)
+    notices.push({
+      level: 'warning',
+      message: `${source}: the access token would live for more than ten years`,
+      hint: 'access_expiry is a lifetime in seconds; a point in time goes into access_expires_at',
+    })
+  if (
+    auth.has('access_expires_at') &&
+    expiry !== undefined &&
+    Math.abs(expiry - pair.lifetime) > CLOCK_TOLERANCE
+  )
+    notices.push(info(`${source}: access_expires_at and access_expiry disagree; access_expires_at counts`))
+  if (pair.obtained.now + pair.lifetime <= now)
+    notices.push(info(`${source}: the access token has expired; the next hq-token get refreshes it`))
+  return notices
+}
+
+function info(message: string): Notice {
+  return { level: 'info', message }
+}
+
+function listed(names: Iterable<string>): string {
+  return [...names].map((name) => (shown(name) ? `[${name}]` : 'another section')).join(', ')
+}
+
+function utc(epochSeconds: number): string {
+  return new Date(epochSeconds * 1000).toISOString().replace('.000', '')
+}

@@ -1,0 +1,209 @@
+import { statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { seconds } from '../core/duration.js'
+import { ConfigInvalid } from '../core/errors.js'
+import type { Early } from '../core/policy.js'
+import type { Notice } from '../core/ports.js'
+import { exposure, exposureNotices, FileProblem, makePrivate, readRegular, type Exposure } from './file.js'
+import { readIni, shown, type Entry } from './ini.js'
+import { configKeys, nameOf, type KeyName } from './keys.js'
+import {
+  defaultStore,
+  home,
+  variable,
+  type Environment,
+  type Located,
+  type Location,
+  type Surroundings,
+} from './locate.js'
+import type { Suggest } from './suggest.js'
+
+/** Where the configuration comes from: what `locate` found, and the process around it. */
+export type ConfigSource = Location & Surroundings
+
+/** One key's text, and where it stands. */
+export interface Setting {
+  readonly text: string
+  /** `FILE, line 3: [client] instance`, or the environment variable; for messages. */
+  readonly where: string
+  /** What a relative path in it is relative to. */
+  readonly folder: string
+  readonly from: 'file' | 'environment' | 'default'
+}
+
+export type Settings = Readonly<Partial<Record<KeyName, Setting>>>
+
+/** What the warm path needs to judge a stored token. */
+export interface StoreSettings {
+  readonly store: Located
+  readonly early: Early
+  /** Seconds. */
+  readonly minValid: number
+  readonly notices: readonly Notice[]
+}
+
+/** At most one of them is given. */
+export const SECRET_KEYS = [
+  'client.client_secret',
+  'client.client_secret_file',
+  'client.client_secret_command',
+] as const satisfies readonly KeyName[]
+
+const SECTIONS: readonly string[] = [...new Set(configKeys.map(({ section }) => section))]
+const DAY = 86_400
+
+/**
+ * The part of the configuration that a fresh token needs: agrees with `loadConfig`, and is cheaper.
+ * The values of other keys are not looked at.
+ *
+ * @throws {ConfigInvalid} only where `loadConfig` throws one too.
+ */
+export function storeSettings(source: ConfigSource): StoreSettings {
+  const { settings, notices } = readSettings(source)
+  const early = readEarly(settings['refresh.early']?.text ?? '')
+  const minValid = seconds(settings['refresh.min_valid']?.text ?? '')
+  if (early === undefined || minValid === undefined) throw new ConfigInvalid('[refresh] cannot be read')
+  return { store: storePath(settings, source), early, minValid, notices }
+}
+
+/**
+ * Every key's text: from the environment, else from the file, else the default.
+ *
+ * @param suggest Finds the close spelling for errors; left out by the warm path, which does not report them.
+ * @throws {ConfigInvalid} when the file cannot be read, has an unknown key, or says where the secret
+ *   comes from and can be changed by others.
+ */
+export function readSettings(
+  source: ConfigSource,
+  suggest: Suggest = () => undefined,
+): { settings: Settings; notices: Notice[] } {
+  const { file, env } = source
+  const { written, notices } = file === undefined ? NO_FILE : readConfigFile(file.path, suggest)
+  const settings: Partial<Record<KeyName, Setting>> = {}
+  for (const known of configKeys) {
+    const name = nameOf(known)
+    const setting = fromEnvironment(known.env, env) ?? written.get(name) ?? fromDefault(known.default)
+    if (setting === undefined) continue
+    if (!known.supported)
+      throw new ConfigInvalid(`${setting.where} is not supported in this version`, { hint: 'take it out' })
+    settings[name] = setting
+  }
+  const secretFile = settings['client.client_secret_file']
+  return {
+    settings,
+    notices:
+      secretFile === undefined ? notices : [...notices, ...secretFileNotices(pathIn(secretFile, source))],
+  }
+}
+
+/** The file itself is read when the secret is needed; that it is missing is the matter of those who need it. */
+function secretFileNotices(path: string): Notice[] {
+  try {
+    return exposureNotices(path, exposure(statSync(path)))
+  } catch {
+    return []
+  }
+}
+
+/** The store's file: the configured one, else the one in the default place. */
+export function storePath(settings: Settings, source: ConfigSource): Located {
+  const setting = settings['store.path']
+  if (setting === undefined) return defaultStore(source.profile, source)
+  return { path: pathIn(setting, source), rule: setting.from === 'file' ? '[store] path' : 'HQ_TOKEN_STORE' }
+}
+
+/** A path relative to the config file, or to the working directory where the environment gave it. */
+export function pathIn({ text, folder, where }: Setting, around: Surroundings): string {
+  if (!/^~[/\\]/.test(text)) return resolve(folder, text)
+  const directory = home(around)
+  if (directory === undefined)
+    throw new ConfigInvalid(`${where} begins with ~, and there is no home directory`)
+  return join(directory, text.slice(2))
+}
+
+/** A percentage up to 100%, or a duration up to a day. */
+export function readEarly(text: string): Early | undefined {
+  const percent = /^(\d{1,3})\s*%$/.exec(text)?.[1]
+  if (percent !== undefined) return Number(percent) <= 100 ? { percent: Number(percent) } : undefined
+  const duration = seconds(text)
+  return duration !== undefined && duration <= DAY ? { seconds: duration } : undefined
+}
+
+function fromEnvironment(name: string, env: Environment): Setting | undefined {
+  const text = variable(env, name)
+  return text === undefined ? undefined : { text, where: name, folder: '.', from: 'environment' }
+}
+
+function fromDefault(text: string | null): Setting | undefined {
+  return text === null ? undefined : { text, where: 'the default', folder: '.', from: 'default' }
+}
+
+interface Written {
+  readonly written: ReadonlyMap<string, Setting>
+  readonly notices: Notice[]
+}
+
+const NO_FILE: Written = { written: new Map(), notices: [] }
+
+function readConfigFile(path: string, suggest: Suggest): Written {
+  try {
+    const { bytes, stats } = readRegular(path)
+    const { entries, sections } = readIni(bytes)
+    for (const [section, line] of sections) checkSection(section, line, suggest)
+    for (const entry of entries) checkEntry(entry, suggest)
+    const written = new Map(
+      entries.map(({ section, key, value, line }): [string, Setting] => [
+        `${section}.${key}`,
+        {
+          text: value,
+          where: `${path}, line ${line}: [${section}] ${key}`,
+          folder: dirname(path),
+          from: 'file',
+        },
+      ]),
+    )
+    const notices = checkExposure(
+      path,
+      exposure(stats),
+      SECRET_KEYS.some((name) => written.has(name)),
+    )
+    return { written, notices }
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error
+    throw new ConfigInvalid(error.told(`the config file ${path}`), error.details)
+  }
+}
+
+function checkExposure(path: string, exposed: Exposure, holdsSecret: boolean): Notice[] {
+  if (exposed.write && holdsSecret)
+    throw new FileProblem('holds the client secret and can be changed by others', null, makePrivate(path))
+  return exposureNotices(path, exposed)
+}
+
+function checkSection(section: string, line: number, suggest: Suggest): void {
+  if (SECTIONS.includes(section)) return
+  const close = suggest(section, SECTIONS)
+  throw new FileProblem(
+    `unknown section${shown(section) ? ` [${section}]` : ''}`,
+    line,
+    close === undefined ? `the sections are [${SECTIONS.join('], [')}]` : `did you mean [${close}]?`,
+  )
+}
+
+function checkEntry({ section, key, value, line }: Entry, suggest: Suggest): void {
+  const homes = configKeys.filter((known) => known.key === key).map((known) => known.section)
+  if (homes.some((known) => known === section)) {
+    if (value === '')
+      throw new FileProblem(`[${section}] ${key} is empty`, line, 'give it a value, or take it out')
+    return
+  }
+  const where = section === '' ? 'before any section' : `in [${section}]`
+  if (homes[0] !== undefined) throw new FileProblem(`${key} ${where}`, line, `it belongs in [${homes[0]}]`)
+  const inSection = configKeys.filter((known) => known.section === section).map((known) => known.key)
+  const close = suggest(key, inSection)
+  throw new FileProblem(
+    `unknown key${shown(key) ? ` ${key}` : ''} ${where}`,
+    line,
+    close === undefined ? 'config.example.ini shows every key' : `did you mean ${close}?`,
+  )
+}

@@ -1,0 +1,124 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { Client, type Dispatcher } from 'undici'
+
+import type { RawAnswer } from '../core/ports.js'
+
+/** Bytes of an answer's body that are kept; a token set is a few hundred. */
+export const MAX_BODY = 1024 * 1024
+/** Milliseconds to establish a connection, TLS included. */
+const CONNECT_TIMEOUT_MS = 10_000
+/** undici publishes on it right before the first byte of a request is written to the socket. */
+const SEND_HEADERS = 'undici:client:sendHeaders'
+
+export interface ExchangeRequest {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  /** Not empty; told from other requests by its identity. */
+  readonly body: Buffer
+}
+
+/**
+ * One POST on a connection of its own, which is closed afterwards: no redirect is followed, nothing
+ * is sent twice, nothing is decoded. Never rejects; whatever arrived until it ended is in the answer.
+ *
+ * `failure` is the error's code as Node or undici gives it (`ECONNREFUSED`, `UND_ERR_SOCKET`), or
+ * `TIMEOUT` (not over after `timeoutMs`), or `BODY_TOO_LARGE` (more than `MAX_BODY` bytes).
+ *
+ * @param timeoutMs For all of it, from connecting to the last byte.
+ * @see RFC 9110 section 9.2.2 on repeating a POST
+ */
+export async function sendOnce(
+  request: ExchangeRequest,
+  timeoutMs: number,
+): Promise<Omit<RawAnswer, 'sentAt'>> {
+  const { url, headers, body } = request
+  let sent = false
+  let head: Head = { status: null, contentType: null, contentEncoding: null, retryAfter: null, date: null }
+  // Allocated at once: into how many small chunks a body is cut is the server's choice.
+  const received = Buffer.alloc(MAX_BODY)
+  let length = 0
+  let timer: NodeJS.Timeout | undefined
+
+  const noteSent = (message: unknown): void => {
+    if ((message as { request: { body?: unknown } }).request.body === body) sent = true
+  }
+  subscribe(SEND_HEADERS, noteSent)
+  const connection = openConnection(url)
+
+  const failure = await new Promise<string | null>((end) => {
+    timer = setTimeout(end, timeoutMs, 'TIMEOUT')
+    // Not undici's `request`: the stream it returns drops what it had buffered when the connection breaks.
+    connection.dispatcher.dispatch(
+      { origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body, ...OURS_ALONE },
+      {
+        onRequestStart() {
+          // undici takes a handler without this method for one of its old interface.
+        },
+        onResponseStart(_controller, status, fields) {
+          if (status >= 200) head = headOf(status, fields)
+        },
+        onResponseData(_controller, chunk) {
+          const copied = chunk.copy(received, length)
+          length += copied
+          if (copied < chunk.length) end('BODY_TOO_LARGE')
+        },
+        onResponseEnd() {
+          end(null)
+        },
+        onResponseError(_controller, error) {
+          end(codeOf(error))
+        },
+      },
+    )
+  })
+
+  clearTimeout(timer)
+  unsubscribe(SEND_HEADERS, noteSent)
+  connection.close()
+  const kept = Buffer.from(received.subarray(0, length))
+  return { ...head, sent, body: kept, complete: failure === null, failure }
+}
+
+/** One timer for all of it, which is not undici's, and a connection that is not kept. */
+const OURS_ALONE = { headersTimeout: 0, bodyTimeout: 0, reset: true } as const
+
+interface Connection {
+  readonly dispatcher: Dispatcher
+  /** Closes the socket, also one that is still connecting: undici's own `destroy` leaves that one be. */
+  close(): void
+}
+
+/** The place for a proxy, an authority of one's own or a client certificate. */
+function openConnection({ origin }: URL): Connection {
+  const over = new AbortController()
+  const dispatcher = new Client(origin, { connect: { timeout: CONNECT_TIMEOUT_MS, signal: over.signal } })
+  return {
+    dispatcher,
+    close() {
+      // Not awaited: bytes that may hold a token go to the disk first.
+      void dispatcher.destroy()
+      over.abort()
+    },
+  }
+}
+
+type Head = Pick<RawAnswer, 'status' | 'contentType' | 'contentEncoding' | 'retryAfter' | 'date'>
+
+function headOf(status: number, fields: Readonly<Record<string, string | string[] | undefined>>): Head {
+  const field = (name: string): string | null => {
+    const value = fields[name]
+    return (Array.isArray(value) ? value[0] : value) ?? null
+  }
+  return {
+    status,
+    contentType: field('content-type'),
+    contentEncoding: field('content-encoding'),
+    retryAfter: field('retry-after'),
+    date: field('date'),
+  }
+}
+
+/** Never the message: a parser's quotes what it read. */
+function codeOf(error: Error & { readonly code?: unknown }): string {
+  return typeof error.code === 'string' ? error.code : error.name
+}

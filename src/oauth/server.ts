@@ -1,0 +1,102 @@
+import * as oauth from 'oauth4webapi'
+
+import { ConfigInvalid } from '../core/errors.js'
+import type { Clock } from '../core/moment.js'
+import type { AuthorizationServer, RawAnswer, Reading } from '../core/ports.js'
+import type { Secret } from '../core/secret.js'
+import { readAnswer } from './answer.js'
+import { sendOnce } from './exchange-request.js'
+
+export interface TokenEndpointOptions {
+  /** Plain `http:` is taken as it is: whoever reads the configuration allows it for loopback only. */
+  readonly tokenUrl: URL
+  readonly clientId: string
+  /** Asked anew at every `prepare`, and not at all where `authMethod` is `none`. */
+  readonly clientSecret: () => Promise<Secret | undefined>
+  readonly authMethod: 'client_secret_post' | 'client_secret_basic' | 'none'
+  /** Never sent with a refresh: omitted, it means the scope as granted (RFC 6749 section 6). */
+  readonly scope: string | null
+  readonly clock: Clock
+  readonly userAgent: string
+}
+
+/** A token endpoint over HTTP. */
+export class TokenEndpoint implements AuthorizationServer {
+  readonly host: string
+  readonly #options: TokenEndpointOptions
+  #authentication: oauth.ClientAuth | undefined
+
+  constructor(options: TokenEndpointOptions) {
+    this.#options = options
+    this.host = options.tokenUrl.host
+  }
+
+  /** @throws What `clientSecret` throws, and {@link ConfigInvalid} when it gives none. */
+  async prepare(): Promise<void> {
+    this.#authentication = await this.#clientAuthentication()
+  }
+
+  /**
+   * @param options.timeoutMs Milliseconds in all, from connecting to the last byte.
+   * @throws What `prepare` throws, before anything is sent, if that was not called. Nothing else.
+   * @see RFC 6749 sections 2.3.1 and 6
+   */
+  async refresh(refreshToken: Secret, { timeoutMs }: { readonly timeoutMs: number }): Promise<RawAnswer> {
+    const { tokenUrl, clock, userAgent } = this.#options
+    this.#authentication ??= await this.#clientAuthentication()
+    const { headers, body } = await this.#refreshRequest(refreshToken, this.#authentication)
+    const request = {
+      url: tokenUrl,
+      headers: {
+        ...headers,
+        accept: 'application/json',
+        // A few hundred bytes gain nothing, and a compressed answer that is cut off is lost whole.
+        'accept-encoding': 'identity',
+        'user-agent': userAgent,
+      },
+      body: Buffer.from(body.toString()),
+    }
+    const sentAt = clock()
+    return { sentAt, ...(await sendOnce(request, timeoutMs)) }
+  }
+
+  read(answer: RawAnswer): Promise<Reading> {
+    return readAnswer(answer)
+  }
+
+  /** The library builds the request and is handed an empty answer: its own reading throws before one can save. */
+  #refreshRequest(refreshToken: Secret, authentication: oauth.ClientAuth): Promise<BuiltRequest> {
+    const { tokenUrl, clientId } = this.#options
+    return new Promise((resolve, reject) => {
+      oauth
+        .refreshTokenGrantRequest(
+          { issuer: tokenUrl.origin, token_endpoint: tokenUrl.href },
+          { client_id: clientId },
+          authentication,
+          refreshToken.reveal(),
+          {
+            // eslint-disable-next-line @typescript-eslint/no-deprecated -- it is not; the mark is there to stand out
+            [oauth.allowInsecureRequests]: tokenUrl.protocol === 'http:',
+            [oauth.customFetch]: (_url, request) => {
+              resolve(request)
+              return Promise.resolve(new Response())
+            },
+          },
+        )
+        .catch(reject)
+    })
+  }
+
+  async #clientAuthentication(): Promise<oauth.ClientAuth> {
+    const { authMethod, clientSecret } = this.#options
+    if (authMethod === 'none') return oauth.None()
+    const secret = await clientSecret()
+    if (secret === undefined)
+      throw new ConfigInvalid(`${authMethod} needs a client secret, and there is none`)
+    return authMethod === 'client_secret_basic'
+      ? oauth.ClientSecretBasic(secret.reveal())
+      : oauth.ClientSecretPost(secret.reveal())
+  }
+}
+
+type BuiltRequest = oauth.CustomFetchOptions<'POST', URLSearchParams>

@@ -1,0 +1,80 @@
+import { mkdirSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import {
+  exposure,
+  exposureNotices,
+  FileProblem,
+  isThere,
+  MOST_BYTES,
+  readRegular,
+} from '../../src/config/file.js'
+import { folder } from '../support/folder.js'
+import { written } from './places.js'
+
+const us = 1000
+
+describe('exposure', () => {
+  it.each([
+    ['a private file', 0o600, us, { read: false, write: false }],
+    ['a read-only private file', 0o400, us, { read: false, write: false }],
+    ['our file, readable by our group', 0o640, us, { read: true, write: false }],
+    ['root’s file, readable by our group', 0o640, 0, { read: false, write: false }],
+    ['root’s file, writable by our group', 0o660, 0, { read: false, write: false }],
+    ['our file, writable by our group', 0o620, us, { read: false, write: true }],
+    ['a file readable by all', 0o644, 0, { read: true, write: false }],
+    ['a file writable by all', 0o602, 0, { read: false, write: true }],
+  ])('judges %s', (_, mode, uid, expected) => {
+    expect(exposure({ mode: 0o100000 | mode, uid }, us)).toEqual(expected)
+  })
+
+  it('says nothing where there are no permission bits', () => {
+    // The default would be this process's user.
+    const getuid = process.getuid?.bind(process)
+    try {
+      Object.assign(process, { getuid: undefined })
+      expect(exposure({ mode: 0o666, uid: 0 })).toEqual({ read: false, write: false })
+    } finally {
+      Object.assign(process, { getuid })
+    }
+  })
+
+  it('names the command that helps, ready to be pasted', () => {
+    expect(exposureNotices("/tmp/it's mine.ini", { read: true, write: false })).toEqual([
+      {
+        level: 'warning',
+        message: "/tmp/it's mine.ini can be read by others",
+        hint: `chmod 600 '/tmp/it'\\''s mine.ini'`,
+      },
+    ])
+  })
+})
+
+describe('readRegular', () => {
+  it('reads a file through a link', () => {
+    const link = join(folder(), 'link')
+    symlinkSync(written('a', 'content'), link)
+    expect(Buffer.from(readRegular(link).bytes).toString()).toBe('content')
+  })
+
+  it('takes the null device for an empty file', () => {
+    expect(readRegular('/dev/null').bytes).toHaveLength(0)
+  })
+
+  it.each([
+    ['a missing file', () => join(folder(), 'none'), 'does not exist'],
+    ['a file below a file', () => join(written('a', ''), 'b'), 'does not exist'],
+    ['a folder', folder, 'is a directory'],
+    ['a device', () => '/dev/zero', 'is not a regular file'],
+    ['a huge file', () => written('a', new Uint8Array(MOST_BYTES + 1)), 'is larger than 1 MiB'],
+  ])('refuses %s', (_, path, message) => {
+    expect(() => readRegular(path())).toThrow(new FileProblem(message))
+  })
+})
+
+it('counts a file that cannot be looked at as one that is there', () => {
+  const name = 'x'.repeat(300)
+  mkdirSync(join(folder(), 'd'))
+  expect(isThere(join(folder(), name))).toBe(true)
+  expect(isThere(join(folder(), 'none'))).toBe(false)
+})

@@ -1,0 +1,157 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { defaultStore, locate, type Surroundings } from '../../src/config/locate.js'
+import { ConfigInvalid, UsageError } from '../../src/core/errors.js'
+
+const around = (changes: Partial<Surroundings> = {}): Surroundings => ({
+  env: {},
+  platform: 'linux',
+  homedir: () => '/home/someone',
+  ...changes,
+})
+const windows = around({
+  platform: 'win32',
+  homedir: () => 'C:\\Users\\someone',
+  env: { APPDATA: 'D:\\Roaming', LOCALAPPDATA: 'D:\\Local', XDG_CONFIG_HOME: 'C:\\xdg' },
+})
+const homeless = around({
+  homedir: () => {
+    throw new Error('no home')
+  },
+})
+const only =
+  (...paths: string[]) =>
+  (path: string): boolean =>
+    paths.includes(path)
+const all = (): boolean => true
+
+describe('locate', () => {
+  it.each([
+    [
+      '--config first',
+      { config: '/a.ini' },
+      around({ env: { HQ_TOKEN_CONFIG: '/b.ini' } }),
+      '/a.ini',
+      '--config',
+    ],
+    ['HQ_TOKEN_CONFIG next', {}, around({ env: { HQ_TOKEN_CONFIG: '/b.ini' } }), '/b.ini', 'HQ_TOKEN_CONFIG'],
+    [
+      'an empty HQ_TOKEN_CONFIG not at all',
+      {},
+      around({ env: { HQ_TOKEN_CONFIG: '' } }),
+      '/home/someone/.config/hq-token/config.ini',
+      '~/.config',
+    ],
+    [
+      '$XDG_CONFIG_HOME',
+      {},
+      around({ env: { XDG_CONFIG_HOME: '/xdg' } }),
+      '/xdg/hq-token/config.ini',
+      '$XDG_CONFIG_HOME',
+    ],
+    [
+      '~/.config for a relative $XDG_CONFIG_HOME',
+      {},
+      around({ env: { XDG_CONFIG_HOME: 'xdg' } }),
+      '/home/someone/.config/hq-token/config.ini',
+      '~/.config',
+    ],
+    ['%APPDATA% on Windows', {}, windows, 'D:\\Roaming\\hq-token\\config.ini', '%APPDATA%'],
+    [
+      'a profile’s file',
+      { profile: 'acme' },
+      around(),
+      '/home/someone/.config/hq-token/profiles/acme.ini',
+      '~/.config',
+    ],
+    [
+      'the profile of HQ_TOKEN_PROFILE',
+      {},
+      around({ env: { HQ_TOKEN_PROFILE: 'acme' } }),
+      '/home/someone/.config/hq-token/profiles/acme.ini',
+      '~/.config',
+    ],
+    ['/etc without a home', {}, homeless, '/etc/hq-token/config.ini', '/etc'],
+    ['/etc for a relative home', {}, around({ homedir: () => '' }), '/etc/hq-token/config.ini', '/etc'],
+  ])('takes %s', (_, flags, where, path, rule) => {
+    expect(locate(flags, where, all).file).toEqual({ path, rule })
+  })
+
+  it('falls back to the machine’s file', () => {
+    const found = locate({}, around(), only('/etc/hq-token/config.ini'))
+    expect(found.file).toEqual({ path: '/etc/hq-token/config.ini', rule: '/etc' })
+  })
+
+  it('finds nothing without complaint where nothing was named', () => {
+    expect(locate({}, around(), only())).toEqual({ file: undefined, profile: undefined })
+  })
+
+  it.each([
+    ['--config', { config: '/a.ini' }, {}],
+    ['HQ_TOKEN_CONFIG', {}, { HQ_TOKEN_CONFIG: '/a.ini' }],
+  ])('complains about a file named by %s that does not exist', (rule, flags, env) => {
+    expect(() => locate(flags, around({ env }), only())).toThrow(ConfigInvalid)
+    expect(() => locate(flags, around({ env }), only())).toThrow(rule)
+  })
+
+  it('says where it looked for a profile', () => {
+    expect(() => locate({ profile: 'acme' }, around(), only())).toThrow(
+      expect.objectContaining({
+        code: 'HQ_CONFIG_INVALID',
+        hint: 'write /home/someone/.config/hq-token/profiles/acme.ini or /etc/hq-token/profiles/acme.ini',
+      }),
+    )
+  })
+
+  it('never leaves its folders by the name of a profile', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string(), fc.constantFrom('..', '../a', 'a/b', 'a.b', 'A', '-a', 'a\n', 'a\\b')),
+        (profile) => {
+          try {
+            const path = locate({ profile }, around(), all).file?.path
+            expect(path).toBe(`/home/someone/.config/hq-token/profiles/${profile}.ini`)
+            expect(profile).toMatch(/^[a-z0-9][a-z0-9_-]*$/)
+          } catch (error) {
+            expect(error).toBeInstanceOf(UsageError)
+          }
+        },
+      ),
+    )
+  })
+})
+
+describe('defaultStore', () => {
+  it.each([
+    ['~/.local/state', undefined, around(), '/home/someone/.local/state/hq-token/token.db', '~/.local/state'],
+    [
+      '$XDG_STATE_HOME',
+      undefined,
+      around({ env: { XDG_STATE_HOME: '/state' } }),
+      '/state/hq-token/token.db',
+      '$XDG_STATE_HOME',
+    ],
+    [
+      '~/.local/state for a relative $XDG_STATE_HOME',
+      undefined,
+      around({ env: { XDG_STATE_HOME: './s' } }),
+      '/home/someone/.local/state/hq-token/token.db',
+      '~/.local/state',
+    ],
+    ['a profile’s name', 'acme', around(), '/home/someone/.local/state/hq-token/acme.db', '~/.local/state'],
+    ['%LOCALAPPDATA%', undefined, windows, 'D:\\Local\\hq-token\\token.db', '%LOCALAPPDATA%'],
+    [
+      'its usual place without %LOCALAPPDATA%',
+      undefined,
+      { ...windows, env: {} },
+      'C:\\Users\\someone\\AppData\\Local\\hq-token\\token.db',
+      '%LOCALAPPDATA%',
+    ],
+  ])('takes %s', (_, profile, where, path, rule) => {
+    expect(defaultStore(profile, where)).toEqual({ path, rule })
+  })
+
+  it('cannot do without a home', () => {
+    expect(() => defaultStore(undefined, homeless)).toThrow(ConfigInvalid)
+  })
+})

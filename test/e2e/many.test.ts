@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest'
+import { place } from '../support/place.js'
+
+const times = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, i) => make(i))
+
+describe('sixty processes at once on an expired token', () => {
+  it('make one request, and all print the same live token', { timeout: 120_000 }, async () => {
+    const { run, sandbox } = await place({ latencyMs: 500 })
+    await run(['seed'])
+    const ended = await Promise.all(times(60, () => run(['get'])))
+    expect(ended.map(({ code, stderr }) => ({ code, stderr }))).toEqual(
+      times(60, () => ({ code: 0, stderr: '' })),
+    )
+    expect(new Set(ended.map(({ stdout }) => stdout)).size).toBe(1)
+    expect(sandbox.log).toHaveLength(1)
+    const answer = await fetch(new URL('api/1/sites', sandbox.url), {
+      headers: { authorization: `Bearer ${ended[0]?.stdout.trim()}` },
+    })
+    expect(answer.status).toBe(200)
+  })
+
+  it('make one refresh when all of them report the same token as refused', { timeout: 120_000 }, async () => {
+    const { run, sandbox } = await place({ latencyMs: 300 }, 3600)
+    await run(['seed'])
+    const refused = (await run(['get'])).stdout
+    const ended = await Promise.all(times(20, () => run(['get', '--rejected', '-'], { input: refused })))
+    expect(new Set(ended.map(({ code }) => code))).toEqual(new Set([0]))
+    expect(new Set(ended.map(({ stdout }) => stdout)).size).toBe(1)
+    expect(ended[0]?.stdout).not.toBe(refused)
+    expect(sandbox.refreshes()).toBe(1)
+  })
+
+  it('ask a server that is down once, and all say try again later', { timeout: 120_000 }, async () => {
+    const { run, sandbox } = await place({ faults: [{ name: '503', count: Infinity }], latencyMs: 500 })
+    await run(['seed'])
+    const ended = await Promise.all(times(20, () => run(['get'])))
+    expect(new Set(ended.map(({ code, stdout }) => `${code} ${stdout}`))).toEqual(new Set(['75 ']))
+    expect(sandbox.log).toHaveLength(1)
+  })
+
+  it('import a seed once', { timeout: 120_000 }, async () => {
+    const { run, store } = await place({}, 3600)
+    const ended = await Promise.all(times(20, () => run(['get'])))
+    expect(new Set(ended.map(({ code }) => code))).toEqual(new Set([0]))
+    expect(new Set(ended.map(({ stdout }) => stdout)).size).toBe(1)
+    expect((await store.history()).filter(({ event }) => event === 'seed')).toHaveLength(1)
+  })
+})
+
+describe('a process killed with SIGKILL', () => {
+  it(
+    'never costs the grant, sixty times at random, where the server forgives a repeated refresh',
+    { timeout: 240_000 },
+    async () => {
+      const { run, start, sandbox, store } = await place({
+        accessTtl: 1,
+        latencyMs: 60,
+        graceMs: 60_000,
+        config: '[refresh]\nmin_valid = 0\n',
+      })
+      await run(['seed'])
+      let killed = 0
+      for (let round = 0; round < 60; round++) {
+        const victim = start(['refresh'])
+        setTimeout(() => victim.child.kill('SIGKILL'), 150 + Math.random() * 400)
+        if ((await victim.done).signal === 'SIGKILL') killed++
+      }
+      // The first one after the last kill carries on, whatever was left behind.
+      const after = await run(['get'])
+      expect(after).toMatchObject({ code: 0, stderr: '' })
+      expect(sandbox.revokedFamilies()).toBe(0)
+      expect((await store.read())?.refusedAt).toBeNull()
+      expect(killed).toBeGreaterThan(10)
+    },
+  )
+})
+
+describe.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s while the server answers', (signal) => {
+  it('ends the process only when the new pair is saved', async () => {
+    const { run, start, sandbox, store } = await place({ latencyMs: 700 })
+    await run(['seed'])
+    const victim = start(['get'])
+    while (sandbox.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    victim.child.kill(signal)
+    expect(await victim.done).toMatchObject({ signal, stdout: '' })
+    expect((await store.read())?.generation).toBe(2)
+    expect(await run(['get'])).toMatchObject({ code: 0, stderr: '' })
+    expect(sandbox.refreshes()).toBe(1)
+  })
+})
+
+it('a waiter that gets SIGTERM is gone at once', async () => {
+  const { run, start, sandbox } = await place({ latencyMs: 3000 })
+  await run(['seed'])
+  const holder = start(['get'])
+  while (sandbox.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  const waiter = start(['get'])
+  await new Promise((resolve) => setTimeout(resolve, 800))
+  const asked = performance.now()
+  waiter.child.kill('SIGTERM')
+  expect(await waiter.done).toMatchObject({ signal: 'SIGTERM', stdout: '' })
+  expect(performance.now() - asked).toBeLessThan(500)
+  expect(await holder.done).toMatchObject({ code: 0 })
+})
