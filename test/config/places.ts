@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ConfigSource } from '../../src/config/settings.js'
@@ -40,4 +41,19 @@ export async function failure(call: () => unknown): Promise<unknown> {
     return error
   }
   throw new Error('it did not fail')
+}
+
+/** A file in which something was cut out or put in. */
+export function mutation(text: string): fc.Arbitrary<Uint8Array> {
+  const original = Buffer.from(text)
+  const at = fc.nat(original.length)
+  const inserted = fc.oneof(
+    fc.uint8Array({ maxLength: 4 }),
+    fc.constantFrom('\n', '=', '[', ']', '"', ' ;', '\0', '\n ').map((text) => Buffer.from(text)),
+  )
+  return fc
+    .tuple(at, fc.nat(12), inserted)
+    .map(([position, removed, added]) =>
+      Buffer.concat([original.subarray(0, position), added, original.subarray(position + removed)]),
+    )
 }

@@ -1,0 +1,127 @@
+import { LockTimeout, StoreUnusable } from '../../src/core/errors.js'
+import type { HeldStore, HistoryEntry, RescueFile, Rescued, TokenStore } from '../../src/core/ports.js'
+import type { TokenSet } from '../../src/core/token-set.js'
+
+/** Asked with the how-manieth call this is, from 1 on. */
+export type Fails = (nth: number) => boolean
+
+const never: Fails = () => false
+
+/** Fails at these calls, and at no others. */
+export const at =
+  (...calls: number[]): Fails =>
+  (nth) =>
+    calls.includes(nth)
+
+/** Fails from the n-th call on. */
+export const from =
+  (first: number): Fails =>
+  (nth) =>
+    nth >= first
+
+/**
+ * A token store in memory, which two guards share as two processes share a file. Keeps the contract
+ * of every store (`tokenStoreContract`), fails where it is told to, and tells `event` what it does
+ * just before it does it: an `event` that throws is a process that dies there.
+ */
+export class MemoryStore implements TokenStore {
+  savesFail = never
+  keepsFail = never
+  /** Runs before a caller reaches for the lock: what others do between its look and its lock. */
+  beforeLock: () => Promise<void> = () => Promise.resolve()
+  /** How often the lock was taken. */
+  locks = 0
+  readonly #event: (name: string) => void
+  readonly #history = new Map<number, HistoryEntry>()
+  #set: TokenSet | undefined
+  #rescued: Rescued[] = []
+  #held = false
+  #saves = 0
+  #keeps = 0
+
+  constructor(event: (name: string) => void = () => undefined) {
+    this.#event = event
+  }
+
+  /** What is kept and not scrubbed, as another process would find it. */
+  get rescued(): readonly Rescued[] {
+    return this.#rescued
+  }
+
+  /** Puts a set in place as if it had always been there, and a disk back in order. */
+  put(set: TokenSet | undefined): this {
+    this.#set = set
+    this.#saves = this.#keeps = 0
+    this.savesFail = this.keepsFail = never
+    return this
+  }
+
+  /** Leaves an answer behind as a process would that died before it was saved. */
+  leave(...records: Rescued[]): this {
+    this.#rescued.push(...records)
+    return this
+  }
+
+  read(): Promise<TokenSet | undefined> {
+    return Promise.resolve(this.#set)
+  }
+
+  async exclusive<T>(
+    critical: (held: HeldStore) => Promise<T>,
+    { waitMs, meanwhile }: { waitMs: number; meanwhile?: (set: TokenSet | undefined) => T | undefined },
+  ): Promise<T> {
+    await this.beforeLock()
+    for (const deadline = performance.now() + waitMs; this.#held;) {
+      if (performance.now() >= deadline) throw new LockTimeout('the lock was not free in time')
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      const answered = meanwhile?.(this.#set)
+      if (answered !== undefined) return answered
+    }
+    this.#held = true
+    this.locks++
+    try {
+      return await critical({
+        read: () => Promise.resolve(this.#set),
+        save: (next, after, entry) => this.#save(next, after, entry),
+        rescue: this.#rescue,
+      })
+    } finally {
+      this.#held = false
+    }
+  }
+
+  history(): Promise<readonly HistoryEntry[]> {
+    return Promise.resolve([...this.#history.values()].sort((a, b) => b.sequence - a.sequence))
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects and never throws
+  async #save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void> {
+    this.#event(`save ${entry.outcome}`)
+    if (this.savesFail(++this.#saves)) throw new StoreUnusable('the disk is full')
+    if ((this.#set?.generation ?? 0) !== after) throw new StoreUnusable('somebody went around the lock')
+    this.#set = next
+    this.#history.set(entry.sequence, entry)
+  }
+
+  readonly #rescue: RescueFile = {
+    records: () => Promise.resolve([...this.#rescued]),
+    // eslint-disable-next-line @typescript-eslint/require-await -- as above
+    keep: async (record) => {
+      this.#event('keep')
+      if (this.keepsFail(++this.#keeps)) throw new StoreUnusable('no file system takes it')
+      this.#rescued.push({
+        ...record,
+        answer: { ...record.answer, body: Uint8Array.from(record.answer.body) },
+      })
+    },
+    // eslint-disable-next-line @typescript-eslint/require-await -- as above
+    scrub: async () => {
+      this.#event('scrub')
+      this.#rescued = []
+    },
+  }
+}
