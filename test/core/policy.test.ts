@@ -46,6 +46,10 @@ describe('a token of one hour, with a tenth of early and a minute of min_valid',
     expect(verdictAt(age, {}, { minValid })).toBe(verdict)
   })
 
+  it.each([NaN, -1, -Infinity])('is judged by min_valid when a caller asks for %d seconds', (minValid) => {
+    expect(verdictAt(3541, {}, { minValid })).toBe('expired')
+  })
+
   it('says how many seconds are left, also when they are over', () => {
     const left = (age: number): number => judge(tokenSet(), moment(ISSUED + age), policy).left
     expect([0, 600, 3600, 4000].map(left)).toEqual([3600, 3000, 0, -400])
@@ -139,7 +143,7 @@ describe('clocks', () => {
 describe('a renewal that may not be tried yet', () => {
   const DUE_AT = ISSUED + 3300
   const OVER_AT = ISSUED + HOUR
-  it.each<[string, Partial<TokenSet>, number, TokenSet['notBefore'] | object]>([
+  it.each<[string, Partial<TokenSet>, number, object | null]>([
     ['nothing in the way, due', {}, DUE_AT, null],
     ['nothing in the way, expired', {}, OVER_AT, null],
     ['the server’s word, due', { notBefore: DUE_AT + 1 }, DUE_AT, { because: 'server', until: DUE_AT + 1 }],
@@ -249,7 +253,10 @@ describe('whatever the numbers', () => {
         }),
       )
   const asks: fc.Arbitrary<Ask> = fc.record(
-    { minValid: number(2500), rejected: fc.constantFrom(new Secret('access-1'), new Secret('access-0')) },
+    {
+      minValid: fc.oneof(number(2500), fc.constantFrom(NaN, Infinity, -1)),
+      rejected: fc.constantFrom(new Secret('access-1'), new Secret('access-0')),
+    },
     { requiredKeys: [] },
   )
   const early = fc.oneof(

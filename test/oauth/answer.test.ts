@@ -162,7 +162,7 @@ const SHAPES: readonly Case[] = [
     { contentEncoding: 'gzip', ...cut },
   ],
   ['a cut gzip of a form', gzipSync(FORM).subarray(0, -6), salvaged, { contentEncoding: 'gzip' }],
-  ['a gzip bomb', gzipSync(Buffer.alloc(50_000_000, json({}))), unreadable, { contentEncoding: 'gzip' }],
+  ['a gzip bomb', gzipSync(json({}) + ' '.repeat(50_000_000)), unreadable, { contentEncoding: 'gzip' }],
 
   // Forms
   [

@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach } from 'vitest'
+import { afterAll } from 'vitest'
 import { writeSandboxFiles } from '../../src/sandbox/files.js'
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/server.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
@@ -25,7 +25,7 @@ export interface Place {
 
 const open: Sandbox[] = []
 
-afterEach(async () => {
+afterAll(async () => {
   await Promise.all(open.splice(0).map((sandbox) => sandbox.close()))
 })
 

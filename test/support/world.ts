@@ -1,0 +1,56 @@
+import { Readable, Writable } from 'node:stream'
+import { run } from '../../src/cli/program.js'
+import { machineClock, type Screen, type World } from '../../src/cli/world.js'
+
+export interface Told {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface WorldOptions {
+  readonly env?: NodeJS.ProcessEnv
+  readonly input?: string | Buffer
+  readonly clock?: World['clock']
+  /** A terminal, so many columns wide. */
+  readonly terminal?: number
+  readonly homedir?: string
+  /** Standard output that takes nothing. */
+  readonly broken?: boolean
+}
+
+/** Runs one command in this process, in a world of its own. */
+export async function told(argv: readonly string[], options: WorldOptions = {}): Promise<Told> {
+  const stdout = screen(options.terminal, options.broken)
+  const stderr = screen(options.terminal)
+  const code = await run(argv, {
+    env: options.env ?? {},
+    platform: process.platform,
+    homedir: options.homedir ?? '/nonexistent',
+    stdin: Readable.from(options.input === undefined ? [] : [options.input]),
+    stdout: stdout.stream,
+    stderr: stderr.stream,
+    clock: options.clock ?? machineClock,
+    interrupted: () => Promise.resolve(),
+  })
+  return { code, stdout: stdout.text(), stderr: stderr.text() }
+}
+
+function screen(columns?: number, broken = false): { stream: Screen; text: () => string } {
+  let text = ''
+  const stream = new Writable({
+    decodeStrings: false,
+    write: (chunk: string, _encoding, done) => {
+      if (broken) {
+        done(Object.assign(new Error('broken pipe'), { code: 'EPIPE' }))
+        return
+      }
+      text += chunk
+      done()
+    },
+  })
+  return {
+    stream: Object.assign(stream, columns === undefined ? {} : { isTTY: true, columns }),
+    text: () => text,
+  }
+}
