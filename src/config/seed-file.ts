@@ -276,7 +276,7 @@ function refreshExpiry(auth: Auth, issued: number): number | null {
 function issueNotice(source: string, issued: number, byFile: boolean): Notice {
   const why = byFile ? `when ${source} was last modified` : 'now'
   const hint = 'say when with issued_at in [AUTH] or with --issued-at TIME'
-  return { level: 'warning', message: `the tokens count as issued ${why}: ${utc(issued)}`, hint }
+  return { level: 'info', message: `the tokens count as issued ${why}: ${utc(issued)}`, hint }
 }
 
 function lifetimeNotices(auth: Auth, pair: TokenPair, now: number, source: string): Notice[] {

@@ -62,7 +62,7 @@ describe('a seed file', () => {
     expect(seed.pair.refreshToken.reveal()).toBe(REFRESH)
     expect(notices).toEqual([
       {
-        level: 'warning',
+        level: 'info',
         message: `the tokens count as issued when ${path} was last modified: 2027-01-15T08:00:00Z`,
         hint: 'say when with issued_at in [AUTH] or with --issued-at TIME',
       },

@@ -123,7 +123,11 @@ describe('a due token', () => {
     stage.server.answers(...said)
     expect(value(await stage.guard().token())).toBe('access-1')
     expect(stage.notices).toMatchObject([
-      { level: 'warning', message: expect.stringMatching(says) as string, hint: expect.any(String) as string },
+      {
+        level: 'warning',
+        message: expect.stringMatching(says) as string,
+        hint: expect.any(String) as string,
+      },
     ])
     expect(stage.warnings[0]).toContain('is still good and is served')
   })
@@ -372,8 +376,7 @@ describe('a set that the server has refused', () => {
     ['due', DUE],
   ])('is served while its access token is %s, with a warning each time', async (_verdict, age) => {
     stage.pass(age).store.put(refusedAt(stage.at.now))
-    for (const guard of [stage.guard(), stage.guard()])
-      expect(value(await guard.token())).toBe('access-1')
+    for (const guard of [stage.guard(), stage.guard()]) expect(value(await guard.token())).toBe('access-1')
     expect(stage.server.requests).toBe(0)
     expect(stage.warnings).toHaveLength(2)
     expect(stage.warnings[0]).toContain('good until 2027-01-15T09:00:00Z, then a person must log in')
@@ -576,9 +579,7 @@ describe('adopting a seed', () => {
     ['the one it began with', seed(), 'refresh-1'],
     ['the pair it has now', other, 'refresh-s'],
   ])('does not replace a refused set by the same seed: %s', async (_what, same, refreshToken) => {
-    stage.store.put(
-      tokenSet({ refusedAt: ISSUED, pair: pair({ refreshToken: new Secret(refreshToken) }) }),
-    )
+    stage.store.put(tokenSet({ refusedAt: ISSUED, pair: pair({ refreshToken: new Secret(refreshToken) }) }))
     expect((await stage.guard().adopt(same)).imported).toBe(false)
   })
 
@@ -632,7 +633,11 @@ describe('a configured seed', () => {
 
   it('takes the place of a refused set', async () => {
     stage.pass(EXPIRED).store.put(tokenSet({ refusedAt: stage.at.now }))
-    const later = seed({ accessToken: new Secret('access-s'), obtained: stage.at, refreshToken: new Secret('s') })
+    const later = seed({
+      accessToken: new Secret('access-s'),
+      obtained: stage.at,
+      refreshToken: new Secret('s'),
+    })
     expect(value(await stage.guard({ seed: () => Promise.resolve(later) }).token())).toBe('access-s')
   })
 

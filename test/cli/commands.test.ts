@@ -1,0 +1,355 @@
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { printable } from '../../src/cli/output.js'
+import { folder } from '../support/folder.js'
+import { place } from '../support/place.js'
+import { told } from '../support/world.js'
+
+const seedFile = (changes = ''): string =>
+  `[AUTH]\naccess_token = A-${'x'.repeat(40)}\naccess_expiry = 3600\nrefresh_token = R-${'y'.repeat(40)}\nrefresh_expiry = 31536000\ntoken_type = bearer\nuser = someone@example.com\n${changes}`
+
+function empty(): { env: NodeJS.ProcessEnv; file: string; store: string } {
+  const dir = folder()
+  const file = join(dir, 'token.ini')
+  writeFileSync(file, seedFile(), { mode: 0o600 })
+  const store = join(dir, 'state', 'token.db')
+  return {
+    env: {
+      HQ_TOKEN_STORE: store,
+      HQ_TOKEN_INSTANCE: 'https://acme.highq.com/acme',
+      HQ_TOKEN_CLIENT_ID: '1012',
+      HQ_TOKEN_CLIENT_SECRET: 's3cr3t-0123456789',
+    },
+    file,
+    store,
+  }
+}
+
+describe('the command line', () => {
+  it.each([
+    [[], /error: no command given\n.*hint: hq-token --help/],
+    [['got'], /error: unknown command 'got'\n.*hint: .*get.* See: hq-token --help/],
+    [['get', '--formt', 'json'], /error: unknown option '--formt'\n.*hint: .*--format/],
+    [['get', '--format', 'xml'], /Allowed choices are bare, json/],
+    [['get', '--min-valid', 'soon'], /A duration is/],
+    [['get', 'me'], /too many arguments/],
+    [['--profile', '../x', 'get'], /profile/],
+    [['get', '--rejected', 'eyJ0'], /from standard input only/],
+    [['sandbox', '--fault', 'nonsense'], /no fault is called/],
+    [['seed', '--issued-at', 'yesterday', 'x.ini'], /--issued-at takes a time/],
+    [['seed'], /no seed file named/],
+  ])('%j is wrong usage: 2, told how', async (argv, message) => {
+    const { env } = empty()
+    const { code, stdout, stderr } = await told(argv, { env })
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toContain('eyJ0')
+  })
+
+  it('prints help and version on standard output', async () => {
+    expect(await told(['--help'])).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/Exit codes:/) as string,
+    })
+    expect(await told(['get', '--help'])).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/--min-valid/) as string,
+    })
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+    expect(await told(['--version'])).toEqual({ code: 0, stderr: '', stdout: `${version}\n` })
+  })
+
+  it('takes global options before and after the command', async () => {
+    const { config } = await place({}, 3600)
+    expect((await told(['--config', config, 'get'])).code).toBe(0)
+    expect((await told(['get', '--config', config])).code).toBe(0)
+  })
+
+  it('gives hints that can be typed as they stand', async () => {
+    const dir = folder()
+    const config = join(dir, "it's.ini")
+    writeFileSync(config, '[store]\npath = token.db\n', { mode: 0o600 })
+    const { stderr } = await told(['--config', config, 'get'])
+    expect(stderr).toContain(`hq-token --config '${config.replace("'", "'\\''")}' seed FILE`)
+  })
+
+  it('writes one JSON object a line where that is asked for', async () => {
+    const { env } = empty()
+    const { stderr, code } = await told(['--log-format', 'json', 'get'], { env })
+    expect(code).toBe(4)
+    expect(
+      stderr
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toEqual([
+      {
+        time: expect.stringMatching(/Z$/) as string,
+        level: 'error',
+        code: 'HQ_LOGIN_REQUIRED',
+        message: expect.any(String) as string,
+        hint: expect.any(String) as string,
+      },
+    ])
+  })
+})
+
+describe('seed', () => {
+  it('imports once, and then disregards the file', async () => {
+    const { env, file } = empty()
+    const first = await told(['seed', file], { env })
+    expect(first).toMatchObject({ code: 0, stdout: '' })
+    expect(first.stderr).toMatch(/count as issued when .*token\.ini was last modified/)
+    expect(first.stderr).toMatch(/imported/)
+    writeFileSync(file, seedFile().replace('A-', 'B-'))
+    const second = await told(['seed', file], { env })
+    expect(second).toMatchObject({ code: 0, stdout: '' })
+    expect(second.stderr).toMatch(/disregarded.*seed --force/)
+    expect((await told(['get'], { env })).stdout).toMatch(/^A-/)
+  })
+
+  it('replaces with --force, and keeps the replaced pair as previous', async () => {
+    const { config, store, dir } = await place({}, 3600)
+    const env = { HQ_TOKEN_CONFIG: config }
+    await told(['seed'], { env })
+    const before = await store.read()
+    const other = join(dir, 'other.ini')
+    writeFileSync(other, seedFile(), { mode: 0o600 })
+    expect((await told(['seed', '--force', other], { env })).code).toBe(0)
+    const after = await store.read()
+    expect(after?.generation).toBe(2)
+    expect(after?.previous?.refreshToken.reveal()).toBe(before?.pair.refreshToken.reveal())
+  })
+
+  it('reads standard input, and when the tokens were issued', async () => {
+    const { env } = empty()
+    const issued = new Date(Date.now() - 600_000).toISOString()
+    expect(await told(['seed', '--issued-at', issued, '-'], { env, input: seedFile() })).toMatchObject({
+      code: 0,
+    })
+    const { stdout } = await told(['get', '--format', 'json'], { env })
+    const token = JSON.parse(stdout) as { expires_in: number }
+    expect(Math.abs(token.expires_in - 3000)).toBeLessThan(5)
+  })
+
+  it('proves the chain with --refresh', async () => {
+    const { config, sandbox, store } = await place({}, 3600)
+    expect((await told(['seed', '--refresh'], { env: { HQ_TOKEN_CONFIG: config } })).code).toBe(0)
+    expect(sandbox.refreshes()).toBe(1)
+    expect((await store.read())?.generation).toBe(2)
+  })
+
+  it('refuses a file that cannot be used: 65, file and line, never the value, store untouched', async () => {
+    const { env, file, store } = empty()
+    writeFileSync(file, seedFile().replace('3600', 'canary-value'))
+    const { code, stdout, stderr } = await told(['seed', file], { env })
+    expect({ code, stdout }).toEqual({ code: 65, stdout: '' })
+    expect(stderr).toContain('token.ini')
+    expect(stderr).toMatch(/line 3/)
+    expect(stderr).toMatch(/access_expiry/)
+    expect(stderr).not.toContain('canary-value')
+    expect(existsSync(store)).toBe(false)
+  })
+
+  it('warns of a file that others can read, and names the mend', async () => {
+    const { env, file } = empty()
+    chmodSync(file, 0o644)
+    const { code, stderr } = await told(['seed', file], { env })
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/warning: .*token\.ini.*others/)
+    expect(stderr).toContain(`chmod 600 ${file}`)
+  })
+
+  it('warns when there is no client that could refresh', async () => {
+    const { file, store } = empty()
+    const { code, stderr } = await told(['seed', file], { env: { HQ_TOKEN_STORE: store } })
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/warning: the token cannot be refreshed yet/)
+  })
+})
+
+describe('get', () => {
+  it('says that a person must log in where there is no token set', async () => {
+    const { env, store } = empty()
+    const { code, stdout, stderr } = await told(['get'], { env })
+    expect({ code, stdout }).toEqual({ code: 4, stdout: '' })
+    expect(stderr).toMatch(/hint: .*hq-token seed FILE/)
+    expect(existsSync(store)).toBe(false)
+  })
+
+  it('seeds by itself, silently, where a seed file is named', async () => {
+    const { env, file } = empty()
+    expect(await told(['get'], { env: { ...env, HQ_TOKEN_SEED_FILE: file } })).toEqual({
+      code: 0,
+      stdout: `A-${'x'.repeat(40)}\n`,
+      stderr: '',
+    })
+  })
+
+  it('heals by a new seed file dropped in place, once the server has refused the grant', async () => {
+    const { config, sandbox, seed, store } = await place()
+    const env = { HQ_TOKEN_CONFIG: config }
+    sandbox.setFaults([{ name: 'invalid-grant', count: 1 }])
+    expect((await told(['get'], { env })).code).toBe(4)
+    expect((await told(['get'], { env })).code, 'the old file heals nothing').toBe(4)
+    const fresh = sandbox.issue()
+    writeFileSync(seed, seedFile().replace(/A-x+/, fresh.accessToken).replace(/R-y+/, fresh.refreshToken))
+    expect(await told(['get'], { env })).toMatchObject({ code: 0, stdout: `${fresh.accessToken}\n` })
+    expect((await store.read())?.generation).toBe(2)
+  })
+
+  it('prints JSON with the time it has left', async () => {
+    const { env, file } = empty()
+    await told(['seed', file], { env })
+    const { stdout } = await told(['get', '--format', 'json'], { env })
+    const token = JSON.parse(stdout) as Record<string, unknown>
+    expect(Object.keys(token)).toEqual([
+      'format_version',
+      'access_token',
+      'token_type',
+      'expires_at',
+      'expires_on',
+      'expires_in',
+    ])
+    expect(token).toMatchObject({
+      format_version: 1,
+      access_token: `A-${'x'.repeat(40)}`,
+      token_type: 'Bearer',
+    })
+    expect(Date.parse(String(token['expires_at'])) / 1000).toBe(token['expires_on'])
+    expect(stdout.endsWith('}\n')).toBe(true)
+  })
+
+  it.each(['--min-valid', '--time', '-t'])(
+    '%s beyond what the server issues: the newest token, a warning, no second refresh',
+    async (option) => {
+      const { config, sandbox } = await place({ accessTtl: 600 })
+      const env = { HQ_TOKEN_CONFIG: config }
+      const first = await told(['get', option, '2h'], { env })
+      expect(first).toMatchObject({
+        code: 0,
+        stderr: expect.stringMatching(/less than the 7200 s asked for/) as string,
+      })
+      expect((await told(['get', option, '2h'], { env })).stdout).toBe(first.stdout)
+      expect(sandbox.refreshes()).toBe(1)
+    },
+  )
+
+  it('refreshes for --rejected only if the store still holds that token', async () => {
+    const { config, sandbox } = await place({}, 3600)
+    const env = { HQ_TOKEN_CONFIG: config }
+    const { stdout: old } = await told(['get'], { env })
+    const { stdout: fresh } = await told(['get', '--rejected', '-'], { env, input: old })
+    expect(fresh).not.toBe(old)
+    expect((await told(['get', '--rejected', '-'], { env, input: old })).stdout).toBe(fresh)
+    expect(sandbox.refreshes()).toBe(1)
+    expect(await told(['get', '--rejected', '-'], { env, input: '' })).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  it('names what is missing in the configuration when it must refresh: 78, and nothing in doubt', async () => {
+    const { store } = empty()
+    const env = { HQ_TOKEN_STORE: store }
+    await told(['seed', '--issued-at', '0', '-'], { env, input: seedFile() })
+    const { code, stdout, stderr } = await told(['get'], { env })
+    expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
+    expect(stderr).toMatch(/client_id|instance|token_url/)
+    expect(JSON.parse((await told(['status', '--json'], { env })).stdout)).toMatchObject({
+      unfinished_since: null,
+    })
+  })
+
+  it('refuses to talk to a server that it must not check', async () => {
+    const { config, sandbox } = await place()
+    const { code, stderr } = await told(['get'], {
+      env: { HQ_TOKEN_CONFIG: config, NODE_TLS_REJECT_UNAUTHORIZED: '0' },
+    })
+    expect(code).toBe(78)
+    expect(stderr).toMatch(/NODE_TLS_REJECT_UNAUTHORIZED=0/)
+    expect(sandbox.log).toHaveLength(0)
+  })
+
+  it('fails where its answer goes nowhere', async () => {
+    const { env, file } = empty()
+    await told(['seed', file], { env })
+    expect(await told(['get'], { env, broken: true })).toMatchObject({
+      code: 74,
+      stderr: expect.stringMatching(/EPIPE/) as string,
+    })
+  })
+})
+
+describe('refresh', () => {
+  it('refreshes now, and with --if-older only when that is so', async () => {
+    const { config, sandbox } = await place({}, 3600)
+    const env = { HQ_TOKEN_CONFIG: config }
+    expect(await told(['refresh'], { env })).toMatchObject({ code: 0, stdout: '', stderr: '' })
+    expect(await told(['refresh', '--if-older', '1d'], { env })).toMatchObject({ code: 0, stdout: '' })
+    expect(sandbox.refreshes()).toBe(1)
+    await told(['refresh', '--if-older', '0s'], { env, clock: later(5) })
+    expect(sandbox.refreshes()).toBe(2)
+  })
+})
+
+describe('status', () => {
+  it('tells programs, with every key present', async () => {
+    const { env, file } = empty()
+    const before = JSON.parse((await told(['status', '--json'], { env })).stdout) as Record<string, unknown>
+    expect(before).toMatchObject({
+      format_version: 1,
+      state: 'empty',
+      instance: 'https://acme.highq.com/acme/',
+      access: null,
+      generation: 0,
+    })
+    await told(['seed', file], { env })
+    const after = JSON.parse((await told(['status', '--json'], { env })).stdout) as Record<string, unknown>
+    expect(Object.keys(after)).toEqual(Object.keys(before))
+    expect(after).toMatchObject({
+      state: 'fresh',
+      user: 'someone@example.com',
+      generation: 1,
+      last_error: null,
+      unfinished_since: null,
+    })
+    expect(after['access']).toMatchObject({ fingerprint: expect.stringMatching(/^[0-9a-f]{12}$/) as string })
+    expect(JSON.stringify(after)).not.toContain('xxxx')
+  })
+
+  it('tells people: bars and colour at a terminal, neither in a pipe nor with NO_COLOR', async () => {
+    const { env, file } = empty()
+    await told(['seed', file], { env })
+    const coloured = (await told(['status'], { env, terminal: 100 })).stdout
+    expect(coloured).toMatch(/█/)
+    expect(coloured).toContain('\u001b[')
+    for (const options of [{ env }, { env: { ...env, NO_COLOR: '1' }, terminal: 100 }]) {
+      const plain = (await told(['status'], options)).stdout
+      expect(plain).not.toContain('\u001b')
+      expect(plain).not.toMatch(/█/)
+      expect(plain).toMatch(/^user +someone@example\.com$/m)
+      expect(plain).toMatch(/^state +fresh$/m)
+    }
+  })
+
+  it('names the failure and what to do', async () => {
+    const { config, sandbox } = await place()
+    const env = { HQ_TOKEN_CONFIG: config }
+    sandbox.setFaults([{ name: 'invalid-grant', count: 1 }])
+    await told(['get'], { env })
+    const { code, stdout } = await told(['status'], { env })
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/a person must log in/)
+    expect(stdout).toMatch(/last failure .*invalid_grant/)
+    expect(stdout).toMatch(/to do .*seed FILE/)
+  })
+})
+
+it('escapes what could command a terminal', () => {
+  expect(printable('a\u001b[31m\r\n\u0007b\u009bc\u202e')).toBe('a\\x1b[31m\\x0d\\x0a\\x07b\\x9bc\\x202e')
+})
+
+function later(seconds: number): () => { now: number; boot: null; uptime: number } {
+  return () => ({ now: Math.floor(Date.now() / 1000) + seconds, boot: null, uptime: 0 })
+}

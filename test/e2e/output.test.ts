@@ -1,0 +1,132 @@
+import { closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { faultNames, type FaultName } from '../../src/sandbox/faults.js'
+import { folder } from '../support/folder.js'
+import { place } from '../support/place.js'
+import { start } from '../support/processes.js'
+
+const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
+
+describe('the six-line file of the thread', () => {
+  const CANARY = { access: 'QWNjZXNz;to#ken=1"', refresh: "UmVmcmVzaA==';#" }
+  const SIX_LINES = `[AUTH]
+access_token = ${CANARY.access}
+access_expiry = 2592000
+refresh_token= ${CANARY.refresh}
+refresh_expiry = 2628000
+token_type = bearer
+user = someone@example.com
+`
+
+  it('seeds, and `get` prints the token and a newline, silently and without a request', async () => {
+    const dir = folder()
+    const file = join(dir, 'token.ini')
+    writeFileSync(file, SIX_LINES, { mode: 0o600 })
+    const env = { HQ_TOKEN_STORE: join(dir, 'token.db'), HOME: dir }
+    expect(await start(['seed', file], { env }).done).toMatchObject({ code: 0, stdout: '' })
+    // From here on the file is disregarded; there is no client at all, so any request would fail.
+    rmSync(file)
+    expect(await start(['get'], { env }).done).toEqual({
+      code: 0,
+      signal: null,
+      stdout: `${CANARY.access}\n`,
+      stderr: '',
+    })
+  })
+})
+
+describe('standard output that cannot be written is a failure', () => {
+  it.each([
+    ['the warm path', ['get']],
+    ['the full path', ['get', '--format', 'json']],
+    ['help', ['--help']],
+  ])('full, on %s', async (_, args) => {
+    const { run } = await place({}, 3600)
+    await run(['seed'])
+    const full = openSync('/dev/full', 'w')
+    const ended = await run(args, { stdout: full })
+    closeSync(full)
+    expect(ended.code).toBe(74)
+    expect(ended.stderr).toMatch(
+      /^hq-token: error: standard output could not be written \(ENOSPC\)\nhq-token: hint: /,
+    )
+  })
+
+  it('closed by its reader', async () => {
+    const { run, config } = await place({}, 3600)
+    await run(['seed'])
+    const child = spawn(process.execPath, [BIN, 'get'], {
+      env: { HQ_TOKEN_CONFIG: config, HOME: '/' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.stdout.destroy()
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect({ code, stderr }).toMatchObject({ code: 74, stderr: expect.stringMatching(/EPIPE/) as string })
+  })
+})
+
+describe('no token and no secret', () => {
+  it('reaches standard error, on any failure', { timeout: 240_000 }, async () => {
+    const heard: string[] = []
+    const secrets: string[] = []
+    await Promise.all(
+      (Object.keys(faultNames) as FaultName[]).map(async (name) => {
+        const { run, store, sandbox, seed } = await place({
+          faults: [{ name, count: Infinity }],
+          config: '[refresh]\ntimeout = 3s\n',
+        })
+        secrets.push(
+          sandbox.clientSecret,
+          ...[...readFileSync(seed, 'utf8').matchAll(/token\s*= (\S+)/g)].map((match) => String(match[1])),
+        )
+        for (const args of [
+          ['seed'],
+          ['-v', 'get'],
+          ['--log-format', 'json', 'get'],
+          ['refresh'],
+          ['status'],
+          ['status', '--json'],
+        ]) {
+          const { stderr, stdout } = await run(args)
+          heard.push(stderr, ...(args.includes('get') ? [] : [stdout]))
+        }
+        const set = await store.read()
+        for (const pair of [set?.pair, set?.previous])
+          if (pair) secrets.push(pair.accessToken.reveal(), pair.refreshToken.reveal())
+      }),
+    )
+    const said = heard.join('\n')
+    expect(said).toMatch(/error/)
+    expect(secrets.length).toBeGreaterThan(60)
+    for (const secret of secrets.filter((one) => one !== 'bearer')) expect(said).not.toContain(secret)
+  })
+
+  it('stands on a command line while the program runs', async () => {
+    const { start: begin, sandbox, seed } = await place({ latencyMs: 800 })
+    const running = begin(['get'])
+    while (sandbox.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    const listed = execFileSync('ps', ['-eo', 'args']).toString()
+    await running.done
+    const tokens = [...readFileSync(seed, 'utf8').matchAll(/_token\s*= (\S+)/g)].map((match) =>
+      String(match[1]),
+    )
+    expect(tokens).toHaveLength(2)
+    for (const secret of [...tokens, sandbox.clientSecret]) expect(listed).not.toContain(secret)
+  })
+})
+
+it('works when it is called by a link, as npm installs it', async () => {
+  const { config } = await place({}, 3600)
+  const link = join(folder(), 'hq-token')
+  symlinkSync(BIN, link)
+  const out = execFileSync(process.execPath, [link, 'get'], {
+    env: { HQ_TOKEN_CONFIG: config, HOME: '/' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  expect(out.toString()).toMatch(/^\S{40,}\n$/)
+})
