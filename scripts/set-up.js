@@ -1,6 +1,7 @@
 // Installs and builds what is missing or stale; run by `npm start` and `npm test` on a fresh clone.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -27,14 +28,15 @@ function newest(folder) {
   return Math.max(...files.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs))
 }
 
-if (age('node_modules/.package-lock.json') < age('package-lock.json')) {
+// By content, not by date: a checkout dates its files as it likes.
+const lock = createHash('sha256').update(readFileSync(at('package-lock.json'))).digest('hex')
+const stamp = at('node_modules/.installed-lock')
+if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   process.stderr.write('Installing the packages (a minute, once) …\n')
   run('npm', 'ci', '--include=dev', '--no-audit', '--no-fund')
+  writeFileSync(stamp, lock)
 }
-if (
-  age('dist/.tsbuildinfo') <
-  Math.max(newest('src'), age('tsconfig.json'), age('node_modules/.package-lock.json'))
-) {
+if (age('dist/.tsbuildinfo') < Math.max(newest('src'), age('tsconfig.json'))) {
   process.stderr.write('Building …\n')
   run(process.execPath, at('node_modules/typescript/bin/tsc'), '-p', root)
 }

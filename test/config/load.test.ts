@@ -226,12 +226,12 @@ describe('permissions of a config file', () => {
   }
 
   it.each([
-    [0o644, 'read'],
-    [0o640, 'read'],
-    [0o622, 'changed'],
-    [0o666, 'read and changed'],
-  ])('warns of mode %o, and says what to do', (mode, verbs) => {
-    const [notice, ...more] = at(mode, '[client]\nclient_id = 1')().notices
+    ['644', 'read'],
+    ['640', 'read'],
+    ['622', 'changed'],
+    ['666', 'read and changed'],
+  ])('warns of mode %s, and says what to do', (mode, verbs) => {
+    const [notice, ...more] = at(parseInt(mode, 8), '[client]\nclient_id = 1')().notices
     expect(notice).toMatchObject({
       level: 'warning',
       message: expect.stringMatching(new RegExp(`config\\.ini can be ${verbs} by others$`)) as string,

@@ -202,13 +202,13 @@ describe('a seed file', () => {
   })
 
   it.skipIf(process.platform === 'win32').each([
-    [0o644, 1],
-    [0o640, 1],
-    [0o600, 0],
-    [0o400, 0],
-  ])('of mode %o brings %i warnings about who can read it', async (mode, count) => {
+    ['644', 1],
+    ['640', 1],
+    ['600', 0],
+    ['400', 0],
+  ])('of mode %s brings %i warnings about who can read it', async (mode, count) => {
     const path = file(auth(`issued_at = ${ISSUED}`))
-    chmodSync(path, mode)
+    chmodSync(path, parseInt(mode, 8))
     const { notices } = await readSeed({ path }, options)
     expect(notices).toEqual(
       Array.from({ length: count }, () => ({

@@ -33,6 +33,8 @@ describe('seconds', () => {
     's',
     '٣',
     'Infinity',
+    '9007199254740992',
+    '20000000000w',
   ])('takes %j for no duration', (text) => {
     expect(seconds(text)).toBeUndefined()
   })

@@ -147,6 +147,12 @@ const SHAPES: readonly Case[] = [
   ['deflate without its wrapper', deflateRawSync(json({})), tokens(), { contentEncoding: 'Deflate ' }],
   ['brotli', brotliCompressSync(json({})), tokens(), { contentEncoding: 'br' }],
   ['plain text labelled brotli', json({}), tokens(), { contentEncoding: 'br' }],
+  [
+    'plain text labelled deflate, which would inflate to a byte',
+    `{\n  "expires_in": 0,"access_token":"${ACCESS}"}`,
+    tokens(),
+    { contentEncoding: 'deflate' },
+  ],
   ['a coding that is no coding', json({ refresh_token: 'é' }), tokens(), { contentEncoding: 'constructor' }],
   [
     'gzip cut behind the refresh token',
@@ -198,8 +204,8 @@ const SHAPES: readonly Case[] = [
   ],
   [
     'XML with references to characters',
-    '<r><access_token>a&#43;b&#x2F;c&#38;amp;</access_token></r>',
-    tokens({ accessToken: 'a+b/c&amp;' }),
+    '<r><access_token>a&#43;b&#x2F;c&#38;amp;&amp;lt;</access_token></r>',
+    tokens({ accessToken: 'a+b/c&amp;&lt;' }),
   ],
   ['XML, indented', `<r>\n  <access_token>\n    ${ACCESS}\n  </access_token>\n</r>\n`, tokens()],
   ['XML with an entity of its own', '<r><access_token>&euro;</access_token></r>', unreadable],
@@ -208,8 +214,8 @@ const SHAPES: readonly Case[] = [
     `<!DOCTYPE r [<!ENTITY x "y">]><r><access_token>${ACCESS}</access_token></r>`,
     unreadable,
   ],
-  ['XML nested too deep', `<a><b><c><d><access_token>${ACCESS}</access_token></d></c></b></a>`, unreadable],
-  ['XML with two roots', `<r><access_token>${ACCESS}</access_token></r><r/>`, unreadable],
+  ['XML nested too deep', `<a><access_token>${ACCESS}</access_token><b><c><d>1</d></c></b></a>`, unreadable],
+  ['XML with two roots', `<r><access_token>${ACCESS}</access_token></r><s/>`, unreadable],
   [
     'XML with two access tokens',
     `<r><access_token>a</access_token><access_token>b</access_token></r>`,
@@ -316,6 +322,12 @@ const SHAPES: readonly Case[] = [
   ],
   ['JSON cut in an escape', `{"refresh_token":"RT-9+/=end\\"`, unreadable, cut],
   ['camel case cut behind the refresh token', `{"refreshToken":"${REFRESH}","acc`, salvaged, cut],
+  [
+    'a reference beyond Unicode in cut XML',
+    '<T><refresh_token>RT&#x110000;</refresh_token><acc',
+    unreadable,
+    cut,
+  ],
   ['an empty refresh token in cut JSON', '{"refresh_token":"","acc', unreadable, cut],
   [
     'XML cut behind the refresh token',
