@@ -49,6 +49,13 @@ export class LoginRequired extends TokenError {
   readonly code = 'HQ_LOGIN_REQUIRED'
   readonly exit = Exit.login
   readonly transient = false
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, {
+      hint: 'obtain a new token in a browser, put it into a seed file, then: hq-token seed FILE',
+      ...details,
+    })
+  }
 }
 
 /** The seed file cannot be used. The message names file, line and key, never a value. */
@@ -84,6 +91,10 @@ export class ServerUnavailable extends TokenError {
   readonly code = 'HQ_SERVER_UNAVAILABLE'
   readonly exit = Exit.later
   readonly transient = true
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, { hint: 'nothing was lost; run the same command again later', ...details })
+  }
 }
 
 /**
@@ -94,6 +105,10 @@ export class OutcomeUnknown extends TokenError {
   readonly code = 'HQ_OUTCOME_UNKNOWN'
   readonly exit = Exit.later
   readonly transient = true
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, { hint: 'nothing is given up; run the same command again soon', ...details })
+  }
 }
 
 /** The configuration is wrong. The message names file, line and key. */
@@ -112,6 +127,13 @@ export class ClientRefused extends TokenError {
   readonly code = 'HQ_CLIENT_REFUSED'
   readonly exit = Exit.config
   readonly transient = false
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, {
+      hint: 'check client_id, client_secret and auth_method in the configuration, then: hq-token refresh',
+      ...details,
+    })
+  }
 }
 
 /** A failure that another process met and left word of in the store. */

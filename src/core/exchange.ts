@@ -13,6 +13,8 @@ import { entry, failed, intended, renewed, spendable, type Aftermath, type Token
 const TRY_AGAIN_AFTER = [500, 2_000, 5_000]
 /** Milliseconds to go on trying when a new pair is in memory only. */
 const CLING_MS = 30_000
+/** Milliseconds that a request must have to be answered: less would spend a token and hear nothing. */
+const HEARING_MS = 1_000
 /** Seconds between two clocks that are worth a warning; more than an exchange lasts. */
 const CLOCK_SKEW = 120
 
@@ -30,19 +32,12 @@ export interface ExchangeParts {
 }
 
 /**
- * Spends the refresh token and saves what comes back, so that at no instant the grant depends on
- * this process living on: intent, request, raw bytes to disk, and only then reading and saving.
- * Runs under the store's lock.
+ * One exchange with the server, crash-safe: at no instant the grant depends on this process living
+ * on. Intent, request, raw bytes to disk, and only then reading and saving. Under the store's lock.
  *
- * @returns The set as saved.
- * @throws {TokenError} The failure, after the store has learned of it.
  * @see RFC 6749 section 6; RFC 9700 section 4.14.2 on what spending a refresh token twice costs
  */
-export function exchange(held: HeldStore, found: TokenSet, parts: ExchangeParts): Promise<TokenSet> {
-  return new Exchange(held, found, parts).run()
-}
-
-class Exchange {
+export class Exchange {
   readonly #held: HeldStore
   readonly #parts: ExchangeParts
   /** As it stands in the store. */
@@ -51,6 +46,7 @@ class Exchange {
   #doubt: boolean
   /** An answer that could not be read is kept: it may hold the only copy of a pair. */
   #unread = false
+  readonly #said = new Set<string>()
 
   constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
     this.#held = held
@@ -59,24 +55,34 @@ class Exchange {
     this.#doubt = found.intent !== null
   }
 
-  async run(): Promise<TokenSet> {
-    const takenUp = await this.#takeUp()
-    if (takenUp !== undefined) return takenUp
-    await this.#parts.server.prepare()
-    return this.#parts.uninterrupted(() => this.#ask())
-  }
-
-  /** What a process that died, or an older version, had received and not saved. */
-  async #takeUp(): Promise<TokenSet | undefined> {
-    for (const kept of [...(await this.#held.rescue.records())].reverse()) {
+  /**
+   * Saves what a process that died, or could not write, had received.
+   *
+   * @returns The set as it is after that; it may be an old one all the same.
+   */
+  async takeUp(): Promise<TokenSet> {
+    const records = [...(await this.#held.rescue.records())].sort((a, b) => b.attempt - a.attempt)
+    for (const kept of records) {
       if (kept.generation !== this.#set.generation) continue
       const spent = this.#tokenSent(kept)
       if (spent === undefined) continue
       const outcome = await this.#read(kept.answer)
       if (outcome.kind === 'granted') return this.#save(outcome.tokens, spent, kept.answer)
-      this.#remember(outcome, kept.answer)
+      // A token that an earlier attempt salvaged is in the store, or was refused since.
+      this.#remember(outcome, kept.answer, kept.attempt === this.#set.intent?.attempt)
     }
-    return undefined
+    return this.#set
+  }
+
+  /**
+   * Spends the refresh token and saves what comes back.
+   *
+   * @returns The set as saved.
+   * @throws {TokenError} The failure, after the store has learned of it.
+   */
+  async run(): Promise<TokenSet> {
+    await this.#parts.server.prepare()
+    return this.#parts.uninterrupted(() => this.#ask())
   }
 
   #tokenSent({ spent }: Rescued): Secret | undefined {
@@ -87,12 +93,13 @@ class Exchange {
   }
 
   async #ask(): Promise<TokenSet> {
-    const deadline = performance.now() + this.#parts.timeoutMs
+    let deadline = Infinity
     for (let tries = 0; ;) {
       await this.#commitIntent()
+      deadline = Math.min(deadline, performance.now() + this.#parts.timeoutMs)
       const spent = spendable(this.#set)
       const answer = await this.#parts.server.refresh(spent, {
-        timeoutMs: Math.max(1, deadline - performance.now()),
+        timeoutMs: Math.max(HEARING_MS, deadline - performance.now()),
       })
       const kept = await this.#keep(answer, spent)
       const outcome = await this.#read(answer)
@@ -102,7 +109,7 @@ class Exchange {
       if (outcome.kind === 'refused' && this.#discardSalvaged()) continue
       const pause = TRY_AGAIN_AFTER[tries++]
       const worthIt = outcome.kind === 'unknown' && pause !== undefined
-      if (!worthIt || performance.now() + pause >= deadline) throw await this.#settle(outcome)
+      if (!worthIt || performance.now() + pause + HEARING_MS > deadline) throw await this.#settle(outcome)
       await this.#parts.sleep(pause)
     }
   }
@@ -124,25 +131,27 @@ class Exchange {
       return true
     } catch {
       // The store itself is the last place left; #save tells the caller if that fails too.
-      this.#parts.notify({
-        level: 'warning',
-        message: 'the server’s answer could not be written to the rescue file nor to any other place',
-        hint: 'look at the disk of the store',
-      })
+      this.#warn(
+        'the server’s answer could not be written to the rescue file nor to any other place',
+        'look at the disk of the store',
+      )
       return false
     }
   }
 
   async #read(answer: RawAnswer): Promise<Outcome> {
-    return outcomeOf(answer, await this.#parts.server.read(answer), this.#parts.clock().now)
+    const { server, clock } = this.#parts
+    // Whatever its reader stumbles on, the answer is on disk and the doubt is noted.
+    const reading = await server.read(answer).catch(() => ({ kind: 'unreadable', salvaged: null }) as const)
+    return outcomeOf(answer, reading, clock().now)
   }
 
-  #remember(outcome: Outcome, answer: RawAnswer): void {
+  #remember(outcome: Outcome, answer: RawAnswer, isLatest = true): void {
     if (outcome.kind !== 'unknown') return
     this.#doubt = true
-    if (answer.status !== null && answer.status < 300 && answer.body.byteLength > 0) this.#unread = true
+    if (isUnread(outcome, answer)) this.#unread = true
     const { intent } = this.#set
-    if (outcome.salvaged !== null && intent !== null)
+    if (isLatest && outcome.salvaged !== null && intent !== null)
       this.#set = { ...this.#set, intent: { ...intent, salvaged: outcome.salvaged } }
   }
 
@@ -159,20 +168,19 @@ class Exchange {
    *   nothing, since the next run finishes from the rescue file.
    */
   async #save(tokens: Tokens, spent: Secret, answer: RawAnswer, kept = true): Promise<TokenSet> {
-    const { clock, defaultLifetime, notify, sleep } = this.#parts
+    const { clock, defaultLifetime, sleep } = this.#parts
     const next = renewed(this.#set, tokens, spent, answer.sentAt, defaultLifetime)
-    this.#compareClocks(answer)
     for (const giveUp = performance.now() + CLING_MS; ;) {
       try {
         await this.#held.save(next, this.#set.generation, entry(next, 'refresh', 'done', clock()))
         break
       } catch (error) {
         if (kept || (await this.#keep(answer, spent))) {
-          notify({
-            level: 'warning',
-            message: 'the new token pair is in the rescue file only: the store could not be written',
-            hint: 'make room on the disk; the next `hq-token get` finishes the save',
-          })
+          const why = error instanceof Error ? error.message : 'the store could not be written'
+          this.#warn(
+            `the new token pair is in the rescue file only: ${why}`,
+            'mend the store or its disk; the next `hq-token get` finishes the save',
+          )
           return next
         }
         if (performance.now() >= giveUp) throw error
@@ -181,6 +189,7 @@ class Exchange {
     }
     this.#set = next
     await this.#held.rescue.scrub()
+    this.#compareClocks(answer)
     return next
   }
 
@@ -188,11 +197,21 @@ class Exchange {
   #compareClocks({ date, sentAt }: RawAnswer): void {
     const ahead = sentAt.now - Math.floor(Date.parse(date ?? '') / 1000)
     if (Math.abs(ahead) > CLOCK_SKEW)
-      this.#parts.notify({
-        level: 'warning',
-        message: `this machine’s clock is ${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} the server’s`,
-        hint: 'check the time synchronisation of this machine',
-      })
+      this.#warn(
+        `this machine’s clock is ${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} the server’s`,
+        'check the time synchronisation of this machine',
+      )
+  }
+
+  /** Once each; and whoever listens may fail without costing a token. */
+  #warn(message: string, hint: string): void {
+    if (this.#said.has(message)) return
+    this.#said.add(message)
+    try {
+      this.#parts.notify({ level: 'warning', message, hint })
+    } catch {
+      // A log that is closed is no reason to stop between the answer and the save.
+    }
   }
 
   /** Leaves word in the store of an exchange that brought no token. */
@@ -201,7 +220,11 @@ class Exchange {
     const error = this.#failure(outcome)
     const next = failed(this.#set, error, at, this.#aftermath(outcome, at.now))
     try {
-      await this.#held.save(next, next.generation, entry(next, 'refresh', error.code, at, outcome.what))
+      await this.#held.save(
+        next,
+        next.generation,
+        entry(next, 'refresh', error.code, at, this.#withoutSecrets(outcome.what)),
+      )
       if (!this.#unread) await this.#held.rescue.scrub()
     } catch {
       // The failure is worth more to the caller than that it could not be noted; the intent stands.
@@ -228,35 +251,42 @@ class Exchange {
 
   #failure(outcome: Exclude<Outcome, { kind: 'granted' }>): TokenError {
     const { host } = this.#parts.server
+    const what = this.#withoutSecrets(outcome.what)
     switch (outcome.kind) {
       case 'not-sent':
-        return new ServerUnavailable(`${host} could not be reached (${outcome.what})`, {
+        return new ServerUnavailable(`${host} could not be reached (${what})`, {
           hint: 'nothing was lost; check the network and the URL, then run the same command again',
         })
       case 'unknown':
-        return new OutcomeUnknown(
-          `${host} gave no usable answer (${outcome.what}); the refresh may have happened`,
-          {
-            hint: 'nothing is given up; run the same command again soon',
-          },
-        )
+        return new OutcomeUnknown(`${host} gave no usable answer (${what}); the refresh may have happened`)
       case 'no-verdict':
-        return new ServerUnavailable(`${host} did not answer as a token endpoint (${outcome.what})`, {
-          hint:
-            outcome.retryAfter === null
-              ? 'nothing was lost; run the same command again later'
-              : `nothing was lost; the server asks to wait ${outcome.retryAfter} s`,
-        })
+        return new ServerUnavailable(
+          `${host} did not answer as a token endpoint (${what})`,
+          outcome.retryAfter === null
+            ? {}
+            : { hint: `nothing was lost; the server asks to wait ${outcome.retryAfter} s` },
+        )
       case 'refused': {
         const doubt = this.#doubt ? '; an earlier answer of the server had been lost' : ''
-        return new LoginRequired(`${host} refused the refresh token (${outcome.what})${doubt}`, {
-          hint: 'obtain a new token in a browser, put it into a seed file, then: hq-token seed FILE',
-        })
+        return new LoginRequired(`${host} refused the refresh token (${what})${doubt}`)
       }
       case 'misconfigured':
-        return new ClientRefused(`${host} refused the client (${outcome.what})`, {
-          hint: 'check client_id, client_secret and auth_method in the configuration, then: hq-token refresh',
-        })
+        return new ClientRefused(`${host} refused the client (${what})`)
     }
   }
+
+  /** Some servers quote in an error what was sent. */
+  #withoutSecrets(text: string): string {
+    const { pair, previous, intent } = this.#set
+    const secrets = [
+      ...[pair, previous].flatMap((one) => (one === null ? [] : [one.accessToken, one.refreshToken])),
+      ...(intent?.salvaged ? [intent.salvaged] : []),
+    ]
+    return secrets.reduce((safe, secret) => safe.replaceAll(secret.reveal(), String(secret)), text)
+  }
+}
+
+/** A success by its status, in words that nobody understood: it may hold the only copy of a pair. */
+function isUnread(outcome: Outcome, { status, body }: RawAnswer): boolean {
+  return outcome.kind === 'unknown' && status !== null && status < 300 && body.byteLength > 0
 }

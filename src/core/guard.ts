@@ -3,11 +3,10 @@ import {
   LockTimeout,
   LoginRequired,
   recalled,
-  SeedInvalid,
   ServerUnavailable,
   TokenError,
 } from './errors.js'
-import { exchange, type ExchangeParts } from './exchange.js'
+import { Exchange, type ExchangeParts } from './exchange.js'
 import { expiresAt, judge, type Ask, type ExpiryPolicy, type Hold, type Judgement } from './policy.js'
 import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore } from './ports.js'
 import type { Secret } from './secret.js'
@@ -99,6 +98,7 @@ export class TokenGuard {
     const set = await this.#present()
     const judgement = this.#judge(set, ask)
     if (judgement.verdict === 'expired') return this.#issue(await this.#mustRenew(set, ask), ask)
+    if (set.refusedAt !== null) this.#warnOfEnd(set)
     if (judgement.verdict === 'due') return this.#issue(await this.#mayRenew(set, judgement), ask)
     return this.#issue(set, ask)
   }
@@ -129,10 +129,12 @@ export class TokenGuard {
    * @throws {LockTimeout | StoreUnusable}
    */
   async adopt(seed: Seed, { force = false } = {}): Promise<{ set: TokenSet; imported: boolean }> {
-    const found = await this.#options.store.read()
-    if (found !== undefined && !force && !givesWay(found, seed)) return { set: found, imported: false }
+    const stored = await this.#options.store.read()
+    if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
-      const current = await held.read()
+      const found = await held.read()
+      // An answer that waits to be saved belongs to the pair that is replaced.
+      const current = found && (await new Exchange(held, found, this.#exchangeParts).takeUp())
       if (current !== undefined && !force && !givesWay(current, seed))
         return { set: current, imported: false }
       const set = seeded(seed, current)
@@ -151,21 +153,17 @@ export class TokenGuard {
   async #present(): Promise<TokenSet> {
     const set = await this.#options.store.read()
     if (set !== undefined && set.refusedAt === null) return set
-    const seed = await this.#newSeed(set)
-    if (seed !== undefined) return (await this.adopt(seed)).set
-    if (set === undefined) throw new LoginRequired(NO_TOKEN, { hint: SEED_HINT })
-    return set
-  }
-
-  async #newSeed(set: TokenSet | undefined): Promise<Seed | undefined> {
     try {
-      return await this.#options.seed?.()
+      const seed = await this.#options.seed?.()
+      if (seed !== undefined) return (await this.adopt(seed)).set
     } catch (error) {
-      if (!(error instanceof SeedInvalid) || set === undefined || this.#judge(set, {}).verdict === 'expired')
+      // A seed that does not work must not cost a token that still does.
+      if (!(error instanceof TokenError) || set === undefined || this.#judge(set, {}).verdict === 'expired')
         throw error
       this.#warn(error.message, error.hint)
-      return undefined
     }
+    if (set === undefined) throw new LoginRequired(NO_TOKEN, { hint: SEED_HINT })
+    return set
   }
 
   #judge(set: TokenSet, ask: Ask): Judgement {
@@ -174,7 +172,6 @@ export class TokenGuard {
 
   /** Still good: one try without waiting for anybody, and whatever comes of it the token is served. */
   async #mayRenew(set: TokenSet, { hold }: Judgement): Promise<TokenSet> {
-    if (set.refusedAt !== null) this.#warnOfEnd(set)
     if (hold !== null || this.#renewing !== undefined) return set
     try {
       return await this.#share('may', () => this.#renew(set, {}, { urgency: 'may', waitMs: 0 }))
@@ -193,9 +190,10 @@ export class TokenGuard {
       const others = this.#renewing
       if (others === undefined) return this.#share('must', () => this.#renew(set, ask, how))
       // What others tried without need may fail without telling anything; what they had to have, fails for all.
-      const renewed = await (others.urgency === 'must' ? others.done : others.done.catch(() => undefined))
+      const shared = others.urgency === 'must' && !insist
+      const renewed = await (shared ? others.done : others.done.catch(() => undefined))
       // What they asked for may not be what this caller needs.
-      if (renewed !== undefined && this.#judge(renewed, ask).verdict !== 'expired') return renewed
+      if (renewed !== undefined && this.#serves(renewed, set, ask)) return renewed
     }
   }
 
@@ -208,26 +206,32 @@ export class TokenGuard {
   }
 
   async #renew(seen: TokenSet, ask: Ask, how: Renewal): Promise<TokenSet> {
-    const serves = (set: TokenSet | undefined): TokenSet | undefined =>
-      set !== undefined && set.generation > seen.generation && this.#judge(set, ask).verdict !== 'expired'
-        ? set
-        : undefined
-
     return this.#options.store.exclusive(
       async (held) => {
-        const set = await held.read()
-        if (set === undefined) throw new LoginRequired(NO_TOKEN, { hint: SEED_HINT })
+        const found = await held.read()
+        if (found === undefined) throw new LoginRequired(NO_TOKEN, { hint: SEED_HINT })
+        const exchange = new Exchange(held, found, this.#exchangeParts)
+        const set = await exchange.takeUp()
         const { verdict, hold } = this.#judge(set, ask)
-        if (verdict === 'fresh' || serves(set) !== undefined) return set
+        if (verdict === 'fresh' || this.#serves(set, seen, ask)) return set
         if (how.urgency === 'may' && hold !== null) return set
         this.#refuseToAsk(set, hold, how.insist === true)
         // A failure younger than this call is this call's too: else every process in the queue would try in turn.
         if (set.lastFailure !== null && set.generation === seen.generation && set.failures > seen.failures)
           throw recalled(set.lastFailure)
-        return exchange(held, set, this.#exchangeParts)
+        return exchange.run()
       },
-      { waitMs: how.waitMs, meanwhile: serves },
+      {
+        waitMs: how.waitMs,
+        meanwhile: (set) => (set !== undefined && this.#serves(set, seen, ask) ? set : undefined),
+      },
     )
+  }
+
+  /** Renewed since the caller looked, and good for what it asks; what it rejected was the one before. */
+  #serves(set: TokenSet, seen: TokenSet, { minValid }: Ask): boolean {
+    const ask = minValid === undefined ? {} : { minValid }
+    return set.generation > seen.generation && this.#judge(set, ask).verdict !== 'expired'
   }
 
   #refuseToAsk(set: TokenSet, hold: Hold | null, insist: boolean): void {
@@ -237,9 +241,12 @@ export class TokenGuard {
         { hint: 'nothing was lost; run the same command again then' },
       )
     if (hold?.because === 'refused' && !insist)
-      throw new LoginRequired(set.lastFailure?.message ?? 'the server refused the refresh token', {
-        hint: `${SEED_HINT} (if the server was at fault: hq-token refresh asks it again)`,
-      })
+      throw new LoginRequired(
+        set.lastFailure?.code === 'HQ_LOGIN_REQUIRED'
+          ? set.lastFailure.message
+          : `${this.#options.server.host} has refused the refresh token`,
+        { hint: `${SEED_HINT} (if the server was at fault: hq-token refresh asks it again)` },
+      )
   }
 
   #issue(set: TokenSet, ask: Ask): AccessToken {
@@ -269,7 +276,7 @@ export class TokenGuard {
   }
 
   #warn(message: string, hint?: string): void {
-    this.#exchangeParts.notify({ level: 'warning', message, ...(hint === undefined ? {} : { hint }) })
+    this.#options.notify?.({ level: 'warning', message, ...(hint === undefined ? {} : { hint }) })
   }
 }
 

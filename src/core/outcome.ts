@@ -90,6 +90,8 @@ function describe(answer: RawAnswer, reading: Reading): string {
 function pause({ retryAfter }: RawAnswer, now: number): number | null {
   if (retryAfter === null) return null
   const text = retryAfter.trim()
-  const seconds = /^\d+$/.test(text) ? Number(text) : Math.ceil(Date.parse(text) / 1000) - now
+  // `Date.parse` would make a year of any number.
+  const isDate = /^[A-Z][a-z]+,? /.test(text)
+  const seconds = /^\d+$/.test(text) ? Number(text) : isDate ? Math.ceil(Date.parse(text) / 1000) - now : NaN
   return Number.isNaN(seconds) ? null : Math.min(Math.max(seconds, 0), LONGEST_PAUSE)
 }

@@ -80,12 +80,17 @@ export function judge(set: TokenSet, at: Moment, policy: ExpiryPolicy, ask: Ask 
   const newest = age <= lifetime / 10
   const mustRenew =
     !(left > 0) ||
-    (left < Math.max(policy.minValid, ask.minValid ?? 0) && !newest) ||
+    (left < needed(policy, ask) && !newest) ||
     (ask.rejected !== undefined && ask.rejected.equals(accessToken))
 
   if (mustRenew) return { verdict: 'expired', left, hold: holdOn(set, at, 'must') }
   const due = left <= earlyWindow(policy.early, lifetime) || set.intent !== null || clockWentBack
   return due ? { verdict: 'due', left, hold: holdOn(set, at, 'may') } : { verdict: 'fresh', left, hold: null }
+}
+
+/** No caller gets less than the policy asks for, not even one who asks for no number. */
+function needed({ minValid }: ExpiryPolicy, ask: Ask): number {
+  return ask.minValid !== undefined && ask.minValid > minValid ? ask.minValid : minValid
 }
 
 /** Epoch seconds at which the access token ends, by the clock that counts it shortest. */

@@ -4,7 +4,7 @@ import { Client, type Dispatcher } from 'undici'
 import type { RawAnswer } from '../core/ports.js'
 
 /** Bytes of an answer's body that are kept; a token set is a few hundred. */
-export const MAX_BODY = 1024 * 1024
+const MAX_BODY = 1024 * 1024
 /** Milliseconds to establish a connection, TLS included. */
 const CONNECT_TIMEOUT_MS = 10_000
 /** undici publishes on it right before the first byte of a request is written to the socket. */
@@ -21,8 +21,9 @@ export interface ExchangeRequest {
  * One POST on a connection of its own, which is closed afterwards: no redirect is followed, nothing
  * is sent twice, nothing is decoded. Never rejects; whatever arrived until it ended is in the answer.
  *
- * `failure` is the error's code as Node or undici gives it (`ECONNREFUSED`, `UND_ERR_SOCKET`), or
- * `TIMEOUT` (not over after `timeoutMs`), or `BODY_TOO_LARGE` (more than `MAX_BODY` bytes).
+ * `failure` is the error's code as Node or undici gives it (`ECONNREFUSED`, `UND_ERR_SOCKET`), its
+ * name where it has none (`HTTPParserError`), `TIMEOUT` (not over after `timeoutMs`), or
+ * `BODY_TOO_LARGE` (more than 1 MiB).
  *
  * @param timeoutMs For all of it, from connecting to the last byte.
  * @see RFC 9110 section 9.2.2 on repeating a POST

@@ -24,7 +24,7 @@ import {
   status,
   type Said,
 } from '../support/fake-server.js'
-import { from } from '../support/memory-store.js'
+import { at, from } from '../support/memory-store.js'
 import { ISSUED, moment, pair, seed, tokenSet } from '../support/token-sets.js'
 import { DUE, EXPIRED, FRESH, Stage } from './stage.js'
 
@@ -329,16 +329,37 @@ describe('an expired token', () => {
     expect(value(await guard.token())).toBe('access-2')
   })
 
-  it('is never handed out when all that was found is an answer of long ago', async () => {
-    const answer = raw(granted('access-2', 'refresh-2'), moment(ISSUED + 10))
-    const spent = new Secret('refresh-1').fingerprint
-    stage.store
-      .put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null } }))
-      .leave({ generation: 1, attempt: 2, spent, answer })
-    stage.pass(36_000).server.answers(granted('access-3', 'refresh-3'))
-    const token = await stage.guard().token()
-    expect(stage.server.sent).toEqual(['refresh-2'])
-    expect([value(token), token.expiresAt > stage.at.now]).toEqual(['access-3', true])
+  describe('and an answer of long ago that a process left', () => {
+    beforeEach(() => {
+      const answer = raw(NEXT, moment(ISSUED + 10))
+      const spent = new Secret('refresh-1').fingerprint
+      stage.store
+        .put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null } }))
+        .leave({ generation: 1, attempt: 2, spent, answer })
+      stage.pass(36_000)
+    })
+
+    it('is never handed out: the refresh token in it is spent in turn', async () => {
+      stage.server.answers(granted('access-3', 'refresh-3'))
+      const token = await stage.guard().token()
+      expect(stage.server.sent).toEqual(['refresh-2'])
+      expect([value(token), token.expiresAt > stage.at.now]).toEqual(['access-3', true])
+    })
+
+    it('leaves no doubt behind once it is saved', async () => {
+      stage.server.answers(status(503))
+      await expect(stage.guard().token()).rejects.toThrow(ServerUnavailable)
+      expect(await stage.stored()).toMatchObject({ generation: 2, intent: null })
+      stage.server.answers(invalidGrant())
+      await expect(stage.guard().token()).rejects.not.toThrow('had been lost')
+    })
+
+    it('cannot be saved: nothing is asked, for the stored refresh token is spent', async () => {
+      stage.store.savesFail = at(1)
+      await expect(stage.guard().token()).rejects.toThrow(StoreUnusable)
+      expect(stage.server.sent).toEqual([])
+      expect(stage.store.rescued).toHaveLength(1)
+    })
   })
 
   it('signals are held back from the intent to the save', async () => {
@@ -396,7 +417,7 @@ describe('a set that the server has refused', () => {
   it('says why, and what to do', async () => {
     stage.pass(EXPIRED).store.put(refusedAt(stage.at.now))
     await expect(stage.guard().token()).rejects.toMatchObject({
-      message: 'refused (invalid_grant)',
+      message: expect.stringContaining('refused') as string,
       hint: expect.stringContaining('hq-token seed FILE') as string,
     })
   })
@@ -447,7 +468,7 @@ describe('a set that the server has refused', () => {
     stage.pass(EXPIRED).store.put(refusedAt(stage.at.now))
     stage.server.answers(DOWN)
     await expect(stage.guard().refresh()).rejects.toThrow(ServerUnavailable)
-    await expect(stage.guard().token()).rejects.toThrow(/invalid_grant|refused the refresh token/)
+    await expect(stage.guard().token()).rejects.toThrow('refused the refresh token')
   })
 })
 
