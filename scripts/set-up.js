@@ -29,7 +29,9 @@ function newest(folder) {
 }
 
 // By content, not by date: a checkout dates its files as it likes.
-const lock = createHash('sha256').update(readFileSync(at('package-lock.json'))).digest('hex')
+const lock = createHash('sha256')
+  .update(readFileSync(at('package-lock.json')))
+  .digest('hex')
 const stamp = at('node_modules/.installed-lock')
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   process.stderr.write('Installing the packages (a minute, once) …\n')

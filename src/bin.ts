@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { writeOut } from './cli/output.js'
 import { warmToken } from './cli/warm.js'
-import { machineClock, realWorld } from './cli/world.js'
+import { realWorld } from './cli/world.js'
+import { machineClock } from './clock.js'
 
 // Without a listener this signal opens Node's inspector, to every user of the machine.
 process.on('SIGUSR1', () => undefined)

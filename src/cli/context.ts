@@ -24,7 +24,7 @@ export interface Session {
 /** The composition root: the one place where configuration, store and server meet. */
 export function openSession(world: World, options: GlobalOptions): Session {
   const speaker = voice(world, options)
-  const around = { env: world.env, platform: world.platform, homedir: () => world.homedir }
+  const around = { env: world.env, platform: world.platform, homedir: world.homedir }
   const config = loadConfig({ ...around, ...locate(options, around) })
   for (const notice of config.notices) speaker.notice(notice)
 

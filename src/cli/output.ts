@@ -9,14 +9,14 @@ import type { Screen, World } from './world.js'
  */
 export interface Voice {
   /** A warning; of what is merely worth knowing, only with `--verbose`. */
-  notice(notice: Notice): void
+  readonly notice: (notice: Notice) => void
   /** What the command was asked to say. */
-  tell(notice: Notice): void
-  error(error: TokenError): void
+  readonly tell: (notice: Notice) => void
+  readonly error: (error: TokenError) => void
   /** An error that no one foresaw. */
-  bug(error: unknown): void
+  readonly bug: (error: unknown) => void
   /** `hq-token get` → `hq-token --profile acme get`: a hint that this user can type as it stands. */
-  typed(hint: string): string
+  readonly typed: (hint: string) => string
 }
 
 /** Options that every command takes. */
@@ -73,7 +73,6 @@ const BUG_HINT = 'please report it with the version (hq-token --version) and wha
 /** Control characters and direction marks made visible: none of them reaches the terminal. */
 export function printable(text: string): string {
   return text.replace(
-    // eslint-disable-next-line no-control-regex
     /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )

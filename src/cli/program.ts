@@ -131,7 +131,7 @@ export function program(world: World, write: (text: string) => void): Command {
     .command('sandbox')
     .description('a local stand-in for HighQ, to try everything and to test scripts against expiry')
     .addOption(
-      new Option('--port <number>', 'port on 127.0.0.1; 0 for any free one').argParser(port).default(8765),
+      new Option('--port <number>', 'port on 127.0.0.1; 0 for any free one').argParser(port).default(8788),
     )
     .addOption(
       new Option('--access-ttl <duration>', 'life of its access tokens')

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { homedir, uptime } from 'node:os'
+import { homedir } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
+import { machineClock } from '../clock.js'
 import type { Clock } from '../core/moment.js'
 
 export interface Screen extends Writable {
@@ -12,7 +12,8 @@ export interface Screen extends Writable {
 export interface World {
   readonly env: NodeJS.ProcessEnv
   readonly platform: NodeJS.Platform
-  readonly homedir: string
+  /** `os.homedir`; throws for a user who has none. */
+  readonly homedir: () => string
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Screen
   readonly stderr: Screen
@@ -25,34 +26,17 @@ export function realWorld(): World {
   return {
     env: process.env,
     platform: process.platform,
-    homedir: homedir(),
+    homedir,
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
     clock: machineClock,
     interrupted: () =>
       new Promise((resolve) => {
-        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+        for (const signal of ['SIGINT', 'SIGTERM'] as const)
+          process.once(signal, () => {
+            resolve()
+          })
       }),
   }
-}
-
-export const machineClock: Clock = () => ({
-  now: Math.floor(Date.now() / 1000),
-  boot: bootId(),
-  uptime: Math.floor(uptime()),
-})
-
-let boot: string | null | undefined
-
-/** Linux names each boot; elsewhere the wall clock has to do. */
-function bootId(): string | null {
-  if (boot === undefined) {
-    try {
-      boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-    } catch {
-      boot = null
-    }
-  }
-  return boot
 }

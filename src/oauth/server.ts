@@ -25,6 +25,7 @@ export class TokenEndpoint implements AuthorizationServer {
   readonly host: string
   readonly #options: TokenEndpointOptions
   #authentication: oauth.ClientAuth | undefined
+  #secret: Secret | undefined
 
   constructor(options: TokenEndpointOptions) {
     this.#options = options
@@ -60,8 +61,12 @@ export class TokenEndpoint implements AuthorizationServer {
     return { sentAt, ...(await sendOnce(request, timeoutMs)) }
   }
 
-  read(answer: RawAnswer): Promise<Reading> {
-    return readAnswer(answer)
+  async read(answer: RawAnswer): Promise<Reading> {
+    const reading = await readAnswer(answer)
+    if (reading.kind !== 'error' || reading.description === null || this.#secret === undefined) return reading
+    // Some servers quote in an error what was sent.
+    const description = reading.description.replaceAll(this.#secret.reveal(), String(this.#secret))
+    return { ...reading, description }
   }
 
   /** The library builds the request and is handed an empty answer: its own reading throws before one can save. */
@@ -93,6 +98,7 @@ export class TokenEndpoint implements AuthorizationServer {
     const secret = await clientSecret()
     if (secret === undefined)
       throw new ConfigInvalid(`${authMethod} needs a client secret, and there is none`)
+    this.#secret = secret
     return authMethod === 'client_secret_basic'
       ? oauth.ClientSecretBasic(secret.reveal())
       : oauth.ClientSecretPost(secret.reveal())

@@ -31,7 +31,9 @@ async function exchange(
     requests,
     next: () => told(['get'], { env }),
     requestsNext: () => sandbox.log.length - requests,
-    mend: () => sandbox.setFaults([]),
+    mend: () => {
+      sandbox.setFaults([])
+    },
   }
 }
 

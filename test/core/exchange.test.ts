@@ -423,12 +423,18 @@ describe('a refresh that does not work', () => {
     expect(await stage.stored()).toMatchObject({ failures: 3, backoffUntil: ISSUED + 120 })
   })
 
-  it('repeats no secret that the server quotes', async () => {
-    stage.server.answers(invalidGrant('Invalid refresh token: refresh-1'))
+  const LONG = 'eyJhbGciOi'.repeat(40)
+  it.each([
+    ['whole', 'refresh-1', 'Invalid refresh token: refresh-1'],
+    ['cut off by the length of a description', LONG, `Invalid refresh token: ${LONG}`.slice(0, 300)],
+  ])('repeats no secret that the server quotes: %s', async (_how, token, description) => {
+    stage.store.put(tokenSet({ pair: pair({ refreshToken: new Secret(token) }) }))
+    stage.server.answers(invalidGrant(description))
     const error = await failure(stage.run())
     const { lastFailure } = await stage.stored()
     const printed = JSON.stringify([String(error), lastFailure, await stage.store.history()])
-    expect(printed).not.toContain('refresh-1')
+    expect(printed).toContain('Invalid refresh token: ')
+    expect(printed).not.toContain(token.slice(0, 40))
   })
 })
 

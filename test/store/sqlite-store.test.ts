@@ -82,11 +82,41 @@ describe('a file that is no store', () => {
   const outcomeFor = async (): Promise<unknown> => store.read().catch((error: unknown) => error)
 
   it.each([
-    ['of no bytes', (): void => truncateSync(path, 0), /damaged \(a file of no bytes\)/],
-    ['cut short', (): void => truncateSync(path, 5000), /damaged/],
-    ['overwritten', (): void => writeFileSync(path, 'x'.repeat(9000), { mode: 0o600 }), /damaged/],
-    ['of a newer version', (): void => sql('PRAGMA user_version = 99'), /newer hq-token \(schema 99/],
-    ['of another program', (): void => sql('PRAGMA application_id = 7'), /not a store of hq-token/],
+    [
+      'of no bytes',
+      (): void => {
+        truncateSync(path, 0)
+      },
+      /damaged \(a file of no bytes\)/,
+    ],
+    [
+      'cut short',
+      (): void => {
+        truncateSync(path, 5000)
+      },
+      /damaged/,
+    ],
+    [
+      'overwritten',
+      (): void => {
+        writeFileSync(path, 'x'.repeat(9000), { mode: 0o600 })
+      },
+      /damaged/,
+    ],
+    [
+      'of a newer version',
+      (): void => {
+        sql('PRAGMA user_version = 99')
+      },
+      /newer hq-token \(schema 99/,
+    ],
+    [
+      'of another program',
+      (): void => {
+        sql('PRAGMA application_id = 7')
+      },
+      /not a store of hq-token/,
+    ],
   ])('is refused and left as it is when %s', async (_, damage, message) => {
     await put(tokenSet(), 0)
     damage()

@@ -19,8 +19,8 @@ export interface Place {
   readonly config: string
   readonly seed: string
   readonly store: SqliteStore
-  start(args: readonly string[], options?: StartOptions): Running
-  run(args: readonly string[], options?: StartOptions): Promise<Ended>
+  readonly start: (args: readonly string[], options?: StartOptions) => Running
+  readonly run: (args: readonly string[], options?: StartOptions) => Promise<Ended>
 }
 
 const open: Sandbox[] = []

@@ -41,7 +41,12 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
     it('reads while the lock is held', async () => {
       const store = open()
       await store.exclusive((held) => save(held, tokenSet(), 0), { waitMs: 0 })
-      await store.exclusive(async () => expect(await store.read()).toBeDefined(), { waitMs: 0 })
+      await store.exclusive(
+        async () => {
+          expect(await store.read()).toBeDefined()
+        },
+        { waitMs: 0 },
+      )
     })
 
     it('runs one critical section at a time', async () => {

@@ -1,6 +1,7 @@
 import { Readable, Writable } from 'node:stream'
 import { run } from '../../src/cli/program.js'
-import { machineClock, type Screen, type World } from '../../src/cli/world.js'
+import type { Screen, World } from '../../src/cli/world.js'
+import { machineClock } from '../../src/clock.js'
 
 export interface Told {
   readonly code: number
@@ -26,7 +27,7 @@ export async function told(argv: readonly string[], options: WorldOptions = {}):
   const code = await run(argv, {
     env: options.env ?? {},
     platform: process.platform,
-    homedir: options.homedir ?? '/nonexistent',
+    homedir: () => options.homedir ?? '/nonexistent',
     stdin: Readable.from(options.input === undefined ? [] : [options.input]),
     stdout: stdout.stream,
     stderr: stderr.stream,

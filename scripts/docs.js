@@ -1,0 +1,73 @@
+// Writes the reference pages from the program itself: `npm run docs`. With --check it only compares.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { program } from '../dist/cli/program.js'
+import { configKeys } from '../dist/config/keys.js'
+import { faultNames } from '../dist/sandbox/faults.js'
+
+const MADE = '<!-- Made by `npm run docs`; changes here are lost. -->\n'
+
+function help(command) {
+  let text = ''
+  command.configureOutput({
+    writeOut: (part) => (text += part),
+    getOutHelpWidth: () => 100,
+    getOutHasColors: () => false,
+  })
+  command.outputHelp()
+  return text.trim()
+}
+
+function cli() {
+  const root = program(undefined, () => undefined)
+  const pages = [root, ...root.commands].map((command) => {
+    const name = command === root ? 'hq-token' : `hq-token ${command.name()}`
+    return `## \`${name}\`\n\n\`\`\`text\n${help(command)}\n\`\`\`\n`
+  })
+  const faults = Object.entries(faultNames).map(([name, what]) => `| \`${name}\` | ${what} |\n`)
+  return [
+    MADE,
+    '# Commands\n',
+    ...pages,
+    `## Faults of the sandbox\n\n\`hq-token sandbox --fault NAME[:COUNT]\` makes the token endpoint fail so, COUNT times or for good.\n\n| name | what it does |\n| --- | --- |\n${faults.join('')}`,
+  ].join('\n')
+}
+
+function config() {
+  const sections = [...new Set(configKeys.map(({ section }) => section))]
+  const tables = sections.map((section) => {
+    const rows = configKeys
+      .filter((key) => key.section === section && key.supported)
+      .map(
+        ({ key, env, description, default: standard }) =>
+          `| \`${key}\` | \`${env}\` | ${standard === null ? '' : `\`${standard}\``} | ${description.replaceAll('|', '\\|').replaceAll('<', '&lt;')} |\n`,
+      )
+    return `## \`[${section}]\`\n\n| key | environment | default | meaning |\n| --- | --- | --- | --- |\n${rows.join('')}`
+  })
+  return [
+    MADE,
+    '# Configuration\n',
+    `An INI file: \`--config FILE\`, else \`HQ_TOKEN_CONFIG\`, else \`config.ini\` (with \`--profile NAME\`: \`profiles/NAME.ini\`) in
+\`$XDG_CONFIG_HOME/hq-token\` (\`~/.config/hq-token\`; \`%APPDATA%\\hq-token\` on Windows), else in \`/etc/hq-token\`. Never the
+working directory's. A relative path in it is relative to it. The environment wins over the file; an empty variable counts as
+unset. An unknown section or key is an error that names its line. [\`config.example.ini\`](../config.example.ini) has every key.
+
+A \`;\` or \`#\` begins a comment at the start of a line or after white space; a value that holds such goes into quotes.
+Durations are seconds, or say their unit: \`90s\`, \`30m\`, \`5h\`, \`10d\`, \`2w\`, \`1h30m\`. Plain \`http\` is taken for loopback
+addresses only.
+`,
+    ...tables,
+  ].join('\n')
+}
+
+const pages = { 'cli.md': cli(), 'config.md': config() }
+const stale = []
+for (const [name, text] of Object.entries(pages)) {
+  const path = fileURLToPath(new URL(`../docs/${name}`, import.meta.url))
+  if (!process.argv.includes('--check')) writeFileSync(path, text)
+  else if (readFileSync(path, 'utf8') !== text) stale.push(name)
+}
+if (stale.length > 0) {
+  process.stderr.write(`stale: ${stale.join(', ')}; make them anew with: npm run docs\n`)
+  process.exit(1)
+}

@@ -1,0 +1,65 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import Database from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { program } from '../src/cli/program.js'
+import { configKeys } from '../src/config/keys.js'
+import { Exit } from '../src/core/errors.js'
+import { faultNames } from '../src/sandbox/faults.js'
+import { place } from './support/place.js'
+import { told } from './support/world.js'
+
+const page = (name: string): string => readFileSync(name, 'utf8')
+const commands = program(undefined as never, () => undefined).commands
+
+describe('the documentation', () => {
+  it('is not stale: `npm run docs` would change nothing', async () => {
+    await expect(promisify(execFile)(process.execPath, ['scripts/docs.js', '--check'])).resolves.toBeDefined()
+  })
+
+  it.each(commands.map((command) => command.name()))(
+    'tells of the command %s, and its help describes it',
+    (name) => {
+      const command = commands.find((one) => one.name() === name)
+      expect(command?.description()).not.toBe('')
+      for (const option of command?.options ?? []) expect([option.long, option.description]).not.toContain('')
+      expect(page('README.md') + page('docs/guide.md')).toContain(`hq-token ${name}`)
+      expect(page('docs/cli.md')).toContain(`## \`hq-token ${name}\``)
+    },
+  )
+
+  it('tells of every exit code', () => {
+    for (const code of Object.values(Exit)) {
+      expect(page('README.md')).toMatch(new RegExp(`^\\| ${code} \\|`, 'm'))
+      expect(page('docs/cli.md')).toMatch(new RegExp(`^  ${code} `, 'm'))
+    }
+  })
+
+  it('tells of every key and every fault', () => {
+    for (const { key, env, supported } of configKeys) {
+      if (!supported) continue
+      expect(page('docs/config.md')).toContain(`| \`${key}\` | \`${env}\` |`)
+      expect(page('config.example.ini')).toMatch(new RegExp(`^; ${key} = `, 'm'))
+    }
+    for (const name of Object.keys(faultNames)) expect(page('docs/cli.md')).toContain(`| \`${name}\` |`)
+  })
+
+  it('gives a query that makes a seed of the previous pair', async () => {
+    const { config, dir, sandbox, store } = await place({ graceMs: 60_000 }, 3600)
+    const env = { HQ_TOKEN_CONFIG: config }
+    await told(['refresh'], { env })
+    const previous = (await store.read())?.previous
+    const [, sql] = /sqlite3 \S+ "(SELECT .*)"/.exec(page('docs/guide.md')) ?? []
+    const db = new Database(join(dir, 'token.db'), { readonly: true })
+    const seed = String(db.prepare(String(sql)).pluck().get())
+    db.close()
+    expect(await told(['seed', '--force', '--issued-at', '0', '-'], { env, input: seed })).toMatchObject({
+      code: 0,
+    })
+    expect((await store.read())?.pair.refreshToken.reveal()).toBe(previous?.refreshToken.reveal())
+    expect(await told(['get'], { env })).toMatchObject({ code: 0 })
+    expect(sandbox.refreshes()).toBe(2)
+  })
+})
