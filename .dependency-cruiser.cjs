@@ -36,7 +36,10 @@ module.exports = {
       comment: 'A fresh token must not pay for what it does not use.',
       severity: 'error',
       from: { path: '^src/cli/warm\\.ts$' },
-      to: { path: '(^|/)node_modules/(commander|zod|undici|oauth4webapi|fast-xml-parser|pg|pretty-ms)/', reachable: true },
+      to: {
+        path: '(^|/)node_modules/(commander|zod|undici|oauth4webapi|fast-xml-parser|pg|pretty-ms)/',
+        reachable: true,
+      },
     },
     {
       name: 'library-without-cli-or-sandbox',
@@ -57,6 +60,9 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 }

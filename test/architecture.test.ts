@@ -33,7 +33,7 @@ async function gate(file?: string, line = ''): Promise<string> {
     { cwd: copy },
   ).then(
     ({ stdout }) => stdout,
-    (error: { stdout: string }) => error.stdout,
+    (error: unknown) => (error as { stdout: string }).stdout,
   )
 }
 
