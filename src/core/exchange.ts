@@ -2,7 +2,7 @@ import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, type T
 import type { Clock } from './moment.js'
 import { outcomeOf, type Outcome } from './outcome.js'
 import type { AuthorizationServer, HeldStore, Notice, RawAnswer, Rescued } from './ports.js'
-import type { Secret } from './secret.js'
+import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, failed, intended, renewed, spendable, type Aftermath, type Tokens } from './transitions.js'
 
@@ -46,6 +46,8 @@ export class Exchange {
   #doubt: boolean
   /** An answer that could not be read is kept: it may hold the only copy of a pair. */
   #unread = false
+  /** Why a pair that was received is in the rescue file only: until it is saved nothing may be spent. */
+  #unsaved: Error | undefined
   readonly #said = new Set<string>()
 
   constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
@@ -81,6 +83,7 @@ export class Exchange {
    * @throws {TokenError} The failure, after the store has learned of it.
    */
   async run(): Promise<TokenSet> {
+    if (this.#unsaved !== undefined) throw this.#unsaved
     await this.#parts.server.prepare()
     return this.#parts.uninterrupted(() => this.#ask())
   }
@@ -181,6 +184,7 @@ export class Exchange {
             `the new token pair is in the rescue file only: ${why}`,
             'mend the store or its disk; the next `hq-token get` finishes the save',
           )
+          this.#unsaved = error instanceof Error ? error : new Error(why)
           return next
         }
         if (performance.now() >= giveUp) throw error
@@ -188,6 +192,7 @@ export class Exchange {
       }
     }
     this.#set = next
+    this.#doubt = this.#unread = false
     await this.#held.rescue.scrub()
     this.#compareClocks(answer)
     return next
@@ -282,7 +287,7 @@ export class Exchange {
       ...[pair, previous].flatMap((one) => (one === null ? [] : [one.accessToken, one.refreshToken])),
       ...(intent?.salvaged ? [intent.salvaged] : []),
     ]
-    return secrets.reduce((safe, secret) => safe.replaceAll(secret.reveal(), String(secret)), text)
+    return withoutSecrets(text, secrets)
   }
 }
 

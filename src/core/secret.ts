@@ -3,6 +3,21 @@ import { inspect } from 'node:util'
 
 const REDACTED = '[secret]'
 
+/** Characters that tell one secret from another; a text that was cut off may hold no more of it. */
+const HEAD = 12
+
+/** Takes secrets out of a text from outside, also where only their beginning stands: some servers quote what was sent. */
+export function withoutSecrets(text: string, secrets: readonly Secret[]): string {
+  return secrets.reduce((safe, secret) => {
+    const head = secret.reveal().slice(0, HEAD)
+    return head === '' ? safe : safe.replace(new RegExp(`${literally(head)}\\S*`, 'g'), REDACTED)
+  }, text)
+}
+
+function literally(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+}
+
 /**
  * A string that will not print: every implicit conversion (template, JSON, console, inspect) gives
  * `[secret]`. `reveal()` is the only way to the value, so that searching for it audits every use.

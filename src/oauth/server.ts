@@ -3,7 +3,7 @@ import * as oauth from 'oauth4webapi'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Clock } from '../core/moment.js'
 import type { AuthorizationServer, RawAnswer, Reading } from '../core/ports.js'
-import type { Secret } from '../core/secret.js'
+import { withoutSecrets, type Secret } from '../core/secret.js'
 import { readAnswer } from './answer.js'
 import { sendOnce } from './exchange-request.js'
 
@@ -64,8 +64,7 @@ export class TokenEndpoint implements AuthorizationServer {
   async read(answer: RawAnswer): Promise<Reading> {
     const reading = await readAnswer(answer)
     if (reading.kind !== 'error' || reading.description === null || this.#secret === undefined) return reading
-    // Some servers quote in an error what was sent.
-    const description = reading.description.replaceAll(this.#secret.reveal(), String(this.#secret))
+    const description = withoutSecrets(reading.description, [this.#secret])
     return { ...reading, description }
   }
 

@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3'
-import { StoreUnusable } from '../core/errors.js'
+import { LockTimeout, StoreUnusable } from '../core/errors.js'
 import type { HeldStore, HistoryEntry, Notice, TokenStore } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import {
@@ -127,7 +127,12 @@ export class SqliteStore implements TokenStore {
       try {
         return work()
       } catch (error) {
-        if (!isBusy(error) || performance.now() >= deadline) throw asUnusable(this.#paths, error)
+        if (!isBusy(error)) throw asUnusable(this.#paths, error)
+        if (performance.now() >= deadline)
+          throw new LockTimeout(`${this.#paths.database} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
+            hint: `run the same command again later; to see who holds it: fuser ${this.#paths.database}`,
+            cause: error,
+          })
         await sleep(5 + Math.random() * 20)
       }
     }

@@ -106,11 +106,16 @@ describe('a due token', () => {
 
   it('is served at once to the other callers of the process while one renews it', async () => {
     stage.server.answers(slowly(NEXT))
+    let reached = 0
+    stage.store.beforeLock = () => {
+      reached++
+      return Promise.resolve()
+    }
     const guard = stage.guard()
     const [first, ...others] = await Promise.all(SIXTY.map(() => guard.token()))
     expect(first && value(first)).toBe('access-2')
     expect(new Set(others.map(value))).toEqual(new Set(['access-1']))
-    expect(stage.server.requests).toBe(1)
+    expect([stage.server.requests, reached]).toEqual([1, 1])
   })
 
   it.each<[string, Said[], RegExp]>([
@@ -196,6 +201,20 @@ describe('a due token', () => {
     }
     expect(value(await stage.guard().token())).toBe('access-1')
     expect(stage.server.requests).toBe(1)
+    // The other one has said it.
+    expect(stage.warnings).toHaveLength(1)
+  })
+
+  it('is not enough for one who needs more, whoever else is content with it', async () => {
+    stage.server.answers(DOWN)
+    stage.store.beforeLock = async () => {
+      stage.store.beforeLock = () => Promise.resolve()
+      await stage.guard().token()
+    }
+    const guard = stage.guard()
+    const [content, needy] = await Promise.allSettled([guard.token(), guard.token({ minValid: 1000 })])
+    expect([content.status, needy.status]).toEqual(['fulfilled', 'rejected'])
+    expect(stage.server.requests).toBe(1)
   })
 })
 
@@ -278,6 +297,22 @@ describe('an expired token', () => {
     }
     expect(value(await stage.guard().token())).toBe('access-2')
     expect([stage.server.requests, stage.store.locks]).toEqual([1, 2])
+  })
+
+  it.each([
+    ['good enough, if due', {}, 'access-2', 0],
+    ['too short for what is asked', { minValid: 1000 }, 'access-3', 1],
+  ])('looks again under the lock: what another has renewed is %s', async (_what, ask, token, requests) => {
+    stage.server.answers(granted('access-3', 'refresh-3'))
+    stage.store.beforeLock = () => {
+      const obtained = moment(stage.at.now - DUE)
+      stage.store.put(
+        tokenSet({ generation: 2, pair: pair({ accessToken: new Secret('access-2'), obtained }) }),
+      )
+      return Promise.resolve()
+    }
+    expect(value(await stage.guard().token(ask))).toBe(token)
+    expect(stage.server.requests).toBe(requests)
   })
 
   it.each([
@@ -597,11 +632,18 @@ describe('adopting a seed', () => {
   })
 
   it.each([
-    ['the one it began with', seed(), 'refresh-1'],
+    ['the one it began with', seed(), 'refresh-9'],
     ['the pair it has now', other, 'refresh-s'],
   ])('does not replace a refused set by the same seed: %s', async (_what, same, refreshToken) => {
     stage.store.put(tokenSet({ refusedAt: ISSUED, pair: pair({ refreshToken: new Secret(refreshToken) }) }))
     expect((await stage.guard().adopt(same)).imported).toBe(false)
+  })
+
+  it('forced: scrubs what was kept of the one before', async () => {
+    const spent = new Secret('refresh-1').fingerprint
+    stage.store.leave({ generation: 1, attempt: 2, spent, answer: raw(garbage()) })
+    await stage.guard().adopt(other, { force: true })
+    expect(stage.store.rescued).toEqual([])
   })
 
   it('looks again under the lock', async () => {

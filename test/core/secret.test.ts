@@ -1,6 +1,6 @@
 import { format, inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { Secret } from '../../src/core/secret.js'
+import { Secret, withoutSecrets } from '../../src/core/secret.js'
 import { pair, tokenSet } from '../support/token-sets.js'
 
 const VALUE = 'RT-s3cr3t-value'
@@ -72,5 +72,17 @@ describe('a secret', () => {
     expect(new Secret('abc').fingerprint).toBe('ba7816bf8f01')
     expect(new Secret('').fingerprint).toBe('e3b0c44298fc')
     expect(new Secret('schlüssel').fingerprint).toMatch(/^[0-9a-f]{12}$/)
+  })
+})
+
+describe('a text from outside', () => {
+  const secrets = [new Secret('s3cr3t+client(secret)[0123]'), new Secret('')]
+
+  it.each([
+    ['whole', 'bad secret s3cr3t+client(secret)[0123], sorry', 'bad secret [secret] sorry'],
+    ['cut off', 'bad secret s3cr3t+client(se', 'bad secret [secret]'],
+    ['none', 'bad secret', 'bad secret'],
+  ])('loses the secrets that it quotes: %s', (_how, text, safe) => {
+    expect(withoutSecrets(text, secrets)).toBe(safe)
   })
 })

@@ -392,6 +392,17 @@ describe('the request was sent, and the answer', () => {
   })
 })
 
+test('repeats no client secret that the server quotes', async () => {
+  const server = await loopback(
+    thenEnd(
+      `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n${JSON.stringify({ error: 'invalid_client', error_description: `no s3cret here` })}`,
+    ),
+  )
+  const tokenEndpoint = endpoint(`http://127.0.0.1:${server.port}/token`)
+  const reading = await tokenEndpoint.read(await tokenEndpoint.refresh(REFRESH, { timeoutMs: 5000 }))
+  expect(reading).toEqual({ kind: 'error', code: 'invalid_client', description: 'no [secret] here' })
+})
+
 describe('a process', () => {
   const sources = fileURLToPath(new URL('../../src/', import.meta.url))
   let folder: string
