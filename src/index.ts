@@ -31,6 +31,7 @@ export {
   OutputFailed,
   SeedInvalid,
   ServerUnavailable,
+  StoreBusy,
   StoreUnusable,
   TokenError,
   UsageError,

@@ -86,6 +86,13 @@ export class LockTimeout extends TokenError {
   readonly transient = true
 }
 
+/** Something else than a refresh keeps the store's file busy: a backup, a stopped process. */
+export class StoreBusy extends TokenError {
+  readonly code = 'HQ_STORE_BUSY'
+  readonly exit = Exit.later
+  readonly transient = true
+}
+
 /** The server could not be reached, or gave no verdict on the grant. Nothing was lost. */
 export class ServerUnavailable extends TokenError {
   readonly code = 'HQ_SERVER_UNAVAILABLE'

@@ -1,4 +1,4 @@
-import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, type TokenError } from './errors.js'
+import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, TokenError } from './errors.js'
 import type { Clock } from './moment.js'
 import { outcomeOf, type Outcome } from './outcome.js'
 import type { AuthorizationServer, HeldStore, Notice, RawAnswer, Rescued } from './ports.js'
@@ -83,9 +83,14 @@ export class Exchange {
    * @throws {TokenError} The failure, after the store has learned of it.
    */
   async run(): Promise<TokenSet> {
-    if (this.#unsaved !== undefined) throw this.#unsaved
+    this.assertSaved()
     await this.#parts.server.prepare()
     return this.#parts.uninterrupted(() => this.#ask())
+  }
+
+  /** @throws {StoreUnusable} while what was taken up is in the rescue file only: nothing may replace it then. */
+  assertSaved(): void {
+    if (this.#unsaved !== undefined) throw this.#unsaved
   }
 
   #tokenSent({ spent }: Rescued): Secret | undefined {
@@ -109,7 +114,12 @@ export class Exchange {
       if (outcome.kind === 'granted') return await this.#save(outcome.tokens, spent, answer, kept)
 
       this.#remember(outcome, answer)
-      if (outcome.kind === 'refused' && this.#discardSalvaged()) continue
+      if (outcome.kind === 'refused') {
+        if (this.#discardSalvaged()) continue
+        const current = await this.#held.read()
+        // Somebody went around the lock, and has a newer pair.
+        if (current !== undefined && current.generation > this.#set.generation) return current
+      }
       const pause = TRY_AGAIN_AFTER[tries++]
       const worthIt = outcome.kind === 'unknown' && pause !== undefined
       if (!worthIt || performance.now() + pause + HEARING_MS > deadline) throw await this.#settle(outcome)
@@ -121,7 +131,17 @@ export class Exchange {
   async #commitIntent(): Promise<void> {
     const at = this.#parts.clock()
     const next = intended(this.#set, at)
-    await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))
+    try {
+      await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))
+    } catch (error) {
+      // It may stand half-way; nothing was sent, so nothing is in doubt.
+      const { code } = error instanceof TokenError ? error : { code: 'failed' }
+      const before = { ...this.#set, sequence: next.sequence }
+      await this.#held
+        .save(before, before.generation, entry(before, 'refresh', code, at))
+        .catch(() => undefined)
+      throw error
+    }
     this.#set = next
   }
 

@@ -7,7 +7,7 @@ import {
   TokenError,
 } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
-import { expiresAt, judge, type Ask, type ExpiryPolicy, type Hold, type Judgement } from './policy.js'
+import { ageOf, expiresAt, judge, type Ask, type ExpiryPolicy, type Hold, type Judgement } from './policy.js'
 import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore } from './ports.js'
 import type { Secret } from './secret.js'
 import type { Seed, TokenSet } from './token-set.js'
@@ -112,10 +112,8 @@ export class TokenGuard {
    */
   async refresh({ ifOlder }: { ifOlder?: number } = {}): Promise<{ set: TokenSet; renewed: boolean }> {
     const set = await this.#present()
-    const { now } = this.#options.clock()
-    const age = now - set.pair.obtained.now
-    // A clock that went back makes the age negative: then nobody knows, and a refresh is due.
-    if (ifOlder !== undefined && age >= 0 && age <= ifOlder) return { set, renewed: false }
+    const { age, clockWentBack } = ageOf(set.pair, this.#options.clock())
+    if (ifOlder !== undefined && age <= ifOlder && !clockWentBack) return { set, renewed: false }
     const renewed = await this.#mustRenew(set, { rejected: set.pair.accessToken }, ifOlder === undefined)
     return { set: renewed, renewed: true }
   }
@@ -128,15 +126,21 @@ export class TokenGuard {
    * @returns The set in the store, and whether it is the seed.
    * @throws {LockTimeout | StoreUnusable}
    */
-  async adopt(seed: Seed, { force = false } = {}): Promise<{ set: TokenSet; imported: boolean }> {
+  adopt(seed: Seed, { force = false } = {}): Promise<{ set: TokenSet; imported: boolean }> {
+    return this.#adopt(seed, force, this.#lockWaitMs)
+  }
+
+  async #adopt(seed: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
     const stored = await this.#options.store.read()
     if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
       const found = await held.read()
       // An answer that waits to be saved belongs to the pair that is replaced.
-      const current = found && (await new Exchange(held, found, this.#exchangeParts).takeUp())
+      const exchange = found && new Exchange(held, found, this.#exchangeParts)
+      const current = await exchange?.takeUp()
       if (current !== undefined && !force && !givesWay(current, seed))
         return { set: current, imported: false }
+      exchange?.assertSaved()
       const set = seeded(seed, current)
       await held.save(
         set,
@@ -146,20 +150,20 @@ export class TokenGuard {
       await held.rescue.scrub()
       return { set, imported: true }
     }
-    return this.#options.store.exclusive(replace, { waitMs: this.#lockWaitMs })
+    return this.#options.store.exclusive(replace, { waitMs })
   }
 
   /** The set in the store, seeded first where that is called for. */
   async #present(): Promise<TokenSet> {
     const set = await this.#options.store.read()
     if (set !== undefined && set.refusedAt === null) return set
+    const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'
     try {
       const seed = await this.#options.seed?.()
-      if (seed !== undefined) return (await this.adopt(seed)).set
+      if (seed !== undefined) return (await this.#adopt(seed, false, good ? 0 : this.#lockWaitMs)).set
     } catch (error) {
       // A seed that does not work must not cost a token that still does.
-      if (!(error instanceof TokenError) || set === undefined || this.#judge(set, {}).verdict === 'expired')
-        throw error
+      if (!(error instanceof TokenError) || !good) throw error
       this.#warn(error.message, error.hint)
     }
     if (set === undefined) throw new LoginRequired(NO_TOKEN, { hint: SEED_HINT })

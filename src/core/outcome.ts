@@ -17,12 +17,15 @@ export type Outcome =
   /** A verdict on the client or the request. */
   | { readonly kind: 'misconfigured'; readonly what: string }
 
-/** `invalid_grant`, and what GitHub and OpenAI call it. */
+/** `invalid_grant`, what GitHub and OpenAI call it, and OpenID Connect's words for "a person is needed". */
 const REFUSED = new Set([
   'invalid_grant',
   'bad_refresh_token',
   'refresh_token_reused',
   'refresh_token_expired',
+  'login_required',
+  'interaction_required',
+  'consent_required',
 ])
 
 /** RFC 6749 section 5.2 but for `invalid_grant`, and GitHub's name for `invalid_client`. */

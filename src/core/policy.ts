@@ -103,12 +103,12 @@ export function expiresAt(pair: TokenPair, at: Moment): number {
  * set back makes a token look young, and so does the uptime of a virtual machine that was paused;
  * believing the older one costs at most a refresh that was not needed.
  */
-function ageOf(pair: TokenPair, at: Moment): { age: number; clockWentBack: boolean } {
+export function ageOf(pair: TokenPair, at: Moment): { age: number; clockWentBack: boolean } {
   const wall = at.now - pair.obtained.now
   const sameBoot = at.boot !== null && at.boot === pair.obtained.boot
   const clockWentBack = wall < -CLOCK_TOLERANCE
-  // Without the uptime to go by, nothing tells how old the token is.
-  if (clockWentBack && !sameBoot) return { age: Infinity, clockWentBack }
+  // Without the uptime to go by, nothing tells how old the token is: it counts as just over.
+  if (clockWentBack && !sameBoot) return { age: pair.lifetime, clockWentBack }
   const uptime = sameBoot ? at.uptime - pair.obtained.uptime : 0
   return { age: Math.max(0, wall, uptime), clockWentBack }
 }

@@ -103,7 +103,8 @@ export function failed(set: TokenSet, error: TokenError, at: Moment, aftermath: 
     ...set,
     failures,
     lastFailure: { at: at.now, code: error.code, message: error.message },
-    backoffUntil: at.now + backoff(failures),
+    // What is in doubt is asked again soon: servers forgive a repetition for a minute at most.
+    backoffUntil: at.now + backoff(aftermath.unfinished === true ? 1 : failures),
     notBefore: aftermath.notBefore ?? null,
     // A failure that is no verdict on the grant does not take an earlier verdict back.
     refusedAt: aftermath.refused === true ? at.now : set.refusedAt,

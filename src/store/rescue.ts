@@ -48,6 +48,7 @@ export class Rescue implements RescueFile {
   readonly #lastCopies: LastCopies
   readonly #fd: number
   #end: number
+  #used: boolean
 
   /** Under the store's lock only. @throws {StoreUnusable} */
   constructor(paths: StorePaths, env: NodeJS.ProcessEnv, notify: (notice: Notice) => void) {
@@ -59,10 +60,17 @@ export class Rescue implements RescueFile {
     this.#lastCopies = new LastCopies(paths, env)
     try {
       this.#fd = openSync(this.#path, constants.O_RDWR | NO_FOLLOW)
-      if (fstatSync(this.#fd).size < PREALLOCATED) this.#overwrite(PREALLOCATED)
-      this.#end = parse(this.#content()).end
     } catch (error) {
       throw unusable(this.#path, 'cannot be opened for writing', error)
+    }
+    try {
+      if (fstatSync(this.#fd).size < PREALLOCATED) this.#overwrite(PREALLOCATED)
+      const content = this.#content()
+      this.#end = parse(content).end
+      this.#used = content.some((byte) => byte !== 0)
+    } catch (error) {
+      closeSync(this.#fd)
+      throw unusable(this.#path, 'cannot be used', error)
     }
   }
 
@@ -73,6 +81,7 @@ export class Rescue implements RescueFile {
   keep(record: Rescued): Promise<void> {
     const bytes = serialize(record)
     const position = this.#end + bytes.byteLength > LIMIT ? 0 : this.#end
+    this.#used = true
     try {
       insist(() => {
         writeFully(this.#fd, bytes, position)
@@ -87,10 +96,11 @@ export class Rescue implements RescueFile {
 
   scrub(): Promise<void> {
     this.#lastCopies.remove()
-    if (this.#end > 0) {
+    if (this.#used) {
       try {
-        this.#overwrite(Math.max(this.#end, PREALLOCATED))
+        this.#overwrite(Math.max(fstatSync(this.#fd).size, PREALLOCATED))
         this.#end = 0
+        this.#used = false
       } catch {
         // A record of an older generation is not looked at again.
       }
@@ -136,9 +146,17 @@ class LastCopies {
     const store = createHash('sha256').update(paths.database).digest('hex').slice(0, 16)
     this.#prefix = `hq-token-${process.geteuid?.() ?? 0}-${store}-`
     this.#device = statSync(paths.folder).dev
-    this.#folders = [env['XDG_RUNTIME_DIR'], '/dev/shm', '/var/tmp', tmpdir()].filter(
-      (folder): folder is string => folder !== undefined && existsSync(folder),
-    )
+    // The same for a login shell and for cron, which has no XDG_RUNTIME_DIR; that one goes at logout.
+    const known = [
+      '/var/tmp',
+      '/dev/shm',
+      tmpdir(),
+      `/run/user/${process.geteuid?.() ?? 0}`,
+      env['XDG_RUNTIME_DIR'],
+    ]
+    this.#folders = [...new Set(known)]
+      .filter((folder) => folder !== undefined)
+      .filter((folder) => existsSync(folder))
   }
 
   /** @returns Where it is, or `undefined` where no place took it. */
@@ -192,7 +210,11 @@ class LastCopies {
   }
 
   #isSame(folder: string): boolean {
-    return statSync(folder).dev === this.#device
+    try {
+      return statSync(folder).dev === this.#device
+    } catch {
+      return true
+    }
   }
 }
 

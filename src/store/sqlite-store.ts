@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3'
-import { LockTimeout, StoreUnusable } from '../core/errors.js'
+import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import type { HeldStore, HistoryEntry, Notice, TokenStore } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import {
@@ -129,7 +129,7 @@ export class SqliteStore implements TokenStore {
       } catch (error) {
         if (!isBusy(error)) throw asUnusable(this.#paths, error)
         if (performance.now() >= deadline)
-          throw new LockTimeout(`${this.#paths.database} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
+          throw new StoreBusy(`${this.#paths.database} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
             hint: `run the same command again later; to see who holds it: fuser ${this.#paths.database}`,
             cause: error,
           })
