@@ -4,6 +4,8 @@ import { warmToken } from './cli/warm.js'
 import { realWorld } from './cli/world.js'
 import { machineClock } from './clock.js'
 
+// What is said on standard error is lost where nobody takes it; the token and the exit code are not.
+process.stderr.on('error', () => undefined)
 // Without a listener this signal opens Node's inspector, to every user of the machine.
 process.on('SIGUSR1', () => undefined)
 

@@ -48,6 +48,11 @@ export function openSession(world: World, options: GlobalOptions): Session {
           clock: world.clock,
           defaultLifetime: config.refresh.defaultLifetime,
         })
+        if (found === undefined)
+          speaker.notice({
+            level: 'warning',
+            message: `the seed file ${seedFile} of [seed] file does not exist`,
+          })
         for (const notice of found?.notices ?? []) speaker.notice(notice)
         return found?.seed
       },
@@ -88,6 +93,8 @@ function tokenEndpoint(config: Config, { env, clock }: World): AuthorizationServ
       await (await endpoint()).prepare()
     },
     refresh: async (refreshToken, options) => (await endpoint()).refresh(refreshToken, options),
-    read: async (answer) => (await endpoint()).read(answer),
+    // Reading needs no client: what a dead process left must be understood without one.
+    read: async (answer) =>
+      loaded === undefined ? (await import('../oauth/answer.js')).readAnswer(answer) : loaded.read(answer),
   }
 }

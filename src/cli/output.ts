@@ -1,5 +1,6 @@
 import { OutputFailed, type TokenError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
+import { shellWord } from '../core/shell.js'
 import type { Screen, World } from './world.js'
 
 /**
@@ -110,8 +111,4 @@ function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => stri
   ]
   const invocation = ['hq-token', ...options].join(' ')
   return (hint) => hint.replace(/\bhq-token(?= (?:seed|get|refresh|status)\b)/g, () => invocation)
-}
-
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

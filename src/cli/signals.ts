@@ -1,4 +1,7 @@
-const HELD = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+const HELD: readonly NodeJS.Signals[] =
+  process.platform === 'win32'
+    ? ['SIGINT', 'SIGTERM', 'SIGHUP']
+    : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU']
 
 /**
  * Runs a section that must come to its end: a signal that arrives meanwhile acts when it has.

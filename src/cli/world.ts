@@ -33,7 +33,7 @@ export function realWorld(): World {
     clock: machineClock,
     interrupted: () =>
       new Promise((resolve) => {
-        for (const signal of ['SIGINT', 'SIGTERM'] as const)
+        for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
           process.once(signal, () => {
             resolve()
           })

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, type Stats } from 'node:fs'
 import { devNull } from 'node:os'
 import type { ErrorDetails } from '../core/errors.js'
+import { shellWord } from '../core/shell.js'
 import type { Notice } from '../core/ports.js'
 
 /** Settings, seeds and secrets are small: what is larger is another file. */
@@ -123,5 +124,5 @@ export function exposureNotices(path: string, { read, write }: Exposure): Notice
 
 /** The command that makes a file private, to be pasted into a shell. */
 export function makePrivate(path: string): string {
-  return `chmod 600 ${/^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`}`
+  return `chmod 600 ${shellWord(path)}`
 }

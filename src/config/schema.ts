@@ -88,7 +88,10 @@ export const configSchema = z.object({
   'refresh.min_valid': duration('', () => true),
   'refresh.timeout': duration(', more than zero and at most a day', (value) => value > 0 && value <= DAY),
   'refresh.lock_wait': duration(', at most a day', (value) => value <= DAY),
-  'refresh.default_lifetime': duration(', more than zero', (value) => value > 0),
+  'refresh.default_lifetime': duration(
+    ', more than zero and at most a year',
+    (value) => value > 0 && value <= 366 * DAY,
+  ),
 } satisfies Partial<Record<KeyName, z.ZodType>>)
 
 export type AuthMethod = z.infer<typeof configSchema>['client.auth_method']

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import { SeedInvalid, UsageError } from '../core/errors.js'
-import type { Clock } from '../core/moment.js'
+import { LAST_INSTANT, rfc3339, type Clock } from '../core/moment.js'
 import type { Notice } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
 import type { Seed, TokenPair } from '../core/token-set.js'
@@ -50,8 +50,8 @@ const MOST_TOKEN = 65_536
 const CLOCK_TOLERANCE = 60
 /** No access token lives as long: such a lifetime is a point in time, or milliseconds. */
 const TEN_YEARS = 315_360_000
-/** The end of the year 9999; what is larger is milliseconds. */
-const LAST_INSTANT = 253_402_300_799
+/** A thousand years, in seconds. */
+const LONGEST = 31_536_000_000
 
 /**
  * Reads a first token set from an INI file, a pipe or standard input.
@@ -230,6 +230,8 @@ function duration(auth: Auth, key: 'access_expiry' | 'refresh_expiry'): number |
   if (entry === undefined) return undefined
   const value = /^\d+(?:\.\d*)?$/.test(entry.value) ? Math.floor(Number(entry.value)) : NaN
   if (!Number.isSafeInteger(value)) throw new FileProblem(`${key} is not a number of seconds`, entry.line)
+  if (value > LONGEST)
+    throw new FileProblem(`${key} is no lifetime: it is longer than a thousand years`, entry.line)
   return value
 }
 
@@ -276,7 +278,7 @@ function refreshExpiry(auth: Auth, issued: number): number | null {
 function issueNotice(source: string, issued: number, byFile: boolean): Notice {
   const why = byFile ? `when ${source} was last modified` : 'now'
   const hint = 'say when with issued_at in [AUTH] or with --issued-at TIME'
-  return { level: 'info', message: `the tokens count as issued ${why}: ${utc(issued)}`, hint }
+  return { level: 'info', message: `the tokens count as issued ${why}: ${rfc3339(issued)}`, hint }
 }
 
 function lifetimeNotices(auth: Auth, pair: TokenPair, now: number, source: string): Notice[] {
@@ -305,8 +307,4 @@ function info(message: string): Notice {
 
 function listed(names: Iterable<string>): string {
   return [...names].map((name) => (shown(name) ? `[${name}]` : 'another section')).join(', ')
-}
-
-function utc(epochSeconds: number): string {
-  return new Date(epochSeconds * 1000).toISOString().replace('.000', '')
 }

@@ -38,7 +38,14 @@ export class UsageError extends TokenError {
   readonly code = 'HQ_USAGE'
   readonly exit = Exit.usage
   readonly transient = false
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, { hint: 'hq-token --help', ...details })
+  }
 }
+
+/** The way to a new grant. */
+export const LOGIN_HINT = 'obtain a new token in a browser, put it into a seed file, then: hq-token seed FILE'
 
 /**
  * Only a person can go on: there is no token set, or the server refused the refresh token.
@@ -51,10 +58,7 @@ export class LoginRequired extends TokenError {
   readonly transient = false
 
   constructor(message: string, details: ErrorDetails = {}) {
-    super(message, {
-      hint: 'obtain a new token in a browser, put it into a seed file, then: hq-token seed FILE',
-      ...details,
-    })
+    super(message, { hint: LOGIN_HINT, ...details })
   }
 }
 
@@ -63,6 +67,10 @@ export class SeedInvalid extends TokenError {
   readonly code = 'HQ_SEED_INVALID'
   readonly exit = Exit.seed
   readonly transient = false
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, { hint: 'mend the file, then: hq-token seed FILE', ...details })
+  }
 }
 
 /** The store cannot be read or written: a disk, a permission, a damaged or newer file. */
@@ -123,6 +131,10 @@ export class ConfigInvalid extends TokenError {
   readonly code = 'HQ_CONFIG_INVALID'
   readonly exit = Exit.config
   readonly transient = false
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, { hint: 'mend the configuration, then look with: hq-token status', ...details })
+  }
 }
 
 /**

@@ -15,6 +15,8 @@ const TRY_AGAIN_AFTER = [500, 2_000, 5_000]
 const CLING_MS = 30_000
 /** Milliseconds that a request must have to be answered: less would spend a token and hear nothing. */
 const HEARING_MS = 1_000
+/** Milliseconds for the repetition of a request that took all the time there was. */
+const REPEAT_MS = 5_000
 /** Seconds between two clocks that are worth a warning; more than an exchange lasts. */
 const CLOCK_SKEW = 120
 
@@ -22,7 +24,7 @@ export interface ExchangeParts {
   readonly server: AuthorizationServer
   readonly clock: Clock
   readonly sleep: (ms: number) => Promise<void>
-  /** Milliseconds for the whole exchange, tries again included. */
+  /** Milliseconds for the whole exchange, but for a first repetition, which has 5 s in any case. */
   readonly timeoutMs: number
   /** Seconds; for answers without `expires_in`. */
   readonly defaultLifetime: number
@@ -93,11 +95,21 @@ export class Exchange {
     if (this.#unsaved !== undefined) throw this.#unsaved
   }
 
+  /** Scrubs the rescue file, unless it holds what nobody could read. */
+  async scrub(): Promise<void> {
+    if (!this.#unread) await this.#held.rescue.scrub()
+  }
+
   #tokenSent({ spent }: Rescued): Secret | undefined {
     const { refreshToken } = this.#set.pair
     return (
       [refreshToken, this.#set.intent?.salvaged].find((token) => token?.fingerprint === spent) ?? undefined
     )
+  }
+
+  /** Milliseconds that a repetition has at least, be the deadline past. */
+  get #repeatMs(): number {
+    return Math.min(REPEAT_MS, this.#parts.timeoutMs)
   }
 
   async #ask(): Promise<TokenSet> {
@@ -107,7 +119,7 @@ export class Exchange {
       deadline = Math.min(deadline, performance.now() + this.#parts.timeoutMs)
       const spent = spendable(this.#set)
       const answer = await this.#parts.server.refresh(spent, {
-        timeoutMs: Math.max(HEARING_MS, deadline - performance.now()),
+        timeoutMs: Math.max(tries === 0 ? 0 : this.#repeatMs, deadline - performance.now()),
       })
       const kept = await this.#keep(answer, spent)
       const outcome = await this.#read(answer)
@@ -121,8 +133,9 @@ export class Exchange {
         if (current !== undefined && current.generation > this.#set.generation) return current
       }
       const pause = TRY_AGAIN_AFTER[tries++]
-      const worthIt = outcome.kind === 'unknown' && pause !== undefined
-      if (!worthIt || performance.now() + pause + HEARING_MS > deadline) throw await this.#settle(outcome)
+      // The first repetition is worth more than the time it takes: a server that forgives one does so for seconds.
+      const late = tries > 1 && performance.now() + (pause ?? 0) + HEARING_MS > deadline
+      if (outcome.kind !== 'unknown' || pause === undefined || late) throw await this.#settle(outcome)
       await this.#parts.sleep(pause)
     }
   }
@@ -250,7 +263,7 @@ export class Exchange {
         next.generation,
         entry(next, 'refresh', error.code, at, this.#withoutSecrets(outcome.what)),
       )
-      if (!this.#unread) await this.#held.rescue.scrub()
+      await this.scrub()
     } catch {
       // The failure is worth more to the caller than that it could not be noted; the intent stands.
     }

@@ -1,6 +1,7 @@
 import {
   ConfigInvalid,
   LockTimeout,
+  LOGIN_HINT,
   LoginRequired,
   recalled,
   ServerUnavailable,
@@ -12,7 +13,7 @@ import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore } f
 import type { Secret } from './secret.js'
 import type { Seed, TokenSet } from './token-set.js'
 import { entry, seeded, seedFingerprint } from './transitions.js'
-import type { Clock } from './moment.js'
+import { rfc3339, type Clock } from './moment.js'
 
 export interface TokenGuardOptions {
   readonly store: TokenStore
@@ -21,7 +22,7 @@ export interface TokenGuardOptions {
   readonly policy: ExpiryPolicy
   /** Seconds; for answers without `expires_in`. Default 18000 (5 hours, as HighQ). */
   readonly defaultLifetime?: number
-  /** Seconds for one exchange with the server, connect to last byte, tries again included. Default 30. */
+  /** Seconds for one exchange with the server, connect to last byte. Default 30. */
   readonly timeout?: number
   /** Seconds to wait for another process's refresh. Default 90. */
   readonly lockWait?: number
@@ -51,8 +52,7 @@ interface Renewal {
   readonly insist?: boolean
 }
 
-const NO_TOKEN = 'there is no token set in the store'
-const SEED_HINT = 'obtain a token in a browser, put it into a seed file, then: hq-token seed FILE'
+const NO_TOKEN = 'there is no token set in'
 
 /**
  * Hands out access tokens that work, and keeps the grant behind them alive.
@@ -113,7 +113,9 @@ export class TokenGuard {
   async refresh({ ifOlder }: { ifOlder?: number } = {}): Promise<{ set: TokenSet; renewed: boolean }> {
     const set = await this.#present()
     const { age, clockWentBack } = ageOf(set.pair, this.#options.clock())
-    if (ifOlder !== undefined && age <= ifOlder && !clockWentBack) return { set, renewed: false }
+    const recent = ifOlder !== undefined && age <= ifOlder && !clockWentBack
+    // An exchange that was cut off must be finished soon, however recent the last one was.
+    if (recent && set.intent === null) return { set, renewed: false }
     const renewed = await this.#mustRenew(set, { rejected: set.pair.accessToken }, ifOlder === undefined)
     return { set: renewed, renewed: true }
   }
@@ -147,7 +149,7 @@ export class TokenGuard {
         current?.generation ?? 0,
         entry(set, 'seed', 'done', this.#options.clock(), seed.source),
       )
-      await held.rescue.scrub()
+      await (exchange?.scrub() ?? held.rescue.scrub())
       return { set, imported: true }
     }
     return this.#options.store.exclusive(replace, { waitMs })
@@ -166,7 +168,7 @@ export class TokenGuard {
       if (!(error instanceof TokenError) || !good) throw error
       this.#warn(error.message, error.hint)
     }
-    if (set === undefined) throw new LoginRequired(NO_TOKEN, { hint: SEED_HINT })
+    if (set === undefined) throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
     return set
   }
 
@@ -213,7 +215,7 @@ export class TokenGuard {
     return this.#options.store.exclusive(
       async (held) => {
         const found = await held.read()
-        if (found === undefined) throw new LoginRequired(NO_TOKEN, { hint: SEED_HINT })
+        if (found === undefined) throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
         const exchange = new Exchange(held, found, this.#exchangeParts)
         const set = await exchange.takeUp()
         const { verdict, hold } = this.#judge(set, ask)
@@ -241,7 +243,7 @@ export class TokenGuard {
   #refuseToAsk(set: TokenSet, hold: Hold | null, insist: boolean): void {
     if (hold?.because === 'server')
       throw new ServerUnavailable(
-        `${this.#options.server.host} asks not to be called before ${clockTime(hold.until)}`,
+        `${this.#options.server.host} asks not to be called before ${rfc3339(hold.until)}`,
         { hint: 'nothing was lost; run the same command again then' },
       )
     if (hold?.because === 'refused' && !insist)
@@ -249,7 +251,7 @@ export class TokenGuard {
         set.lastFailure?.code === 'HQ_LOGIN_REQUIRED'
           ? set.lastFailure.message
           : `${this.#options.server.host} has refused the refresh token`,
-        { hint: `${SEED_HINT} (if the server was at fault: hq-token refresh asks it again)` },
+        { hint: `${LOGIN_HINT} (if the server was at fault: hq-token refresh asks it again)` },
       )
   }
 
@@ -272,10 +274,10 @@ export class TokenGuard {
   }
 
   #warnOfEnd(set: TokenSet): void {
-    const until = clockTime(expiresAt(set.pair, this.#options.clock()))
+    const until = rfc3339(expiresAt(set.pair, this.#options.clock()))
     this.#warn(
       `the server has refused the refresh token; the access token is good until ${until}, then a person must log in`,
-      SEED_HINT,
+      LOGIN_HINT,
     )
   }
 
@@ -290,8 +292,4 @@ function givesWay(set: TokenSet, seed: Seed): boolean {
   return (
     set.refusedAt !== null && set.seed !== fingerprint && set.pair.refreshToken.fingerprint !== fingerprint
   )
-}
-
-function clockTime(epochSeconds: number): string {
-  return new Date(epochSeconds * 1000).toISOString().replace('.000', '')
 }

@@ -9,3 +9,12 @@ export interface Moment {
 }
 
 export type Clock = () => Moment
+
+/** The end of the year 9999: what is later cannot be written as a date. */
+export const LAST_INSTANT = 253_402_300_799
+
+/** UTC, whole seconds; total. @see RFC 3339 */
+export function rfc3339(epochSeconds: number): string {
+  const instant = Math.min(Math.max(Math.floor(epochSeconds), 0), LAST_INSTANT)
+  return new Date(instant * 1000).toISOString().replace('.000Z', 'Z')
+}

@@ -110,7 +110,9 @@ export function ageOf(pair: TokenPair, at: Moment): { age: number; clockWentBack
   // Without the uptime to go by, nothing tells how old the token is: it counts as just over.
   if (clockWentBack && !sameBoot) return { age: pair.lifetime, clockWentBack }
   const uptime = sameBoot ? at.uptime - pair.obtained.uptime : 0
-  return { age: Math.max(0, wall, uptime), clockWentBack }
+  // Both are rounded to seconds: what differs by rounding must not make the same token end twice.
+  const older = uptime > wall + 2 ? uptime : wall
+  return { age: Math.max(0, older), clockWentBack }
 }
 
 /** Never more than half of the life: else a token would be due from its first second on. */

@@ -121,6 +121,8 @@ export interface HeldStore {
 
 /** Where the token set lives. */
 export interface TokenStore {
+  /** Where it is, for messages. */
+  readonly name: string
   /**
    * The token set as last committed. Takes no lock and never waits for one.
    *

@@ -6,12 +6,22 @@ const REDACTED = '[secret]'
 /** Characters that tell one secret from another; a text that was cut off may hold no more of it. */
 const HEAD = 12
 
-/** Takes secrets out of a text from outside, also where only their beginning stands: some servers quote what was sent. */
+/** Too short to be a secret, and it would blot out half of every sentence. */
+const SHORTEST = 6
+
+/**
+ * Takes secrets out of a text from outside: some servers quote what was sent, whole or cut off, as it
+ * was or encoded for a form.
+ */
 export function withoutSecrets(text: string, secrets: readonly Secret[]): string {
-  return secrets.reduce((safe, secret) => {
-    const head = secret.reveal().slice(0, HEAD)
-    return head === '' ? safe : safe.replace(new RegExp(`${literally(head)}\\S*`, 'g'), REDACTED)
-  }, text)
+  const forms = secrets
+    .map((secret) => secret.reveal())
+    .filter((value) => value.length >= SHORTEST)
+    .flatMap((value) => [value, encodeURIComponent(value)])
+  return forms.reduce(
+    (safe, form) => safe.replace(new RegExp(`${literally(form.slice(0, HEAD))}[^\\s&"']*`, 'g'), REDACTED),
+    text,
+  )
 }
 
 function literally(text: string): string {

@@ -3,7 +3,7 @@ import * as oauth from 'oauth4webapi'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Clock } from '../core/moment.js'
 import type { AuthorizationServer, RawAnswer, Reading } from '../core/ports.js'
-import { withoutSecrets, type Secret } from '../core/secret.js'
+import { Secret, withoutSecrets } from '../core/secret.js'
 import { readAnswer } from './answer.js'
 import { sendOnce } from './exchange-request.js'
 
@@ -63,9 +63,13 @@ export class TokenEndpoint implements AuthorizationServer {
 
   async read(answer: RawAnswer): Promise<Reading> {
     const reading = await readAnswer(answer)
-    if (reading.kind !== 'error' || reading.description === null || this.#secret === undefined) return reading
-    const description = withoutSecrets(reading.description, [this.#secret])
-    return { ...reading, description }
+    if (reading.kind !== 'error' || this.#secret === undefined) return reading
+    const { clientId } = this.#options
+    const basic = new Secret(Buffer.from(`${clientId}:${this.#secret.reveal()}`).toString('base64'))
+    const safe = (text: string): string =>
+      withoutSecrets(text, [basic, ...(this.#secret ? [this.#secret] : [])])
+    const { code, description } = reading
+    return { ...reading, code: safe(code), description: description === null ? null : safe(description) }
   }
 
   /** The library builds the request and is handed an empty answer: its own reading throws before one can save. */

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3'
 import { StoreUnusable } from '../core/errors.js'
+import { shellWord } from '../core/shell.js'
 import { checkOwn, createWhole, lstatOf, removeIfThere, unusable, type StorePaths } from './files.js'
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 
@@ -88,7 +89,7 @@ export function asUnusable({ database }: StorePaths, error: unknown): unknown {
 
 export function damaged(database: string, what: string, cause?: unknown): StoreUnusable {
   return new StoreUnusable(`${database} is damaged (${what})`, {
-    hint: `the file was left as it is; restore it from a backup, or move it away (mv ${database} ${database}.damaged) and seed again: hq-token seed FILE`,
+    hint: `the file was left as it is; restore it from a backup, or move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}) and seed again: hq-token seed FILE`,
     cause,
   })
 }

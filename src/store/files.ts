@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
+import { shellWord } from '../core/shell.js'
 
 /** The three files of a store, side by side in one folder. */
 export interface StorePaths {
@@ -40,8 +41,12 @@ export function ensureFolder(folder: string): void {
     if (codeOf(error) === 'EEXIST') return
     throw unusable(folder, 'cannot be made', error)
   }
-  chmodSync(folder, 0o700)
-  syncFolder(parent)
+  try {
+    chmodSync(folder, 0o700)
+    syncFolder(parent)
+  } catch (error) {
+    throw unusable(folder, 'cannot be made durable', error)
+  }
 }
 
 /** Makes the names in a folder survive a power cut. */
@@ -122,7 +127,7 @@ export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder'): v
   if (!posix) return
   if (kind === 'file' ? !stats.isFile() : !stats.isDirectory())
     throw new StoreUnusable(`${path} is not a ${kind} of its own`, {
-      hint: `look at it with: ls -ld ${path}`,
+      hint: `ls -ld ${shellWord(path)}`,
     })
   if (kind === 'file' && stats.nlink > 1)
     throw new StoreUnusable(`${path} has a second name (a hard link)`, {
@@ -136,7 +141,10 @@ export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder'): v
   if (kind === 'file' ? (stats.mode & 0o077) !== 0 : (stats.mode & 0o022) !== 0)
     throw new StoreUnusable(
       `${path} can be ${kind === 'file' ? 'read or written' : 'written'} by others (mode ${(stats.mode & 0o7777).toString(8)})`,
-      { hint: `chmod ${kind === 'file' ? '600' : 'go-w'} ${path}` },
+      {
+        hint:
+          kind === 'file' ? `chmod 600 ${shellWord(path)}` : 'name a [store] path in a folder of your own',
+      },
     )
 }
 
@@ -147,7 +155,9 @@ export function codeOf(error: unknown): string {
 export function unusable(path: string, what: string, cause: unknown, hint?: string): StoreUnusable {
   if (cause instanceof StoreUnusable) return cause
   return new StoreUnusable(`${path} ${what} (${codeOf(cause)})`, {
-    hint: hint ?? `look at the disk and the permissions: ls -ld ${dirname(path)}; df ${dirname(path)}`,
+    hint:
+      hint ??
+      `look at the disk and the permissions: ls -ld ${shellWord(dirname(path))}; df ${shellWord(dirname(path))}`,
     cause,
   })
 }

@@ -63,6 +63,8 @@ function openLock(paths: StorePaths): Database.Database {
 
 function tryLock(db: Database.Database, paths: StorePaths): boolean {
   try {
+    // Nothing is ever written to it: a journal would only need room, on a disk that may be full.
+    db.pragma('journal_mode = MEMORY')
     db.exec('BEGIN EXCLUSIVE')
     return true
   } catch (error) {

@@ -5,6 +5,7 @@ import {
   existsSync,
   fdatasyncSync,
   fstatSync,
+  fsyncSync,
   ftruncateSync,
   lstatSync,
   openSync,
@@ -23,6 +24,7 @@ import {
   lstatOf,
   NO_FOLLOW,
   removeIfThere,
+  syncFolder,
   unusable,
   writeFully,
   type StorePaths,
@@ -64,8 +66,13 @@ export class Rescue implements RescueFile {
       throw unusable(this.#path, 'cannot be opened for writing', error)
     }
     try {
-      if (fstatSync(this.#fd).size < PREALLOCATED) this.#overwrite(PREALLOCATED)
       const content = this.#content()
+      // Behind what is there: it may be a record.
+      const missing = PREALLOCATED - content.byteLength
+      if (missing > 0) {
+        writeFully(this.#fd, new Uint8Array(missing), content.byteLength)
+        fsyncSync(this.#fd)
+      }
       this.#end = parse(content).end
       this.#used = content.some((byte) => byte !== 0)
     } catch (error) {
@@ -170,13 +177,19 @@ class LastCopies {
         try {
           writeFully(fd, bytes, 0)
           fdatasyncSync(fd)
-          return path
         } finally {
           closeSync(fd)
         }
       } catch {
         removeIfThere(path)
+        continue
       }
+      try {
+        syncFolder(folder)
+      } catch {
+        // The bytes are there; only a power cut at this moment could lose their name.
+      }
+      return path
     }
     return undefined
   }

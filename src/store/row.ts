@@ -36,13 +36,18 @@ function pairColumns(prefix: string, pair: TokenPair | null): Row {
     [`${prefix}refresh_token`]: pair?.refreshToken.reveal() ?? null,
     [`${prefix}token_type`]: pair?.tokenType ?? null,
     [`${prefix}scope`]: pair?.scope ?? null,
-    [`${prefix}obtained_at`]: pair === null ? null : Math.floor(pair.obtained.now),
+    [`${prefix}obtained_at`]: pair === null ? null : whole(pair.obtained.now),
     [`${prefix}obtained_boot`]: pair?.obtained.boot ?? null,
-    [`${prefix}obtained_uptime`]: pair === null ? null : Math.floor(pair.obtained.uptime),
-    [`${prefix}lifetime`]: pair === null ? null : Math.floor(pair.lifetime),
+    [`${prefix}obtained_uptime`]: pair === null ? null : whole(pair.obtained.uptime),
+    [`${prefix}lifetime`]: pair === null ? null : whole(pair.lifetime),
     [`${prefix}refresh_expires_at`]:
-      pair === null || pair.refreshExpiresAt === null ? null : Math.floor(pair.refreshExpiresAt),
+      pair === null || pair.refreshExpiresAt === null ? null : whole(pair.refreshExpiresAt),
   }
+}
+
+/** SQLite's integers and JavaScript's agree up to 2^53 only; what is beyond would read back as damage. */
+function whole(value: number): number {
+  return Math.min(Math.floor(value), Number.MAX_SAFE_INTEGER)
 }
 
 /** @throws {StoreUnusable} when a column is missing or of another type: the store is damaged. */

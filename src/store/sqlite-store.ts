@@ -41,8 +41,10 @@ export interface SqliteStoreOptions {
 export class SqliteStore implements TokenStore {
   readonly #paths: StorePaths
   readonly #options: SqliteStoreOptions
+  readonly name: string
 
   constructor(path: string, options: SqliteStoreOptions = {}) {
+    this.name = path
     this.#paths = storePaths(path)
     this.#options = options
   }

@@ -106,12 +106,12 @@ describe('an answer that was lost is asked for again with the same refresh token
     expect(after.intent).toBeNull()
   })
 
-  it('a server that is silent is waited for as long as `timeout` says, and asked once', async () => {
+  it('a server that is silent is waited for as long as `timeout` says, and asked once more', async () => {
     const { first, after, requests } = await exchange('silence', Infinity, {
       config: '[refresh]\ntimeout = 1s\n',
     })
     expect(first).toMatchObject({ code: 75, stdout: '' })
-    expect(requests).toBe(1)
+    expect(requests).toBe(2)
     expect(after.intent).not.toBeNull()
   })
 })

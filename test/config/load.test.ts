@@ -200,7 +200,7 @@ default_lifetime = 1h`)
   ])('refuses %j', async (text, message, hint) => {
     const error = await refusal(() => load(text))
     expect(error.message).toContain(`config.ini, ${message}`)
-    expect(error.hint).toBe(hint)
+    expect(error.hint).toBe(hint ?? 'mend the configuration, then look with: hq-token status')
   })
 
   it.each(configKeys.filter(({ supported }) => !supported))(

@@ -639,11 +639,14 @@ describe('adopting a seed', () => {
     expect((await stage.guard().adopt(same)).imported).toBe(false)
   })
 
-  it('forced: scrubs what was kept of the one before', async () => {
+  it.each([
+    ['scrubs what was kept of the one before', status(503), 0],
+    ['leaves what nobody could read: it may be the only copy of a pair', garbage(), 1],
+  ])('forced: %s', async (_what, answer, left) => {
     const spent = new Secret('refresh-1').fingerprint
-    stage.store.leave({ generation: 1, attempt: 2, spent, answer: raw(garbage()) })
+    stage.store.leave({ generation: 1, attempt: 2, spent, answer: raw(answer) })
     await stage.guard().adopt(other, { force: true })
-    expect(stage.store.rescued).toEqual([])
+    expect(stage.store.rescued).toHaveLength(left)
   })
 
   it('looks again under the lock', async () => {

@@ -25,6 +25,7 @@ export const from =
  * just before it does it: an `event` that throws is a process that dies there.
  */
 export class MemoryStore implements TokenStore {
+  readonly name = 'memory'
   savesFail = never
   keepsFail = never
   /** Runs before a caller reaches for the lock: what others do between its look and its lock. */

@@ -1,10 +1,10 @@
+import { rfc3339 } from '../../core/moment.js'
 import { UsageError } from '../../core/errors.js'
 import type { AccessToken } from '../../core/guard.js'
 import { Secret } from '../../core/secret.js'
 import type { Session } from '../context.js'
 import { writeOut } from '../output.js'
 import { readAll } from '../input.js'
-import { rfc3339 } from '../time.js'
 
 export const tokenFormats = ['bare', 'json'] as const
 export type TokenFormat = (typeof tokenFormats)[number]

@@ -1,6 +1,6 @@
 import type { Session } from '../context.js'
+import { rfc3339 } from '../../core/moment.js'
 import { expiresAt } from '../../core/policy.js'
-import { rfc3339 } from '../time.js'
 
 export interface RefreshOptions {
   /** Seconds. */

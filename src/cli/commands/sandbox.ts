@@ -29,7 +29,7 @@ export async function sandbox(world: World, flags: SandboxFlags): Promise<void> 
     return writeOut(world.stdout, lines.join(''))
   }
   const faults = flags.fault.map(parseFault)
-  const server = await listen(flags, faults)
+  const server = await listen(world, flags, faults)
   const folder =
     flags.dir === undefined ? await mkdtemp(join(tmpdir(), 'hq-token-sandbox-')) : resolve(flags.dir)
   try {
@@ -51,6 +51,7 @@ export async function sandbox(world: World, flags: SandboxFlags): Promise<void> 
 }
 
 async function listen(
+  { stderr }: World,
   flags: SandboxFlags,
   faults: Fault[],
 ): Promise<Awaited<ReturnType<typeof startSandbox>>> {
@@ -62,10 +63,16 @@ async function listen(
       graceMs: flags.grace,
       xml: flags.xml === true,
       faults,
+      onRequest: ({ method, path, outcome }) => {
+        stderr.write(`${method} ${path} ${outcome}\n`)
+      },
     })
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
-    throw new UsageError(`port ${flags.port} is in use`, { hint: 'hq-token sandbox --port 0' })
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
+    throw new UsageError(`port ${flags.port} ${code === 'EACCES' ? 'is not for this user' : 'is in use'}`, {
+      hint: 'hq-token sandbox --port 0',
+    })
   }
 }
 

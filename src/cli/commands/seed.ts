@@ -1,10 +1,10 @@
 import { requireClient } from '../../config/load.js'
 import { instant, readSeed } from '../../config/seed-file.js'
+import { rfc3339 } from '../../core/moment.js'
 import { ConfigInvalid, UsageError } from '../../core/errors.js'
 import { expiresAt } from '../../core/policy.js'
 import type { Session } from '../context.js'
 import { readAll } from '../input.js'
-import { rfc3339 } from '../time.js'
 
 export interface SeedFlags {
   readonly force?: boolean

@@ -1,11 +1,12 @@
+import { LOGIN_HINT } from '../../core/errors.js'
 import prettyMilliseconds from 'pretty-ms'
 import picocolors from 'picocolors'
+import { rfc3339 } from '../../core/moment.js'
 import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
 import type { Moment } from '../../core/moment.js'
 import type { TokenSet } from '../../core/token-set.js'
 import type { Session } from '../context.js'
 import { printable, writeOut } from '../output.js'
-import { rfc3339 } from '../time.js'
 
 export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty'
 
@@ -148,8 +149,8 @@ function described(
 }
 
 const NEXT: Partial<Record<State, string>> = {
-  empty: 'obtain a token in a browser, put it into a seed file, then: hq-token seed FILE',
-  login_required: 'obtain a new token in a browser, put it into a seed file, then: hq-token seed FILE',
+  empty: LOGIN_HINT,
+  login_required: LOGIN_HINT,
 }
 
 function bar(share: number): string {

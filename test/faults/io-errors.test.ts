@@ -1,0 +1,135 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { Exit } from '../../src/core/errors.js'
+import type { Sandbox } from '../../src/sandbox/server.js'
+import { sandboxWith, subject, type Subject } from './subject.js'
+import { eachOf, full, requireStrace, type Call, type Syscall, type Traced } from './strace.js'
+
+beforeAll(requireStrace, 300_000)
+
+const WRITING: readonly Syscall[] = [
+  'write',
+  'pwrite64',
+  'fsync',
+  'fdatasync',
+  'openat',
+  'ftruncate',
+  'rename',
+  'unlink',
+]
+const ERRORS = ['EIO', 'ENOSPC', 'EROFS'] as const
+type ErrorName = (typeof ERRORS)[number]
+
+interface Tally {
+  points: number
+  lost: string[]
+  broken: string[]
+  /** Runs that left the answer on the other file system. */
+  lastCopies: number
+}
+
+const summary: string[] = []
+
+describe('an I/O error at every call that writes to its files, no grace', () => {
+  it('once: nothing is lost', async () => {
+    const { points, lost, broken } = await failing('get', once, full ? 1 : 30)
+    summary.push(`once: ${points} points, ${lost.length} lost`)
+    expect(broken).toEqual([])
+    expect(lost).toEqual([])
+  }, 1_800_000)
+
+  it('from then on: nothing is lost, and the next run heals', async () => {
+    const { points, lost, broken, lastCopies } = await failing('get', fromThenOn, full ? 1 : 30)
+    summary.push(`from then on: ${points} points, ${lost.length} lost, ${lastCopies} saved by a last copy`)
+    expect(broken).toEqual([])
+    expect(lost).toEqual([])
+    expect(lastCopies).toBeGreaterThan(0)
+  }, 1_800_000)
+
+  it('in a seed, once: the next get has it', async () => {
+    const { points, lost, broken } = await failing('seed', once, full ? 1 : 30)
+    summary.push(`seed: ${points} points, ${lost.length} lost`)
+    expect(broken).toEqual([])
+    expect(lost).toEqual([])
+    process.stdout.write(`I/O errors (${ERRORS.join(', ')}): ${summary.join('; ')}\n`)
+  }, 1_800_000)
+})
+
+it('the save after an answer takes no new file', async () => {
+  const sandbox = await sandboxWith({ graceMs: 0 })
+  const calls = await undisturbed(sandbox, 'get')
+  const answered = calls.findIndex(isAnswer)
+  expect(answered).toBeGreaterThan(0)
+  const names = calls
+    .slice(answered)
+    .filter(({ syscall, file }) => ['unlink', 'rename'].includes(syscall) && file.startsWith('token.db'))
+  // On a disk that is full by then, a name that is gone does not come back.
+  expect(names).toEqual([])
+}, 60_000)
+
+type Fault = (error: ErrorName, call: Call, calls: readonly Call[]) => readonly string[]
+
+const once: Fault = (error, { syscall, nth }) => [`${syscall}:error=${error}:when=${nth}`]
+
+/** The disk has failed by the time of `call`: strace counts each kind of call by itself. */
+const fromThenOn: Fault = (error, call, calls) =>
+  WRITING.map((syscall) => {
+    const before = calls.slice(0, calls.indexOf(call)).filter((one) => one.syscall === syscall).length
+    return `${syscall}:error=${error}:when=${before + 1}+`
+  })
+
+async function failing(command: 'get' | 'seed', fault: Fault, step: number): Promise<Tally> {
+  const sandbox = await sandboxWith({ graceMs: 0 })
+  const calls = await undisturbed(sandbox, command)
+  const points = calls
+    .flatMap((call) => ERRORS.map((error) => ({ call, error })))
+    .filter(({ call, error }) => happens(error, call))
+    // The rescue file's calls are few, and the grant is at stake in each.
+    .filter(({ call }, index) => index % step === 0 || (call.file === 'token.rescue' && index % 2 === 0))
+  const tally: Tally = { points: 0, lost: [], broken: [], lastCopies: 0 }
+  await eachOf(points, async ({ call, error }) => {
+    const one = await subject(sandbox, command)
+    const run = await one.traced({ injections: fault(error, call, calls) })
+    const at = `${error} at ${call.syscall} ${call.nth} (${call.file})`
+    tally.points++
+    tally.broken.push(...(await strange(one, run)).map((what) => `${at}: ${what}`))
+    if (fault === fromThenOn && isBefore(calls, call) && one.history().length > 0)
+      tally.broken.push(`${at}: a request left that nothing could be written of`)
+    if (one.lastCopies().length > 0) tally.lastCopies++
+    const { alive, faults, said } = await one.heal()
+    tally.broken.push(...faults.map((what) => `${at}: ${what}`))
+    if (!alive) tally.lost.push(`${at}: ${run.code} ${run.stderr}; then get: ${said}`)
+    one.discard()
+  })
+  return tally
+}
+
+function isAnswer({ syscall, file }: Call): boolean {
+  return syscall === 'pwrite64' && file === 'token.rescue'
+}
+
+/** Whether `call` comes before the request: the answer's write is the first call after it. */
+function isBefore(calls: readonly Call[], call: Call): boolean {
+  return calls.indexOf(call) < calls.findIndex(isAnswer)
+}
+
+async function undisturbed(sandbox: Sandbox, command: 'get' | 'seed'): Promise<readonly Call[]> {
+  const one = await subject(sandbox, command)
+  const { code, stderr, calls } = await one.traced()
+  expect(code, stderr).toBe(0)
+  one.discard()
+  return calls.filter(({ syscall }) => WRITING.includes(syscall))
+}
+
+/** No disk is too full, or too read-only, for a file to be opened for reading. */
+function happens(error: ErrorName, { syscall, line }: Call): boolean {
+  return error === 'EIO' || syscall !== 'openat' || /O_RDWR|O_WRONLY|O_CREAT/.test(line)
+}
+
+/** A token or a reason, never both and never neither. */
+async function strange(one: Subject, { code, signal, stdout, stderr, calls }: Traced): Promise<string[]> {
+  if (!calls.some(({ injected }) => injected)) return ['was not reached again']
+  if (code === Exit.ok)
+    return stdout === '' || (await one.works(stdout.trim())) ? [] : ['printed no live token']
+  const known = code === Exit.store || code === Exit.later
+  return known && stdout === '' ? [] : [`exit ${code ?? signal ?? ''}, ${stdout.length} bytes, ${stderr}`]
+}
