@@ -110,7 +110,8 @@ export function exposure(
   { mode, uid }: Pick<Stats, 'mode' | 'uid'>,
   self: number | undefined = process.getuid?.(),
 ): Exposure {
-  if (self === undefined) return { read: false, write: false }
+  const isDevice = (mode & constants.S_IFMT) === constants.S_IFCHR
+  if (self === undefined || isDevice) return { read: false, write: false }
   const others = uid === self ? mode & 0o066 : mode & 0o006
   return { read: (others & 0o044) !== 0, write: (others & 0o022) !== 0 }
 }

@@ -7,6 +7,9 @@ import type { Sandbox } from './server.js'
 /** The first line of what may be written over. */
 const MARK = '# Written by hq-token sandbox; the next run writes it anew.'
 
+/** What a store beside the configuration consists of. */
+const STORE = ['token.db', 'token.db-journal', 'token.rescue', 'token.lock']
+
 export interface SandboxFiles {
   /** Path of `config.ini`. */
   readonly config: string
@@ -29,7 +32,10 @@ export async function writeSandboxFiles(
   const config = join(dir, 'config.ini')
   const seed = join(dir, 'token.ini')
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  for (const path of [config, seed]) await refuseForeign(path)
+  let again = false
+  for (const path of [config, seed]) again = (await refuseForeign(path)) || again
+  // The store of a run before holds tokens that this one has never issued.
+  if (again) for (const name of STORE) await rm(join(dir, name), { force: true })
 
   await replace(config, configText(sandbox))
   await replace(seed, seedText(sandbox, accessTtl))
@@ -68,14 +74,16 @@ user = ${user}
 `
 }
 
-async function refuseForeign(path: string): Promise<void> {
+/** @returns Whether an earlier run wrote it. */
+async function refuseForeign(path: string): Promise<boolean> {
   const found = await lstat(path).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   })
-  if (found === undefined) return
+  if (found === undefined) return false
   const ours = found.isFile() && (await readFile(path, 'utf8')).startsWith(`${MARK}\n`)
   if (!ours) throw new Error(`${path} is there already and not from a sandbox; choose another folder`)
+  return true
 }
 
 /** By way of a new file: the mode is right from the start, and a link is replaced, not followed. */

@@ -2,6 +2,8 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { printable } from '../../src/cli/output.js'
+import { machineClock } from '../../src/clock.js'
+import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { place } from '../support/place.js'
 import { told } from '../support/world.js'
@@ -161,6 +163,49 @@ describe('seed', () => {
     expect(code).toBe(0)
     expect(stderr).toMatch(/warning: .*token\.ini.*others/)
     expect(stderr).toContain(`chmod 600 ${file}`)
+  })
+
+  it.each(['access_expiry', 'refresh_expiry'])('refuses a %s that no date can hold', async (key) => {
+    const { env, file, store } = empty()
+    for (const value of ['9007199254740991', '99999999999999']) {
+      writeFileSync(file, seedFile().replace(new RegExp(`${key} = \\d+`), `${key} = ${value}`))
+      expect(await told(['seed', file], { env })).toMatchObject({ code: 65, stdout: '' })
+    }
+    expect(existsSync(store)).toBe(false)
+  })
+
+  it('forced, without a client: takes up first what a dead process had received', async () => {
+    const { env, file, store } = empty()
+    await told(['seed', file], { env })
+    const sqlite = new SqliteStore(store)
+    await sqlite.exclusive(
+      async (held) => {
+        const set = await held.read()
+        if (set === undefined) throw new Error('not seeded')
+        const body = new TextEncoder().encode('{"access_token":"live-access","refresh_token":"live-refresh"}')
+        const answer = {
+          sentAt: machineClock(),
+          sent: true,
+          status: 200,
+          contentType: null,
+          contentEncoding: null,
+          retryAfter: null,
+          date: null,
+          body,
+          complete: true,
+          failure: null,
+        }
+        await held.rescue.keep({
+          generation: 1,
+          attempt: 2,
+          spent: set.pair.refreshToken.fingerprint,
+          answer,
+        })
+      },
+      { waitMs: 0 },
+    )
+    expect((await told(['seed', '--force', file], { env: { HQ_TOKEN_STORE: store } })).code).toBe(0)
+    expect((await sqlite.read())?.previous?.refreshToken.reveal()).toBe('live-refresh')
   })
 
   it('warns when there is no client that could refresh', async () => {
@@ -331,6 +376,20 @@ describe('status', () => {
       expect(plain).toMatch(/^user +someone@example\.com$/m)
       expect(plain).toMatch(/^state +fresh$/m)
     }
+  })
+
+  it('tells of a token that is older than anybody can know', async () => {
+    const { env, file } = empty()
+    await told(['seed', file], { env })
+    const clock = (): { now: number; boot: string; uptime: number } => ({
+      now: 17,
+      boot: 'another',
+      uptime: 17,
+    })
+    expect(await told(['status'], { env, clock })).toMatchObject({ code: 0, stderr: '' })
+    expect(JSON.parse((await told(['status', '--json'], { env, clock })).stdout)).toMatchObject({
+      state: 'expired',
+    })
   })
 
   it('names the failure and what to do', async () => {

@@ -579,6 +579,12 @@ describe('refresh', () => {
     expect(stage.server.requests).toBe(renewed ? 1 : 0)
   })
 
+  it('however recent the last one was, when an exchange was cut off', async () => {
+    stage.store.put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: null, salvaged: null } }))
+    stage.server.answers(NEXT)
+    expect(await stage.guard().refresh({ ifOlder: 600 })).toMatchObject({ renewed: true })
+  })
+
   it('60 keep-alives in as many processes: one request', async () => {
     stage.pass(FRESH).server.answers(rotating)
     await Promise.all(SIXTY.map(() => stage.guard().refresh({ ifOlder: 60 })))

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { execFileSync, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -68,6 +68,26 @@ describe('standard output that cannot be written is a failure', () => {
     const code = await new Promise((resolve) => child.on('close', resolve))
     expect({ code, stderr }).toMatchObject({ code: 74, stderr: expect.stringMatching(/EPIPE/) as string })
   })
+})
+
+it('standard error that nobody takes costs neither the token nor the exit code', async () => {
+  const { run, config, sandbox } = await place({}, 3600)
+  await run(['seed'])
+  chmodSync(config, 0o644) // Worth a warning, at every call.
+  for (const args of [['get'], ['get', '--rejected', '-']]) {
+    const token = (await run(['get'])).stdout
+    const child = spawn(process.execPath, [BIN, ...args], {
+      env: { HQ_TOKEN_CONFIG: config, HOME: '/' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    child.stderr.destroy()
+    child.stdin.end(token)
+    let stdout = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^\S{40,}\n$/) as string })
+  }
+  expect(sandbox.refreshes()).toBe(1)
 })
 
 describe('no token and no secret', () => {

@@ -29,7 +29,9 @@ afterAll(() => {
 const JSON_BODY = `{"access_token":"${NEW_ACCESS}","expires_in":"18000","refresh_token":"${NEW_REFRESH}","refresh_token_expires_in":"31536000","token_type":"bearer"}`
 const XML_BODY = `<?xml version="1.0"?><TokenResponse><access_token>${NEW_ACCESS}</access_token><expires_in>18000</expires_in><refresh_token>${NEW_REFRESH}</refresh_token><token_type>bearer</token_type></TokenResponse>`
 const FORM_BODY = `access_token=${NEW_ACCESS}&expires_in=18000&refresh_token=${NEW_REFRESH}&token_type=bearer`
-const ENTITY = `<!DOCTYPE r [<!ENTITY x "EXPANDED"><!ENTITY f SYSTEM "file:///proc/self/status">]>`
+const ENTITY = `<!DOCTYPE r [<!ENTITY x "EXPANDED">]>`
+// On its own: a parser that refuses this one would hide that it takes the other.
+const FILE_ENTITY = `<!DOCTYPE r [<!ENTITY f SYSTEM "file:///proc/self/status">]>`
 
 type Kind = 'done' | 'kept old' | 'unknown' | 'no verdict' | 'refused' | 'client'
 const EXIT: Record<Kind, number> = {
@@ -121,7 +123,7 @@ const SHAPES: Record<string, readonly [Shape, Kind]> = {
   'a token that is a number': [json({ access_token: 5 }), 'unknown'],
   'a token that is an object': [json({ access_token: {} }), 'unknown'],
   'entities of its own': [of(`${ENTITY}<r><access_token>&x;</access_token></r>`), 'unknown'],
-  'an entity for a file': [of(`${ENTITY}<r><access_token>&f;</access_token></r>`), 'unknown'],
+  'an entity for a file': [of(`${FILE_ENTITY}<r><access_token>&f;</access_token></r>`), 'unknown'],
   binary: [of(Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))), 'unknown'],
 }
 
@@ -170,7 +172,7 @@ function numbers(seed: number): (below: number) => number {
   }
 }
 
-const XML_ENTITIES = `${ENTITY}<TokenResponse><access_token>&x;</access_token><refresh_token>&x;&f;</refresh_token></TokenResponse>`
+const XML_ENTITIES = `${ENTITY}<TokenResponse><access_token>&x;</access_token><refresh_token>&x;</refresh_token></TokenResponse>`
 const ORIGINALS = [
   ...[JSON_BODY, XML_BODY, FORM_BODY, XML_ENTITIES],
   JSON.stringify(plain, null, 2),

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createGzip, gzipSync } from 'node:zlib'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { machineClock } from '../../src/clock.js'
 import { CERTIFICATE, closedPort, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
@@ -22,6 +22,9 @@ import { full } from './strace.js'
 
 // What a network can do to one exchange, end to end by real processes: the class that the table in
 // docs/architecture.md gives it, as many requests as it says, memory, and nothing followed.
+
+// All but waiting: a try again after 0.5, 2 and 5 s.
+vi.setConfig({ maxConcurrency: 12 })
 
 const MOST_MB = 150
 const figures = { cases: 0, requests: 0, healed: 0, followed: 0, leaked: 0, peakMb: 0, slowestMs: 0 }

@@ -91,3 +91,13 @@ it.skipIf(process.platform === 'win32')('does not write through a link', async (
   await expect(writeSandboxFiles(dir, await sandboxFor(), { accessTtl: 300 })).rejects.toThrow('token.ini')
   await expect(stat(target)).rejects.toThrow('ENOENT')
 })
+
+it('takes away the store of the run before, whose tokens this one has never issued', async () => {
+  const dir = await folder()
+  const sandbox = await sandboxFor()
+  await writeFile(join(dir, 'token.db'), 'somebody else’s')
+  await writeSandboxFiles(dir, sandbox, { accessTtl: 300 })
+  expect(await readdir(dir)).toContain('token.db')
+  await writeSandboxFiles(dir, sandbox, { accessTtl: 300 })
+  expect((await readdir(dir)).sort()).toEqual(['config.ini', 'token.ini'])
+})

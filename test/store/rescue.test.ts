@@ -1,0 +1,114 @@
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Rescued } from '../../src/core/ports.js'
+import { ensureFolder, storePaths, type StorePaths } from '../../src/store/files.js'
+import { Rescue } from '../../src/store/rescue.js'
+import { folder } from '../support/folder.js'
+import { moment } from '../support/token-sets.js'
+
+let paths: StorePaths
+
+beforeEach(() => {
+  paths = storePaths(join(folder(), 'state', 'token.db'))
+  ensureFolder(paths.folder)
+})
+
+/** As one process after another opens it. */
+async function opened<T>(use: (rescue: Rescue) => Promise<T>): Promise<T> {
+  const rescue = new Rescue(paths, {}, () => undefined)
+  try {
+    return await use(rescue)
+  } finally {
+    rescue.close()
+  }
+}
+
+const record = (attempt: number, text = `answer ${attempt}`): Rescued => ({
+  generation: 1,
+  attempt,
+  spent: 'abc',
+  answer: {
+    sentAt: moment(),
+    sent: true,
+    status: 200,
+    contentType: null,
+    contentEncoding: null,
+    retryAfter: null,
+    date: null,
+    body: new TextEncoder().encode(text),
+    complete: true,
+    failure: null,
+  },
+})
+
+const bodies = (records: readonly Rescued[]): string[] =>
+  records.map(({ answer }) => Buffer.from(answer.body).toString())
+
+describe('the rescue file', () => {
+  it('gives back what earlier processes kept, byte for byte, until it is scrubbed', async () => {
+    const strange = record(2, '\u0000{"a":\n}\ufeff')
+    await opened((rescue) => rescue.keep(record(1)))
+    await opened((rescue) => rescue.keep(strange))
+    expect(await opened((rescue) => rescue.records())).toEqual([record(1), strange])
+    await opened((rescue) => rescue.scrub())
+    expect(await opened((rescue) => rescue.records())).toEqual([])
+    expect(readFileSync(paths.rescue).every((byte) => byte === 0)).toBe(true)
+  })
+
+  it('is there in its full size before anything is kept, and takes no new room for a usual answer', async () => {
+    await opened(() => Promise.resolve())
+    const { size, blocks } = statSync(paths.rescue)
+    expect(size).toBe(65_536)
+    await opened((rescue) => rescue.keep(record(1)))
+    expect(statSync(paths.rescue)).toMatchObject({ size, blocks })
+  })
+
+  it('keeps an answer as large as any may be', async () => {
+    const large = record(1, 'x'.repeat(1024 * 1024))
+    await opened((rescue) => rescue.keep(large))
+    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(bodies([large]))
+    await opened((rescue) => rescue.scrub())
+    expect(statSync(paths.rescue).size).toBe(65_536)
+  })
+
+  it('takes a record that was cut off for none, and writes the next one over it', async () => {
+    await opened((rescue) => rescue.keep(record(1)))
+    const first = readFileSync(paths.rescue)
+    await opened((rescue) => rescue.keep(record(2)))
+    const both = readFileSync(paths.rescue)
+    both.fill(0, first.lastIndexOf('answer 1') + 60)
+    writeFileSync(paths.rescue, both, { mode: 0o600 })
+    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
+    await opened((rescue) => rescue.keep(record(3)))
+    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1', 'answer 3'])
+  })
+
+  it('keeps what it holds when it is shorter than it should be', async () => {
+    await opened((rescue) => rescue.keep(record(1)))
+    const end = readFileSync(paths.rescue).lastIndexOf('answer 1') + 'answer 1\n'.length
+    truncateSync(paths.rescue, end)
+    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
+    expect(statSync(paths.rescue).size).toBe(65_536)
+  })
+
+  it.each(['', 'garbage', '{"generation":1}\n', '{not json\n'])('is empty when it holds %j', async (text) => {
+    writeFileSync(paths.rescue, text, { mode: 0o600 })
+    expect(await opened((rescue) => rescue.records())).toEqual([])
+    await opened((rescue) => rescue.scrub())
+    expect(readFileSync(paths.rescue).every((byte) => byte === 0)).toBe(true)
+  })
+
+  it('makes way for a last copy elsewhere, which the next process finds and scrubs', async () => {
+    const said: string[] = []
+    const failing = new Rescue(paths, {}, ({ message }) => said.push(message))
+    failing.close() // From here on every write to it fails.
+    await failing.keep(record(1))
+    const [copy] = /\/\S+\.rescue$|(?<=kept in )\S+/.exec(said.join()) ?? []
+    expect(statSync(String(copy)).mode & 0o777).toBe(0o600)
+    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
+    await opened((rescue) => rescue.scrub())
+    expect(existsSync(String(copy))).toBe(false)
+    expect(await opened((rescue) => rescue.records())).toEqual([])
+  })
+})
