@@ -48,6 +48,7 @@ describe('the packed tarball', () => {
       'README.md',
       'config.example.ini',
       'dist',
+      'docs',
       'package.json',
     ])
     const files = readdirSync(join(project, 'node_modules/hq-token/dist'), { recursive: true }).map(String)

@@ -1,3 +1,4 @@
+import inspector from 'node:inspector'
 import { locate } from '../config/locate.js'
 import { loadConfig, requireClient, type Config } from '../config/load.js'
 import { ConfigInvalid } from '../core/errors.js'
@@ -90,6 +91,10 @@ function tokenEndpoint(config: Config, { env, clock }: World): AuthorizationServ
             hint: 'unset it; for an authority of your own set NODE_EXTRA_CA_CERTS=FILE',
           },
         )
+      if (inspector.url() !== undefined)
+        throw new ConfigInvalid('Node’s inspector is open: whoever reaches it can read the tokens', {
+          hint: 'take --inspect out of NODE_OPTIONS',
+        })
       await (await endpoint()).prepare()
     },
     refresh: async (refreshToken, options) => (await endpoint()).refresh(refreshToken, options),

@@ -36,7 +36,7 @@ export function voice({ stderr, clock }: World, options: GlobalOptions): Voice {
     if (json) {
       const time = new Date(clock().now * 1000).toISOString()
       stderr.write(
-        `${JSON.stringify({ time, level, ...(code && { code }), message, ...(next && { hint: next }) })}\n`,
+        `${printableJson({ time, level, ...(code && { code }), message, ...(next && { hint: next }) })}\n`,
       )
       return
     }
@@ -76,6 +76,14 @@ export function printable(text: string): string {
   return text.replace(
     /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+}
+
+/** JSON in which no character of the value can command a terminal. */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
 

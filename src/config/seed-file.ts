@@ -169,12 +169,30 @@ function authEntries({ entries, sections }: Ini): Auth {
       null,
       SHAPE,
     )
+  refuseBrokenTokens(entries)
   return new Map(
     entries.flatMap((entry): [Key, Entry][] => {
       const key = KEYS.find((known) => known === entry.key)
       return entry.section === SECTION && key !== undefined ? [[key, entry]] : []
     }),
   )
+}
+
+/** A token that an editor has wrapped: its rest, which ends in `=`, looks like a key of its own. */
+function refuseBrokenTokens(entries: readonly Entry[]): void {
+  const tokens = entries.filter(({ key }) => key === 'access_token' || key === 'refresh_token')
+  const rest = entries.find(
+    ({ key, value, line }) =>
+      /^=*$/.test(value) &&
+      !(KEYS as readonly string[]).includes(key) &&
+      tokens.some((broken) => broken.line === line - 1),
+  )
+  if (rest !== undefined)
+    throw new FileProblem(
+      'looks like the rest of the token above it',
+      rest.line,
+      'put the whole token on one line',
+    )
 }
 
 /** People keep notes in these files: what is not ours is said, not refused. */

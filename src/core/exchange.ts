@@ -300,9 +300,11 @@ export class Exchange {
       case 'no-verdict':
         return new ServerUnavailable(
           `${host} did not answer as a token endpoint (${what})`,
-          outcome.retryAfter === null
-            ? {}
-            : { hint: `nothing was lost; the server asks to wait ${outcome.retryAfter} s` },
+          /^HTTP 40[45]\b/.test(what)
+            ? { hint: 'nothing was lost; check instance or token_url in the configuration' }
+            : outcome.retryAfter === null
+              ? {}
+              : { hint: `nothing was lost; the server asks to wait ${outcome.retryAfter} s` },
         )
       case 'refused': {
         const doubt = this.#doubt ? '; an earlier answer of the server had been lost' : ''

@@ -97,7 +97,7 @@ export class TokenGuard {
   async token(ask: Ask = {}): Promise<AccessToken> {
     const set = await this.#present()
     const judgement = this.#judge(set, ask)
-    if (judgement.verdict === 'expired') return this.#issue(await this.#mustRenew(set, ask), ask)
+    if (judgement.verdict === 'expired') return this.#issue(await this.#renewedOrSeeded(set, ask), ask)
     if (set.refusedAt !== null) this.#warnOfEnd(set)
     if (judgement.verdict === 'due') return this.#issue(await this.#mayRenew(set, judgement), ask)
     return this.#issue(set, ask)
@@ -187,6 +187,18 @@ export class TokenGuard {
       if (!(error instanceof LockTimeout))
         this.#warn(`${error.message}; the access token in the store is still good and is served`, error.hint)
       return set
+    }
+  }
+
+  /** A refusal may be healed at once, by a seed file that a person has put in place. */
+  async #renewedOrSeeded(set: TokenSet, ask: Ask): Promise<TokenSet> {
+    try {
+      return await this.#mustRenew(set, ask)
+    } catch (error) {
+      if (!(error instanceof LoginRequired) || set.refusedAt !== null) throw error
+      const seeded = await this.#present()
+      if (seeded.generation === set.generation) throw error
+      return this.#judge(seeded, ask).verdict === 'expired' ? this.#mustRenew(seeded, ask) : seeded
     }
   }
 
@@ -286,10 +298,14 @@ export class TokenGuard {
   }
 }
 
+/** Whether the grant in the store began with this seed, or has used its refresh token: it was replaced since. */
+export function hasKnown(set: TokenSet, seed: Seed): boolean {
+  const fingerprint = seedFingerprint(seed)
+  const { pair, previous } = set
+  return [set.seed, pair.refreshToken.fingerprint, previous?.refreshToken.fingerprint].includes(fingerprint)
+}
+
 /** A stored set gives way to a seed only when the server has refused it, and to another seed than its own. */
 function givesWay(set: TokenSet, seed: Seed): boolean {
-  const fingerprint = seedFingerprint(seed)
-  return (
-    set.refusedAt !== null && set.seed !== fingerprint && set.pair.refreshToken.fingerprint !== fingerprint
-  )
+  return set.refusedAt !== null && !hasKnown(set, seed)
 }

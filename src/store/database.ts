@@ -124,7 +124,10 @@ function opened(paths: StorePaths, options: Database.Options): Database.Database
     return db
   } catch (error) {
     db?.close()
-    throw isBusy(error) || needsRollback(error) ? error : asUnusable(paths, error)
+    if (isBusy(error) || needsRollback(error)) throw error
+    throw error instanceof Database.SqliteError
+      ? asUnusable(paths, error)
+      : unusable(paths.database, 'cannot be opened', error)
   }
 }
 

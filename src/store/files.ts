@@ -154,6 +154,11 @@ export function codeOf(error: unknown): string {
 
 export function unusable(path: string, what: string, cause: unknown, hint?: string): StoreUnusable {
   if (cause instanceof StoreUnusable) return cause
+  if (cause instanceof Error && /bindings file|ERR_DLOPEN/.test(`${cause.message} ${codeOf(cause)}`))
+    return new StoreUnusable('better-sqlite3 was installed without its native part', {
+      hint: 'npm install -g --allow-scripts=better-sqlite3 hq-token',
+      cause,
+    })
   return new StoreUnusable(`${path} ${what} (${codeOf(cause)})`, {
     hint:
       hint ??

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { LockTimeout } from '../core/errors.js'
+import { LockTimeout, StoreUnusable } from '../core/errors.js'
+import { shellWord } from '../core/shell.js'
 import { isBusy } from './database.js'
 import { checkOwn, codeOf, createPrivate, lstatOf, unusable, type StorePaths } from './files.js'
 
@@ -69,6 +70,11 @@ function tryLock(db: Database.Database, paths: StorePaths): boolean {
     return true
   } catch (error) {
     if (isBusy(error)) return false
+    if (codeOf(error) === 'SQLITE_NOTADB')
+      throw new StoreUnusable(`${paths.lock} holds something that is not its own`, {
+        hint: `mv ${shellWord(paths.lock)} ${shellWord(`${paths.lock}.away`)}`,
+        cause: error,
+      })
     throw unusable(paths.lock, 'cannot be locked', error)
   }
 }

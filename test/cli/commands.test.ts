@@ -106,7 +106,11 @@ describe('seed', () => {
     expect(first).toMatchObject({ code: 0, stdout: '' })
     expect(first.stderr).toMatch(/count as issued when .*token\.ini was last modified/)
     expect(first.stderr).toMatch(/imported/)
-    writeFileSync(file, seedFile().replace('A-', 'B-'))
+    const again = await told(['seed', file], { env })
+    expect(again).toMatchObject({ code: 0, stdout: '' })
+    expect(again.stderr).toMatch(/imported already/)
+    expect(again.stderr).not.toMatch(/--force/)
+    writeFileSync(file, seedFile().replace('A-', 'B-').replace('R-', 'S-'))
     const second = await told(['seed', file], { env })
     expect(second).toMatchObject({ code: 0, stdout: '' })
     expect(second.stderr).toMatch(/disregarded.*seed --force/)
@@ -244,6 +248,16 @@ describe('get', () => {
     writeFileSync(seed, seedFile().replace(/A-x+/, fresh.accessToken).replace(/R-y+/, fresh.refreshToken))
     expect(await told(['get'], { env })).toMatchObject({ code: 0, stdout: `${fresh.accessToken}\n` })
     expect((await store.read())?.generation).toBe(2)
+  })
+
+  it('heals in the very call that is refused, where a new seed file is in place', async () => {
+    const { config, sandbox, seed } = await place()
+    const env = { HQ_TOKEN_CONFIG: config }
+    await told(['seed'], { env })
+    const fresh = sandbox.issue()
+    writeFileSync(seed, seedFile().replace(/A-x+/, fresh.accessToken).replace(/R-y+/, fresh.refreshToken))
+    sandbox.setFaults([{ name: 'invalid-grant', count: 1 }])
+    expect(await told(['get'], { env })).toMatchObject({ code: 0, stdout: `${fresh.accessToken}\n` })
   })
 
   it('prints JSON with the time it has left', async () => {

@@ -66,16 +66,14 @@ describe('`get` killed with SIGKILL', () => {
       for (let round = 0; round < 60; round++) {
         const before = sandbox.log.length
         const victim = start(['get'])
-        let running = true
-        const ended = victim.done.finally(() => (running = false))
         // Half of them at any time, half of them while the server holds the answer back.
         if (round % 2 === 0) await new Promise((resolve) => setTimeout(resolve, 150 + Math.random() * 400))
         else
-          while (running && sandbox.log.length === before)
+          while (victim.child.exitCode === null && sandbox.log.length === before)
             await new Promise((resolve) => setTimeout(resolve, 3))
         if (round % 2 === 1) await new Promise((resolve) => setTimeout(resolve, Math.random() * 90))
         victim.child.kill('SIGKILL')
-        await ended
+        await victim.done
         if ((await store.read())?.intent !== null) unfinished++
       }
       // The first one after the last kill carries on, whatever was left behind.

@@ -267,7 +267,7 @@ describe('an environment that lays things open', () => {
   })
 
   // TODO(src): refused or without effect, says the promise; today the inspector is open all through the refresh.
-  it.fails.each(['--inspect=127.0.0.1:0', '--inspect=0.0.0.0:0', '--inspect-port=0 --inspect'])(
+  it.each(['--inspect=127.0.0.1:0', '--inspect=0.0.0.0:0', '--inspect-port=0 --inspect'])(
     'NODE_OPTIONS=%s leaves no inspector open while a refresh is on its way',
     { timeout: 60_000 },
     async (options) => {
@@ -333,7 +333,7 @@ describe('control characters in what a server says', () => {
   })
 
   // TODO(src): JSON.stringify escapes what is below U+0020 only; U+009B is a terminal's CSI too.
-  it.fails.each([
+  it.each([
     ['get', '--log-format', 'json'],
     ['status', '--json'],
   ])('are escaped in JSON too: %s %s %s', async (...args) => {

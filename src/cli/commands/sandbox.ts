@@ -29,9 +29,8 @@ export async function sandbox(world: World, flags: SandboxFlags): Promise<void> 
     return writeOut(world.stdout, lines.join(''))
   }
   const faults = flags.fault.map(parseFault)
+  const folder = await folderFor(flags.dir)
   const server = await listen(world, flags, faults)
-  const folder =
-    flags.dir === undefined ? await mkdtemp(join(tmpdir(), 'hq-token-sandbox-')) : resolve(flags.dir)
   try {
     const { config, seed } = await written(folder, server, flags.accessTtl)
     await writeOut(
@@ -47,6 +46,18 @@ export async function sandbox(world: World, flags: SandboxFlags): Promise<void> 
   } finally {
     await server.close()
     if (flags.dir === undefined) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function folderFor(dir: string | undefined): Promise<string> {
+  if (dir !== undefined) return resolve(dir)
+  try {
+    return await mkdtemp(join(tmpdir(), 'hq-token-sandbox-'))
+  } catch (error) {
+    throw new UsageError(`there is no temporary folder: ${tmpdir()} cannot be written`, {
+      hint: 'hq-token sandbox --dir FOLDER',
+      cause: error,
+    })
   }
 }
 

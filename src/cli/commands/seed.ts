@@ -1,7 +1,10 @@
 import { requireClient } from '../../config/load.js'
 import { instant, readSeed } from '../../config/seed-file.js'
 import { rfc3339 } from '../../core/moment.js'
-import { ConfigInvalid, UsageError } from '../../core/errors.js'
+import { ConfigInvalid, LOGIN_HINT, UsageError } from '../../core/errors.js'
+import { hasKnown } from '../../core/guard.js'
+import type { TokenSet } from '../../core/token-set.js'
+import type { World } from '../world.js'
 import { expiresAt } from '../../core/policy.js'
 import type { Session } from '../context.js'
 import { readAll } from '../input.js'
@@ -30,22 +33,37 @@ export async function seed(session: Session, file: string | undefined, flags: Se
   for (const notice of notices) voice.tell(notice)
 
   const { set, imported } = await guard.adopt(found, { force: flags.force === true })
-  const until = rfc3339(expiresAt(set.pair, world.clock()))
-  voice.tell(
-    imported
-      ? { level: 'info', message: `imported ${found.source}; the access token is good until ${until}` }
-      : {
-          level: 'info',
-          message: `${found.source} was disregarded: the store holds a token set already (to replace it: ${voice.typed(`hq-token seed --force ${source}`)})`,
-        },
-  )
+  const until = goodUntil(set, world)
+  if (imported) voice.tell({ level: 'info', message: `imported ${found.source}; the access token ${until}` })
+  else if (!hasKnown(set, found))
+    voice.tell({
+      level: 'info',
+      message: `${found.source} was disregarded: the store holds another token set already; keep the file, or replace that one with: ${voice.typed(`hq-token seed --force ${source}`)}`,
+    })
+  else if (set.refusedAt === null)
+    voice.tell({
+      level: 'info',
+      message: `${found.source} was disregarded: it was imported already; the access token in the store ${until}`,
+    })
+  else
+    voice.tell({
+      level: 'warning',
+      message: `${found.source} was disregarded: it holds the grant that the server has refused`,
+      hint: LOGIN_HINT,
+    })
   if (flags.refresh === true) {
     const renewed = await guard.refresh()
     voice.tell({
       level: 'info',
-      message: `refreshed; the access token is good until ${rfc3339(expiresAt(renewed.set.pair, world.clock()))}`,
+      message: `refreshed; the access token ${goodUntil(renewed.set, world)}`,
     })
   } else warnOfMissingClient(session)
+}
+
+function goodUntil({ pair }: TokenSet, { clock }: World): string {
+  const at = clock()
+  const end = expiresAt(pair, at)
+  return end > at.now ? `is good until ${rfc3339(end)}` : 'has expired: the next `get` refreshes it'
 }
 
 /** Better said now than by the first cron job that has to refresh. */

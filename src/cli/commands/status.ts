@@ -6,7 +6,7 @@ import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
 import type { Moment } from '../../core/moment.js'
 import type { TokenSet } from '../../core/token-set.js'
 import type { Session } from '../context.js'
-import { printable, writeOut } from '../output.js'
+import { printable, printableJson, writeOut } from '../output.js'
 
 export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty'
 
@@ -38,7 +38,7 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const set = await store.read()
   const at = world.clock()
   const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy)
-  const text = json === true ? `${JSON.stringify(report)}\n` : described(report, set, at, session)
+  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session)
   await writeOut(world.stdout, text)
 }
 
