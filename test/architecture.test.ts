@@ -49,7 +49,7 @@ describe('the import gate', { timeout: 60_000 }, () => {
     ['core-has-no-io', 'core/policy.ts', "import 'node:fs'"],
     ['core-has-no-io', 'core/guard.ts', "import '../store/files.js'"],
     ['store-knows-core-only', 'store/row.ts', "import '../config/ini.js'"],
-    ['only-the-edge-imports-cli', 'store/row.ts', "import '../cli/time.js'"],
+    ['only-the-edge-imports-cli', 'store/row.ts', "import '../cli/version.js'"],
     ['adapters-meet-in-context', 'cli/commands/get.ts', "import '../../store/files.js'"],
     ['warm-path-stays-light', 'config/ini.ts', "import 'zod'"],
     ['warm-path-stays-light', 'store/peek.ts', "import 'undici'"],

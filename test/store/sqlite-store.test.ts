@@ -17,6 +17,8 @@ import { StoreUnusable } from '../../src/core/errors.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import { Secret } from '../../src/core/secret.js'
 import { entry, intended } from '../../src/core/transitions.js'
+import { openForWriting } from '../../src/store/database.js'
+import { storePaths } from '../../src/store/files.js'
 import { HISTORY_SLOTS } from '../../src/store/schema.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
@@ -184,6 +186,14 @@ describe('a rewrite', () => {
     expect(readFileSync(path).includes('canary-1')).toBe(false)
     expect(readFileSync(path).includes('canary-3')).toBe(true)
   })
+})
+
+it('is written with what a power cut asks for', async () => {
+  await put(tokenSet(), 0)
+  const db = openForWriting(storePaths(path))
+  const names = ['journal_mode', 'synchronous', 'secure_delete', 'trusted_schema']
+  expect(names.map((name) => db.pragma(name, { simple: true }))).toEqual(['persist', 3, 1, 0])
+  db.close()
 })
 
 it('keeps the newest events and no more than its ring has slots', async () => {
