@@ -7,6 +7,16 @@ import type { Seed, TokenPair, TokenSet } from './token-set.js'
 
 export type Tokens = Extract<Reading, { kind: 'tokens' }>
 
+/** A grant of which nothing bad is known. */
+const SETTLED = {
+  lastFailure: null,
+  failures: 0,
+  backoffUntil: null,
+  notBefore: null,
+  refusedAt: null,
+  intent: null,
+} as const
+
 /**
  * The set that a seed begins. A set that it replaces becomes `previous`; counters go on, so that no
  * answer to the old one can be taken for the new one's.
@@ -20,12 +30,7 @@ export function seeded(seed: Seed, replaced: TokenSet | undefined): TokenSet {
     user: seed.user,
     seed: seedFingerprint(seed),
     lastRefreshAt: null,
-    lastFailure: null,
-    failures: 0,
-    backoffUntil: null,
-    notBefore: null,
-    refusedAt: null,
-    intent: null,
+    ...SETTLED,
   }
 }
 
@@ -80,12 +85,7 @@ export function renewed(
     previous: set.pair,
     user: tokens.user ?? set.user,
     lastRefreshAt: sentAt.now,
-    lastFailure: null,
-    failures: 0,
-    backoffUntil: null,
-    notBefore: null,
-    refusedAt: null,
-    intent: null,
+    ...SETTLED,
   }
 }
 
