@@ -307,5 +307,8 @@ export function hasKnown(set: TokenSet, seed: Seed): boolean {
 
 /** A stored set gives way to a seed only when the server has refused it, and to another seed than its own. */
 function givesWay(set: TokenSet, seed: Seed): boolean {
-  return set.refusedAt !== null && !hasKnown(set, seed)
+  const fingerprint = seedFingerprint(seed)
+  return (
+    set.refusedAt !== null && set.seed !== fingerprint && set.pair.refreshToken.fingerprint !== fingerprint
+  )
 }

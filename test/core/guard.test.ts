@@ -645,6 +645,11 @@ describe('adopting a seed', () => {
     expect((await stage.guard().adopt(same)).imported).toBe(false)
   })
 
+  it('replaces a refused set also by the pair that a wrong seed had pushed aside', async () => {
+    stage.store.put({ ...tokenSet({ previous: other.pair }), seed: 'another', refusedAt: ISSUED })
+    expect(await stage.guard().adopt(other)).toMatchObject({ imported: true })
+  })
+
   it.each([
     ['scrubs what was kept of the one before', status(503), 0],
     ['leaves what nobody could read: it may be the only copy of a pair', garbage(), 1],

@@ -1,13 +1,13 @@
 import { requireClient } from '../../config/load.js'
 import { instant, readSeed } from '../../config/seed-file.js'
-import { rfc3339 } from '../../core/moment.js'
 import { ConfigInvalid, LOGIN_HINT, UsageError } from '../../core/errors.js'
 import { hasKnown } from '../../core/guard.js'
-import type { TokenSet } from '../../core/token-set.js'
-import type { World } from '../world.js'
+import { rfc3339 } from '../../core/moment.js'
 import { expiresAt } from '../../core/policy.js'
+import type { TokenSet } from '../../core/token-set.js'
 import type { Session } from '../context.js'
 import { readAll } from '../input.js'
+import type { World } from '../world.js'
 
 export interface SeedFlags {
   readonly force?: boolean
