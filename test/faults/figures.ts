@@ -1,0 +1,54 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/** `FAULTS=full` tries every point, `FAULTS=soak` is for a night; else a sample, so that `npm test` stays short. */
+export const run: 'short' | 'full' | 'soak' =
+  process.env['FAULTS'] === 'full' || process.env['FAULTS'] === 'soak' ? process.env['FAULTS'] : 'short'
+export const full = run !== 'short'
+
+/** The harnesses, in the order of the table in `docs/reliability.md`. */
+export const HARNESSES = {
+  kill: 'killed at every system call',
+  'crash-points': 'killed at every step of the program, without strace',
+  'io-errors': 'an I/O error at every system call',
+  'power-cut': 'power cut before and after every sync',
+  disk: 'disk full or read-only',
+  chaos: 'eight processes at once, half of them killed at random',
+  storm: 'hundreds of processes released at one instant',
+  network: 'what a network does to an exchange',
+  answers: 'what a token endpoint says',
+  inputs: 'seed and config files',
+  clock: 'clocks that lie',
+  hostile: 'places and surroundings that others prepared',
+  'side-by-side': 'seeds, refreshes and reads side by side',
+  copies: 'copied and older stores',
+} as const
+export type Harness = keyof typeof HARNESSES
+
+export interface Figures {
+  /** What was tried, with its count: `331 points`. */
+  readonly tried: string
+  /** Grants or tokens lost. */
+  readonly lost: number
+  /** Of `lost`: what no client could have saved, because the answer was in no file yet. */
+  readonly beyondAnyClient?: number
+  /** What else was counted, as clauses joined by a comma. */
+  readonly seen?: string
+}
+
+const FOLDER = fileURLToPath(new URL('../../artifacts/faults/', import.meta.url))
+
+/**
+ * Prints what a harness has tried and what it cost, and leaves it for `scripts/reliability.js`, which
+ * makes the tables of the docs from it.
+ */
+export function report(harness: Harness, figures: Figures): void {
+  mkdirSync(FOLDER, { recursive: true })
+  writeFileSync(`${FOLDER}${harness}.json`, `${JSON.stringify({ harness, run, ...figures }, null, 2)}\n`)
+  process.stdout.write(`${harness}: ${sentence(figures)}\n`)
+}
+
+function sentence({ tried, lost, beyondAnyClient = 0, seen }: Figures): string {
+  const excused = beyondAnyClient > 0 ? ` (${beyondAnyClient} of them beyond any client)` : ''
+  return `${tried}: ${lost} lost${excused}${seen === undefined ? '' : `, ${seen}`}`
+}
