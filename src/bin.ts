@@ -2,7 +2,7 @@
 import { writeOut } from './cli/output.js'
 import { warmToken } from './cli/warm.js'
 import { realWorld } from './cli/world.js'
-import { machineClock } from './clock.js'
+import { machineClock } from './machine.js'
 
 // What is said on standard error is lost where nobody takes it; the token and the exit code are not.
 process.stderr.on('error', () => undefined)

@@ -5,10 +5,11 @@
  */
 export { TokenGuard, type AccessToken, type TokenGuardOptions } from './core/guard.js'
 export { expiryPolicy, type Ask, type Early, type ExpiryPolicy } from './core/policy.js'
-export { machineClock } from './clock.js'
+export { machineClock, machineHost } from './machine.js'
 export { Secret } from './core/secret.js'
+export type { Host } from './core/host.js'
 export type { Clock, Moment } from './core/moment.js'
-export type { Failure, Intent, Seed, TokenPair, TokenSet } from './core/token-set.js'
+export type { Failure, Intent, Origin, Seed, TokenPair, TokenSet } from './core/token-set.js'
 export type {
   AuthorizationServer,
   HeldStore,

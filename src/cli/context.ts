@@ -36,6 +36,7 @@ export function openSession(world: World, options: GlobalOptions): Session {
     store,
     server: tokenEndpoint(config, world),
     clock: world.clock,
+    host: world.host(),
     policy,
     timeout: config.refresh.timeout,
     lockWait: config.refresh.lockWait,

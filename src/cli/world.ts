@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
-import { machineClock } from '../clock.js'
+import { machineClock, machineHost } from '../machine.js'
+import type { Host } from '../core/host.js'
 import type { Clock } from '../core/moment.js'
 
 export interface Screen extends Writable {
@@ -18,6 +19,7 @@ export interface World {
   readonly stdout: Screen
   readonly stderr: Screen
   readonly clock: Clock
+  readonly host: () => Host
   /** Ends when a person or the system asks the program to stop; for commands that run until then. */
   readonly interrupted: () => Promise<void>
 }
@@ -31,6 +33,7 @@ export function realWorld(): World {
     stdout: process.stdout,
     stderr: process.stderr,
     clock: machineClock,
+    host: machineHost,
     interrupted: () =>
       new Promise((resolve) => {
         for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)

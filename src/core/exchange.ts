@@ -1,5 +1,6 @@
 import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, TokenError } from './errors.js'
-import type { Clock } from './moment.js'
+import type { Host } from './host.js'
+import { rfc3339, type Clock } from './moment.js'
 import { outcomeOf, type Outcome } from './outcome.js'
 import type { AuthorizationServer, HeldStore, Notice, RawAnswer, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
@@ -23,6 +24,8 @@ const CLOCK_SKEW = 120
 export interface ExchangeParts {
   readonly server: AuthorizationServer
   readonly clock: Clock
+  /** This machine; `null` where that is not known. */
+  readonly host: Host | null
   readonly sleep: (ms: number) => Promise<void>
   /** Milliseconds for the whole exchange, but for a first repetition, which has 5 s in any case. */
   readonly timeoutMs: number
@@ -143,7 +146,7 @@ export class Exchange {
   /** Proves that the store can be written before the refresh token is spent. */
   async #commitIntent(): Promise<void> {
     const at = this.#parts.clock()
-    const next = intended(this.#set, at)
+    const next = intended(this.#set, at, this.#parts.host)
     try {
       await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))
     } catch (error) {
@@ -308,11 +311,23 @@ export class Exchange {
         )
       case 'refused': {
         const doubt = this.#doubt ? '; an earlier answer of the server had been lost' : ''
-        return new LoginRequired(`${host} refused the refresh token (${what})${doubt}`)
+        return new LoginRequired(`${host} refused the refresh token (${what})${doubt}${this.#otherUse()}`)
       }
       case 'misconfigured':
         return new ClientRefused(`${host} refused the client (${what})`)
     }
+  }
+
+  /** Two that spend one grant refuse each other's tokens: names the other one, as far as it can be known. */
+  #otherUse(): string {
+    const { host, cameFrom, lastRefreshAt } = this.#set
+    if (cameFrom !== null) {
+      const here = host === null || host.name === cameFrom.name ? 'another machine of that name' : host.name
+      return `; this store was on ${cameFrom.name} before ${rfc3339(cameFrom.at)} and is on ${here} now: if both use it, each ends the grant of the other`
+    }
+    return lastRefreshAt === null
+      ? ''
+      : `; unless the grant was ended at the server, a copy of this store, on another machine or from a backup, has used it since ${rfc3339(lastRefreshAt)}`
   }
 
   /** Some servers quote in an error what was sent. */

@@ -8,6 +8,7 @@ import {
   TokenError,
 } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
+import type { Host } from './host.js'
 import { ageOf, expiresAt, judge, type Ask, type ExpiryPolicy, type Hold, type Judgement } from './policy.js'
 import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore } from './ports.js'
 import type { Secret } from './secret.js'
@@ -20,6 +21,8 @@ export interface TokenGuardOptions {
   readonly server: AuthorizationServer
   readonly clock: Clock
   readonly policy: ExpiryPolicy
+  /** This machine, so that a copied store can say where it was. Default: not known. */
+  readonly host?: Host
   /** Seconds; for answers without `expires_in`. Default 18000 (5 hours, as HighQ). */
   readonly defaultLifetime?: number
   /** Seconds for one exchange with the server, connect to last byte. Default 30. */
@@ -77,6 +80,7 @@ export class TokenGuard {
     this.#exchangeParts = {
       server: options.server,
       clock: options.clock,
+      host: options.host ?? null,
       sleep: options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
       timeoutMs: (options.timeout ?? 30) * 1000,
       defaultLifetime: options.defaultLifetime ?? 18_000,
@@ -143,7 +147,7 @@ export class TokenGuard {
       if (current !== undefined && !force && !givesWay(current, seed))
         return { set: current, imported: false }
       exchange?.assertSaved()
-      const set = seeded(seed, current)
+      const set = seeded(seed, current, this.#exchangeParts.host)
       await held.save(
         set,
         current?.generation ?? 0,

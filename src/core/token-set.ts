@@ -1,3 +1,4 @@
+import type { Host } from './host.js'
 import type { Moment } from './moment.js'
 import type { Secret } from './secret.js'
 
@@ -57,6 +58,16 @@ export interface TokenSet {
   /** When the server answered `invalid_grant`. */
   readonly refusedAt: number | null
   readonly intent: Intent | null
+  /** The machine that it is used on; `null` where that is not known. */
+  readonly host: Host | null
+  /** The machine before this one: the store was moved here, or copied. */
+  readonly cameFrom: Origin | null
+}
+
+/** Where a store was before, and when that was noticed. */
+export interface Origin {
+  readonly name: string
+  readonly at: number
 }
 
 /** A first token set, as a person obtained it. */

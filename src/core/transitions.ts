@@ -1,4 +1,5 @@
 import type { TokenError } from './errors.js'
+import { isSameHost, type Host } from './host.js'
 import type { Moment } from './moment.js'
 import { backoff } from './policy.js'
 import type { HistoryEntry, Reading } from './ports.js'
@@ -21,7 +22,7 @@ const SETTLED = {
  * The set that a seed begins. A set that it replaces becomes `previous`; counters go on, so that no
  * answer to the old one can be taken for the new one's.
  */
-export function seeded(seed: Seed, replaced: TokenSet | undefined): TokenSet {
+export function seeded(seed: Seed, replaced: TokenSet | undefined, host: Host | null): TokenSet {
   return {
     generation: (replaced?.generation ?? 0) + 1,
     sequence: (replaced?.sequence ?? 0) + 1,
@@ -31,6 +32,8 @@ export function seeded(seed: Seed, replaced: TokenSet | undefined): TokenSet {
     seed: seedFingerprint(seed),
     lastRefreshAt: null,
     ...SETTLED,
+    host,
+    cameFrom: null,
   }
 }
 
@@ -40,10 +43,23 @@ export function seedFingerprint(seed: Seed): string {
 }
 
 /** Before anything is sent: from here on a process that dies leaves word of it. */
-export function intended(set: TokenSet, at: Moment): TokenSet {
+export function intended(set: TokenSet, at: Moment, host: Host | null): TokenSet {
   const attempt = set.sequence + 1
   const salvaged = set.intent?.salvaged ?? null
-  return { ...set, sequence: attempt, intent: { attempt, at: at.now, boot: at.boot, salvaged } }
+  return {
+    ...set,
+    ...usedOn(host, set, at),
+    sequence: attempt,
+    intent: { attempt, at: at.now, boot: at.boot, salvaged },
+  }
+}
+
+/** A copy of a store spends the grant of the first: for the day when the server refuses, it knows where it was. */
+function usedOn(host: Host | null, set: TokenSet, { now }: Moment): Pick<TokenSet, 'host' | 'cameFrom'> {
+  const { host: before, cameFrom } = set
+  if (host === null) return { host: before, cameFrom }
+  const isHere = before === null || isSameHost(before, host)
+  return { host, cameFrom: isHere ? cameFrom : { name: before.name, at: now } }
 }
 
 /** The refresh token that the next request sends. */

@@ -32,7 +32,7 @@ export function createDatabase({ database }: StorePaths): void {
   }
 }
 
-/** `undefined` where there is no store yet. Takes no lock beyond the instant of a read. */
+/** `undefined` where there is no store yet. Takes no lock beyond the instant of a read, and any version. */
 export function openForReading(paths: StorePaths): Database.Database | undefined {
   if (!isThere(paths)) return undefined
   return opened(paths, { readonly: true })
@@ -43,6 +43,7 @@ export function openForWriting(paths: StorePaths): Database.Database {
   if (!isThere(paths)) throw new StoreUnusable(`${paths.database} has vanished`)
   const db = opened(paths, {})
   try {
+    refuseNewer(db, paths)
     for (const [name, value, readBack] of PRAGMAS) {
       db.pragma(`${name} = ${value}`)
       if (db.pragma(name, { simple: true }) !== readBack)
@@ -62,10 +63,6 @@ export function bringUpToDate(db: Database.Database): void {
   db.transaction(() => {
     migrate(db, version)
   }).exclusive()
-}
-
-export function isOlder(db: Database.Database): boolean {
-  return versionOf(db) < SCHEMA_VERSION
 }
 
 export function isBusy(error: unknown): boolean {
@@ -115,12 +112,6 @@ function opened(paths: StorePaths, options: Database.Options): Database.Database
       throw new StoreUnusable(`${paths.database} is not a store of hq-token`, {
         hint: 'name another file in [store] path',
       })
-    const version = versionOf(db)
-    if (version > SCHEMA_VERSION)
-      throw new StoreUnusable(
-        `${paths.database} was written by a newer hq-token (schema ${version}, this one knows ${SCHEMA_VERSION})`,
-        { hint: 'update this one: npm install -g hq-token' },
-      )
     return db
   } catch (error) {
     db?.close()
@@ -129,6 +120,15 @@ function opened(paths: StorePaths, options: Database.Options): Database.Database
       ? asUnusable(paths, error)
       : unusable(paths.database, 'cannot be opened', error)
   }
+}
+
+function refuseNewer(db: Database.Database, { database }: StorePaths): void {
+  const version = versionOf(db)
+  if (version > SCHEMA_VERSION)
+    throw new StoreUnusable(
+      `${database} was written by a newer hq-token (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+      { hint: 'update this one: npm install -g hq-token' },
+    )
 }
 
 function versionOf(db: Database.Database): number {

@@ -1,5 +1,5 @@
 import type { TokenSet } from '../core/token-set.js'
-import { isOlder, openForReading } from './database.js'
+import { openForReading } from './database.js'
 import { storePaths } from './files.js'
 import { fromRow, type Row } from './row.js'
 
@@ -11,8 +11,7 @@ import { fromRow, type Row } from './row.js'
 export function peek(path: string): TokenSet | undefined {
   const db = openForReading(storePaths(path))
   try {
-    if (db === undefined || isOlder(db)) return undefined
-    const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined
+    const row = db?.prepare('SELECT * FROM token_set').get() as Row | undefined
     return row === undefined ? undefined : fromRow(row)
   } finally {
     db?.close()

@@ -27,6 +27,11 @@ export function toRow(set: TokenSet): Row {
     intent_at: set.intent?.at ?? null,
     intent_boot: set.intent?.boot ?? null,
     intent_salvaged: set.intent?.salvaged?.reveal() ?? null,
+    host_name: set.host?.name ?? null,
+    host_id: set.host?.id ?? null,
+    host_boot: set.host?.boot ?? null,
+    came_from: set.cameFrom?.name ?? null,
+    came_at: set.cameFrom?.at ?? null,
   }
 }
 
@@ -79,6 +84,16 @@ export function fromRow(row: Row): TokenSet {
             boot: textOrNull(row, 'intent_boot'),
             salvaged: secretOrNull(row, 'intent_salvaged'),
           },
+    ...hostsFrom(row),
+  }
+}
+
+function hostsFrom(row: Row): Pick<TokenSet, 'host' | 'cameFrom'> {
+  const name = textOrNull(row, 'host_name')
+  const origin = textOrNull(row, 'came_from')
+  return {
+    host: name === null ? null : { name, id: textOrNull(row, 'host_id'), boot: textOrNull(row, 'host_boot') },
+    cameFrom: origin === null ? null : { name: origin, at: integer(row, 'came_at') },
   }
 }
 
@@ -133,8 +148,9 @@ function text(row: Row, column: string): string {
   return value
 }
 
+/** A column that is not there is one of a later version. */
 function textOrNull(row: Row, column: string): string | null {
-  return row[column] === null ? null : text(row, column)
+  return (row[column] ?? null) === null ? null : text(row, column)
 }
 
 function secretOrNull(row: Row, column: string): Secret | null {
@@ -149,7 +165,7 @@ function integer(row: Row, column: string): number {
 }
 
 function integerOrNull(row: Row, column: string): number | null {
-  return row[column] === null ? null : integer(row, column)
+  return (row[column] ?? null) === null ? null : integer(row, column)
 }
 
 function damaged(column: string): StoreUnusable {

@@ -18,7 +18,9 @@ const PAIR = (prefix: string, presence: string): string => `
   ${prefix}refresh_expires_at INTEGER,`
 
 /**
- * Step n brings a store from version n to n + 1 (`PRAGMA user_version`). Steps are only ever added.
+ * Step n brings a store from version n to n + 1 (`PRAGMA user_version`). Steps are only ever added, and
+ * add columns that may be NULL: so the versions before and after read one another's stores, and an
+ * update finds no job that fails meanwhile. Only writing takes the newest.
  *
  * The history is a ring of rows that exist from the start: writing an event never takes a page.
  */
@@ -63,6 +65,13 @@ export const MIGRATIONS: readonly string[] = [
 
   WITH RECURSIVE slots (slot) AS (SELECT 0 UNION ALL SELECT slot + 1 FROM slots WHERE slot < ${HISTORY_SLOTS - 1})
   INSERT INTO history (slot, padding) SELECT slot, zeroblob(${HISTORY_WIDTH - 12}) FROM slots;
+  `,
+  `
+  ALTER TABLE token_set ADD COLUMN host_name TEXT;
+  ALTER TABLE token_set ADD COLUMN host_id TEXT;
+  ALTER TABLE token_set ADD COLUMN host_boot TEXT;
+  ALTER TABLE token_set ADD COLUMN came_from TEXT;
+  ALTER TABLE token_set ADD COLUMN came_at INTEGER;
   `,
 ]
 

@@ -8,7 +8,6 @@ import {
   createDatabase,
   damaged,
   isBusy,
-  isOlder,
   needsRollback,
   openForReading,
   openForWriting,
@@ -110,7 +109,7 @@ export class SqliteStore implements TokenStore {
 
   /** Reads as a guest: nothing is made, migrated or locked where that can be helped. */
   async #reading<T>(select: (db: Database.Database) => T): Promise<T | undefined> {
-    const outcome = await this.#patiently(() => {
+    return this.#patiently(() => {
       try {
         return readOnce(openForReading(this.#paths), select)
       } catch (error) {
@@ -118,9 +117,6 @@ export class SqliteStore implements TokenStore {
         return readOnce(openForWriting(this.#paths), select)
       }
     })
-    if (outcome !== OLDER) return outcome
-    await this.exclusive(() => Promise.resolve(), { waitMs: BUSY_WAIT_MS })
-    return this.#reading(select)
   }
 
   /** SQLite's own waiting would block the event loop: here a signal ends the wait. */
@@ -141,18 +137,11 @@ export class SqliteStore implements TokenStore {
   }
 }
 
-/** The store stands at an older schema; taking its lock brings it up to date. */
-const OLDER = Symbol('older')
-
-function readOnce<T>(
-  db: Database.Database | undefined,
-  select: (db: Database.Database) => T,
-): T | typeof OLDER | undefined {
-  if (db === undefined) return undefined
+function readOnce<T>(db: Database.Database | undefined, select: (db: Database.Database) => T): T | undefined {
   try {
-    return isOlder(db) ? OLDER : select(db)
+    return db === undefined ? undefined : select(db)
   } finally {
-    db.close()
+    db?.close()
   }
 }
 

@@ -1,14 +1,12 @@
 import { chmodSync, closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { execFileSync, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+
 import { describe, expect, it } from 'vitest'
 import { faultNames, type FaultName } from '../../src/sandbox/faults.js'
 import { folder } from '../support/folder.js'
 import { place } from '../support/place.js'
-import { start } from '../support/processes.js'
-
-const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
+import { BIN, start } from '../support/processes.js'
 
 describe('the six-line file of the thread', () => {
   const CANARY = { access: 'QWNjZXNz;to#ken=1"', refresh: "UmVmcmVzaA==';#" }

@@ -15,16 +15,16 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CERTIFICATE, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
+import { BIN } from '../support/processes.js'
 import { ACCESS, aim, GOOD, leaked, NEW_ACCESS, target, type Aim, type Target } from './network-aim.js'
 import { full, requireStrace } from './strace.js'
 
 // Places and surroundings that somebody else has prepared: refused with a reason, or without effect.
 
-const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
 const NOBODY = 65_534
 const figures = { places: 0, requests: 0, touched: 0, creations: 0, wide: 0, escaped: 0 }
 

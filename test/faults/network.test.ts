@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createGzip, gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import { machineClock } from '../../src/clock.js'
+import { machineClock } from '../../src/machine.js'
 import { CERTIFICATE, closedPort, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
 import {

@@ -2,10 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { Ended } from '../support/processes.js'
-
-const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
+import { BIN, ended, type Ended } from '../support/processes.js'
 
 /** All that a store is made of; names that come and go included. */
 export const STORE_FILES = [
@@ -103,17 +100,8 @@ export async function traced(args: readonly string[], options: TraceOptions): Pr
     timeout: 120_000,
     killSignal: 'SIGTERM',
   })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  const ended = await new Promise<Pick<Ended, 'code' | 'signal'>>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code, signal) => {
-      resolve({ code, signal })
-    })
-  })
-  return { ...ended, stdout, stderr, calls: parse(readFileSync(log, 'utf8'), dir) }
+  const run = await ended(child)
+  return { ...run, calls: parse(readFileSync(log, 'utf8'), dir) }
 }
 
 function parse(log: string, dir: string): Call[] {

@@ -19,11 +19,13 @@ import { Secret } from '../../src/core/secret.js'
 import { entry, intended } from '../../src/core/transitions.js'
 import { openForWriting } from '../../src/store/database.js'
 import { storePaths } from '../../src/store/files.js'
-import { HISTORY_SLOTS } from '../../src/store/schema.js'
+import { peek } from '../../src/store/peek.js'
+import { HISTORY_SLOTS, SCHEMA_VERSION } from '../../src/store/schema.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
+import { writeOldStore } from '../support/old-store.js'
 import { tokenStoreContract } from '../support/store-contract.js'
-import { moment, pair, tokenSet } from '../support/token-sets.js'
+import { HOST, moment, pair, tokenSet } from '../support/token-sets.js'
 
 tokenStoreContract('SqliteStore', () => new SqliteStore(join(folder(), 'state', 'token.db')))
 
@@ -106,13 +108,6 @@ describe('a file that is no store', () => {
       /damaged/,
     ],
     [
-      'of a newer version',
-      (): void => {
-        sql('PRAGMA user_version = 99')
-      },
-      /newer hq-token \(schema 99/,
-    ],
-    [
       'of another program',
       (): void => {
         sql('PRAGMA application_id = 7')
@@ -140,12 +135,40 @@ describe('a file that is no store', () => {
     await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/damaged/)
     expect(readFileSync(path).equals(bytes)).toBe(true)
   })
+})
 
-  function sql(statement: string): void {
-    const db = new Database(path)
-    db.exec(statement)
-    db.close()
-  }
+function sql(statement: string): void {
+  const db = new Database(path)
+  db.exec(statement)
+  db.close()
+}
+
+describe('a store of another version', () => {
+  it('that is newer is read, and not written', async () => {
+    await put(tokenSet(), 0)
+    sql('ALTER TABLE token_set ADD COLUMN of_tomorrow TEXT; PRAGMA user_version = 99')
+    expect((await store.read())?.generation).toBe(1)
+    expect(peek(path)?.generation).toBe(1)
+    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/newer hq-token \(schema 99/)
+    expect((await store.read())?.generation).toBe(1)
+  })
+
+  it('that is older is read as it is, and brought up to date by the first write', async () => {
+    const version = (): unknown => {
+      const db = new Database(path, { readonly: true })
+      const found = db.pragma('user_version', { simple: true })
+      db.close()
+      return found
+    }
+    writeOldStore(path, tokenSet({ user: 'old@example.com' }))
+    for (const set of [await store.read(), peek(path)])
+      expect(set).toMatchObject({ user: 'old@example.com', host: null, cameFrom: null })
+    expect(version()).toBe(1)
+    await put(intended(tokenSet(), moment(), HOST), 1)
+    expect(version()).toBe(SCHEMA_VERSION)
+    expect(await store.read()).toMatchObject({ host: HOST, cameFrom: null })
+    expect(await store.history()).toHaveLength(1)
+  })
 })
 
 describe('a rewrite', () => {
@@ -160,7 +183,7 @@ describe('a rewrite', () => {
     let set = tokenSet({ pair: pair({ accessToken: new Secret('a'.repeat(9000)) }) })
     await put(set, 0)
     for (let generation = 1; generation < 40; generation++) {
-      const asked = intended(set, moment())
+      const asked = intended(set, moment(), null)
       await put(asked, generation)
       const before = pages()
       const journal = statSync(`${path}-journal`).size

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 
-const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
+export const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
 
 export interface Ended {
   readonly code: number | null
@@ -37,17 +37,21 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
     stdio: [options.input === undefined ? 'ignore' : 'pipe', options.stdout ?? 'pipe', 'pipe'],
   })
   alive.add(child)
+  child.stdin?.on('error', () => undefined).end(options.input)
+  const done = ended(child).finally(() => alive.delete(child))
+  return { child, done }
+}
+
+/** What a process said, and how it ended. */
+export async function ended(child: ChildProcess): Promise<Ended> {
   let stdout = ''
   let stderr = ''
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  child.stdin?.on('error', () => undefined).end(options.input)
-  const done = new Promise<Ended>((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code, signal) => {
-      alive.delete(child)
       resolve({ code, signal, stdout, stderr })
     })
   })
-  return { child, done }
 }

@@ -5,7 +5,7 @@ import { Secret } from '../../src/core/secret.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import { entry, failed, intended, renewed } from '../../src/core/transitions.js'
 import { ServerUnavailable } from '../../src/core/errors.js'
-import { moment, pair, tokenSet } from './token-sets.js'
+import { HOST, moment, pair, tokenSet } from './token-sets.js'
 
 const save = (held: HeldStore, set: TokenSet, after: number): Promise<void> =>
   held.save(set, after, entry(set, 'seed', 'done', moment()))
@@ -22,8 +22,15 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
       const store = open()
       const full = failed(
         intended(
-          tokenSet({ previous: pair({ scope: 'a b' }), lastRefreshAt: 5, notBefore: 6, refusedAt: 7 }),
+          tokenSet({
+            previous: pair({ scope: 'a b' }),
+            lastRefreshAt: 5,
+            notBefore: 6,
+            refusedAt: 7,
+            cameFrom: { name: 'acme-0', at: 8 },
+          }),
           moment(),
+          HOST,
         ),
         new ServerUnavailable('down'),
         moment(),
@@ -106,7 +113,7 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
     it('tells an event anew under its own number, and the newest first', async () => {
       const store = open()
       const first = tokenSet()
-      const asked = intended(first, moment())
+      const asked = intended(first, moment(), null)
       const tokens = {
         kind: 'tokens',
         accessToken: new Secret('access-2'),

@@ -1,3 +1,4 @@
+import type { Host } from '../../src/core/host.js'
 import type { Moment } from '../../src/core/moment.js'
 import { Secret } from '../../src/core/secret.js'
 import type { Seed, TokenPair, TokenSet } from '../../src/core/token-set.js'
@@ -27,6 +28,8 @@ export function seed(changes: Partial<TokenPair> = {}): Seed {
   return { pair: pair(changes), user: 'someone@example.com', source: 'token.ini' }
 }
 
+export const HOST: Host = { name: 'acme-1', id: 'id-1', boot: 'boot-1' }
+
 export function tokenSet(changes: Partial<TokenSet> = {}): TokenSet {
-  return { ...seeded(seed(), undefined), ...changes }
+  return { ...seeded(seed(), undefined, HOST), ...changes }
 }

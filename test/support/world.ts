@@ -1,7 +1,9 @@
 import { Readable, Writable } from 'node:stream'
+import type { Host } from '../../src/core/host.js'
 import { run } from '../../src/cli/program.js'
 import type { Screen, World } from '../../src/cli/world.js'
-import { machineClock } from '../../src/clock.js'
+import { machineClock } from '../../src/machine.js'
+import { HOST } from './token-sets.js'
 
 export interface Told {
   readonly code: number
@@ -13,6 +15,7 @@ export interface WorldOptions {
   readonly env?: NodeJS.ProcessEnv
   readonly input?: string | Buffer
   readonly clock?: World['clock']
+  readonly host?: Host
   /** A terminal, so many columns wide. */
   readonly terminal?: number
   readonly homedir?: string
@@ -32,6 +35,7 @@ export async function told(argv: readonly string[], options: WorldOptions = {}):
     stdout: stdout.stream,
     stderr: stderr.stream,
     clock: options.clock ?? machineClock,
+    host: () => options.host ?? HOST,
     interrupted: () => Promise.resolve(),
   })
   return { code, stdout: stdout.text(), stderr: stderr.text() }

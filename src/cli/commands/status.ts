@@ -142,6 +142,8 @@ function described(
   }
   if (set?.intent)
     lines.push(['unfinished', `a refresh since ${ago(set.intent.at)}; the next \`get\` carries on`])
+  if (set?.cameFrom)
+    lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
   lines.push(['store', printable(storePath)])
   const next = NEXT[report.state]
   if (next !== undefined) lines.push(['to do', voice.typed(next)])
