@@ -9,7 +9,7 @@ import { http } from '../oauth/loopback.js'
 import { MemoryStore } from '../support/memory-store.js'
 import { ISSUED, moment, tokenSet } from '../support/token-sets.js'
 import { aim, leaked, NEW_ACCESS, NEW_REFRESH, REFRESH, target } from './network-aim.js'
-import { full } from './strace.js'
+import { full, report } from './figures.js'
 
 // Whatever a token endpoint says: the shapes that servers are known to send, by a whole `get`, and
 // mutated bodies at the level where answers are read.
@@ -19,11 +19,11 @@ const KEPT = 300
 const figures = { shapes: 0, bodies: 0, thrown: 0, cut: 0, expanded: 0, kept: 0, lost: 0, leaked: 0 }
 
 afterAll(() => {
-  process.stdout.write(
-    `answers: ${figures.shapes} shapes, ${figures.bodies} mutated bodies: ${figures.thrown} thrown, ` +
-      `${figures.cut} cut-off tokens, ${figures.expanded} entities expanded, ` +
-      `${figures.kept} unread answers kept, ${figures.lost} lost, ${figures.leaked} secrets on stderr\n`,
-  )
+  report('answers', {
+    tried: `${figures.shapes} shapes, ${figures.bodies} mutated bodies`,
+    lost: figures.lost,
+    seen: `${figures.thrown} thrown, ${figures.cut} cut-off tokens, ${figures.expanded} entities expanded, ${figures.leaked} secrets on stderr, all of ${figures.kept} unread answers kept`,
+  })
 })
 
 const JSON_BODY = `{"access_token":"${NEW_ACCESS}","expires_in":"18000","refresh_token":"${NEW_REFRESH}","refresh_token_expires_in":"31536000","token_type":"bearer"}`
@@ -132,14 +132,15 @@ describe('a whole get with one answer', () => {
     const server = await target(
       (socket) => void socket.end(http(shape.status ?? 200, Buffer.from(shape.body), shape.headers)),
     )
-    // Too short for a second try: what one answer means is what is asked here.
+    // Too short for a third try: what one answer means is what is asked here.
     const { told, store } = aim(`http://127.0.0.1:${server.port}/token`, {
       config: '[refresh]\ntimeout = 1\n',
     })
     const { code, stdout, stderr } = await told(['get'])
     const isDone = kind === 'done' || kind === 'kept old'
     expect({ code, stdout }, stderr).toEqual({ code: EXIT[kind], stdout: isDone ? `${NEW_ACCESS}\n` : '' })
-    expect(server.requests).toHaveLength(1)
+    // What is in doubt is asked once more, however short the time.
+    expect(server.requests).toHaveLength(kind === 'unknown' ? 2 : 1)
     expect(leaked(stderr)).toEqual([])
     expect(stderr).not.toContain('EXPANDED')
     const set = await store.read()

@@ -2,7 +2,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import type { Moment } from '../../src/core/moment.js'
 import { http } from '../oauth/loopback.js'
 import { aim, target, type Aim, type Target } from './network-aim.js'
-import { full } from './strace.js'
+import { full, report } from './figures.js'
 
 // A machine whose clocks lie, beside a server whose clock is right: what is handed out is never over by
 // the server's, and no error of a clock becomes a request at every call.
@@ -12,11 +12,10 @@ const BEGIN = 1_800_000_000
 const figures = { situations: 0, calls: 0, requests: 0, dead: 0, hammered: 0, zones: 0, status: 0 }
 
 afterAll(() => {
-  process.stdout.write(
-    `clock: ${figures.situations} situations, ${figures.calls} calls, ${figures.requests} requests: ` +
-      `${figures.dead} expired tokens handed out, ${figures.hammered} calls too many, ` +
-      `${figures.zones} zones, ${figures.status} failures of status\n`,
-  )
+  report('clock', {
+    tried: `${figures.situations} situations and ${figures.zones} zones, ${figures.calls} calls`,
+    seen: `${figures.dead} expired tokens handed out, ${figures.requests} requests, ${figures.hammered} too many`,
+  })
 })
 
 /** What the machine believes, so many true seconds after its first token was issued. */

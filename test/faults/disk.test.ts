@@ -5,12 +5,12 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import type { SandboxRequest } from '../../src/sandbox/request.js'
 import { place, type Place } from '../support/place.js'
 import type { Ended } from '../support/processes.js'
+import { full, report } from './figures.js'
 import { withLargeTokens } from './disk-large-tokens.js'
 import { mount, type FileSystem, type Mount } from './disk-mounts.js'
 
 /** Real file systems that are full or read-only, before the call or while the request is on its way. */
 
-const full = process.env['FAULTS'] === 'full'
 const FILE_SYSTEMS: readonly FileSystem[] = ['tmpfs', 'ext4']
 /** Refreshes before the one that is struck: the first ones make the row and the journal grow. */
 const HISTORIES = full ? [0, 1, 2, 5] : [0, 1]
@@ -24,9 +24,11 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
 
   afterAll(() => {
     const { cases, lost, spentInVain, freshRefused } = tally
-    console.log(
-      `disk full, read-only: ${cases} cases, lost: ${lost}; requests in vain: ${spentInVain}; fresh tokens refused: ${freshRefused}`,
-    )
+    report('disk', {
+      tried: `${cases} cases on tmpfs and ext4`,
+      lost,
+      seen: `${spentInVain} requests that could not be saved, ${freshRefused} fresh tokens refused`,
+    })
   })
 
   describe.each(FILE_SYSTEMS)('%s', (kind) => {

@@ -28,8 +28,8 @@ export type Harness = keyof typeof HARNESSES
 export interface Figures {
   /** What was tried, with its count: `331 points`. */
   readonly tried: string
-  /** Grants or tokens lost. */
-  readonly lost: number
+  /** Grants or tokens lost; absent where none was at stake. */
+  readonly lost?: number
   /** Of `lost`: what no client could have saved, because the answer was in no file yet. */
   readonly beyondAnyClient?: number
   /** What else was counted, as clauses joined by a comma. */
@@ -43,12 +43,15 @@ const FOLDER = fileURLToPath(new URL('../../artifacts/faults/', import.meta.url)
  * makes the tables of the docs from it.
  */
 export function report(harness: Harness, figures: Figures): void {
+  const place = Object.keys(HARNESSES).indexOf(harness)
+  const kept = { harness, title: HARNESSES[harness], place, run, ...figures }
   mkdirSync(FOLDER, { recursive: true })
-  writeFileSync(`${FOLDER}${harness}.json`, `${JSON.stringify({ harness, run, ...figures }, null, 2)}\n`)
+  writeFileSync(`${FOLDER}${harness}.json`, `${JSON.stringify(kept, null, 2)}\n`)
   process.stdout.write(`${harness}: ${sentence(figures)}\n`)
 }
 
 function sentence({ tried, lost, beyondAnyClient = 0, seen }: Figures): string {
   const excused = beyondAnyClient > 0 ? ` (${beyondAnyClient} of them beyond any client)` : ''
-  return `${tried}: ${lost} lost${excused}${seen === undefined ? '' : `, ${seen}`}`
+  const losses = lost === undefined ? [] : [`${lost} lost${excused}`]
+  return `${tried}: ${[...losses, ...(seen === undefined ? [] : [seen])].join(', ')}`
 }

@@ -21,7 +21,8 @@ import { CERTIFICATE, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
 import { BIN } from '../support/processes.js'
 import { ACCESS, aim, GOOD, leaked, NEW_ACCESS, target, type Aim, type Target } from './network-aim.js'
-import { full, requireStrace } from './strace.js'
+import { full, report } from './figures.js'
+import { requireStrace } from './strace.js'
 
 // Places and surroundings that somebody else has prepared: refused with a reason, or without effect.
 
@@ -29,10 +30,10 @@ const NOBODY = 65_534
 const figures = { places: 0, requests: 0, touched: 0, creations: 0, wide: 0, escaped: 0 }
 
 afterAll(() => {
-  process.stdout.write(
-    `hostile: ${figures.places} places refused, ${figures.requests} requests from there, ${figures.touched} files of others touched, ` +
-      `${figures.creations} files and folders made under umask 000, ${figures.wide} wider than 0600, ${figures.escaped} control characters escaped\n`,
-  )
+  report('hostile', {
+    tried: `${figures.places} places and surroundings`,
+    seen: `${figures.requests} requests from there, ${figures.touched} files of others touched, ${figures.wide} of ${figures.creations} files made under umask 000 wider than 0600, ${figures.escaped} control characters escaped`,
+  })
 })
 
 let server: Target

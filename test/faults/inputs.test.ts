@@ -7,7 +7,7 @@ import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { ISSUED, moment } from '../support/token-sets.js'
 import { told } from '../support/world.js'
-import { full } from './strace.js'
+import { full, report } from './figures.js'
 
 // Every shape of a seed file that people have, by the whole command; and mutated seeds and configs:
 // exactly the token that stands there, or a refusal that names the file, and never a value.
@@ -18,10 +18,11 @@ const WHOLE = 50
 const figures = { shapes: 0, seeds: 0, accepted: 0, configs: 0, cut: 0, leaked: 0, unforeseen: 0 }
 
 afterAll(() => {
-  process.stdout.write(
-    `inputs: ${figures.shapes} shapes, ${figures.seeds} mutated seed files (${figures.accepted} accepted), ` +
-      `${figures.configs} mutated configs: ${figures.cut} cut-off tokens, ${figures.leaked} secrets on stderr, ${figures.unforeseen} unforeseen\n`,
-  )
+  report('inputs', {
+    tried: `${figures.shapes} shapes, ${figures.seeds} mutated seed files (${figures.accepted} taken), ${figures.configs} mutated configs`,
+    lost: figures.cut,
+    seen: `${figures.leaked} secrets on stderr, ${figures.unforeseen} errors that say no place`,
+  })
 })
 
 const ACCESS = 'aCcEsS;0123#456789=='

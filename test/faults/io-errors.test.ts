@@ -1,8 +1,9 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Exit } from '../../src/core/errors.js'
 import type { Sandbox } from '../../src/sandbox/server.js'
 import { sandboxWith, subject, type Subject } from './subject.js'
-import { eachOf, full, requireStrace, type Call, type Syscall, type Traced } from './strace.js'
+import { full, report } from './figures.js'
+import { eachOf, requireStrace, type Call, type Syscall, type Traced } from './strace.js'
 
 beforeAll(requireStrace, 300_000)
 
@@ -27,30 +28,48 @@ interface Tally {
   lastCopies: number
 }
 
-const summary: string[] = []
+const total = { points: 0, lost: 0, lastCopies: 0 }
+const parts: string[] = []
+
+afterAll(() => {
+  report('io-errors', {
+    tried: `${total.points} errors (${parts.join(', ')})`,
+    lost: total.lost,
+    seen: `${total.lastCopies} answers kept by a last copy on another file system`,
+  })
+})
+
+function count(part: string, { points, lost, lastCopies }: Tally): void {
+  parts.push(`${part}: ${points}`)
+  total.points += points
+  total.lost += lost.length
+  total.lastCopies += lastCopies
+}
 
 describe('an I/O error at every call that writes to its files, no grace', () => {
   it('once: nothing is lost', async () => {
-    const { points, lost, broken } = await failing('get', once, full ? 1 : 30)
-    summary.push(`once: ${points} points, ${lost.length} lost`)
+    const tally = await failing('get', once, full ? 1 : 30)
+    count('once', tally)
+    const { lost, broken } = tally
     expect(broken).toEqual([])
     expect(lost).toEqual([])
   }, 1_800_000)
 
   it('from then on: nothing is lost, and the next run heals', async () => {
-    const { points, lost, broken, lastCopies } = await failing('get', fromThenOn, full ? 1 : 30)
-    summary.push(`from then on: ${points} points, ${lost.length} lost, ${lastCopies} saved by a last copy`)
+    const tally = await failing('get', fromThenOn, full ? 1 : 30)
+    count('from then on', tally)
+    const { lost, broken, lastCopies } = tally
     expect(broken).toEqual([])
     expect(lost).toEqual([])
     expect(lastCopies).toBeGreaterThan(0)
   }, 1_800_000)
 
   it('in a seed, once: the next get has it', async () => {
-    const { points, lost, broken } = await failing('seed', once, full ? 1 : 30)
-    summary.push(`seed: ${points} points, ${lost.length} lost`)
+    const tally = await failing('seed', once, full ? 1 : 30)
+    count('in a seed', tally)
+    const { lost, broken } = tally
     expect(broken).toEqual([])
     expect(lost).toEqual([])
-    process.stdout.write(`I/O errors (${ERRORS.join(', ')}): ${summary.join('; ')}\n`)
   }, 1_800_000)
 })
 

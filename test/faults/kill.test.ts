@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Sandbox } from '../../src/sandbox/server.js'
 import { sandboxWith, subject } from './subject.js'
-import { eachOf, full, requireStrace, SYSCALLS, type Call, type Traced } from './strace.js'
+import { full, report } from './figures.js'
+import { eachOf, requireStrace, SYSCALLS, type Call, type Traced } from './strace.js'
 
 beforeAll(requireStrace, 300_000)
 
@@ -16,22 +17,38 @@ interface Tally {
   broken: string[]
 }
 
-const summary: string[] = []
+const total = { points: 0, lost: 0, beyond: 0 }
+const parts: string[] = []
+
+afterAll(() => {
+  report('kill', {
+    tried: `${total.points} points (${parts.join(', ')})`,
+    lost: total.lost,
+    beyondAnyClient: total.beyond,
+  })
+})
+
+function count(part: string, { points, unheard, lost }: Tally): void {
+  parts.push(`${part}: ${points}`)
+  total.points += points
+  total.lost += lost.length + unheard.length
+  total.beyond += unheard.length
+}
 
 describe('killed before every system call on its files', () => {
   it('get, 60 s grace: nothing is lost', async () => {
-    const { points, unheard, lost, broken } = await killed('get', 60_000, full ? 1 : 24)
-    summary.push(`grace 60 s: ${points} points, ${lost.length + unheard.length} lost`)
+    const tally = await killed('get', 60_000, full ? 1 : 24)
+    count('get with 60 s grace', tally)
+    const { unheard, lost, broken } = tally
     expect(lost).toEqual([])
     expect(broken).toEqual([])
     expect(unheard).toEqual([])
   }, 1_800_000)
 
   it('get, no grace: lost at most between the answer and its first byte', async () => {
-    const { points, unheard, lost, broken } = await killed('get', 0, full ? 1 : 12)
-    summary.push(
-      `grace 0: ${points} points, ${lost.length + unheard.length} lost (${unheard.length} between answer and first byte)`,
-    )
+    const tally = await killed('get', 0, full ? 1 : 12)
+    count('without', tally)
+    const { unheard, lost, broken } = tally
     expect(lost).toEqual([])
     expect(broken).toEqual([])
     // One, and not fewer: a harness that misses it would miss others too.
@@ -39,12 +56,12 @@ describe('killed before every system call on its files', () => {
   }, 1_800_000)
 
   it('seed: the next get has it', async () => {
-    const { points, unheard, lost, broken } = await killed('seed', 0, full ? 1 : 8)
-    summary.push(`seed: ${points} points, ${lost.length + unheard.length} lost`)
+    const tally = await killed('seed', 0, full ? 1 : 8)
+    count('seed', tally)
+    const { unheard, lost, broken } = tally
     expect(lost).toEqual([])
     expect(broken).toEqual([])
     expect(unheard).toEqual([])
-    process.stdout.write(`kill at every system call: ${summary.join('; ')}\n`)
   }, 1_800_000)
 })
 

@@ -18,7 +18,7 @@ import {
   type Behaviour,
 } from './network-aim.js'
 import { EXPIRED, OTHER_HOST } from './network-certificates.js'
-import { full } from './strace.js'
+import { full, report } from './figures.js'
 
 // What a network can do to one exchange, end to end by real processes: the class that the table in
 // docs/architecture.md gives it, as many requests as it says, memory, and nothing followed.
@@ -27,14 +27,16 @@ import { full } from './strace.js'
 vi.setConfig({ maxConcurrency: 12 })
 
 const MOST_MB = 150
-const figures = { cases: 0, requests: 0, healed: 0, followed: 0, leaked: 0, peakMb: 0, slowestMs: 0 }
+/** A `timeout` of 30 s, a pause of 0.5 s, the one repetition of 5 s, and an end. */
+const LONGEST_MS = 36_500
+const figures = { cases: 0, requests: 0, lost: 0, healed: 0, followed: 0, leaked: 0, peakMb: 0, slowestMs: 0 }
 
 afterAll(() => {
-  process.stdout.write(
-    `network: ${figures.cases} faults, ${figures.requests} requests as the table says, ` +
-      `${figures.followed} followed, ${figures.leaked} secrets on stderr, ${figures.healed} healed by the next call, ` +
-      `peak memory ${figures.peakMb} MB, longest exchange ${(figures.slowestMs / 1000).toFixed(1)} s\n`,
-  )
+  report('network', {
+    tried: `${figures.cases} faults, ${figures.requests} requests`,
+    lost: figures.lost,
+    seen: `${figures.followed} redirects followed, ${figures.leaked} secrets on stderr, peak memory ${figures.peakMb} MB, longest exchange ${(figures.slowestMs / 1000).toFixed(1)} s`,
+  })
 })
 
 const write =
@@ -116,7 +118,8 @@ interface Fault {
 }
 
 const unknown: Expected = { requests: 4, intent: true, code: 'HQ_OUTCOME_UNKNOWN' }
-const once = { ...unknown, requests: 1 }
+/** What took all the time there was is asked once more: a server that forgives does so for seconds. */
+const twice = { ...unknown, requests: 2 }
 const noVerdict: Expected = { requests: 1, intent: false, code: 'HQ_SERVER_UNAVAILABLE' }
 const notSent = { ...noVerdict, requests: 0 }
 
@@ -129,7 +132,7 @@ const localhost = readFileSync(CERTIFICATE, 'utf8')
 
 const FAULTS: Record<string, Fault> = {
   'accepts and closes': { onConnection: (socket) => socket.destroy(), expected: { ...unknown, requests: 0 } },
-  'is silent': { onRequest: () => undefined, timeout: 2, expected: once },
+  'is silent': { onRequest: () => undefined, timeout: 2, expected: twice },
   'closes after reading': { onRequest: end(''), expected: unknown },
   'resets after reading': { onRequest: (socket) => socket.resetAndDestroy(), expected: unknown },
   'cuts the head': { onRequest: end('HTTP/1.1 200 OK\r\ncontent-le'), expected: unknown },
@@ -143,7 +146,7 @@ const FAULTS: Record<string, Fault> = {
     expected: unknown,
   },
   'cuts gzip': { onRequest: end(packed(GOOD).subarray(0, -60)), expected: unknown },
-  'drips, and is not through in time': { onRequest: drip, timeout: 2, expected: once },
+  'drips, and is not through in time': { onRequest: drip, timeout: 2, expected: twice },
   'sends a gzip bomb': {
     onRequest: write(http(200, gzipSync(Buffer.alloc(50_000_000)), { 'content-encoding': 'gzip' })),
     expected: unknown,
@@ -219,6 +222,7 @@ const FAULTS: Record<string, Fault> = {
 /** What one failed exchange left behind, in this one's words. */
 async function state({ store }: Aim): Promise<object> {
   const set = await store.read()
+  figures.lost += set?.pair.refreshToken.reveal() === REFRESH && set.refusedAt === null ? 0 : 1
   return {
     intent: set?.intent != null,
     code: set?.lastFailure?.code,
@@ -260,11 +264,11 @@ describe('the token endpoint', () => {
       expect(server.requests).toHaveLength(expected.requests)
       // What broke before a request was whole was tried as often.
       if (expected.code === 'HQ_OUTCOME_UNKNOWN' && certificate === undefined)
-        expect(server.connections).toBe(Math.max(expected.requests, fault.timeout === undefined ? 4 : 1))
+        expect(server.connections).toBe(Math.max(expected.requests, fault.timeout === undefined ? 4 : 2))
       expect(leaked(stderr)).toEqual([])
       expect(stderr.trim().split('\n').length).toBeLessThanOrEqual(4)
       const took = (server.closedAt || performance.now()) - (server.requests[0]?.at ?? begin)
-      expect(took).toBeLessThan(31_000)
+      expect(took).toBeLessThan(LONGEST_MS)
       if (fault.timeout !== undefined) expect(took).toBeLessThan(fault.timeout * 1000 + 8000)
       if (fault.weigh === true) {
         expect(peak.megabytes()).toBeLessThan(MOST_MB)
@@ -399,18 +403,48 @@ describe('Retry-After', () => {
 
 describe.runIf(full)('with the default timeout', () => {
   it.concurrent.each(['silence', 'drip'])(
-    '%s ends within 31 s, after one request',
+    '%s ends within 36.5 s, after one repetition',
     { timeout: 90_000 },
     async (kind) => {
       const server = await target(kind === 'drip' ? drip : () => undefined)
       const aimed = aim(`http://127.0.0.1:${server.port}/token`)
       const { code } = await aimed.start(['get']).done
       const took = server.closedAt - (server.requests[0]?.at ?? 0)
-      expect({ code, requests: server.requests.length }).toEqual({ code: 75, requests: 1 })
-      expect(took).toBeLessThan(31_000)
+      expect({ code, requests: server.requests.length }).toEqual({ code: 75, requests: 2 })
+      expect(took).toBeLessThan(LONGEST_MS)
       figures.cases += 1
-      figures.requests += 1
+      figures.requests += 2
       figures.slowestMs = Math.max(figures.slowestMs, took)
+    },
+  )
+
+  // Why it is 36 s and not 30: with less for the first request this one would be lost, and without a
+  // repetition the next.
+  it.concurrent('an answer after 29 s is heard', { timeout: 90_000 }, async () => {
+    const server = await target((socket, nth) => {
+      setTimeout(() => {
+        good(socket, nth)
+      }, 29_000)
+    })
+    const ended = await aim(`http://127.0.0.1:${server.port}/token`).start(['get']).done
+    expect(ended).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n` })
+    expect(server.requests).toHaveLength(1)
+    figures.cases += 1
+    figures.requests += 1
+  })
+
+  it.concurrent(
+    'a server that forgives for a minute is asked again before it is over',
+    { timeout: 90_000 },
+    async () => {
+      const server = await target((socket, nth) => {
+        if (nth > 1) good(socket, nth)
+      })
+      const ended = await aim(`http://127.0.0.1:${server.port}/token`).start(['get']).done
+      expect(ended).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n` })
+      expect(server.requests).toHaveLength(2)
+      figures.cases += 1
+      figures.requests += 2
     },
   )
 })

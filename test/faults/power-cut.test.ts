@@ -6,6 +6,7 @@ import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 import type { Ended } from '../support/processes.js'
+import { full, report } from './figures.js'
 import {
   afterPowerCut,
   compileShim,
@@ -20,14 +21,13 @@ import {
  * nothing else, or what was synced and a random half of the sectors and names that were not.
  */
 
-const full = process.env['FAULTS'] === 'full'
 /** Draws of the random half; none but the worst case in the short run of each. */
 const DRAWS = full ? 2 : 0
 /** The machine may have more to do. */
 const AT_ONCE = 3
 const TIMEOUT = full ? 900_000 : 120_000
 
-const tally = { cuts: 0, lost: { grace: 0, none: 0 }, printedAndLost: 0 }
+const tally = { cuts: 0, lost: 0, excused: 0, withGrace: 0, printedAndLost: 0 }
 let shim: string
 
 describe.skipIf(process.platform !== 'linux')('a power cut', { timeout: TIMEOUT }, () => {
@@ -36,10 +36,13 @@ describe.skipIf(process.platform !== 'linux')('a power cut', { timeout: TIMEOUT 
   })
 
   afterAll(() => {
-    const { cuts, lost, printedAndLost } = tally
-    console.log(
-      `power cut: ${cuts} cuts, grace 60 s: ${lost.grace} lost; grace 0: ${lost.none} lost; printed and lost: ${printedAndLost}`,
-    )
+    const { cuts, lost, excused, withGrace, printedAndLost } = tally
+    report('power-cut', {
+      tried: `${cuts} cuts`,
+      lost,
+      beyondAnyClient: excused,
+      seen: `${withGrace} lost with 60 s grace, ${printedAndLost} lost after the token was printed`,
+    })
   })
 
   it('during a first get costs at most an answer that is not on disk yet', async () => {
@@ -119,7 +122,6 @@ interface Subject extends Place {
 interface Verdict {
   readonly cut: string
   readonly kind: 'kept' | 'lost' | 'printed and lost'
-  /** Between the rotation and the answer's first bytes on disk no client can help. */
   readonly excused: boolean
   /** The last sync before the cut. */
   readonly lastSync: string
@@ -197,12 +199,16 @@ async function recover(one: Subject, cut: string, ended: Ended, survivors: Survi
   const same = next.stdout === ended.stdout && sandbox.refreshes() === rotations
   const kind = ended.stdout !== '' && !same ? 'printed and lost' : works ? 'kept' : 'lost'
   tally.cuts++
+  // Between the rotation and the answer's first bytes on disk no client can help.
+  const excused = kind === 'lost' && graceMs === 0 && !syncs.includes(KEPT)
   if (kind === 'printed and lost') tally.printedAndLost++
-  if (kind === 'lost') tally.lost[graceMs === 0 ? 'none' : 'grace']++
+  if (kind !== 'kept') tally.lost++
+  if (excused) tally.excused++
+  if (kind === 'lost' && graceMs > 0) tally.withGrace++
   return {
     cut: survivors === 'nothing' ? cut : `${cut}, a random half`,
     kind,
-    excused: kind === 'lost' && graceMs === 0 && !syncs.includes(KEPT),
+    excused,
     lastSync: syncs.at(-1) ?? 'none',
     said: next.stderr,
   }

@@ -144,7 +144,7 @@ const SECTOR = 512
 function mixed(synced: Buffer, live: Buffer, random: () => number): Buffer {
   const content = Buffer.alloc(random() < 0.5 ? synced.byteLength : live.byteLength)
   for (let at = 0; at < content.byteLength; at += SECTOR)
-    (random() < 0.5 ? synced : live).copy(content, at, at, at + SECTOR)
+    (random() < 0.5 ? synced : live).subarray(at, at + SECTOR).copy(content, at)
   return content
 }
 

@@ -52,9 +52,6 @@ export interface TraceOptions {
   readonly injections?: readonly string[]
 }
 
-/** `FAULTS=full` tries every point; else every k-th, so that `npm test` stays short. */
-export const full = process.env['FAULTS'] === 'full'
-
 /**
  * A harness that cannot run has shown nothing, so it fails.
  *
