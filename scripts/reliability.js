@@ -20,7 +20,11 @@ if (short.length > 0) {
 }
 
 const losses = ({ lost, beyondAnyClient = 0 }) =>
-  lost === undefined ? '' : beyondAnyClient === 0 ? `${lost}` : `${lost}, beyond any client: ${beyondAnyClient}`
+  lost === undefined
+    ? ''
+    : beyondAnyClient === 0
+      ? `${lost}`
+      : `${lost}, beyond any client: ${beyondAnyClient}`
 const row = (cells) => `| ${cells.join(' | ')} |\n`
 const table = (head, rows) => row(head) + row(head.map(() => '---')) + rows.map(row).join('')
 
@@ -48,6 +52,9 @@ for (const [page, text] of Object.entries(pages)) {
   const between = /(<!-- figures of npm run test:faults -->\n)[^]*?(<!-- end of the figures -->)/
   const before = readFileSync(at(page), 'utf8')
   if (!between.test(before)) throw new Error(`${page} has no place for the figures`)
-  writeFileSync(at(page), before.replace(between, (_, begin, end) => `${begin}\n${text}\n${end}`))
+  writeFileSync(
+    at(page),
+    before.replace(between, (_, begin, end) => `${begin}\n${text}\n${end}`),
+  )
 }
 process.stdout.write(`${counted.length} harnesses; their figures are in README.md and docs/reliability.md\n`)

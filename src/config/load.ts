@@ -6,8 +6,15 @@ import { readSecret, type SecretOrigin } from './client-secret.js'
 import type { KeyName } from './keys.js'
 import type { Located } from './locate.js'
 import { configSchema, type AuthMethod } from './schema.js'
-import { pathIn, readSettings, SECRET_KEYS, storePath, type ConfigSource, type Settings } from './settings.js'
+import { pathIn, readSettings, storePath, type ConfigSource, type Settings } from './settings.js'
 import { suggestion } from './suggest.js'
+
+/** At most one of them is given. */
+const SECRET_KEYS = [
+  'client.client_secret',
+  'client.client_secret_file',
+  'client.client_secret_command',
+] as const satisfies readonly KeyName[]
 
 /** The configuration, checked. URLs that a path is resolved against end in a slash. */
 export interface Config {

@@ -42,13 +42,6 @@ export interface StoreSettings {
   readonly notices: readonly Notice[]
 }
 
-/** At most one of them is given. */
-export const SECRET_KEYS = [
-  'client.client_secret',
-  'client.client_secret_file',
-  'client.client_secret_command',
-] as const satisfies readonly KeyName[]
-
 const SECTIONS: readonly string[] = [...new Set(configKeys.map(({ section }) => section))]
 const DAY = 86_400
 
@@ -70,8 +63,7 @@ export function storeSettings(source: ConfigSource): StoreSettings {
  * Every key's text: from the environment, else from the file, else the default.
  *
  * @param suggest Finds the close spelling for errors; left out by the warm path, which does not report them.
- * @throws {ConfigInvalid} when the file cannot be read, has an unknown key, or says where the secret
- *   comes from and can be changed by others.
+ * @throws {ConfigInvalid} when the file cannot be read, has an unknown key, or can be changed by others.
  */
 export function readSettings(
   source: ConfigSource,
@@ -162,21 +154,17 @@ function readConfigFile(path: string, suggest: Suggest): Written {
         },
       ]),
     )
-    const notices = checkExposure(
-      path,
-      exposure(stats),
-      SECRET_KEYS.some((name) => written.has(name)),
-    )
-    return { written, notices }
+    return { written, notices: checkExposure(path, exposure(stats)) }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(error.told(`the config file ${path}`), error.details)
   }
 }
 
-function checkExposure(path: string, exposed: Exposure, holdsSecret: boolean): Notice[] {
-  if (exposed.write && holdsSecret)
-    throw new FileProblem('holds the client secret and can be changed by others', null, makePrivate(path))
+/** Whoever can change it can have the tokens sent to a server of their own. */
+function checkExposure(path: string, exposed: Exposure): Notice[] {
+  if (exposed.write)
+    throw new FileProblem('says where tokens are sent and can be changed by others', null, makePrivate(path))
   return exposureNotices(path, exposed)
 }
 

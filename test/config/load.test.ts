@@ -228,8 +228,6 @@ describe('permissions of a config file', () => {
   it.each([
     ['644', 'read'],
     ['640', 'read'],
-    ['622', 'changed'],
-    ['666', 'read and changed'],
   ])('warns of mode %s, and says what to do', (mode, verbs) => {
     const [notice, ...more] = at(parseInt(mode, 8), '[client]\nclient_id = 1')().notices
     expect(notice).toMatchObject({
@@ -241,12 +239,14 @@ describe('permissions of a config file', () => {
   })
 
   it.each([
-    `client_secret = ${CANARY}`,
-    'client_secret_file = secret',
-    'client_secret_command = pass show secret',
-  ])('refuses a file that others can change and that has %s', async (line) => {
-    const error = await refusal(at(0o622, `[client]\n${line}`))
-    expect(error.message).toContain('can be changed by others')
+    [0o622, `client_secret = ${CANARY}`],
+    [0o620, 'client_secret_command = pass show secret'],
+    // Another token_url is all that it takes to have the refresh token.
+    [0o602, 'client_id = 1'],
+    [0o666, ''],
+  ])('refuses mode %o: others can change it', async (mode, line) => {
+    const error = await refusal(at(mode, `[client]\n${line}`))
+    expect(error.message).toContain('says where tokens are sent and can be changed by others')
     expect(error.hint).toMatch(/^chmod 600 /)
     expect(words(error)).not.toContain(CANARY)
   })
