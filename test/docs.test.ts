@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
@@ -8,6 +8,7 @@ import { program } from '../src/cli/program.js'
 import { configKeys } from '../src/config/keys.js'
 import { Exit } from '../src/core/errors.js'
 import { faultNames } from '../src/sandbox/faults.js'
+import { HARNESSES } from './faults/figures.js'
 import { place } from './support/place.js'
 import { told } from './support/world.js'
 
@@ -61,5 +62,34 @@ describe('the documentation', () => {
     expect((await store.read())?.pair.refreshToken.reveal()).toBe(previous?.refreshToken.reveal())
     expect(await told(['get'], { env })).toMatchObject({ code: 0 })
     expect(sandbox.refreshes()).toBe(2)
+  })
+})
+
+describe('the figures of the fault harnesses', () => {
+  const figures = (name: string): string[][] =>
+    (/<!-- figures of [^]*?(\|[^]*?)\n\n/.exec(page(name))?.[1] ?? '')
+      .split('\n')
+      .slice(2)
+      .map((line) => line.split('|').map((cell) => cell.trim()))
+
+  it.each(Object.entries(HARNESSES))('tell of %s, and how it works', (harness, title) => {
+    expect(existsSync(`test/faults/${harness}.test.ts`)).toBe(true)
+    expect(page('docs/reliability.md')).toContain(`| \`${harness}\` | `)
+    expect(figures('docs/reliability.md')).toContainEqual(
+      expect.arrayContaining([`[\`${harness}\`](../test/faults/${harness}.test.ts)`, title]),
+    )
+  })
+
+  it('are of one run in both pages', () => {
+    const whole = figures('docs/reliability.md').map(([, , title, tried, lost]) => [title, tried, lost])
+    expect(figures('README.md').map(([, ...cells]) => cells.slice(0, 3))).toEqual(
+      whole.filter(([, , lost]) => lost !== ''),
+    )
+  })
+
+  it('show no loss that a client could have helped', () => {
+    const losses = figures('README.md').map(([, , , lost = '']) => lost)
+    expect(losses.length).toBeGreaterThan(5)
+    for (const lost of losses) expect(lost).toMatch(/^(?:0|(\d+), beyond any client: \1)$/)
   })
 })

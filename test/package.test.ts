@@ -46,6 +46,7 @@ describe('the packed tarball', () => {
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
+      'SECURITY.md',
       'config.example.ini',
       'dist',
       'docs',
