@@ -53,6 +53,8 @@ export class Exchange {
   #unread = false
   /** Why a pair that was received is in the rescue file only: until it is saved nothing may be spent. */
   #unsaved: Error | undefined
+  /** The API had refused the access token: word of it is kept with the new one. */
+  #isRejected = false
   readonly #said = new Set<string>()
 
   constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
@@ -84,11 +86,13 @@ export class Exchange {
   /**
    * Spends the refresh token and saves what comes back.
    *
+   * @param options.rejected The only reason is that the API refused the access token.
    * @returns The set as saved.
    * @throws {TokenError} The failure, after the store has learned of it.
    */
-  async run(): Promise<TokenSet> {
+  async run({ rejected = false } = {}): Promise<TokenSet> {
     this.assertSaved()
+    this.#isRejected = rejected
     await this.#parts.server.prepare()
     return this.#parts.uninterrupted(() => this.#ask())
   }
@@ -208,7 +212,8 @@ export class Exchange {
    */
   async #save(tokens: Tokens, spent: Secret, answer: RawAnswer, kept = true): Promise<TokenSet> {
     const { clock, defaultLifetime, sleep } = this.#parts
-    const next = renewed(this.#set, tokens, spent, answer.sentAt, defaultLifetime)
+    const saved = renewed(this.#set, tokens, spent, answer.sentAt, defaultLifetime)
+    const next = this.#isRejected ? { ...saved, rejectedAt: answer.sentAt.now } : saved
     for (const giveUp = performance.now() + CLING_MS; ;) {
       try {
         await this.#held.save(next, this.#set.generation, entry(next, 'refresh', 'done', clock()))

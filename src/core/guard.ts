@@ -9,7 +9,17 @@ import {
 } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
 import type { Host } from './host.js'
-import { ageOf, expiresAt, judge, type Ask, type ExpiryPolicy, type Hold, type Judgement } from './policy.js'
+import {
+  ageOf,
+  expiresAt,
+  judge,
+  rejectionHold,
+  type Ask,
+  type Demand,
+  type ExpiryPolicy,
+  type Hold,
+  type Judgement,
+} from './policy.js'
 import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore } from './ports.js'
 import type { Secret } from './secret.js'
 import type { Seed, TokenSet } from './token-set.js'
@@ -100,6 +110,7 @@ export class TokenGuard {
    */
   async token(ask: Ask = {}): Promise<AccessToken> {
     const set = await this.#present()
+    this.#warnOfRejection(set, ask)
     const judgement = this.#judge(set, ask)
     if (judgement.verdict === 'expired') return this.#issue(await this.#renewedOrSeeded(set, ask), ask)
     if (set.refusedAt !== null) this.#warnOfEnd(set)
@@ -120,8 +131,28 @@ export class TokenGuard {
     const recent = ifOlder !== undefined && age <= ifOlder && !clockWentBack
     // An exchange that was cut off must be finished soon, however recent the last one was.
     if (recent && set.intent === null) return { set, renewed: false }
-    const renewed = await this.#mustRenew(set, { rejected: set.pair.accessToken }, ifOlder === undefined)
+    const renewed = await this.#mustRenew(set, { outdated: set.pair.accessToken }, ifOlder === undefined)
     return { set: renewed, renewed: true }
+  }
+
+  /**
+   * Tells that the API took `token`, after it had refused the one before: renewing helps, and the next
+   * refusal is a reason to renew again. Never throws, never waits: at worst an hour goes by.
+   */
+  async accepted(token: Secret): Promise<void> {
+    const isNews = (set: TokenSet | undefined): set is TokenSet =>
+      set !== undefined && set.rejectedAt !== null && set.pair.accessToken.equals(token)
+    const settle = async (held: HeldStore): Promise<void> => {
+      const set = await held.read()
+      if (!isNews(set)) return
+      const next = { ...set, rejectedAt: null }
+      await held.save(next, set.generation, entry(next, 'refresh', 'done', this.#options.clock()))
+    }
+    try {
+      if (isNews(await this.#options.store.read())) await this.#options.store.exclusive(settle, { waitMs: 0 })
+    } catch (error) {
+      if (!(error instanceof TokenError)) throw error
+    }
   }
 
   /**
@@ -176,7 +207,7 @@ export class TokenGuard {
     return set
   }
 
-  #judge(set: TokenSet, ask: Ask): Judgement {
+  #judge(set: TokenSet, ask: Demand): Judgement {
     return judge(set, this.#options.clock(), this.#options.policy, ask)
   }
 
@@ -206,7 +237,7 @@ export class TokenGuard {
     }
   }
 
-  async #mustRenew(set: TokenSet, ask: Ask, insist = false): Promise<TokenSet> {
+  async #mustRenew(set: TokenSet, ask: Demand, insist = false): Promise<TokenSet> {
     const how = { urgency: 'must', waitMs: this.#lockWaitMs, insist } as const
     for (;;) {
       const others = this.#renewing
@@ -227,7 +258,7 @@ export class TokenGuard {
     return done
   }
 
-  async #renew(seen: TokenSet, ask: Ask, how: Renewal): Promise<TokenSet> {
+  async #renew(seen: TokenSet, ask: Demand, how: Renewal): Promise<TokenSet> {
     return this.#options.store.exclusive(
       async (held) => {
         const found = await held.read()
@@ -241,7 +272,7 @@ export class TokenGuard {
         // A failure younger than this call is this call's too: else every process in the queue would try in turn.
         if (set.lastFailure !== null && set.generation === seen.generation && set.failures > seen.failures)
           throw recalled(set.lastFailure)
-        return exchange.run()
+        return exchange.run({ rejected: this.#isRejected(set, ask) })
       },
       {
         waitMs: how.waitMs,
@@ -254,6 +285,11 @@ export class TokenGuard {
   #serves(set: TokenSet, seen: TokenSet, { minValid }: Ask): boolean {
     const ask = minValid === undefined ? {} : { minValid }
     return set.generation > seen.generation && this.#judge(set, ask).verdict !== 'expired'
+  }
+
+  /** Whether nothing but the API's refusal is a reason to renew. */
+  #isRejected(set: TokenSet, { rejected, ...rest }: Demand): boolean {
+    return rejected !== undefined && this.#judge(set, rest).verdict !== 'expired'
   }
 
   #refuseToAsk(set: TokenSet, hold: Hold | null, insist: boolean): void {
@@ -287,6 +323,15 @@ export class TokenGuard {
         `the newest token that the server issues lives ${Math.floor(left)} s, less than the ${ask.minValid} s asked for`,
       )
     return { secret: accessToken, tokenType: 'Bearer', expiresAt: expiresAt(set.pair, at) }
+  }
+
+  #warnOfRejection(set: TokenSet, { rejected }: Ask): void {
+    const until = rejectionHold(set, this.#options.clock())
+    if (until === null || rejected?.equals(set.pair.accessToken) !== true) return
+    this.#warn(
+      `the API refuses this access token as it did the one before, so that a refresh does not help; the next one for that reason may be at ${rfc3339(until)}`,
+      'check what its user may do there; to refresh all the same: hq-token refresh',
+    )
   }
 
   #warnOfEnd(set: TokenSet): void {

@@ -20,6 +20,8 @@ const HOUR = 3_600
 
 /** The server's `Retry-After` counts for an hour at most; a stored instant further off is a clock that jumped. */
 export const LONGEST_PAUSE = HOUR
+/** An access token that the API refuses is renewed for that reason no sooner than this after the last time. */
+const REJECTED_PAUSE = HOUR
 /** A refused refresh token is tried again no sooner than this. */
 const REFUSED_PAUSE = HOUR
 /** A clock this far behind the time when the token was obtained has gone back. */
@@ -40,8 +42,17 @@ export function expiryPolicy(early: Early, minValid: number): ExpiryPolicy {
 export interface Ask {
   /** Seconds that the token must still live. */
   readonly minValid?: number
-  /** An access token that the API refused: as long as the store holds this one, it must be renewed. */
+  /**
+   * An access token that the API refused: while the store holds this one, it is renewed; but once an
+   * hour at most, unless `accepted` tells that it helped.
+   */
   readonly rejected?: Secret
+}
+
+/** What the guard itself may ask beyond that. */
+export interface Demand extends Ask {
+  /** Must be renewed, however long it lives. */
+  readonly outdated?: Secret
 }
 
 /**
@@ -73,7 +84,7 @@ export interface Judgement {
  *
  * @see RFC 6749 section 5.1 (`expires_in`); the shares of the lifetime are ours.
  */
-export function judge(set: TokenSet, at: Moment, policy: ExpiryPolicy, ask: Ask = {}): Judgement {
+export function judge(set: TokenSet, at: Moment, policy: ExpiryPolicy, ask: Demand = {}): Judgement {
   const { lifetime, accessToken } = set.pair
   const { age, clockWentBack } = ageOf(set.pair, at)
   const left = lifetime - age
@@ -81,7 +92,8 @@ export function judge(set: TokenSet, at: Moment, policy: ExpiryPolicy, ask: Ask 
   const mustRenew =
     !(left > 0) ||
     (left < needed(policy, ask) && !newest) ||
-    (ask.rejected !== undefined && ask.rejected.equals(accessToken))
+    ask.outdated?.equals(accessToken) === true ||
+    (ask.rejected?.equals(accessToken) === true && rejectionHold(set, at) === null)
 
   if (mustRenew) return { verdict: 'expired', left, hold: holdOn(set, at, 'must') }
   const due = left <= earlyWindow(policy.early, lifetime) || set.intent !== null || clockWentBack
@@ -130,6 +142,12 @@ function holdOn(set: TokenSet, { now }: Moment, urgency: 'may' | 'must'): Hold |
   if (urgency === 'may' && ahead(set.backoffUntil, now, LONGEST_PAUSE))
     return { because: 'backoff', until: set.backoffUntil }
   return null
+}
+
+/** Until when a refusal by the API is no reason to renew: the last renewal for that reason is too young. */
+export function rejectionHold({ rejectedAt }: TokenSet, { now }: Moment): number | null {
+  const until = rejectedAt === null ? null : rejectedAt + REJECTED_PAUSE
+  return ahead(until, now, REJECTED_PAUSE) ? until : null
 }
 
 /** An instant still to come, but no further off than it can ever have been set. */

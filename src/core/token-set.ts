@@ -58,6 +58,11 @@ export interface TokenSet {
   /** When the server answered `invalid_grant`. */
   readonly refusedAt: number | null
   readonly intent: Intent | null
+  /**
+   * When a token was last renewed because the API had refused it, until something shows that this
+   * helped: a refusal for want of permission must not cost a refresh at every call.
+   */
+  readonly rejectedAt: number | null
   /** The machine that it is used on; `null` where that is not known. */
   readonly host: Host | null
   /** The machine before this one: the store was moved here, or copied. */

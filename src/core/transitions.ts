@@ -32,6 +32,7 @@ export function seeded(seed: Seed, replaced: TokenSet | undefined, host: Host | 
     seed: seedFingerprint(seed),
     lastRefreshAt: null,
     ...SETTLED,
+    rejectedAt: null,
     host,
     cameFrom: null,
   }

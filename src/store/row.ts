@@ -32,6 +32,7 @@ export function toRow(set: TokenSet): Row {
     host_boot: set.host?.boot ?? null,
     came_from: set.cameFrom?.name ?? null,
     came_at: set.cameFrom?.at ?? null,
+    rejected_at: set.rejectedAt,
   }
 }
 
@@ -85,6 +86,7 @@ export function fromRow(row: Row): TokenSet {
             salvaged: secretOrNull(row, 'intent_salvaged'),
           },
     ...hostsFrom(row),
+    rejectedAt: integerOrNull(row, 'rejected_at'),
   }
 }
 

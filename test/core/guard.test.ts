@@ -839,3 +839,58 @@ describe('a store that cannot be read', () => {
     await expect(stage.guard().token()).rejects.toThrow('there is no token set')
   })
 })
+
+describe('an access token that the API refuses for good', () => {
+  const HOUR = 3600
+  const answering = (stage: Stage): Stage => {
+    stage.server.answers(() => {
+      const nth = stage.server.requests + 1
+      return granted(`access-${nth}`, `refresh-${nth}`, { expiresIn: 30 * HOUR })
+    })
+    return stage
+  }
+  const refuse = async (stage: Stage, token: string): Promise<string> =>
+    value(await stage.guard().token({ rejected: new Secret(token) }))
+
+  it('costs one refresh an hour, whatever the number of calls and processes', async () => {
+    const stage = answering(new Stage())
+    expect(await refuse(stage, 'access-1')).toBe('access-2')
+    for (let call = 0; call < 20; call++) expect(await refuse(stage.pass(60), 'access-2')).toBe('access-2')
+    expect(stage.server.requests).toBe(1)
+    expect(stage.warnings.at(-1)).toMatch(/does not help; .* at 2027-01-15T09:00:00Z/)
+    expect(await refuse(stage.pass(HOUR), 'access-2')).toBe('access-3')
+    expect(stage.server.requests).toBe(2)
+  })
+
+  it('is renewed again at once where the API took the one that came of it', async () => {
+    const stage = answering(new Stage())
+    expect(await refuse(stage, 'access-1')).toBe('access-2')
+    await stage.guard().accepted(new Secret('access-1'))
+    expect(await refuse(stage.pass(60), 'access-2')).toBe('access-2')
+    await stage.guard().accepted(new Secret('access-2'))
+    expect(await refuse(stage.pass(60), 'access-2')).toBe('access-3')
+  })
+
+  it('is renewed when a person says refresh, and when its time comes', async () => {
+    const stage = answering(new Stage())
+    await refuse(stage, 'access-1')
+    await stage.guard().refresh()
+    expect(await refuse(stage, 'access-3')).toBe('access-3')
+    stage.pass(30 * HOUR)
+    expect(value(await stage.guard().token())).toBe('access-4')
+    expect(await refuse(stage, 'access-4')).toBe('access-5')
+  })
+
+  it('that was over anyway says nothing about refusals', async () => {
+    const stage = answering(new Stage()).pass(EXPIRED)
+    expect(await refuse(stage, 'access-1')).toBe('access-2')
+    expect((await stage.stored()).rejectedAt).toBeNull()
+  })
+
+  it('does not make `accepted` fail where the store cannot be written', async () => {
+    const stage = answering(new Stage())
+    await refuse(stage, 'access-1')
+    stage.store.savesFail = from(1)
+    await expect(stage.guard().accepted(new Secret('access-2'))).resolves.toBeUndefined()
+  })
+})
