@@ -19,7 +19,11 @@ function help(command) {
 }
 
 function cli() {
-  const root = program(undefined, () => undefined)
+  const root = program(
+    undefined,
+    () => undefined,
+    () => undefined,
+  )
   const pages = [root, ...root.commands].map((command) => {
     const name = command === root ? 'hq-token' : `hq-token ${command.name()}`
     return `## \`${name}\`\n\n\`\`\`text\n${help(command)}\n\`\`\`\n`

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { TokenGuard, type AccessToken, type TokenGuardOptions } from './core/guard.js'
+export { openGuard, type OpenGuardOptions } from './open-guard.js'
 export { expiryPolicy, type Ask, type Early, type ExpiryPolicy } from './core/policy.js'
 export { machineClock, machineHost } from './machine.js'
 export { Secret } from './core/secret.js'
@@ -23,6 +24,7 @@ export type {
   TokenStore,
 } from './core/ports.js'
 export {
+  ApiRefused,
   ClientRefused,
   ConfigInvalid,
   Exit,

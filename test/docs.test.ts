@@ -13,7 +13,11 @@ import { place } from './support/place.js'
 import { told } from './support/world.js'
 
 const page = (name: string): string => readFileSync(name, 'utf8')
-const commands = program(undefined as never, () => undefined).commands
+const commands = program(
+  undefined as never,
+  () => undefined,
+  () => undefined,
+).commands
 
 describe('the documentation', () => {
   it('is not stale: `npm run docs` would change nothing', async () => {
@@ -67,7 +71,7 @@ describe('the documentation', () => {
 
 describe('the figures of the fault harnesses', () => {
   const figures = (name: string): string[][] =>
-    (/<!-- figures of [^]*?(\|[^]*?)\n\n/.exec(page(name))?.[1] ?? '')
+    (/<!-{2} figures of [^]*?(\|[^]*?)\n\n/.exec(page(name))?.[1] ?? '')
       .split('\n')
       .slice(2)
       .map((line) => line.split('|').map((cell) => cell.trim()))

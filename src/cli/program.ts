@@ -7,13 +7,18 @@ import type { SandboxFlags } from './commands/sandbox.js'
 import type { SeedFlags } from './commands/seed.js'
 import type { Session } from './context.js'
 import { voice, writeOut, type GlobalOptions } from './output.js'
-import { packageVersion } from './version.js'
+import { packageVersion } from '../version.js'
 import type { World } from './world.js'
 
 /** Runs one command; every error ends in `report`. */
-export async function run(argv: readonly string[], world: World): Promise<ExitCode> {
+export async function run(argv: readonly string[], world: World): Promise<number> {
   const help: string[] = []
-  const root = program(world, (text) => help.push(text))
+  let status: number = Exit.ok
+  const root = program(
+    world,
+    (text) => help.push(text),
+    (code) => (status = code),
+  )
   try {
     try {
       await root.parseAsync(argv, { from: 'user' })
@@ -22,7 +27,7 @@ export async function run(argv: readonly string[], world: World): Promise<ExitCo
       if (error.exitCode !== 0) throw usage(error, argv)
       await writeOut(world.stdout, help.join(''))
     }
-    return Exit.ok
+    return status
   } catch (error) {
     return report(error, world, root.opts())
   }
@@ -39,8 +44,16 @@ export function report(error: unknown, world: World, options: GlobalOptions = {}
   return Exit.bug
 }
 
-/** The whole command line, as commander reads it; the reference in `docs/` is made from it. */
-export function program(world: World, write: (text: string) => void): Command {
+/**
+ * The whole command line, as commander reads it; the reference in `docs/` is made from it.
+ *
+ * @param exitWith Told the exit code of a command that ends with another program's.
+ */
+export function program(
+  world: World,
+  write: (text: string) => void,
+  exitWith: (status: number) => void,
+): Command {
   const root = new Command('hq-token')
     .description('Keeps an OAuth2 token alive for unattended scripts.')
     .version(packageVersion(), '--version', 'print the version')
@@ -55,11 +68,14 @@ export function program(world: World, write: (text: string) => void): Command {
     .addHelpText('after', EXIT_CODES)
 
   const withSession =
-    <Arguments extends unknown[]>(command: (session: Session, ...rest: Arguments) => Promise<void>) =>
+    <Arguments extends unknown[]>(
+      command: (session: Session, ...rest: Arguments) => Promise<number | void>,
+    ) =>
     async (...rest: Arguments): Promise<void> => {
       const options = root.opts<GlobalOptions>()
       const { openSession } = await import('./context.js')
-      await command(openSession(world, options), ...rest)
+      const status = await command(openSession(world, options), ...rest)
+      if (typeof status === 'number') exitWith(status)
     }
 
   root
@@ -176,6 +192,7 @@ Exit codes:
   1   a bug in hq-token
   2   wrong usage
   4   a person must log in: no token set, or the server refused the refresh token
+  22  the API answered with an error
   65  the seed file cannot be used
   74  the store (or standard output) cannot be read or written
   75  try again later: network, server, or the lock

@@ -4,6 +4,7 @@ export const Exit = {
   bug: 1,
   usage: 2,
   login: 4,
+  api: 22,
   seed: 65,
   store: 74,
   later: 75,
@@ -124,6 +125,13 @@ export class OutcomeUnknown extends TokenError {
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, { hint: 'nothing is given up; run the same command again soon', ...details })
   }
+}
+
+/** The API answered, and not with success. What it said is on standard output. */
+export class ApiRefused extends TokenError {
+  readonly code = 'HQ_API_REFUSED'
+  readonly exit = Exit.api
+  readonly transient = false
 }
 
 /** The configuration is wrong. The message names file, line and key. */

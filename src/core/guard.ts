@@ -39,6 +39,8 @@ export interface TokenGuardOptions {
   readonly timeout?: number
   /** Seconds to wait for another process's refresh. Default 90. */
   readonly lockWait?: number
+  /** What the tokens are for; requests elsewhere go without. Default: not known. */
+  readonly apiUrl?: URL | null
   /** Asked for a first token set when the store has none, or the server refused the one it has. */
   readonly seed?: SeedSource
   /** Hears warnings. Default: nobody. */
@@ -78,6 +80,8 @@ const NO_TOKEN = 'there is no token set in'
  * const { secret } = await guard.token({ minValid: 300 })
  */
 export class TokenGuard {
+  /** What the tokens are for; `null` where that is not known. */
+  readonly apiUrl: URL | null
   readonly #options: TokenGuardOptions
   readonly #exchangeParts: ExchangeParts
   readonly #lockWaitMs: number
@@ -86,6 +90,7 @@ export class TokenGuard {
 
   constructor(options: TokenGuardOptions) {
     this.#options = options
+    this.apiUrl = options.apiUrl ?? null
     this.#lockWaitMs = (options.lockWait ?? 90) * 1000
     this.#exchangeParts = {
       server: options.server,

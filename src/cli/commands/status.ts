@@ -100,7 +100,7 @@ function described(
   report: StatusReport,
   set: TokenSet | undefined,
   at: Moment,
-  { world, voice, storePath }: Session,
+  { world, voice, store }: Session,
 ): string {
   const colourful = world.stdout.isTTY === true && !world.env['NO_COLOR'] && world.env['TERM'] !== 'dumb'
   const { dim, green, yellow, red, bold } = picocolors.createColors(colourful)
@@ -144,7 +144,7 @@ function described(
     lines.push(['unfinished', `a refresh since ${ago(set.intent.at)}; the next \`get\` carries on`])
   if (set?.cameFrom)
     lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
-  lines.push(['store', printable(storePath)])
+  lines.push(['store', printable(store.name)])
   const next = NEXT[report.state]
   if (next !== undefined) lines.push(['to do', voice.typed(next)])
   return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')

@@ -19,7 +19,7 @@ export async function uninterrupted<T>(section: () => Promise<T>): Promise<T> {
     return await section()
   } finally {
     for (const signal of HELD) process.off(signal, hold)
-    // With nobody listening any more, this ends the process as the signal would have.
-    if (caught !== undefined) process.kill(process.pid, caught)
+    // With nobody listening any more, this ends the process as the signal would have. Who else listens, has heard it.
+    if (caught !== undefined && process.listenerCount(caught) === 0) process.kill(process.pid, caught)
   }
 }

@@ -1,0 +1,40 @@
+import { homedir } from 'node:os'
+import type { TokenGuard } from './core/guard.js'
+import type { Notice } from './core/ports.js'
+import { machineClock, machineHost } from './machine.js'
+import type { Choice } from './open.js'
+
+export interface OpenGuardOptions extends Choice {
+  /** The config file. Default: found as the command line finds it, `HQ_TOKEN_CONFIG` included. */
+  readonly config?: string
+  /** Another config and another store. Default: `HQ_TOKEN_PROFILE`, else none. */
+  readonly profile?: string
+  /** Hears warnings. Default: each is a process warning (`process.emitWarning`). */
+  readonly notify?: (notice: Notice) => void
+}
+
+/**
+ * The guard that the command line uses, from the same configuration and on the same store: a program
+ * and the cron jobs beside it share one token set.
+ *
+ * @throws {ConfigInvalid} when the configuration cannot be read
+ * @throws {UsageError} when `profile` is no name of a profile
+ * @example
+ * const guard = await openGuard({ profile: 'acme' })
+ * const { secret } = await guard.token({ minValid: 300 })
+ */
+export async function openGuard({ notify = warn, ...choice }: OpenGuardOptions = {}): Promise<TokenGuard> {
+  const { open } = await import('./open.js')
+  const { env, platform } = process
+  return open(choice, {
+    ...{ env, platform, homedir, notify },
+    clock: machineClock,
+    host: machineHost,
+    beforeSending: () => undefined,
+  }).guard
+}
+
+function warn({ level, message, hint }: Notice): void {
+  if (level === 'warning')
+    process.emitWarning(hint === undefined ? message : `${message} (${hint})`, 'HqTokenWarning')
+}
