@@ -68,9 +68,7 @@ export function program(
     .addHelpText('after', EXIT_CODES)
 
   const withSession =
-    <Arguments extends unknown[]>(
-      command: (session: Session, ...rest: Arguments) => Promise<number | void>,
-    ) =>
+    <Arguments extends unknown[]>(command: (session: Session, ...rest: Arguments) => Promise<unknown>) =>
     async (...rest: Arguments): Promise<void> => {
       const options = root.opts<GlobalOptions>()
       const { openSession } = await import('./context.js')
