@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it, vi } from 'vitest'
 import { machineClock } from '../../src/machine.js'
 import { CERTIFICATE, closedPort, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
+import { peakPreload } from '../support/peak.js'
 import {
   aim,
   GOOD,
@@ -78,22 +79,6 @@ function drip(socket: Socket): void {
   socket.on('close', () => {
     clearInterval(timer)
   })
-}
-
-/** The peak of one process's own memory; `maxRSS` would count what its parent had when it was forked. */
-function peakPreload(): { file: string; env: NodeJS.ProcessEnv; megabytes: () => number } {
-  const dir = folder()
-  const file = join(dir, 'peak.cjs')
-  const log = join(dir, 'peak')
-  writeFileSync(
-    file,
-    `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(log)}, /VmHWM:\\s+(\\d+)/.exec(require('fs').readFileSync('/proc/self/status', 'utf8'))[1]))`,
-  )
-  return {
-    file,
-    env: { NODE_OPTIONS: `--require=${file}` },
-    megabytes: () => Math.ceil(Number(readFileSync(log, 'utf8')) / 1024),
-  }
 }
 
 interface Expected {
