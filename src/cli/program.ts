@@ -7,6 +7,7 @@ import type { RefreshOptions } from './commands/refresh.js'
 import type { SandboxFlags } from './commands/sandbox.js'
 import type { SeedFlags } from './commands/seed.js'
 import type { Session } from './context.js'
+import { exitCodes } from './exit-codes.js'
 import { rawField, typedField, type Field } from './fields.js'
 import { voice, writeOut, type GlobalOptions } from './output.js'
 import { packageVersion } from '../version.js'
@@ -221,15 +222,7 @@ export function program(
 
 const EXIT_CODES = `
 Exit codes:
-  0   done
-  1   a bug in hq-token
-  2   wrong usage
-  4   a person must log in: no token set, or the server refused the refresh token
-  22  the API answered with an error
-  65  the seed file cannot be used
-  74  the store (or standard output) cannot be read or written
-  75  try again later: network, server, or the lock
-  78  the configuration is wrong, or the server refused the client`
+${exitCodes.map(({ exit, when }) => `  ${String(exit).padEnd(3)} ${when.replaceAll('`', '')}`).join('\n')}`
 
 /** Commander's complaint in our words. */
 function usage(error: CommanderError, argv: readonly string[]): UsageError {
