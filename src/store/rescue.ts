@@ -116,7 +116,11 @@ export class Rescue implements RescueFile {
   }
 
   close(): void {
-    closeSync(this.#fd)
+    try {
+      closeSync(this.#fd)
+    } catch {
+      // What it kept was synced long before; the handle goes with the process.
+    }
   }
 
   #keepElsewhere(bytes: Uint8Array, cause: unknown): Promise<void> {
