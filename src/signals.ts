@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises'
+
 const HELD: readonly NodeJS.Signals[] =
   process.platform === 'win32'
     ? ['SIGINT', 'SIGTERM', 'SIGHUP']
@@ -18,6 +20,8 @@ export async function uninterrupted<T>(section: () => Promise<T>): Promise<T> {
   try {
     return await section()
   } finally {
+    // A signal that came while this process stood still is behind what it waited for: let it be heard.
+    await turn()
     for (const signal of HELD) process.off(signal, hold)
     // With nobody listening any more, this ends the process as the signal would have. Who else listens, has heard it.
     if (caught !== undefined && process.listenerCount(caught) === 0) process.kill(process.pid, caught)

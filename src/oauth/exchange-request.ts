@@ -7,6 +7,8 @@ import type { RawAnswer } from '../core/ports.js'
 const MAX_BODY = 1024 * 1024
 /** Milliseconds to establish a connection, TLS included. */
 const CONNECT_TIMEOUT_MS = 10_000
+/** Milliseconds to hear what has come by the time that a request is given up. */
+const LATE_MS = 100
 /** undici publishes on it right before the first byte of a request is written to the socket. */
 const SEND_HEADERS = 'undici:client:sendHeaders'
 
@@ -47,7 +49,10 @@ export async function sendOnce(
   const connection = openConnection(url)
 
   const failure = await new Promise<string | null>((end) => {
-    timer = setTimeout(end, timeoutMs, 'TIMEOUT')
+    timer = setTimeout(() => {
+      // A process that stood still (SIGSTOP, a debugger) has its answer waiting when the time is over.
+      timer = setTimeout(end, LATE_MS, 'TIMEOUT')
+    }, timeoutMs)
     // Not undici's `request`: the stream it returns drops what it had buffered when the connection breaks.
     connection.dispatcher.dispatch(
       { origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body, ...OURS_ALONE },

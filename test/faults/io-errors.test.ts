@@ -128,9 +128,12 @@ function isAnswer({ syscall, file }: Call): boolean {
   return syscall === 'pwrite64' && file === 'token.rescue'
 }
 
-/** Whether `call` comes before the request: the answer's write is the first call after it. */
+const PROVING: readonly Syscall[] = ['write', 'pwrite64', 'fsync', 'fdatasync', 'ftruncate']
+
+/** Whether the disk fails while it is still being tried: up to the last write before the answer's, which is the intent's. */
 function isBefore(calls: readonly Call[], call: Call): boolean {
-  return calls.indexOf(call) < calls.findIndex(isAnswer)
+  const tried = calls.slice(0, calls.findIndex(isAnswer))
+  return calls.indexOf(call) <= tried.findLastIndex(({ syscall }) => PROVING.includes(syscall))
 }
 
 async function undisturbed(sandbox: Sandbox, command: 'get' | 'seed'): Promise<readonly Call[]> {
