@@ -1,8 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 
 const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
+const HELD = new URL('held.js', import.meta.url).href
 
 export interface Ended {
   readonly code: number | null
@@ -21,6 +24,8 @@ export interface StartOptions {
   readonly input?: string
   /** For standard output that is no pipe: a file's handle. */
   readonly stdout?: number
+  /** Before its first deed, until `letGo`. */
+  readonly held?: boolean
 }
 
 const alive = new Set<ChildProcess>()
@@ -32,9 +37,15 @@ afterAll(() => {
 /** The real program, as a process of its own. */
 export function start(args: readonly string[], options: StartOptions = {}): Running {
   const { HOME, PATH } = process.env
+  const { held = false } = options
   const child = spawn(process.execPath, [BIN, ...args], {
-    env: { HOME, PATH, ...options.env },
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', options.stdout ?? 'pipe', 'pipe'],
+    env: { HOME, PATH, ...(held && { NODE_OPTIONS: `--import=${HELD}` }), ...options.env },
+    stdio: [
+      options.input === undefined ? 'ignore' : 'pipe',
+      options.stdout ?? 'pipe',
+      'pipe',
+      ...(held ? (['pipe'] as const) : []),
+    ],
   })
   alive.add(child)
   let stdout = ''
@@ -42,6 +53,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   child.stdin?.on('error', () => undefined).end(options.input)
+  child.stdio[3]?.on('error', () => undefined)
   const done = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code, signal) => {
@@ -50,4 +62,16 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
     })
   })
   return { child, done }
+}
+
+const line = ({ child }: Running): Duplex => child.stdio[3] as Duplex
+
+/** Waits until a process that was started with `held` stands there with its modules loaded. */
+export async function isHeld(running: Running): Promise<void> {
+  await once(line(running), 'data')
+}
+
+/** Lets all of them go at one instant. */
+export function letGo(held: readonly Running[]): void {
+  for (const running of held) line(running).end('!')
 }
