@@ -6,7 +6,7 @@ import type { Sandbox } from '../../src/sandbox/server.js'
 import { asker, signing } from '../support/asker.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
 import { hasOpen, stop } from '../support/proc.js'
-import { isHeld, letGo, type Running } from '../support/processes.js'
+import { isHeld, letGo, type Running, type StartOptions } from '../support/processes.js'
 import { full, report } from './figures.js'
 
 const STORMS = full
@@ -15,7 +15,7 @@ const STORMS = full
       { processes: 100, seconds: 8 },
     ]
   : [{ processes: 40, seconds: 1 }]
-const WAITERS = full ? 60 : 20
+const WAITERS = full ? 60 : 12
 /** So many load their modules at a time. */
 const BATCH = 10
 
@@ -35,7 +35,7 @@ interface Stage extends Place {
   /** Who has asked the token endpoint. */
   readonly asked: readonly string[]
   /** So many processes of `get`, ready and held. */
-  readonly hold: (count: number) => Promise<Running[]>
+  readonly hold: (count: number, where?: StartOptions['held']) => Promise<Running[]>
   /** A `get` that stands still between its request and the answer. */
   readonly stoppedHolder: () => Promise<Running>
   readonly works: (accessToken: string) => Promise<boolean>
@@ -49,25 +49,25 @@ async function stage(options: PlaceOptions, seedTtl?: number): Promise<Stage> {
   const made = await place({ ...options, onRequest }, seedTtl)
   const { start, sandbox } = made
   sandboxes.push(sandbox)
-  const get = (name: string, held: boolean): Running => {
+  const get = (name: string, options: StartOptions = {}): Running => {
     sum.processes++
-    return start(['get'], { held, env: signing(name, sandbox) })
+    return start(['get'], { ...options, env: signing(name, sandbox) })
   }
   return {
     ...made,
     asked,
-    hold: async (count) => {
-      const held: Running[] = []
-      while (held.length < count) {
-        const size = Math.min(BATCH, count - held.length)
-        const batch = Array.from({ length: size }, (_, index) => get(`${held.length + index}`, true))
+    hold: async (count, held = 'start') => {
+      const all: Running[] = []
+      while (all.length < count) {
+        const size = Math.min(BATCH, count - all.length)
+        const batch = Array.from({ length: size }, (_, index) => get(`${all.length + index}`, { held }))
         await Promise.all(batch.map(isHeld))
-        held.push(...batch)
+        all.push(...batch)
       }
-      return held
+      return all
     },
     stoppedHolder: async () => {
-      const holder = get('holder', false)
+      const holder = get('holder')
       while (asked.length === 0) await sleep(2)
       expect(await stop(holder.child)).toBe(true)
       return holder
@@ -103,6 +103,18 @@ describe.each(STORMS)('$processes processes at one instant on an expired token',
     sum.requests += asked.length
   }, 600_000)
 })
+
+it('whoever found the token expired and gets the lock when it has been renewed asks nobody', async () => {
+  const { run, hold, asked } = await stage({})
+  await run(['seed'])
+  const late = await hold(WAITERS, 'lock')
+  const renewed = await run(['get'])
+  letGo(late)
+  expect(await said(late)).toEqual([`0 ${renewed.stdout}`])
+  expect(asked).toHaveLength(1)
+  sum.tokens++
+  sum.requests += asked.length
+}, 120_000)
 
 describe('while the process that refreshes stands still', { timeout: 120_000 }, () => {
   // However slow the machine, nothing here may be over before it goes on.

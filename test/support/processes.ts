@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 
 const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
-const HELD = new URL('held.js', import.meta.url).href
+const PRELOAD = new URL('held.js', import.meta.url).href
 
 export interface Ended {
   readonly code: number | null
@@ -24,8 +24,8 @@ export interface StartOptions {
   readonly input?: string
   /** For standard output that is no pipe: a file's handle. */
   readonly stdout?: number
-  /** Before its first deed, until `letGo`. */
-  readonly held?: boolean
+  /** Until `letGo`: before its first deed, or when it has looked at the store and is about to take the lock. */
+  readonly held?: 'start' | 'lock'
 }
 
 const alive = new Set<ChildProcess>()
@@ -37,9 +37,9 @@ afterAll(() => {
 /** The real program, as a process of its own. */
 export function start(args: readonly string[], options: StartOptions = {}): Running {
   const { HOME, PATH } = process.env
-  const { held = false } = options
+  const { held } = options
   const child = spawn(process.execPath, [BIN, ...args], {
-    env: { HOME, PATH, ...(held && { NODE_OPTIONS: `--import=${HELD}` }), ...options.env },
+    env: { HOME, PATH, ...(held && { NODE_OPTIONS: `--import=${PRELOAD}`, HELD: held }), ...options.env },
     stdio: [
       options.input === undefined ? 'ignore' : 'pipe',
       options.stdout ?? 'pipe',
@@ -66,7 +66,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
 
 const line = ({ child }: Running): Duplex => child.stdio[3] as Duplex
 
-/** Waits until a process that was started with `held` stands there with its modules loaded. */
+/** Waits until a process that was started with `held` stands there. */
 export async function isHeld(running: Running): Promise<void> {
   await once(line(running), 'data')
 }
