@@ -46,7 +46,7 @@ it(
   { timeout: SECONDS * 1000 + 120_000 },
   async () => {
     const { run, sandbox, store, dir, works } = await place(
-      { accessTtl: 3600, latencyMs: 30, config: '[refresh]\nmin_valid = 0\n' },
+      { accessTtl: 3600, latencyMs: 100, config: '[refresh]\nmin_valid = 0\n' },
       3600,
     )
     const database = join(dir, 'token.db')
