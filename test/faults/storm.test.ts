@@ -168,6 +168,29 @@ describe('while the process that refreshes stands still', { timeout: 120_000 }, 
     expect(asked).toEqual(['holder'])
   })
 
+  it('an answer that came meanwhile is taken, though the time for it is over', async () => {
+    const { run, stoppedHolder, asked } = await stage({
+      latencyMs: 300,
+      config: '[refresh]\ntimeout = 2s\n',
+    })
+    await run(['seed'])
+    const holder = await stoppedHolder()
+    await sleep(3000)
+    await goesOn(holder, run, asked)
+  })
+
+  it('a signal that came meanwhile acts when it has saved', async () => {
+    const { run, store, stoppedHolder } = await stage({ latencyMs: 300, config: PATIENT })
+    await run(['seed'])
+    const holder = await stoppedHolder()
+    // By then both wait for it: the answer and the signal.
+    await sleep(1000)
+    holder.child.kill('SIGTERM')
+    holder.child.kill('SIGCONT')
+    expect(await said([holder])).toEqual(['SIGTERM '])
+    expect((await store.read())?.generation).toBe(2)
+  })
+
   async function goesOn(holder: Running, run: Place['run'], asked: readonly string[]): Promise<void> {
     expect(asked).toEqual(['holder'])
     holder.child.kill('SIGCONT')
