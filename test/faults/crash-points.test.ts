@@ -49,6 +49,13 @@ describe('killed at every step', { timeout: 600_000 }, () => {
   })
 })
 
+it('a new file has a name that lasts before anything else is done', async () => {
+  const points = await passed(await subject(await sandboxWith({}), 'seed'))
+  const done = points.filter((point) => point.startsWith('after'))
+  for (const name of ['token.db', 'token.rescue'])
+    expect(done[done.indexOf(`after rename ${name}.new #1`) + 2]).toMatch(/^after fsync its folder/)
+})
+
 /** @returns The points that cost the grant, all of them among `UNHEARD`. */
 async function killed(command: Command, graceMs: number): Promise<readonly string[]> {
   const sandbox = await sandboxWith({ graceMs })
@@ -78,18 +85,23 @@ async function killed(command: Command, graceMs: number): Promise<readonly strin
   return lost
 }
 
-/** What an undisturbed run passes. */
+/** The points of an undisturbed run that differ in what is on disk. */
 async function pointsOf(one: Subject): Promise<readonly string[]> {
-  const { code, stderr } = await one.run(dying(one))
-  expect(code, stderr).toBe(0)
-  const points = readFileSync(logOf(one), 'utf8').trimEnd().split('\n')
-  one.discard()
-  expect(points).toEqual(expect.arrayContaining(['before COMMIT token.db #1', 'after COMMIT token.db #1']))
+  const points = await passed(one)
   // Where a step begins the disk is as it was where the one before had ended.
   const different = points.filter(
     (point, i) => !(/^before .* #/.test(point) && points[i - 1]?.startsWith('after ')),
   )
   return full ? different : different.filter((point, i) => i % 4 === 0 || /rescue|request|answer/.test(point))
+}
+
+async function passed(one: Subject): Promise<readonly string[]> {
+  const { code, stderr } = await one.run(dying(one))
+  expect(code, stderr).toBe(0)
+  const points = readFileSync(logOf(one), 'utf8').trimEnd().split('\n')
+  one.discard()
+  expect(points).toEqual(expect.arrayContaining(['before COMMIT token.db #1', 'after COMMIT token.db #1']))
+  return points
 }
 
 function dying(one: Subject, point?: string): NodeJS.ProcessEnv {
