@@ -20,7 +20,8 @@ export async function uninterrupted<T>(section: () => Promise<T>): Promise<T> {
   try {
     return await section()
   } finally {
-    // A signal that came while this process stood still is behind what it waited for: let it be heard.
+    // A signal that came while this process stood still is behind what it waited for: at the second turn it is heard.
+    await turn()
     await turn()
     for (const signal of HELD) process.off(signal, hold)
     // With nobody listening any more, this ends the process as the signal would have. Who else listens, has heard it.

@@ -313,7 +313,7 @@ const BREAKS = [
   {
     name: 'a signal that came while the process stood still is lost',
     file: 'src/signals.ts',
-    find: '    await turn()\n',
+    find: '    await turn()\n    await turn()\n',
     replace: '',
     by: tests('faults/storm', 'a signal that came meanwhile'),
   },
