@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** SIGSTOP, and waits until it stands still. False where it has ended by itself. */
 export async function stop(child: ChildProcess): Promise<boolean> {
   child.kill('SIGSTOP')
-  for (;;) {
-    const state = stateOf(child)
-    if (state === undefined || state === 'Z') return false
-    if (state === 'T') return true
+  // Before each look: its number may be another process's as soon as its end is known here.
+  while (child.exitCode === null && child.signalCode === null) {
+    if (stateOf(child) === 'T') return true
     await sleep(1)
   }
+  return false
 }
 
 function stateOf({ pid = 0 }: ChildProcess): string | undefined {
