@@ -1,5 +1,5 @@
-// A guarantee whose removal nothing notices is not tested. Takes them out of a copy of the program one
-// by one, and expects the test that is meant for each to fail: `npm run test:breaks -- [NAME]`.
+// A guarantee whose removal nothing notices is not tested. Takes one after the other out of a copy of the
+// program and expects the test that is meant for it to fail, in its short run: `npm run test:breaks -- [NAME]`.
 import { spawnSync } from 'node:child_process'
 import {
   cpSync,
@@ -202,7 +202,7 @@ const BREAKS = [
     file: 'src/store/sqlite-store.ts',
     find: '        if (!needsRollback(error)) throw error\n',
     replace: '        if (error !== undefined) throw error\n',
-    by: tests('faults/kill', 'get, no grace'),
+    by: tests('store/sqlite-store', 'rolls back a transaction that a crash cut off'),
   },
   {
     name: 'a refusal deletes the refresh token',
@@ -269,10 +269,10 @@ const BREAKS = [
     by: tests('faults/hostile', 'the store’s "token.db"'),
   },
   {
-    name: 'files are made as the umask has it',
+    name: 'a new file is everybody’s for an instant',
     file: 'src/store/files.ts',
-    find: '| NO_FOLLOW, 0o600)\n  if (posix) fchmodSync(fd, 0o600)\n',
-    replace: '| NO_FOLLOW)\n',
+    find: '| NO_FOLLOW, 0o600)',
+    replace: '| NO_FOLLOW)',
     by: tests('faults/hostile', 'made wider than 0600'),
   },
   {
@@ -433,10 +433,13 @@ function run({ file, filter }) {
     ...(filter === undefined ? [] : ['--testNamePattern', filter]),
   )
   const results = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')).testResults : []
-  const titles = (wanted) =>
-    results.flatMap(({ assertionResults }) =>
-      assertionResults.filter(({ status }) => status === wanted).map(({ title }) => title),
-    )
+  const titles = (outcome) => [
+    ...new Set(
+      results
+        .flatMap(({ assertionResults }) => assertionResults)
+        .flatMap(({ status, title }) => (status === outcome ? [title] : [])),
+    ),
+  ]
   return { passed: titles('passed'), failed: titles('failed'), said: `${stdout}${stderr}` }
 }
 
