@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 const HELD: readonly NodeJS.Signals[] =
   process.platform === 'win32'
     ? ['SIGINT', 'SIGTERM', 'SIGHUP']
-    : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU']
+    : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU', 'SIGALRM', 'SIGVTALRM', 'SIGUSR2']
 
 /**
  * Runs a section that must come to its end: a signal that arrives meanwhile acts when it has.

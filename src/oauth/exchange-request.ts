@@ -46,12 +46,14 @@ export async function sendOnce(
     if ((message as { request: { body?: unknown } }).request.body === body) sent = true
   }
   subscribe(SEND_HEADERS, noteSent)
-  const connection = openConnection(url)
+  const connection = openConnection(url, Math.min(CONNECT_TIMEOUT_MS, timeoutMs - hearing(timeoutMs)))
 
   const failure = await new Promise<string | null>((end) => {
     timer = setTimeout(() => {
-      // A process that stood still (SIGSTOP, a debugger) has its answer waiting when the time is over.
-      timer = setTimeout(end, LATE_MS, 'TIMEOUT')
+      // A process that stood still (SIGSTOP, a debugger) has its answer waiting when the time is over. What
+      // has not left by then must not leave any more: nobody would hear the answer.
+      if (sent) timer = setTimeout(end, LATE_MS, 'TIMEOUT')
+      else end('TIMEOUT')
     }, timeoutMs)
     // Not undici's `request`: the stream it returns drops what it had buffered when the connection breaks.
     connection.dispatcher.dispatch(
@@ -88,6 +90,11 @@ export async function sendOnce(
 /** One timer for all of it, which is not undici's, and a connection that is not kept. */
 const OURS_ALONE = { headersTimeout: 0, bodyTimeout: 0, reset: true } as const
 
+/** Milliseconds that are left for the answer: who connects later than that would spend a token and hear nothing. */
+function hearing(timeoutMs: number): number {
+  return Math.min(1_000, timeoutMs / 2)
+}
+
 interface Connection {
   readonly dispatcher: Dispatcher
   /** Closes the socket, also one that is still connecting: undici's own `destroy` leaves that one be. */
@@ -95,9 +102,9 @@ interface Connection {
 }
 
 /** The place for a proxy, an authority of one's own or a client certificate. */
-function openConnection({ origin }: URL): Connection {
+function openConnection({ origin }: URL, timeout: number): Connection {
   const over = new AbortController()
-  const dispatcher = new Client(origin, { connect: { timeout: CONNECT_TIMEOUT_MS, signal: over.signal } })
+  const dispatcher = new Client(origin, { connect: { timeout, signal: over.signal } })
   return {
     dispatcher,
     close() {

@@ -71,6 +71,8 @@ async function killed(command: Command, graceMs: number): Promise<readonly strin
     const { alive, faults, said } = await one.heal()
     broken.push(...faults.map((fault) => `${point}: ${fault}`))
     if (!alive) lost.push(point)
+    if (!alive && !one.history().some(({ issued }) => issued !== null))
+      broken.push(`${point}: lost, and the server had given no other`)
     if (!alive && !UNHEARD.includes(point)) broken.push(`${point}: the grant is lost; then get: ${said}`)
     if (stdout !== '' && (one.history().length > asked || !(await one.works(stdout.trim()))))
       broken.push(`${point}: a token was printed that was in no file`)

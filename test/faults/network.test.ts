@@ -100,6 +100,8 @@ interface Fault {
   readonly env?: NodeJS.ProcessEnv
   readonly expected: Expected
   readonly weigh?: boolean
+  /** Why, as Node calls it. */
+  readonly says?: string
 }
 
 const unknown: Expected = { requests: 4, intent: true, code: 'HQ_OUTCOME_UNKNOWN' }
@@ -178,17 +180,20 @@ const FAULTS: Record<string, Fault> = {
     env: trusting(EXPIRED),
     onRequest: good,
     expected: notSent,
+    says: 'CERT_HAS_EXPIRED',
   },
   'shows a certificate of another host': {
     certificate: OTHER_HOST,
     env: trusting(OTHER_HOST),
     onRequest: good,
     expected: notSent,
+    says: 'ERR_TLS_CERT_ALTNAME_INVALID',
   },
   'shows a certificate of an unknown authority': {
     certificate: localhost,
     onRequest: good,
     expected: notSent,
+    says: 'DEPTH_ZERO_SELF_SIGNED_CERT',
   },
   'speaks HTTP on the TLS port': {
     scheme: 'https',
@@ -246,6 +251,7 @@ describe('the token endpoint', () => {
         refresh: REFRESH,
         refused: null,
       })
+      if (fault.says !== undefined) expect(stderr).toContain(fault.says)
       expect(server.requests).toHaveLength(expected.requests)
       // What broke before a request was whole was tried as often.
       if (expected.code === 'HQ_OUTCOME_UNKNOWN' && certificate === undefined)
