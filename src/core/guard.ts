@@ -35,7 +35,7 @@ export interface TokenGuardOptions {
   readonly host?: Host
   /** Seconds; for answers without `expires_in`. Default 18000 (5 hours, as HighQ). */
   readonly defaultLifetime?: number
-  /** Seconds for one exchange with the server, connect to last byte. Default 30. */
+  /** Seconds for one request to the server, connect to last byte; a repetition has 5 more. Default 30. */
   readonly timeout?: number
   /** Seconds to wait for another process's refresh. Default 90. */
   readonly lockWait?: number
