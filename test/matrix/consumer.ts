@@ -93,7 +93,7 @@ const ask: Ask = { minValid: 300 }
 const token: AccessToken = await guard.token(ask)
 const source: TokenSource = guard
 
-const bearerOptions: BearerOptions = { origin: 'https://acme.highq.com' }
+const bearerOptions: BearerOptions = { origin: process.env['API'] ?? 'https://acme.highq.com' }
 const interceptor: Interceptor = bearer(source, bearerOptions)
 const agent = new Agent().compose(interceptor, interceptors.redirect({ maxRedirections: 5 }))
 const pool = new Pool('https://acme.highq.com').compose([bearer(guard, bearerOptions)])
@@ -116,13 +116,25 @@ export type Shapes = [
   ...[Seed, SeedSource, TokenPair, TokenSet],
 ]
 
-await Promise.all([agent.close(), pool.close()])
+/** Calls the API by each way, if there is one to call. */
+async function statuses(api: string | undefined): Promise<number[]> {
+  if (api === undefined) return []
+  const { origin, pathname: path } = new URL(api)
+  const { statusCode, body } = await agent.request({ origin, path, method: 'GET' })
+  await body.dump()
+  const [node, undici] = await Promise.all([byNode(api), byUndici(api)])
+  await Promise.all([node.text(), undici.text()])
+  return [statusCode, node.status, undici.status]
+}
+
 console.log(
   JSON.stringify({
+    statuses: await statuses(process.env['API']),
     token: String(token.secret),
     left: token.expiresAt > machineClock().now,
-    calls: [typeof byNode, typeof any],
+    calls: typeof any,
     codes: codes.includes(Exit.login),
     warnings: warnings.map(({ level }) => level),
   }),
 )
+await Promise.all([agent.close(), pool.close()])
