@@ -1,7 +1,7 @@
 /**
  * The token on requests: an interceptor for undici, and a `fetch`. Loads nothing of undici itself.
  *
- * @packageDocumentation
+ * @module hq-token/undici
  */
 export { bearer, type BearerOptions, type Interceptor } from './bearer.js'
 export { tokenFetch, type AnyFetch, type TokenFetchOptions } from './token-fetch.js'

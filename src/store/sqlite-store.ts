@@ -1,3 +1,8 @@
+/**
+ * Where the token set is kept: an SQLite file on a local disk.
+ *
+ * @module hq-token/sqlite
+ */
 import type Database from 'better-sqlite3'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import type { HeldStore, HistoryEntry, Notice, TokenStore } from '../core/ports.js'
