@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Application } from 'typedoc'
 import { program } from '../dist/cli/program.js'
+import { exitCodes } from '../dist/cli/exit-codes.js'
+import * as errors from '../dist/core/errors.js'
 import { configKeys } from '../dist/config/keys.js'
 import { faultNames } from '../dist/sandbox/faults.js'
 
@@ -67,6 +69,33 @@ addresses only.
   ].join('\n')
 }
 
+function exits() {
+  const rows = exitCodes.map(({ exit, when, then }) => `| ${exit} | ${when} | ${then} |\n`)
+  const classes = Object.values(errors)
+    .filter((value) => value.prototype instanceof errors.TokenError)
+    .map((Class) => ({ name: Class.name, ...new Class('') }))
+    .sort((a, b) => a.exit - b.exit || a.code.localeCompare(b.code))
+    .map(
+      ({ name, code, exit, transient }) =>
+        `| \`${code}\` | \`${name}\` | ${exit} | ${transient ? 'yes' : 'no'} |\n`,
+    )
+  return `${MADE}
+# Exit codes
+
+On any failure standard output stays empty (but for \`api\`, which hands on what the API said), and standard error has
+\`hq-token: error: …\`, then \`hq-token: hint: …\` with the next command to type. \`exec\` ends as its command does: with that
+one's exit code, 126 where it cannot be run, 127 where there is none, or by the signal that ended it.
+
+| code | when | a script should |
+| --- | --- | --- |
+${rows.join('')}
+With \`--log-format json\` an error has a code of its own, which is also that of the library's error:
+
+| code | class | exit code | may the same call succeed later? |
+| --- | --- | --- | --- |
+${classes.join('')}`
+}
+
 /** One page for each entry of the package, from the docstrings. */
 async function api() {
   const root = fileURLToPath(new URL('..', import.meta.url))
@@ -126,7 +155,7 @@ async function api() {
   return Object.fromEntries(pages)
 }
 
-const pages = { 'cli.md': cli(), 'config.md': config(), ...(await api()) }
+const pages = { 'cli.md': cli(), 'config.md': config(), 'exit-codes.md': exits(), ...(await api()) }
 const at = (name) => fileURLToPath(new URL(`../docs/${name}`, import.meta.url))
 const check = process.argv.includes('--check')
 const there = existsSync(at('api')) ? readdirSync(at('api'), { recursive: true }) : []

@@ -11,12 +11,12 @@ const counted = readdirSync(FOLDER)
   .map((name) => JSON.parse(readFileSync(`${FOLDER}/${name}`, 'utf8')))
   .sort((a, b) => a.place - b.place)
 
-const short = counted.filter(({ run }) => run === 'short')
-if (short.length > 0) {
-  process.stderr.write(
-    `only a sample was tried of: ${short.map(({ harness }) => harness).join(', ')}; run npm run test:faults\n`,
-  )
-  process.exit(1)
+const wanted = readdirSync(at('test/faults')).flatMap((name) => /^(.+)\.test\.ts$/.exec(name)?.slice(1) ?? [])
+const whole = new Set(counted.filter(({ run }) => run === 'full').map(({ harness }) => harness))
+const missing = wanted.filter((harness) => !whole.has(harness))
+if (missing.length > 0) {
+  process.stdout.write(`the docs stay as they are: not in full, or not at all: ${missing.join(', ')}\n`)
+  process.exit(0)
 }
 
 const losses = ({ lost, beyondAnyClient = 0 }) =>

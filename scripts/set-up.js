@@ -38,7 +38,9 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   run('npm', 'ci', '--include=dev', '--no-audit', '--no-fund')
   writeFileSync(stamp, lock)
 }
-if (age('dist/.tsbuildinfo') < Math.max(newest('src'), age('tsconfig.json'))) {
+// A stamp of our own: the compiler writes its `.tsbuildinfo` when it only checks, too.
+if (age('dist/.built') < Math.max(newest('src'), age('tsconfig.json'))) {
   process.stderr.write('Building …\n')
   run(process.execPath, at('node_modules/typescript/bin/tsc'), '-p', root)
+  writeFileSync(at('dist/.built'), '')
 }

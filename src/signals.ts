@@ -1,7 +1,9 @@
+import { setImmediate as turn } from 'node:timers/promises'
+
 const HELD: readonly NodeJS.Signals[] =
   process.platform === 'win32'
     ? ['SIGINT', 'SIGTERM', 'SIGHUP']
-    : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU']
+    : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU', 'SIGALRM', 'SIGVTALRM', 'SIGUSR2']
 
 /**
  * Runs a section that must come to its end: a signal that arrives meanwhile acts when it has.
@@ -18,6 +20,9 @@ export async function uninterrupted<T>(section: () => Promise<T>): Promise<T> {
   try {
     return await section()
   } finally {
+    // A signal that came while this process stood still is behind what it waited for: at the second turn it is heard.
+    await turn()
+    await turn()
     for (const signal of HELD) process.off(signal, hold)
     // With nobody listening any more, this ends the process as the signal would have. Who else listens, has heard it.
     if (caught !== undefined && process.listenerCount(caught) === 0) process.kill(process.pid, caught)

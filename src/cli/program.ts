@@ -1,11 +1,14 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { seconds } from '../core/duration.js'
 import { Exit, TokenError, UsageError, type ExitCode } from '../core/errors.js'
+import type { ApiOptions } from './commands/api.js'
 import { tokenFormats, type GetOptions } from './commands/get.js'
 import type { RefreshOptions } from './commands/refresh.js'
 import type { SandboxFlags } from './commands/sandbox.js'
 import type { SeedFlags } from './commands/seed.js'
 import type { Session } from './context.js'
+import { exitCodes } from './exit-codes.js'
+import { rawField, typedField, type Field } from './fields.js'
 import { voice, writeOut, type GlobalOptions } from './output.js'
 import { packageVersion } from '../version.js'
 import type { World } from './world.js'
@@ -131,6 +134,39 @@ export function program(
       ),
     )
 
+  const fields: Field[] = []
+  root
+    .command('api')
+    .argument('<path>', 'a path below the API (1/sites), a path of the host (/acme/api/1/sites), or a URL')
+    .description('call the API with the token, and once more with a new one where it refuses that')
+    .option('-X, --method <method>', 'default: GET, or POST where a body is sent')
+    .option('-H, --header <header>', '"name: value"; may be repeated', collect, [])
+    .addOption(
+      new Option(
+        '-f, --raw-field <key=value>',
+        'a field of the JSON body, or of the query of a GET; may be repeated',
+      ).argParser((text) => fields.push(rawField(text))),
+    )
+    .addOption(
+      new Option(
+        '-F, --field <key=value>',
+        'the same; true, false, null and whole numbers are those, @FILE what it holds',
+      ).argParser((text) => fields.push(typedField(text))),
+    )
+    .option('--input <file>', 'send this as the body; - for standard input')
+    .option('-i, --include', 'print the status line and the headers too')
+    .option('-o, --output <file>', 'write the answer to a file')
+    .addOption(
+      new Option('--timeout <duration>', 'give up when nothing comes or goes for so long')
+        .argParser(duration)
+        .default(60, '60s'),
+    )
+    .action(
+      withSession(async (session, path: string, options: Omit<ApiOptions, 'fields'>) =>
+        (await import('./commands/api.js')).api(session, path, { ...options, fields }),
+      ),
+    )
+
   root
     .command('status')
     .description('show how the token set stands; reads only')
@@ -186,19 +222,11 @@ export function program(
 
 const EXIT_CODES = `
 Exit codes:
-  0   done
-  1   a bug in hq-token
-  2   wrong usage
-  4   a person must log in: no token set, or the server refused the refresh token
-  22  the API answered with an error
-  65  the seed file cannot be used
-  74  the store (or standard output) cannot be read or written
-  75  try again later: network, server, or the lock
-  78  the configuration is wrong, or the server refused the client`
+${exitCodes.map(({ exit, when }) => `  ${String(exit).padEnd(3)} ${when.replaceAll('`', '')}`).join('\n')}`
 
 /** Commander's complaint in our words. */
 function usage(error: CommanderError, argv: readonly string[]): UsageError {
-  const command = argv.find((argument) => /^(seed|get|refresh|status|sandbox)$/.test(argument))
+  const command = argv.find((argument) => /^(seed|get|refresh|api|status|sandbox)$/.test(argument))
   const help = `hq-token ${command === undefined ? '' : `${command} `}--help`
   if (error.code === 'commander.help') return new UsageError('no command given', { hint: help })
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')

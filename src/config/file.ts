@@ -112,8 +112,8 @@ export function exposure(
 ): Exposure {
   const isDevice = (mode & constants.S_IFMT) === constants.S_IFCHR
   if (self === undefined || isDevice) return { read: false, write: false }
-  const others = uid === self ? mode & 0o066 : mode & 0o006
-  return { read: (others & 0o044) !== 0, write: (others & 0o022) !== 0 }
+  const readers = uid === self ? mode & 0o044 : mode & 0o004
+  return { read: readers !== 0, write: (mode & 0o022) !== 0 }
 }
 
 /** The warning about a file that should be private, if it is not. */

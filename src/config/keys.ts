@@ -124,7 +124,7 @@ export const configKeys = [
   }),
   key('refresh', 'timeout', {
     description:
-      'One exchange with the token endpoint, connect to last byte; more than zero, at most one day.',
+      'One request to the token endpoint, connect to last byte; more than zero, at most one day. Where nothing came it is sent once more, for 5 s at most.',
     example: '10s',
     default: '30s',
   }),

@@ -1,10 +1,11 @@
-import { statSync } from 'node:fs'
+import { statSync, type Stats } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { seconds } from '../core/duration.js'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Early } from '../core/policy.js'
 import type { Notice } from '../core/ports.js'
-import { exposure, exposureNotices, FileProblem, makePrivate, readRegular, type Exposure } from './file.js'
+import { shellWord } from '../core/shell.js'
+import { exposure, exposureNotices, FileProblem, makePrivate, readRegular } from './file.js'
 import { readIni, shown, type Entry } from './ini.js'
 import { configKeys, nameOf, type KeyName } from './keys.js'
 import {
@@ -154,7 +155,7 @@ function readConfigFile(path: string, suggest: Suggest): Written {
         },
       ]),
     )
-    return { written, notices: checkExposure(path, exposure(stats)) }
+    return { written, notices: checkTrust(path, stats) }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(error.told(`the config file ${path}`), error.details)
@@ -162,9 +163,17 @@ function readConfigFile(path: string, suggest: Suggest): Written {
 }
 
 /** Whoever can change it can have the tokens sent to a server of their own. */
-function checkExposure(path: string, exposed: Exposure): Notice[] {
+function checkTrust(path: string, stats: Stats): Notice[] {
+  const exposed = exposure(stats)
   if (exposed.write)
     throw new FileProblem('says where tokens are sent and can be changed by others', null, makePrivate(path))
+  const me = process.getuid?.() ?? stats.uid
+  if (stats.isFile() && stats.uid !== me && stats.uid !== 0)
+    throw new FileProblem(
+      `says where tokens are sent and belongs to another user (uid ${stats.uid})`,
+      null,
+      `run as that user, or make it yours: chown ${me} ${shellWord(path)}`,
+    )
   return exposureNotices(path, exposed)
 }
 

@@ -126,7 +126,7 @@ export class Exchange {
       deadline = Math.min(deadline, performance.now() + this.#parts.timeoutMs)
       const spent = spendable(this.#set)
       const answer = await this.#parts.server.refresh(spent, {
-        timeoutMs: Math.max(tries === 0 ? 0 : this.#repeatMs, deadline - performance.now()),
+        timeoutMs: Math.max(this.#repeatMs, deadline - performance.now()),
       })
       const kept = await this.#keep(answer, spent)
       const outcome = await this.#read(answer)
@@ -325,14 +325,15 @@ export class Exchange {
 
   /** Two that spend one grant refuse each other's tokens: names the other one, as far as it can be known. */
   #otherUse(): string {
-    const { host, cameFrom, lastRefreshAt } = this.#set
+    const { host, cameFrom, lastRefreshAt, pair } = this.#set
     if (cameFrom !== null) {
       const here = host === null || host.name === cameFrom.name ? 'another machine of that name' : host.name
       return `; this store was on ${cameFrom.name} before ${rfc3339(cameFrom.at)} and is on ${here} now: if both use it, each ends the grant of the other`
     }
-    return lastRefreshAt === null
-      ? ''
-      : `; unless the grant was ended at the server, a copy of this store, on another machine or from a backup, has used it since ${rfc3339(lastRefreshAt)}`
+    // Then the lost answer is the cause.
+    if (this.#doubt) return ''
+    const here = host === null ? '' : ` (this one is on ${host.name})`
+    return `; unless the grant was ended at the server, a copy of this store${here}, on another machine or from a backup, has used it since ${rfc3339(lastRefreshAt ?? pair.obtained.now)}`
   }
 
   /** Some servers quote in an error what was sent. */

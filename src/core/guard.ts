@@ -35,7 +35,7 @@ export interface TokenGuardOptions {
   readonly host?: Host
   /** Seconds; for answers without `expires_in`. Default 18000 (5 hours, as HighQ). */
   readonly defaultLifetime?: number
-  /** Seconds for one exchange with the server, connect to last byte. Default 30. */
+  /** Seconds for one request to the server, connect to last byte; a repetition has 5 more. Default 30. */
   readonly timeout?: number
   /** Seconds to wait for another process's refresh. Default 90. */
   readonly lockWait?: number
@@ -176,7 +176,7 @@ export class TokenGuard {
     const stored = await this.#options.store.read()
     if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
-      const found = await held.read()
+      const found = (await held.read()) ?? (await this.#outlived(held, seed))
       // An answer that waits to be saved belongs to the pair that is replaced.
       const exchange = found && new Exchange(held, found, this.#exchangeParts)
       const current = await exchange?.takeUp()
@@ -189,10 +189,25 @@ export class TokenGuard {
         current?.generation ?? 0,
         entry(set, 'seed', 'done', this.#options.clock(), seed.source),
       )
-      await (exchange?.scrub() ?? held.rescue.scrub())
+      // Without a set there is nothing that a kept answer could have been saved to: it stays.
+      await exchange?.scrub()
       return { set, imported: true }
     }
     return this.#options.store.exclusive(replace, { waitMs })
+  }
+
+  /**
+   * The set before an answer that outlived its store (moved away, deleted): where the seed is the token
+   * that was spent then, the answer holds what came of it, and the seed itself is no good any more.
+   */
+  async #outlived(held: HeldStore, seed: Seed): Promise<TokenSet | undefined> {
+    const records = await held.rescue.records()
+    const spent = records.findLast((record) => record.spent === seedFingerprint(seed))
+    if (spent === undefined) return undefined
+    const { generation, attempt } = spent
+    const set = { ...seeded(seed, undefined, this.#exchangeParts.host), generation, sequence: attempt }
+    await held.save(set, 0, entry(set, 'seed', 'done', this.#options.clock(), seed.source))
+    return set
   }
 
   /** The set in the store, seeded first where that is called for. */

@@ -7,6 +7,8 @@ import type { RawAnswer } from '../core/ports.js'
 const MAX_BODY = 1024 * 1024
 /** Milliseconds to establish a connection, TLS included. */
 const CONNECT_TIMEOUT_MS = 10_000
+/** Milliseconds to hear what has come by the time that a request is given up. */
+const LATE_MS = 100
 /** undici publishes on it right before the first byte of a request is written to the socket. */
 const SEND_HEADERS = 'undici:client:sendHeaders'
 
@@ -44,10 +46,15 @@ export async function sendOnce(
     if ((message as { request: { body?: unknown } }).request.body === body) sent = true
   }
   subscribe(SEND_HEADERS, noteSent)
-  const connection = openConnection(url)
+  const connection = openConnection(url, Math.min(CONNECT_TIMEOUT_MS, timeoutMs - hearing(timeoutMs)))
 
   const failure = await new Promise<string | null>((end) => {
-    timer = setTimeout(end, timeoutMs, 'TIMEOUT')
+    timer = setTimeout(() => {
+      // A process that stood still (SIGSTOP, a debugger) has its answer waiting when the time is over. What
+      // has not left by then must not leave any more: nobody would hear the answer.
+      if (sent) timer = setTimeout(end, LATE_MS, 'TIMEOUT')
+      else end('TIMEOUT')
+    }, timeoutMs)
     // Not undici's `request`: the stream it returns drops what it had buffered when the connection breaks.
     connection.dispatcher.dispatch(
       { origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body, ...OURS_ALONE },
@@ -83,6 +90,11 @@ export async function sendOnce(
 /** One timer for all of it, which is not undici's, and a connection that is not kept. */
 const OURS_ALONE = { headersTimeout: 0, bodyTimeout: 0, reset: true } as const
 
+/** Milliseconds that are left for the answer: who connects later than that would spend a token and hear nothing. */
+function hearing(timeoutMs: number): number {
+  return Math.min(1_000, timeoutMs / 2)
+}
+
 interface Connection {
   readonly dispatcher: Dispatcher
   /** Closes the socket, also one that is still connecting: undici's own `destroy` leaves that one be. */
@@ -90,9 +102,9 @@ interface Connection {
 }
 
 /** The place for a proxy, an authority of one's own or a client certificate. */
-function openConnection({ origin }: URL): Connection {
+function openConnection({ origin }: URL, timeout: number): Connection {
   const over = new AbortController()
-  const dispatcher = new Client(origin, { connect: { timeout: CONNECT_TIMEOUT_MS, signal: over.signal } })
+  const dispatcher = new Client(origin, { connect: { timeout, signal: over.signal } })
   return {
     dispatcher,
     close() {

@@ -98,6 +98,8 @@ function isThere({ folder, database }: StorePaths): boolean {
   const stats = lstatOf(database)
   if (stats === undefined) return false
   checkOwn(database, stats, 'file')
+  const journal = lstatOf(`${database}-journal`)
+  if (journal !== undefined) checkOwn(`${database}-journal`, journal, 'file')
   if (stats.size === 0) throw damaged(database, 'a file of no bytes')
   return true
 }

@@ -7,18 +7,21 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
   readSync,
+  realpathSync,
+  statfsSync,
   statSync,
+  type Stats,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Notice, RawAnswer, Rescued, RescueFile } from '../core/ports.js'
 import {
   checkOwn,
+  codeOf,
   createPrivate,
   createWhole,
   lstatOf,
@@ -50,6 +53,8 @@ export class Rescue implements RescueFile {
   readonly #lastCopies: LastCopies
   readonly #fd: number
   #end: number
+  /** Where the newest record begins. */
+  #newest: number
   #used: boolean
 
   /** Under the store's lock only. @throws {StoreUnusable} */
@@ -73,7 +78,9 @@ export class Rescue implements RescueFile {
         writeFully(this.#fd, new Uint8Array(missing), content.byteLength)
         fsyncSync(this.#fd)
       }
-      this.#end = parse(content).end
+      const { end, newest } = parse(content)
+      this.#end = end
+      this.#newest = newest
       this.#used = content.some((byte) => byte !== 0)
     } catch (error) {
       closeSync(this.#fd)
@@ -82,18 +89,27 @@ export class Rescue implements RescueFile {
   }
 
   records(): Promise<readonly Rescued[]> {
-    return Promise.resolve([...parse(this.#content()).records, ...this.#lastCopies.records()])
+    return Promise.resolve().then(() => {
+      try {
+        return [...parse(this.#content()).records, ...this.#lastCopies.records()]
+      } catch (error) {
+        // What cannot be read may be the only copy of a pair: nothing may be spent before it is.
+        throw unusable(this.#path, 'or a last copy of it cannot be read', error)
+      }
+    })
   }
 
   keep(record: Rescued): Promise<void> {
     const bytes = serialize(record)
-    const position = this.#end + bytes.byteLength > LIMIT ? 0 : this.#end
+    // The oldest are the likeliest to hold a pair: the newest gives way.
+    const position = this.#end + bytes.byteLength > LIMIT ? this.#newest : this.#end
     this.#used = true
     try {
       insist(() => {
         writeFully(this.#fd, bytes, position)
         fdatasyncSync(this.#fd)
       })
+      this.#newest = position
       this.#end = position + bytes.byteLength
       return Promise.resolve()
     } catch (error) {
@@ -106,7 +122,7 @@ export class Rescue implements RescueFile {
     if (this.#used) {
       try {
         this.#overwrite(Math.max(fstatSync(this.#fd).size, PREALLOCATED))
-        this.#end = 0
+        this.#end = this.#newest = 0
         this.#used = false
       } catch {
         // A record of an older generation is not looked at again.
@@ -116,7 +132,11 @@ export class Rescue implements RescueFile {
   }
 
   close(): void {
-    closeSync(this.#fd)
+    try {
+      closeSync(this.#fd)
+    } catch {
+      // What it kept was synced long before; the handle goes with the process.
+    }
   }
 
   #keepElsewhere(bytes: Uint8Array, cause: unknown): Promise<void> {
@@ -143,6 +163,9 @@ export class Rescue implements RescueFile {
   }
 }
 
+/** @see statfs(2), TMPFS_MAGIC */
+const TMPFS = 0x01021994
+
 /** Copies on other file systems than the store's, for when that one fails after the token was spent. */
 class LastCopies {
   readonly #folders: readonly string[]
@@ -150,7 +173,9 @@ class LastCopies {
   readonly #device: number
 
   constructor(paths: StorePaths, env: NodeJS.ProcessEnv) {
-    const store = createHash('sha256').update(paths.database).digest('hex').slice(0, 16)
+    // However the way to it is written.
+    const place = join(realpathSync(paths.folder), basename(paths.database))
+    const store = createHash('sha256').update(place).digest('hex').slice(0, 16)
     this.#prefix = `hq-token-${process.geteuid?.() ?? 0}-${store}-`
     this.#device = statSync(paths.folder).dev
     // The same for a login shell and for cron, which has no XDG_RUNTIME_DIR; that one goes at logout.
@@ -168,8 +193,7 @@ class LastCopies {
 
   /** @returns Where it is, or `undefined` where no place took it. */
   write(bytes: Uint8Array): string | undefined {
-    // Another device first; a file of its own on the same one is better than nothing.
-    const ranked = [...this.#folders].sort((a, b) => Number(this.#isSame(a)) - Number(this.#isSame(b)))
+    const ranked = [...this.#folders].sort((a, b) => this.#rank(a) - this.#rank(b))
     for (const folder of ranked) {
       const path = join(folder, `${this.#prefix}${randomBytes(6).toString('hex')}.rescue`)
       try {
@@ -196,13 +220,11 @@ class LastCopies {
 
   records(): Rescued[] {
     return this.#paths().flatMap((path) => {
-      try {
-        checkOwn(path, lstatSync(path), 'file')
-        return parse(readFileSync(path)).records
-      } catch {
-        // Not ours, or gone: nothing to take up.
-        return []
-      }
+      const stats = lstatOf(path)
+      // Of another user: anybody may put a file there.
+      if (stats === undefined || !isOurs(stats)) return []
+      checkOwn(path, stats, 'file')
+      return parse(readFileSync(path)).records
     })
   }
 
@@ -216,19 +238,26 @@ class LastCopies {
         return readdirSync(folder)
           .filter((name) => name.startsWith(this.#prefix))
           .map((name) => join(folder, name))
-      } catch {
-        return []
+      } catch (error) {
+        if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(codeOf(error))) return []
+        throw error
       }
     })
   }
 
-  #isSame(folder: string): boolean {
+  /** Another disk, another file system that goes with the power, the same that has just failed. */
+  #rank(folder: string): number {
     try {
-      return statSync(folder).dev === this.#device
+      if (statSync(folder).dev === this.#device) return 2
+      return statfsSync(folder).type === TMPFS ? 1 : 0
     } catch {
-      return true
+      return 2
     }
   }
+}
+
+function isOurs({ uid }: Stats): boolean {
+  return uid === (process.geteuid?.() ?? uid)
 }
 
 function insist(write: () => void): void {
@@ -249,15 +278,17 @@ function serialize({ answer, ...about }: Rescued): Uint8Array {
   return Buffer.concat([Buffer.from(`${line}\n`), body, Buffer.from('\n')])
 }
 
-function parse(content: Buffer): { records: Rescued[]; end: number } {
+function parse(content: Buffer): { records: Rescued[]; end: number; newest: number } {
   const records: Rescued[] = []
   let end = 0
+  let newest = 0
   for (;;) {
     const lineEnd = content.indexOf(0x0a, end)
-    if (content[end] !== 0x7b || lineEnd === -1) return { records, end }
+    if (content[end] !== 0x7b || lineEnd === -1) return { records, end, newest }
     const record = parseRecord(content.subarray(end, lineEnd), content.subarray(lineEnd + 1))
-    if (record === undefined) return { records, end }
+    if (record === undefined) return { records, end, newest }
     records.push(record)
+    newest = end
     end = lineEnd + 1 + record.answer.body.byteLength + 1
   }
 }

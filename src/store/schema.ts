@@ -72,8 +72,8 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE token_set ADD COLUMN host_boot TEXT;
   ALTER TABLE token_set ADD COLUMN came_from TEXT;
   ALTER TABLE token_set ADD COLUMN came_at INTEGER;
-  ALTER TABLE token_set ADD COLUMN rejected_at INTEGER;
   `,
+  'ALTER TABLE token_set ADD COLUMN rejected_at INTEGER;',
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

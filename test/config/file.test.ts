@@ -20,7 +20,7 @@ describe('exposure', () => {
     ['a read-only private file', 0o400, us, { read: false, write: false }],
     ['our file, readable by our group', 0o640, us, { read: true, write: false }],
     ['root’s file, readable by our group', 0o640, 0, { read: false, write: false }],
-    ['root’s file, writable by our group', 0o660, 0, { read: false, write: false }],
+    ['root’s file, writable by a group', 0o660, 0, { read: false, write: true }],
     ['our file, writable by our group', 0o620, us, { read: false, write: true }],
     ['a file readable by all', 0o644, 0, { read: true, write: false }],
     ['a file writable by all', 0o602, 0, { read: false, write: true }],

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -249,6 +249,16 @@ describe('permissions of a config file', () => {
     expect(error.message).toContain('says where tokens are sent and can be changed by others')
     expect(error.hint).toMatch(/^chmod 600 /)
     expect(words(error)).not.toContain(CANARY)
+  })
+})
+
+describe.skipIf(process.getuid?.() !== 0)('a config file of another user', () => {
+  it('is refused: they could have the tokens sent elsewhere', async () => {
+    const file = written('config.ini', '[client]\nclient_id = 1')
+    chownSync(file, 65_534, 65_534)
+    const error = await refusal(() => loadConfig(sourceOf({ file })))
+    expect(error.message).toContain('belongs to another user (uid 65534)')
+    expect(error.hint).toMatch(/chown 0 /)
   })
 })
 

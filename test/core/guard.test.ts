@@ -608,6 +608,33 @@ describe('refresh', () => {
   })
 })
 
+describe('an answer that outlived its store', () => {
+  const { fingerprint } = seed().pair.refreshToken
+
+  it('is taken up by the seed whose token it had spent, and nothing is spent again', async () => {
+    stage.store
+      .put(undefined)
+      .leave({ generation: 4, attempt: 9, spent: fingerprint, answer: raw(granted('access-5', 'refresh-5')) })
+    const guard = stage.guard({ seed: () => Promise.resolve(seed()) })
+    expect(value(await guard.token())).toBe('access-5')
+    expect(stage.server.requests).toBe(0)
+    expect(await stage.stored()).toMatchObject({ generation: 5, seed: fingerprint })
+    expect(stage.store.rescued).toEqual([])
+  })
+
+  it('stays where it is when the seed is another', async () => {
+    stage.store.put(undefined).leave({
+      generation: 4,
+      attempt: 9,
+      spent: 'of another',
+      answer: raw(granted('access-5', 'refresh-5')),
+    })
+    const guard = stage.guard({ seed: () => Promise.resolve(seed()) })
+    expect(value(await guard.token())).toBe('access-1')
+    expect(stage.store.rescued).toHaveLength(1)
+  })
+})
+
 describe('adopting a seed', () => {
   const other = seed({ accessToken: new Secret('access-s'), refreshToken: new Secret('refresh-s') })
 

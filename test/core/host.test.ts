@@ -54,7 +54,7 @@ describe('a set that another machine takes up', () => {
     await stage.guard({ host: HOST }).token()
     stage.pass(EXPIRED)
     await expect(stage.guard({ host: HOST }).token()).rejects.toThrow(
-      /a copy of this store, .* has used it since 2027-01-15T09:00:00Z/,
+      /a copy of this store \(this one is on acme-1\), .* has used it since 2027-01-15T09:00:00Z/,
     )
   })
 })

@@ -26,7 +26,7 @@ afterEach(() => {
 afterAll(() => {
   report('copies', {
     tried: `${figures.situations} situations, ${figures.reads} reads beside a migration`,
-    seen: `${figures.failed} failed, ${figures.named} of ${figures.refusals} refusals of copies named the other machine`,
+    seen: `${figures.failed} failed, ${figures.named} of ${figures.refusals} refusals of copies named their machines`,
   })
 })
 
@@ -74,11 +74,11 @@ describe.skipIf(process.platform !== 'linux')('a store that was copied to a seco
       figures.refusals++
     }
     expect(refusals[0]?.stderr).toMatch(
-      /a copy of this store, on another machine or from a backup, has used it/,
+      /a copy of this store \(this one is on acme-1\), on another machine or from a backup, has used it/,
     )
     expect(refusals[1]?.stderr).toMatch(/this store was on acme-1 before \S+ and is on acme-2 now/)
     figures.named += refusals.filter(({ stderr }) =>
-      /copy of this store|acme-1 .* acme-2/.test(stderr),
+      /this one is on acme-1|was on acme-1 .* on acme-2/.test(stderr),
     ).length
     // Neither has lost what it had: a person may still find out which one to keep.
     for (const path of ['store', 'clone'])
@@ -183,7 +183,7 @@ function secrets({ accessToken, refreshToken }: { accessToken: string; refreshTo
   return { accessToken: new Secret(accessToken), refreshToken: new Secret(refreshToken) }
 }
 
-/** As version 0.1.0 reads: its columns by name, in a short transaction, again and again. */
+/** As the version before reads: its columns by name, in a short transaction, again and again. */
 const OLD_READER = `
   const Database = require(process.argv[1])
   const generations = new Set()

@@ -12,6 +12,7 @@ export const HARNESSES = {
   'crash-points': 'killed at every step of the program, without strace',
   'io-errors': 'an I/O error at every system call',
   'power-cut': 'power cut before and after every sync',
+  'power-cut-mixes': 'power cut in the save, with any mix of the sectors that were not synced',
   disk: 'disk full or read-only',
   chaos: 'eight processes at once, half of them killed at random',
   storm: 'hundreds of processes released at one instant',

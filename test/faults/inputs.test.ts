@@ -167,7 +167,6 @@ describe('a seed file', () => {
     },
   )
 
-  // TODO(src): the rest of a token of base64 (`543210==`) passes for a key that is nobody's.
   it('with a token broken before its = is refused', async () => {
     const { seed, store, env } = place(having('refresh_token', 'rEfReSh-9876\n543210=='))
     const { code } = await told(['seed', seed], { env, clock: CLOCK })

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it, vi } from 'vitest'
 import { machineClock } from '../../src/machine.js'
 import { CERTIFICATE, closedPort, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
+import { peakPreload } from '../support/peak.js'
 import {
   aim,
   GOOD,
@@ -80,22 +81,6 @@ function drip(socket: Socket): void {
   })
 }
 
-/** The peak of one process's own memory; `maxRSS` would count what its parent had when it was forked. */
-function peakPreload(): { file: string; env: NodeJS.ProcessEnv; megabytes: () => number } {
-  const dir = folder()
-  const file = join(dir, 'peak.cjs')
-  const log = join(dir, 'peak')
-  writeFileSync(
-    file,
-    `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(log)}, /VmHWM:\\s+(\\d+)/.exec(require('fs').readFileSync('/proc/self/status', 'utf8'))[1]))`,
-  )
-  return {
-    file,
-    env: { NODE_OPTIONS: `--require=${file}` },
-    megabytes: () => Math.ceil(Number(readFileSync(log, 'utf8')) / 1024),
-  }
-}
-
 interface Expected {
   readonly requests: number
   /** The server may have rotated: the intent stays, and so does what it said if nobody could read it. */
@@ -115,6 +100,8 @@ interface Fault {
   readonly env?: NodeJS.ProcessEnv
   readonly expected: Expected
   readonly weigh?: boolean
+  /** Why, as Node calls it. */
+  readonly says?: string
 }
 
 const unknown: Expected = { requests: 4, intent: true, code: 'HQ_OUTCOME_UNKNOWN' }
@@ -193,17 +180,20 @@ const FAULTS: Record<string, Fault> = {
     env: trusting(EXPIRED),
     onRequest: good,
     expected: notSent,
+    says: 'CERT_HAS_EXPIRED',
   },
   'shows a certificate of another host': {
     certificate: OTHER_HOST,
     env: trusting(OTHER_HOST),
     onRequest: good,
     expected: notSent,
+    says: 'ERR_TLS_CERT_ALTNAME_INVALID',
   },
   'shows a certificate of an unknown authority': {
     certificate: localhost,
     onRequest: good,
     expected: notSent,
+    says: 'DEPTH_ZERO_SELF_SIGNED_CERT',
   },
   'speaks HTTP on the TLS port': {
     scheme: 'https',
@@ -261,6 +251,7 @@ describe('the token endpoint', () => {
         refresh: REFRESH,
         refused: null,
       })
+      if (fault.says !== undefined) expect(stderr).toContain(fault.says)
       expect(server.requests).toHaveLength(expected.requests)
       // What broke before a request was whole was tried as often.
       if (expected.code === 'HQ_OUTCOME_UNKNOWN' && certificate === undefined)

@@ -21,7 +21,7 @@ import type { SandboxRequest } from '../../src/sandbox/request.js'
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/server.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
-import { start } from '../support/processes.js'
+import { start, type Ended } from '../support/processes.js'
 import { told } from '../support/world.js'
 import { STORE_FILES, traced, type Traced, type TraceOptions } from './strace.js'
 
@@ -31,6 +31,8 @@ export interface Subject {
   /** Copies of an answer outside of the store's folder. */
   readonly lastCopies: () => string[]
   readonly traced: (options?: Pick<TraceOptions, 'paths' | 'injections'>) => Promise<Traced>
+  /** The same command without strace. */
+  readonly run: (env?: NodeJS.ProcessEnv) => Promise<Ended>
   /** Whether the store knows of every request that has left: it holds the intent, or what came of it. */
   readonly knows: () => Promise<boolean>
   /** What the server has done for this family. */
@@ -65,8 +67,13 @@ export async function sandboxWith(options: SandboxOptions): Promise<Sandbox> {
   return sandbox
 }
 
-/** @param command What will be run: for `get`, the store holds an expired token already. */
-export async function subject(sandbox: Sandbox, command: 'get' | 'seed'): Promise<Subject> {
+export type Command = 'get' | 'seed' | 'refresh'
+
+/**
+ * @param command What will be run: for `get`, the store holds an expired token already; for `refresh`,
+ *   a second generation.
+ */
+export async function subject(sandbox: Sandbox, command: Command): Promise<Subject> {
   const dir = folder()
   const elsewhere = mkdtempSync(join(otherFileSystem(dir), 'hq-token-test-'))
   made.add(dir).add(elsewhere)
@@ -74,8 +81,9 @@ export async function subject(sandbox: Sandbox, command: 'get' | 'seed'): Promis
   const env = { HQ_TOKEN_CONFIG: config, XDG_RUNTIME_DIR: elsewhere }
   const [, refreshToken = ''] = /^refresh_token= (.*)$/m.exec(readFileSync(seed, 'utf8')) ?? []
   const first = new Secret(refreshToken).fingerprint
-  if (command === 'get') {
-    const { code, stderr } = await told(['seed'], { env })
+  const before = { seed: [], get: ['seed'], refresh: ['seed', 'get'] }[command]
+  for (const earlier of before) {
+    const { code, stderr } = await told([earlier], { env })
     if (code !== 0) throw new Error(stderr)
   }
 
@@ -107,15 +115,16 @@ export async function subject(sandbox: Sandbox, command: 'get' | 'seed'): Promis
     const headers = { authorization: `Bearer ${accessToken}` }
     return (await fetch(`${sandbox.url}api/1/sites`, { headers })).status === 200
   }
+  const refreshes = history().length
   const knows = async (): Promise<boolean> => {
-    if (history().length === 0) return true
+    if (history().length === refreshes) return true
     // A copy is asked: reading may roll back what the next run has to roll back by itself.
     const copy = join(dir, 'copy')
     mkdirSync(copy, { mode: 0o700 })
     for (const name of readdirSync(dir).filter((name) => STORE_FILES.includes(name)))
       copyFileSync(join(dir, name), join(copy, name))
     const set = await new SqliteStore(join(copy, 'token.db')).read()
-    return set !== undefined && (set.intent !== null || set.generation > 1)
+    return set !== undefined && (set.intent !== null || set.generation > refreshes + 1)
   }
   const heal = async (): Promise<Health> => {
     const faults = wide()
@@ -140,6 +149,7 @@ export async function subject(sandbox: Sandbox, command: 'get' | 'seed'): Promis
     dir,
     lastCopies,
     traced: (options) => traced([command], { dir, env, ...options }),
+    run: (more) => start([command], { env: { ...env, ...more } }).done,
     knows,
     history,
     newest,

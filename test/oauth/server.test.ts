@@ -464,7 +464,7 @@ describe('a process', () => {
       { status: 200, complete: true },
     ],
     ['silence', 'http', {}, { sent: true, failure: 'TIMEOUT' }],
-    ['a TLS handshake that never ends', 'https', {}, { sent: false, failure: 'TIMEOUT' }],
+    ['a TLS handshake that never ends', 'https', {}, { sent: false, failure: 'UND_ERR_CONNECT_TIMEOUT' }],
     [
       'half an answer',
       'http',

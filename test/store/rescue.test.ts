@@ -1,6 +1,16 @@
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { StoreUnusable } from '../../src/core/errors.js'
 import type { Rescued } from '../../src/core/ports.js'
 import { ensureFolder, storePaths, type StorePaths } from '../../src/store/files.js'
 import { Rescue } from '../../src/store/rescue.js'
@@ -110,5 +120,37 @@ describe('the rescue file', () => {
     await opened((rescue) => rescue.scrub())
     expect(existsSync(String(copy))).toBe(false)
     expect(await opened((rescue) => rescue.records())).toEqual([])
+  })
+
+  it('keeps the oldest answers when there is no more room: they are the likeliest to hold a pair', async () => {
+    const large = (nth: number) => record(nth, `${nth}`.padEnd(1024 * 1024, 'x'))
+    for (let nth = 1; nth <= 12; nth++) await opened((rescue) => rescue.keep(large(nth)))
+    const kept = (await opened((rescue) => rescue.records())).map(({ attempt }) => attempt)
+    expect(kept).toEqual([1, 2, 3, 4, 5, 6, 12])
+    await opened((rescue) => rescue.scrub())
+  })
+
+  it('that has a last copy which cannot be read lets nothing be spent', async () => {
+    const said: string[] = []
+    const failing = new Rescue(paths, {}, ({ message }) => said.push(message))
+    failing.close()
+    await failing.keep(record(1))
+    const [copy = ''] = /(?<=kept in )\S+/.exec(said.join()) ?? []
+    rmSync(copy)
+    mkdirSync(copy)
+    await expect(opened((rescue) => rescue.records())).rejects.toThrow(StoreUnusable)
+    rmSync(copy, { recursive: true })
+    expect(await opened((rescue) => rescue.records())).toEqual([])
+  })
+
+  it('finds a last copy by whichever way leads to the store', async () => {
+    const failing = new Rescue(paths, {}, () => undefined)
+    failing.close()
+    await failing.keep(record(1))
+    const link = join(folder(), 'link')
+    symlinkSync(join(paths.folder, '..'), link)
+    paths = storePaths(join(link, 'state', 'token.db'))
+    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
+    await opened((rescue) => rescue.scrub())
   })
 })

@@ -21,6 +21,8 @@ export interface Place {
   readonly store: SqliteStore
   readonly start: (args: readonly string[], options?: StartOptions) => Running
   readonly run: (args: readonly string[], options?: StartOptions) => Promise<Ended>
+  /** Whether the sandbox's API accepts it. */
+  readonly works: (accessToken: string) => Promise<boolean>
 }
 
 const open: Sandbox[] = []
@@ -48,5 +50,9 @@ export async function place({ config = '', ...options }: PlaceOptions = {}, seed
     store: new SqliteStore(join(dir, 'token.db')),
     start: begin,
     run: (args, more) => begin(args, more).done,
+    works: async (accessToken) => {
+      const headers = { authorization: `Bearer ${accessToken}` }
+      return (await fetch(`${sandbox.url}api/1/sites`, { headers })).status === 200
+    },
   }
 }

@@ -1,8 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 
 export const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
+const PRELOAD = new URL('held.js', import.meta.url).href
 
 export interface Ended {
   readonly code: number | null
@@ -21,6 +24,8 @@ export interface StartOptions {
   readonly input?: string
   /** For standard output that is no pipe: a file's handle. */
   readonly stdout?: number
+  /** Until `letGo`: before its first deed, or when it has looked at the store and is about to take the lock. */
+  readonly held?: 'start' | 'lock'
 }
 
 const alive = new Set<ChildProcess>()
@@ -32,12 +37,19 @@ afterAll(() => {
 /** The real program, as a process of its own. */
 export function start(args: readonly string[], options: StartOptions = {}): Running {
   const { HOME, PATH } = process.env
+  const { held } = options
   const child = spawn(process.execPath, [BIN, ...args], {
-    env: { HOME, PATH, ...options.env },
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', options.stdout ?? 'pipe', 'pipe'],
+    env: { HOME, PATH, ...(held && { NODE_OPTIONS: `--import=${PRELOAD}`, HELD: held }), ...options.env },
+    stdio: [
+      options.input === undefined ? 'ignore' : 'pipe',
+      options.stdout ?? 'pipe',
+      'pipe',
+      ...(held ? (['pipe'] as const) : []),
+    ],
   })
   alive.add(child)
   child.stdin?.on('error', () => undefined).end(options.input)
+  child.stdio[3]?.on('error', () => undefined)
   const done = ended(child).finally(() => alive.delete(child))
   return { child, done }
 }
@@ -54,4 +66,16 @@ export async function ended(child: ChildProcess): Promise<Ended> {
       resolve({ code, signal, stdout, stderr })
     })
   })
+}
+
+const line = ({ child }: Running): Duplex => child.stdio[3] as Duplex
+
+/** Waits until a process that was started with `held` stands there. */
+export async function isHeld(running: Running): Promise<void> {
+  await once(line(running), 'data')
+}
+
+/** Lets all of them go at one instant. */
+export function letGo(held: readonly Running[]): void {
+  for (const running of held) line(running).end('!')
 }

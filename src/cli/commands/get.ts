@@ -1,5 +1,5 @@
 import { rfc3339 } from '../../core/moment.js'
-import { UsageError } from '../../core/errors.js'
+import { ServerUnavailable, UsageError } from '../../core/errors.js'
 import type { AccessToken } from '../../core/guard.js'
 import { Secret } from '../../core/secret.js'
 import type { Session } from '../context.js'
@@ -19,10 +19,17 @@ export interface GetOptions {
 
 /** Prints an access token that works, and nothing else. */
 export async function get({ world, guard }: Session, options: GetOptions): Promise<void> {
+  const rejected =
+    options.rejected === undefined ? undefined : await rejectedToken(options.rejected, world.stdin)
   const token = await guard.token({
     ...(options.minValid !== undefined && { minValid: options.minValid }),
-    ...(options.rejected !== undefined && { rejected: await rejectedToken(options.rejected, world.stdin) }),
+    ...(rejected !== undefined && { rejected }),
   })
+  // Once an hour a refusal is a reason to refresh: what comes of it may be refused for want of permission.
+  if (rejected?.equals(token.secret) === true)
+    throw new ServerUnavailable('there is no other token than the one that the API refuses', {
+      hint: 'check what its user may do there; to refresh all the same: hq-token refresh',
+    })
   await writeOut(world.stdout, formatted(token, options.format, world.clock().now))
 }
 

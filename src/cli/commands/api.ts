@@ -1,0 +1,204 @@
+import { createWriteStream, renameSync, rmSync, statSync } from 'node:fs'
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ApiRefused, OutputFailed, TokenError, UsageError } from '../../core/errors.js'
+import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../http/api-call.js'
+import { assertChecked } from '../../open.js'
+import { packageVersion } from '../../version.js'
+import { apiUrl } from '../api-url.js'
+import type { Session } from '../context.js'
+import { fieldsObject, type Field } from '../fields.js'
+import { progress, type Progress } from '../progress.js'
+import { fileBody, stdinBody, textBody } from '../../http/body.js'
+
+export interface ApiOptions {
+  readonly method?: string
+  readonly header: readonly string[]
+  /** In the order of the command line. */
+  readonly fields: readonly Field[]
+  /** A path, or `-`. */
+  readonly input?: string
+  readonly include?: boolean
+  readonly output?: string
+  /** Seconds without a byte. */
+  readonly timeout: number
+}
+
+/**
+ * Calls the API with the token, in the manner of `gh api`; the answer's body goes to standard output as
+ * it comes, whatever its size.
+ *
+ * @throws {ApiRefused} for any answer that is no success, after its body was written
+ */
+export async function api(session: Session, target: string, options: ApiOptions): Promise<void> {
+  const { world, config, guard, voice } = session
+  assertChecked(world.env)
+  const url = apiUrl(target, config.apiUrl)
+  const headers = headersOf(options.header)
+  const quiet: Progress = { add: () => undefined, end: () => undefined }
+  let upload = quiet
+  const body = await bodyOf(session, options, (count) => {
+    upload.add(count)
+  })
+  const method = (options.method ?? (body === null ? 'GET' : 'POST')).toUpperCase()
+  if (!/^[A-Z]+$/.test(method)) throw new UsageError(`${JSON.stringify(method)} is no method of HTTP`)
+  const isInUrl = options.fields.length > 0 && (options.input !== undefined || /^(?:GET|HEAD)$/.test(method))
+  if (isInUrl) for (const { key, value } of options.fields) url.searchParams.append(key, String(value))
+  const sent = isInUrl && options.input === undefined ? null : body
+
+  upload = sent === null ? quiet : progress(world.stderr, 'sent', sent.length)
+  const response = await callApi(guard, {
+    url,
+    method,
+    headers: {
+      accept: 'application/json',
+      'user-agent': `hq-token/${packageVersion()}`,
+      ...(sent !== null && options.input === undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    body: sent,
+    idleMs: options.timeout * 1000,
+  }).finally(() => {
+    upload.end()
+  })
+  voice.notice({ level: 'info', message: `${method} ${url.origin}${url.pathname}: HTTP ${response.status}` })
+  await write(session, url, response, options)
+  if (response.status < 200 || response.status > 299) throw refusal(response, method, url, sent)
+}
+
+async function bodyOf(
+  { world }: Session,
+  { input, fields }: ApiOptions,
+  onBytes: (count: number) => void,
+): Promise<ApiBody | null> {
+  if (input === '-') {
+    if (world.stdin.isTTY === true)
+      throw new UsageError('the body is read from standard input, which is a terminal here', {
+        hint: 'hq-token api --input - PATH < FILE',
+      })
+    return stdinBody(world.stdin, onBytes)
+  }
+  if (input !== undefined) return fileBody(input, onBytes)
+  return fields.length === 0 ? null : textBody(JSON.stringify(fieldsObject(fields)))
+}
+
+function headersOf(lines: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [, name = '', value = ''] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\r\n\0]*)$/.exec(line) ?? []
+      if (name === '')
+        throw new UsageError(`the header ${JSON.stringify(line)} is not "name: value"`, {
+          hint: 'hq-token api -H "Accept: application/xml" 1/sites',
+        })
+      if (/^(?:authorization|content-length|transfer-encoding|host)$/i.test(name))
+        throw new UsageError(`the header ${name} is set by hq-token itself`, { hint: 'take it out' })
+      return [name.toLowerCase(), value]
+    }),
+  )
+}
+
+async function write(
+  { world }: Session,
+  url: URL,
+  { status, statusText, headers, body }: ApiResponse,
+  { include, output }: ApiOptions,
+): Promise<void> {
+  const sink = output === undefined || output === '-' ? standardOutput(world.stdout) : fileSink(output)
+  const length = Number(headers['content-length'])
+  const isSeen = output !== undefined || world.stdout.isTTY !== true
+  const shown = progress(isSeen ? world.stderr : new Writable(), 'received', length > 0 ? length : null)
+  const lines = Object.entries(headers).flatMap(([name, values]) =>
+    [values ?? []].flat().map((value) => `${name}: ${value}\r\n`),
+  )
+  try {
+    await pipeline(async function* () {
+      if (include === true) yield Buffer.from(`HTTP/1.1 ${status} ${statusText}\r\n${lines.join('')}\r\n`)
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        shown.add(chunk.byteLength)
+        yield chunk
+      }
+    }, sink.stream)
+    sink.done()
+  } catch (error) {
+    sink.discard()
+    throw sink.failure() ?? asUnavailable(url, error)
+  } finally {
+    body.destroy()
+    shown.end()
+  }
+}
+
+interface Sink {
+  readonly stream: Writable
+  /** The whole answer is there. */
+  readonly done: () => void
+  readonly discard: () => void
+  /** What the sink itself failed with. */
+  readonly failure: () => TokenError | undefined
+}
+
+function standardOutput(stdout: Writable): Sink {
+  let failed: TokenError | undefined
+  const fail = (error: NodeJS.ErrnoException): TokenError =>
+    (failed = new OutputFailed(`standard output could not be written (${error.code ?? error.name})`, {
+      hint: 'look at what reads it, or at the disk it goes to',
+      cause: error,
+    }))
+  // Not stdout itself: the pipeline would end it, and destroy it for a failure of the network.
+  const stream = new Writable({
+    write: (chunk, _encoding, next) => {
+      stdout.write(chunk, (error) => {
+        next(error ? fail(error) : null)
+      })
+    },
+  })
+  stdout.on('error', fail)
+  return { stream, done: () => undefined, discard: () => undefined, failure: () => failed }
+}
+
+/** Under another name until all has come: nobody takes half an answer for the whole. */
+function fileSink(path: string): Sink {
+  const isPlain = statSync(path, { throwIfNoEntry: false })?.isFile() !== false
+  const partial = isPlain ? `${path}.part` : path
+  let failed: TokenError | undefined
+  const fail = (error: unknown): void => {
+    failed ??= new OutputFailed(
+      `${path} could not be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+      { hint: 'look at the folder and the disk', cause: error },
+    )
+  }
+  const stream = createWriteStream(partial)
+  stream.on('error', fail)
+  return {
+    stream,
+    done: () => {
+      if (!isPlain) return
+      try {
+        renameSync(partial, path)
+      } catch (error) {
+        fail(error)
+        throw error
+      }
+    },
+    discard: () => {
+      if (isPlain) rmSync(partial, { force: true })
+    },
+    failure: () => failed,
+  }
+}
+
+function refusal(
+  { status, statusText, isRefused }: ApiResponse,
+  method: string,
+  { origin, pathname }: URL,
+  sent: ApiBody | null,
+): ApiRefused {
+  const said = `${method} ${origin}${pathname}: HTTP ${status} ${statusText}`.trim()
+  if (!isRefused) return new ApiRefused(said)
+  return new ApiRefused(said, {
+    hint:
+      sent?.isRepeatable === false
+        ? 'the token was renewed, but what came from a pipe cannot be sent again: run the same command again'
+        : 'a new token did not help; check what its user may do there: hq-token status',
+  })
+}

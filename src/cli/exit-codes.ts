@@ -1,0 +1,31 @@
+import { Exit, type ExitCode } from '../core/errors.js'
+
+/** What an exit code means, and what a script should make of it. The help and the docs are made from it. */
+export const exitCodes: readonly { readonly exit: ExitCode; readonly when: string; readonly then: string }[] =
+  [
+    { exit: Exit.ok, when: 'done', then: 'go on' },
+    { exit: Exit.bug, when: 'a bug in hq-token', then: 'report it' },
+    { exit: Exit.usage, when: 'wrong usage', then: 'fix the command' },
+    {
+      exit: Exit.login,
+      when: 'a person must log in: no token set, or the server refused the refresh token',
+      then: 'page a person',
+    },
+    { exit: Exit.api, when: '`api`: the API answered with an error', then: 'look at what it said' },
+    { exit: Exit.seed, when: 'the seed file cannot be used', then: 'fix the file' },
+    {
+      exit: Exit.store,
+      when: 'the store, or what the answer is written to, cannot be read or written',
+      then: 'look at the disk',
+    },
+    {
+      exit: Exit.later,
+      when: 'try again later: the network, the server, an answer that is not the token endpoint’s, the lock',
+      then: 'retry',
+    },
+    {
+      exit: Exit.config,
+      when: 'the configuration is wrong, or the server refused the client',
+      then: 'fix the config',
+    },
+  ]

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs'
+import { UsageError } from '../core/errors.js'
+
+/** `-f key=value`, or `-F key=value`, whose value is read. */
+export interface Field {
+  readonly key: string
+  readonly value: unknown
+}
+
+type Branch = { [key: string]: unknown } | unknown[]
+
+/** The value as it stands. @throws {UsageError} */
+export function rawField(text: string): Field {
+  const at = text.indexOf('=')
+  if (at < 1)
+    throw new UsageError(`the field ${JSON.stringify(text)} is not key=value`, {
+      hint: 'hq-token api --help',
+    })
+  return { key: text.slice(0, at), value: text.slice(at + 1) }
+}
+
+/** `true`, `false`, `null` and whole numbers are what they say, and `@FILE` is what the file holds. @throws {UsageError} */
+export function typedField(text: string): Field {
+  const { key, value } = rawField(text)
+  return { key, value: typed(String(value), key) }
+}
+
+function typed(text: string, key: string): unknown {
+  if (text.startsWith('@')) return contentOf(text.slice(1), key)
+  if (/^-?(?:0|[1-9]\d{0,14})$/.test(text)) return Number(text)
+  return new Map<string, unknown>([
+    ['true', true],
+    ['false', false],
+    ['null', null],
+  ]).has(text)
+    ? JSON.parse(text)
+    : text
+}
+
+function contentOf(path: string, key: string): string {
+  try {
+    return readFileSync(path === '-' ? 0 : path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new UsageError(`the file ${path} of the field ${key} cannot be read (${code ?? 'unknown'})`, {
+      hint: 'name a file that can be read, or give the value with -f',
+      cause: error,
+    })
+  }
+}
+
+/**
+ * The fields as one JSON object, in the notation of `gh api`: `a[b]=x` nests, `a[]=x` appends to a list.
+ *
+ * @throws {UsageError} where one key is used in two ways
+ */
+export function fieldsObject(fields: readonly Field[]): Record<string, unknown> {
+  const root = Object.create(null) as Record<string, unknown>
+  for (const { key, value } of fields) {
+    const [first = '', ...rest] = stepsOf(key)
+    put(root, first, rest, value, key)
+  }
+  return root
+}
+
+function put(branch: Branch, step: string, rest: readonly string[], value: unknown, key: string): void {
+  const isList = Array.isArray(branch)
+  if (isList !== (step === '')) throw new UsageError(`the field ${key} is a list and an object at once`)
+  const at = isList ? branch.length : step
+  const [next, ...after] = rest
+  const holder = branch as Record<string | number, unknown>
+  if (next === undefined) {
+    if (at in holder) throw new UsageError(`the field ${key} is given twice`)
+    holder[at] = value
+    return
+  }
+  // `a[][b]` begins a new element where the last one has a b already, or there is none.
+  const last = isList ? branch.at(-1) : holder[at]
+  const isOpen = isBranch(last) && !(isList && after.length === 0 && next in last)
+  if (!isOpen && !isList && at in holder)
+    throw new UsageError(`the field ${key} has a value and is an object`)
+  const child = isOpen ? last : next === '' ? [] : (Object.create(null) as Record<string, unknown>)
+  if (!isOpen) holder[at] = child
+  put(child, next, after, value, key)
+}
+
+function isBranch(value: unknown): value is Branch {
+  return typeof value === 'object' && value !== null
+}
+
+/** `a[b][]` → `a`, `b`, ``. @throws {UsageError} */
+function stepsOf(key: string): string[] {
+  const [, first = '', rest = ''] = /^([^[\]]+)((?:\[[^[\]]*\])*)$/.exec(key) ?? []
+  if (first === '')
+    throw new UsageError(`the field name ${JSON.stringify(key)} cannot be read`, {
+      hint: 'names are like title, owner[name] or tags[]',
+    })
+  return [first, ...[...rest.matchAll(/\[([^[\]]*)\]/g)].map(([, step = '']) => step)]
+}

@@ -1,0 +1,117 @@
+import { Readable } from 'node:stream'
+import { Agent, errors, interceptors } from 'undici'
+import { ServerUnavailable } from '../core/errors.js'
+import type { TokenGuard } from '../core/guard.js'
+import type { Secret } from '../core/secret.js'
+import { isRefusal } from './refusal.js'
+
+/** What is sent: made anew for each try, `null` for nothing. */
+export interface ApiBody {
+  readonly open: () => Readable | Buffer
+  /** Bytes; `null` where nobody knows before the end. */
+  readonly length: number | null
+  /** Whether `open` may be called a second time. */
+  readonly isRepeatable: boolean
+}
+
+export interface ApiRequest {
+  readonly method: string
+  /** On the origin that the token is for: whoever calls has checked it. */
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: ApiBody | null
+  /** Milliseconds without a byte after which a transfer is given up. */
+  readonly idleMs: number
+}
+
+export interface ApiResponse {
+  readonly status: number
+  readonly statusText: string
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Must be read or destroyed. */
+  readonly body: Readable
+  /** The API refused the token that the guard had just renewed, or the body could not be sent again. */
+  readonly isRefused: boolean
+}
+
+type Guard = Pick<TokenGuard, 'token' | 'accepted'>
+
+const REDIRECTS = 10
+const CONNECT_MS = 10_000
+
+/**
+ * Calls the API with a token, and once more with a new one when it refuses the first.
+ *
+ * Redirects of GET and HEAD are followed; to another origin the token does not go along.
+ *
+ * @throws {TokenError} what the guard throws
+ * @throws {ServerUnavailable} when the network failed before the answer began
+ */
+export async function callApi(guard: Guard, request: ApiRequest): Promise<ApiResponse> {
+  const { secret } = await guard.token()
+  const first = await send(request, secret)
+  if (!first.isRefused) return first
+  // The new token is for the next call, where this one cannot be repeated.
+  const renewed = await guard.token({ rejected: secret })
+  if (renewed.secret.equals(secret) || request.body?.isRepeatable === false) return first
+  first.body.destroy()
+  const second = await send(request, renewed.secret)
+  if (!second.isRefused) await guard.accepted(renewed.secret)
+  return second
+}
+
+async function send({ method, url, headers, body, idleMs }: ApiRequest, token: Secret): Promise<ApiResponse> {
+  const agent = new Agent({
+    headersTimeout: idleMs,
+    bodyTimeout: idleMs,
+    connect: { timeout: Math.min(CONNECT_MS, idleMs) },
+  }).compose(interceptors.redirect({ maxRedirections: /^(?:GET|HEAD)$/.test(method) ? REDIRECTS : 0 }))
+  try {
+    const {
+      statusCode,
+      statusText,
+      headers: fields,
+      body: answer,
+      context,
+    } = await agent.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: method,
+      headers: {
+        ...headers,
+        ...(body?.length != null && { 'content-length': String(body.length) }),
+        authorization: `Bearer ${token.reveal()}`,
+      },
+      body: body?.open() ?? null,
+    })
+    // Whoever reads it hears of an error all the same; whoever throws it away need not.
+    answer.on('error', () => undefined).once('close', () => void agent.close())
+    // Another origin, to which a redirect has led, says nothing of the token: it was not shown any.
+    const visited = (context as { readonly history?: readonly URL[] } | undefined)?.history?.at(-1)
+    const isOurs = (visited ?? url).origin === url.origin
+    const challenge = [fields['www-authenticate'] ?? []].flat().join(', ')
+    return {
+      status: statusCode,
+      statusText,
+      headers: fields,
+      body: answer,
+      isRefused: isOurs && isRefusal(statusCode, challenge),
+    }
+  } catch (error) {
+    void agent.destroy()
+    throw asUnavailable(url, error)
+  }
+}
+
+/** What the network did, in our words; any other error is left as it is. */
+export function asUnavailable({ host }: URL, error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  const isNetwork =
+    error instanceof errors.UndiciError ||
+    /^(?:E[A-Z_]+|ERR_(?:TLS|SSL)_.*|[A-Z_]*CERT[A-Z_]*)$/.test(code ?? '')
+  if (!(error instanceof Error) || !isNetwork) return error
+  return new ServerUnavailable(`the transfer with ${host} failed (${code ?? error.name})`, {
+    hint: 'check the network and the URL, then run the same command again',
+    cause: error,
+  })
+}

@@ -1,0 +1,366 @@
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { apiUrl } from '../../src/cli/api-url.js'
+import { place, type Place } from '../support/place.js'
+import { told, type Told, type WorldOptions } from '../support/world.js'
+
+const closing: (() => void)[] = []
+
+afterEach(() => {
+  for (const close of closing.splice(0)) close()
+})
+
+async function listening(handler: RequestListener): Promise<string> {
+  const server = createServer(handler)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closing.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+interface Seen {
+  readonly method: string
+  readonly url: string
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+/** An API that takes one token, and remembers what it was asked. */
+let there: Place
+let seen: Seen[]
+let api: string
+/** Answers a request whose token is taken. */
+let answer: RequestListener
+/** Which tokens it takes: by default all that were issued but the refused one. */
+let takes: (token: string) => boolean
+
+beforeEach(async () => {
+  there = await place({}, 3600)
+  seen = []
+  answer = (_request, response) =>
+    void response.setHeader('content-type', 'application/json').end('{"ok":true}')
+  takes = () => true
+  api = await listening((request, response) => {
+    void (async () => {
+      const body = (await buffer(request)).toString()
+      seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers, body })
+      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
+      if (takes(token)) answer(request, response)
+      else response.writeHead(403).end('Access denied')
+    })()
+  })
+})
+
+function ask(args: readonly string[], options: WorldOptions = {}): Promise<Told> {
+  const env = { HQ_TOKEN_CONFIG: there.config, HQ_TOKEN_API_URL: `${api}/acme/api/` }
+  return told(['api', ...args], { ...options, env })
+}
+
+describe('a path', () => {
+  const base = new URL('https://acme.highq.com/acme/api/')
+  it.each([
+    ['1/sites', 'https://acme.highq.com/acme/api/1/sites'],
+    ['/1/sites?x=1', 'https://acme.highq.com/acme/api/1/sites?x=1'],
+    ['/acme/api/1/sites', 'https://acme.highq.com/acme/api/1/sites'],
+    ['/acme/authorize.action', 'https://acme.highq.com/acme/authorize.action'],
+    ['https://acme.highq.com/acme/api/1/sites#x', 'https://acme.highq.com/acme/api/1/sites'],
+    ['https://someone:else@acme.highq.com/x', 'https://acme.highq.com/x'],
+    ['../x', 'https://acme.highq.com/acme/x'],
+    ['', 'https://acme.highq.com/acme/api/'],
+  ])('%j leads to %s', (path, url) => {
+    expect(apiUrl(path, base).href).toBe(url)
+  })
+
+  it.each([
+    'https://evil.example/acme/api/1/sites',
+    'http://acme.highq.com/acme/api/1/sites',
+    'https://acme.highq.com:444/1/sites',
+    'https://acme.highq.com.evil.example/',
+    'https://acme.highq.com@evil.example/',
+    'javascript:alert(1)',
+    'https://',
+  ])('%j is refused', (path) => {
+    expect(() => apiUrl(path, base)).toThrow(/not where the token is for|neither a path nor a URL/)
+  })
+
+  it.each(['//evil.example/x', '\\\\evil.example/x', '/\\evil.example', '\t//evil.example'])(
+    '%j stays on the host, or is refused',
+    (path) => {
+      const url = ((): URL | null => {
+        try {
+          return apiUrl(path, base)
+        } catch {
+          return null
+        }
+      })()
+      expect(url?.origin ?? base.origin).toBe(base.origin)
+    },
+  )
+
+  it('needs an API to be relative to', async () => {
+    const ended = await told(['api', '1/sites'], { env: { HQ_TOKEN_STORE: join(there.dir, 'token.db') } })
+    expect(ended).toMatchObject({
+      code: 78,
+      stdout: '',
+      stderr: expect.stringContaining('api_url') as string,
+    })
+  })
+})
+
+describe('a call', () => {
+  it('carries the token, and asks for JSON', async () => {
+    expect(await ask(['1/sites'])).toEqual({
+      code: 0,
+      stdout: '{"ok":true}',
+      stderr: expect.any(String) as string,
+    })
+    expect(seen).toMatchObject([
+      { method: 'GET', url: '/acme/api/1/sites', headers: { accept: 'application/json' } },
+    ])
+    expect(seen[0]?.headers.authorization).toMatch(/^Bearer \S+$/)
+  })
+
+  it('takes headers and a method', async () => {
+    await ask(['x', '-X', 'delete', '-H', 'Accept: application/xml', '-H', 'x-y:z'])
+    expect(seen).toMatchObject([{ method: 'DELETE', headers: { accept: 'application/xml', 'x-y': 'z' } }])
+  })
+
+  it.each([
+    [['-H', 'nonsense'], /is not "name: value"/],
+    [['-H', 'Authorization: Bearer x'], /set by hq-token itself/],
+    [['-H', 'a: b\r\nc: d'], /is not "name: value"/],
+    [['-f', 'nonsense'], /is not key=value/],
+    [['-f', 'a=1', '-f', 'a[b]=2'], /has a value and is an object/],
+    [['-f', 'a=1', '-f', 'a=2'], /given twice/],
+    [['-F', 'a=@/nowhere'], /\/nowhere .* cannot be read/],
+    [['--input', '/nowhere'], /\/nowhere cannot be read \(ENOENT\)/],
+    [['--input', '/'], /cannot be read \(EISDIR\)/],
+    [['-X', 'GE T'], /no method of HTTP/],
+    [['--timeout', 'soon'], /A duration/],
+  ])('with %j is refused before anything is sent', async (args, message) => {
+    const ended = await ask(['x', ...args])
+    expect(ended).toMatchObject({ code: 2, stdout: '' })
+    expect(ended.stderr).toMatch(message)
+    expect(seen).toEqual([])
+  })
+
+  it('sends fields as JSON, as gh does', async () => {
+    const file = join(there.dir, 'text')
+    writeFileSync(file, 'of the file')
+    await ask(
+      ['x', '-f', 'a=1', '-F', 'b=2', '-F', 'c=true', '-F', 'd=null', '-F', `e=@${file}`].concat(
+        ...['f[g]=1', 'f[h][]=x', 'f[h][]=y', 'i[][j]=1', 'i[][k]=2', 'i[][j]=3', '__proto__=x', 'l=m=n'].map(
+          (field) => ['-f', field],
+        ),
+      ),
+    )
+    expect(seen).toMatchObject([{ method: 'POST', headers: { 'content-type': 'application/json' } }])
+    expect(JSON.parse(seen[0]?.body ?? '')).toEqual(
+      JSON.parse(
+        '{"a":"1","b":2,"c":true,"d":null,"e":"of the file","f":{"g":"1","h":["x","y"]},"i":[{"j":"1","k":"2"},{"j":"3"}],"__proto__":"x","l":"m=n"}',
+      ),
+    )
+  })
+
+  it('puts fields into the query of a GET, and beside a body', async () => {
+    await ask(['x?q=0', '-X', 'GET', '-f', 'a=1 2', '-F', 'b=3'])
+    await ask(['x', '--input', '-', '-f', 'a=1'], { input: '<xml/>' })
+    expect(seen).toMatchObject([
+      { method: 'GET', url: '/acme/api/x?q=0&a=1+2&b=3', body: '' },
+      { method: 'POST', url: '/acme/api/x?a=1', body: '<xml/>' },
+    ])
+  })
+
+  it('sends a file, or standard input', async () => {
+    const file = join(there.dir, 'body')
+    writeFileSync(file, 'of a file')
+    await ask(['x', '-X', 'PUT', '--input', file])
+    await ask(['x', '--input', '-'], { input: 'of a pipe' })
+    expect(seen).toMatchObject([
+      { method: 'PUT', body: 'of a file', headers: { 'content-length': '9' } },
+      { method: 'POST', body: 'of a pipe' },
+    ])
+  })
+
+  it('prints status and headers with -i', async () => {
+    const { stdout } = await ask(['x', '-i'])
+    expect(stdout).toMatch(
+      /^HTTP\/1\.1 200 OK\r\ncontent-type: application\/json\r\n[^]*\r\n\r\n\{"ok":true\}$/,
+    )
+  })
+
+  it('writes a file with -o, whole or not at all', async () => {
+    const file = join(there.dir, 'answer')
+    writeFileSync(file, 'of yesterday')
+    expect(await ask(['x', '-o', file])).toMatchObject({ code: 0, stdout: '' })
+    expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
+    answer = (_request, response) => {
+      response.writeHead(200, { 'content-length': '100' }).write('half of it', () => response.destroy())
+    }
+    expect(await ask(['x', '-o', file])).toMatchObject({ code: 75, stdout: '' })
+    expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
+    expect(existsSync(`${file}.part`)).toBe(false)
+    const nowhere = join(there.dir, 'none', 'answer')
+    const ended = await ask(['x', '-o', nowhere])
+    expect(ended).toMatchObject({ code: 74, stdout: '' })
+    expect(ended.stderr).toContain(nowhere)
+  })
+
+  it('that the API answers with an error exits with 22, and prints what it said', async () => {
+    answer = (_request, response) => void response.writeHead(404).end('no such thing')
+    const ended = await ask(['x'])
+    expect(ended).toMatchObject({ code: 22, stdout: 'no such thing' })
+    expect(ended.stderr).toMatch(/error: GET \S+\/acme\/api\/x: HTTP 404 Not Found/)
+  })
+
+  it('that finds nobody exits with 75', async () => {
+    for (const close of closing.splice(0)) close()
+    expect(await ask(['x'])).toMatchObject({
+      code: 75,
+      stdout: '',
+      stderr: expect.stringContaining('ECONNREFUSED') as string,
+    })
+  })
+
+  it('that hears nothing for --timeout exits with 75', async () => {
+    answer = () => undefined
+    expect(await ask(['x', '--timeout', '1'])).toMatchObject({ code: 75, stdout: '' })
+  })
+
+  it('whose output nobody takes exits with 74', async () => {
+    expect(await ask(['x'], { broken: true })).toMatchObject({ code: 74 })
+  })
+
+  it('over TLS that nobody checks is not made', async () => {
+    const env = {
+      HQ_TOKEN_CONFIG: there.config,
+      HQ_TOKEN_API_URL: `${api}/`,
+      NODE_TLS_REJECT_UNAUTHORIZED: '0',
+    }
+    expect(await told(['api', 'x'], { env })).toMatchObject({ code: 78, stdout: '' })
+    expect(seen).toEqual([])
+  })
+})
+
+describe('a long transfer', () => {
+  const ESCAPE = '\u001b'
+  const slowly: RequestListener = (_request, response) => {
+    response.writeHead(200, { 'content-length': '2000000' }).write(Buffer.alloc(1_000_000))
+    setTimeout(() => response.end(Buffer.alloc(1_000_000)), 1600)
+  }
+
+  it('shows on a terminal how far it is, and leaves nothing behind', async () => {
+    answer = slowly
+    const file = join(there.dir, 'answer')
+    const { code, stderr } = await ask(['x', '-o', file], { terminal: 80 })
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/received 1\.0 MB of 2\.0 MB \(50 %\), \d+\.\d MB\/s/)
+    expect(stderr.endsWith(`\r${ESCAPE}[K`)).toBe(true)
+    expect(readFileSync(file)).toHaveLength(2_000_000)
+  })
+
+  it('shows nothing in a pipe', async () => {
+    answer = slowly
+    expect((await ask(['x'])).stderr).not.toContain('MB')
+  })
+})
+
+describe('a token that the API refuses', () => {
+  const tokenOf = ({ headers }: Seen): string => headers.authorization ?? ''
+  /** What the store holds from the start is refused. */
+  const refuseTheFirst = async (): Promise<void> => {
+    const first = (await told(['get'], { env: { HQ_TOKEN_CONFIG: there.config } })).stdout.trim()
+    takes = (token) => token !== first
+  }
+
+  it.each([
+    ['no body', []],
+    ['fields', ['-f', 'a=1']],
+  ])('is renewed once, and the call with %s repeated once', async (_what, args) => {
+    await refuseTheFirst()
+    expect(await ask(['x', ...args])).toMatchObject({ code: 0, stdout: '{"ok":true}' })
+    expect(there.sandbox.refreshes()).toBe(1)
+    expect(seen).toHaveLength(2)
+    expect(tokenOf(seen[0] as Seen)).not.toBe(tokenOf(seen[1] as Seen))
+    expect(seen[1]?.body).toBe(seen[0]?.body)
+    // And it helped: the next refusal is a reason again.
+    expect((await there.store.read())?.rejectedAt).toBeNull()
+  })
+
+  it('is renewed and a file sent again', async () => {
+    await refuseTheFirst()
+    const file = join(there.dir, 'body')
+    writeFileSync(file, 'of a file')
+    expect(await ask(['x', '--input', file])).toMatchObject({ code: 0 })
+    expect(seen.map(({ body }) => body)).toEqual(['of a file', 'of a file'])
+    expect(await ask(['y', '--input', '-'], { input: 'small' })).toMatchObject({ code: 0 })
+  })
+
+  it('is renewed for the next call where a long pipe cannot be sent again', async () => {
+    await refuseTheFirst()
+    const input = 'x'.repeat(2_000_000)
+    const ended = await ask(['x', '--input', '-'], { input })
+    expect(ended).toMatchObject({ code: 22, stdout: 'Access denied' })
+    expect(ended.stderr).toMatch(/hint: the token was renewed, .* run the same command again/)
+    expect(await ask(['x', '--input', '-'], { input })).toMatchObject({ code: 0 })
+    expect([there.sandbox.refreshes(), seen.length]).toEqual([1, 2])
+  })
+
+  it('for good costs one refresh over many calls', async () => {
+    takes = () => false
+    for (let call = 0; call < 10; call++)
+      expect(await ask(['x'])).toMatchObject({ code: 22, stdout: 'Access denied' })
+    expect(there.sandbox.refreshes()).toBe(1)
+    expect(seen).toHaveLength(11)
+  })
+
+  it('is no reason to renew where the scope does not suffice', async () => {
+    answer = (_request, response) =>
+      void response.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }).end()
+    expect(await ask(['x'])).toMatchObject({ code: 22 })
+    expect(there.sandbox.refreshes()).toBe(0)
+  })
+})
+
+describe('a redirect', () => {
+  it('to another origin is followed without the token', async () => {
+    let shown: string | undefined = 'nobody asked'
+    const elsewhere = await listening((request, response) => {
+      shown = request.headers.authorization
+      response.end('of the other')
+    })
+    answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/file` }).end()
+    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'of the other' })
+    expect(shown).toBeUndefined()
+  })
+
+  it('to another origin that refuses says nothing of the token', async () => {
+    const elsewhere = await listening((_request, response) => void response.writeHead(403).end())
+    answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/file` }).end()
+    expect(await ask(['x'])).toMatchObject({ code: 22 })
+    expect(there.sandbox.refreshes()).toBe(0)
+  })
+
+  it('on its own origin is followed with the token', async () => {
+    answer = (request, response) => {
+      if (request.url?.endsWith('/x') === true) response.writeHead(307, { location: 'y' }).end()
+      else response.end('of y')
+    }
+    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'of y' })
+    expect(seen.map(({ headers }) => headers.authorization !== undefined)).toEqual([true, true])
+  })
+
+  it('of what changes something is not followed', async () => {
+    answer = (_request, response) => void response.writeHead(307, { location: 'y' }).end()
+    expect(await ask(['x', '-f', 'a=1'])).toMatchObject({ code: 22 })
+    expect(seen).toHaveLength(1)
+  })
+})

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { full, report } from './figures.js'
+import { eachOf } from './strace.js'
+import { sandboxWith, subject, type Command, type Subject } from './subject.js'
+
+// What kill.test.ts does by strace at each system call, wherever there is none: the real program dies at
+// each of its own steps, without a hook in it.
+
+const PRELOAD = new URL('crash-points.preload.mjs', import.meta.url).href
+
+/** From the server's rotation to the first byte of its answer on disk: no client could save the grant. */
+const UNHEARD = [
+  'after the request left',
+  'as the answer begins',
+  'as the answer ends',
+  'before write token.rescue #1',
+]
+
+const total = { points: 0, lost: 0, unheard: new Set<string>() }
+
+afterAll(() => {
+  const { points, lost, unheard } = total
+  report('crash-points', {
+    tried: `${points} points`,
+    lost,
+    beyondAnyClient: lost,
+    seen: `each without grace and ${UNHEARD.filter((point) => unheard.has(point)).join(', ')}`,
+  })
+})
+
+describe('killed at every step', { timeout: 600_000 }, () => {
+  it('of a get, 60 s grace: nothing is lost', async () => {
+    expect(await killed('get', 60_000)).toEqual([])
+  })
+
+  it('of a get, no grace: lost at most between the request and the answer’s first byte', async () => {
+    // That one and no fewer: a harness that misses it would miss others too.
+    expect(await killed('get', 0)).toContain('before write token.rescue #1')
+  })
+
+  it('of a refresh of a second pair, no grace: no more than of the first', async () => {
+    expect(await killed('refresh', 0)).toContain('before write token.rescue #1')
+  })
+
+  it('of a first seed: the next get has it', async () => {
+    expect(await killed('seed', 0)).toEqual([])
+  })
+})
+
+it('a new file has a name that lasts before anything else is done', async () => {
+  const points = await passed(await subject(await sandboxWith({}), 'seed'))
+  const done = points.filter((point) => point.startsWith('after'))
+  for (const name of ['token.db', 'token.rescue'])
+    expect(done[done.indexOf(`after rename ${name}.new #1`) + 2]).toMatch(/^after fsync its folder/)
+})
+
+/** @returns The points that cost the grant, all of them among `UNHEARD`. */
+async function killed(command: Command, graceMs: number): Promise<readonly string[]> {
+  const sandbox = await sandboxWith({ graceMs })
+  const lost: string[] = []
+  const broken: string[] = []
+  await eachOf(await pointsOf(await subject(sandbox, command)), async (point) => {
+    const one = await subject(sandbox, command)
+    const { signal, stdout } = await one.run(dying(one, point))
+    if (signal !== 'SIGKILL') broken.push(`${point}: was not reached again`)
+    if (!(await one.knows())) broken.push(`${point}: a request left of which the store does not know`)
+
+    const asked = one.history().length
+    const { alive, faults, said } = await one.heal()
+    broken.push(...faults.map((fault) => `${point}: ${fault}`))
+    if (!alive) lost.push(point)
+    if (!alive && !one.history().some(({ issued }) => issued !== null))
+      broken.push(`${point}: lost, and the server had given no other`)
+    if (!alive && !UNHEARD.includes(point)) broken.push(`${point}: the grant is lost; then get: ${said}`)
+    if (stdout !== '' && (one.history().length > asked || !(await one.works(stdout.trim()))))
+      broken.push(`${point}: a token was printed that was in no file`)
+    total.points++
+    one.discard()
+  })
+  if (sandbox.revokedFamilies() > lost.length)
+    broken.push(`${sandbox.revokedFamilies()} families were revoked`)
+  expect(broken).toEqual([])
+  total.lost += lost.length
+  for (const point of lost) total.unheard.add(point)
+  return lost
+}
+
+/** The points of an undisturbed run that differ in what is on disk. */
+async function pointsOf(one: Subject): Promise<readonly string[]> {
+  const points = await passed(one)
+  // Where a step begins the disk is as it was where the one before had ended.
+  const different = points.filter(
+    (point, i) => !(/^before .* #/.test(point) && points[i - 1]?.startsWith('after ')),
+  )
+  return full ? different : different.filter((point, i) => i % 4 === 0 || /rescue|request|answer/.test(point))
+}
+
+async function passed(one: Subject): Promise<readonly string[]> {
+  const { code, stderr } = await one.run(dying(one))
+  expect(code, stderr).toBe(0)
+  const points = readFileSync(logOf(one), 'utf8').trimEnd().split('\n')
+  one.discard()
+  expect(points).toEqual(expect.arrayContaining(['before COMMIT token.db #1', 'after COMMIT token.db #1']))
+  return points
+}
+
+function dying(one: Subject, point?: string): NodeJS.ProcessEnv {
+  return {
+    NODE_OPTIONS: `--import=${PRELOAD}`,
+    CRASH_FOLDER: one.dir,
+    CRASH_LOG: logOf(one),
+    ...(point !== undefined && { CRASH_AT: point }),
+  }
+}
+
+const logOf = ({ dir }: Subject): string => join(dir, 'crash-points.log')
