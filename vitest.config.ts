@@ -9,7 +9,7 @@ export default defineConfig({
   test: {
     globalSetup: 'test/support/global-setup.ts',
     testTimeout: 30_000,
-    hookTimeout: 30_000,
+    hookTimeout: 120_000,
     pool: 'forks',
     projects: [
       {
