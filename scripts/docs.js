@@ -1,6 +1,9 @@
 // Writes the reference pages from the program itself: `npm run docs`. With --check it only compares.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Application } from 'typedoc'
 import { program } from '../dist/cli/program.js'
 import { exitCodes } from '../dist/cli/exit-codes.js'
 import * as errors from '../dist/core/errors.js'
@@ -93,12 +96,80 @@ With \`--log-format json\` an error has a code of its own, which is also that of
 ${classes.join('')}`
 }
 
-const pages = { 'cli.md': cli(), 'config.md': config(), 'exit-codes.md': exits() }
-const stale = []
+/** One page for each entry of the package, from the docstrings. */
+async function api() {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  // It empties the folder that it writes to.
+  const folder = mkdtempSync(join(tmpdir(), 'hq-token-docs-'))
+  const app = await Application.bootstrapWithPlugins({
+    entryPoints: ['index', 'http/undici', 'store/sqlite-store', 'oauth/server'].map((name) =>
+      join(root, `src/${name}.ts`),
+    ),
+    tsconfig: join(root, 'tsconfig.json'),
+    basePath: root,
+    plugin: ['typedoc-plugin-markdown'],
+    outputs: [{ name: 'markdown', path: folder }],
+    logLevel: 'Error',
+    readme: 'none',
+    router: 'module',
+    entryFileName: 'README',
+    excludeExternals: true,
+    excludePrivate: true,
+    disableSources: true,
+    preservedTypeAnnotationTags: ['@throws'],
+    sort: ['source-order'],
+    groupOrder: ['Functions', 'Classes', '*'],
+    sortEntryPoints: false,
+    hideBreadcrumbs: true,
+    hidePageHeader: true,
+    useCodeBlocks: true,
+    expandObjects: true,
+    ...Object.fromEntries(
+      ['parameters', 'interfaceProperties', 'classProperties', 'typeDeclaration', 'typeAliasProperties'].map(
+        (part) => [`${part}Format`, 'table'],
+      ),
+    ),
+    tableColumnSettings: {
+      hideDefaults: true,
+      hideInherited: true,
+      hideModifiers: true,
+      hideOverrides: true,
+    },
+  })
+  const project = await app.convert()
+  if (project === undefined) throw new Error('the sources do not compile')
+  // The theme leaves out what is thrown, and says when only.
+  for (const { comment } of Object.values(project.reflections))
+    for (const { typeAnnotation = '', content } of comment?.getTags('@throws') ?? []) {
+      const names = typeAnnotation.match(/\w+/g) ?? []
+      const codes = names.map((name) => `\`${name}\``).join(', ')
+      if (names.length > 0) content.unshift({ kind: 'text', text: content.length > 0 ? `${codes}: ` : codes })
+    }
+  await app.generateOutputs(project)
+  const written = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith('.md'))
+  const pages = written.map((name) => {
+    const text = readFileSync(join(folder, name), 'utf8').replaceAll(/(?:\\?_){2}namedParameters/g, 'options')
+    return [`api/${name.replaceAll('\\', '/')}`, `${MADE}\n${text}`]
+  })
+  rmSync(folder, { recursive: true })
+  return Object.fromEntries(pages)
+}
+
+const pages = { 'cli.md': cli(), 'config.md': config(), 'exit-codes.md': exits(), ...(await api()) }
+const at = (name) => fileURLToPath(new URL(`../docs/${name}`, import.meta.url))
+const check = process.argv.includes('--check')
+const there = existsSync(at('api')) ? readdirSync(at('api'), { recursive: true }) : []
+const stale = there
+  .map((name) => `api/${name.replaceAll('\\', '/')}`)
+  .filter((name) => name.endsWith('.md') && !(name in pages))
+if (!check) for (const name of stale.splice(0)) rmSync(at(name))
 for (const [name, text] of Object.entries(pages)) {
-  const path = fileURLToPath(new URL(`../docs/${name}`, import.meta.url))
-  if (!process.argv.includes('--check')) writeFileSync(path, text)
-  else if (readFileSync(path, 'utf8') !== text) stale.push(name)
+  if (check) {
+    if (!existsSync(at(name)) || readFileSync(at(name), 'utf8') !== text) stale.push(name)
+  } else {
+    mkdirSync(dirname(at(name)), { recursive: true })
+    writeFileSync(at(name), text)
+  }
 }
 if (stale.length > 0) {
   process.stderr.write(`stale: ${stale.join(', ')}; make them anew with: npm run docs\n`)

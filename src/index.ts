@@ -1,7 +1,7 @@
 /**
  * hq-token as a library: the guard, what it is made of, and the errors it throws.
  *
- * @packageDocumentation
+ * @module hq-token
  */
 export { TokenGuard, type AccessToken, type TokenGuardOptions } from './core/guard.js'
 export { openGuard, type OpenGuardOptions } from './open-guard.js'

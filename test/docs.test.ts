@@ -21,7 +21,7 @@ const commands = program(
 ).commands
 
 describe('the documentation', () => {
-  it('is not stale: `npm run docs` would change nothing', async () => {
+  it('is not stale: `npm run docs` would change nothing', { timeout: 120_000 }, async () => {
     await expect(promisify(execFile)(process.execPath, ['scripts/docs.js', '--check'])).resolves.toBeDefined()
   })
 
@@ -35,6 +35,13 @@ describe('the documentation', () => {
       expect(page('docs/cli.md')).toContain(`## \`hq-token ${name}\``)
     },
   )
+
+  it('has a page for every entry of the package', () => {
+    const { exports } = JSON.parse(page('package.json')) as { exports: Record<string, string | object> }
+    for (const [entry, target] of Object.entries(exports))
+      if (typeof target === 'object')
+        expect(page(`docs/api/hq-token${entry.slice(1)}.md`)).toContain('# hq-token')
+  })
 
   it('tells of every exit code, in the README as everywhere', () => {
     expect(exitCodes.map(({ exit }) => exit)).toEqual(Object.values(Exit).sort((a, b) => a - b))

@@ -1,43 +1,29 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { folder } from './support/folder.js'
+import { modulesOf } from './support/modules.js'
+import { packed } from './support/packed.js'
 import { place } from './support/place.js'
 
 const run = promisify(execFile)
 const root = process.cwd()
 
-/** A project that has installed the packed tarball. */
 let project: string
+let bin: string
 
 beforeAll(async () => {
-  project = folder()
-  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], {
-    cwd: root,
-  })
-  const [{ filename }] = JSON.parse(stdout.slice(stdout.indexOf('['))) as [{ filename: string }]
-  await run('tar', ['-xzf', filename], { cwd: project })
-  mkdirSync(join(project, 'node_modules'))
-  renameSync(join(project, 'package'), join(project, 'node_modules/hq-token'))
-  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
-    dependencies: Record<string, string>
-  }
-  // Production dependencies only: what else the code may reach for is missing, as at a user's.
-  const needed = new Set(Object.keys(dependencies))
-  const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
-    packages: Record<string, { dev?: boolean }>
-  }
-  for (const [path, { dev }] of Object.entries(lock.packages)) {
-    const name = /^node_modules\/((?:@[^/]+\/)?[^/]+)$/.exec(path)?.[1]
-    if (name !== undefined && dev !== true) needed.add(name)
-  }
-  for (const name of needed) {
-    if (name.includes('/')) mkdirSync(join(project, 'node_modules', name, '..'), { recursive: true })
-    symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name))
-  }
-  writeFileSync(join(project, 'package.json'), '{"type":"module"}')
+  project = await packed()
+  bin = join(project, 'node_modules/.bin/hq-token')
 }, 60_000)
 
 describe('the packed tarball', () => {
@@ -50,6 +36,7 @@ describe('the packed tarball', () => {
       'config.example.ini',
       'dist',
       'docs',
+      'examples',
       'package.json',
     ])
     const files = readdirSync(join(project, 'node_modules/hq-token/dist'), { recursive: true }).map(String)
@@ -60,7 +47,6 @@ describe('the packed tarball', () => {
 
   it('runs', async () => {
     const { config } = await place({}, 3600)
-    const bin = join(project, 'node_modules/hq-token/dist/bin.js')
     const env = { ...process.env, HQ_TOKEN_CONFIG: config }
     expect((await run(process.execPath, [bin, 'get'], { env })).stdout).toMatch(/^\S{40,}\n$/)
     expect((await run(process.execPath, [bin, 'refresh'], { env })).stdout).toBe('')
@@ -69,7 +55,7 @@ describe('the packed tarball', () => {
 
   it('is a library: the guard, a store and a server put together by hand', async () => {
     const { config, sandbox, dir } = await place({}, 3600)
-    await run(process.execPath, [join(project, 'node_modules/hq-token/dist/bin.js'), 'seed'], {
+    await run(process.execPath, [bin, 'seed'], {
       env: { ...process.env, HQ_TOKEN_CONFIG: config },
     })
     writeFileSync(
@@ -99,5 +85,90 @@ describe('the packed tarball', () => {
     })
     expect(JSON.parse(stdout)).toEqual([false, '[secret]', true])
     expect(sandbox.refreshes()).toBe(1)
+  })
+
+  it('is a library: what the command line uses, and a fetch and an interceptor that carry its token', async () => {
+    const { config, sandbox } = await place()
+    writeFileSync(
+      join(project, 'call.js'),
+      `import { openGuard } from 'hq-token'
+       import { bearer, tokenFetch } from 'hq-token/undici'
+       import { Agent } from 'undici'
+
+       const guard = await openGuard()
+       const url = new URL('1/sites', guard.apiUrl)
+       const first = await tokenFetch(guard)(url, { headers: { accept: 'application/json' } })
+       const agent = new Agent().compose(bearer(guard))
+       const second = await agent.request({ origin: url.origin, path: url.pathname, method: 'GET' })
+       console.log(first.status, (await first.json()).site.length, second.statusCode)
+       await second.body.dump()
+       await agent.close()`,
+    )
+    const env = { ...process.env, HQ_TOKEN_CONFIG: config }
+    expect(await run(process.execPath, ['call.js'], { cwd: project, env })).toEqual({
+      stdout: '200 3 200\n',
+      stderr: '',
+    })
+    expect(sandbox.refreshes()).toBe(1)
+  })
+
+  it('is a library that loads nothing of the command line or the sandbox, and no package', async () => {
+    const { files, packages } = await modulesOf(
+      "await import('hq-token'); await import('hq-token/undici')",
+      project,
+    )
+    const own = [...files].flatMap((path) => /\/hq-token\/dist\/(.*)$/.exec(path)?.[1] ?? [])
+    expect(own).toEqual(expect.arrayContaining(['index.js', 'core/guard.js', 'http/undici.js']))
+    expect(own.filter((path) => !/^(?:core|http)\/|^[^/]+$/.test(path))).toEqual([])
+    expect([...packages]).toEqual(['hq-token'])
+  })
+})
+
+describe('the types of the packed tarball', { timeout: 120_000 }, () => {
+  beforeAll(() => {
+    copyFileSync('test/matrix/consumer.ts', join(project, 'consumer.ts'))
+    mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
+    for (const name of ['@types/node', 'undici-types'])
+      symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name))
+    // A copy that is not ours: its classes are others, whatever their names.
+    cpSync('node_modules/undici', join(project, 'others/node_modules/undici'), { recursive: true })
+    copyFileSync('test/matrix/consumer.ts', join(project, 'others/consumer.ts'))
+  })
+
+  it.each(['node16', 'nodenext', 'bundler'])(
+    'resolve under %s, with no copy of undici in common',
+    async (how) => {
+      const module = how === 'bundler' ? 'preserve' : how
+      const options = [
+        '--noEmit',
+        '--strict',
+        '--exactOptionalPropertyTypes',
+        '--target',
+        'es2022',
+        '--types',
+        'node',
+      ]
+      const tsc = join(root, 'node_modules/typescript/bin/tsc')
+      const files = ['consumer.ts', 'others/consumer.ts']
+      const said = await run(
+        process.execPath,
+        [tsc, ...options, '--module', module, '--moduleResolution', how, ...files],
+        { cwd: project },
+      ).then(
+        ({ stdout }) => stdout,
+        (error: unknown) => (error as { stdout: string }).stdout,
+      )
+      expect(said).toBe('')
+    },
+  )
+
+  it('are all used by the consumer that they are tried with', () => {
+    const consumer = readFileSync('test/matrix/consumer.ts', 'utf8')
+    for (const face of ['src/index.ts', 'src/http/undici.ts']) {
+      const exports = [...readFileSync(face, 'utf8').matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
+      const names = exports.flatMap(([, list = '']) => list.match(/\w+(?=,|\s*$|\s*\n)/g) ?? [])
+      expect(names.length).toBeGreaterThan(5)
+      for (const name of names) expect(consumer).toMatch(new RegExp(`\\b${name}\\b`))
+    }
   })
 })

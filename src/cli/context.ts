@@ -1,5 +1,6 @@
 import inspector from 'node:inspector'
 import { ConfigInvalid } from '../core/errors.js'
+import type { Notice } from '../core/ports.js'
 import { open, type Opened } from '../open.js'
 import { voice, type GlobalOptions, type Voice } from './output.js'
 import type { World } from './world.js'
@@ -10,10 +11,17 @@ export interface Session extends Opened {
   readonly voice: Voice
 }
 
-export function openSession(world: World, options: GlobalOptions): Session {
+/** @param wanted Notices of the guard and the configuration that it turns down are not said. */
+export function openSession(
+  world: World,
+  options: GlobalOptions,
+  wanted: (notice: Notice) => boolean = () => true,
+): Session {
   const speaker = voice(world, options)
   const { env, platform, homedir, clock, host } = world
-  const { notice: notify } = speaker
+  const notify = (notice: Notice): void => {
+    if (wanted(notice)) speaker.notice(notice)
+  }
   const opened = open(options, { env, platform, homedir, clock, host, notify, beforeSending })
   return { ...opened, world, voice: speaker }
 }

@@ -28,4 +28,6 @@ export const exitCodes: readonly { readonly exit: ExitCode; readonly when: strin
       when: 'the configuration is wrong, or the server refused the client',
       then: 'fix the config',
     },
+    { exit: Exit.notExecutable, when: '`exec`: the command cannot be executed', then: 'fix the command' },
+    { exit: Exit.notFound, when: '`exec`: there is no such command', then: 'fix the command, or PATH' },
   ]

@@ -118,5 +118,6 @@ function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => stri
     ...(profile === undefined ? [] : ['--profile', profile]),
   ]
   const invocation = ['hq-token', ...options].join(' ')
-  return (hint) => hint.replace(/\bhq-token(?= (?:seed|get|refresh|api|status)\b)/g, () => invocation)
+  return (hint) =>
+    hint.replace(/\bhq-token(?= (?:seed|get|refresh|api|exec|credential|status)\b)/g, () => invocation)
 }

@@ -2,13 +2,16 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { seconds } from '../core/duration.js'
 import { Exit, TokenError, UsageError, type ExitCode } from '../core/errors.js'
 import type { ApiOptions } from './commands/api.js'
-import { tokenFormats, type GetOptions } from './commands/get.js'
+import type { ExecOptions } from './commands/exec.js'
+import type { GetOptions } from './commands/get.js'
 import type { RefreshOptions } from './commands/refresh.js'
 import type { SandboxFlags } from './commands/sandbox.js'
 import type { SeedFlags } from './commands/seed.js'
 import type { Session } from './context.js'
+import { credentialProtocols, type CredentialOptions } from './credentials/protocols.js'
 import { exitCodes } from './exit-codes.js'
 import { rawField, typedField, type Field } from './fields.js'
+import { tokenFormats } from './formats.js'
 import { voice, writeOut, type GlobalOptions } from './output.js'
 import { packageVersion } from '../version.js'
 import type { World } from './world.js'
@@ -24,7 +27,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
   )
   try {
     try {
-      await root.parseAsync(argv, { from: 'user' })
+      await root.parseAsync(separated(argv, root), { from: 'user' })
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error
       if (error.exitCode !== 0) throw usage(error, argv)
@@ -110,6 +113,7 @@ export function program(
       '--rejected <->',
       'refresh only if the store still holds the token on standard input, which the API refused',
     )
+    .option('--outfile <file>', 'write it to a file, 0600 and all at once, instead of standard output')
     .action(
       withSession(async (session, { time, ...options }: GetOptions & { readonly time?: number }) =>
         (await import('./commands/get.js')).get(
@@ -168,6 +172,37 @@ export function program(
     )
 
   root
+    .command('exec')
+    .usage('[options] -- <command> [arguments...]')
+    .argument('<command...>', 'what to run, and its arguments')
+    .description('run a command with the token in its environment: HQ_TOKEN, HQ_TOKEN_EXPIRES_AT')
+    .addOption(
+      new Option(
+        '-t, --min-valid <duration>',
+        'how long the token must still live (plain numbers are seconds)',
+      ).argParser(duration),
+    )
+    .option('--token-file', 'the token in a file too, kept fresh while the command runs: HQ_TOKEN_FILE')
+    .action(async (command: readonly string[], options: ExecOptions) => {
+      const { exec } = await import('./commands/exec.js')
+      exitWith(await exec(world, root.opts(), command, options))
+    })
+
+  root
+    .command('credential')
+    .argument('[operation]', 'git: get, store or erase; bazel: get')
+    .description('answer as a credential helper')
+    .addOption(
+      new Option('--protocol <protocol>', 'whose helper to be')
+        .choices(credentialProtocols)
+        .makeOptionMandatory(),
+    )
+    .action(async (operation: string | undefined, { protocol }: CredentialOptions) => {
+      const { credential } = await import('./commands/credential.js')
+      await credential(world, root.opts(), protocol, operation)
+    })
+
+  root
     .command('status')
     .description('show how the token set stands; reads only')
     .option('--json', 'for programs')
@@ -224,9 +259,31 @@ const EXIT_CODES = `
 Exit codes:
 ${exitCodes.map(({ exit, when }) => `  ${String(exit).padEnd(3)} ${when.replaceAll('`', '')}`).join('\n')}`
 
+/** `exec CMD --flag` as `exec -- CMD --flag`: what comes after a command to run is all its own. */
+function separated(argv: readonly string[], root: Command): readonly string[] {
+  let known: Command = root
+  for (let at = 0; at < argv.length; at++) {
+    const argument = argv[at] ?? ''
+    if (argument === '--') return argv
+    if (argument.startsWith('-')) {
+      // In `-vt 5m` the last one takes the value.
+      const names = /^-\w+$/.test(argument) ? [argument, `-${argument.slice(-1)}`] : [argument]
+      const option = [...root.options, ...known.options].find(({ short = '', long = '' }) =>
+        names.some((name) => name === short || name === long),
+      )
+      if (option?.required === true) at++
+    } else if (known !== root) return [...argv.slice(0, at), '--', ...argv.slice(at)]
+    else if (argument === 'exec') known = root.commands.find((one) => one.name() === argument) ?? root
+    else return argv
+  }
+  return argv
+}
+
 /** Commander's complaint in our words. */
 function usage(error: CommanderError, argv: readonly string[]): UsageError {
-  const command = argv.find((argument) => /^(seed|get|refresh|api|status|sandbox)$/.test(argument))
+  const command = argv.find((argument) =>
+    /^(seed|get|refresh|api|exec|credential|status|sandbox)$/.test(argument),
+  )
   const help = `hq-token ${command === undefined ? '' : `${command} `}--help`
   if (error.code === 'commander.help') return new UsageError('no command given', { hint: help })
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')

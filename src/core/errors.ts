@@ -1,4 +1,4 @@
-/** Exit codes of the program; `sysexits.h` values where it has one. */
+/** Exit codes of the program; `sysexits.h` values where it has one, and the shells' own two. */
 export const Exit = {
   ok: 0,
   bug: 1,
@@ -9,6 +9,8 @@ export const Exit = {
   store: 74,
   later: 75,
   config: 78,
+  notExecutable: 126,
+  notFound: 127,
 } as const
 export type ExitCode = (typeof Exit)[keyof typeof Exit]
 
@@ -81,7 +83,7 @@ export class StoreUnusable extends TokenError {
   readonly transient = false
 }
 
-/** The answer could not be written to standard output. */
+/** The answer could not be written, to standard output or to the file asked for. */
 export class OutputFailed extends TokenError {
   readonly code = 'HQ_OUTPUT_FAILED'
   readonly exit = Exit.store
@@ -125,6 +127,20 @@ export class OutcomeUnknown extends TokenError {
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, { hint: 'nothing is given up; run the same command again soon', ...details })
   }
+}
+
+/** `exec` found no command by that name; 127, as shells have it. */
+export class CommandNotFound extends TokenError {
+  readonly code = 'HQ_COMMAND_NOT_FOUND'
+  readonly exit = Exit.notFound
+  readonly transient = false
+}
+
+/** `exec` could not start the command that it found; 126, as shells have it. */
+export class CommandNotExecutable extends TokenError {
+  readonly code = 'HQ_COMMAND_NOT_EXECUTABLE'
+  readonly exit = Exit.notExecutable
+  readonly transient = false
 }
 
 /** The API answered, and not with success. What it said is on standard output. */

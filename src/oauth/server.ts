@@ -1,3 +1,8 @@
+/**
+ * The token endpoint, over HTTP.
+ *
+ * @module hq-token/oauth
+ */
 import * as oauth from 'oauth4webapi'
 
 import { ConfigInvalid } from '../core/errors.js'

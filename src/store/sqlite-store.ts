@@ -1,3 +1,8 @@
+/**
+ * Where the token set is kept: an SQLite file on a local disk.
+ *
+ * @module hq-token/sqlite
+ */
 import type Database from 'better-sqlite3'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import type { HeldStore, HistoryEntry, Notice, TokenStore } from '../core/ports.js'
@@ -27,7 +32,9 @@ const ROW_OVERHEAD = 16
 const BUSY_WAIT_MS = 10_000
 
 export interface SqliteStoreOptions {
+  /** Names the folder for a last copy where the store's own disk fails. Default: the process's. */
   readonly env?: NodeJS.ProcessEnv
+  /** Hears warnings. Default: nobody. */
   readonly notify?: (notice: Notice) => void
 }
 

@@ -33,7 +33,10 @@ describe('the command line', () => {
     [[], /error: no command given\n.*hint: hq-token --help/],
     [['got'], /error: unknown command 'got'\n.*hint: .*get.* See: hq-token --help/],
     [['get', '--formt', 'json'], /error: unknown option '--formt'\n.*hint: .*--format/],
-    [['get', '--format', 'xml'], /Allowed choices are bare, json/],
+    [
+      ['get', '--format', 'xml'],
+      /Allowed choices are bare, header, bearer, json, env, powershell, fish, curl/,
+    ],
     [['get', '--min-valid', 'soon'], /A duration is/],
     [['get', 'me'], /too many arguments/],
     [['--profile', '../x', 'get'], /profile/],
@@ -41,6 +44,10 @@ describe('the command line', () => {
     [['sandbox', '--fault', 'nonsense'], /no fault is called/],
     [['seed', '--issued-at', 'yesterday', 'x.ini'], /--issued-at takes a time/],
     [['seed'], /no seed file named/],
+    [['exec'], /missing required argument 'command'\n.*hint: hq-token exec --help/],
+    [['exec', '--min-valid', '5m', '--'], /missing required argument 'command'/],
+    [['exec', '--min-valid', 'soon', 'true'], /A duration is/],
+    [['exec', '--no-such', 'true', '--config'], /unknown option '--no-such'/],
   ])('%j is wrong usage: 2, told how', async (argv, message) => {
     const { env } = empty()
     const { code, stdout, stderr } = await told(argv, { env })

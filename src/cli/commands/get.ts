@@ -1,13 +1,10 @@
-import { rfc3339 } from '../../core/moment.js'
 import { ServerUnavailable, UsageError } from '../../core/errors.js'
-import type { AccessToken } from '../../core/guard.js'
 import { Secret } from '../../core/secret.js'
 import type { Session } from '../context.js'
-import { writeOut } from '../output.js'
+import { formatted, type TokenFormat } from '../formats.js'
 import { readAll } from '../input.js'
-
-export const tokenFormats = ['bare', 'json'] as const
-export type TokenFormat = (typeof tokenFormats)[number]
+import { replaceFile } from '../outfile.js'
+import { writeOut } from '../output.js'
 
 export interface GetOptions {
   /** Seconds. */
@@ -15,6 +12,8 @@ export interface GetOptions {
   readonly format: TokenFormat
   /** Always `-`: a token has no place on a command line. */
   readonly rejected?: string
+  /** Standard output stays empty then; `-` is standard output. */
+  readonly outfile?: string
 }
 
 /** Prints an access token that works, and nothing else. */
@@ -30,24 +29,10 @@ export async function get({ world, guard }: Session, options: GetOptions): Promi
     throw new ServerUnavailable('there is no other token than the one that the API refuses', {
       hint: 'check what its user may do there; to refresh all the same: hq-token refresh',
     })
-  await writeOut(world.stdout, formatted(token, options.format, world.clock().now))
-}
-
-/** @param now Epoch seconds. */
-export function formatted(
-  { secret, tokenType, expiresAt }: AccessToken,
-  format: TokenFormat,
-  now: number,
-): string {
-  if (format === 'bare') return `${secret.reveal()}\n`
-  return `${JSON.stringify({
-    format_version: 1,
-    access_token: secret.reveal(),
-    token_type: tokenType,
-    expires_at: rfc3339(expiresAt),
-    expires_on: expiresAt,
-    expires_in: Math.max(0, expiresAt - now),
-  })}\n`
+  const answer = formatted(token, options.format, world.clock().now)
+  await (options.outfile === undefined || options.outfile === '-'
+    ? writeOut(world.stdout, answer)
+    : replaceFile(options.outfile, answer))
 }
 
 async function rejectedToken(source: string, stdin: Session['world']['stdin']): Promise<Secret> {

@@ -1,0 +1,126 @@
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statfsSync,
+  statSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { OutputFailed } from '../core/errors.js'
+import type { Secret } from '../core/secret.js'
+import { replaceFile } from './outfile.js'
+
+/** @see statfs(2), TMPFS_MAGIC */
+const TMPFS = 0x01021994
+
+/** A token as a file of its own, 0600 in a folder of 0700, for as long as a command runs. */
+export class TokenFile {
+  readonly path: string
+  /** Whether it lies in memory, and never on a disk. */
+  readonly inMemory: boolean
+  readonly #folder: string
+
+  /**
+   * @param runtimeDir `$XDG_RUNTIME_DIR`
+   * @throws {OutputFailed} where no folder takes it.
+   */
+  constructor(runtimeDir: string | undefined) {
+    const { folder, inMemory } = makeFolder(runtimeDir)
+    this.#folder = folder
+    this.inMemory = inMemory
+    this.path = join(folder, 'token')
+    process.once('exit', () => {
+      this.remove()
+    })
+  }
+
+  /** Without a newline at its end: programs put what they read into a header as it is. */
+  async write(token: Secret): Promise<void> {
+    await replaceFile(this.path, token.reveal())
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** Takes away what processes that were killed have left. Never throws. */
+export function removeLeftovers(runtimeDir: string | undefined): void {
+  for (const base of new Set([...inMemory(runtimeDir), tmpdir()])) {
+    try {
+      for (const name of readdirSync(base))
+        if (isLeftover(base, name)) rmSync(join(base, name), { recursive: true })
+    } catch {
+      // Not there, not ours to read, or another process was faster.
+    }
+  }
+}
+
+/** Process ids are only known within their namespace: another container's are not ours to judge. */
+function prefix(): string {
+  try {
+    return `hq-token-exec-${/\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'}-`
+  } catch {
+    return 'hq-token-exec-0-'
+  }
+}
+
+function isLeftover(base: string, name: string): boolean {
+  const [, pid] = name.startsWith(prefix()) ? (/-(\d+)-[^-]+$/.exec(name) ?? []) : []
+  if (pid === undefined || (Number(pid) !== process.pid && isAlive(Number(pid)))) return false
+  const stats = lstatSync(join(base, name))
+  return stats.isDirectory() && stats.uid === (process.geteuid?.() ?? stats.uid)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+  }
+}
+
+function makeFolder(runtimeDir: string | undefined): { folder: string; inMemory: boolean } {
+  let failure: unknown
+  for (const base of [...inMemory(runtimeDir), tmpdir()]) {
+    try {
+      const folder = mkdtempSync(join(base, `${prefix()}${process.pid}-`))
+      chmodSync(folder, 0o700)
+      return { folder, inMemory: base !== tmpdir() || isTmpfs(base) }
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw new OutputFailed(`no folder takes the token file, ${tmpdir()} neither`, {
+    hint: 'set TMPDIR to a folder of your own',
+    cause: failure,
+  })
+}
+
+/** Folders whose files are gone with the power. */
+function inMemory(runtimeDir: string | undefined): readonly string[] {
+  const own = runtimeDir !== undefined && isOwn(runtimeDir) ? [runtimeDir] : []
+  return [...own, '/dev/shm'].filter(isTmpfs)
+}
+
+function isTmpfs(folder: string): boolean {
+  try {
+    return process.platform === 'linux' && statfsSync(folder).type === TMPFS
+  } catch {
+    return false
+  }
+}
+
+/** After `su` the variable may name another user's, who could put a file of theirs in the place of ours. */
+function isOwn(folder: string): boolean {
+  try {
+    return statSync(folder).uid === process.geteuid?.()
+  } catch {
+    return false
+  }
+}

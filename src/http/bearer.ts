@@ -1,0 +1,284 @@
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { Secret } from '../core/secret.js'
+import { hasAuthorization, withAuthorization } from './fields.js'
+import { isRefusal } from './refusal.js'
+import { anotherToken, originFor, originOf, type TokenSource } from './repeat.js'
+
+type Options = Dispatcher.DispatchOptions
+type Handler = Dispatcher.DispatchHandler
+type Controller = Dispatcher.DispatchController
+type Fields = Parameters<NonNullable<Handler['onResponseStart']>>[2]
+type RawFields = NonNullable<Controller['rawHeaders']> | null
+
+export interface BearerOptions {
+  /** The origin whose requests carry the token: any URL of it. Default: the guard's `apiUrl`. */
+  readonly origin?: string | URL
+}
+
+/** For `dispatcher.compose(...)`. It names no types of undici's, so that it fits whichever copy you have. */
+export type Interceptor = <Dispatch extends (options: never, handler: never) => boolean>(
+  dispatch: Dispatch,
+) => Dispatch
+
+/**
+ * An interceptor for undici 7 that adds the guard's token to requests to one origin. Requests elsewhere,
+ * redirects included, and those with an `Authorization` of their own go as they are. A request that
+ * names no origin goes where its `Client` or `Pool` does: that must be this origin.
+ *
+ * When the API refuses the token (401, or 403 other than `insufficient_scope`), the guard is asked for
+ * another, and the request is repeated once if its body can be sent again: none, a string, bytes, `Blob`,
+ * `FormData`; not a stream, nor an iterable. A request fails with what `guard.token` throws.
+ *
+ * @throws {ConfigInvalid} where nothing says which origin the token is for.
+ * @see RFC 6750 sections 2.1 and 3.1
+ * @example
+ * const agent = new Agent().compose(bearer(await openGuard()), interceptors.redirect({ maxRedirections: 5 }))
+ * const { body } = await agent.request({ origin: 'https://acme.highq.com', path: '/acme/api/1/sites', method: 'GET' })
+ */
+export function bearer(guard: TokenSource, options: BearerOptions = {}): Interceptor {
+  const origin = originFor(guard, options.origin)
+  const intercept =
+    (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch =>
+    (request, handler) => {
+      const isOurs = request.origin === undefined || originOf(request.origin) === origin
+      if (!isOurs || hasAuthorization(request.headers)) return dispatch(request, handler)
+      new Call({ guard, origin, dispatch, request, handler }).begin()
+      return true
+    }
+  return intercept as unknown as Interceptor
+}
+
+interface CallParts {
+  readonly guard: TokenSource
+  readonly origin: string
+  readonly dispatch: Dispatcher.Dispatch
+  readonly request: Options
+  readonly handler: Handler
+}
+
+/**
+ * One request as its caller sees it, however often it goes over the wire. It is the caller's controller
+ * from before there is a token, so that it can be aborted at any time.
+ */
+class Call implements Controller {
+  readonly #parts: CallParts
+  /** Handed out at once, and filled when the request starts: a redirect tells its history here. */
+  readonly #context = {}
+  #attempt: Attempt | undefined
+  #isOver = false
+  #isPaused = false
+  #reason: Error | null = null
+
+  constructor(parts: CallParts) {
+    this.#parts = parts
+  }
+
+  get aborted(): boolean {
+    return this.#reason !== null
+  }
+
+  get paused(): boolean {
+    return this.#isPaused
+  }
+
+  get reason(): Error | null {
+    return this.#reason
+  }
+
+  get rawHeaders(): RawFields {
+    return this.#attempt?.controller?.rawHeaders ?? null
+  }
+
+  get rawTrailers(): RawFields {
+    return this.#attempt?.controller?.rawTrailers ?? null
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    this.#attempt?.controller?.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    if (this.#attempt?.isHeld === false) this.#attempt.controller?.resume()
+  }
+
+  abort(reason?: Error): void {
+    if (this.#isOver || this.aborted) return
+    this.#reason = reason ?? new DOMException('This operation was aborted', 'AbortError')
+    const { controller, isHeld = true } = this.#attempt ?? {}
+    controller?.abort(this.#reason)
+    // Where nothing is under way, nothing else will tell of the end.
+    if (controller === undefined || isHeld) this.#fail(this.#reason)
+  }
+
+  begin(): void {
+    const { guard, handler, request } = this.#parts
+    this.#orFail(async () => {
+      handler.onRequestStart?.(this, this.#context)
+      if (this.#isOver) return
+      const { secret } = await unlessBroken(request.body, guard.token())
+      this.#send(secret, false)
+    })
+  }
+
+  /** An attempt is about to be sent; a redirect or a retry below it tells so at each of its own. */
+  starts(controller: Controller, context: unknown): void {
+    Object.assign(this.#context, context)
+    if (this.#reason !== null) controller.abort(this.#reason)
+    else if (this.#isPaused) controller.pause()
+  }
+
+  /** @returns Whether the answer has to wait for what the guard says of it: release or drop follows. */
+  weighs(attempt: Attempt, status: number, fields: Fields): boolean {
+    const { guard, origin, request } = this.#parts
+    const { token, isRepeat } = attempt
+    const challenge = [fields['www-authenticate'] ?? []].flat().join(', ')
+    const isRefused = attempt.isAnsweredBy(origin) && isRefusal(status, challenge)
+    const isNews = isRepeat ? !isRefused && status >= 200 : isRefused
+    if (isNews)
+      this.#orFail(async () => {
+        const another = isRepeat ? undefined : await anotherToken(guard, token, request.body)
+        if (isRepeat) await guard.accepted(token)
+        if (this.#isOver) return
+        if (another === undefined) attempt.release()
+        else {
+          attempt.drop()
+          this.#send(another, true)
+        }
+      })
+    return isNews
+  }
+
+  /** Tells the caller; after the last event nothing. */
+  passes(event: Event): void {
+    if (this.#isOver) return
+    event.tell(this.#parts.handler, this)
+    // Not before: a handler that throws is told of its error.
+    if (event.isLast === true) this.#isOver = true
+  }
+
+  #orFail(step: () => Promise<void>): void {
+    step().catch((error: unknown) => {
+      this.#fail(error as Error)
+    })
+  }
+
+  #send(token: Secret, isRepeat: boolean): void {
+    if (this.#isOver) return
+    const { dispatch, request } = this.#parts
+    this.#attempt = new Attempt(this, token, isRepeat)
+    dispatch({ ...request, headers: withAuthorization(request.headers, token) }, this.#attempt)
+  }
+
+  #fail(error: Error): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#attempt?.drop()
+    this.#parts.handler.onResponseError?.(this, error)
+  }
+}
+
+interface Event {
+  readonly tell: (handler: Handler, controller: Controller) => void
+  readonly isLast?: boolean
+}
+
+/** Bytes of a refused answer that are read so that its connection can serve on; a longer one costs it. */
+const DROPPED = 64 * 1024
+
+/** One request with one token. What it tells goes on to the caller, is held back, or is dropped. */
+class Attempt implements Handler {
+  readonly token: Secret
+  readonly isRepeat: boolean
+  readonly #call: Call
+  #controller: Controller | undefined
+  #history: readonly URL[] | undefined
+  #held: Event[] | undefined
+  #dropped: number | undefined
+
+  constructor(call: Call, token: Secret, isRepeat: boolean) {
+    this.#call = call
+    this.token = token
+    this.isRepeat = isRepeat
+  }
+
+  get controller(): Controller | undefined {
+    return this.#controller
+  }
+
+  get isHeld(): boolean {
+    return this.#held !== undefined
+  }
+
+  /** Another origin, to which a redirect below has led, says nothing of a token that it was not shown. */
+  isAnsweredBy(origin: string): boolean {
+    return (this.#history?.at(-1)?.origin ?? origin) === origin
+  }
+
+  onRequestStart(controller: Controller, context: { readonly history?: readonly URL[] } | undefined): void {
+    this.#controller = controller
+    this.#history = context?.history
+    if (this.#dropped === undefined) this.#call.starts(controller, context)
+    else controller.abort(new Error('nobody waits for this request any more'))
+  }
+
+  onRequestUpgrade: NonNullable<Handler['onRequestUpgrade']> = (_, status, fields, socket) => {
+    this.#tell((handler, controller) => handler.onRequestUpgrade?.(controller, status, fields, socket), true)
+  }
+
+  onResponseStart(controller: Controller, status: number, fields: Fields, message?: string): void {
+    if (this.#dropped === undefined && this.#call.weighs(this, status, fields)) {
+      this.#held = []
+      controller.pause()
+    }
+    this.#tell((handler, caller) => handler.onResponseStart?.(caller, status, fields, message))
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#tell((handler, caller) => handler.onResponseData?.(caller, chunk))
+    if (this.#dropped !== undefined && (this.#dropped += chunk.byteLength) > DROPPED)
+      controller.abort(new Error('a refused answer is too long to be read'))
+  }
+
+  onResponseEnd(_: Controller, trailers: Fields): void {
+    this.#tell((handler, caller) => handler.onResponseEnd?.(caller, trailers), true)
+  }
+
+  onResponseError(_: Controller, error: Error): void {
+    this.#tell((handler, caller) => handler.onResponseError?.(caller, error), true)
+  }
+
+  release(): void {
+    // Some dispatchers cannot pause, a mocked one say: then more than the beginning is here.
+    for (let event = this.#held?.shift(); event; event = this.#held?.shift()) this.#call.passes(event)
+    this.#held = undefined
+    if (!this.#call.paused) this.#controller?.resume()
+  }
+
+  drop(): void {
+    this.#dropped ??= 0
+    this.#held = undefined
+    this.#controller?.resume()
+  }
+
+  #tell(tell: Event['tell'], isLast = false): void {
+    if (this.#dropped !== undefined) return
+    if (this.#held === undefined) this.#call.passes({ tell, isLast })
+    else this.#held.push({ tell, isLast })
+  }
+}
+
+/** A stream that breaks while nobody has taken it yet would take the process along. */
+async function unlessBroken<T>(body: Options['body'], work: Promise<T>): Promise<T> {
+  if (!isStream(body)) return work
+  return new Promise((resolve, reject) => {
+    body.once('error', reject)
+    work.then(resolve, reject).finally(() => body.off('error', reject))
+  })
+}
+
+function isStream(body: Options['body']): body is Readable {
+  return typeof body === 'object' && body !== null && 'pipe' in body
+}

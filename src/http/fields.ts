@@ -1,0 +1,34 @@
+import type { Dispatcher } from 'undici'
+import type { Secret } from '../core/secret.js'
+import { authorization } from './repeat.js'
+
+type Headers = Dispatcher.DispatchOptions['headers']
+type Pair = readonly [name: string, value: string | string[] | undefined]
+
+/** A field without a value is none: undici leaves it out. */
+export function hasAuthorization(headers: Headers): boolean {
+  return pairsOf(headers).some(
+    ([name, value]) => name.toLowerCase() === 'authorization' && value !== undefined,
+  )
+}
+
+/** An object stays one, since undici's own retry can add to nothing else. */
+export function withAuthorization(headers: Headers, token: Secret): NonNullable<Headers> {
+  const field = authorization(token)
+  if (headers && Symbol.iterator in headers)
+    return [...pairsOf(headers).flat(), 'authorization', field] as string[]
+  return { ...headers, authorization: field }
+}
+
+/** Of all forms that undici takes: a list of names and values in turn, pairs, an object. */
+function pairsOf(headers: Headers): readonly Pair[] {
+  if (!headers) return []
+  if (!(Symbol.iterator in headers)) return Object.entries(headers)
+  const list = [...(headers as Iterable<string | Pair>)]
+  const pairs: Pair[] = []
+  for (let at = 0; at < list.length; at++) {
+    const one = list[at]
+    pairs.push(typeof one === 'string' ? [one, list[++at] as string] : (one as Pair))
+  }
+  return pairs
+}

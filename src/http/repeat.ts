@@ -1,0 +1,62 @@
+import { isAnyArrayBuffer } from 'node:util/types'
+import { ConfigInvalid } from '../core/errors.js'
+import type { TokenGuard } from '../core/guard.js'
+import type { Secret } from '../core/secret.js'
+
+/** Hands out tokens, and is told how they fared: a {@link TokenGuard}. */
+export type TokenSource = Pick<TokenGuard, 'token' | 'accepted' | 'apiUrl'>
+
+/**
+ * The one origin that may see the token. Plain `http:` is taken as it is: a configuration allows it for
+ * this machine itself only, and so should you.
+ *
+ * @param origin Any URL of it. Default: what the guard's configuration says (`instance` or `api_url`).
+ * @throws {ConfigInvalid} where neither names one.
+ */
+export function originFor({ apiUrl }: TokenSource, origin: string | URL | null = apiUrl): string {
+  const hint = "give { origin: 'https://…' }, or set instance or api_url in the configuration"
+  if (origin === null) throw new ConfigInvalid('nothing says which origin the token is for', { hint })
+  const found = originOf(origin)
+  if (found === null) throw new ConfigInvalid(`not the URL of a server: ${String(origin)}`, { hint })
+  return found
+}
+
+/** `null` for what no server answers: other schemes have no origin to compare. */
+export function originOf(url: string | URL): string | null {
+  if (!URL.canParse(String(url))) return null
+  const { protocol, origin } = new URL(url)
+  return /^https?:$/.test(protocol) ? origin : null
+}
+
+/** @see RFC 6750 section 2.1 */
+export function authorization(token: Secret): string {
+  return `Bearer ${token.reveal()}`
+}
+
+/**
+ * Tells the guard that the API refused `token`. Done also where nothing can be repeated, so that the
+ * next call has a new one.
+ *
+ * @returns Another token, to repeat the request with; `undefined` where there is none, or where the
+ *   request cannot be sent again.
+ * @throws {TokenError} what the guard throws.
+ */
+export async function anotherToken(
+  guard: TokenSource,
+  token: Secret,
+  body: unknown,
+): Promise<Secret | undefined> {
+  const { secret } = await guard.token({ rejected: token })
+  return secret.equals(token) || !isRepeatable(body) ? undefined : secret
+}
+
+const REPEATABLE = new Set(['Blob', 'File', 'FormData', 'URLSearchParams'])
+
+/** What is whole in memory, or read from its beginning each time; a stream is there once. */
+export function isRepeatable(body: unknown): boolean {
+  if (body === undefined || body === null || typeof body === 'string') return true
+  if (ArrayBuffer.isView(body) || isAnyArrayBuffer(body)) return true
+  // By their tags, since each undici brings classes of its own. The package form-data has the tag and is a stream.
+  const { [Symbol.toStringTag]: tag, pipe } = body as { [Symbol.toStringTag]?: string; pipe?: unknown }
+  return tag !== undefined && REPEATABLE.has(tag) && pipe === undefined
+}

@@ -1,0 +1,103 @@
+import type { Secret } from '../core/secret.js'
+import { isRefusal } from './refusal.js'
+import { anotherToken, authorization, originFor, originOf, type TokenSource } from './repeat.js'
+
+type Fetch = typeof globalThis.fetch
+
+/** `fetch`, of Node or of whichever undici. */
+export type AnyFetch = (input: never, init?: never) => Promise<unknown>
+
+export interface TokenFetchOptions<F extends AnyFetch = Fetch> {
+  /** The origin whose requests carry the token: any URL of it. Default: the guard's `apiUrl`. */
+  readonly origin?: string | URL
+  /** Sends the requests. Default: the global `fetch`. */
+  readonly fetch?: F
+}
+
+/**
+ * A `fetch` whose requests to one origin carry the guard's token; requests elsewhere, and those with an
+ * `Authorization` of their own, go as they are. A redirect to another origin goes without the token:
+ * the standard takes it off.
+ *
+ * When the API refuses the token (401, or 403 other than `insufficient_scope`), the guard is asked for
+ * another, and the request is repeated once if its body can be sent again: none, a string, bytes, `Blob`,
+ * `URLSearchParams`, `FormData`; neither a stream nor the body of a `Request`.
+ *
+ * @returns A function of the type of the `fetch` that sends. It rejects with what `guard.token` throws,
+ *   with the signal's reason when it is aborted, and with what that `fetch` rejects with.
+ * @throws {ConfigInvalid} where nothing says which origin the token is for.
+ * @see RFC 6750 sections 2.1 and 3.1
+ * @example
+ * const fetch = tokenFetch(await openGuard())
+ * const sites = await fetch('https://acme.highq.com/acme/api/1/sites')
+ */
+export function tokenFetch<F extends AnyFetch = Fetch>(
+  guard: TokenSource,
+  options: TokenFetchOptions<F> = {},
+): F {
+  const origin = originFor(guard, options.origin)
+  const send = (options.fetch ?? globalThis.fetch) as unknown as Fetch
+
+  const carrying: Fetch = async (input, init) => {
+    const request = isRequest(input) ? input : undefined
+    const headers = new Headers(init?.headers ?? request?.headers)
+    const isOurs = originOf(isRequest(input) ? input.url : input) === origin
+    if (!isOurs || headers.has('authorization')) return send(input, init)
+
+    const signal = init?.signal ?? request?.signal
+    const sendWith = (token: Secret): Promise<Response> => {
+      headers.set('authorization', authorization(token))
+      return send(input, { ...init, headers })
+    }
+    const { secret } = await orAborted(() => guard.token(), signal)
+    const first = await sendWith(secret)
+    if (!isRefused(first, origin)) return first
+
+    const body = init?.body ?? request?.body
+    const asked = orAborted(() => anotherToken(guard, secret, body), signal)
+    const another = await asked.catch(async (error: unknown) => {
+      await discard(first)
+      throw error
+    })
+    if (another === undefined) return first
+    await discard(first)
+    const second = await sendWith(another)
+    if (!isRefused(second, origin)) await guard.accepted(another)
+    return second
+  }
+  return carrying as unknown as F
+}
+
+/** By its looks: each undici has a class of its own. */
+function isRequest(input: Parameters<Fetch>[0]): input is Request {
+  return typeof input === 'object' && 'headers' in input
+}
+
+/** Another origin, to which a redirect has led, says nothing of a token that it was not shown. */
+function isRefused({ status, headers, redirected, url }: Response, origin: string): boolean {
+  if (redirected && originOf(url) !== origin) return false
+  return isRefusal(status, headers.get('www-authenticate'))
+}
+
+/** Unread, an answer keeps its connection. */
+async function discard({ body }: Response): Promise<void> {
+  await body?.cancel().catch(() => undefined)
+}
+
+/** The guard goes on by itself: a refresh that has begun is not broken off. */
+async function orAborted<T>(ask: () => Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
+  if (!signal) return ask()
+  signal.throwIfAborted()
+  return new Promise((resolve, reject) => {
+    const give = (): void => {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the reason itself, as fetch does
+      reject(signal.reason)
+    }
+    signal.addEventListener('abort', give)
+    ask()
+      .then(resolve, reject)
+      .finally(() => {
+        signal.removeEventListener('abort', give)
+      })
+  })
+}

@@ -1,0 +1,8 @@
+/**
+ * The token on requests: an interceptor for undici, and a `fetch`. Loads nothing of undici itself.
+ *
+ * @module hq-token/undici
+ */
+export { bearer, type BearerOptions, type Interceptor } from './bearer.js'
+export { tokenFetch, type AnyFetch, type TokenFetchOptions } from './token-fetch.js'
+export type { TokenSource } from './repeat.js'

@@ -1,0 +1,226 @@
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { tokenFormats } from '../../src/cli/formats.js'
+import { replaceFile } from '../../src/cli/outfile.js'
+import { mount } from '../faults/disk-mounts.js'
+import { requirePrograms } from '../support/debian.js'
+import { folder } from '../support/folder.js'
+import { place, type Place } from '../support/place.js'
+import { BIN, ended } from '../support/processes.js'
+
+beforeAll(() => {
+  requirePrograms('strace', ['unshare', 'util-linux'])
+}, 300_000)
+
+let there: Place
+
+beforeAll(async () => {
+  there = await place({}, 3600)
+  await there.run(['seed'])
+})
+
+/** An old file in a folder of its own. */
+function old(): { dir: string; file: string } {
+  const dir = folder()
+  const file = join(dir, 'token')
+  writeFileSync(file, 'old', { mode: 0o644 })
+  return { dir, file }
+}
+
+describe('get --outfile', () => {
+  it.each(tokenFormats)('writes what get --format %s prints, and prints nothing', async (format) => {
+    const { dir, file } = old()
+    expect(await there.run(['get', '--format', format, '--outfile', file])).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    })
+    const printed = (await there.run(['get', '--format', format])).stdout
+    const timeless = (text: string): string => text.replace(/"expires_in":\d+/, '')
+    expect(timeless(readFileSync(file, 'utf8'))).toBe(timeless(printed))
+    expect(statSync(file).mode & 0o7777).toBe(0o600)
+    expect(readdirSync(dir)).toEqual(['token'])
+  })
+
+  it.each(['000', '777'])(
+    'is 0600 under the umask %s, and relative to the working directory',
+    async (umask) => {
+      const dir = folder()
+      const child = spawn(
+        'sh',
+        ['-c', `umask ${umask}; exec "$1" "$2" get --outfile token`, 'sh', process.execPath, BIN],
+        {
+          cwd: dir,
+          env: { ...process.env, HQ_TOKEN_CONFIG: there.config },
+        },
+      )
+      expect(await ended(child)).toMatchObject({ code: 0, stdout: '' })
+      expect(statSync(join(dir, 'token')).mode & 0o7777).toBe(0o600)
+    },
+  )
+
+  it('- is standard output', async () => {
+    expect((await there.run(['get', '--outfile', '-'])).stdout).toMatch(/^\S{40,}\n$/)
+  })
+
+  it('syncs the new file before it has the name, and the name after', () => {
+    const { dir, file } = old()
+    const log = join(dir, 'log')
+    const calls = 'trace=openat,fsync,rename,renameat,renameat2'
+    execFileSync(
+      'strace',
+      ['-f', '-qq', '-y', '-o', log, '-e', calls, process.execPath, BIN, 'get', '--outfile', file],
+      {
+        env: { ...process.env, HQ_TOKEN_CONFIG: there.config },
+      },
+    )
+    const seen = readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(dir) && !line.includes('/log'))
+      .map((line) =>
+        line
+          .replace(/^\d+ +/, '')
+          .replaceAll(dir, 'DIR')
+          .replaceAll(/\.hq-token-\w+/g, 'DRAFT'),
+      )
+    expect(seen).toEqual([
+      expect.stringMatching(
+        /^openat\(.*"DIR\/DRAFT", O_WRONLY\|O_CREAT\|O_EXCL\|O_TRUNC\|O_CLOEXEC, 0600\)/,
+      ) as string,
+      expect.stringMatching(/^fsync\(\d+<DIR\/DRAFT>\) += 0/) as string,
+      expect.stringMatching(/^rename(at2?)?\(.*DIR\/DRAFT.*DIR\/token/) as string,
+      expect.stringMatching(/^openat\(.*"DIR", O_RDONLY/) as string,
+      expect.stringMatching(/^fsync\(\d+<DIR>\) += 0/) as string,
+    ])
+  })
+})
+
+it('a reader sees the old file or the new one, never a part', { timeout: 60_000 }, async () => {
+  const { file } = old()
+  const texts = ['a', 'b'].map((letter) => letter.repeat(300_000))
+  writeFileSync(file, String(texts[0]))
+  const read = `
+    const { readFileSync } = require('node:fs')
+    let reads = 0
+    process.on('SIGTERM', () => { console.log(reads); process.exit() })
+    console.log('reading')
+    const look = () => {
+      for (let n = 0; n < 20; n++, reads++) {
+        const text = readFileSync(process.argv[1], 'utf8')
+        if (text.length !== 300000 || text !== text[0].repeat(300000)) { console.log('a part: ' + text.length); process.exit(1) }
+      }
+      setImmediate(look)
+    }
+    look()`
+  const reader = spawn(process.execPath, ['-e', read, file], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const done = ended(reader)
+  await new Promise((resolve) => reader.stdout.once('data', resolve))
+  for (let n = 1; n <= 300; n++) await replaceFile(file, String(texts[n % 2]))
+  reader.kill()
+  const { code, stdout } = await done
+  expect({ code, stdout }).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^reading\n\d+\n$/) as string,
+  })
+  expect(Number(stdout.split('\n')[1])).toBeGreaterThan(20)
+})
+
+describe('get --outfile fails with 74, names the file, and leaves all as it was', () => {
+  async function refused(file: string, why: RegExp): Promise<void> {
+    const { code, stdout, stderr } = await there.run(['get', '--outfile', file])
+    expect({ code, stdout }).toEqual({ code: 74, stdout: '' })
+    expect(stderr).toMatch(why)
+    expect(stderr).toContain(`hq-token: error: ${file} `)
+    expect(stderr).toMatch(/\nhq-token: hint: ls -ld /)
+  }
+
+  it('without the folder', async () => {
+    await refused(join(folder(), 'no', 'token'), /cannot be written \(ENOENT\)/)
+  })
+
+  it('below a file', async () => {
+    await refused(join(old().file, 'token'), /cannot be written \(ENOTDIR\)/)
+  })
+
+  it('for a folder', async () => {
+    const { dir } = old()
+    await refused(dir, /is a folder/)
+    expect(readdirSync(dir)).toEqual(['token'])
+  })
+
+  it('for a device, a pipe, and what is behind a descriptor', async () => {
+    const pipe = join(folder(), 'pipe')
+    execFileSync('mkfifo', [pipe])
+    await refused(pipe, /is not a regular file/)
+    await refused('/dev/null', /is not a regular file/)
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true)
+    await refused('/dev/stdout', /cannot be written/)
+    expect(lstatSync('/dev/stdout').isSymbolicLink()).toBe(true)
+  })
+
+  it('on a disk that is full, or cannot be written', async () => {
+    const disk = mount('tmpfs')
+    const file = join(disk.root, 'token')
+    writeFileSync(file, 'old')
+    disk.fill()
+    const files = readdirSync(disk.root)
+    await refused(file, /cannot be written \(ENOSPC\)/)
+    expect(readFileSync(file, 'utf8')).toBe('old')
+    expect(readdirSync(disk.root)).toEqual(files)
+    disk.makeRoom()
+    disk.remount('ro')
+    await refused(file, /cannot be written \(EROFS\)/)
+    expect(readFileSync(file, 'utf8')).toBe('old')
+  })
+})
+
+describe('a link', () => {
+  it('is followed, and stays: to a file, to none yet, by another link, with a path of its own', async () => {
+    const { dir, file } = old()
+    mkdirSync(join(dir, 'below'))
+    const links = [
+      ['one', file],
+      ['two', 'token'],
+      ['three', join(dir, 'one')],
+      ['below/four', '../token'],
+    ] as const
+    for (const [name, target] of links) {
+      const link = join(dir, name)
+      symlinkSync(target, link)
+      writeFileSync(file, 'old')
+      await replaceFile(link, name)
+      expect(readlinkSync(link)).toBe(target)
+      expect(lstatSync(file).isFile()).toBe(true)
+      expect(readFileSync(file, 'utf8')).toBe(name)
+    }
+    symlinkSync('later', join(dir, 'early'))
+    await replaceFile(join(dir, 'early'), 'new')
+    expect(lstatSync(join(dir, 'later')).mode & 0o7777).toBe(0o600)
+  })
+
+  it('that leads round in a circle, or that another user has put there, is refused', async () => {
+    const { dir, file } = old()
+    symlinkSync('round', join(dir, 'about'))
+    symlinkSync('about', join(dir, 'round'))
+    await expect(replaceFile(join(dir, 'round'), 'new')).rejects.toThrow(/round is a link that leads round/)
+    const planted = join(dir, 'planted')
+    symlinkSync(file, planted)
+    lchownSync(planted, 65_534, 65_534)
+    await expect(replaceFile(planted, 'new')).rejects.toThrow(/planted is a link that another user/)
+    expect(readFileSync(file, 'utf8')).toBe('old')
+    expect(existsSync(file)).toBe(true)
+  })
+})

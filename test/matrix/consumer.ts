@@ -1,0 +1,140 @@
+/**
+ * A program of somebody else's that uses every export of the package. It is compiled against the packed
+ * tarball under each module resolution, and run under each Node.
+ */
+import {
+  ApiRefused,
+  ClientRefused,
+  ConfigInvalid,
+  Exit,
+  expiryPolicy,
+  LockTimeout,
+  LoginRequired,
+  machineClock,
+  machineHost,
+  openGuard,
+  OutcomeUnknown,
+  OutputFailed,
+  Secret,
+  SeedInvalid,
+  ServerUnavailable,
+  StoreBusy,
+  StoreUnusable,
+  TokenError,
+  TokenGuard,
+  UsageError,
+  type AccessToken,
+  type Ask,
+  type AuthorizationServer,
+  type Clock,
+  type Early,
+  type ErrorDetails,
+  type ExitCode,
+  type ExpiryPolicy,
+  type Failure,
+  type HeldStore,
+  type HistoryEntry,
+  type Host,
+  type Intent,
+  type Moment,
+  type Notice,
+  type OpenGuardOptions,
+  type Origin,
+  type RawAnswer,
+  type Reading,
+  type Rescued,
+  type RescueFile,
+  type Seed,
+  type SeedSource,
+  type TokenGuardOptions,
+  type TokenPair,
+  type TokenSet,
+  type TokenStore,
+} from 'hq-token'
+import { TokenEndpoint, type TokenEndpointOptions } from 'hq-token/oauth'
+import { SqliteStore } from 'hq-token/sqlite'
+import {
+  bearer,
+  tokenFetch,
+  type AnyFetch,
+  type BearerOptions,
+  type Interceptor,
+  type TokenFetchOptions,
+  type TokenSource,
+} from 'hq-token/undici'
+import { Agent, fetch as undiciFetch, interceptors, Pool } from 'undici'
+
+const endpoint: TokenEndpointOptions = {
+  tokenUrl: new URL('https://acme.highq.com/acme/api/oauth2/token'),
+  clientId: '1012',
+  clientSecret: () => Promise.resolve(new Secret('secret')),
+  authMethod: 'client_secret_post',
+  scope: null,
+  clock: machineClock,
+  userAgent: 'consumer/1.0',
+}
+const server: AuthorizationServer = new TokenEndpoint(endpoint)
+const early: Early = { percent: 10 }
+const policy: ExpiryPolicy = expiryPolicy(early, 60)
+const clock: Clock = machineClock
+const host: Host = machineHost()
+const parts = { server, clock, policy, host, apiUrl: new URL('https://acme.highq.com/acme/api/') }
+
+export function byHand(path: string): TokenGuard {
+  const store: TokenStore = new SqliteStore(path)
+  const options: TokenGuardOptions = { ...parts, store }
+  return new TokenGuard(options)
+}
+
+const warnings: Notice[] = []
+const choice: OpenGuardOptions = { notify: (notice) => warnings.push(notice) }
+const guard: TokenGuard = await openGuard(choice)
+const ask: Ask = { minValid: 300 }
+const token: AccessToken = await guard.token(ask)
+const source: TokenSource = guard
+
+const bearerOptions: BearerOptions = { origin: process.env['API'] ?? 'https://acme.highq.com' }
+const interceptor: Interceptor = bearer(source, bearerOptions)
+const agent = new Agent().compose(interceptor, interceptors.redirect({ maxRedirections: 5 }))
+const pool = new Pool('https://acme.highq.com').compose([bearer(guard, bearerOptions)])
+
+const fetchOptions: TokenFetchOptions<typeof undiciFetch> = { fetch: undiciFetch, ...bearerOptions }
+const byUndici: typeof undiciFetch = tokenFetch(guard, fetchOptions)
+const byNode: typeof fetch = tokenFetch(guard, bearerOptions)
+const any: AnyFetch = byUndici
+
+const classes = [
+  ...[ApiRefused, ClientRefused, ConfigInvalid, LockTimeout, LoginRequired, OutcomeUnknown, OutputFailed],
+  ...[SeedInvalid, ServerUnavailable, StoreBusy, StoreUnusable, UsageError],
+]
+const details: ErrorDetails = { hint: 'none' }
+const errors: TokenError[] = classes.map((Class) => new Class('told', details))
+const codes: ExitCode[] = errors.map(({ exit }) => exit)
+
+export type Shapes = [
+  ...[Failure, HeldStore, HistoryEntry, Intent, Moment, Origin, RawAnswer, Reading, Rescued, RescueFile],
+  ...[Seed, SeedSource, TokenPair, TokenSet],
+]
+
+/** Calls the API by each way, if there is one to call. */
+async function statuses(api: string | undefined): Promise<number[]> {
+  if (api === undefined) return []
+  const { origin, pathname: path } = new URL(api)
+  const { statusCode, body } = await agent.request({ origin, path, method: 'GET' })
+  await body.dump()
+  const [node, undici] = await Promise.all([byNode(api), byUndici(api)])
+  await Promise.all([node.text(), undici.text()])
+  return [statusCode, node.status, undici.status]
+}
+
+console.log(
+  JSON.stringify({
+    statuses: await statuses(process.env['API']),
+    token: String(token.secret),
+    left: token.expiresAt > machineClock().now,
+    calls: typeof any,
+    codes: codes.includes(Exit.login),
+    warnings: warnings.map(({ level }) => level),
+  }),
+)
+await Promise.all([agent.close(), pool.close()])

@@ -1,0 +1,27 @@
+import { spawnSync } from 'node:child_process'
+
+/**
+ * A test against a real program shows nothing without it: what is missing is installed, and what cannot be
+ * had is a failure.
+ *
+ * @param programs Each by its name, with the Debian package that holds it where that is called otherwise.
+ * @throws {Error}
+ */
+export function requirePrograms(
+  ...programs: readonly (string | readonly [program: string, pkg: string])[]
+): void {
+  const named = programs.map((one) => (typeof one === 'string' ? ([one, one] as const) : one))
+  const missing = (): string[] => named.flatMap(([program, pkg]) => (isThere(program) ? [] : [pkg]))
+  if (missing().length === 0) return
+  if (process.platform === 'linux' && process.geteuid?.() === 0) {
+    spawnSync('apt-get', ['update'], { timeout: 120_000 })
+    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', ...missing()], { timeout: 240_000 })
+  }
+  const still = missing()
+  if (still.length > 0)
+    throw new Error(`these tests need ${still.join(', ')}: apt-get install ${still.join(' ')}`)
+}
+
+function isThere(program: string): boolean {
+  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program]).status === 0
+}
