@@ -19,6 +19,7 @@ import {
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ConfigInvalid, LoginRequired, ServerUnavailable } from '../../src/core/errors.js'
 import type { TokenGuard } from '../../src/core/guard.js'
+import { Secret } from '../../src/core/secret.js'
 import { bearer } from '../../src/http/undici.js'
 import { EXPIRED, FRESH, Stage } from '../core/stage.js'
 import { granted, invalidGrant, silence } from '../support/fake-server.js'
@@ -234,6 +235,23 @@ describe('a refusal', () => {
     })
     expect(seen).toEqual(['/ access-1'])
     expect(world.server.requests).toBe(0)
+  })
+
+  it('is met by one repetition, even where the guard has a new token each time', async () => {
+    const { origin, seen } = await api({ takes: () => false })
+    let issued = 0
+    const guard = {
+      apiUrl: new URL(origin),
+      token: () =>
+        Promise.resolve({
+          secret: new Secret(`token-${++issued}`),
+          tokenType: 'Bearer' as const,
+          expiresAt: Infinity,
+        }),
+      accepted: () => Promise.reject(new Error('nothing was accepted')),
+    }
+    expect((await send(agent().compose(bearer(guard)), { origin })).status).toBe(403)
+    expect(seen).toEqual(['/ token-1', '/ token-2'])
   })
 
   it('that lasts is handed through whole, and costs one refresh in all', async () => {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fetch as undiciFetch, Request as UndiciRequest } from 'undici'
 import { describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { ConfigInvalid, LoginRequired, ServerUnavailable } from '../../src/core/errors.js'
+import { Secret } from '../../src/core/secret.js'
 import { tokenFetch } from '../../src/http/undici.js'
 import { EXPIRED, FRESH, type Stage } from '../core/stage.js'
 import { granted, invalidGrant, silence } from '../support/fake-server.js'
@@ -122,6 +123,23 @@ describe('a refusal', () => {
     })
     expect((await tokenFetch(stage().guard(), { origin })(origin)).status).toBe(403)
     expect(seen).toEqual(['/ access-1'])
+  })
+
+  it('is met by one repetition, even where the guard has a new token each time', async () => {
+    const { origin, seen } = await api({ takes: () => false })
+    let issued = 0
+    const guard = {
+      apiUrl: new URL(origin),
+      token: () =>
+        Promise.resolve({
+          secret: new Secret(`token-${++issued}`),
+          tokenType: 'Bearer' as const,
+          expiresAt: Infinity,
+        }),
+      accepted: () => Promise.reject(new Error('nothing was accepted')),
+    }
+    expect((await tokenFetch(guard)(origin)).status).toBe(403)
+    expect(seen).toEqual(['/ token-1', '/ token-2'])
   })
 
   it('that lasts is handed through whole, and costs one refresh in all', async () => {
