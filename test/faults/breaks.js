@@ -79,8 +79,8 @@ const BREAKS = [
     and: [
       {
         file: 'src/cli/commands/get.ts',
-        find: '  await writeOut(',
-        replace: '  if (process.exitCode === undefined) await writeOut(',
+        find: '    ? writeOut(world.stdout, answer)',
+        replace: "    ? writeOut(world.stdout, process.exitCode === undefined ? answer : '')",
       },
     ],
     by: tests('faults/crash-points', 'a get, no grace'),
@@ -306,7 +306,7 @@ const BREAKS = [
   {
     name: 'an answer that came while the process stood still is not heard',
     file: 'src/oauth/exchange-request.ts',
-    find: "      timer = setTimeout(end, LATE_MS, 'TIMEOUT')\n",
+    find: "      if (sent) timer = setTimeout(end, LATE_MS, 'TIMEOUT')\n      else end('TIMEOUT')\n",
     replace: "      end('TIMEOUT')\n",
     by: tests('faults/storm', 'came meanwhile is taken'),
   },
