@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
+import { drawsFrom } from '../support/draws.js'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 import type { Ended } from '../support/processes.js'
@@ -245,19 +246,8 @@ function pointsOf(syncs: number, whens: readonly When[]): Point[] {
   const cuts = Array.from({ length: syncs }, (_, i) => whens.map((when): Cut => `${when} ${i + 1}`)).flat()
   return cuts.flatMap((cut, i) => [
     [cut, 'nothing'],
-    ...Array.from({ length: DRAWS }, (_, draw): Point => [cut, { random: randomFrom(i * 1000 + draw) }]),
+    ...Array.from({ length: DRAWS }, (_, draw): Point => [cut, { random: drawsFrom(i * 1000 + draw) }]),
   ])
-}
-
-/** The same draws at every run (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let word = Math.imul(state ^ (state >>> 15), 1 | state)
-    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
