@@ -87,6 +87,14 @@ export function printableJson(value: unknown): string {
   )
 }
 
+/** What becomes of an answer that standard output does not take. */
+export function notTaken(error: NodeJS.ErrnoException): OutputFailed {
+  return new OutputFailed(`standard output could not be written (${error.code ?? error.name})`, {
+    hint: 'look at what reads it, or at the disk it goes to',
+    cause: error,
+  })
+}
+
 /**
  * Writes the answer, and ends only when it has been taken.
  *
@@ -95,12 +103,7 @@ export function printableJson(value: unknown): string {
 export function writeOut(stdout: Screen, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException): void => {
-      reject(
-        new OutputFailed(`standard output could not be written (${error.code ?? error.name})`, {
-          hint: 'look at what reads it, or at the disk it goes to',
-          cause: error,
-        }),
-      )
+      reject(notTaken(error))
     }
     stdout.once('error', fail)
     stdout.write(text, (error) => {

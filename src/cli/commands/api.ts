@@ -8,6 +8,7 @@ import { packageVersion } from '../../version.js'
 import { apiUrl } from '../api-url.js'
 import type { Session } from '../context.js'
 import { fieldsObject, type Field } from '../fields.js'
+import { notTaken } from '../output.js'
 import { progress, type Progress } from '../progress.js'
 import { fileBody, stdinBody, textBody } from '../../http/body.js'
 
@@ -84,10 +85,11 @@ async function bodyOf(
 
 function headersOf(lines: readonly string[]): Record<string, string> {
   return Object.fromEntries(
-    lines.map((line) => {
+    lines.map((line, index) => {
       const [, name = '', value = ''] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\r\n\0]*)$/.exec(line) ?? []
       if (name === '')
-        throw new UsageError(`the header ${JSON.stringify(line)} is not "name: value"`, {
+        // Not what it holds: that may be a secret with its name forgotten.
+        throw new UsageError(`the header of -H number ${index + 1} is not "name: value"`, {
           hint: 'hq-token api -H "Accept: application/xml" 1/sites',
         })
       if (/^(?:authorization|content-length|transfer-encoding|host)$/i.test(name))
@@ -139,11 +141,7 @@ interface Sink {
 
 function standardOutput(stdout: Writable): Sink {
   let failed: TokenError | undefined
-  const fail = (error: NodeJS.ErrnoException): TokenError =>
-    (failed = new OutputFailed(`standard output could not be written (${error.code ?? error.name})`, {
-      hint: 'look at what reads it, or at the disk it goes to',
-      cause: error,
-    }))
+  const fail = (error: NodeJS.ErrnoException): TokenError => (failed = notTaken(error))
   // Not stdout itself: the pipeline would end it, and destroy it for a failure of the network.
   const stream = new Writable({
     write: (chunk, _encoding, next) => {
