@@ -13,7 +13,7 @@ type Branch = { [key: string]: unknown } | unknown[]
 export function rawField(text: string): Field {
   const at = text.indexOf('=')
   if (at < 1)
-    throw new UsageError(`the field ${JSON.stringify(text)} is not key=value`, {
+    throw new UsageError('what -f or -F was given is not key=value', {
       hint: 'hq-token api --help',
     })
   return { key: text.slice(0, at), value: text.slice(at + 1) }

@@ -4,6 +4,7 @@ import { ServerUnavailable } from '../core/errors.js'
 import type { TokenGuard } from '../core/guard.js'
 import type { Secret } from '../core/secret.js'
 import { isRefusal } from './refusal.js'
+import { authorization } from './repeat.js'
 
 /** What is sent: made anew for each try, `null` for nothing. */
 export interface ApiBody {
@@ -52,11 +53,15 @@ export async function callApi(guard: Guard, request: ApiRequest): Promise<ApiRes
   const first = await send(request, secret)
   if (!first.isRefused) return first
   // The new token is for the next call, where this one cannot be repeated.
-  const renewed = await guard.token({ rejected: secret })
-  if (renewed.secret.equals(secret) || request.body?.isRepeatable === false) return first
+  const { secret: another } = await guard.token({ rejected: secret }).catch((error: unknown) => {
+    // Unread, it would keep its connection, and the program with it.
+    first.body.destroy()
+    throw error
+  })
+  if (another.equals(secret) || request.body?.isRepeatable === false) return first
   first.body.destroy()
-  const second = await send(request, renewed.secret)
-  if (!second.isRefused) await guard.accepted(renewed.secret)
+  const second = await send(request, another)
+  if (!second.isRefused) await guard.accepted(another)
   return second
 }
 
@@ -80,7 +85,7 @@ async function send({ method, url, headers, body, idleMs }: ApiRequest, token: S
       headers: {
         ...headers,
         ...(body?.length != null && { 'content-length': String(body.length) }),
-        authorization: `Bearer ${token.reveal()}`,
+        authorization: authorization(token),
       },
       body: body?.open() ?? null,
     })

@@ -129,6 +129,24 @@ it(
   },
 )
 
+it('a refusal whose renewal fails too ends the program at once', { timeout: 60_000 }, async () => {
+  const { sandbox, run } = await place({}, 3600)
+  await run(['seed'])
+  sandbox.setArchived(true)
+  // An answer without an end, which nobody waits for.
+  const refusing = createServer((_request, response) => void response.writeHead(401).write('no'))
+  refusing.listen(0, '127.0.0.1')
+  await once(refusing, 'listening')
+  const env = { HQ_TOKEN_API_URL: `http://127.0.0.1:${(refusing.address() as AddressInfo).port}/` }
+  const since = performance.now()
+  const { code, stdout } = await run(['api', 'x'], { env })
+  expect({ code, stdout }).toEqual({ code: expect.any(Number) as number, stdout: '' })
+  expect([4, 78]).toContain(code)
+  expect(performance.now() - since).toBeLessThan(20_000)
+  refusing.closeAllConnections()
+  refusing.close()
+})
+
 it.skipIf(process.platform !== 'linux')('no token stands on a command line while it runs', async () => {
   const token = (await there.run(['get'])).stdout.trim()
   const child = call(['download/300', '-o', '/dev/null'], {})
