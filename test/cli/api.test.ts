@@ -209,7 +209,9 @@ describe('a call', () => {
     expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
     expect(existsSync(`${file}.part`)).toBe(false)
     const nowhere = join(there.dir, 'none', 'answer')
+    const asked = seen.length
     const ended = await ask(['x', '-o', nowhere])
+    expect(seen).toHaveLength(asked)
     expect(ended).toMatchObject({ code: 74, stdout: '' })
     expect(ended.stderr).toContain(nowhere)
   })

@@ -1,4 +1,4 @@
-import { createWriteStream, renameSync, rmSync, statSync } from 'node:fs'
+import { createWriteStream, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ApiRefused, OutputFailed, TokenError, UsageError } from '../../core/errors.js'
@@ -47,6 +47,11 @@ export async function api(session: Session, target: string, options: ApiOptions)
   if (isInUrl) for (const { key, value } of options.fields) url.searchParams.append(key, String(value))
   const sent = isInUrl && options.input === undefined ? null : body
 
+  // Before anything is sent: what cannot be written anywhere need not be asked for.
+  const sink =
+    options.output === undefined || options.output === '-'
+      ? standardOutput(world.stdout)
+      : fileSink(options.output)
   upload = sent === null ? quiet : progress(world.stderr, 'sent', sent.length)
   const response = await callApi(guard, {
     url,
@@ -59,11 +64,16 @@ export async function api(session: Session, target: string, options: ApiOptions)
     },
     body: sent,
     idleMs: options.timeout * 1000,
-  }).finally(() => {
-    upload.end()
   })
+    .catch((error: unknown) => {
+      sink.discard()
+      throw error
+    })
+    .finally(() => {
+      upload.end()
+    })
   voice.notice({ level: 'info', message: `${method} ${url.origin}${url.pathname}: HTTP ${response.status}` })
-  await write(session, url, response, options)
+  await write(session, url, response, sink, options)
   if (response.status < 200 || response.status > 299) throw refusal(response, method, url, sent)
 }
 
@@ -103,9 +113,9 @@ async function write(
   { world }: Session,
   url: URL,
   { status, statusText, headers, body }: ApiResponse,
+  sink: Sink,
   { include, output }: ApiOptions,
 ): Promise<void> {
-  const sink = output === undefined || output === '-' ? standardOutput(world.stdout) : fileSink(output)
   const length = Number(headers['content-length'])
   const isSeen = output !== undefined || world.stdout.isTTY !== true
   const shown = progress(isSeen ? world.stderr : new Writable(), 'received', length > 0 ? length : null)
@@ -154,34 +164,40 @@ function standardOutput(stdout: Writable): Sink {
   return { stream, done: () => undefined, discard: () => undefined, failure: () => failed }
 }
 
-/** Under another name until all has come: nobody takes half an answer for the whole. */
+/**
+ * Under another name until all has come: nobody takes half an answer for the whole.
+ *
+ * @throws {OutputFailed} where there can be no such file
+ */
 function fileSink(path: string): Sink {
-  const isPlain = statSync(path, { throwIfNoEntry: false })?.isFile() !== false
-  const partial = isPlain ? `${path}.part` : path
   let failed: TokenError | undefined
-  const fail = (error: unknown): void => {
-    failed ??= new OutputFailed(
+  const fail = (error: unknown): TokenError =>
+    (failed ??= new OutputFailed(
       `${path} could not be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
       { hint: 'look at the folder and the disk', cause: error },
-    )
-  }
-  const stream = createWriteStream(partial)
-  stream.on('error', fail)
-  return {
-    stream,
-    done: () => {
-      if (!isPlain) return
-      try {
-        renameSync(partial, path)
-      } catch (error) {
-        fail(error)
-        throw error
-      }
-    },
-    discard: () => {
-      if (isPlain) rmSync(partial, { force: true })
-    },
-    failure: () => failed,
+    ))
+  try {
+    const isPlain = statSync(path, { throwIfNoEntry: false })?.isFile() !== false
+    const partial = isPlain ? `${path}.part` : path
+    const stream = createWriteStream(partial, { fd: openSync(partial, 'w') })
+    stream.on('error', fail)
+    return {
+      stream,
+      done: () => {
+        try {
+          if (isPlain) renameSync(partial, path)
+        } catch (error) {
+          throw fail(error)
+        }
+      },
+      discard: () => {
+        stream.destroy()
+        if (isPlain) rmSync(partial, { force: true })
+      },
+      failure: () => failed,
+    }
+  } catch (error) {
+    throw fail(error)
   }
 }
 
