@@ -1,4 +1,4 @@
-/** The house's rule of who may import whom: `bin → cli → {config, oauth, store, http, sandbox} → core`. */
+/** The house's rule of who may import whom: `bin → cli → {config, network, oauth, store, http, sandbox} → core`. */
 const adapter = (name) => ({
   name: `${name}-knows-core-only`,
   comment: 'Adapters meet in open.ts alone.',
@@ -16,7 +16,7 @@ module.exports = {
       from: { path: '^src/core/' },
       to: { pathNot: ['^src/core/', '^(node:)?(util|crypto)$'] },
     },
-    ...['config', 'oauth', 'store', 'http', 'sandbox'].map(adapter),
+    ...['config', 'network', 'oauth', 'store', 'http', 'sandbox'].map(adapter),
     {
       name: 'only-the-edge-imports-cli',
       comment: 'The library must not pull in the command line.',
@@ -32,7 +32,7 @@ module.exports = {
         path: '^src/(cli/|[^/]+\\.ts$)',
         pathNot: '^src/(open\\.ts$|cli/(warm|commands/(seed|sandbox|api))\\.ts$)',
       },
-      to: { path: '^src/(config|oauth|store|http|sandbox)/' },
+      to: { path: '^src/(config|network|oauth|store|http|sandbox)/' },
     },
     {
       name: 'warm-path-stays-light',

@@ -7,6 +7,7 @@ import type { Clock } from './core/moment.js'
 import { expiryPolicy, type ExpiryPolicy } from './core/policy.js'
 import type { AuthorizationServer, Notice, SeedSource, TokenStore } from './core/ports.js'
 import { uninterrupted } from './signals.js'
+import type { Network } from './network/network.js'
 import { SqliteStore } from './store/sqlite-store.js'
 import { packageVersion } from './version.js'
 
@@ -35,6 +36,8 @@ export interface Opened {
   readonly policy: ExpiryPolicy
   readonly store: TokenStore
   readonly guard: TokenGuard
+  /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
+  readonly agent: () => Promise<Network['agent']>
 }
 
 /**
@@ -65,7 +68,12 @@ export function open(choice: Choice, around: Around): Opened {
     apiUrl: config.apiUrl,
     ...(config.seedFile !== null && { seed: seedSource(config.seedFile, config, around) }),
   })
-  return { config, policy, store, guard }
+  const agent = async (): Promise<Network['agent']> => {
+    assertChecked(env)
+    const network = await openNetwork(config)
+    return (options) => network.agent(options)
+  }
+  return { config, policy, store, guard, agent }
 }
 
 function seedSource(path: string, { refresh }: Config, { clock, notify }: Around): SeedSource {
@@ -79,6 +87,14 @@ function seedSource(path: string, { refresh }: Config, { clock, notify }: Around
   }
 }
 
+/** @throws {ConfigInvalid} where a file that it names cannot be used. */
+async function openNetwork({ network }: Config): Promise<Network> {
+  const { Network } = await import('./network/network.js')
+  const opened = new Network(network)
+  opened.prepare()
+  return opened
+}
+
 /** Loaded when it is first asked: a token that is fresh needs no client, no secret and no network. */
 function tokenEndpoint(config: Config, { env, clock, beforeSending }: Around): AuthorizationServer {
   let loaded: AuthorizationServer | undefined
@@ -86,8 +102,12 @@ function tokenEndpoint(config: Config, { env, clock, beforeSending }: Around): A
     if (loaded !== undefined) return loaded
     const { TokenEndpoint } = await import('./oauth/server.js')
     const { tokenUrl, clientId, clientSecret, authMethod, scope } = requireClient(config)
-    const userAgent = `hq-token/${packageVersion()}`
-    loaded = new TokenEndpoint({ tokenUrl, clientId, clientSecret, authMethod, scope, clock, userAgent })
+    const network = await openNetwork(config)
+    loaded = new TokenEndpoint({
+      ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock },
+      userAgent: `hq-token/${packageVersion()}`,
+      connect: (origin, options) => network.client(origin, options),
+    })
     return loaded
   }
   return {
@@ -109,7 +129,7 @@ function tokenEndpoint(config: Config, { env, clock, beforeSending }: Around): A
  *
  * @throws {ConfigInvalid}
  */
-export function assertChecked(env: Surroundings['env']): void {
+function assertChecked(env: Surroundings['env']): void {
   if (env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0')
     throw new ConfigInvalid('NODE_TLS_REJECT_UNAUTHORIZED=0 switches off the check of who the server is', {
       hint: 'unset it; for an authority of your own set NODE_EXTRA_CA_CERTS=FILE',

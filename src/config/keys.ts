@@ -138,6 +138,25 @@ export const configKeys = [
     example: '30m',
     default: '5h',
   }),
+  key('network', 'proxy', {
+    description:
+      'Proxy for every request but those to this machine itself, with or without a user and a password; none for none. Default: HTTPS_PROXY, else ALL_PROXY. NO_PROXY exempts hosts from it.',
+    example: 'http://proxy.example.com:3128',
+  }),
+  key('network', 'ca_file', {
+    description:
+      'PEM file of certificate authorities to trust beside those that Node trusts by itself (NODE_EXTRA_CA_CERTS among them).',
+    example: 'firm-ca.pem',
+  }),
+  key('network', 'client_cert_file', {
+    description:
+      'PEM file with the certificate, its chain behind it, to show to servers that ask for one (mutual TLS).',
+    example: 'client.pem',
+  }),
+  key('network', 'client_key_file', {
+    description: 'PEM file with the private key of client_cert_file, without a passphrase.',
+    example: 'client.key',
+  }),
 ] as const
 
 type NameOf<Key> = Key extends { section: infer Section extends string; key: infer Name extends string }

@@ -5,6 +5,7 @@ import type { Secret } from '../core/secret.js'
 import { readSecret, type SecretOrigin } from './client-secret.js'
 import type { KeyName } from './keys.js'
 import type { Located } from './locate.js'
+import { networkConfig, type NetworkConfig } from './network.js'
 import { configSchema, type AuthMethod } from './schema.js'
 import { pathIn, readSettings, storePath, type ConfigSource, type Settings } from './settings.js'
 import { suggestion } from './suggest.js'
@@ -49,6 +50,7 @@ export interface Config {
     readonly lockWait: number
     readonly defaultLifetime: number
   }
+  readonly network: NetworkConfig
   readonly notices: readonly Notice[]
 }
 
@@ -97,6 +99,7 @@ export function loadConfig(source: ConfigSource): Config {
       lockWait: values['refresh.lock_wait'],
       defaultLifetime: values['refresh.default_lifetime'],
     },
+    network: networkConfig(settings, source),
     notices,
   }
 }

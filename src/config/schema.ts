@@ -92,6 +92,10 @@ export const configSchema = z.object({
     ', more than zero and at most a year',
     (value) => value > 0 && value <= 366 * DAY,
   ),
+  'network.proxy': line.optional(),
+  'network.ca_file': line.optional(),
+  'network.client_cert_file': line.optional(),
+  'network.client_key_file': line.optional(),
 } satisfies Partial<Record<KeyName, z.ZodType>>)
 
 export type AuthMethod = z.infer<typeof configSchema>['client.auth_method']

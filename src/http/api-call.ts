@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { Agent, errors, interceptors } from 'undici'
+import { errors, interceptors, type Dispatcher } from 'undici'
 import { ServerUnavailable } from '../core/errors.js'
 import type { TokenGuard } from '../core/guard.js'
 import type { Secret } from '../core/secret.js'
@@ -23,6 +23,8 @@ export interface ApiRequest {
   readonly body: ApiBody | null
   /** Milliseconds without a byte after which a transfer is given up. */
   readonly idleMs: number
+  /** Makes the way to the servers, anew for each try. */
+  readonly agent: (limits: { readonly connectMs: number; readonly idleMs: number }) => Dispatcher
 }
 
 export interface ApiResponse {
@@ -65,12 +67,11 @@ export async function callApi(guard: Guard, request: ApiRequest): Promise<ApiRes
   return second
 }
 
-async function send({ method, url, headers, body, idleMs }: ApiRequest, token: Secret): Promise<ApiResponse> {
-  const agent = new Agent({
-    headersTimeout: idleMs,
-    bodyTimeout: idleMs,
-    connect: { timeout: Math.min(CONNECT_MS, idleMs) },
-  }).compose(interceptors.redirect({ maxRedirections: /^(?:GET|HEAD)$/.test(method) ? REDIRECTS : 0 }))
+async function send(request: ApiRequest, token: Secret): Promise<ApiResponse> {
+  const { method, url, headers, body, idleMs } = request
+  const agent = request
+    .agent({ connectMs: Math.min(CONNECT_MS, idleMs), idleMs })
+    .compose(interceptors.redirect({ maxRedirections: /^(?:GET|HEAD)$/.test(method) ? REDIRECTS : 0 }))
   try {
     const {
       statusCode,

@@ -19,6 +19,12 @@ export interface ExchangeRequest {
   readonly body: Buffer
 }
 
+/** Makes the one connection; `signal` ends it while it is still being made. */
+export type Connect = (
+  origin: string,
+  options: { readonly connectMs: number; readonly idleMs: number; readonly signal: AbortSignal },
+) => Dispatcher
+
 /**
  * One POST on a connection of its own, which is closed afterwards: no redirect is followed, nothing
  * is sent twice, nothing is decoded. Never rejects; whatever arrived until it ended is in the answer.
@@ -33,6 +39,7 @@ export interface ExchangeRequest {
 export async function sendOnce(
   request: ExchangeRequest,
   timeoutMs: number,
+  connect: Connect = directly,
 ): Promise<Omit<RawAnswer, 'sentAt'>> {
   const { url, headers, body } = request
   let sent = false
@@ -46,7 +53,13 @@ export async function sendOnce(
     if ((message as { request: { body?: unknown } }).request.body === body) sent = true
   }
   subscribe(SEND_HEADERS, noteSent)
-  const connection = openConnection(url, Math.min(CONNECT_TIMEOUT_MS, timeoutMs - hearing(timeoutMs)))
+  const over = new AbortController()
+  const connection = connect(url.origin, {
+    connectMs: Math.min(CONNECT_TIMEOUT_MS, timeoutMs - hearing(timeoutMs)),
+    // One timer for all of it, which is not undici's.
+    idleMs: 0,
+    signal: over.signal,
+  })
 
   const failure = await new Promise<string | null>((end) => {
     timer = setTimeout(() => {
@@ -56,8 +69,8 @@ export async function sendOnce(
       else end('TIMEOUT')
     }, timeoutMs)
     // Not undici's `request`: the stream it returns drops what it had buffered when the connection breaks.
-    connection.dispatcher.dispatch(
-      { origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body, ...OURS_ALONE },
+    connection.dispatch(
+      { origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body, reset: true },
       {
         onRequestStart() {
           // undici takes a handler without this method for one of its old interface.
@@ -82,38 +95,21 @@ export async function sendOnce(
 
   clearTimeout(timer)
   unsubscribe(SEND_HEADERS, noteSent)
-  connection.close()
+  // Not awaited: bytes that may hold a token go to the disk first.
+  void connection.destroy()
+  // A socket that is still connecting is left alone by `destroy`.
+  over.abort()
   const kept = Buffer.from(received.subarray(0, length))
   return { ...head, sent, body: kept, complete: failure === null, failure }
 }
-
-/** One timer for all of it, which is not undici's, and a connection that is not kept. */
-const OURS_ALONE = { headersTimeout: 0, bodyTimeout: 0, reset: true } as const
 
 /** Milliseconds that are left for the answer: who connects later than that would spend a token and hear nothing. */
 function hearing(timeoutMs: number): number {
   return Math.min(1_000, timeoutMs / 2)
 }
 
-interface Connection {
-  readonly dispatcher: Dispatcher
-  /** Closes the socket, also one that is still connecting: undici's own `destroy` leaves that one be. */
-  close(): void
-}
-
-/** The place for a proxy, an authority of one's own or a client certificate. */
-function openConnection({ origin }: URL, timeout: number): Connection {
-  const over = new AbortController()
-  const dispatcher = new Client(origin, { connect: { timeout, signal: over.signal } })
-  return {
-    dispatcher,
-    close() {
-      // Not awaited: bytes that may hold a token go to the disk first.
-      void dispatcher.destroy()
-      over.abort()
-    },
-  }
-}
+const directly: Connect = (origin, { connectMs, idleMs, signal }) =>
+  new Client(origin, { headersTimeout: idleMs, bodyTimeout: idleMs, connect: { timeout: connectMs, signal } })
 
 type Head = Pick<RawAnswer, 'status' | 'contentType' | 'contentEncoding' | 'retryAfter' | 'date'>
 
@@ -131,7 +127,9 @@ function headOf(status: number, fields: Readonly<Record<string, string | string[
   }
 }
 
-/** Never the message: a parser's quotes what it read. */
+/** Never the message: a parser's quotes what it read. A proxy's refusal is told nowhere else. */
 function codeOf(error: Error & { readonly code?: unknown }): string {
+  const proxy = /^Proxy response \((\d{3})\)/.exec(error.message)?.[1]
+  if (proxy !== undefined) return `PROXY_HTTP_${proxy}`
   return typeof error.code === 'string' ? error.code : error.name
 }

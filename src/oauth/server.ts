@@ -10,7 +10,7 @@ import type { Clock } from '../core/moment.js'
 import type { AuthorizationServer, RawAnswer, Reading } from '../core/ports.js'
 import { Secret, withoutSecrets } from '../core/secret.js'
 import { readAnswer } from './answer.js'
-import { sendOnce } from './exchange-request.js'
+import { sendOnce, type Connect } from './exchange-request.js'
 
 export interface TokenEndpointOptions {
   /** Plain `http:` is taken as it is: whoever reads the configuration allows it for loopback only. */
@@ -23,6 +23,8 @@ export interface TokenEndpointOptions {
   readonly scope: string | null
   readonly clock: Clock
   readonly userAgent: string
+  /** Default: straight, with the authorities that Node trusts. */
+  readonly connect?: Connect
 }
 
 /** A token endpoint over HTTP. */
@@ -63,7 +65,7 @@ export class TokenEndpoint implements AuthorizationServer {
       body: Buffer.from(body.toString()),
     }
     const sentAt = clock()
-    return { sentAt, ...(await sendOnce(request, timeoutMs)) }
+    return { sentAt, ...(await sendOnce(request, timeoutMs, this.#options.connect)) }
   }
 
   async read(answer: RawAnswer): Promise<Reading> {

@@ -188,7 +188,11 @@ default_lifetime = 1h`)
     ['[client]\npath = a', 'line 2: path in [client]', 'it belongs in [store]'],
     ['[client]\nq9 = a', 'line 2: unknown key in [client]', 'config.example.ini shows every key'],
     ['[clent]\npath = a', 'line 1: unknown section [clent]', 'did you mean [client]?'],
-    ['[postgres]', 'line 1: unknown section', 'the sections are [client], [store], [seed], [refresh]'],
+    [
+      '[postgres]',
+      'line 1: unknown section',
+      'the sections are [client], [store], [seed], [refresh], [network]',
+    ],
     ['client_id = 1', 'line 1: client_id before any section', 'it belongs in [client]'],
     [
       '[client]\nclient_id = 1\nClient_ID = 2',
@@ -410,6 +414,7 @@ describe('any config file', () => {
     url: ['postgres://x'],
     client_secret: [CANARY, `your_${CANARY}`, `"${CANARY}`],
     token_url: ['https://x.example/', `http://${CANARY}/`],
+    proxy: ['none', `http://user:${CANARY}@proxy.example:1`, `socks5://${CANARY}`],
     erly: ['1'],
     file: ['token.ini'],
   }

@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 /**
  * A test against a real program shows nothing without it: what is missing is installed, and what cannot be
@@ -14,8 +16,10 @@ export function requirePrograms(
   const missing = (): string[] => named.flatMap(([program, pkg]) => (isThere(program) ? [] : [pkg]))
   if (missing().length === 0) return
   if (process.platform === 'linux' && process.geteuid?.() === 0) {
-    spawnSync('apt-get', ['update'], { timeout: 120_000 })
-    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', ...missing()], { timeout: 240_000 })
+    // Test files run side by side, and apt-get does not wait for another one.
+    const install = 'apt-get update; apt-get install -y --no-install-recommends "$@"'
+    const lock = join(tmpdir(), 'hq-token-apt.lock')
+    spawnSync('flock', [lock, 'sh', '-c', install, 'sh', ...missing()], { timeout: 290_000 })
   }
   const still = missing()
   if (still.length > 0)

@@ -3,7 +3,6 @@ import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ApiRefused, OutputFailed, TokenError, UsageError } from '../../core/errors.js'
 import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../http/api-call.js'
-import { assertChecked } from '../../open.js'
 import { packageVersion } from '../../version.js'
 import { apiUrl } from '../api-url.js'
 import type { Session } from '../context.js'
@@ -33,7 +32,7 @@ export interface ApiOptions {
  */
 export async function api(session: Session, target: string, options: ApiOptions): Promise<void> {
   const { world, config, guard, voice } = session
-  assertChecked(world.env)
+  const agent = await session.agent()
   const url = apiUrl(target, config.apiUrl)
   const headers = headersOf(options.header)
   const quiet: Progress = { add: () => undefined, end: () => undefined }
@@ -64,6 +63,7 @@ export async function api(session: Session, target: string, options: ApiOptions)
     },
     body: sent,
     idleMs: options.timeout * 1000,
+    agent,
   })
     .catch((error: unknown) => {
       sink.discard()

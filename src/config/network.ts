@@ -1,0 +1,125 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { ConfigInvalid } from '../core/errors.js'
+import { FileProblem, readRegular } from './file.js'
+import { variable, type Environment } from './locate.js'
+import { pathIn, type ConfigSource, type Setting, type Settings } from './settings.js'
+
+/** How servers are reached, as configured. */
+export interface NetworkConfig {
+  /** May hold a user name and a password: not for messages. */
+  readonly proxy: URL | null
+  /** The setting that gives the proxy; `null` where none does. */
+  readonly proxyFrom: string | null
+  readonly noProxy: string
+  /**
+   * PEM texts; reads the files at each call.
+   *
+   * @throws {ConfigInvalid}
+   */
+  readonly credentials: () => {
+    readonly ca: string | null
+    readonly client: { readonly cert: string; readonly key: string } | null
+  }
+}
+
+/** This machine itself is not reached through a proxy; Go's rule, since a proxy's loopback is another. */
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']
+
+/** @throws {ConfigInvalid} naming the setting, never its value. */
+export function networkConfig(settings: Settings, source: ConfigSource): NetworkConfig {
+  const { env } = source
+  const [cert, key] = [settings['network.client_cert_file'], settings['network.client_key_file']]
+  if ((cert === undefined) !== (key === undefined))
+    throw new ConfigInvalid(`${(cert ?? key)?.where ?? ''} is given alone`, {
+      hint: 'a client certificate needs both: client_cert_file and client_key_file',
+    })
+  const ca = settings['network.ca_file']
+  const noProxy = variable(env, 'no_proxy') ?? variable(env, 'NO_PROXY') ?? ''
+  const proxy = /^\s*\*\s*$/.test(noProxy) ? null : proxySetting(settings, env)
+  return {
+    ...(proxy ?? { proxy: null, proxyFrom: null }),
+    noProxy: [noProxy, ...LOOPBACK].join(','),
+    credentials: () => ({
+      ca: ca === undefined ? null : authorities(ca, source),
+      client: cert === undefined || key === undefined ? null : certificate(cert, key, source),
+    }),
+  }
+}
+
+function proxySetting(settings: Settings, env: Environment) {
+  const given = settings['network.proxy']
+  if (given?.text === 'none') return null
+  const [name, text] = given === undefined ? proxyVariable(env) : [given.where, given.text]
+  if (text === undefined) return null
+  const proxy = proxyUrl(text)
+  if (proxy === undefined)
+    throw new ConfigInvalid(`${name} must be the URL of a proxy such as http://proxy.example.com:3128`)
+  return { proxy, proxyFrom: name }
+}
+
+/** The names that curl, git and Go know. Plain http needs none: it goes to this machine itself only. */
+function proxyVariable(env: Environment): readonly [name: string, text: string | undefined] {
+  const names = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY']
+  const name = names.find((one) => variable(env, one) !== undefined) ?? 'HTTPS_PROXY'
+  return [name, variable(env, name)]
+}
+
+/** `proxy.example.com:3128` too, as curl takes it. */
+function proxyUrl(text: string): URL | undefined {
+  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  if (!URL.canParse(full)) return undefined
+  const url = new URL(full)
+  return /^https?:$/.test(url.protocol) && url.pathname === '/' && url.hostname !== '' ? url : undefined
+}
+
+function authorities(setting: Setting, source: ConfigSource): string {
+  const { text, path } = readPem(setting, source)
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  if (blocks.length === 0) throw unfit(setting, path, 'holds no certificate in PEM')
+  // One by one: OpenSSL would pass over those that it cannot read.
+  blocks.forEach((block, at) => {
+    orThrow(
+      () => new X509Certificate(block),
+      () => unfit(setting, path, `holds a certificate that cannot be read (number ${at + 1})`),
+    )
+  })
+  return text
+}
+
+function certificate(certSetting: Setting, keySetting: Setting, source: ConfigSource) {
+  const cert = readPem(certSetting, source)
+  const key = readPem(keySetting, source)
+  const shown = orThrow(
+    () => new X509Certificate(cert.text),
+    () => unfit(certSetting, cert.path, 'holds no certificate in PEM'),
+  )
+  const own = orThrow(
+    () => createPrivateKey(key.text),
+    () => unfit(keySetting, key.path, 'holds no private key in PEM, or one that needs a passphrase'),
+  )
+  if (!shown.checkPrivateKey(own))
+    throw unfit(keySetting, key.path, `is not the key of the certificate in ${cert.path}`)
+  return { cert: cert.text, key: key.text }
+}
+
+function readPem(setting: Setting, source: ConfigSource): { text: string; path: string } {
+  const path = pathIn(setting, source)
+  try {
+    return { text: Buffer.from(readRegular(path).bytes).toString('latin1'), path }
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error
+    throw new ConfigInvalid(`${setting.where}: ${error.told(path)}`, error.details)
+  }
+}
+
+function orThrow<T>(read: () => T, problem: () => ConfigInvalid): T {
+  try {
+    return read()
+  } catch {
+    throw problem()
+  }
+}
+
+function unfit({ where }: Setting, path: string, what: string): ConfigInvalid {
+  return new ConfigInvalid(`${where}: ${path} ${what}`)
+}
