@@ -1,8 +1,9 @@
 import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, TokenError } from './errors.js'
 import type { Host } from './host.js'
-import { rfc3339, type Clock } from './moment.js'
-import { outcomeOf, type Outcome } from './outcome.js'
-import type { AuthorizationServer, HeldStore, Notice, RawAnswer, Rescued } from './ports.js'
+import { Landing, type LandingParts } from './landing.js'
+import { rfc3339 } from './moment.js'
+import type { Outcome } from './outcome.js'
+import type { HeldStore, RawAnswer, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, failed, intended, renewed, spendable, type Aftermath, type Tokens } from './transitions.js'
@@ -12,28 +13,20 @@ import { entry, failed, intended, renewed, spendable, type Aftermath, type Token
  * windows in which servers forgive that are short (0 to 60 s is usual).
  */
 const TRY_AGAIN_AFTER = [500, 2_000, 5_000]
-/** Milliseconds to go on trying when a new pair is in memory only. */
-const CLING_MS = 30_000
 /** Milliseconds that a request must have to be answered: less would spend a token and hear nothing. */
 const HEARING_MS = 1_000
 /** Milliseconds for the repetition of a request that took all the time there was. */
 const REPEAT_MS = 5_000
-/** Seconds between two clocks that are worth a warning; more than an exchange lasts. */
-const CLOCK_SKEW = 120
 
-export interface ExchangeParts {
-  readonly server: AuthorizationServer
-  readonly clock: Clock
+export interface ExchangeParts extends LandingParts {
   /** This machine; `null` where that is not known. */
   readonly host: Host | null
-  readonly sleep: (ms: number) => Promise<void>
   /** Milliseconds for the whole exchange, but for a first repetition, which has 5 s in any case. */
   readonly timeoutMs: number
   /** Seconds; for answers without `expires_in`. */
   readonly defaultLifetime: number
   /** Runs a section that must come to its end, whatever signal arrives. */
   readonly uninterrupted: <T>(section: () => Promise<T>) => Promise<T>
-  readonly notify: (notice: Notice) => void
 }
 
 /**
@@ -45,6 +38,7 @@ export interface ExchangeParts {
 export class Exchange {
   readonly #held: HeldStore
   readonly #parts: ExchangeParts
+  readonly #landing: Landing
   /** As it stands in the store. */
   #set: TokenSet
   /** True when an earlier request for this generation may have been answered unheard. */
@@ -55,12 +49,12 @@ export class Exchange {
   #unsaved: Error | undefined
   /** The API had refused the access token: word of it is kept with the new one. */
   #isRejected = false
-  readonly #said = new Set<string>()
 
   constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
     this.#held = held
     this.#set = found
     this.#parts = parts
+    this.#landing = new Landing(held, parts)
     this.#doubt = found.intent !== null
   }
 
@@ -75,8 +69,8 @@ export class Exchange {
       if (kept.generation !== this.#set.generation) continue
       const spent = this.#tokenSent(kept)
       if (spent === undefined) continue
-      const outcome = await this.#read(kept.answer)
-      if (outcome.kind === 'granted') return this.#save(outcome.tokens, spent, kept.answer)
+      const outcome = await this.#landing.read(kept.answer)
+      if (outcome.kind === 'granted') return this.#save(outcome.tokens, spent, kept)
       // A token that an earlier attempt salvaged is in the store, or was refused since.
       this.#remember(outcome, kept.answer, kept.attempt === this.#set.intent?.attempt)
     }
@@ -128,9 +122,10 @@ export class Exchange {
       const answer = await this.#parts.server.refresh(spent, {
         timeoutMs: Math.max(this.#repeatMs, deadline - performance.now()),
       })
-      const kept = await this.#keep(answer, spent)
-      const outcome = await this.#read(answer)
-      if (outcome.kind === 'granted') return await this.#save(outcome.tokens, spent, answer, kept)
+      const record = this.#record(answer, spent)
+      const kept = await this.#landing.keep(record)
+      const outcome = await this.#landing.read(answer)
+      if (outcome.kind === 'granted') return await this.#save(outcome.tokens, spent, record, kept)
 
       this.#remember(outcome, answer)
       if (outcome.kind === 'refused') {
@@ -165,30 +160,6 @@ export class Exchange {
     this.#set = next
   }
 
-  /** Bytes first: nothing may look at an answer that is not on disk. Answers nothing where there are no bytes. */
-  async #keep(answer: RawAnswer, spent: Secret): Promise<boolean> {
-    if (answer.body.byteLength === 0) return false
-    const { generation, sequence } = this.#set
-    try {
-      await this.#held.rescue.keep({ generation, attempt: sequence, spent: spent.fingerprint, answer })
-      return true
-    } catch {
-      // The store itself is the last place left; #save tells the caller if that fails too.
-      this.#warn(
-        'the server’s answer could not be written to the rescue file nor to any other place',
-        'look at the disk of the store',
-      )
-      return false
-    }
-  }
-
-  async #read(answer: RawAnswer): Promise<Outcome> {
-    const { server, clock } = this.#parts
-    // Whatever its reader stumbles on, the answer is on disk and the doubt is noted.
-    const reading = await server.read(answer).catch(() => ({ kind: 'unreadable', salvaged: null }) as const)
-    return outcomeOf(answer, reading, clock().now)
-  }
-
   #remember(outcome: Outcome, answer: RawAnswer, isLatest = true): void {
     if (outcome.kind !== 'unknown') return
     this.#doubt = true
@@ -206,58 +177,22 @@ export class Exchange {
     return true
   }
 
-  /**
-   * @param kept Whether the answer is on disk already: then a store that cannot be written costs
-   *   nothing, since the next run finishes from the rescue file.
-   */
-  async #save(tokens: Tokens, spent: Secret, answer: RawAnswer, kept = true): Promise<TokenSet> {
-    const { clock, defaultLifetime, sleep } = this.#parts
-    const saved = renewed(this.#set, tokens, spent, answer.sentAt, defaultLifetime)
-    const next = this.#isRejected ? { ...saved, rejectedAt: answer.sentAt.now } : saved
-    for (const giveUp = performance.now() + CLING_MS; ;) {
-      try {
-        await this.#held.save(next, this.#set.generation, entry(next, 'refresh', 'done', clock()))
-        break
-      } catch (error) {
-        if (kept || (await this.#keep(answer, spent))) {
-          const why = error instanceof Error ? error.message : 'the store could not be written'
-          this.#warn(
-            `the new token pair is in the rescue file only: ${why}`,
-            'mend the store or its disk; the next `hq-token get` finishes the save',
-          )
-          this.#unsaved = error instanceof Error ? error : new Error(why)
-          return next
-        }
-        if (performance.now() >= giveUp) throw error
-        await sleep(500)
-      }
-    }
+  #record(answer: RawAnswer, spent: Secret): Rescued {
+    const { generation, sequence } = this.#set
+    return { generation, attempt: sequence, spent: spent.fingerprint, answer }
+  }
+
+  async #save(tokens: Tokens, spent: Secret, record: Rescued, kept = true): Promise<TokenSet> {
+    const { clock, defaultLifetime } = this.#parts
+    const { sentAt } = record.answer
+    const saved = renewed(this.#set, tokens, spent, sentAt, defaultLifetime)
+    const next = this.#isRejected ? { ...saved, rejectedAt: sentAt.now } : saved
+    const word = entry(next, 'refresh', 'done', clock())
+    this.#unsaved = await this.#landing.save(next, this.#set.generation, word, record, kept)
+    if (this.#unsaved !== undefined) return next
     this.#set = next
     this.#doubt = this.#unread = false
-    await this.#held.rescue.scrub()
-    this.#compareClocks(answer)
     return next
-  }
-
-  /** A machine whose clock is wrong takes good tokens for expired ones; nothing but a warning follows from it. */
-  #compareClocks({ date, sentAt }: RawAnswer): void {
-    const ahead = sentAt.now - Math.floor(Date.parse(date ?? '') / 1000)
-    if (Math.abs(ahead) > CLOCK_SKEW)
-      this.#warn(
-        `this machine’s clock is ${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} the server’s`,
-        'check the time synchronisation of this machine',
-      )
-  }
-
-  /** Once each; and whoever listens may fail without costing a token. */
-  #warn(message: string, hint: string): void {
-    if (this.#said.has(message)) return
-    this.#said.add(message)
-    try {
-      this.#parts.notify({ level: 'warning', message, hint })
-    } catch {
-      // A log that is closed is no reason to stop between the answer and the save.
-    }
   }
 
   /** Leaves word in the store of an exchange that brought no token. */

@@ -37,17 +37,17 @@ const BREAKS = [
   {
     name: 'the answer is read before it is kept',
     file: 'src/core/exchange.ts',
-    find: `      const kept = await this.#keep(answer, spent)
-      const outcome = await this.#read(answer)
+    find: `      const kept = await this.#landing.keep(record)
+      const outcome = await this.#landing.read(answer)
 `,
-    replace: `      const outcome = await this.#read(answer)
-      const kept = await this.#keep(answer, spent)
+    replace: `      const outcome = await this.#landing.read(answer)
+      const kept = await this.#landing.keep(record)
 `,
     by: tests('faults/kill', 'while it reads an answer'),
   },
   {
     name: 'the rescue file is scrubbed before the save',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/landing.ts',
     find: '    for (const giveUp = performance.now() + CLING_MS; ;) {\n',
     replace:
       '    await this.#held.rescue.scrub()\n    for (const giveUp = performance.now() + CLING_MS; ;) {\n',
@@ -70,11 +70,11 @@ const BREAKS = [
   {
     name: 'a token is printed before it is on disk',
     file: 'src/core/exchange.ts',
-    find: '      const kept = await this.#keep(answer, spent)\n',
-    replace: `      const early = await this.#read(answer)
+    find: '      const kept = await this.#landing.keep(record)\n',
+    replace: `      const early = await this.#landing.read(answer)
       if (early.kind === 'granted') process.stdout.write(\`\${early.tokens.accessToken.reveal()}\\n\`)
       process.exitCode = 0
-      const kept = await this.#keep(answer, spent)
+      const kept = await this.#landing.keep(record)
 `,
     and: [
       {
@@ -221,14 +221,15 @@ const BREAKS = [
   },
   {
     name: 'redirects are followed',
-    file: 'src/oauth/exchange-request.ts',
-    find: 'signal: over.signal } })\n',
-    replace: 'signal: over.signal } }).compose(interceptors.redirect({ maxRedirections: 3 }))\n',
+    file: 'src/network/network.ts',
+    find: 'return new Client(origin, { ...limits(options), connect: this.#connect(options) })\n',
+    replace:
+      'return new Client(origin, { ...limits(options), connect: this.#connect(options) }).compose(interceptors.redirect({ maxRedirections: 3 }))\n',
     and: [
       {
-        file: 'src/oauth/exchange-request.ts',
-        find: 'import { Client, type Dispatcher }',
-        replace: 'import { Client, interceptors, type Dispatcher }',
+        file: 'src/network/network.ts',
+        find: 'import { Agent, Client, EnvHttpProxyAgent, Pool, type Dispatcher }',
+        replace: 'import { Agent, Client, EnvHttpProxyAgent, interceptors, Pool, type Dispatcher }',
       },
     ],
     by: tests('faults/network', 'is not followed'),

@@ -1,0 +1,111 @@
+import type { Clock } from './moment.js'
+import { outcomeOf, type Outcome } from './outcome.js'
+import type { AuthorizationServer, HeldStore, HistoryEntry, Notice, RawAnswer, Rescued } from './ports.js'
+import type { TokenSet } from './token-set.js'
+
+/** Milliseconds to go on trying when a new pair is in memory only. */
+const CLING_MS = 30_000
+/** Seconds between two clocks that are worth a warning; more than an exchange lasts. */
+const CLOCK_SKEW = 120
+
+export interface LandingParts {
+  readonly server: AuthorizationServer
+  readonly clock: Clock
+  readonly sleep: (ms: number) => Promise<void>
+  readonly notify: (notice: Notice) => void
+}
+
+/**
+ * How an answer of the token endpoint comes down: on disk before anybody looks at it, in the store
+ * before anybody hears of it. Under the store's lock.
+ */
+export class Landing {
+  readonly #held: HeldStore
+  readonly #parts: LandingParts
+  readonly #said = new Set<string>()
+
+  constructor(held: HeldStore, parts: LandingParts) {
+    this.#held = held
+    this.#parts = parts
+  }
+
+  /** Bytes first: nothing may look at an answer that is not on disk. Answers nothing where there are no bytes. */
+  async keep(record: Rescued): Promise<boolean> {
+    if (record.answer.body.byteLength === 0) return false
+    try {
+      await this.#held.rescue.keep(record)
+      return true
+    } catch {
+      // The store itself is the last place left; `save` tells the caller if that fails too.
+      this.warn(
+        'the server’s answer could not be written to the rescue file nor to any other place',
+        'look at the disk of the store',
+      )
+      return false
+    }
+  }
+
+  async read(answer: RawAnswer): Promise<Outcome> {
+    const { server, clock } = this.#parts
+    // Whatever its reader stumbles on, the answer is on disk and the doubt is noted.
+    const reading = await server.read(answer).catch(() => ({ kind: 'unreadable', salvaged: null }) as const)
+    return outcomeOf(answer, reading, clock().now)
+  }
+
+  /**
+   * Saves what an answer brought, and scrubs the rescue file.
+   *
+   * @param kept Whether the answer is on disk already: then a store that cannot be written costs
+   *   nothing, since the next run finishes from the rescue file.
+   * @returns Why the pair is in the rescue file only: until it is saved nothing may be spent.
+   */
+  async save(
+    next: TokenSet,
+    after: number,
+    entry: HistoryEntry,
+    record: Rescued,
+    kept: boolean,
+  ): Promise<Error | undefined> {
+    for (const giveUp = performance.now() + CLING_MS; ;) {
+      try {
+        await this.#held.save(next, after, entry)
+        break
+      } catch (error) {
+        if (kept || (await this.keep(record))) {
+          const why = error instanceof Error ? error.message : 'the store could not be written'
+          this.warn(
+            `the new token pair is in the rescue file only: ${why}`,
+            'mend the store or its disk; the next `hq-token get` finishes the save',
+          )
+          return error instanceof Error ? error : new Error(why)
+        }
+        if (performance.now() >= giveUp) throw error
+        await this.#parts.sleep(500)
+      }
+    }
+    await this.#held.rescue.scrub()
+    this.#compareClocks(record.answer)
+    return undefined
+  }
+
+  /** Once each; and whoever listens may fail without costing a token. */
+  warn(message: string, hint: string): void {
+    if (this.#said.has(message)) return
+    this.#said.add(message)
+    try {
+      this.#parts.notify({ level: 'warning', message, hint })
+    } catch {
+      // A log that is closed is no reason to stop between the answer and the save.
+    }
+  }
+
+  /** A machine whose clock is wrong takes good tokens for expired ones; nothing but a warning follows from it. */
+  #compareClocks({ date, sentAt }: RawAnswer): void {
+    const ahead = sentAt.now - Math.floor(Date.parse(date ?? '') / 1000)
+    if (Math.abs(ahead) > CLOCK_SKEW)
+      this.warn(
+        `this machine’s clock is ${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} the server’s`,
+        'check the time synchronisation of this machine',
+      )
+  }
+}
