@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'nod
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { BREAKS } from './faults/breaks-table.js'
 import { folder } from './support/folder.js'
 import { modulesOf } from './support/modules.js'
 
@@ -76,4 +77,13 @@ describe('the warm path', () => {
     for (const heavy of ['commander', 'zod', 'undici', 'oauth4webapi', 'fast-xml-parser', 'pretty-ms'])
       expect(loaded.packages).not.toContain(heavy)
   })
+})
+
+describe('what test:breaks takes out', () => {
+  it.each(BREAKS.flatMap(({ name, and = [], ...edit }) => [edit, ...and].map((one) => [name, one] as const)))(
+    '%s is there, once',
+    (_, { file, find }) => {
+      expect(readFileSync(join(root, file), 'utf8').split(find)).toHaveLength(2)
+    },
+  )
 })

@@ -122,8 +122,9 @@ export function ageOf(pair: TokenPair, at: Moment): { age: number; clockWentBack
   // Without the uptime to go by, nothing tells how old the token is: it counts as just over.
   if (clockWentBack && !sameBoot) return { age: pair.lifetime, clockWentBack }
   const uptime = sameBoot ? at.uptime - pair.obtained.uptime : 0
-  // Both are rounded to seconds: what differs by rounding must not make the same token end twice.
-  const older = uptime > wall + 2 ? uptime : wall
+  // Both are rounded to seconds: what differs by rounding must not make the same token end twice. An
+  // uptime that is no number tells of no age at all: then the token counts as over.
+  const older = uptime <= wall + 2 ? wall : uptime
   return { age: Math.max(0, older), clockWentBack }
 }
 
