@@ -122,9 +122,9 @@ export function ageOf(pair: TokenPair, at: Moment): { age: number; clockWentBack
   // Without the uptime to go by, nothing tells how old the token is: it counts as just over.
   if (clockWentBack && !sameBoot) return { age: pair.lifetime, clockWentBack }
   const uptime = sameBoot ? at.uptime - pair.obtained.uptime : 0
-  // Both are rounded to seconds: what differs by rounding must not make the same token end twice. An
-  // uptime that is no number tells of no age at all: then the token counts as over.
-  const older = uptime <= wall + 2 ? wall : uptime
+  // Both are rounded to seconds: what differs by rounding must not make the same token end twice. A
+  // clock that gives no number tells of no age: then neither is this one, and the token counts as over.
+  const older = uptime <= wall + 2 ? wall : Math.max(wall, uptime)
   return { age: Math.max(0, older), clockWentBack }
 }
 
