@@ -118,6 +118,7 @@ function tokenEndpoint(config: Config, { env, clock, beforeSending }: Around): A
       await (await endpoint()).prepare()
     },
     refresh: async (refreshToken, options) => (await endpoint()).refresh(refreshToken, options),
+    redeem: async (grant, options) => (await endpoint()).redeem(grant, options),
     // Reading needs no client: what a dead process left must be understood without one.
     read: async (answer) =>
       loaded === undefined ? (await import('./oauth/answer.js')).readAnswer(answer) : loaded.read(answer),

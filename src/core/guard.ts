@@ -1,3 +1,4 @@
+import { CodeExchange } from './code-exchange.js'
 import {
   ConfigInvalid,
   LockTimeout,
@@ -92,16 +93,7 @@ export class TokenGuard {
     this.#options = options
     this.apiUrl = options.apiUrl ?? null
     this.#lockWaitMs = (options.lockWait ?? 90) * 1000
-    this.#exchangeParts = {
-      server: options.server,
-      clock: options.clock,
-      host: options.host ?? null,
-      sleep: options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
-      timeoutMs: (options.timeout ?? 30) * 1000,
-      defaultLifetime: options.defaultLifetime ?? 18_000,
-      uninterrupted: options.uninterrupted ?? ((section) => section()),
-      notify: (notice) => options.notify?.(notice),
-    }
+    this.#exchangeParts = exchangeParts(options)
   }
 
   /**
@@ -176,7 +168,7 @@ export class TokenGuard {
     const stored = await this.#options.store.read()
     if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
-      const found = (await held.read()) ?? (await this.#outlived(held, seed))
+      const found = (await this.#signedIn(held)) ?? (await this.#outlived(held, seed))
       // An answer that waits to be saved belongs to the pair that is replaced.
       const exchange = found && new Exchange(held, found, this.#exchangeParts)
       const current = await exchange?.takeUp()
@@ -196,6 +188,11 @@ export class TokenGuard {
     return this.#options.store.exclusive(replace, { waitMs })
   }
 
+  /** The set in the store, or the one that a login had received when it died. */
+  async #signedIn(held: HeldStore): Promise<TokenSet | undefined> {
+    return new CodeExchange(held, await held.read(), this.#exchangeParts).takeUp()
+  }
+
   /**
    * The set before an answer that outlived its store (moved away, deleted): where the seed is the token
    * that was spent then, the answer holds what came of it, and the seed itself is no good any more.
@@ -212,7 +209,7 @@ export class TokenGuard {
 
   /** The set in the store, seeded first where that is called for. */
   async #present(): Promise<TokenSet> {
-    const set = await this.#options.store.read()
+    const set = (await this.#options.store.read()) ?? (await this.#begun())
     if (set !== undefined && set.refusedAt === null) return set
     const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'
     try {
@@ -225,6 +222,17 @@ export class TokenGuard {
     }
     if (set === undefined) throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
     return set
+  }
+
+  /** A first login that died when its answer was on disk, and not in the store. */
+  async #begun(): Promise<TokenSet | undefined> {
+    const { store } = this.#options
+    const login = await store.login()
+    if (login === undefined || login.spent === null) return undefined
+    return store.exclusive((held) => this.#signedIn(held), {
+      waitMs: this.#lockWaitMs,
+      meanwhile: (set) => set,
+    })
   }
 
   #judge(set: TokenSet, ask: Demand): Judgement {
@@ -281,7 +289,7 @@ export class TokenGuard {
   async #renew(seen: TokenSet, ask: Demand, how: Renewal): Promise<TokenSet> {
     return this.#options.store.exclusive(
       async (held) => {
-        const found = await held.read()
+        const found = await this.#signedIn(held)
         if (found === undefined) throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
         const exchange = new Exchange(held, found, this.#exchangeParts)
         const set = await exchange.takeUp()
@@ -364,6 +372,20 @@ export class TokenGuard {
 
   #warn(message: string, hint?: string): void {
     this.#options.notify?.({ level: 'warning', message, ...(hint === undefined ? {} : { hint }) })
+  }
+}
+
+/** What an exchange needs, of what a guard or a login was given. */
+export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
+  return {
+    server: options.server,
+    clock: options.clock,
+    host: options.host ?? null,
+    sleep: options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
+    timeoutMs: (options.timeout ?? 30) * 1000,
+    defaultLifetime: options.defaultLifetime ?? 18_000,
+    uninterrupted: options.uninterrupted ?? ((section) => section()),
+    notify: (notice) => options.notify?.(notice),
   }
 }
 

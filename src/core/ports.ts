@@ -46,6 +46,15 @@ export type Reading =
       readonly salvaged: Secret | null
     }
 
+/** What an authorization code is exchanged with. */
+export interface CodeGrant {
+  readonly code: Secret
+  /** @see RFC 7636 section 4.1 */
+  readonly verifier: Secret
+  /** As it was in the authorization request. */
+  readonly redirectUri: string
+}
+
 /** The authorization server's token endpoint. */
 export interface AuthorizationServer {
   /** The token endpoint's host, for messages. */
@@ -63,8 +72,36 @@ export interface AuthorizationServer {
    * @see RFC 6749 section 6
    */
   refresh(refreshToken: Secret, options: { readonly timeoutMs: number }): Promise<RawAnswer>
+  /**
+   * The authorization code grant, in all else as `refresh`.
+   *
+   * @see RFC 6749 section 4.1.3
+   */
+  redeem(grant: CodeGrant, options: { readonly timeoutMs: number }): Promise<RawAnswer>
   /** Reads any answer. Total: what cannot be read is `unreadable`. */
   read(answer: RawAnswer): Promise<Reading>
+}
+
+/** A login that a person has begun in a browser, and not finished. One at a time: a newer one takes its place. */
+export interface PendingLogin {
+  /** Comes back with the code: tells its answer from anybody else's. @see RFC 6749 section 10.12 */
+  readonly state: Secret
+  readonly verifier: Secret
+  readonly redirectUri: string
+  /** Epoch seconds. */
+  readonly begunAt: number
+  /** Fingerprint of the code that was sent to the token endpoint: it works once. `null` before. */
+  readonly spent: string | null
+}
+
+/** The endpoints that a server's metadata named, at the last login. @see RFC 8414 */
+export interface Discovered {
+  readonly issuer: string
+  readonly authorizeUrl: string | null
+  readonly tokenUrl: string
+  readonly revocationUrl: string | null
+  /** Epoch seconds. */
+  readonly at: number
 }
 
 /** An answer kept on disk before it was looked at. */
@@ -72,8 +109,10 @@ export interface Rescued {
   readonly generation: number
   /** The `attempt` of the intent that it answers. */
   readonly attempt: number
-  /** Fingerprint of the refresh token that was sent. */
+  /** Fingerprint of the refresh token, or the authorization code, that was sent. */
   readonly spent: string
+  /** True for a code. */
+  readonly login?: true
   readonly answer: RawAnswer
 }
 
@@ -95,7 +134,7 @@ export interface RescueFile {
 export interface HistoryEntry {
   readonly sequence: number
   readonly at: number
-  readonly event: 'seed' | 'refresh'
+  readonly event: 'seed' | 'login' | 'refresh' | 'logout'
   /** `unfinished`, `done`, or the code of the failure. */
   readonly outcome: string
   readonly generation: number
@@ -116,6 +155,21 @@ export interface HeldStore {
    * @throws {StoreUnusable}
    */
   save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void>
+  login(): Promise<PendingLogin | undefined>
+  /**
+   * Durable when it returns; `null` forgets it.
+   *
+   * @throws {StoreUnusable}
+   */
+  saveLogin(login: PendingLogin | null): Promise<void>
+  /** Durable when it returns. @throws {StoreUnusable} */
+  pin(discovered: Discovered): Promise<void>
+  /**
+   * Leaves no byte of a token, a code's verifier or an answer in any file; what happened stays known.
+   *
+   * @throws {StoreUnusable}
+   */
+  forget(entry: HistoryEntry | null): Promise<void>
   readonly rescue: RescueFile
 }
 
@@ -146,6 +200,10 @@ export interface TokenStore {
     },
   ): Promise<T>
   history(): Promise<readonly HistoryEntry[]>
+  /** The login that waits for its answer, if any. Takes no lock. */
+  login(): Promise<PendingLogin | undefined>
+  /** The endpoints as last discovered, if ever. Takes no lock. */
+  discovered(): Promise<Discovered | undefined>
   close(): Promise<void>
 }
 

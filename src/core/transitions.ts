@@ -23,19 +23,49 @@ const SETTLED = {
  * answer to the old one can be taken for the new one's.
  */
 export function seeded(seed: Seed, replaced: TokenSet | undefined, host: Host | null): TokenSet {
+  return { ...begun(seed.pair, replaced, host), user: seed.user, seed: seedFingerprint(seed) }
+}
+
+function begun(
+  pair: TokenPair,
+  replaced: TokenSet | undefined,
+  host: Host | null,
+): Omit<TokenSet, 'user' | 'seed'> {
   return {
     generation: (replaced?.generation ?? 0) + 1,
     sequence: (replaced?.sequence ?? 0) + 1,
-    pair: seed.pair,
+    pair,
     previous: replaced?.pair ?? null,
-    user: seed.user,
-    seed: seedFingerprint(seed),
     lastRefreshAt: null,
     ...SETTLED,
     rejectedAt: null,
     host,
     cameFrom: null,
   }
+}
+
+/**
+ * The set that a login begins. A set that it replaces becomes `previous`, and the seed that one began with
+ * stays known: its file holds an old grant.
+ */
+export function signedIn(
+  tokens: Tokens & { readonly refreshToken: Secret },
+  replaced: TokenSet | undefined,
+  sentAt: Moment,
+  defaultLifetime: number,
+  host: Host | null,
+): TokenSet {
+  const { accessToken, refreshToken, expiresIn, refreshExpiresIn, user } = tokens
+  const pair: TokenPair = {
+    accessToken,
+    refreshToken,
+    tokenType: tokens.tokenType ?? 'Bearer',
+    scope: tokens.scope,
+    obtained: sentAt,
+    lifetime: expiresIn ?? defaultLifetime,
+    refreshExpiresAt: refreshExpiresIn === null ? null : sentAt.now + refreshExpiresIn,
+  }
+  return { ...begun(pair, replaced, host), user, seed: replaced?.seed ?? null }
 }
 
 /** What makes two seed files the same one: the grant in them, not their spelling. */

@@ -7,7 +7,7 @@ import * as oauth from 'oauth4webapi'
 
 import { ConfigInvalid } from '../core/errors.js'
 import type { Clock } from '../core/moment.js'
-import type { AuthorizationServer, RawAnswer, Reading } from '../core/ports.js'
+import type { AuthorizationServer, CodeGrant, RawAnswer, Reading } from '../core/ports.js'
 import { Secret, withoutSecrets } from '../core/secret.js'
 import { readAnswer } from './answer.js'
 import { sendOnce, type Connect } from './exchange-request.js'
@@ -49,23 +49,33 @@ export class TokenEndpoint implements AuthorizationServer {
    * @throws What `prepare` throws, before anything is sent, if that was not called. Nothing else.
    * @see RFC 6749 sections 2.3.1 and 6
    */
-  async refresh(refreshToken: Secret, { timeoutMs }: { readonly timeoutMs: number }): Promise<RawAnswer> {
-    const { tokenUrl, clock, userAgent } = this.#options
-    this.#authentication ??= await this.#clientAuthentication()
-    const { headers, body } = await this.#refreshRequest(refreshToken, this.#authentication)
-    const request = {
-      url: tokenUrl,
-      headers: {
-        ...headers,
-        accept: 'application/json',
-        // A few hundred bytes gain nothing, and a compressed answer that is cut off is lost whole.
-        'accept-encoding': 'identity',
-        'user-agent': userAgent,
-      },
-      body: Buffer.from(body.toString()),
-    }
-    const sentAt = clock()
-    return { sentAt, ...(await sendOnce(request, timeoutMs, this.#options.connect)) }
+  refresh(refreshToken: Secret, options: { readonly timeoutMs: number }): Promise<RawAnswer> {
+    return this.#post(options.timeoutMs, (server, client, authentication, how) =>
+      oauth.refreshTokenGrantRequest(server, client, authentication, refreshToken.reveal(), how),
+    )
+  }
+
+  /**
+   * @param options.timeoutMs As for `refresh`.
+   * @throws As `refresh`.
+   * @see RFC 6749 section 4.1.3, RFC 7636 section 4.5
+   */
+  redeem(
+    { code, verifier, redirectUri }: CodeGrant,
+    options: { readonly timeoutMs: number },
+  ): Promise<RawAnswer> {
+    return this.#post(options.timeoutMs, (server, client, authentication, how) => {
+      // The library wants to have seen the answer of the browser: whoever took it checked its state and issuer.
+      const seen = oauth.validateAuthResponse(
+        server,
+        client,
+        new URLSearchParams({ code: code.reveal() }),
+        oauth.skipStateCheck,
+      )
+      return oauth.authorizationCodeGrantRequest(
+        ...([server, client, authentication, seen, redirectUri, verifier.reveal(), how] as const),
+      )
+    })
   }
 
   async read(answer: RawAnswer): Promise<Reading> {
@@ -79,26 +89,38 @@ export class TokenEndpoint implements AuthorizationServer {
     return { ...reading, code: safe(code), description: description === null ? null : safe(description) }
   }
 
+  async #post(timeoutMs: number, build: Build): Promise<RawAnswer> {
+    const { tokenUrl, clock, userAgent, connect } = this.#options
+    this.#authentication ??= await this.#clientAuthentication()
+    const { headers, body } = await this.#request(build, this.#authentication)
+    const request = {
+      url: tokenUrl,
+      headers: {
+        ...headers,
+        accept: 'application/json',
+        // A few hundred bytes gain nothing, and a compressed answer that is cut off is lost whole.
+        'accept-encoding': 'identity',
+        'user-agent': userAgent,
+      },
+      body: Buffer.from(body.toString()),
+    }
+    const sentAt = clock()
+    return { sentAt, ...(await sendOnce(request, timeoutMs, connect)) }
+  }
+
   /** The library builds the request and is handed an empty answer: its own reading throws before one can save. */
-  #refreshRequest(refreshToken: Secret, authentication: oauth.ClientAuth): Promise<BuiltRequest> {
+  #request(build: Build, authentication: oauth.ClientAuth): Promise<BuiltRequest> {
     const { tokenUrl, clientId } = this.#options
+    const server = { issuer: tokenUrl.origin, token_endpoint: tokenUrl.href }
     return new Promise((resolve, reject) => {
-      oauth
-        .refreshTokenGrantRequest(
-          { issuer: tokenUrl.origin, token_endpoint: tokenUrl.href },
-          { client_id: clientId },
-          authentication,
-          refreshToken.reveal(),
-          {
-            // eslint-disable-next-line @typescript-eslint/no-deprecated -- it is not; the mark is there to stand out
-            [oauth.allowInsecureRequests]: tokenUrl.protocol === 'http:',
-            [oauth.customFetch]: (_url, request) => {
-              resolve(request)
-              return Promise.resolve(new Response())
-            },
-          },
-        )
-        .catch(reject)
+      build(server, { client_id: clientId }, authentication, {
+        // eslint-disable-next-line @typescript-eslint/no-deprecated -- it is not; the mark is there to stand out
+        [oauth.allowInsecureRequests]: tokenUrl.protocol === 'http:',
+        [oauth.customFetch]: (_url, request) => {
+          resolve(request)
+          return Promise.resolve(new Response())
+        },
+      }).catch(reject)
     })
   }
 
@@ -114,5 +136,12 @@ export class TokenEndpoint implements AuthorizationServer {
       : oauth.ClientSecretPost(secret.reveal())
   }
 }
+
+type Build = (
+  server: oauth.AuthorizationServer,
+  client: oauth.Client,
+  authentication: oauth.ClientAuth,
+  how: oauth.TokenEndpointRequestOptions,
+) => Promise<Response>
 
 type BuiltRequest = oauth.CustomFetchOptions<'POST', URLSearchParams>

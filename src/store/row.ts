@@ -1,5 +1,5 @@
 import { StoreUnusable } from '../core/errors.js'
-import type { HistoryEntry } from '../core/ports.js'
+import type { Discovered, HistoryEntry, PendingLogin } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
 import type { TokenPair, TokenSet } from '../core/token-set.js'
 import type { Value } from './record.js'
@@ -141,6 +141,46 @@ export function fromHistoryRow(row: Row): HistoryEntry {
     access: text(row, 'access'),
     refresh: text(row, 'refresh'),
     note: textOrNull(row, 'note'),
+  }
+}
+
+export function toLoginRow(login: PendingLogin): Row {
+  return {
+    state: login.state.reveal(),
+    verifier: login.verifier.reveal(),
+    redirect_uri: login.redirectUri,
+    begun_at: whole(login.begunAt),
+    spent: login.spent,
+  }
+}
+
+export function fromLoginRow(row: Row): PendingLogin {
+  return {
+    state: new Secret(text(row, 'state')),
+    verifier: new Secret(text(row, 'verifier')),
+    redirectUri: text(row, 'redirect_uri'),
+    begunAt: integer(row, 'begun_at'),
+    spent: textOrNull(row, 'spent'),
+  }
+}
+
+export function toDiscoveredRow({ issuer, authorizeUrl, tokenUrl, revocationUrl, at }: Discovered): Row {
+  return {
+    issuer,
+    authorize_url: authorizeUrl,
+    token_url: tokenUrl,
+    revocation_url: revocationUrl,
+    at: whole(at),
+  }
+}
+
+export function fromDiscoveredRow(row: Row): Discovered {
+  return {
+    issuer: text(row, 'issuer'),
+    authorizeUrl: textOrNull(row, 'authorize_url'),
+    tokenUrl: text(row, 'token_url'),
+    revocationUrl: textOrNull(row, 'revocation_url'),
+    at: integer(row, 'at'),
   }
 }
 

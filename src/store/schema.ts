@@ -19,7 +19,7 @@ const PAIR = (prefix: string, presence: string): string => `
 
 /**
  * Step n brings a store from version n to n + 1 (`PRAGMA user_version`). Steps are only ever added, and
- * add columns that may be NULL: so the versions before and after read one another's stores, and an
+ * add tables, or columns that may be NULL: so the versions before and after read one another's stores, and an
  * update finds no job that fails meanwhile. Only writing takes the newest.
  *
  * The history is a ring of rows that exist from the start: writing an event never takes a page.
@@ -74,6 +74,25 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE token_set ADD COLUMN came_at INTEGER;
   `,
   'ALTER TABLE token_set ADD COLUMN rejected_at INTEGER;',
+  `
+  CREATE TABLE login (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    state TEXT NOT NULL,
+    verifier TEXT NOT NULL,
+    redirect_uri TEXT NOT NULL,
+    begun_at INTEGER NOT NULL,
+    spent TEXT
+  ) STRICT;
+
+  CREATE TABLE discovered (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    issuer TEXT NOT NULL,
+    authorize_url TEXT,
+    token_url TEXT NOT NULL,
+    revocation_url TEXT,
+    at INTEGER NOT NULL
+  ) STRICT;
+  `,
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

@@ -5,7 +5,7 @@
  */
 import type Database from 'better-sqlite3'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
-import type { HeldStore, HistoryEntry, Notice, TokenStore } from '../core/ports.js'
+import type { Discovered, HeldStore, HistoryEntry, Notice, PendingLogin, TokenStore } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import {
   asUnusable,
@@ -21,7 +21,17 @@ import { ensureFolder, lstatOf, checkOwn, storePaths, type StorePaths } from './
 import { acquire, sleep } from './lock.js'
 import { padding, recordBytes } from './record.js'
 import { Rescue } from './rescue.js'
-import { fromHistoryRow, fromRow, toHistoryRow, toRow, type Row } from './row.js'
+import {
+  fromDiscoveredRow,
+  fromHistoryRow,
+  fromLoginRow,
+  fromRow,
+  toDiscoveredRow,
+  toHistoryRow,
+  toLoginRow,
+  toRow,
+  type Row,
+} from './row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'
 
 /** The row's width comes in steps of this, so that it all but never changes. */
@@ -63,6 +73,14 @@ export class SqliteStore implements TokenStore {
     return (await this.#reading(selectHistory)) ?? []
   }
 
+  login(): Promise<PendingLogin | undefined> {
+    return this.#reading((db) => selectOne(db, 'login', fromLoginRow))
+  }
+
+  discovered(): Promise<Discovered | undefined> {
+    return this.#reading((db) => selectOne(db, 'discovered', fromDiscoveredRow))
+  }
+
   async exclusive<T>(
     critical: (held: HeldStore) => Promise<T>,
     { waitMs, meanwhile }: { waitMs: number; meanwhile?: (set: TokenSet | undefined) => T | undefined },
@@ -98,6 +116,20 @@ export class SqliteStore implements TokenStore {
             this.#patiently(() => {
               save(db, next, after, entry)
             }),
+          login: () => this.#patiently(() => selectOne(db, 'login', fromLoginRow)),
+          saveLogin: (login) =>
+            this.#patiently(() => {
+              if (login === null) db.exec('DELETE FROM login')
+              else replaceOne(db, 'login', toLoginRow(login))
+            }),
+          pin: (discovered) =>
+            this.#patiently(() => {
+              replaceOne(db, 'discovered', toDiscoveredRow(discovered))
+            }),
+          forget: (entry) =>
+            this.#patiently(() => {
+              forget(db, entry)
+            }).then(() => rescue.scrub()),
           rescue,
         })
       } finally {
@@ -157,6 +189,45 @@ function selectSet(db: Database.Database): TokenSet | undefined {
   return row === undefined ? undefined : fromRow(row)
 }
 
+/** `undefined` too where the store is of a version that had no such table. */
+function selectOne<T>(
+  db: Database.Database,
+  table: 'login' | 'discovered',
+  from: (row: Row) => T,
+): T | undefined {
+  const isThere = db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(table)
+  if (isThere === undefined) return undefined
+  const row = db.prepare(`SELECT * FROM ${table}`).get() as Row | undefined
+  return row === undefined ? undefined : from(row)
+}
+
+function replaceOne(db: Database.Database, table: 'login' | 'discovered', columns: Row): void {
+  const names = Object.keys(columns)
+  db.prepare(
+    `REPLACE INTO ${table} (id, ${names.join(', ')}) VALUES (1, ${names.map(() => '?').join(', ')})`,
+  ).run(...Object.values(columns))
+}
+
+/**
+ * Twice over: deleted pages are overwritten (`secure_delete`), and the journal of a deletion still holds what
+ * was deleted. So the row is blotted first; the journal of its deletion then holds the blots.
+ */
+function forget(db: Database.Database, entry: HistoryEntry | null): void {
+  const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined
+  if (row !== undefined) {
+    const columns = Object.entries(row).filter(([name]) => name !== 'id' && name !== 'padding')
+    write(db, 'token_set', 1, blotted(Object.fromEntries(columns)), Number(row['width']), BLOT)
+  }
+  db.exec("UPDATE login SET state = '', verifier = ''")
+  db.transaction(() => {
+    db.exec('DELETE FROM token_set; DELETE FROM login')
+    if (entry !== null) writeHistory(db, entry)
+  })()
+  // Whatever else the journal may have kept from longer transactions before.
+  db.pragma('journal_mode = DELETE')
+  db.pragma('journal_mode = PERSIST')
+}
+
 function selectHistory(db: Database.Database): HistoryEntry[] {
   const rows = db.prepare('SELECT * FROM history WHERE sequence > 0 ORDER BY sequence DESC').all() as Row[]
   return rows.map(fromHistoryRow)
@@ -189,7 +260,7 @@ function saveOnce(db: Database.Database, next: TokenSet, after: number, entry: H
     // has room for each of them and the disk has proved that it takes them.
     if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)
     write(db, 'token_set', 1, row, width)
-    write(db, 'history', entry.sequence % HISTORY_SLOTS, toHistoryRow(entry), HISTORY_WIDTH)
+    writeHistory(db, entry)
     db.exec('COMMIT')
     return width > before
   } catch (error) {
@@ -235,6 +306,10 @@ function write(
     padding([null, ...values], width, fill),
     key,
   )
+}
+
+function writeHistory(db: Database.Database, entry: HistoryEntry): void {
+  write(db, 'history', entry.sequence % HISTORY_SLOTS, toHistoryRow(entry), HISTORY_WIDTH)
 }
 
 const KEYS = { token_set: 'id', history: 'slot' } as const

@@ -1,5 +1,6 @@
 import type { Moment } from '../../src/core/moment.js'
 import { TokenGuard, type TokenGuardOptions } from '../../src/core/guard.js'
+import { Logins } from '../../src/core/logins.js'
 import { expiryPolicy } from '../../src/core/policy.js'
 import type { Notice } from '../../src/core/ports.js'
 import type { TokenSet } from '../../src/core/token-set.js'
@@ -23,12 +24,13 @@ export class Stage {
   readonly store: MemoryStore
   readonly server: FakeServer
 
-  constructor(set: TokenSet | undefined = tokenSet()) {
+  /** @param set `null`: an empty store. */
+  constructor(set: TokenSet | null = tokenSet()) {
     const event = (name: string): void => {
       if (this.log.length >= this.diesAt) throw new Died(name)
       this.log.push(name)
     }
-    this.store = new MemoryStore(event).put(set)
+    this.store = new MemoryStore(event).put(set ?? undefined)
     this.server = new FakeServer(this.clock, [], event)
   }
 
@@ -53,6 +55,12 @@ export class Stage {
   guard(options: Partial<TokenGuardOptions> = {}): TokenGuard {
     const { store, server, clock, notify, sleep } = this
     return new TokenGuard({ store, server, clock, notify, sleep, policy: POLICY, ...options })
+  }
+
+  /** A process of its own that a person logs in with. */
+  logins(options: Partial<TokenGuardOptions> = {}): Logins {
+    const { store, server, clock, notify, sleep } = this
+    return new Logins({ store, server, clock, notify, sleep, policy: POLICY, ...options })
   }
 
   async stored(): Promise<TokenSet> {

@@ -337,6 +337,7 @@ async function keeps(answer: RawAnswer): Promise<boolean> {
     host: 'auth.example.com',
     prepare: () => Promise.resolve(),
     refresh: () => Promise.resolve(answer),
+    redeem: () => Promise.resolve(answer),
     read: readAnswer,
   }
   const at = moment(ISSUED + 4000)

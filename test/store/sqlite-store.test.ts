@@ -3,6 +3,7 @@ import {
   copyFileSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   statSync,
@@ -22,6 +23,7 @@ import { storePaths } from '../../src/store/files.js'
 import { peek } from '../../src/store/peek.js'
 import { HISTORY_SLOTS, SCHEMA_VERSION } from '../../src/store/schema.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
+import { garbage, raw } from '../support/fake-server.js'
 import { folder } from '../support/folder.js'
 import { writeOldStore } from '../support/old-store.js'
 import { tokenStoreContract } from '../support/store-contract.js'
@@ -251,4 +253,70 @@ it('rolls back a transaction that a crash cut off, also when it only reads', asy
   db.close()
   chmodSync(join(crashed, 'token.db'), 0o600)
   expect((await new SqliteStore(join(crashed, 'token.db')).read())?.generation).toBe(1)
+})
+
+describe('after it has forgotten', () => {
+  /** Secrets of every kind that a store holds; `long` ones cross many pages. */
+  const secrets = (long: number) =>
+    ['access', 'refresh', 'old-access', 'old-refresh', 'salvaged', 'state', 'verifier', 'answer'].map(
+      (name) => `${name}-${'secret'.repeat(long)}-end-of-${name}`,
+    )
+
+  it.each([
+    ['short', 1],
+    ['long', 5000],
+  ])('no byte of a token is in any file, of %s ones', async (_, long) => {
+    const [
+      access = '',
+      refresh = '',
+      accessBefore = '',
+      refreshBefore = '',
+      salvaged = '',
+      state = '',
+      verifier = '',
+      answer = '',
+    ] = secrets(long)
+    const previous = pair({ accessToken: new Secret(accessBefore), refreshToken: new Secret(refreshBefore) })
+    const set = tokenSet({
+      pair: pair({ accessToken: new Secret(access), refreshToken: new Secret(refresh) }),
+      previous,
+    })
+    const asked = {
+      ...intended(set, moment(), HOST),
+      intent: { attempt: 2, at: 1, boot: null, salvaged: new Secret(salvaged) },
+    }
+    await put(set, 0)
+    await put(asked, 1)
+    await store.exclusive(
+      async (held) => {
+        await held.saveLogin({
+          state: new Secret(state),
+          verifier: new Secret(verifier),
+          redirectUri: 'x',
+          begunAt: 1,
+          spent: null,
+        })
+        const body = new TextEncoder().encode(answer)
+        await held.rescue.keep({ generation: 1, attempt: 2, spent: 'x', answer: { ...raw(garbage()), body } })
+      },
+      { waitMs: 0 },
+    )
+    const found = (): string[] =>
+      readdirSync(join(path, '..')).flatMap((name) => {
+        const bytes = readFileSync(join(path, '..', name))
+        return secrets(long).flatMap((secret) =>
+          [secret.slice(0, 14), secret.slice(-14)]
+            .filter((part) => bytes.includes(part))
+            .map((part) => `${part} in ${name}`),
+        )
+      })
+    // The search finds what is there to be found.
+    expect(new Set(found().map((line) => line.replace(/ in .*/, ''))).size).toBe(16)
+
+    await store.exclusive((held) => held.forget(null), { waitMs: 0 })
+    expect(found()).toEqual([])
+    expect(await store.read()).toBeUndefined()
+    await put(set, 0)
+    expect(await store.read()).toMatchObject({ generation: 1 })
+  })
 })

@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/core/moment.js'
-import type { AuthorizationServer, RawAnswer, Reading } from '../../src/core/ports.js'
+import type { AuthorizationServer, CodeGrant, RawAnswer, Reading } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
 import { moment } from './token-sets.js'
 
@@ -15,7 +15,7 @@ export type Script = (refreshToken: string, timeoutMs: number) => Said | Promise
  */
 export class FakeServer implements AuthorizationServer {
   readonly host = 'auth.example.com'
-  /** The refresh tokens sent, in order. */
+  /** The refresh tokens and codes sent, in order. */
   readonly sent: string[] = []
   /** Milliseconds that each request was given. */
   readonly timeouts: number[] = []
@@ -50,8 +50,22 @@ export class FakeServer implements AuthorizationServer {
     await this.preparation()
   }
 
-  async refresh(refreshToken: Secret, { timeoutMs }: { readonly timeoutMs: number }): Promise<RawAnswer> {
-    const token = refreshToken.reveal()
+  refresh(refreshToken: Secret, { timeoutMs }: { readonly timeoutMs: number }): Promise<RawAnswer> {
+    return this.#asked(refreshToken, timeoutMs)
+  }
+
+  redeem({ code }: CodeGrant, { timeoutMs }: { readonly timeoutMs: number }): Promise<RawAnswer> {
+    return this.#asked(code, timeoutMs)
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects and never throws
+  async read({ body }: RawAnswer): Promise<Reading> {
+    this.#event('read')
+    return reading(body)
+  }
+
+  async #asked(secret: Secret, timeoutMs: number): Promise<RawAnswer> {
+    const token = secret.reveal()
     this.#event(`request with ${token}`)
     this.sent.push(token)
     this.timeouts.push(timeoutMs)
@@ -60,12 +74,6 @@ export class FakeServer implements AuthorizationServer {
       typeof this.#script === 'function' ? await this.#script(token, timeoutMs) : this.#script.shift()
     if (said === undefined) throw new Error(`request ${this.requests} with ${token} is not in the script`)
     return { sentAt, ...said }
-  }
-
-  // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects and never throws
-  async read({ body }: RawAnswer): Promise<Reading> {
-    this.#event('read')
-    return reading(body)
   }
 }
 

@@ -1,5 +1,13 @@
 import { LockTimeout, StoreUnusable } from '../../src/core/errors.js'
-import type { HeldStore, HistoryEntry, RescueFile, Rescued, TokenStore } from '../../src/core/ports.js'
+import type {
+  Discovered,
+  HeldStore,
+  HistoryEntry,
+  PendingLogin,
+  RescueFile,
+  Rescued,
+  TokenStore,
+} from '../../src/core/ports.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 
 /** Asked with the how-manieth call this is, from 1 on. */
@@ -35,6 +43,8 @@ export class MemoryStore implements TokenStore {
   readonly #event: (name: string) => void
   readonly #history = new Map<number, HistoryEntry>()
   #set: TokenSet | undefined
+  #login: PendingLogin | undefined
+  #discovered: Discovered | undefined
   #rescued: Rescued[] = []
   #held = false
   #saves = 0
@@ -84,6 +94,14 @@ export class MemoryStore implements TokenStore {
       return await critical({
         read: () => Promise.resolve(this.#set),
         save: (next, after, entry) => this.#save(next, after, entry),
+        login: () => this.login(),
+        saveLogin: (login) => this.#saveLogin(login),
+        // eslint-disable-next-line @typescript-eslint/require-await -- as below
+        pin: async (discovered) => {
+          this.#event('pin')
+          this.#discovered = discovered
+        },
+        forget: (entry) => this.#forget(entry),
         rescue: this.#rescue,
       })
     } finally {
@@ -93,6 +111,14 @@ export class MemoryStore implements TokenStore {
 
   history(): Promise<readonly HistoryEntry[]> {
     return Promise.resolve([...this.#history.values()].sort((a, b) => b.sequence - a.sequence))
+  }
+
+  login(): Promise<PendingLogin | undefined> {
+    return Promise.resolve(this.#login)
+  }
+
+  discovered(): Promise<Discovered | undefined> {
+    return Promise.resolve(this.#discovered)
   }
 
   close(): Promise<void> {
@@ -106,6 +132,22 @@ export class MemoryStore implements TokenStore {
     if ((this.#set?.generation ?? 0) !== after) throw new StoreUnusable('somebody went around the lock')
     this.#set = next
     this.#history.set(entry.sequence, entry)
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  async #saveLogin(login: PendingLogin | null): Promise<void> {
+    this.#event(
+      login === null ? 'forget the login' : `note the login${login.spent === null ? '' : ', spent'}`,
+    )
+    if (this.savesFail(++this.#saves)) throw new StoreUnusable('the disk is full')
+    this.#login = login ?? undefined
+  }
+
+  async #forget(entry: HistoryEntry | null): Promise<void> {
+    this.#event('forget')
+    this.#set = this.#login = undefined
+    if (entry !== null) this.#history.set(entry.sequence, entry)
+    await this.#rescue.scrub()
   }
 
   readonly #rescue: RescueFile = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { LockTimeout, StoreUnusable } from '../../src/core/errors.js'
-import type { HeldStore, TokenStore } from '../../src/core/ports.js'
+import type { HeldStore, PendingLogin, TokenStore } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import { entry, failed, intended, renewed } from '../../src/core/transitions.js'
@@ -138,11 +138,84 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
         entry(first, 'seed', 'done', moment(), 'token.ini'),
       ])
     })
+
+    describe('a login that waits', () => {
+      const LOGIN: PendingLogin = {
+        state: new Secret('state-1'),
+        verifier: new Secret('verifier-1'),
+        redirectUri: 'http://127.0.0.1/callback',
+        begunAt: 5,
+        spent: null,
+      }
+
+      it('is none at first', async () => {
+        expect(await open().login()).toBeUndefined()
+        expect(await open().discovered()).toBeUndefined()
+      })
+
+      it('reads back, under the lock and without it, until a newer one takes its place', async () => {
+        const store = open()
+        const spent = { ...LOGIN, state: new Secret('state-2'), spent: 'abc' }
+        await store.exclusive(
+          async (held) => {
+            expect(await held.login()).toBeUndefined()
+            await held.saveLogin(LOGIN)
+            expect(reveal(await held.login())).toEqual(reveal(LOGIN))
+            await held.saveLogin(spent)
+          },
+          { waitMs: 0 },
+        )
+        expect(reveal(await store.login())).toEqual(reveal(spent))
+        await store.exclusive((held) => held.saveLogin(null), { waitMs: 0 })
+        expect(await store.login()).toBeUndefined()
+      })
+
+      it('leaves the token set as it is', async () => {
+        const store = open()
+        await store.exclusive((held) => save(held, tokenSet(), 0), { waitMs: 0 })
+        await store.exclusive((held) => held.saveLogin(LOGIN), { waitMs: 0 })
+        expect(reveal(await store.read())).toEqual(reveal(tokenSet()))
+      })
+    })
+
+    it('knows the endpoints that were discovered last', async () => {
+      const store = open()
+      const first = {
+        issuer: 'https://a.example',
+        authorizeUrl: null,
+        tokenUrl: 'https://a.example/t',
+        revocationUrl: null,
+        at: 1,
+      }
+      const second = {
+        ...first,
+        authorizeUrl: 'https://a.example/a',
+        revocationUrl: 'https://a.example/r',
+        at: 2,
+      }
+      await store.exclusive((held) => held.pin(first), { waitMs: 0 })
+      await store.exclusive((held) => held.pin(second), { waitMs: 0 })
+      expect(await store.discovered()).toEqual(second)
+    })
+
+    it('forgets the token set and the login, and remembers that it did', async () => {
+      const store = open()
+      const set = tokenSet()
+      await store.exclusive((held) => save(held, set, 0), { waitMs: 0 })
+      const last = entry({ ...set, sequence: set.sequence + 1 }, 'logout', 'done', moment())
+      await store.exclusive((held) => held.forget(last), { waitMs: 0 })
+      expect(await store.read()).toBeUndefined()
+      expect(await store.login()).toBeUndefined()
+      expect((await store.history())[0]).toEqual(last)
+      await store.exclusive((held) => held.forget(null), { waitMs: 0 })
+      await store.exclusive((held) => save(held, set, 0), { waitMs: 0 })
+      expect(await store.read()).toBeDefined()
+    })
   })
 }
 
 /** With the secrets as strings, so that they are compared and not skipped. */
-export function reveal(set: TokenSet | undefined): unknown {
+export function reveal(set: TokenSet | PendingLogin | undefined): unknown {
   const open = (value: unknown): unknown => {
     if (value instanceof Secret) return value.reveal()
     if (value === null || typeof value !== 'object') return value

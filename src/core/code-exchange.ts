@@ -1,0 +1,131 @@
+import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, type TokenError } from './errors.js'
+import type { ExchangeParts } from './exchange.js'
+import { Landing } from './landing.js'
+import type { Outcome } from './outcome.js'
+import type { HeldStore, PendingLogin, Rescued } from './ports.js'
+import { withoutSecrets, type Secret } from './secret.js'
+import type { TokenSet } from './token-set.js'
+import { entry, signedIn, type Tokens } from './transitions.js'
+
+/** The next command after a login that came to nothing. */
+export const AGAIN = 'begin anew: hq-token login'
+
+/**
+ * The exchange of an authorization code, crash-safe as that of a refresh token: word of it in the store,
+ * one request, the raw answer on disk, and only then reading and saving. The set before stays until the
+ * new one is saved. Under the store's lock.
+ *
+ * @see RFC 6749 section 4.1
+ */
+export class CodeExchange {
+  readonly #held: HeldStore
+  readonly #parts: ExchangeParts
+  readonly #landing: Landing
+  readonly #set: TokenSet | undefined
+
+  /** @param found The set that the new one will replace. */
+  constructor(held: HeldStore, found: TokenSet | undefined, parts: ExchangeParts) {
+    this.#held = held
+    this.#set = found
+    this.#parts = parts
+    this.#landing = new Landing(held, parts)
+  }
+
+  /**
+   * Saves what a login that died had received.
+   *
+   * @returns The set as it is after that.
+   * @throws {StoreUnusable} while it cannot be saved.
+   */
+  async takeUp(): Promise<TokenSet | undefined> {
+    const records = await this.#held.rescue.records()
+    const kept = records.findLast(({ login, generation }) => login && generation === this.#generation)
+    if (kept === undefined) return this.#set
+    const outcome = await this.#landing.read(kept.answer)
+    const refreshToken = outcome.kind === 'granted' ? outcome.tokens.refreshToken : null
+    return outcome.kind === 'granted' && refreshToken !== null
+      ? this.#save({ ...outcome.tokens, refreshToken }, kept, true)
+      : this.#set
+  }
+
+  /**
+   * Spends the code and saves what comes back.
+   *
+   * @param pending As it stands in the store.
+   * @throws {TokenError} The set before is as it was.
+   */
+  async run(code: Secret, pending: PendingLogin): Promise<TokenSet> {
+    await this.#parts.server.prepare()
+    return this.#parts.uninterrupted(async () => {
+      const { verifier, redirectUri } = pending
+      await this.#held.saveLogin({ ...pending, spent: code.fingerprint })
+      const { server, timeoutMs } = this.#parts
+      // Once: a code that comes twice costs what it brought (RFC 6749 section 4.1.2), and the person is at hand.
+      const answer = await server.redeem({ code, verifier, redirectUri }, { timeoutMs })
+      const record = { ...this.#about, spent: code.fingerprint, login: true, answer } as const
+      const kept = await this.#landing.keep(record)
+      const outcome = await this.#landing.read(answer)
+      if (outcome.kind !== 'granted') throw await this.#failed(outcome, code, pending)
+      const { refreshToken } = outcome.tokens
+      if (refreshToken === null) {
+        await this.#held.saveLogin(null)
+        throw new ClientRefused(`${server.host} issued no refresh token: nothing could be kept alive`, {
+          hint: 'ask for one (scope = … offline_access, or the registration at the server), then: hq-token login',
+        })
+      }
+      return this.#save({ ...outcome.tokens, refreshToken }, record, kept)
+    })
+  }
+
+  get #generation(): number {
+    return this.#set?.generation ?? 0
+  }
+
+  get #about(): Pick<Rescued, 'generation' | 'attempt'> {
+    return { generation: this.#generation, attempt: (this.#set?.sequence ?? 0) + 1 }
+  }
+
+  async #save(tokens: Tokens & { refreshToken: Secret }, record: Rescued, kept: boolean): Promise<TokenSet> {
+    const { clock, defaultLifetime, host } = this.#parts
+    const next = signedIn(tokens, this.#set, record.answer.sentAt, defaultLifetime, host)
+    const unsaved = await this.#landing.save(
+      next,
+      this.#generation,
+      entry(next, 'login', 'done', clock()),
+      record,
+      kept,
+    )
+    if (unsaved !== undefined) throw unsaved
+    // The code is spent in any case: that it waits no longer is for the eye only.
+    await this.#held.saveLogin(null).catch(() => undefined)
+    return next
+  }
+
+  async #failed(
+    outcome: Exclude<Outcome, { kind: 'granted' }>,
+    code: Secret,
+    pending: PendingLogin,
+  ): Promise<TokenError> {
+    const { host } = this.#parts.server
+    const what = withoutSecrets(outcome.what, [code, pending.verifier, pending.state])
+    // What was never sent can be sent again, with the same answer of the browser.
+    const left = outcome.kind === 'not-sent' ? pending : null
+    if (outcome.kind !== 'unknown') await this.#held.saveLogin(left).catch(() => undefined)
+    switch (outcome.kind) {
+      case 'not-sent':
+        return new ServerUnavailable(`${host} could not be reached (${what})`, {
+          hint: 'check the network; the address that the browser shows is still good: hq-token login --complete -',
+        })
+      case 'no-verdict':
+        return new ServerUnavailable(`${host} did not answer as a token endpoint (${what})`, { hint: AGAIN })
+      case 'unknown':
+        return new OutcomeUnknown(`${host} gave no usable answer (${what}); the code is spent`, {
+          hint: AGAIN,
+        })
+      case 'refused':
+        return new LoginRequired(`${host} refused the code (${what})`, { hint: AGAIN })
+      case 'misconfigured':
+        return new ClientRefused(`${host} refused the client (${what})`)
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import { AGAIN, CodeExchange } from './code-exchange.js'
+import { LoginRequired } from './errors.js'
+import { Exchange, type ExchangeParts } from './exchange.js'
+import { exchangeParts, type TokenGuardOptions } from './guard.js'
+import { rfc3339 } from './moment.js'
+import type { Discovered, HeldStore, PendingLogin } from './ports.js'
+import type { Secret } from './secret.js'
+import type { TokenSet } from './token-set.js'
+import { entry } from './transitions.js'
+
+/** Seconds that a login may take, from its address to its answer: HighQ's codes live as long. */
+export const LOGIN_LIFETIME = 1800
+
+/** Ends a grant at the server. */
+export type Revoke = (refreshToken: Secret) => Promise<void>
+
+/**
+ * Begins a grant with a person in a browser, and ends it. What waits for the browser's answer is in the
+ * store: another process may finish it, after a restart too.
+ *
+ * @see RFC 6749 section 4.1, RFC 7636, RFC 7009
+ */
+export class Logins {
+  readonly #options: TokenGuardOptions
+  readonly #parts: ExchangeParts
+  readonly #waitMs: number
+
+  constructor(options: TokenGuardOptions) {
+    this.#options = options
+    this.#parts = exchangeParts(options)
+    this.#waitMs = (options.lockWait ?? 90) * 1000
+  }
+
+  /**
+   * Notes a login that a person is about to be sent into the browser for; an earlier one is given up.
+   *
+   * @param discovered The endpoints that it begins with, to go on with.
+   * @throws {LockTimeout | StoreUnusable}
+   */
+  async begin(
+    login: Pick<PendingLogin, 'state' | 'verifier' | 'redirectUri'>,
+    discovered?: Discovered,
+  ): Promise<void> {
+    const { store, clock } = this.#options
+    const note = async (held: HeldStore): Promise<void> => {
+      // An answer that an earlier one had received is saved first.
+      await new CodeExchange(held, await held.read(), this.#parts).takeUp()
+      if (discovered !== undefined) await held.pin(discovered)
+      await held.saveLogin({ ...login, begunAt: clock().now, spent: null })
+    }
+    await store.exclusive(note, { waitMs: this.#waitMs })
+  }
+
+  /**
+   * The login that waits for its answer.
+   *
+   * @throws {LoginRequired} where none does.
+   */
+  async waiting(): Promise<PendingLogin> {
+    return this.#checked(await this.#options.store.login())
+  }
+
+  /**
+   * Exchanges the code for a token set and saves it. The set before becomes the previous one.
+   *
+   * @param state As it came back with the code; `null` where a person had nothing but the code.
+   * @throws {LoginRequired} the answer is not this login's, came too late or was used before, or the server
+   *   refused the code
+   * @throws {ServerUnavailable | OutcomeUnknown | LockTimeout}
+   * @throws {ClientRefused | ConfigInvalid | StoreUnusable}
+   */
+  finish(code: Secret, state: Secret | null): Promise<TokenSet> {
+    const exchange = async (held: HeldStore): Promise<TokenSet> => {
+      const login = this.#checked(await held.login())
+      if (state !== null && !state.equals(login.state))
+        throw new LoginRequired(
+          `this answer is not that of the login begun at ${rfc3339(login.begunAt)} (its state is another)`,
+          { hint: AGAIN },
+        )
+      const before = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
+      const refresh = before && new Exchange(held, before, this.#parts)
+      const found = await refresh?.takeUp()
+      refresh?.assertSaved()
+      return new CodeExchange(held, found, this.#parts).run(code, login)
+    }
+    return this.#options.store.exclusive(exchange, { waitMs: this.#waitMs })
+  }
+
+  /**
+   * Ends the grant at the server, then forgets it.
+   *
+   * @param revoke `null`: forget only.
+   * @returns False where there was nothing to forget.
+   * @throws What `revoke` throws; all is kept then.
+   * @throws {LockTimeout | StoreUnusable}
+   */
+  logout(revoke: Revoke | null): Promise<boolean> {
+    const end = async (held: HeldStore): Promise<boolean> => {
+      const signedIn = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
+      // The newest token, which a refresh that died may have left in the rescue file, ends the whole grant.
+      const set = signedIn && (await new Exchange(held, signedIn, this.#parts).takeUp())
+      if (set !== undefined && revoke !== null) await revoke(set.pair.refreshToken)
+      const at = this.#options.clock()
+      const last = set && { ...set, sequence: set.sequence + 1 }
+      await held.forget(last === undefined ? null : entry(last, 'logout', 'done', at))
+      return set !== undefined
+    }
+    return this.#options.store.exclusive(end, { waitMs: this.#waitMs })
+  }
+
+  #checked(login: PendingLogin | undefined): PendingLogin {
+    const { store, clock } = this.#options
+    if (login === undefined)
+      throw new LoginRequired(`no login waits for an answer in ${store.name}`, {
+        hint: 'hq-token login --no-browser',
+      })
+    if (login.spent !== null)
+      throw new LoginRequired('the answer to this login was used before', { hint: AGAIN })
+    if (clock().now - login.begunAt > LOGIN_LIFETIME)
+      throw new LoginRequired(
+        `the login begun at ${rfc3339(login.begunAt)} has expired: it must be finished within ${LOGIN_LIFETIME / 60} minutes`,
+        { hint: AGAIN },
+      )
+    return login
+  }
+}
