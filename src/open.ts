@@ -1,8 +1,9 @@
-import { loadConfig, requireClient, type Config } from './config/load.js'
+import { loadConfig, requireClient, withEndpoints, type ClientConfig, type Config } from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
 import { ConfigInvalid } from './core/errors.js'
-import { TokenGuard } from './core/guard.js'
+import { TokenGuard, type TokenGuardOptions } from './core/guard.js'
 import type { Host } from './core/host.js'
+import { Logins, type Revoke } from './core/logins.js'
 import type { Clock } from './core/moment.js'
 import { expiryPolicy, type ExpiryPolicy } from './core/policy.js'
 import type { AuthorizationServer, Notice, SeedSource, TokenStore } from './core/ports.js'
@@ -36,6 +37,11 @@ export interface Opened {
   readonly policy: ExpiryPolicy
   readonly store: TokenStore
   readonly guard: TokenGuard
+  readonly logins: Logins
+  /** The configuration with all endpoints that are known. @throws {ConfigInvalid} where it cannot refresh. */
+  readonly client: () => Promise<ClientConfig>
+  /** Ends a grant at the server; `null` where nobody knows how. */
+  readonly revoke: () => Promise<Revoke | null>
   /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
   readonly agent: () => Promise<Network['agent']>
 }
@@ -54,9 +60,11 @@ export function open(choice: Choice, around: Around): Opened {
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
   const store = new SqliteStore(config.store.path, { env, notify })
-  const guard = new TokenGuard({
+  const known = async (): Promise<Config> =>
+    config.issuer === null ? config : withEndpoints(config, await store.discovered())
+  const options: TokenGuardOptions = {
     store,
-    server: tokenEndpoint(config, around),
+    server: tokenEndpoint(config, known, around),
     clock,
     policy,
     notify,
@@ -67,13 +75,22 @@ export function open(choice: Choice, around: Around): Opened {
     defaultLifetime: config.refresh.defaultLifetime,
     apiUrl: config.apiUrl,
     ...(config.seedFile !== null && { seed: seedSource(config.seedFile, config, around) }),
-  })
+  }
   const agent = async (): Promise<Network['agent']> => {
     assertChecked(env)
     const network = await openNetwork(config)
     return (options) => network.agent(options)
   }
-  return { config, policy, store, guard, agent }
+  return {
+    config,
+    policy,
+    store,
+    guard: new TokenGuard(options),
+    logins: new Logins(options),
+    client: async () => requireClient(await known()),
+    revoke: async () => revocation(await known(), await agent()),
+    agent,
+  }
 }
 
 function seedSource(path: string, { refresh }: Config, { clock, notify }: Around): SeedSource {
@@ -95,13 +112,29 @@ async function openNetwork({ network }: Config): Promise<Network> {
   return opened
 }
 
+/** @see RFC 7009 */
+async function revocation(config: Config, agent: Network['agent']): Promise<Revoke | null> {
+  const { revocationUrl } = config
+  if (revocationUrl === null) return null
+  const { clientId, authMethod, clientSecret } = requireClient(config)
+  const { clientAuthentication } = await import('./oauth/server.js')
+  const { revoke } = await import('./oauth/revocation.js')
+  const { authentication } = await clientAuthentication({ authMethod, clientSecret })
+  const dispatcher = agent({ connectMs: 10_000, idleMs: 15_000 })
+  return (token) => revoke(token, { revocationUrl, clientId, authentication, dispatcher })
+}
+
 /** Loaded when it is first asked: a token that is fresh needs no client, no secret and no network. */
-function tokenEndpoint(config: Config, { env, clock, beforeSending }: Around): AuthorizationServer {
+function tokenEndpoint(
+  config: Config,
+  known: () => Promise<Config>,
+  { env, clock, beforeSending }: Around,
+): AuthorizationServer {
   let loaded: AuthorizationServer | undefined
   const endpoint = async (): Promise<AuthorizationServer> => {
     if (loaded !== undefined) return loaded
     const { TokenEndpoint } = await import('./oauth/server.js')
-    const { tokenUrl, clientId, clientSecret, authMethod, scope } = requireClient(config)
+    const { tokenUrl, clientId, clientSecret, authMethod, scope } = requireClient(await known())
     const network = await openNetwork(config)
     loaded = new TokenEndpoint({
       ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock },
@@ -111,7 +144,7 @@ function tokenEndpoint(config: Config, { env, clock, beforeSending }: Around): A
     return loaded
   }
   return {
-    host: config.tokenUrl?.host ?? 'the server',
+    host: config.tokenUrl?.host ?? (config.issuer === null ? 'the server' : new URL(config.issuer).host),
     prepare: async () => {
       assertChecked(env)
       beforeSending()

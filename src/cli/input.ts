@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline'
 import { UsageError } from '../core/errors.js'
 import type { World } from './world.js'
 
@@ -23,4 +24,15 @@ export async function readAll(stdin: World['stdin'], what: string, command: stri
     chunks.push(bytes)
   }
   return Buffer.concat(chunks)
+}
+
+/** One line that a person types or pastes at a terminal; what was there at its end is enough too. */
+export async function readLine(stdin: World['stdin']): Promise<string> {
+  const lines = createInterface({ input: stdin })
+  try {
+    for await (const line of lines) if (line.trim() !== '') return line
+    return ''
+  } finally {
+    lines.close()
+  }
 }

@@ -122,5 +122,8 @@ function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => stri
   ]
   const invocation = ['hq-token', ...options].join(' ')
   return (hint) =>
-    hint.replace(/\bhq-token(?= (?:seed|get|refresh|api|exec|credential|status)\b)/g, () => invocation)
+    hint.replace(
+      /\bhq-token(?= (?:seed|login|logout|get|refresh|api|exec|credential|status)\b)/g,
+      () => invocation,
+    )
 }

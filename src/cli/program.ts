@@ -4,6 +4,8 @@ import { Exit, TokenError, UsageError, type ExitCode } from '../core/errors.js'
 import type { ApiOptions } from './commands/api.js'
 import type { ExecOptions } from './commands/exec.js'
 import type { GetOptions } from './commands/get.js'
+import type { LoginFlags } from './commands/login.js'
+import type { LogoutFlags } from './commands/logout.js'
 import type { RefreshOptions } from './commands/refresh.js'
 import type { SandboxFlags } from './commands/sandbox.js'
 import type { SeedFlags } from './commands/seed.js'
@@ -203,6 +205,35 @@ export function program(
     })
 
   root
+    .command('login')
+    .description('obtain a first token set, or a new one, with a person in a browser')
+    .option('--no-browser', 'print the address to log in at, and end; finish with --complete')
+    .option(
+      '--complete <address>',
+      'the address that the browser ended at, or its code; - for standard input',
+    )
+    .addOption(
+      new Option('--timeout <duration>', 'how long to wait for the browser')
+        .argParser(duration)
+        .default(600, '10m'),
+    )
+    .action(
+      withSession(async (session, options: LoginFlags) =>
+        (await import('./commands/login.js')).login(session, options),
+      ),
+    )
+
+  root
+    .command('logout')
+    .description('revoke the grant at the server where that can be done, then forget it')
+    .option('--local', 'forget only')
+    .action(
+      withSession(async (session, options: LogoutFlags) =>
+        (await import('./commands/logout.js')).logout(session, options),
+      ),
+    )
+
+  root
     .command('status')
     .description('show how the token set stands; reads only')
     .option('--json', 'for programs')
@@ -282,7 +313,7 @@ function separated(argv: readonly string[], root: Command): readonly string[] {
 /** Commander's complaint in our words. */
 function usage(error: CommanderError, argv: readonly string[]): UsageError {
   const command = argv.find((argument) =>
-    /^(seed|get|refresh|api|exec|credential|status|sandbox)$/.test(argument),
+    /^(seed|login|logout|get|refresh|api|exec|credential|status|sandbox)$/.test(argument),
   )
   const help = `hq-token ${command === undefined ? '' : `${command} `}--help`
   if (error.code === 'commander.help') return new UsageError('no command given', { hint: help })

@@ -22,6 +22,8 @@ export interface World {
   readonly host: () => Host
   /** Ends when a person or the system asks the program to stop; for commands that run until then. */
   readonly interrupted: () => Promise<void>
+  /** Opens an address in the person's browser; false where there is none. */
+  readonly openBrowser: (url: string) => Promise<boolean>
 }
 
 export function realWorld(): World {
@@ -41,5 +43,6 @@ export function realWorld(): World {
             resolve()
           })
       }),
+    openBrowser: async (url) => (await import('./browser.js')).openBrowser(url, process),
   }
 }

@@ -51,7 +51,8 @@ export const configKeys = [
     example: 'pass show highq/client-secret',
   }),
   key('client', 'redirect_uri', {
-    description: 'Redirect URI of the registration, for logging in.',
+    description:
+      'Redirect URI of the registration, for logging in. To a loopback address: the browser comes back by itself, and without a port to any free one.',
     example: 'http://127.0.0.1:8765/callback',
   }),
   key('client', 'token_url', {
@@ -71,7 +72,8 @@ export const configKeys = [
     example: 'https://api.example.com/v1/',
   }),
   key('client', 'issuer', {
-    description: 'Issuer identifier of the authorization server (RFC 8414). Not yet used to find endpoints.',
+    description:
+      'Issuer identifier of the authorization server. At a login its metadata (RFC 8414, OpenID Connect) give the endpoints that are not set here; the store keeps them.',
     example: 'https://login.example.com/',
   }),
   key('client', 'scope', {

@@ -1,6 +1,6 @@
 import { ConfigInvalid } from '../core/errors.js'
 import type { Early } from '../core/policy.js'
-import type { Notice } from '../core/ports.js'
+import type { Discovered, Notice } from '../core/ports.js'
 import type { Secret } from '../core/secret.js'
 import { readSecret, type SecretOrigin } from './client-secret.js'
 import type { KeyName } from './keys.js'
@@ -105,6 +105,25 @@ export function loadConfig(source: ConfigSource): Config {
 }
 
 /**
+ * The configuration with the endpoints that its issuer named, where it does not give them itself.
+ *
+ * @param discovered Of whichever issuer; another one's are passed over.
+ */
+export function withEndpoints(config: Config, discovered: Endpoints | undefined): Config {
+  if (discovered === undefined || discovered.issuer !== config.issuer) return config
+  const { authorizeUrl, tokenUrl, revocationUrl } = discovered
+  const url = (text: string | null): URL | null => (text === null ? null : new URL(text))
+  return {
+    ...config,
+    authorizeUrl: config.authorizeUrl ?? url(authorizeUrl),
+    tokenUrl: config.tokenUrl ?? url(tokenUrl),
+    revocationUrl: config.revocationUrl ?? url(revocationUrl),
+  }
+}
+
+type Endpoints = Omit<Discovered, 'at'>
+
+/**
  * The configuration as one that can refresh.
  *
  * @throws {ConfigInvalid} naming what is missing and where to put it.
@@ -112,13 +131,11 @@ export function loadConfig(source: ConfigSource): Config {
 export function requireClient(config: Config): ClientConfig {
   const { tokenUrl, clientId, authMethod, secretFrom } = config
   if (tokenUrl === null) {
-    const issuer = config.issuer === null ? '' : ' (issuer alone is not enough in this version)'
-    throw missing(
-      config,
-      `instance or token_url${issuer}`,
-      'instance = https://HOST/INSTANCE/',
-      'HQ_TOKEN_INSTANCE',
-    )
+    if (config.issuer !== null)
+      throw new ConfigInvalid('the endpoints of issuer are not known yet: a login asks for them', {
+        hint: 'hq-token login (or set token_url)',
+      })
+    throw missing(config, 'instance or token_url', 'instance = https://HOST/INSTANCE/', 'HQ_TOKEN_INSTANCE')
   }
   if (clientId === null) throw missing(config, 'client_id', 'client_id = …', 'HQ_TOKEN_CLIENT_ID')
   if (secretFrom === null && authMethod !== 'none')

@@ -48,7 +48,7 @@ export class UsageError extends TokenError {
 }
 
 /** The way to a new grant. */
-export const LOGIN_HINT = 'obtain a new token in a browser, put it into a seed file, then: hq-token seed FILE'
+export const LOGIN_HINT = 'hq-token login; or put a new token into a seed file, then: hq-token seed FILE'
 
 /**
  * Only a person can go on: there is no token set, or the server refused the refresh token.

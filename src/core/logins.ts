@@ -33,9 +33,10 @@ export class Logins {
 
   /**
    * Notes a login that a person is about to be sent into the browser for; an earlier one is given up.
+   * Nobody is sent there for nothing: the store can be written, and the client's secret is at hand.
    *
    * @param discovered The endpoints that it begins with, to go on with.
-   * @throws {LockTimeout | StoreUnusable}
+   * @throws {LockTimeout | StoreUnusable | ConfigInvalid}
    */
   async begin(
     login: Pick<PendingLogin, 'state' | 'verifier' | 'redirectUri'>,
@@ -46,6 +47,7 @@ export class Logins {
       // An answer that an earlier one had received is saved first.
       await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       if (discovered !== undefined) await held.pin(discovered)
+      await this.#options.server.prepare()
       await held.saveLogin({ ...login, begunAt: clock().now, spent: null })
     }
     await store.exclusive(note, { waitMs: this.#waitMs })
@@ -58,6 +60,18 @@ export class Logins {
    */
   async waiting(): Promise<PendingLogin> {
     return this.#checked(await this.#options.store.login())
+  }
+
+  /**
+   * Forgets a login that the server has answered with an error.
+   *
+   * @throws {LockTimeout | StoreUnusable}
+   */
+  async giveUp(state: Secret): Promise<void> {
+    const forget = async (held: HeldStore): Promise<void> => {
+      if ((await held.login())?.state.equals(state) === true) await held.saveLogin(null)
+    }
+    await this.#options.store.exclusive(forget, { waitMs: this.#waitMs })
   }
 
   /**

@@ -125,16 +125,30 @@ export class TokenEndpoint implements AuthorizationServer {
   }
 
   async #clientAuthentication(): Promise<oauth.ClientAuth> {
-    const { authMethod, clientSecret } = this.#options
-    if (authMethod === 'none') return oauth.None()
-    const secret = await clientSecret()
-    if (secret === undefined)
-      throw new ConfigInvalid(`${authMethod} needs a client secret, and there is none`)
+    const { authentication, secret } = await clientAuthentication(this.#options)
     this.#secret = secret
-    return authMethod === 'client_secret_basic'
-      ? oauth.ClientSecretBasic(secret.reveal())
-      : oauth.ClientSecretPost(secret.reveal())
+    return authentication
   }
+}
+
+/**
+ * How the client proves itself, to any endpoint of its server.
+ *
+ * @throws What `clientSecret` throws, and {@link ConfigInvalid} when it gives none.
+ * @see RFC 6749 section 2.3
+ */
+export async function clientAuthentication({
+  authMethod,
+  clientSecret,
+}: Pick<TokenEndpointOptions, 'authMethod' | 'clientSecret'>): Promise<{
+  authentication: oauth.ClientAuth
+  secret: Secret | undefined
+}> {
+  if (authMethod === 'none') return { authentication: oauth.None(), secret: undefined }
+  const secret = await clientSecret()
+  if (secret === undefined) throw new ConfigInvalid(`${authMethod} needs a client secret, and there is none`)
+  const prove = authMethod === 'client_secret_basic' ? oauth.ClientSecretBasic : oauth.ClientSecretPost
+  return { authentication: prove(secret.reveal()), secret }
 }
 
 type Build = (

@@ -99,7 +99,7 @@ describe('a due token', () => {
     const letGo = holdTheLock()
     const began = performance.now()
     expect(value(await stage.guard({ lockWait: 60 }).token())).toBe('access-1')
-    expect(performance.now() - began).toBeLessThan(1000)
+    expect(performance.now() - began).toBeLessThan(10_000)
     expect([stage.server.requests, stage.notices]).toEqual([0, []])
     letGo()
   })

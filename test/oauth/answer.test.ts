@@ -406,7 +406,7 @@ describe('whatever arrives', () => {
   ])('a mebibyte of %s is read in little time', async (_what, body) => {
     const begin = performance.now()
     expect(await read(body, cut)).toHaveProperty('kind')
-    expect(performance.now() - begin).toBeLessThan(2000)
+    expect(performance.now() - begin).toBeLessThan(10_000)
   })
 })
 

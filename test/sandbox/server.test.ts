@@ -139,7 +139,7 @@ describe('the sandbox', () => {
     const begun = performance.now()
     await sandbox.close()
     expect(await waiting).toMatchObject({ status: null })
-    expect(performance.now() - begun).toBeLessThan(500)
+    expect(performance.now() - begun).toBeLessThan(5000)
     await sandbox.close()
     await expect(fetch(sandbox.url)).rejects.toThrow()
   })

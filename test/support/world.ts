@@ -19,6 +19,7 @@ export interface WorldOptions {
   /** A terminal, so many columns wide. */
   readonly terminal?: number
   readonly homedir?: string
+  readonly browser?: World['openBrowser']
   /** Standard output that takes nothing. */
   readonly broken?: boolean
 }
@@ -37,6 +38,7 @@ export async function told(argv: readonly string[], options: WorldOptions = {}):
     clock: options.clock ?? machineClock,
     host: () => options.host ?? HOST,
     interrupted: () => Promise.resolve(),
+    openBrowser: options.browser ?? (() => Promise.resolve(false)),
   })
   return { code, stdout: stdout.text(), stderr: stderr.text() }
 }

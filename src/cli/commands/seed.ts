@@ -1,4 +1,3 @@
-import { requireClient } from '../../config/load.js'
 import { instant, readSeed } from '../../config/seed-file.js'
 import { ConfigInvalid, LOGIN_HINT, UsageError } from '../../core/errors.js'
 import { hasKnown } from '../../core/guard.js'
@@ -57,7 +56,7 @@ export async function seed(session: Session, file: string | undefined, flags: Se
       level: 'info',
       message: `refreshed; the access token ${goodUntil(renewed.set, world)}`,
     })
-  } else warnOfMissingClient(session)
+  } else await warnOfMissingClient(session)
 }
 
 function goodUntil({ pair }: TokenSet, { clock }: World): string {
@@ -67,9 +66,9 @@ function goodUntil({ pair }: TokenSet, { clock }: World): string {
 }
 
 /** Better said now than by the first cron job that has to refresh. */
-function warnOfMissingClient({ config, voice }: Session): void {
+async function warnOfMissingClient({ client, voice }: Session): Promise<void> {
   try {
-    requireClient(config)
+    await client()
   } catch (error) {
     if (!(error instanceof ConfigInvalid)) throw error
     voice.notice({

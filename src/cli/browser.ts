@@ -1,0 +1,30 @@
+/**
+ * Opens an address in the person's browser.
+ *
+ * @returns False where there is none to open: no screen, or one at the other end of a connection.
+ */
+export async function openBrowser(
+  url: string,
+  { env, platform }: Pick<NodeJS.Process, 'env' | 'platform'>,
+): Promise<boolean> {
+  const isElsewhere = env['SSH_CONNECTION'] !== undefined && env['DISPLAY'] === undefined
+  const hasScreen =
+    platform !== 'linux' || [env['DISPLAY'], env['WAYLAND_DISPLAY'], env['BROWSER']].some((one) => one)
+  if (!hasScreen || (isElsewhere && env['BROWSER'] === undefined)) return false
+  try {
+    const { default: open } = await import('open')
+    const child = await open(url)
+    return await new Promise((resolve) => {
+      child.once('error', () => {
+        resolve(false)
+      })
+      // What cannot open it, says so soon; what does, may stay.
+      child.once('exit', (code) => {
+        resolve(code === 0)
+      })
+      setTimeout(resolve, 1_000, true).unref()
+    })
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,185 @@
+import { ConfigInvalid, LoginRequired, TokenError, UsageError } from '../../core/errors.js'
+import { rfc3339 } from '../../core/moment.js'
+import { expiresAt } from '../../core/policy.js'
+import type { Secret } from '../../core/secret.js'
+import type { TokenSet } from '../../core/token-set.js'
+import {
+  authorizationRequest,
+  codeFrom,
+  pasted,
+  type AuthorizationOptions,
+  type AuthorizationRequest,
+} from '../../oauth/authorization.js'
+import { discover } from '../../oauth/discovery.js'
+import { isLoopback, RedirectListener } from '../../oauth/redirect-listener.js'
+import type { Session } from '../context.js'
+import { countdown } from '../countdown.js'
+import { readAll, readLine } from '../input.js'
+import { donePage, elsewherePage, failedPage, takenPage } from '../login-pages.js'
+import { writeOut } from '../output.js'
+
+export interface LoginFlags {
+  /** Commander's name for `--no-browser`. */
+  readonly browser: boolean
+  /** What the browser came back with, or `-`. */
+  readonly complete?: string
+  /** Seconds to wait for the browser. */
+  readonly timeout: number
+}
+
+/** Begins a grant with a person in a browser. */
+export async function login(session: Session, flags: LoginFlags): Promise<void> {
+  if (flags.complete !== undefined) return complete(session, flags.complete)
+  const { options, redirectUri, begin } = await prepared(session)
+  if (!flags.browser)
+    return withoutBrowser(session, await begin(await authorizationRequest(options, redirectUri)))
+  return withBrowser(session, options, redirectUri, begin, flags.timeout)
+}
+
+type Begin = (request: AuthorizationRequest) => Promise<AuthorizationRequest>
+
+/** All that must be known before a person is sent anywhere. */
+async function prepared(session: Session): Promise<{
+  options: AuthorizationOptions
+  redirectUri: string
+  begin: Begin
+}> {
+  const { config, world, logins } = session
+  const { redirectUri, issuer } = config
+  if (redirectUri === null)
+    throw new ConfigInvalid('redirect_uri is missing: the server sends the browser there after the login', {
+      hint: 'set redirect_uri in [client] to that of the registration, such as http://127.0.0.1:8765/callback',
+    })
+  const isComplete = config.authorizeUrl !== null && config.tokenUrl !== null
+  const agent = await session.agent()
+  const discovered =
+    issuer === null || isComplete
+      ? undefined
+      : await discover(issuer, agent({ connectMs: 10_000, idleMs: 15_000 }), world.clock().now)
+  const authorizeUrl = config.authorizeUrl ?? urlOf(discovered?.authorizeUrl) ?? unknownPlace()
+  const { clientId, scope } = config
+  if (clientId === null)
+    throw new ConfigInvalid('client_id is missing', {
+      hint: 'set client_id in [client] of the configuration',
+    })
+  return {
+    options: { authorizeUrl, clientId, scope, issuer },
+    redirectUri,
+    begin: async (request) => {
+      await logins.begin(request, discovered)
+      return request
+    },
+  }
+}
+
+async function withoutBrowser({ world, voice }: Session, { url }: AuthorizationRequest): Promise<void> {
+  voice.tell({
+    level: 'info',
+    message:
+      'open this address in any browser and log in; then copy the address that the browser ends at, whatever its page shows, within 30 minutes',
+    hint: 'hq-token login --complete -',
+  })
+  await writeOut(world.stdout, `${url.href}\n`)
+}
+
+async function complete(session: Session, text: string): Promise<void> {
+  const { logins } = session
+  // Before anybody pastes for nothing.
+  const waiting = await logins.waiting()
+  const returned = pasted(text === '-' ? await answerFrom(session) : text)
+  if (returned === undefined)
+    throw new UsageError('this is neither the address that the browser ended at nor a code', {
+      hint: 'hq-token login --complete -, and paste all of the address bar',
+    })
+  const [code, state] =
+    returned.kind === 'code'
+      ? ([returned.code, null] as const)
+      : ([await codeOf(session, returned.parameters, waiting.state), waiting.state] as const)
+  welcome(session, await logins.finish(code, state))
+}
+
+async function answerFrom({ world }: Session): Promise<string> {
+  if (world.stdin.isTTY !== true)
+    return (await readAll(world.stdin, 'an address', 'hq-token login --complete -')).toString('utf8')
+  world.stderr.write('Paste the address that the browser ended at, then Enter: ')
+  return readLine(world.stdin)
+}
+
+/** The code, where these are the parameters of an answer to the login that waits. */
+async function codeOf(
+  { logins, client }: Session,
+  parameters: URLSearchParams,
+  state: Secret,
+): Promise<Secret> {
+  const { clientId, issuer, authorizeUrl } = await client()
+  try {
+    return codeFrom(parameters, state, { issuer, clientId, authorizeUrl: authorizeUrl ?? unknownPlace() })
+  } catch (error) {
+    // The server has answered, with an error: this login is over.
+    if (parameters.get('state') === state.reveal()) await logins.giveUp(state)
+    throw error
+  }
+}
+
+async function withBrowser(
+  session: Session,
+  options: AuthorizationOptions,
+  redirectUri: string,
+  begin: Begin,
+  timeout: number,
+): Promise<void> {
+  const { world, voice, logins } = session
+  if (!isLoopback(new URL(redirectUri)))
+    throw new UsageError(
+      `the browser will come back to ${new URL(redirectUri).origin}, where this program cannot listen`,
+      {
+        hint: 'hq-token login --no-browser',
+      },
+    )
+  const listener = await RedirectListener.open(redirectUri, { elsewhere: elsewherePage, taken: takenPage })
+  try {
+    const request = await begin(await authorizationRequest(options, listener.redirectUri))
+    const isOpen = await world.openBrowser(request.url.href)
+    world.stderr.write(
+      isOpen
+        ? `The browser should show where to log in. If it does not, open:\n  ${request.url.href}\n`
+        : `Open this address in a browser on this machine (elsewhere: hq-token login --no-browser):\n  ${request.url.href}\n`,
+    )
+    const waiting = countdown(world.stderr, timeout)
+    const arrival = await Promise.race([listener.arrival, waiting.over]).finally(waiting.end)
+    if (arrival === undefined)
+      throw new LoginRequired(`nobody finished the login within ${Math.round(timeout)} s`, {
+        hint: 'hq-token login; or, where the browser has come to an end since, with its address: hq-token login --complete -',
+      })
+    try {
+      const code = await codeOf(session, arrival.parameters, request.state)
+      const set = await logins.finish(code, request.state)
+      await arrival.show(donePage(set.user))
+      welcome(session, set)
+    } catch (error) {
+      const { message, hint } =
+        error instanceof TokenError ? error : { message: 'a bug in hq-token', hint: undefined }
+      await arrival.show(failedPage(message, hint === undefined ? undefined : voice.typed(hint)))
+      throw error
+    }
+  } finally {
+    listener.close()
+  }
+}
+
+function welcome({ world, voice }: Session, { pair, user }: TokenSet): void {
+  voice.tell({
+    level: 'info',
+    message: `logged in${user === null ? '' : ` as ${user}`}; the access token is good until ${rfc3339(expiresAt(pair, world.clock()))}, and hq-token renews it from here on`,
+  })
+}
+
+function unknownPlace(): never {
+  throw new ConfigInvalid('nothing says where to log in', {
+    hint: 'set instance, or authorize_url, in [client] of the configuration',
+  })
+}
+
+function urlOf(text: string | null | undefined): URL | null {
+  return text === null || text === undefined ? null : new URL(text)
+}

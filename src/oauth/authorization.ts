@@ -1,0 +1,133 @@
+import * as oauth from 'oauth4webapi'
+import { ClientRefused, LoginRequired, ServerUnavailable, type TokenError } from '../core/errors.js'
+import { Secret, withoutSecrets } from '../core/secret.js'
+
+export interface AuthorizationOptions {
+  readonly authorizeUrl: URL
+  readonly clientId: string
+  readonly scope: string | null
+  /** As configured or discovered; `null` where nobody says. */
+  readonly issuer: string | null
+}
+
+/** What a person is sent into the browser with. */
+export interface AuthorizationRequest {
+  readonly url: URL
+  readonly state: Secret
+  readonly verifier: Secret
+  readonly redirectUri: string
+}
+
+/** @see RFC 6749 section 4.1.1, RFC 7636 section 4.3 */
+export async function authorizationRequest(
+  { authorizeUrl, clientId, scope }: AuthorizationOptions,
+  redirectUri: string,
+): Promise<AuthorizationRequest> {
+  const state = oauth.generateRandomState()
+  const verifier = oauth.generateRandomCodeVerifier()
+  const url = new URL(authorizeUrl)
+  const parameters = {
+    response_type: 'code',
+    client_id: clientId,
+    redirect_uri: redirectUri,
+    ...(scope !== null && { scope }),
+    state,
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+  }
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  return { url, state: new Secret(state), verifier: new Secret(verifier), redirectUri }
+}
+
+/** What came back: the parameters of the address, or a code that somebody has cut out of it. */
+export type Returned =
+  | { readonly kind: 'address'; readonly parameters: URLSearchParams }
+  | { readonly kind: 'code'; readonly code: Secret }
+
+/**
+ * Reads what a person pasted: the address of the page that the browser ended at, or the code alone; broken
+ * into lines, quoted or with a fragment as it may be.
+ *
+ * @returns `undefined` for what is neither.
+ */
+export function pasted(text: string): Returned | undefined {
+  const one = text.replace(/\s+/g, '').replace(/^["'<]+|["'>]+$/g, '')
+  const [, before = '', query, fragment] = /^([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/.exec(one) ?? []
+  for (const part of [
+    query,
+    fragment,
+    before.includes('=') && !before.includes('://') ? before : undefined,
+  ]) {
+    const parameters = new URLSearchParams(part)
+    if (parameters.has('code') || parameters.has('error')) return { kind: 'address', parameters }
+  }
+  const isCode = query === undefined && fragment === undefined && before !== '' && !/^https?:/i.test(before)
+  return isCode ? { kind: 'code', code: new Secret(before) } : undefined
+}
+
+/**
+ * The code in the parameters of a redirect.
+ *
+ * @param state That of the login that waits for it.
+ * @throws {LoginRequired} denied, not the answer to this login, or from another server
+ * @throws {ClientRefused} the server does not take the request
+ * @throws {ServerUnavailable} the server failed
+ * @see RFC 6749 sections 4.1.2 and 10.12, RFC 9207 section 2.4
+ */
+export function codeFrom(
+  parameters: URLSearchParams,
+  state: Secret,
+  { issuer, authorizeUrl, clientId }: Omit<AuthorizationOptions, 'scope'>,
+): Secret {
+  const claimed = parameters.get('iss')
+  if (parameters.get('state') !== state.reveal())
+    throw new LoginRequired('this answer is not that of the login that waits (its state is another)', {
+      hint: AGAIN,
+    })
+  if (claimed !== null && !isFrom(claimed, issuer, authorizeUrl))
+    throw new LoginRequired(
+      `this answer says that it comes from another server than ${issuer ?? authorizeUrl.origin}`,
+      {
+        hint: 'if it is the same one, set issuer in the configuration to what it calls itself; then: hq-token login',
+      },
+    )
+  try {
+    const server = { issuer: claimed ?? issuer ?? authorizeUrl.origin }
+    const seen = oauth.validateAuthResponse(server, { client_id: clientId }, parameters, state.reveal())
+    return new Secret(seen.get('code') ?? '')
+  } catch (error) {
+    throw refusal(error, authorizeUrl.host, state)
+  }
+}
+
+const AGAIN = 'begin anew: hq-token login'
+
+/** A server that nobody has named calls itself what it likes, as long as it is at the place that we know. */
+function isFrom(claimed: string, issuer: string | null, authorizeUrl: URL): boolean {
+  if (issuer !== null) return claimed === issuer
+  return URL.canParse(claimed) && new URL(claimed).origin === authorizeUrl.origin
+}
+
+function refusal(error: unknown, host: string, state: Secret): TokenError {
+  if (!(error instanceof oauth.AuthorizationResponseError))
+    return new LoginRequired(`the answer of ${host} holds no code`, { hint: AGAIN, cause: error })
+  const { error: code, error_description: description } = error
+  const what = withoutSecrets(description === undefined ? code : `${code}: ${description}`, [state])
+  switch (code) {
+    case 'access_denied':
+      return new LoginRequired(`the login was denied at ${host} (${what})`, { hint: AGAIN })
+    case 'server_error':
+    case 'temporarily_unavailable':
+      return new ServerUnavailable(`${host} could not answer the login (${what})`, {
+        hint: `later: hq-token login`,
+      })
+    case 'login_required':
+    case 'interaction_required':
+    case 'consent_required':
+      return new LoginRequired(`${host} wants more of the person (${what})`, { hint: AGAIN })
+    default:
+      return new ClientRefused(`${host} does not take the request (${what})`, {
+        hint: 'check client_id, redirect_uri and scope in the configuration, then: hq-token login',
+      })
+  }
+}

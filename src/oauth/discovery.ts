@@ -1,0 +1,83 @@
+import * as oauth from 'oauth4webapi'
+import type { Dispatcher } from 'undici'
+import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
+import type { Discovered } from '../core/ports.js'
+import { fetchThrough } from './fetch-through.js'
+
+/** Milliseconds for one document. */
+const TIMEOUT_MS = 15_000
+
+/**
+ * Asks a server for its endpoints: OpenID Connect's metadata, else RFC 8414's.
+ *
+ * @param now Epoch seconds.
+ * @throws {ConfigInvalid} there is no metadata, or it is that of another issuer
+ * @throws {ServerUnavailable} the network or the server failed
+ * @see RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4
+ */
+export async function discover(issuer: string, dispatcher: Dispatcher, now: number): Promise<Discovered> {
+  const url = new URL(issuer)
+  for (const algorithm of ['oidc', 'oauth2'] as const) {
+    const answer = await metadata(url, algorithm, dispatcher)
+    if (answer.status === 404) continue
+    const found = await read(url, answer)
+    const { authorization_endpoint, token_endpoint, revocation_endpoint } = found
+    if (token_endpoint === undefined)
+      throw new ConfigInvalid(`the metadata of ${url.href} names no token endpoint`, { hint: BY_HAND })
+    return {
+      issuer,
+      authorizeUrl: checked(authorization_endpoint, url),
+      tokenUrl: checked(token_endpoint, url) ?? '',
+      revocationUrl: checked(revocation_endpoint, url),
+      at: now,
+    }
+  }
+  throw new ConfigInvalid(`${url.href} publishes no metadata (RFC 8414 or OpenID Connect)`, { hint: BY_HAND })
+}
+
+const BY_HAND = 'check issuer, or set authorize_url and token_url instead'
+
+async function metadata(url: URL, algorithm: 'oidc' | 'oauth2', dispatcher: Dispatcher): Promise<Response> {
+  try {
+    return await oauth.discoveryRequest(url, {
+      algorithm,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      // eslint-disable-next-line @typescript-eslint/no-deprecated -- it is not; the mark is there to stand out
+      [oauth.allowInsecureRequests]: url.protocol === 'http:',
+      [oauth.customFetch]: fetchThrough(dispatcher),
+    })
+  } catch (error) {
+    const { cause, name } = error as { cause?: NodeJS.ErrnoException; name: string }
+    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (${cause?.code ?? name})`, {
+      hint: 'check the network and issuer, then run the same command again',
+      cause: error,
+    })
+  }
+}
+
+async function read(url: URL, answer: Response): Promise<oauth.AuthorizationServer> {
+  if (answer.status >= 500)
+    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (HTTP ${answer.status})`)
+  try {
+    return await oauth.processDiscoveryResponse(url, answer)
+  } catch (error) {
+    const isOther = (error as { code?: string }).code === oauth.JSON_ATTRIBUTE_COMPARISON
+    throw new ConfigInvalid(
+      isOther
+        ? `the metadata at ${url.href} is that of another issuer`
+        : `the metadata of ${url.href} cannot be read (HTTP ${answer.status})`,
+      { hint: BY_HAND, cause: error },
+    )
+  }
+}
+
+/** Whoever reads the metadata must not be led to send a secret in the clear. */
+function checked(endpoint: string | undefined, issuer: URL): string | null {
+  if (endpoint === undefined) return null
+  const isFit = URL.canParse(endpoint) && ['https:', issuer.protocol].includes(new URL(endpoint).protocol)
+  if (!isFit)
+    throw new ConfigInvalid(`the metadata of ${issuer.href} names an endpoint that is no https URL`, {
+      hint: BY_HAND,
+    })
+  return endpoint
+}

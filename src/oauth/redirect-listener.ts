@@ -1,0 +1,152 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
+
+/** A page for the person in the browser. */
+export interface Page {
+  readonly status: number
+  /** A whole HTML document. */
+  readonly html: string
+  readonly contentSecurityPolicy: string
+}
+
+/** What the listener says by itself. */
+export interface Pages {
+  /** To what is no answer to a login. */
+  readonly elsewhere: Page
+  /** To an answer that comes when there has been one. */
+  readonly taken: Page
+}
+
+/** The browser has come back. */
+export interface Arrival {
+  readonly parameters: URLSearchParams
+  /** Shows the page that the person has waited for. Never throws: they may have closed the window. */
+  readonly show: (page: Page) => Promise<void>
+}
+
+/**
+ * Waits on this machine's own address for the one redirect that ends a login.
+ *
+ * @see RFC 8252 sections 7.3 and 8.3
+ */
+export class RedirectListener {
+  /** With the port that it listens on. */
+  readonly redirectUri: string
+  readonly arrival: Promise<Arrival>
+  readonly #servers: readonly Server[]
+
+  private constructor(redirectUri: string, servers: readonly Server[], arrival: Promise<Arrival>) {
+    this.redirectUri = redirectUri
+    this.#servers = servers
+    this.arrival = arrival
+  }
+
+  /**
+   * @param redirectUri `http` to a loopback address. Without a port any free one is taken.
+   * @throws {ConfigInvalid} for any other
+   * @throws {ServerUnavailable} when the port is taken
+   */
+  static async open(redirectUri: string, pages: Pages): Promise<RedirectListener> {
+    const url = new URL(redirectUri)
+    if (!isLoopback(url))
+      throw new ConfigInvalid(
+        `nobody can listen for the browser at ${url.origin}: it is not this machine’s`,
+        {
+          hint: 'hq-token login --no-browser',
+        },
+      )
+    let arrive: (arrival: Arrival) => void = () => undefined
+    const arrival = new Promise<Arrival>((resolve) => (arrive = resolve))
+    let isTaken = false
+    const origin = { host: '' }
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
+      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
+      const show = (page: Page): Promise<void> => shown(response, page)
+      // Another name that leads here is a page elsewhere that reaches for this machine.
+      const isHere =
+        request.headers.host === origin.host && request.method === 'GET' && pathname === url.pathname
+      if (!isHere || !(searchParams.has('code') || searchParams.has('error'))) void show(pages.elsewhere)
+      else if (isTaken) void show(pages.taken)
+      else {
+        isTaken = true
+        arrive({ parameters: searchParams, show })
+      }
+    }
+    const servers: Server[] = []
+    try {
+      let port = portOf(redirectUri, url)
+      for (const address of addressesOf(url.hostname)) {
+        const server = createServer({ requestTimeout: 10_000, maxHeaderSize: 64 * 1024 }, answer)
+        if (!(await listens(server, port, address, servers.length > 0))) continue
+        servers.push(server)
+        port = (server.address() as AddressInfo).port
+      }
+      url.port = String(port)
+      origin.host = url.host
+      return new RedirectListener(url.href, servers, arrival)
+    } catch (error) {
+      for (const server of servers) server.close()
+      throw new ServerUnavailable(
+        `port ${url.port} of ${url.hostname} cannot be listened on (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+        {
+          hint: 'another login may be waiting there: end it, or go without: hq-token login --no-browser',
+          cause: error,
+        },
+      )
+    }
+  }
+
+  close(): void {
+    for (const server of this.#servers) {
+      server.close()
+      server.closeAllConnections()
+    }
+  }
+}
+
+/** Whether a browser on this machine comes back to this machine. */
+export function isLoopback({ protocol, hostname }: URL): boolean {
+  return protocol === 'http:' && addressesOf(hostname).length > 0
+}
+
+function addressesOf(hostname: string): readonly string[] {
+  // What `localhost` is, the browser decides.
+  if (hostname === 'localhost') return ['127.0.0.1', '::1']
+  if (hostname === '[::1]') return ['::1']
+  return /^127\.\d+\.\d+\.\d+$/.test(hostname) ? [hostname] : []
+}
+
+/** `URL` drops the port that is the scheme's own: then only the text says whether there was one. */
+function portOf(text: string, url: URL): number {
+  if (url.port !== '') return Number(url.port)
+  return /^http:\/\/[^/?#]*:80(?:[/?#]|$)/i.test(text) ? 80 : 0
+}
+
+/** @returns False where a second address is not to be had: this machine may have no IPv6. */
+function listens(server: Server, port: number, address: string, isSecond: boolean): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (isSecond && error.code !== 'EADDRINUSE') resolve(false)
+      else reject(error)
+    })
+    server.listen(port, address, () => {
+      resolve(true)
+    })
+  })
+}
+
+function shown(response: ServerResponse, { status, html, contentSecurityPolicy }: Page): Promise<void> {
+  return new Promise((resolve) => {
+    response.on('close', resolve).on('error', () => undefined)
+    response.writeHead(status, {
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-security-policy': contentSecurityPolicy,
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      connection: 'close',
+    })
+    response.end(html)
+  })
+}
