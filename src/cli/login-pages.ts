@@ -19,8 +19,8 @@ h1 { margin: 0 0 .5rem; font-size: 1.5rem; line-height: 1.25 }
 p { margin: 0 0 1rem; overflow-wrap: anywhere }
 p:last-child { margin-bottom: 0 }
 .quiet { color: var(--quiet) }
-code { display: block; padding: .625rem .75rem; border-radius: .375rem; background: var(--code);
-  font: .9375rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere }
+code { padding: .25rem .5rem; border-radius: .375rem; background: var(--code); white-space: nowrap;
+  font: .9375rem/1.75 ui-monospace, monospace; -webkit-box-decoration-break: clone; box-decoration-break: clone }
 `
 
 /** Nothing but this style: no script, no image, nothing from outside. */
@@ -39,8 +39,7 @@ const CROSS = '<circle cx="24" cy="24" r="21"/><path d="m17 17 14 14m0-14L17 31"
 export function donePage(user: string | null): Page {
   return page(200, 'good', 'You are logged in', [
     `<p>hq-token keeps the access from here on${user === null ? '' : `, in the name of <strong>${escaped(user)}</strong>`}.</p>`,
-    '<p class="quiet">This window can be closed. In the terminal, or in any script:</p>',
-    '<p><code>hq-token get</code></p>',
+    '<p class="quiet">This window can be closed. In the terminal, or in any script: <code>hq-token get</code></p>',
   ])
 }
 
@@ -51,8 +50,8 @@ export function donePage(user: string | null): Page {
 export function failedPage(what: string, next: string | undefined): Page {
   return page(400, 'bad', 'The login did not work', [
     `<p>${escaped(sentence(what))}</p>`,
-    '<p class="quiet">Nothing was changed. The terminal says the same; what to do next:</p>',
-    ...(next === undefined ? [] : [`<p><code>${escaped(next)}</code></p>`]),
+    ...(next === undefined ? [] : [`<p>${withCommands(escaped(sentence(next)))}</p>`]),
+    '<p class="quiet">Nothing was changed. The terminal says the same, and this window can be closed.</p>',
   ])
 }
 
@@ -65,8 +64,7 @@ export const takenPage = page(409, 'bad', 'This login has its answer', [
 /** To whatever is no answer to a login. */
 export const elsewherePage = page(404, 'bad', 'Nothing is here', [
   '<p>hq-token waits at another address for a login to come back from the browser.</p>',
-  '<p class="quiet">Finish the login in the window in which it began, or begin anew:</p>',
-  '<p><code>hq-token login</code></p>',
+  '<p class="quiet">Finish the login in the window in which it began, or begin anew: <code>hq-token login</code></p>',
 ])
 
 function page(status: number, mood: 'good' | 'bad', title: string, content: readonly string[]): Page {
@@ -94,9 +92,17 @@ ${content.join('\n')}
   }
 }
 
-/** Messages of the terminal begin small and end open. */
+/** Messages of the terminal begin small and end open; a command stays as it is. */
 function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+  const begun = text.startsWith('hq-token') ? text : `${text.charAt(0).toUpperCase()}${text.slice(1)}`
+  return `${begun}.`
+}
+
+function withCommands(html: string): string {
+  return html.replace(
+    /hq-token(?: (?:--?\w[\w-]*|login|logout|get|refresh|seed|status|api|FILE|-(?![\w-])))+/g,
+    '<code>$&</code>',
+  )
 }
 
 function escaped(text: string): string {

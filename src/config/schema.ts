@@ -74,7 +74,7 @@ export const configSchema = z.object({
   'client.client_secret_command': line.optional(),
   'client.redirect_uri': plain.optional(),
   'client.token_url': address.transform((text) => new URL(text)).optional(),
-  'client.authorize_url': endpoint.optional(),
+  'client.authorize_url': address.transform((text) => new URL(text)).optional(),
   'client.revocation_url': endpoint.optional(),
   'client.api_url': plain.transform(folder).optional(),
   'client.issuer': plain.optional(),

@@ -125,7 +125,9 @@ export class CodeExchange {
       case 'refused':
         return new LoginRequired(`${host} refused the code (${what})`, { hint: AGAIN })
       case 'misconfigured':
-        return new ClientRefused(`${host} refused the client (${what})`)
+        return new ClientRefused(`${host} refused the client (${what})`, {
+          hint: 'check client_id, client_secret and auth_method in the configuration, then: hq-token login',
+        })
     }
   }
 }

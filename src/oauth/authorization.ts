@@ -18,7 +18,11 @@ export interface AuthorizationRequest {
   readonly redirectUri: string
 }
 
-/** @see RFC 6749 section 4.1.1, RFC 7636 section 4.3 */
+/**
+ * What the address of the authorization endpoint asks for already, stays.
+ *
+ * @see RFC 6749 sections 3.1 and 4.1.1, RFC 7636 section 4.3
+ */
 export async function authorizationRequest(
   { authorizeUrl, clientId, scope }: AuthorizationOptions,
   redirectUri: string,
@@ -31,6 +35,8 @@ export async function authorizationRequest(
     client_id: clientId,
     redirect_uri: redirectUri,
     ...(scope !== null && { scope }),
+    // Else a server may leave out the refresh token: OpenID Connect Core section 11.
+    ...(scope?.split(' ').includes('offline_access') === true && { prompt: 'consent' }),
     state,
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256',

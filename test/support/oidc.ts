@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { Provider, type Configuration } from 'oidc-provider'
 
 export interface OidcServer {
+  readonly issuer: string
   readonly tokenUrl: string
   readonly clientId: string
   readonly clientSecret: string
@@ -16,6 +17,7 @@ export interface OidcServer {
 /** `oidc-provider`, a certified server, with rotation: a refresh token that is used twice revokes its grant. */
 export async function startOidcServer(
   method: 'client_secret_post' | 'client_secret_basic',
+  { pages = false } = {},
 ): Promise<OidcServer> {
   const client = { id: 'hq token', secret: 'a+b/c d%&=:~' }
   const listener = createServer()
@@ -32,7 +34,9 @@ export async function startOidcServer(
         token_endpoint_auth_method: method,
       },
     ],
-    features: { devInteractions: { enabled: false } },
+    // Its own pages for logging in and consent.
+    features: { devInteractions: { enabled: pages }, revocation: { enabled: true } },
+    pkce: { required: () => true },
     rotateRefreshToken: true,
     ttl: { AccessToken: 60, RefreshToken: 3600, Grant: 3600 },
     findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
@@ -44,6 +48,7 @@ export async function startOidcServer(
     void provider.callback()(request, response)
   })
   return {
+    issuer,
     tokenUrl: `${issuer}/token`,
     clientId: client.id,
     clientSecret: client.secret,
