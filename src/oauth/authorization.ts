@@ -99,11 +99,13 @@ export function codeFrom(
     )
   try {
     const server = { issuer: claimed ?? issuer ?? authorizeUrl.origin }
-    const seen = oauth.validateAuthResponse(server, { client_id: clientId }, parameters, state.reveal())
-    return new Secret(seen.get('code') ?? '')
+    oauth.validateAuthResponse(server, { client_id: clientId }, parameters, state.reveal())
   } catch (error) {
     throw refusal(error, authorizeUrl.host, state)
   }
+  const [code = '', second] = parameters.getAll('code')
+  if (code === '' || second !== undefined) throw noCode(authorizeUrl.host)
+  return new Secret(code)
 }
 
 const AGAIN = 'begin anew: hq-token login'
@@ -114,9 +116,12 @@ function isFrom(claimed: string, issuer: string | null, authorizeUrl: URL): bool
   return URL.canParse(claimed) && new URL(claimed).origin === authorizeUrl.origin
 }
 
+function noCode(host: string, cause?: unknown): LoginRequired {
+  return new LoginRequired(`the answer of ${host} holds no code, or more than one`, { hint: AGAIN, cause })
+}
+
 function refusal(error: unknown, host: string, state: Secret): TokenError {
-  if (!(error instanceof oauth.AuthorizationResponseError))
-    return new LoginRequired(`the answer of ${host} holds no code`, { hint: AGAIN, cause: error })
+  if (!(error instanceof oauth.AuthorizationResponseError)) return noCode(host, error)
   const { error: code, error_description: description } = error
   const what = withoutSecrets(description === undefined ? code : `${code}: ${description}`, [state])
   switch (code) {
