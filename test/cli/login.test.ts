@@ -1,0 +1,299 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { machineClock } from '../../src/machine.js'
+import { startOidcServer } from '../support/oidc.js'
+import { decided } from '../support/person.js'
+import { place, type Place, type PlaceOptions } from '../support/place.js'
+import { told, type Told, type WorldOptions } from '../support/world.js'
+
+interface Home extends Place {
+  /** One command, in a process of its own as far as what is remembered goes. */
+  readonly tell: (args: readonly string[], options?: WorldOptions) => Promise<Told>
+}
+
+/** A sandbox, an empty store, and a registration that names the firm's own site. */
+async function home(options: PlaceOptions = {}, redirectUri = 'https://firm.example/cb'): Promise<Home> {
+  const made = await place(options)
+  const text = readFileSync(made.config, 'utf8').replace(/\[seed\]\nfile = .*/, '')
+  writeFileSync(made.config, text.replace('[client]\n', `[client]\nredirect_uri = ${redirectUri}\n`))
+  const tell = (args: readonly string[], more: WorldOptions = {}): Promise<Told> =>
+    told(args, { ...more, env: { HQ_TOKEN_CONFIG: made.config, ...more.env } })
+  return { ...made, tell }
+}
+
+async function asked({ tell }: Home): Promise<string> {
+  const { code, stdout, stderr } = await tell(['login', '--no-browser'])
+  expect(code).toBe(0)
+  expect(stderr).toContain('hq-token: hint: hq-token login --complete -')
+  expect(stdout).toMatch(/^http\S+\n$/)
+  return stdout.trim()
+}
+
+describe('a login without a browser', () => {
+  it('is finished in another shell, by the address on standard input', async () => {
+    const there = await home()
+    const answer = await decided(await asked(there), 'allow')
+    expect(answer).toMatch(/^https:\/\/firm\.example\/cb\?code=/)
+    const { code, stdout, stderr } = await there.tell(['login', '--complete', '-'], { input: `${answer}\n` })
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+    expect(stderr).toContain('hq-token: logged in; the access token is good until 20')
+    const got = await there.tell(['get'])
+    expect(await there.works(got.stdout.trim())).toBe(true)
+    // The answer to a login is no secret worth keeping: it is spent.
+    expect(await there.store.login()).toBeUndefined()
+  })
+
+  it.each([
+    ['as an argument', (answer: string) => answer],
+    ['with a fragment', (answer: string) => `${answer}#_=_`],
+    ['broken into lines', (answer: string) => answer.replace(/.{40}/g, '$&\n')],
+    ['the code alone', (answer: string) => new URL(answer).searchParams.get('code') ?? ''],
+  ])('takes what is pasted: %s', async (_, shape) => {
+    const there = await home()
+    const answer = await decided(await asked(there), 'allow')
+    expect(await there.tell(['login', '--complete', shape(answer)])).toMatchObject({ code: 0, stdout: '' })
+    expect(await there.tell(['get'])).toMatchObject({ code: 0 })
+  })
+
+  it('may take half an hour, and not more', async () => {
+    const there = await home()
+    const answer = await decided(await asked(there), 'allow')
+    const later = (seconds: number) => () => ({ ...machineClock(), now: machineClock().now + seconds })
+    const late = await there.tell(['login', '--complete', answer], { clock: later(1810) })
+    expect(late).toMatchObject({ code: 4, stdout: '' })
+    expect(late.stderr).toContain('has expired: it must be finished within 30 minutes')
+    expect(await there.tell(['login', '--complete', answer], { clock: later(1780) })).toMatchObject({
+      code: 0,
+    })
+  })
+
+  it('cannot be finished twice, nor with a forged state', async () => {
+    const there = await home()
+    const answer = await decided(await asked(there), 'allow')
+    const forged = await there.tell(['login', '--complete', answer.replace(/state=[^&]+/, 'state=forged')])
+    expect(forged).toMatchObject({ code: 4, stdout: '' })
+    expect(forged.stderr).toContain('its state is another')
+    expect(there.sandbox.log.filter(({ method }) => method === 'POST')).toHaveLength(1)
+    expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 0 })
+    expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 4 })
+  })
+
+  it('that was denied is over, and the grant before goes on', async () => {
+    const there = await home()
+    await there.tell(['login', '--complete', await decided(await asked(there), 'allow')])
+    const before = (await there.tell(['get'])).stdout
+    const denial = await decided(await asked(there), 'deny')
+    const denied = await there.tell(['login', '--complete', denial])
+    expect(denied).toMatchObject({ code: 4, stdout: '' })
+    expect(denied.stderr).toContain('the login was denied at')
+    expect((await there.tell(['login', '--complete', denial])).stderr).toContain(
+      'no login waits for an answer',
+    )
+    expect((await there.tell(['get'])).stdout).toBe(before)
+  })
+
+  it.each([
+    ['nothing', '', 'neither the address that the browser ended at nor a code'],
+    ['the address of the login itself', 'https://x.example/authorize?client_id=1', 'neither the address'],
+  ])('asks again for what is %s', async (_, input, message) => {
+    const there = await home()
+    await asked(there)
+    const wrong = await there.tell(['login', '--complete', '-'], { input })
+    expect(wrong).toMatchObject({ code: 2, stdout: '' })
+    expect(wrong.stderr).toContain(message)
+    expect(await there.store.login()).toBeDefined()
+  })
+
+  it('says what is missing before anybody is sent anywhere', async () => {
+    const there = await home()
+    const text = readFileSync(there.config, 'utf8')
+    const without = async (line: RegExp): Promise<string> => {
+      writeFileSync(there.config, text.replace(line, ''))
+      const { code, stdout, stderr } = await there.tell(['login', '--no-browser'])
+      expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
+      return stderr
+    }
+    expect(await without(/redirect_uri = .*/)).toContain('redirect_uri is missing')
+    expect(await without(/client_id = .*/)).toContain('client_id')
+    expect(await without(/client_secret = .*/)).toContain('client_secret')
+    expect(await without(/instance = .*/)).toContain('nothing says where to log in')
+    expect(await there.store.login()).toBeUndefined()
+  })
+})
+
+it('a redirect URI that is not this machine’s is not waited at', async () => {
+  const { tell } = await home()
+  const refused = await tell(['login'])
+  expect(refused).toMatchObject({ code: 2, stdout: '' })
+  expect(refused.stderr).toContain('hq-token: hint: hq-token login --no-browser')
+})
+
+it('a login shows on a terminal how long it waits', async () => {
+  const { tell } = await home({}, 'http://127.0.0.1/callback')
+  const { code, stderr } = await tell(['login', '--timeout', '2s'], { terminal: 80 })
+  expect(code).toBe(4)
+  expect(stderr).toContain('Waiting for the browser: 0:02 left')
+  expect(stderr).toContain('\r\u001b[Khq-token: error: nobody finished the login within 2 s')
+})
+
+describe.each([
+  ['http://127.0.0.1:0/callback', /^http:\/\/127\.0\.0\.1:\d+\/callback$/],
+  ['http://localhost/callback', /^http:\/\/localhost:\d+\/callback$/],
+  ['http://127.0.0.1/', /^http:\/\/127\.0\.0\.1:\d+\/$/],
+])('a redirect URI of %s', (redirectUri, sent) => {
+  it('is waited at on a free port', async () => {
+    const there = await home({}, redirectUri)
+    const { code, stderr } = await there.tell(['login'], {
+      browser: async (address) => {
+        expect(new URL(address).searchParams.get('redirect_uri')).toMatch(sent)
+        void decided(address, 'allow').then((answer) => fetch(answer))
+        return Promise.resolve(true)
+      },
+    })
+    expect([code, stderr]).toEqual([0, expect.stringContaining('hq-token: logged in')])
+  })
+})
+
+describe('the endpoints of an issuer', () => {
+  /** Metadata of whatever kind, at whichever path. */
+  async function metadata(body: (issuer: string) => unknown, path = '/.well-known/openid-configuration') {
+    const server = createServer((request, response) => {
+      const isThere = request.url === path
+      response.writeHead(isThere ? 200 : 404, { 'content-type': 'application/json' })
+      response.end(isThere ? JSON.stringify(body(issuer)) : '')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      server.close()
+    })
+    const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const there = await home()
+    const text = readFileSync(there.config, 'utf8')
+    writeFileSync(there.config, text.replace(/instance = .*/, `issuer = ${issuer}`))
+    return { ...there, issuer }
+  }
+
+  const all = (issuer: string) => ({
+    issuer,
+    authorization_endpoint: `${issuer}/a`,
+    token_endpoint: `${issuer}/t`,
+    revocation_endpoint: `${issuer}/r`,
+  })
+
+  it.each(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'])(
+    'are found at %s, and kept',
+    async (path) => {
+      const { tell, store, issuer } = await metadata(all, path)
+      const { code, stdout } = await tell(['login', '--no-browser'])
+      expect([code, stdout]).toEqual([0, expect.stringContaining(`${issuer}/a?response_type=code`)])
+      expect(await store.discovered()).toMatchObject({
+        issuer,
+        tokenUrl: `${issuer}/t`,
+        revocationUrl: `${issuer}/r`,
+      })
+    },
+  )
+
+  it.each([
+    [
+      'that of another issuer',
+      (issuer: string) => ({ ...all(issuer), issuer: 'https://evil.example' }),
+      'another issuer',
+    ],
+    [
+      'without a token endpoint',
+      (issuer: string) => ({ ...all(issuer), token_endpoint: undefined }),
+      'no token endpoint',
+    ],
+    [
+      'with an endpoint in the clear',
+      (issuer: string) => ({ ...all(issuer), token_endpoint: 'ftp://x/t' }),
+      'no https URL',
+    ],
+    ['a list', () => [], 'cannot be read'],
+  ])('are not taken from metadata that is %s', async (_, body, message) => {
+    const { tell, store } = await metadata(body)
+    const { code, stdout, stderr } = await tell(['login', '--no-browser'])
+    expect([code, stdout, stderr]).toEqual([78, '', expect.stringContaining(message)])
+    expect(await store.discovered()).toBeUndefined()
+  })
+
+  it('are unknown without metadata, and before a login', async () => {
+    const { tell } = await metadata(all, '/nowhere')
+    expect(await tell(['login', '--no-browser'])).toMatchObject({ code: 78, stdout: '' })
+    expect((await tell(['refresh'])).code).toBe(4)
+  })
+})
+
+describe('a logout', () => {
+  it('says what it cannot do at HighQ, and leaves no token in any file', async () => {
+    const there = await home()
+    await there.tell(['login', '--complete', await decided(await asked(there), 'allow')])
+    const token = (await there.tell(['get'])).stdout.trim()
+    await there.tell(['refresh'])
+    await asked(there)
+    const secrets = [token, (await there.store.read())?.pair.refreshToken.reveal() ?? '']
+    const found = (): string[] =>
+      readdirSync(dirname(there.store.name)).filter((name) => {
+        const bytes = readFileSync(join(dirname(there.store.name), name))
+        return secrets.some((secret) => bytes.includes(secret))
+      })
+    expect(found()).toContain('token.db')
+    const { code, stdout, stderr } = await there.tell(['logout'])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+    expect(stderr).toContain('a system administrator archives the registration')
+    expect(found()).toEqual([])
+    expect(await there.tell(['get'])).toMatchObject({ code: 4, stdout: '' })
+    expect((await there.tell(['logout'])).stderr).toContain('there was nothing to forget')
+  })
+
+  it('warns of a seed file that would bring the tokens back', async () => {
+    const there = await place()
+    const env = { HQ_TOKEN_CONFIG: there.config }
+    await told(['get'], { env })
+    const { code, stderr } = await told(['logout'], { env })
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringContaining(`the seed file ${there.seed} may still hold a token`),
+    ])
+  })
+
+  it('revokes where the server can, and keeps all where it could not be told', async () => {
+    const server = await startOidcServer('client_secret_post')
+    onTestFinished(() => server.close())
+    const there = await home()
+    const seed = join(there.dir, 'oidc.ini')
+    const refreshToken = await server.issue()
+    writeFileSync(seed, `[AUTH]\naccess_token = an-expired-token\naccess_expiry = 1\nrefresh_token = ${refreshToken}\n`, {
+      mode: 0o600,
+    })
+    const config = (revocation: string): void => {
+      writeFileSync(
+        there.config,
+        `[client]\ntoken_url = ${server.tokenUrl}\nrevocation_url = ${server.issuer}${revocation}\nclient_id = ${server.clientId}\nclient_secret = "${server.clientSecret}"\n[store]\npath = token.db\n`,
+      )
+    }
+    config('/nowhere')
+    await there.tell(['seed', seed])
+    const failed = await there.tell(['logout'])
+    expect(failed.code).toBe(75)
+    expect(failed.stderr).toContain('hq-token logout --local')
+    expect(await there.tell(['refresh'])).toMatchObject({ code: 0 })
+
+    config('/token/revocation')
+    const refreshed = (await there.store.read())?.pair.refreshToken.reveal() ?? ''
+    expect((await there.tell(['logout'])).stderr).toContain('revoked at the server, and forgotten here')
+    writeFileSync(seed, `[AUTH]\naccess_token = an-expired-token\naccess_expiry = 1\nrefresh_token = ${refreshed}\n`, {
+      mode: 0o600,
+    })
+    await there.tell(['seed', seed])
+    expect((await there.tell(['refresh'])).stderr).toContain('refused the refresh token')
+
+    config('/nowhere')
+    expect(await there.tell(['logout', '--local'])).toMatchObject({ code: 0 })
+    expect(await there.store.read()).toBeUndefined()
+  })
+})
