@@ -267,9 +267,13 @@ describe('a logout', () => {
     const there = await home()
     const seed = join(there.dir, 'oidc.ini')
     const refreshToken = await server.issue()
-    writeFileSync(seed, `[AUTH]\naccess_token = an-expired-token\naccess_expiry = 1\nrefresh_token = ${refreshToken}\n`, {
-      mode: 0o600,
-    })
+    writeFileSync(
+      seed,
+      `[AUTH]\naccess_token = an-expired-token\naccess_expiry = 1\nrefresh_token = ${refreshToken}\n`,
+      {
+        mode: 0o600,
+      },
+    )
     const config = (revocation: string): void => {
       writeFileSync(
         there.config,
@@ -286,9 +290,13 @@ describe('a logout', () => {
     config('/token/revocation')
     const refreshed = (await there.store.read())?.pair.refreshToken.reveal() ?? ''
     expect((await there.tell(['logout'])).stderr).toContain('revoked at the server, and forgotten here')
-    writeFileSync(seed, `[AUTH]\naccess_token = an-expired-token\naccess_expiry = 1\nrefresh_token = ${refreshed}\n`, {
-      mode: 0o600,
-    })
+    writeFileSync(
+      seed,
+      `[AUTH]\naccess_token = an-expired-token\naccess_expiry = 1\nrefresh_token = ${refreshed}\n`,
+      {
+        mode: 0o600,
+      },
+    )
     await there.tell(['seed', seed])
     expect((await there.tell(['refresh'])).stderr).toContain('refused the refresh token')
 

@@ -395,8 +395,10 @@ describe('requireClient', () => {
     expect(noSecret.hint).toContain('auth_method = none')
   })
 
-  it('says that the issuer alone is not enough', async () => {
-    expect((await missing('issuer = https://x.example')).message).toContain('issuer alone is not enough')
+  it('says that a login finds the endpoints of an issuer', async () => {
+    expect((await missing('issuer = https://x.example')).message).toContain(
+      'the endpoints of issuer are not known yet',
+    )
   })
 
   it('names the environment where there is no file', async () => {

@@ -333,8 +333,8 @@ export const BREAKS = [
   {
     name: 'what a login had received is not taken up',
     file: 'src/core/code-exchange.ts',
-    find: 'if (kept === undefined) return this.#set',
-    replace: 'if (kept !== null) return this.#set',
+    find: 'login && generation === this.#generation',
+    replace: 'login && generation < 0',
     by: tests('core/logins', 'wherever it dies'),
   },
   {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { authority, pem, type Authority } from '../support/authority.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
+import { decided } from '../support/person.js'
 import { place, type Place } from '../support/place.js'
 
 /** Another address of this machine: what is loopback by name needs no proxy. */
@@ -35,6 +36,24 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
     const { run, tunnels } = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
     expect(await run(['get'])).toMatchObject({ code: 0, stderr: '' })
     expect(await run(['api', '1/sites'])).toMatchObject({ code: 0, stderr: '' })
+    expect(tunnels()).toBe(2)
+  })
+
+  it('and a login, with what its answer brought', async () => {
+    const { run, tunnels, sandbox, store, config } = await behindTls({
+      network: `proxy = ${proxy.url}\nca_file = ${firm.cert}`,
+    })
+    const text = readFileSync(config, 'utf8').replace(/file = .*/, '')
+    writeFileSync(config, text.replace('[client]\n', '[client]\nredirect_uri = https://firm.example/\n'))
+    const { stdout } = await run(['login', '--no-browser'])
+    // The person's browser goes its own way.
+    const { search } = new URL(stdout.trim())
+    const answer = new URL(await decided(`${sandbox.url}authorize.action${search}`, 'allow'))
+    // The sandbox calls itself by its own address, which is not the one that it has here.
+    answer.searchParams.delete('iss')
+    expect(await run(['login', '--complete', answer.href])).toMatchObject({ code: 0, stdout: '' })
+    expect((await store.read())?.generation).toBe(1)
+    expect(await run(['api', '1/sites'])).toMatchObject({ code: 0 })
     expect(tunnels()).toBe(2)
   })
 
