@@ -1,9 +1,8 @@
-import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Secret } from '../core/secret.js'
 import { hasAuthorization, withAuthorization } from './fields.js'
 import { isRefusal } from './refusal.js'
-import { anotherToken, originFor, originOf, type TokenSource } from './repeat.js'
+import { anotherToken, originFor, originOf, unlessBroken, type TokenSource } from './repeat.js'
 
 type Options = Dispatcher.DispatchOptions
 type Handler = Dispatcher.DispatchHandler
@@ -268,17 +267,4 @@ class Attempt implements Handler {
     if (this.#held === undefined) this.#call.passes({ tell, isLast })
     else this.#held.push({ tell, isLast })
   }
-}
-
-/** A stream that breaks while nobody has taken it yet would take the process along. */
-async function unlessBroken<T>(body: Options['body'], work: Promise<T>): Promise<T> {
-  if (!isStream(body)) return work
-  return new Promise((resolve, reject) => {
-    body.once('error', reject)
-    work.then(resolve, reject).finally(() => body.off('error', reject))
-  })
-}
-
-function isStream(body: Options['body']): body is Readable {
-  return typeof body === 'object' && body !== null && 'pipe' in body
 }

@@ -1,6 +1,14 @@
 import type { Secret } from '../core/secret.js'
 import { isRefusal } from './refusal.js'
-import { anotherToken, authorization, originFor, originOf, type TokenSource } from './repeat.js'
+import {
+  abandon,
+  anotherToken,
+  authorization,
+  originFor,
+  originOf,
+  unlessBroken,
+  type TokenSource,
+} from './repeat.js'
 
 type Fetch = typeof globalThis.fetch
 
@@ -24,7 +32,8 @@ export interface TokenFetchOptions<F extends AnyFetch = Fetch> {
  * `URLSearchParams`, `FormData`; neither a stream nor the body of a `Request`.
  *
  * @returns A function of the type of the `fetch` that sends. It rejects with what `guard.token` throws,
- *   with the signal's reason when it is aborted, and with what that `fetch` rejects with.
+ *   with the signal's reason when it is aborted, with what a stream to be sent breaks with before there is
+ *   a token, and with what that `fetch` rejects with.
  * @throws {ConfigInvalid} where nothing says which origin the token is for.
  * @see RFC 6750 sections 2.1 and 3.1
  * @example
@@ -49,11 +58,16 @@ export function tokenFetch<F extends AnyFetch = Fetch>(
       headers.set('authorization', authorization(token))
       return send(input, { ...init, headers })
     }
-    const { secret } = await orAborted(() => guard.token(), signal)
+    const body = init?.body ?? request?.body
+    const { secret } = await orAborted(() => unlessBroken(body, guard.token()), signal).catch(
+      (error: unknown) => {
+        abandon(body)
+        throw error
+      },
+    )
     const first = await sendWith(secret)
     if (!isRefused(first, origin)) return first
 
-    const body = init?.body ?? request?.body
     const asked = orAborted(() => anotherToken(guard, secret, body), signal)
     const another = await asked.catch(async (error: unknown) => {
       await discard(first)

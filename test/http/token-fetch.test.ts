@@ -1,5 +1,6 @@
 import { openAsBlob, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fetch as undiciFetch, Request as UndiciRequest } from 'undici'
 import { describe, expect, expectTypeOf, it, vi } from 'vitest'
@@ -306,6 +307,59 @@ describe('an abort', () => {
     await tokenFetch(stage().guard(), { origin, fetch: bare })(origin, { signal })
     expect(add.mock.calls.length).toBeGreaterThan(0)
     expect(remove).toHaveBeenCalledTimes(add.mock.calls.length)
+  })
+})
+
+describe('a body that is streamed', () => {
+  const half = { method: 'POST', duplex: 'half' } as const
+  const endless = (): Readable => new Readable({ read: () => undefined })
+
+  it('and breaks before the token is there, fails its request and nothing else', async () => {
+    const { origin, seen } = await api()
+    const world = stage(EXPIRED)
+    const { promise, open } = gate()
+    world.server.answers(async () => {
+      await promise
+      return granted('access-2', 'refresh-2')
+    })
+    const body = endless()
+    const sent = tokenFetch(world.guard(), { origin })(origin, { ...half, body: body as never })
+    await vi.waitFor(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    body.destroy(new Error('the disk is gone'))
+    await expect(sent).rejects.toThrow('the disk is gone')
+    open()
+    await vi.waitFor(async () => {
+      expect((await world.stored()).generation).toBe(2)
+    })
+    await sleep(20)
+    expect(seen).toEqual([])
+  })
+
+  it.each<[string, () => { body: unknown; isClosed: () => boolean }]>([
+    [
+      'a stream',
+      () => {
+        const body = endless()
+        return { body, isClosed: () => body.destroyed }
+      },
+    ],
+    [
+      'a stream of the web',
+      () => {
+        let isClosed = false
+        return { body: new ReadableStream({ cancel: () => void (isClosed = true) }), isClosed: () => isClosed }
+      },
+    ],
+  ])('as %s, and is not sent for want of a token, is closed', async (_, make) => {
+    const { origin } = await api()
+    const world = stage(EXPIRED)
+    world.server.answers(invalidGrant())
+    const { body, isClosed } = make()
+    const sent = tokenFetch(world.guard(), { origin })(origin, { ...half, body: body as never })
+    await expect(sent).rejects.toThrow(LoginRequired)
+    expect(isClosed()).toBe(true)
   })
 })
 
