@@ -92,9 +92,9 @@ async function send(request: ApiRequest, token: Secret): Promise<ApiResponse> {
     })
     // Whoever reads it hears of an error all the same; whoever throws it away need not.
     answer.on('error', () => undefined).once('close', () => void agent.close())
-    // Another origin, to which a redirect has led, says nothing of the token: it was not shown any.
-    const visited = (context as { readonly history?: readonly URL[] } | undefined)?.history?.at(-1)
-    const isOurs = (visited ?? url).origin === url.origin
+    // A redirect to another origin takes the token off for good: what is said from there on is not said of it.
+    const { history = [] } = (context ?? {}) as { readonly history?: readonly URL[] }
+    const isOurs = history.every(({ origin }) => origin === url.origin)
     const challenge = [fields['www-authenticate'] ?? []].flat().join(', ')
     return {
       status: statusCode,

@@ -211,9 +211,9 @@ class Attempt implements Handler {
     return this.#held !== undefined
   }
 
-  /** Another origin, to which a redirect below has led, says nothing of a token that it was not shown. */
+  /** A redirect below to another origin takes the token off for good: what is said from there on is not said of it. */
   isAnsweredBy(origin: string): boolean {
-    return (this.#history?.at(-1)?.origin ?? origin) === origin
+    return this.#history?.every((visited) => visited.origin === origin) ?? true
   }
 
   onRequestStart(controller: Controller, context: { readonly history?: readonly URL[] } | undefined): void {

@@ -29,7 +29,8 @@ export interface TokenFetchOptions<F extends AnyFetch = Fetch> {
  *
  * When the API refuses the token (401, or 403 other than `insufficient_scope`), the guard is asked for
  * another, and the request is repeated once if its body can be sent again: none, a string, bytes, `Blob`,
- * `URLSearchParams`, `FormData`; neither a stream nor the body of a `Request`.
+ * `URLSearchParams`, `FormData`; neither a stream nor the body of a `Request`. A refusal by this origin
+ * after redirects counts too, even if they led over another: a `fetch` does not tell of the way.
  *
  * @returns A function of the type of the `fetch` that sends. It rejects with what `guard.token` throws,
  *   with the signal's reason when it is aborted, with what a stream to be sent breaks with before there is
@@ -87,7 +88,10 @@ function isRequest(input: Parameters<Fetch>[0]): input is Request {
   return typeof input === 'object' && 'headers' in input
 }
 
-/** Another origin, to which a redirect has led, says nothing of a token that it was not shown. */
+/**
+ * Another origin, to which a redirect has led, says nothing of a token that it was not shown. Where it led
+ * back to ours, the token is blamed: a fetch does not tell of the way, and a way within ours is likelier.
+ */
 function isRefused({ status, headers, redirected, url }: Response, origin: string): boolean {
   if (redirected && originOf(url) !== origin) return false
   return isRefusal(status, headers.get('www-authenticate'))

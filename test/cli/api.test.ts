@@ -351,6 +351,19 @@ describe('a redirect', () => {
     expect(there.sandbox.refreshes()).toBe(0)
   })
 
+  it('over another origin and back takes the token off, which is not blamed for the refusal then', async () => {
+    const elsewhere = await listening(
+      (_request, response) => void response.writeHead(302, { location: `${api}/acme/api/back` }).end(),
+    )
+    answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/there` }).end()
+    takes = (token) => token !== ''
+    const ended = await ask(['x'])
+    expect(ended).toMatchObject({ code: 22 })
+    expect(ended.stderr).not.toContain('a new token did not help')
+    expect(seen.map(({ url }) => url)).toEqual(['/acme/api/x', '/acme/api/back'])
+    expect(there.sandbox.refreshes()).toBe(0)
+  })
+
   it('on its own origin is followed with the token', async () => {
     answer = (request, response) => {
       if (request.url?.endsWith('/x') === true) response.writeHead(307, { location: 'y' }).end()

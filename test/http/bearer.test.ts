@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { createSecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
@@ -156,6 +157,26 @@ describe('which requests carry the token', () => {
     const dispatcher = agent().compose(...order(world.guard(), ours.origin))
     expect(await send(dispatcher, { origin: ours.origin, path: '/leave' })).toMatchObject({ status: 403 })
     expect(world.server.requests).toBe(0)
+  })
+
+  it('not blamed for what its own origin refuses, where a redirect over another has taken it off', async () => {
+    const theirs = await api({ on: { '/there': (_, response) => back(response) } })
+    const ours = await api({ on: { '/leave': `${theirs.origin}/there` } })
+    const back = (response: ServerResponse): void => {
+      response.writeHead(307, { location: `${ours.origin}/back` }).end()
+    }
+    const world = stage()
+    const dispatcher = agent().compose(redirect(), bearer(world.guard(), { origin: ours.origin }))
+    expect(await send(dispatcher, { origin: ours.origin, path: '/leave' })).toMatchObject({ status: 403 })
+    expect(ours.seen).toEqual(['/leave access-1', '/back -'])
+    expect(world.server.requests).toBe(0)
+  })
+
+  it('blamed for what its own origin refuses after a redirect within it', async () => {
+    const { origin, seen } = await api({ on: { '/stay': '/there' } })
+    const dispatcher = agent().compose(redirect(), bearer(stage().guard(), { origin }))
+    expect(await send(dispatcher, { origin, path: '/stay' })).toMatchObject({ status: 200 })
+    expect(seen).toEqual(['/stay access-1', '/there access-1', '/stay access-2', '/there access-2'])
   })
 
   it('tells where redirects have led, as undici does', async () => {

@@ -73,6 +73,13 @@ describe('which requests carry the token', () => {
     expect(world.server.requests).toBe(0)
   })
 
+  it('blamed for what its own origin refuses after redirects, since nobody tells of the way', async () => {
+    const { origin, seen } = await api({ on: { '/stay': '/there' } })
+    const fetch = tokenFetch(stage().guard(), { origin })
+    expect((await fetch(`${origin}/stay`)).status).toBe(200)
+    expect(seen).toEqual(['/stay access-1', '/there access-1', '/stay access-2', '/there access-2'])
+  })
+
   it.each<[string, RequestInit['headers']]>([
     ['an object', { AUTHORIZATION: 'Basic eA==' }],
     ['pairs', [['authorization', 'Basic eA==']]],
@@ -349,7 +356,10 @@ describe('a body that is streamed', () => {
       'a stream of the web',
       () => {
         let isClosed = false
-        return { body: new ReadableStream({ cancel: () => void (isClosed = true) }), isClosed: () => isClosed }
+        return {
+          body: new ReadableStream({ cancel: () => void (isClosed = true) }),
+          isClosed: () => isClosed,
+        }
       },
     ],
   ])('as %s, and is not sent for want of a token, is closed', async (_, make) => {
