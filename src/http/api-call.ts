@@ -93,7 +93,7 @@ async function send(request: ApiRequest, token: Secret): Promise<ApiResponse> {
     // Whoever reads it hears of an error all the same; whoever throws it away need not.
     answer.on('error', () => undefined).once('close', () => void agent.close())
     // A redirect to another origin takes the token off for good: what is said from there on is not said of it.
-    const { history = [] } = (context ?? {}) as { readonly history?: readonly URL[] }
+    const history = (context as { readonly history?: readonly URL[] } | undefined)?.history ?? []
     const isOurs = history.every(({ origin }) => origin === url.origin)
     const challenge = [fields['www-authenticate'] ?? []].flat().join(', ')
     return {

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { ConfigInvalid } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
 import { hasAuthorization, withAuthorization } from './fields.js'
 import { isRefusal } from './refusal.js'
@@ -13,6 +14,11 @@ type RawFields = NonNullable<Controller['rawHeaders']> | null
 export interface BearerOptions {
   /** The origin whose requests carry the token: any URL of it. Default: the guard's `apiUrl`. */
   readonly origin?: string | URL
+  /**
+   * The dispatcher knows one origin, and it is this one: a `Client` or `Pool` of it. Then requests that name
+   * no origin carry the token too; by default they are refused. Default: false.
+   */
+  readonly singleOrigin?: boolean
 }
 
 /** For `dispatcher.compose(...)`. It names no types of undici's, so that it fits whichever copy you have. */
@@ -20,10 +26,16 @@ export type Interceptor = <Dispatch extends (options: never, handler: never) => 
   dispatch: Dispatch,
 ) => Dispatch
 
+const NOWHERE = 'a request names no origin, and the token is for one alone'
+const NAME_IT = 'give the request an origin, or bearer { singleOrigin: true } for a Client or Pool of it'
+
 /**
  * An interceptor for undici 7 that adds the guard's token to requests to one origin. Requests elsewhere,
- * redirects included, and those with an `Authorization` of their own go as they are. A request that
- * names no origin goes where its `Client` or `Pool` does: that must be this origin.
+ * redirects included, and those with an `Authorization` of their own go as they are.
+ *
+ * It goes by the origin that a request names, and so must what sends the request. A `Client` or `Pool` does not:
+ * it sends to its own origin whatever the request names. Never compose one of another host with it. A
+ * request that names no origin fails with `ConfigInvalid`, unless `singleOrigin` says where it goes.
  *
  * When the API refuses the token (401, or 403 other than `insufficient_scope`), the guard is asked for
  * another, and the request is repeated once if its body can be sent again: none, a string, bytes, `Blob`,
@@ -35,13 +47,17 @@ export type Interceptor = <Dispatch extends (options: never, handler: never) => 
  * const agent = new Agent().compose(bearer(await openGuard()), interceptors.redirect({ maxRedirections: 5 }))
  * const { body } = await agent.request({ origin: 'https://acme.highq.com', path: '/acme/api/1/sites', method: 'GET' })
  */
-export function bearer(guard: TokenSource, options: BearerOptions = {}): Interceptor {
+export function bearer(
+  guard: TokenSource,
+  { singleOrigin = false, ...options }: BearerOptions = {},
+): Interceptor {
   const origin = originFor(guard, options.origin)
   const intercept =
     (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch =>
     (request, handler) => {
-      const isOurs = request.origin === undefined || originOf(request.origin) === origin
-      if (!isOurs || hasAuthorization(request.headers)) return dispatch(request, handler)
+      if (hasAuthorization(request.headers)) return dispatch(request, handler)
+      if (!request.origin && !singleOrigin) throw new ConfigInvalid(NOWHERE, { hint: NAME_IT })
+      if (request.origin && originOf(request.origin) !== origin) return dispatch(request, handler)
       new Call({ guard, origin, dispatch, request, handler }).begin()
       return true
     }

@@ -86,12 +86,37 @@ describe('which requests carry the token', () => {
     expect(world.server.requests).toBe(1)
   })
 
-  it('those that name no origin, where the dispatcher knows but one', async () => {
-    const { origin, seen } = await api()
-    const dispatcher = closing(new Pool(origin)).compose(bearer(stage().guard(), { origin }))
-    expect(await send(dispatcher, {})).toEqual({ status: 200, text: 'GET /' })
-    expect(seen).toEqual(['/ access-1', '/ access-2'])
-  })
+  it.each(['Pool', 'Client'])(
+    'those that name no origin, by a %s of it that is said to be one',
+    async (kind) => {
+      const { origin, seen } = await api()
+      const dispatcher = closing(kind === 'Pool' ? new Pool(origin) : new Client(origin)).compose(
+        bearer(stage().guard(), { origin, singleOrigin: true }),
+      )
+      expect(await send(dispatcher, {})).toEqual({ status: 200, text: 'GET /' })
+      expect(seen).toEqual(['/ access-1', '/ access-2'])
+    },
+  )
+
+  it.each([
+    ['none', {}],
+    ['an empty one', { origin: '' }],
+  ])(
+    'none, and an error, where they name %s and nothing says where the dispatcher leads',
+    async (_, named) => {
+      const theirs = await api({ takes: () => true })
+      const world = stage()
+      const dispatcher = closing(new Pool(theirs.origin)).compose(
+        bearer(world.guard(), { origin: 'https://acme.highq.com' }),
+      )
+      await expect(send(dispatcher, named)).rejects.toThrow(ConfigInvalid)
+      await expect(send(dispatcher, named)).rejects.toMatchObject({
+        message: 'a request names no origin, and the token is for one alone',
+        hint: expect.stringContaining('{ singleOrigin: true }') as string,
+      })
+      expect(theirs.seen).toEqual([])
+    },
+  )
 
   it.each([
     ['a string', (origin: string) => origin],
@@ -160,11 +185,10 @@ describe('which requests carry the token', () => {
   })
 
   it('not blamed for what its own origin refuses, where a redirect over another has taken it off', async () => {
-    const theirs = await api({ on: { '/there': (_, response) => back(response) } })
+    const theirs = await api({ on: { '/there': (_, response) => void back(response) } })
     const ours = await api({ on: { '/leave': `${theirs.origin}/there` } })
-    const back = (response: ServerResponse): void => {
+    const back = (response: ServerResponse): ServerResponse =>
       response.writeHead(307, { location: `${ours.origin}/back` }).end()
-    }
     const world = stage()
     const dispatcher = agent().compose(redirect(), bearer(world.guard(), { origin: ours.origin }))
     expect(await send(dispatcher, { origin: ours.origin, path: '/leave' })).toMatchObject({ status: 403 })
@@ -570,12 +594,12 @@ describe('an abort', () => {
       on: { '/slow': (_, response) => held.push(() => response.end('slow')) },
     })
     const dispatcher = closing(new Client(origin)).compose(bearer(stage().guard(), { origin }))
-    const first = send(dispatcher, { path: '/slow' })
+    const first = send(dispatcher, { origin, path: '/slow' })
     await vi.waitFor(() => {
       expect(held).toHaveLength(1)
     })
     const aborting = new AbortController()
-    const second = send(dispatcher, { path: '/second', signal: aborting.signal })
+    const second = send(dispatcher, { origin, path: '/second', signal: aborting.signal })
     await sleep(50)
     aborting.abort(reason)
     await expect(second).rejects.toBe(reason)
@@ -583,7 +607,7 @@ describe('an abort', () => {
       end()
     })
     expect(await first).toEqual({ status: 200, text: 'slow' })
-    expect(await send(dispatcher, { path: '/third' })).toMatchObject({ status: 200 })
+    expect(await send(dispatcher, { origin, path: '/third' })).toMatchObject({ status: 200 })
     expect(seen).toEqual(['/third access-1', '/third access-2'])
   })
 
