@@ -39,7 +39,8 @@ const NAME_IT = 'give the request an origin, or bearer { singleOrigin: true } fo
  *
  * When the API refuses the token (401, or 403 other than `insufficient_scope`), the guard is asked for
  * another, and the request is repeated once if its body can be sent again: none, a string, bytes, `Blob`,
- * `FormData`; not a stream, nor an iterable. A request fails with what `guard.token` throws.
+ * `FormData`; not a stream, nor an iterable. Under a `fetch` that is only a request without a body: it
+ * makes an iterable of any; use `tokenFetch` there. A request fails with what `guard.token` throws.
  *
  * @throws {ConfigInvalid} where nothing says which origin the token is for.
  * @see RFC 6750 sections 2.1 and 3.1

@@ -771,6 +771,15 @@ describe('under other parts of undici', () => {
     expect(Date.now() - started).toBeLessThan(90)
   })
 
+  it('undici’s fetch makes a stream of any body, which cannot be repeated', async () => {
+    const { origin, seen } = await api()
+    const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
+    const post = { dispatcher, method: 'POST', body: 'some text' }
+    expect((await undiciFetch(origin, post)).status).toBe(403)
+    expect((await undiciFetch(origin, post)).status).toBe(200)
+    expect(seen).toEqual(['/ access-1', '/ access-2'])
+  })
+
   it('a stream and an upgrade go through it', async () => {
     const { origin } = await api({
       on: {
