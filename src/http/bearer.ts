@@ -30,7 +30,7 @@ const NOWHERE = 'a request names no origin, and the token is for one alone'
 const NAME_IT = 'give the request an origin, or bearer { singleOrigin: true } for a Client or Pool of it'
 
 /**
- * An interceptor for undici 7 that adds the guard's token to requests to one origin. Requests elsewhere,
+ * An interceptor for undici 7 and 8 that adds the guard's token to requests to one origin. Requests elsewhere,
  * redirects included, and those with an `Authorization` of their own go as they are.
  *
  * It goes by the origin that a request names, and so must what sends the request. A `Client` or `Pool` does not:
@@ -56,6 +56,8 @@ export function bearer(
   const intercept =
     (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch =>
     (request, handler) => {
+      // Of Node's own fetch over undici 8, which says what is wrong with it; we could tell it of nothing.
+      if (typeof handler.onRequestStart !== 'function') return dispatch(request, handler)
       if (hasAuthorization(request.headers)) return dispatch(request, handler)
       if (!request.origin && !singleOrigin) throw new ConfigInvalid(NOWHERE, { hint: NAME_IT })
       if (request.origin && originOf(request.origin) !== origin) return dispatch(request, handler)

@@ -780,6 +780,20 @@ describe('under other parts of undici', () => {
     expect(seen).toEqual(['/ access-1', '/ access-2'])
   })
 
+  it('Node’s fetch over undici 8 is refused by that, and not kept waiting by the interceptor', () => {
+    const world = stage()
+    const refused = new Error('invalid onRequestStart method')
+    const dispatch = vi.fn<Dispatcher['dispatch']>(() => {
+      throw refused
+    })
+    const older = { onConnect: () => undefined, onError: () => undefined }
+    const { origin } = new URL('https://acme.highq.com')
+    const composed = bearer(world.guard(), { origin })(dispatch)
+    const request = { origin, path: '/', method: 'GET' }
+    expect(() => composed(request as never, older as never)).toThrow(refused)
+    expect(dispatch).toHaveBeenCalledWith(request, older)
+  })
+
   it('a stream and an upgrade go through it', async () => {
     const { origin } = await api({
       on: {
