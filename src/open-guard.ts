@@ -9,7 +9,7 @@ export interface OpenGuardOptions extends Choice {
   readonly config?: string
   /** Another config and another store. Default: `HQ_TOKEN_PROFILE`, else none. */
   readonly profile?: string
-  /** Hears warnings. Default: each is a process warning (`process.emitWarning`). */
+  /** Hears warnings. Default: each is a process warning (`process.emitWarning`), the same one only once. */
   readonly notify?: (notice: Notice) => void
 }
 
@@ -34,7 +34,11 @@ export async function openGuard({ notify = warn, ...choice }: OpenGuardOptions =
   }).guard
 }
 
+const warned = new Set<string>()
+
+/** Each once: what lasts, a refusal say, is met by every call. */
 function warn({ level, message, hint }: Notice): void {
-  if (level === 'warning')
-    process.emitWarning(hint === undefined ? message : `${message} (${hint})`, 'HqTokenWarning')
+  if (level !== 'warning' || warned.has(message)) return
+  warned.add(message)
+  process.emitWarning(hint === undefined ? message : `${message} (${hint})`, 'HqTokenWarning')
 }
