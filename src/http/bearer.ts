@@ -3,7 +3,7 @@ import { ConfigInvalid } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
 import { hasAuthorization, withAuthorization } from './fields.js'
 import { isRefusal } from './refusal.js'
-import { anotherToken, originFor, originOf, unlessBroken, type TokenSource } from './repeat.js'
+import { anotherToken, originFor, originOf, Reopened, unlessBroken, type TokenSource } from './repeat.js'
 
 type Options = Dispatcher.DispatchOptions
 type Handler = Dispatcher.DispatchHandler
@@ -187,7 +187,9 @@ class Call implements Controller {
     if (this.#isOver) return
     const { dispatch, request } = this.#parts
     this.#attempt = new Attempt(this, token, isRepeat)
-    dispatch({ ...request, headers: withAuthorization(request.headers, token) }, this.#attempt)
+    const body: unknown = request.body instanceof Reopened ? request.body.open() : request.body
+    const headers = withAuthorization(request.headers, token)
+    dispatch({ ...request, body: body as NonNullable<Options['body']> | null, headers }, this.#attempt)
   }
 
   #fail(error: Error): void {

@@ -51,11 +51,23 @@ export async function anotherToken(
   return secret.equals(token) || !isRepeatable(body) ? undefined : secret
 }
 
+/** A body that is opened for each try, just before it is sent. */
+export class Reopened {
+  readonly open: () => unknown
+  readonly isRepeatable: boolean
+
+  constructor({ open, isRepeatable }: Pick<Reopened, 'open' | 'isRepeatable'>) {
+    this.open = open
+    this.isRepeatable = isRepeatable
+  }
+}
+
 const REPEATABLE = new Set(['Blob', 'File', 'FormData', 'URLSearchParams'])
 
 /** What is whole in memory, or read from its beginning each time; a stream is there once. */
 export function isRepeatable(body: unknown): boolean {
   if (body === undefined || body === null || typeof body === 'string') return true
+  if (body instanceof Reopened) return body.isRepeatable
   if (ArrayBuffer.isView(body) || isAnyArrayBuffer(body)) return true
   // By their tags, since each undici brings classes of its own. The package form-data has the tag and is a stream.
   const { [Symbol.toStringTag]: tag, pipe } = body as { [Symbol.toStringTag]?: string; pipe?: unknown }

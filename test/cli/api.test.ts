@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { apiUrl } from '../../src/cli/api-url.js'
 import { place, type Place } from '../support/place.js'
 import { told, type Told, type WorldOptions } from '../support/world.js'
@@ -314,6 +314,22 @@ describe('a token that the API refuses', () => {
     expect(ended.stderr).toMatch(/hint: the token was renewed, .* run the same command again/)
     expect(await ask(['x', '--input', '-'], { input })).toMatchObject({ code: 0 })
     expect([there.sandbox.refreshes(), seen.length]).toEqual([1, 2])
+  })
+
+  it('in an answer without an end leaves nothing open that the program would wait for', async () => {
+    const sockets: Socket[] = []
+    answer = (request, response) => {
+      sockets.push(request.socket)
+      if (sockets.length === 1) response.writeHead(403).write('no')
+      else response.end('yes')
+    }
+    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'yes' })
+    await vi.waitFor(
+      () => {
+        expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, true])
+      },
+      { timeout: 20_000 },
+    )
   })
 
   it('for good costs one refresh over many calls', async () => {
