@@ -25,7 +25,7 @@ import { bearer } from '../../src/http/undici.js'
 import { EXPIRED, FRESH, Stage } from '../core/stage.js'
 import { granted, invalidGrant, silence } from '../support/fake-server.js'
 import { api, REFUSED } from './api.js'
-import { gate, stage } from './stage.js'
+import { gate, stage, until } from './stage.js'
 
 function closing<D extends Dispatcher>(dispatcher: D): D {
   onTestFinished(() => dispatcher.destroy())
@@ -383,18 +383,14 @@ describe('a refusal', () => {
     const { origin, connections } = await api({
       refuse: (response) => {
         response.writeHead(403)
-        const more = (): void => {
-          while (!response.destroyed && response.write('x'.repeat(16_384))) written += 16_384
-          if (!response.destroyed) response.once('drain', more)
-        }
-        more()
+        Readable.from(endless((bytes) => (written += bytes))).pipe(response)
       },
     })
     const dispatcher = closing(new Pool(origin, { connections: 1 })).compose(
       bearer(stage().guard(), { origin }),
     )
     expect(await send(dispatcher, { origin })).toEqual({ status: 200, text: 'GET /' })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(1)
     })
     expect(connections.all).toBe(2)
@@ -524,13 +520,13 @@ describe('an abort', () => {
     const { world, answer } = slow(EXPIRED)
     const aborting = new AbortController()
     const sent = send(agent().compose(bearer(world.guard(), { origin })), { origin, signal: aborting.signal })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(world.server.requests).toBe(1)
     })
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
     answer()
-    await vi.waitFor(async () => {
+    await until(async () => {
       expect((await world.stored()).generation).toBe(2)
     })
     await sleep(20)
@@ -551,13 +547,13 @@ describe('an abort', () => {
     const { world, answer } = slow(FRESH)
     const aborting = new AbortController()
     const sent = send(agent().compose(bearer(world.guard(), { origin })), { origin, signal: aborting.signal })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(world.server.requests).toBe(1)
     })
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
     answer()
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(0)
     })
     expect(seen).toEqual(['/ access-1'])
@@ -577,13 +573,13 @@ describe('an abort', () => {
     const aborting = new AbortController()
     const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
     const sent = send(dispatcher, { origin, path: '/slow', signal: aborting.signal })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(1)
     })
     await sleep(50)
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(0)
     })
   })
@@ -595,7 +591,7 @@ describe('an abort', () => {
     })
     const dispatcher = closing(new Client(origin)).compose(bearer(stage().guard(), { origin }))
     const first = send(dispatcher, { origin, path: '/slow' })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(held).toHaveLength(1)
     })
     const aborting = new AbortController()
@@ -629,6 +625,108 @@ describe('an abort', () => {
       )
     await sleep(1)
     expect(errors).toMatchObject([{ name: 'AbortError' }])
+  })
+})
+
+describe('a caller who pauses', () => {
+  /** What a caller is told of by a raw dispatch, in order. */
+  function dispatched(
+    dispatcher: Dispatcher,
+    options: Dispatcher.DispatchOptions,
+    onStart: (controller: Dispatcher.DispatchController) => void,
+  ): { readonly told: string[]; readonly controller: () => Dispatcher.DispatchController } {
+    const told: string[] = []
+    let given: Dispatcher.DispatchController | undefined
+    dispatcher.dispatch(options, {
+      onRequestStart: (controller) => {
+        given = controller
+        onStart(controller)
+      },
+      onResponseStart: (_, status) => told.push(String(status)),
+      onResponseData: (_, chunk) => told.push(String(chunk)),
+      onResponseEnd: () => told.push('end'),
+      onResponseError: (_, error) => told.push(error.message),
+    })
+    return { told, controller: () => given as Dispatcher.DispatchController }
+  }
+
+  it.each([
+    ['before the request is sent', 'start'],
+    ['while a refused answer waits', 'wait'],
+  ])('%s, gets the status of a lasting refusal, and its body when he resumes', async (_, when) => {
+    const { origin } = await api({ takes: () => false })
+    const world = stage()
+    const { promise, open } = gate()
+    world.server.answers(async () => {
+      await promise
+      return granted('access-1', 'refresh-2')
+    })
+    const dispatcher = agent().compose(bearer(world.guard(), { origin }))
+    const { told, controller } = dispatched(dispatcher, { origin, path: '/', method: 'GET' }, (start) => {
+      if (when === 'start') start.pause()
+    })
+    await until(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    if (when === 'wait') controller().pause()
+    expect(controller().paused).toBe(true)
+    open()
+    await until(() => {
+      expect(told).toEqual(['403'])
+    })
+    await sleep(50)
+    expect(told).toEqual(['403'])
+    controller().resume()
+    await until(() => {
+      expect(told).toEqual(['403', REFUSED, 'end'])
+    })
+    expect(controller().paused).toBe(false)
+  })
+
+  it('and resumes while a refused answer waits, has nothing read that nobody may want', async () => {
+    let written = 0
+    const { origin } = await api({
+      refuse: (response) => {
+        response.writeHead(403)
+        Readable.from(endless((bytes) => (written += bytes))).pipe(response)
+      },
+    })
+    const world = stage()
+    const { promise, open } = gate()
+    world.server.answers(async () => {
+      await promise
+      return granted('access-2', 'refresh-2')
+    })
+    const dispatcher = agent().compose(bearer(world.guard(), { origin }))
+    const { told, controller } = dispatched(dispatcher, { origin, path: '/', method: 'GET' }, () => undefined)
+    await until(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    controller().pause()
+    controller().resume()
+    await sleep(200)
+    expect(written).toBeLessThan(16 * 1024 * 1024)
+    open()
+    await until(() => {
+      expect(told).toEqual(['200', 'GET /', 'end'])
+    })
+  })
+
+  it('before the request is sent, reads nothing of its answer until he resumes', async () => {
+    const { origin, seen } = await api({ takes: (token) => token === 'access-1' })
+    const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
+    const { told, controller } = dispatched(dispatcher, { origin, path: '/', method: 'GET' }, (start) => {
+      start.pause()
+    })
+    await until(() => {
+      expect(seen).toEqual(['/ access-1'])
+    })
+    await sleep(50)
+    expect(told.slice(1)).toEqual([])
+    controller().resume()
+    await until(() => {
+      expect(told).toEqual(['200', 'GET /', 'end'])
+    })
   })
 })
 
@@ -703,6 +801,18 @@ describe('a body that is streamed', () => {
     expect(seen).toEqual([])
   })
 
+  it('keeps no listener of ours once it is sent', async () => {
+    const { origin } = await api({ takes: (token) => token === 'access-1' })
+    const body = Readable.from([Buffer.from('some text')])
+    const added: unknown[] = []
+    body.on('newListener', (event, listener) => event === 'error' && added.push(listener))
+    const sent = send(agent().compose(bearer(stage().guard(), { origin })), { origin, method: 'POST', body })
+    const [ours] = added.slice(-1)
+    expect(body.listeners('error')).toContain(ours)
+    await sent
+    expect(body.listeners('error')).not.toContain(ours)
+  })
+
   function* megabytes(count: number, tell: () => void): Generator<Buffer> {
     for (let nth = 0; nth < count; nth++) {
       tell()
@@ -759,16 +869,17 @@ describe('under other parts of undici', () => {
     expect(seen).toEqual(['/a access-1', '/a access-2'])
 
     const world = stage(EXPIRED)
+    const { promise, open } = gate()
     world.server.answers(async () => {
-      await sleep(100)
+      await promise
       return granted('access-2', 'refresh-2')
     })
     const slow = agent().compose(bearer(world.guard(), { origin }))
-    const started = Date.now()
+    // It would wait for good.
     await expect(
       undiciFetch(`${origin}/b`, { dispatcher: slow, signal: AbortSignal.timeout(20) }),
     ).rejects.toMatchObject({ name: 'TimeoutError' })
-    expect(Date.now() - started).toBeLessThan(90)
+    open()
   })
 
   it('undici’s fetch makes a stream of any body, which cannot be repeated', async () => {
@@ -839,6 +950,44 @@ describe('under other parts of undici', () => {
     expect(await send(lasting, { origin })).toEqual({ status: 403, text: 'x'.repeat(1000) })
   })
 
+  it('headers and trailers can be had as they came', async () => {
+    const { origin } = await api({
+      on: {
+        '/raw': (request, response) => {
+          const isTaken = request.headers.authorization === 'Bearer access-2'
+          response.writeHead(isTaken ? 200 : 403, { 'X-One': isTaken ? 'yes' : 'no', trailer: 'X-Two' })
+          response.addTrailers({ 'X-Two': 'end' })
+          response.end('text')
+        },
+      },
+    })
+    const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
+    const texts = (raw: unknown): string[] => (raw as readonly Buffer[]).map(String)
+    const raw = await new Promise<unknown[]>((resolve, reject) => {
+      const told: unknown[] = []
+      dispatcher.dispatch(
+        { origin, path: '/raw', method: 'GET' },
+        {
+          onRequestStart: ({ rawHeaders, rawTrailers }) => told.push(rawHeaders, rawTrailers),
+          onResponseStart: ({ rawHeaders }) => told.push(texts(rawHeaders).slice(0, 2)),
+          onResponseData: () => undefined,
+          onResponseEnd: ({ rawTrailers }) => {
+            resolve([...told, texts(rawTrailers)])
+          },
+          onResponseError: (_, error) => {
+            reject(error)
+          },
+        },
+      )
+    })
+    expect(raw).toEqual([null, null, ['X-One', 'yes'], ['X-Two', 'end']])
+    const { headers, body } = await dispatcher.request({
+      ...{ origin, path: '/raw', method: 'GET', responseHeaders: 'raw' },
+    })
+    await body.dump()
+    expect(texts(headers).slice(0, 2)).toEqual(['x-one', 'yes'])
+  })
+
   it('information before an answer goes on to the caller', async () => {
     const { origin } = await api({
       on: {
@@ -865,6 +1014,14 @@ function form(): UndiciFormData {
   const data = new UndiciFormData()
   data.append('field', 'some text')
   return data
+}
+
+function* endless(tell: (bytes: number) => void): Generator<Buffer> {
+  const chunk = Buffer.alloc(64 * 1024, 'x')
+  for (;;) {
+    tell(chunk.byteLength)
+    yield chunk
+  }
 }
 
 async function* chunks(): AsyncGenerator<Buffer> {

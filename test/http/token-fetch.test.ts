@@ -11,7 +11,7 @@ import { EXPIRED, FRESH, type Stage } from '../core/stage.js'
 import { granted, invalidGrant, silence } from '../support/fake-server.js'
 import { folder } from '../support/folder.js'
 import { api, REFUSED } from './api.js'
-import { gate, stage } from './stage.js'
+import { gate, stage, until } from './stage.js'
 
 type Body = NonNullable<RequestInit['body']>
 
@@ -202,7 +202,7 @@ describe('a refusal', () => {
     })
     const response = await tokenFetch(stage().guard(), { origin })(origin)
     expect(await response.text()).toBe('GET /')
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBeLessThan(2)
     })
   })
@@ -224,7 +224,7 @@ describe('a guard that fails', () => {
     const world = stage()
     world.server.answers(() => ({ ...silence(), sent: false }))
     await expect(tokenFetch(world.guard(), { origin })(origin)).rejects.toThrow(ServerUnavailable)
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(0)
     })
   })
@@ -266,13 +266,13 @@ describe('an abort', () => {
     const { world, open } = slow(EXPIRED)
     const aborting = new AbortController()
     const sent = tokenFetch(world.guard(), { origin })(...make(origin, aborting.signal))
-    await vi.waitFor(() => {
+    await until(() => {
       expect(world.server.requests).toBe(1)
     })
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
     open()
-    await vi.waitFor(async () => {
+    await until(async () => {
       expect((await world.stored()).generation).toBe(2)
     })
     await sleep(20)
@@ -286,13 +286,13 @@ describe('an abort', () => {
     const { world, open } = slow(FRESH)
     const aborting = new AbortController()
     const sent = tokenFetch(world.guard(), { origin })(origin, { signal: aborting.signal })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(world.server.requests).toBe(1)
     })
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
     open()
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(0)
     })
     expect(seen).toEqual(['/ access-1'])
@@ -331,13 +331,13 @@ describe('a body that is streamed', () => {
     })
     const body = endless()
     const sent = tokenFetch(world.guard(), { origin })(origin, { ...half, body: body as never })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(world.server.requests).toBe(1)
     })
     body.destroy(new Error('the disk is gone'))
     await expect(sent).rejects.toThrow('the disk is gone')
     open()
-    await vi.waitFor(async () => {
+    await until(async () => {
       expect((await world.stored()).generation).toBe(2)
     })
     await sleep(20)
