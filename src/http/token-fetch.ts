@@ -25,7 +25,7 @@ export interface TokenFetchOptions<F extends AnyFetch = Fetch> {
 /**
  * A `fetch` whose requests to one origin carry the guard's token; requests elsewhere, and those with an
  * `Authorization` of their own, go as they are. A redirect to another origin goes without the token:
- * the standard takes it off.
+ * the standard takes it off. A string such as `1/sites` is a path below the guard's `apiUrl`.
  *
  * When the API refuses the token (401, or 403 other than `insufficient_scope`), the guard is asked for
  * another, and the request is repeated once if its body can be sent again: none, a string, bytes, `Blob`,
@@ -39,7 +39,8 @@ export interface TokenFetchOptions<F extends AnyFetch = Fetch> {
  * @see RFC 6750 sections 2.1 and 3.1
  * @example
  * const fetch = tokenFetch(await openGuard())
- * const sites = await fetch('https://acme.highq.com/acme/api/1/sites')
+ * const response = await fetch('1/sites', { headers: { accept: 'application/json' } })
+ * const { site } = await response.json()
  */
 export function tokenFetch<F extends AnyFetch = Fetch>(
   guard: TokenSource,
@@ -47,14 +48,16 @@ export function tokenFetch<F extends AnyFetch = Fetch>(
 ): F {
   const origin = originFor(guard, options.origin)
   const send = (options.fetch ?? globalThis.fetch) as unknown as Fetch
+  const base = guard.apiUrl?.origin === origin ? guard.apiUrl : null
 
-  const carrying: Fetch = async (input, init) => {
+  const carrying: Fetch = async (given, init) => {
+    const input = resolved(given, base)
     const request = isRequest(input) ? input : undefined
     const headers = new Headers(init?.headers ?? request?.headers)
     const isOurs = originOf(isRequest(input) ? input.url : input) === origin
     if (!isOurs || headers.has('authorization')) return send(input, init)
 
-    const signal = init?.signal ?? request?.signal
+    const signal = init?.signal === undefined ? request?.signal : init.signal
     const sendWith = (token: Secret): Promise<Response> => {
       headers.set('authorization', authorization(token))
       return send(input, { ...init, headers })
@@ -81,6 +84,13 @@ export function tokenFetch<F extends AnyFetch = Fetch>(
     return second
   }
   return carrying as unknown as F
+}
+
+/** As for `hq-token api`, a path that no slash begins is one below the API; all else is for fetch to judge. */
+function resolved(input: Parameters<Fetch>[0], base: URL | null): Parameters<Fetch>[0] {
+  if (typeof input !== 'string' || base === null || URL.canParse(input)) return input
+  // Past what a URL’s parser leaves out at the beginning.
+  return /^[\0- ]*[/\\]/.test(input) || !URL.canParse(input, base.href) ? input : new URL(input, base)
 }
 
 /** By its looks: each undici has a class of its own. */

@@ -476,6 +476,32 @@ describe('a guard that fails', () => {
   })
 })
 
+describe('a dispatcher that is closed', () => {
+  it.each<[string, number, string, (agent: Agent) => Promise<void>]>([
+    ['closed before there is a token', EXPIRED, 'UND_ERR_DESTROYED', (agent) => agent.close()],
+    ['closed while a refused answer waits', FRESH, 'UND_ERR_CLOSED', (agent) => agent.close()],
+    ['destroyed before there is a token', EXPIRED, 'UND_ERR_DESTROYED', (agent) => agent.destroy()],
+  ])('%s fails the request', async (_, age, code, end) => {
+    const { origin, seen } = await api()
+    const world = stage(age)
+    const { promise, open } = gate()
+    world.server.answers(async () => {
+      await promise
+      return granted('access-2', 'refresh-2')
+    })
+    const ending = agent()
+    const sent = send(ending.compose(bearer(world.guard(), { origin })), { origin })
+    const failed = expect(sent).rejects.toMatchObject({ code })
+    await until(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    const ended = end(ending)
+    open()
+    await Promise.all([failed, ended])
+    expect(seen).not.toContain('/ access-2')
+  })
+})
+
 describe('500 requests at once', () => {
   const all = Array.from({ length: 500 }, (_, nth) => nth)
   const connections = 50
@@ -903,6 +929,27 @@ describe('under other parts of undici', () => {
     const request = { origin, path: '/', method: 'GET' }
     expect(() => composed(request as never, older as never)).toThrow(refused)
     expect(dispatch).toHaveBeenCalledWith(request, older)
+  })
+
+  it.each([
+    ['dns', 'access-1', (origin: string) => origin.replace('127.0.0.1', 'localhost')],
+    ['responseError', 'access-2', (origin: string) => origin],
+  ])('%s goes before it, or it sees too little', async (name, taken, named) => {
+    const made = await api({
+      takes: (token) => token === taken,
+      refuse: (response) => response.writeHead(401).end(),
+    })
+    const origin = named(made.origin)
+    const world = stage()
+    const token = bearer(world.guard(), { origin })
+    const other =
+      name === 'dns' ? interceptors.dns({ affinity: 4, dualStack: false }) : interceptors.responseError()
+    // The later one sees the request first and the answer last.
+    const wrong = name === 'dns' ? agent().compose(token, other) : agent().compose(other, token)
+    const right = name === 'dns' ? agent().compose(other, token) : agent().compose(token, other)
+    await send(wrong, { origin }).catch(() => undefined)
+    expect([made.seen, world.server.requests]).toEqual([[name === 'dns' ? '/ -' : '/ access-1'], 0])
+    expect(await send(right, { origin })).toMatchObject({ status: 200 })
   })
 
   it('a stream and an upgrade go through it', async () => {

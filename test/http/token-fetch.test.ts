@@ -33,6 +33,38 @@ describe('which requests carry the token', () => {
     expect(seen).toEqual(['/ access-1', '/ access-2'])
   })
 
+  it.each([
+    ['1/sites?a=b', '/acme/api/1/sites?a=b'],
+    ['./1/sites', '/acme/api/1/sites'],
+    ['../x', '/acme/x'],
+    ['', '/acme/api/'],
+  ])('those to paths below the API, such as %j', async (path, whole) => {
+    const { origin, seen } = await api()
+    await tokenFetch(stage().guard({ apiUrl: new URL('/acme/api/', origin) }))(path)
+    expect(seen).toEqual([`${whole} access-1`, `${whole} access-2`])
+  })
+
+  it.each(['/1/sites', '//evil.example/x', '\\\\evil.example/x', ' \t//evil.example/x', 'http://'])(
+    'not those to %j, which is for fetch to refuse',
+    async (path) => {
+      const { origin, seen } = await api()
+      const given: unknown[] = []
+      const bare: typeof fetch = (input, init) => {
+        given.push(input)
+        return fetch(input, init)
+      }
+      const guard = stage().guard({ apiUrl: new URL('/acme/api/', origin) })
+      await expect(tokenFetch(guard, { fetch: bare })(path)).rejects.toThrow(TypeError)
+      expect([given, seen]).toEqual([[path], []])
+    },
+  )
+
+  it('not those to a path, where the API is not what the token is for', async () => {
+    const { origin } = await api()
+    const guard = stage().guard({ apiUrl: new URL('https://acme.highq.com/acme/api/') })
+    await expect(tokenFetch(guard, { origin })('1/sites')).rejects.toThrow(TypeError)
+  })
+
   it('none, and an error that says what to give, where nothing names an origin', () => {
     const make = (): unknown => tokenFetch(stage().guard())
     expect(make).toThrow(ConfigInvalid)
@@ -62,6 +94,15 @@ describe('which requests carry the token', () => {
     expect(await fetch(`${ours.origin}/leave`)).toMatchObject({ status: 200, redirected: true })
     expect(theirs.seen).toEqual(['/there -'])
     expect(theirs.calls[0]?.headers).not.toHaveProperty('authorization')
+  })
+
+  it('not along redirects that are not to be followed', async () => {
+    const { origin, seen } = await api({ on: { '/stay': '/there' } })
+    const fetch = tokenFetch(stage().guard(), { origin })
+    const answer = await fetch(`${origin}/stay`, { redirect: 'manual' })
+    expect([answer.status, answer.headers.get('location')]).toEqual([307, '/there'])
+    await expect(fetch(`${origin}/stay`, { redirect: 'error' })).rejects.toThrow(TypeError)
+    expect(seen).toEqual(['/stay access-1', '/stay access-1'])
   })
 
   it('not blamed for what another origin refuses', async () => {
@@ -180,6 +221,17 @@ describe('a refusal', () => {
     for (const body of bodies) expect(body).toMatch(text)
   })
 
+  it('of a Request is repeated with the body that is given beside it, and not with its own', async () => {
+    const { origin, calls } = await api()
+    const fetch = tokenFetch(stage().guard(), { origin })
+    const request = (): Request => new Request(origin, { method: 'POST', body: 'of its own' })
+    expect((await fetch(request(), { body: 'given' })).status).toBe(200)
+    expect(calls.map(({ body }) => body)).toEqual(['given', 'given'])
+    const stream = new Blob(['given']).stream()
+    const again = tokenFetch(stage().guard(), { origin })
+    expect((await again(request(), { body: stream, duplex: 'half' })).status).toBe(403)
+  })
+
   it.each<[string, (url: string) => [Parameters<typeof fetch>[0], RequestInit?]]>([
     ['a stream', (url) => [url, { method: 'POST', body: new Blob(['some text']).stream(), duplex: 'half' }]],
     ['a generator', (url) => [url, { method: 'POST', body: chunks() as never, duplex: 'half' }]],
@@ -296,6 +348,35 @@ describe('an abort', () => {
       expect(connections.open).toBe(0)
     })
     expect(seen).toEqual(['/ access-1'])
+  })
+
+  it.each<[string, (given: AbortSignal) => RequestInit]>([
+    ['another is given', (given) => ({ signal: given })],
+    ['none is given', () => ({ signal: null })],
+  ])('by the signal of a Request, beside which %s, does not count', async (_, init) => {
+    const { origin, seen } = await api()
+    const { world, open } = slow(EXPIRED)
+    const [given, own] = [new AbortController(), new AbortController()]
+    const request = new Request(origin, { signal: own.signal })
+    const sent = tokenFetch(world.guard(), { origin })(request, init(given.signal))
+    await until(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    own.abort(reason)
+    open()
+    expect((await sent).status).toBe(200)
+    expect(seen).toEqual(['/ access-2'])
+  })
+
+  it('by the signal that is given beside a Request ends the request', async () => {
+    const { origin } = await api()
+    const { world, open } = slow(EXPIRED)
+    const [given, own] = [new AbortController(), new AbortController()]
+    const request = new Request(origin, { signal: own.signal })
+    const sent = tokenFetch(world.guard(), { origin })(request, { signal: given.signal })
+    given.abort(reason)
+    await expect(sent).rejects.toBe(reason)
+    open()
   })
 
   it('before the beginning does not even ask the guard', async () => {
