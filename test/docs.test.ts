@@ -86,9 +86,7 @@ describe('the figures of the fault harnesses', () => {
   it.each(Object.entries(HARNESSES))('tell of %s, and how it works', (harness, title) => {
     expect(existsSync(`test/faults/${harness}.test.ts`)).toBe(true)
     expect(page('docs/reliability.md')).toContain(`| \`${harness}\` | `)
-    expect(figures('docs/reliability.md')).toContainEqual(
-      expect.arrayContaining([`[\`${harness}\`](../test/faults/${harness}.test.ts)`, title]),
-    )
+    expect(figures('docs/reliability.md')).toContainEqual(expect.arrayContaining([`\`${harness}\``, title]))
   })
 
   it('are of one run in both pages', () => {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import {
   copyFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -24,7 +25,7 @@ let bin: string
 beforeAll(async () => {
   project = await packed()
   bin = join(project, 'node_modules/.bin/hq-token')
-}, 60_000)
+}, 180_000)
 
 describe('the packed tarball', () => {
   it('holds the program, its types, the example and the texts, and nothing else', () => {
@@ -43,6 +44,20 @@ describe('the packed tarball', () => {
     expect(files).toContain('bin.js')
     expect(files).toContain('index.d.ts')
     expect(files.filter((name) => name.includes('tsbuildinfo'))).toEqual([])
+  })
+
+  it('holds what its texts link to', () => {
+    const installed = join(project, 'node_modules/hq-token')
+    const texts = readdirSync(installed, { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith('.md'))
+    const dead = texts.flatMap((name) =>
+      [...readFileSync(join(installed, name), 'utf8').matchAll(/\]\((?!#|[a-z]+:)([^)\s#]+)/g)]
+        .map(([, link = '']) => join(installed, name, '..', link))
+        .filter((path) => !existsSync(path)),
+    )
+    expect(texts.length).toBeGreaterThan(10)
+    expect(dead).toEqual([])
   })
 
   it('runs', async () => {
