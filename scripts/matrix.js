@@ -147,7 +147,7 @@ async function tried(major) {
       env: { ...env, HQ_TOKEN_CONFIG: config, API: new URL('api/1/sites', sandbox.url).href },
     })
     const told = JSON.parse(stdout)
-    if (told.statuses.join() !== '200,200,200') throw new Error(stdout)
+    if (told.statuses.join() !== '200,200,200' || told.did.join() !== 'false,false') throw new Error(stdout)
     return told.statuses.join(', ')
   }
   copyFileSync(join(root, 'test/matrix/consumer.ts'), join(project, 'consumer.ts'))
@@ -162,6 +162,7 @@ async function tried(major) {
               '--noEmit',
               '--strict',
               '--exactOptionalPropertyTypes',
+              '--noUnusedLocals',
             ],
             ...['--target', 'es2022', '--types', 'node'],
             ...['--module', module, '--moduleResolution', resolution, 'consumer.ts'],

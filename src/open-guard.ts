@@ -4,6 +4,7 @@ import type { Notice } from './core/ports.js'
 import { machineClock, machineHost } from './machine.js'
 import type { Choice } from './open.js'
 
+/** @category Start here */
 export interface OpenGuardOptions extends Choice {
   /** The config file. Default: found as the command line finds it, `HQ_TOKEN_CONFIG` included. */
   readonly config?: string
@@ -22,6 +23,7 @@ export interface OpenGuardOptions extends Choice {
  * @example
  * const guard = await openGuard({ profile: 'acme' })
  * const { secret } = await guard.token({ minValid: 300 })
+ * @category Start here
  */
 export async function openGuard({ notify = warn, ...choice }: OpenGuardOptions = {}): Promise<TokenGuard> {
   const { open } = await import('./open.js')

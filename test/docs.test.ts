@@ -7,7 +7,8 @@ import { describe, expect, it } from 'vitest'
 import { program } from '../src/cli/program.js'
 import { exitCodes } from '../src/cli/exit-codes.js'
 import { configKeys } from '../src/config/keys.js'
-import { Exit } from '../src/core/errors.js'
+import { Exit, TokenError } from '../src/core/errors.js'
+import * as library from '../src/index.js'
 import { faultNames } from '../src/sandbox/faults.js'
 import { HARNESSES } from './faults/figures.js'
 import { packed } from './support/packed.js'
@@ -48,6 +49,16 @@ describe('the documentation', () => {
     expect(exitCodes.map(({ exit }) => exit)).toEqual(Object.values(Exit).sort((a, b) => a - b))
     for (const { exit, when, then } of exitCodes)
       expect(page('README.md')).toContain(`| ${exit} | ${when} | ${then} |`)
+  })
+
+  it('names no class that the library does not have', () => {
+    const named = [...page('docs/exit-codes.md').matchAll(/^\| `HQ_\w+` \| `(\w+)` /gm)].map(
+      ([, name]) => name,
+    )
+    const had = Object.entries(library).filter(([, value]) =>
+      Object.prototype.isPrototypeOf.call(TokenError, value),
+    )
+    expect(named.sort()).toEqual(had.map(([name]) => name).sort())
   })
 
   it('tells of every key and every fault', () => {

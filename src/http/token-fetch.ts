@@ -15,7 +15,7 @@ type Fetch = typeof globalThis.fetch
 /** `fetch`, of Node or of whichever undici. */
 export type AnyFetch = (input: never, init?: never) => Promise<unknown>
 
-export interface TokenFetchOptions<F extends AnyFetch = Fetch> {
+export interface TokenFetchOptions<F extends AnyFetch = typeof globalThis.fetch> {
   /** The origin whose requests carry the token: any URL of it. Default: the guard's `apiUrl`. */
   readonly origin?: string | URL
   /** Sends the requests. Default: the global `fetch`. */
@@ -42,7 +42,7 @@ export interface TokenFetchOptions<F extends AnyFetch = Fetch> {
  * const response = await fetch('1/sites', { headers: { accept: 'application/json' } })
  * const { site } = await response.json()
  */
-export function tokenFetch<F extends AnyFetch = Fetch>(
+export function tokenFetch<F extends AnyFetch = typeof globalThis.fetch>(
   guard: TokenSource,
   options: TokenFetchOptions<F> = {},
 ): F {
