@@ -12,6 +12,6 @@ if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
 
 # A secure string is not shown, neither in an error nor in a transcript.
 $secure = ConvertTo-SecureString $token -AsPlainText -Force
-$sites = Invoke-RestMethod -Uri "$env:API/1/sites" -Authentication Bearer -Token $secure `
+$sites = Invoke-RestMethod -Uri "$($env:API.TrimEnd('/'))/1/sites" -Authentication Bearer -Token $secure `
   -Headers @{ Accept = 'application/json' }
 $sites.site | ForEach-Object { "$($_.id)`t$($_.sitename)" }

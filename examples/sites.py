@@ -3,7 +3,8 @@
 
     API=https://acme.highq.com/acme/api python3 sites.py
 
-Ends with hq-token's exit code when there is no token (4: a person must log in; 75: later).
+Ends with hq-token's exit code when there is no token (4: a person must log in; 75: later), and with its
+codes when the call fails: 22 for an error of the API, 75 for the network.
 """
 import json
 import os
@@ -46,5 +47,12 @@ def call(url):
         token = hq_token("get", "--rejected", "-", input=token)
 
 
-for site in call(os.environ["API"] + "/1/sites")["site"]:
-    print(site["id"], site["sitename"], sep="\t")
+api = os.environ.get("API", "").rstrip("/")
+if not api:
+    sys.exit("set API to the address of the API, such as https://acme.highq.com/acme/api")
+try:
+    for site in call(api + "/1/sites")["site"]:
+        print(site["id"], site["sitename"], sep="\t")
+except OSError as error:  # of which urllib's errors are
+    print(f"{api}: {error}", file=sys.stderr)
+    sys.exit(22 if isinstance(error, urllib.error.HTTPError) else 75)

@@ -10,4 +10,4 @@ set -euo pipefail
 
 # In a variable first: in a pipe, curl would run, and fail in its own way, also without a token.
 header=$(hq-token get --min-valid 5m --format header)
-curl --fail-with-body --silent --show-error -H @- -H 'Accept: application/json' "$API/1/sites" <<<"$header"
+curl --fail-with-body --silent --show-error -H @- -H 'Accept: application/json' "${API%/}/1/sites" <<<"$header"

@@ -7,6 +7,7 @@ import { Application } from 'typedoc'
 import { program } from '../dist/cli/program.js'
 import { exitCodes } from '../dist/cli/exit-codes.js'
 import * as errors from '../dist/core/errors.js'
+import * as library from '../dist/index.js'
 import { configKeys } from '../dist/config/keys.js'
 import { faultNames } from '../dist/sandbox/faults.js'
 
@@ -77,7 +78,7 @@ function exits() {
     .sort((a, b) => a.exit - b.exit || a.code.localeCompare(b.code))
     .map(
       ({ name, code, exit, transient }) =>
-        `| \`${code}\` | \`${name}\` | ${exit} | ${transient ? 'yes' : 'no'} |\n`,
+        `| \`${code}\` | ${name in library ? `\`${name}\`` : ''} | ${exit} | ${transient ? 'yes' : 'no'} |\n`,
     )
   return `${MADE}
 # Exit codes
@@ -89,7 +90,7 @@ one's exit code, 126 where it cannot be run, 127 where there is none, or by the 
 | code | when | a script should |
 | --- | --- | --- |
 ${rows.join('')}
-With \`--log-format json\` an error has a code of its own, which is also that of the library's error:
+With \`--log-format json\` an error has a code of its own. The library's errors have the same, and the class that is named here:
 
 | code | class | exit code | may the same call succeed later? |
 | --- | --- | --- | --- |
@@ -109,7 +110,7 @@ async function api() {
     basePath: root,
     plugin: ['typedoc-plugin-markdown'],
     outputs: [{ name: 'markdown', path: folder }],
-    logLevel: 'Error',
+    logLevel: 'Warn',
     readme: 'none',
     router: 'module',
     entryFileName: 'README',
@@ -117,8 +118,11 @@ async function api() {
     excludePrivate: true,
     disableSources: true,
     preservedTypeAnnotationTags: ['@throws'],
-    sort: ['source-order'],
-    groupOrder: ['Functions', 'Classes', '*'],
+    sort: ['kind', 'source-order'],
+    kindSortOrder: ['Function', 'Class', 'Constructor', 'Property', 'Accessor', 'Method'],
+    categorizeByGroup: false,
+    defaultCategory: 'Parts',
+    categoryOrder: ['Start here', 'Parts', 'Errors'],
     sortEntryPoints: false,
     hideBreadcrumbs: true,
     hidePageHeader: true,
@@ -138,6 +142,8 @@ async function api() {
   })
   const project = await app.convert()
   if (project === undefined) throw new Error('the sources do not compile')
+  app.validate(project)
+  if (app.logger.hasWarnings()) throw new Error('the docstrings are not right')
   // The theme leaves out what is thrown, and says when only.
   for (const { comment } of Object.values(project.reflections))
     for (const { typeAnnotation = '', content } of comment?.getTags('@throws') ?? []) {

@@ -3,7 +3,7 @@
 //
 // With each Node: the install (from 22 on without a compiler, and without scripts), every entry of the
 // package imported, `hq-token get` on a store that is seeded here, a consumer that uses every export run
-// against the sandbox with an undici of its own, the oldest 7, and its types under each resolution.
+// against the sandbox with each undici of its own that this Node takes, and its types under each resolution.
 import { execFile } from 'node:child_process'
 import {
   copyFileSync,
@@ -24,7 +24,11 @@ import { startSandbox } from '../dist/sandbox/server.js'
 
 const MAJORS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [20, 22, 24, 26]
 const RESOLUTIONS = { node16: 'node16', nodenext: 'nodenext', bundler: 'preserve' }
-const OLDEST_UNDICI = '7.0.0'
+/** The oldest and the newest that are supported, and the first Node that takes them. */
+const UNDICIS = [
+  { undici: '7.0.0', from: 20 },
+  { undici: '8', from: 22 },
+]
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -93,13 +97,15 @@ async function tried(major) {
     join(project, 'package.json'),
     JSON.stringify({ private: true, type: 'module', allowScripts }),
   )
-  await step('install', async () => {
-    const packages = [join(place, filename), `undici@${OLDEST_UNDICI}`, `@types/node@${major}`]
+  const install = (...packages) => {
     const scripts = needsCompiler ? [] : ['--ignore-scripts']
-    await run(node, [npm, 'install', '--no-audit', '--no-fund', ...scripts, ...packages], {
+    return run(node, [npm, 'install', '--no-audit', '--no-fund', ...scripts, ...packages], {
       cwd: project,
       env,
     })
+  }
+  await step('install', async () => {
+    await install(join(place, filename), `@types/node@${major}`)
     const sqlite = JSON.parse(readFileSync(join(project, 'node_modules/better-sqlite3/package.json'), 'utf8'))
     return `${needsCompiler ? 'with scripts' : 'no compiler, no scripts'}, better-sqlite3 ${sqlite.version}`
   })
@@ -126,7 +132,7 @@ async function tried(major) {
     if ((await hqToken('get')).stdout === stdout) throw new Error('refresh did not refresh')
   })
   const consumer = readFileSync(join(root, 'test/matrix/consumer.ts'), 'utf8')
-  await step('call', async () => {
+  const call = async () => {
     const options = {
       module: ts.ModuleKind.ESNext,
       target: ts.ScriptTarget.ES2022,
@@ -141,29 +147,40 @@ async function tried(major) {
       env: { ...env, HQ_TOKEN_CONFIG: config, API: new URL('api/1/sites', sandbox.url).href },
     })
     const told = JSON.parse(stdout)
-    if (told.statuses.join() !== '200,200,200') throw new Error(stdout)
-    return `undici ${OLDEST_UNDICI}: ${told.statuses.join(', ')}`
-  })
-  await sandbox.close()
-
+    if (told.statuses.join() !== '200,200,200' || told.did.join() !== 'false,false') throw new Error(stdout)
+    return told.statuses.join(', ')
+  }
   copyFileSync(join(root, 'test/matrix/consumer.ts'), join(project, 'consumer.ts'))
-  for (const [resolution, module] of Object.entries(RESOLUTIONS))
-    await step(resolution, () =>
-      run(
-        process.execPath,
-        [
-          ...[
-            join(root, 'node_modules/typescript/bin/tsc'),
-            '--noEmit',
-            '--strict',
-            '--exactOptionalPropertyTypes',
+  const types = () =>
+    Promise.all(
+      Object.entries(RESOLUTIONS).map(([resolution, module]) =>
+        run(
+          process.execPath,
+          [
+            ...[
+              join(root, 'node_modules/typescript/bin/tsc'),
+              '--noEmit',
+              '--strict',
+              '--exactOptionalPropertyTypes',
+              '--noUnusedLocals',
+            ],
+            ...['--target', 'es2022', '--types', 'node'],
+            ...['--module', module, '--moduleResolution', resolution, 'consumer.ts'],
           ],
-          ...['--target', 'es2022', '--types', 'node', '--module', module, '--moduleResolution', resolution],
-          'consumer.ts',
-        ],
-        { cwd: project },
-      ).then(() => 'ok'),
-    )
+          { cwd: project },
+        ),
+      ),
+    ).then(() => Object.keys(RESOLUTIONS).join(', '))
+  for (const { undici, from } of UNDICIS) {
+    const isTaken = major >= from
+    await step(`undici ${undici}`, async () => {
+      if (!isTaken) return '-'
+      await install(`undici@${undici}`)
+      return call()
+    })
+    await step(`types, undici ${undici}`, () => (isTaken ? types() : '-'))
+  }
+  await sandbox.close()
   return { row, failures }
 }
 

@@ -39,7 +39,7 @@ const pages = {
   'docs/reliability.md': `${table(
     ['harness', 'what it does', 'tried', 'grants lost', 'and'],
     counted.map(({ harness, title, tried, seen = '', ...rest }) => [
-      `[\`${harness}\`](../test/faults/${harness}.test.ts)`,
+      `\`${harness}\``,
       title,
       tried,
       losses(rest),

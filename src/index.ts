@@ -3,7 +3,13 @@
  *
  * @module hq-token
  */
-export { TokenGuard, type AccessToken, type TokenGuardOptions } from './core/guard.js'
+export {
+  TokenGuard,
+  type AccessToken,
+  type AdoptOptions,
+  type RefreshOptions,
+  type TokenGuardOptions,
+} from './core/guard.js'
 export { openGuard, type OpenGuardOptions } from './open-guard.js'
 export { expiryPolicy, type Ask, type Early, type ExpiryPolicy } from './core/policy.js'
 export { machineClock, machineHost } from './machine.js'
@@ -13,25 +19,28 @@ export type { Clock, Moment } from './core/moment.js'
 export type { Failure, Intent, Origin, Seed, TokenPair, TokenSet } from './core/token-set.js'
 export type {
   AuthorizationServer,
+  CodeGrant,
+  Discovered,
+  ExclusiveOptions,
   HeldStore,
   HistoryEntry,
   Notice,
+  PendingLogin,
   RawAnswer,
   Reading,
+  RequestLimits,
   Rescued,
   RescueFile,
   SeedSource,
   TokenStore,
 } from './core/ports.js'
 export {
-  ApiRefused,
   ClientRefused,
   ConfigInvalid,
   Exit,
   LockTimeout,
   LoginRequired,
   OutcomeUnknown,
-  OutputFailed,
   SeedInvalid,
   ServerUnavailable,
   StoreBusy,

@@ -4,12 +4,13 @@ import type { Notice } from './core/ports.js'
 import { machineClock, machineHost } from './machine.js'
 import type { Choice } from './open.js'
 
+/** @category Start here */
 export interface OpenGuardOptions extends Choice {
   /** The config file. Default: found as the command line finds it, `HQ_TOKEN_CONFIG` included. */
   readonly config?: string
   /** Another config and another store. Default: `HQ_TOKEN_PROFILE`, else none. */
   readonly profile?: string
-  /** Hears warnings. Default: each is a process warning (`process.emitWarning`). */
+  /** Hears warnings. Default: each is a process warning (`process.emitWarning`), the same one only once. */
   readonly notify?: (notice: Notice) => void
 }
 
@@ -22,6 +23,7 @@ export interface OpenGuardOptions extends Choice {
  * @example
  * const guard = await openGuard({ profile: 'acme' })
  * const { secret } = await guard.token({ minValid: 300 })
+ * @category Start here
  */
 export async function openGuard({ notify = warn, ...choice }: OpenGuardOptions = {}): Promise<TokenGuard> {
   const { open } = await import('./open.js')
@@ -34,7 +36,11 @@ export async function openGuard({ notify = warn, ...choice }: OpenGuardOptions =
   }).guard
 }
 
+const warned = new Set<string>()
+
+/** Each once: what lasts, a refusal say, is met by every call. */
 function warn({ level, message, hint }: Notice): void {
-  if (level === 'warning')
-    process.emitWarning(hint === undefined ? message : `${message} (${hint})`, 'HqTokenWarning')
+  if (level !== 'warning' || warned.has(message)) return
+  warned.add(message)
+  process.emitWarning(hint === undefined ? message : `${message} (${hint})`, 'HqTokenWarning')
 }

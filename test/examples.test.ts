@@ -1,4 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   chownSync,
@@ -9,6 +10,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -26,7 +29,7 @@ let project: string
 beforeAll(async () => {
   project = await packed()
   cpSync('examples', project, { recursive: true })
-}, 60_000)
+}, 180_000)
 
 /** Runs a command as the examples are run: with `hq-token` in the path, and `API` to know the API by. */
 function run(here: Place, command: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
@@ -76,6 +79,28 @@ describe('the example in Node', () => {
     expect(said.stderr).toContain('hq-token seed')
   })
 
+  it('says what is missing where there is no configuration', async () => {
+    const [home, nowhere] = [folder(), { HQ_TOKEN_CONFIG: '' }]
+    const said = await run(await place(), COMMAND, { HOME: home, XDG_CONFIG_HOME: home, ...nowhere })
+    expect(said).toMatchObject({ code: 78, stdout: '' })
+    expect(said.stderr).toMatch(/instance/)
+  })
+
+  it('ends as `api` does when the API answers with an error, or nobody answers', async () => {
+    const here = await place()
+    const api = createServer((_, response) => void response.writeHead(404).end('no such thing'))
+    await once(api.listen(0, '127.0.0.1'), 'listening')
+    const HQ_TOKEN_API_URL = `http://127.0.0.1:${(api.address() as AddressInfo).port}/`
+    const said = await run(here, COMMAND, { HQ_TOKEN_API_URL })
+    api.close()
+    api.closeAllConnections()
+    expect(said).toMatchObject({ code: 22, stdout: '', stderr: 'the API answered 404: no such thing\n' })
+    expect(await run(here, COMMAND, { HQ_TOKEN_API_URL: 'http://127.0.0.1:1/' })).toMatchObject({
+      code: 75,
+      stdout: '',
+    })
+  })
+
   it('compiles', { timeout: 120_000 }, () => {
     mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
     for (const name of ['@types/node', 'undici-types'])
@@ -107,6 +132,12 @@ describe('the example in bash', () => {
     expect(JSON.parse(said.stdout)).toMatchObject({ site: [{ id: 101 }, { id: 102 }, { id: 103 }] })
   })
 
+  it('needs `get --format header`: takes an address with a slash at its end', async () => {
+    const here = await place()
+    const said = await run(here, COMMAND, { API: new URL('api/', here.sandbox.url).href })
+    expect(said).toMatchObject({ code: 0, stderr: '' })
+  })
+
   it('needs `get --format header`: ends with the exit code of hq-token, and does not call', async () => {
     const here = await endedPlace()
     expect(await run(here, COMMAND)).toMatchObject({ code: 4, stdout: '' })
@@ -127,8 +158,27 @@ describe('the example in Python', () => {
     expect(here.sandbox.refreshes()).toBe(1)
   })
 
+  it('takes an address with a slash at its end, and says what it needs without one', async () => {
+    const here = await place()
+    const API = new URL('api/', here.sandbox.url).href
+    expect(await run(here, COMMAND, { API })).toMatchObject({ code: 0, stdout: SITES, stderr: '' })
+    const said = await run(here, COMMAND, { API: undefined })
+    expect(said).toMatchObject({ code: 1, stdout: '' })
+    expect(said.stderr).toMatch(/^set API to the address .*\n$/)
+  })
+
   it('ends with the exit code of hq-token', async () => {
     expect(await run(await endedPlace(), COMMAND)).toMatchObject({ code: 4, stdout: '' })
+  })
+
+  it('ends as `api` does when the API answers with an error, or nobody answers', async () => {
+    const here = await place()
+    const wrong = await run(here, COMMAND, { API: new URL('api/none', here.sandbox.url).href })
+    expect(wrong).toMatchObject({ code: 22, stdout: '' })
+    expect(wrong.stderr).toMatch(/^\S+\/api\/none: HTTP Error 404.*\n$/)
+    const nobody = await run(here, COMMAND, { API: 'http://127.0.0.1:1/api' })
+    expect(nobody).toMatchObject({ code: 75, stdout: '' })
+    expect(nobody.stderr).toMatch(/^\S+: .*refused.*\n$/)
   })
 })
 
@@ -242,7 +292,7 @@ describe('the example of a container', () => {
     for (const form of [...all('ENTRYPOINT'), ...all('CMD')]) expect(JSON.parse(form)).toHaveLength(1)
   })
 
-  it('hands out a token, and writes nowhere but to the volume', async () => {
+  it('hands out a token, and writes nowhere but to the volume', { timeout: 120_000 }, async () => {
     const here = await place()
     const isRoot = process.getuid?.() === 0
     const user = isRoot ? 1000 : (process.getuid?.() ?? 0)

@@ -1,4 +1,8 @@
-/** Exit codes of the program; `sysexits.h` values where it has one, and the shells' own two. */
+/**
+ * Exit codes of the program; `sysexits.h` values where it has one, and the shells' own two.
+ *
+ * @category Errors
+ */
 export const Exit = {
   ok: 0,
   bug: 1,
@@ -12,23 +16,32 @@ export const Exit = {
   notExecutable: 126,
   notFound: 127,
 } as const
+/** @category Errors */
 export type ExitCode = (typeof Exit)[keyof typeof Exit]
 
+/** @category Errors */
 export interface ErrorDetails {
   /** The next command to type, written as `hq-token …`, or what to look at. */
   readonly hint?: string
   readonly cause?: unknown
 }
 
-/** The base of all expected failures. Anything else that is thrown is a bug. */
+/**
+ * The base of all expected failures. Anything else that is thrown is a bug.
+ *
+ * @category Errors
+ */
 export abstract class TokenError extends Error {
   /** Stable, for programs: a script may switch on it. */
   abstract readonly code: `HQ_${string}`
+  /** What the command line ends with, for a program that does likewise. */
   abstract readonly exit: ExitCode
   /** True when the same call may succeed later with no human involved. */
   abstract readonly transient: boolean
+  /** The next command to type, or what to look at. */
   readonly hint: string | undefined
 
+  /** @hidden */
   constructor(message: string, { hint, cause }: ErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = new.target.name
@@ -36,12 +49,17 @@ export abstract class TokenError extends Error {
   }
 }
 
-/** The command line cannot be understood. */
+/**
+ * The command line cannot be understood.
+ *
+ * @category Errors
+ */
 export class UsageError extends TokenError {
   readonly code = 'HQ_USAGE'
   readonly exit = Exit.usage
   readonly transient = false
 
+  /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, { hint: 'hq-token --help', ...details })
   }
@@ -54,29 +72,40 @@ export const LOGIN_HINT = 'hq-token login; or put a new token into a seed file, 
  * Only a person can go on: there is no token set, or the server refused the refresh token.
  *
  * @see RFC 6749 section 5.2, `invalid_grant`
+ * @category Errors
  */
 export class LoginRequired extends TokenError {
   readonly code = 'HQ_LOGIN_REQUIRED'
   readonly exit = Exit.login
   readonly transient = false
 
+  /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, { hint: LOGIN_HINT, ...details })
   }
 }
 
-/** The seed file cannot be used. The message names file, line and key, never a value. */
+/**
+ * The seed file cannot be used. The message names file, line and key, never a value.
+ *
+ * @category Errors
+ */
 export class SeedInvalid extends TokenError {
   readonly code = 'HQ_SEED_INVALID'
   readonly exit = Exit.seed
   readonly transient = false
 
+  /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, { hint: 'mend the file, then: hq-token seed FILE', ...details })
   }
 }
 
-/** The store cannot be read or written: a disk, a permission, a damaged or newer file. */
+/**
+ * The store cannot be read or written: a disk, a permission, a damaged or newer file.
+ *
+ * @category Errors
+ */
 export class StoreUnusable extends TokenError {
   readonly code = 'HQ_STORE_UNUSABLE'
   readonly exit = Exit.store
@@ -90,26 +119,39 @@ export class OutputFailed extends TokenError {
   readonly transient = false
 }
 
-/** Another process held the lock for longer than `lock_wait`. */
+/**
+ * Another process held the lock for longer than `lock_wait`.
+ *
+ * @category Errors
+ */
 export class LockTimeout extends TokenError {
   readonly code = 'HQ_LOCK_TIMEOUT'
   readonly exit = Exit.later
   readonly transient = true
 }
 
-/** Something else than a refresh keeps the store's file busy: a backup, a stopped process. */
+/**
+ * Something else than a refresh keeps the store's file busy: a backup, a stopped process.
+ *
+ * @category Errors
+ */
 export class StoreBusy extends TokenError {
   readonly code = 'HQ_STORE_BUSY'
   readonly exit = Exit.later
   readonly transient = true
 }
 
-/** The server could not be reached, or gave no verdict on the grant. Nothing was lost. */
+/**
+ * The server could not be reached, or gave no verdict on the grant. Nothing was lost.
+ *
+ * @category Errors
+ */
 export class ServerUnavailable extends TokenError {
   readonly code = 'HQ_SERVER_UNAVAILABLE'
   readonly exit = Exit.later
   readonly transient = true
 
+  /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, { hint: 'nothing was lost; run the same command again later', ...details })
   }
@@ -118,12 +160,14 @@ export class ServerUnavailable extends TokenError {
 /**
  * The request left, and no usable answer came back: the server may have rotated the refresh token.
  * The intent stays in the store; the next call sends the same refresh token again.
+ * @category Errors
  */
 export class OutcomeUnknown extends TokenError {
   readonly code = 'HQ_OUTCOME_UNKNOWN'
   readonly exit = Exit.later
   readonly transient = true
 
+  /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, { hint: 'nothing is given up; run the same command again soon', ...details })
   }
@@ -150,12 +194,17 @@ export class ApiRefused extends TokenError {
   readonly transient = false
 }
 
-/** The configuration is wrong. The message names file, line and key. */
+/**
+ * The configuration is wrong. The message names file, line and key.
+ *
+ * @category Errors
+ */
 export class ConfigInvalid extends TokenError {
   readonly code = 'HQ_CONFIG_INVALID'
   readonly exit = Exit.config
   readonly transient = false
 
+  /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, { hint: 'mend the configuration, then look with: hq-token status', ...details })
   }
@@ -165,12 +214,14 @@ export class ConfigInvalid extends TokenError {
  * The server refused the client or the request, not the grant.
  *
  * @see RFC 6749 section 5.2, `invalid_client`, `unauthorized_client`, `invalid_scope`, …
+ * @category Errors
  */
 export class ClientRefused extends TokenError {
   readonly code = 'HQ_CLIENT_REFUSED'
   readonly exit = Exit.config
   readonly transient = false
 
+  /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, {
       hint: 'check client_id, client_secret and auth_method in the configuration, then: hq-token refresh',

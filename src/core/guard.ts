@@ -27,10 +27,15 @@ import type { Seed, TokenSet } from './token-set.js'
 import { entry, seeded, seedFingerprint } from './transitions.js'
 import { rfc3339, type Clock } from './moment.js'
 
+/** What a guard is put together from; `openGuard` does it from a configuration. */
 export interface TokenGuardOptions {
+  /** Where the token set is: a `SqliteStore`. */
   readonly store: TokenStore
+  /** Who issues tokens: a `TokenEndpoint`. */
   readonly server: AuthorizationServer
+  /** Tells the time: `machineClock`. */
   readonly clock: Clock
+  /** When a token is renewed: from `expiryPolicy()`. */
   readonly policy: ExpiryPolicy
   /** This machine, so that a copied store can say where it was. Default: not known. */
   readonly host?: Host
@@ -48,11 +53,29 @@ export interface TokenGuardOptions {
   readonly notify?: (notice: Notice) => void
   /** Runs a section that no signal may cut short. Default: plainly. */
   readonly uninterrupted?: <T>(section: () => Promise<T>) => Promise<T>
+  /** Waits between repetitions, in milliseconds. Default: by `setTimeout`. */
   readonly sleep?: (ms: number) => Promise<void>
 }
 
-/** An access token that works, and until when. */
+/** @category Start here */
+export interface RefreshOptions {
+  /** Seconds: only if the last refresh (or the seed) is older. Default: in any case. */
+  readonly ifOlder?: number
+}
+
+/** @category Start here */
+export interface AdoptOptions {
+  /** Replace in any case; the replaced pair is kept as `previous`. Default: false. */
+  readonly force?: boolean
+}
+
+/**
+ * An access token that works, and until when.
+ *
+ * @category Start here
+ */
 export interface AccessToken {
+  /** The token; `reveal()` gives it as a string. */
   readonly secret: Secret
   readonly tokenType: 'Bearer'
   /** Epoch seconds. */
@@ -79,6 +102,7 @@ const NO_TOKEN = 'there is no token set in'
  * @example
  * const guard = new TokenGuard({ store, server, clock, policy })
  * const { secret } = await guard.token({ minValid: 300 })
+ * @category Start here
  */
 export class TokenGuard {
   /** What the tokens are for; `null` where that is not known. */
@@ -118,11 +142,11 @@ export class TokenGuard {
   /**
    * Refreshes now. Of callers at one instant one refreshes, and the others get what it got.
    *
-   * @param options.ifOlder Seconds: only if the last refresh (or the seed) is older.
    * @returns The set in the store, and whether this call or another renewed it.
    * @throws As `token`.
    */
-  async refresh({ ifOlder }: { ifOlder?: number } = {}): Promise<{ set: TokenSet; renewed: boolean }> {
+  async refresh(options: RefreshOptions = {}): Promise<{ set: TokenSet; renewed: boolean }> {
+    const { ifOlder } = options
     const set = await this.#present()
     const { age, clockWentBack } = ageOf(set.pair, this.#options.clock())
     const recent = ifOlder !== undefined && age <= ifOlder && !clockWentBack
@@ -156,12 +180,11 @@ export class TokenGuard {
    * Imports a first token set. A store that holds one keeps it, unless the server has refused that
    * one and `seed` is another.
    *
-   * @param options.force Replace in any case; the replaced pair is kept as `previous`.
    * @returns The set in the store, and whether it is the seed.
    * @throws {LockTimeout | StoreUnusable}
    */
-  adopt(seed: Seed, { force = false } = {}): Promise<{ set: TokenSet; imported: boolean }> {
-    return this.#adopt(seed, force, this.#lockWaitMs)
+  adopt(seed: Seed, options: AdoptOptions = {}): Promise<{ set: TokenSet; imported: boolean }> {
+    return this.#adopt(seed, options.force ?? false, this.#lockWaitMs)
   }
 
   async #adopt(seed: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {

@@ -9,6 +9,7 @@ declare const checked: unique symbol
 
 /** Made by `expiryPolicy()` alone: a number that is none would compare false and call a dead token fresh. */
 export interface ExpiryPolicy {
+  /** From then on a renewal is tried, and may fail. */
   readonly early: Early
   /** Seconds; with less left than this, a refresh must succeed. */
   readonly minValid: number
@@ -27,7 +28,16 @@ const REFUSED_PAUSE = HOUR
 /** A clock this far behind the time when the token was obtained has gone back. */
 const CLOCK_TOLERANCE = 60
 
-/** @throws {RangeError} when a number is none, or out of its range. */
+/**
+ * When a token is renewed: from `early` before its end on where that can be had (never more than half of
+ * its life, nor a day), and in any case with less than `minValid` left.
+ *
+ * @param early A share of the lifetime in percent, or seconds before its end.
+ * @param minValid Seconds that each token handed out must still live.
+ * @throws {RangeError} when a number is none, or out of its range.
+ * @example
+ * expiryPolicy({ percent: 10 }, 60)
+ */
 export function expiryPolicy(early: Early, minValid: number): ExpiryPolicy {
   const inRange =
     'percent' in early
@@ -38,7 +48,11 @@ export function expiryPolicy(early: Early, minValid: number): ExpiryPolicy {
   return { early, minValid } as ExpiryPolicy
 }
 
-/** What a caller wants beyond "works now". */
+/**
+ * What a caller wants beyond "works now".
+ *
+ * @category Start here
+ */
 export interface Ask {
   /** Seconds that the token must still live. */
   readonly minValid?: number

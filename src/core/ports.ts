@@ -55,6 +55,11 @@ export interface CodeGrant {
   readonly redirectUri: string
 }
 
+export interface RequestLimits {
+  /** Milliseconds in all, from connecting to the last byte. */
+  readonly timeoutMs: number
+}
+
 /** The authorization server's token endpoint. */
 export interface AuthorizationServer {
   /** The token endpoint's host, for messages. */
@@ -71,13 +76,13 @@ export interface AuthorizationServer {
    *
    * @see RFC 6749 section 6
    */
-  refresh(refreshToken: Secret, options: { readonly timeoutMs: number }): Promise<RawAnswer>
+  refresh(refreshToken: Secret, limits: RequestLimits): Promise<RawAnswer>
   /**
    * The authorization code grant, in all else as `refresh`.
    *
    * @see RFC 6749 section 4.1.3
    */
-  redeem(grant: CodeGrant, options: { readonly timeoutMs: number }): Promise<RawAnswer>
+  redeem(grant: CodeGrant, limits: RequestLimits): Promise<RawAnswer>
   /** Reads any answer. Total: what cannot be read is `unreadable`. */
   read(answer: RawAnswer): Promise<Reading>
 }
@@ -133,6 +138,7 @@ export interface RescueFile {
 /** One line of the history; the same `sequence` twice is the same event, told anew. */
 export interface HistoryEntry {
   readonly sequence: number
+  /** Epoch seconds. */
   readonly at: number
   readonly event: 'seed' | 'login' | 'refresh' | 'logout'
   /** `unfinished`, `done`, or the code of the failure. */
@@ -173,6 +179,16 @@ export interface HeldStore {
   readonly rescue: RescueFile
 }
 
+export interface ExclusiveOptions<T> {
+  /** Milliseconds to wait for the lock. */
+  readonly waitMs: number
+  /**
+   * Asked with the token set as it stands at every turn of waiting; an answer other than `undefined` ends
+   * the wait and is returned, `critical` is then not run.
+   */
+  readonly meanwhile?: (set: TokenSet | undefined) => T | undefined
+}
+
 /** Where the token set lives. */
 export interface TokenStore {
   /** Where it is, for messages. */
@@ -187,27 +203,29 @@ export interface TokenStore {
    * Runs `critical` while no other process can run theirs. A process that dies lets go of the lock.
    * The lock has no handle: it cannot be kept, forgotten or released twice.
    *
-   * @param meanwhile Asked with the row as it stands at every turn of waiting; an answer other than
-   *   `undefined` ends the wait and is returned, `critical` is then not run.
    * @throws {LockTimeout} when the lock is not free within `waitMs`.
    * @throws {StoreUnusable}
    */
-  exclusive<T>(
-    critical: (held: HeldStore) => Promise<T>,
-    options: {
-      readonly waitMs: number
-      readonly meanwhile?: (set: TokenSet | undefined) => T | undefined
-    },
-  ): Promise<T>
+  exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T>
+  /**
+   * What happened to the token set, newest first.
+   *
+   * @throws {StoreUnusable}
+   */
   history(): Promise<readonly HistoryEntry[]>
   /** The login that waits for its answer, if any. Takes no lock. */
   login(): Promise<PendingLogin | undefined>
   /** The endpoints as last discovered, if ever. Takes no lock. */
   discovered(): Promise<Discovered | undefined>
+  /** Lets go of what is held open between calls, if anything is. */
   close(): Promise<void>
 }
 
-/** A word to the person that is no error: the CLI prints it, a library may log it. */
+/**
+ * A word to the person that is no error: the CLI prints it, a library may log it.
+ *
+ * @category Start here
+ */
 export interface Notice {
   readonly level: 'warning' | 'info'
   readonly message: string

@@ -31,6 +31,7 @@ function literally(text: string): string {
 /**
  * A string that will not print: every implicit conversion (template, JSON, console, inspect) gives
  * `[secret]`. `reveal()` is the only way to the value, so that searching for it audits every use.
+ * @category Start here
  */
 export class Secret {
   readonly #value: string
@@ -39,10 +40,12 @@ export class Secret {
     this.#value = value
   }
 
+  /** The value itself. */
   reveal(): string {
     return this.#value
   }
 
+  /** Whether the other holds the same value. */
   equals(other: Secret): boolean {
     return this.#value === other.#value
   }
@@ -52,18 +55,22 @@ export class Secret {
     return createHash('sha256').update(this.#value).digest('hex').slice(0, 12)
   }
 
+  /** Not the value: `[secret]`. */
   toString(): string {
     return REDACTED
   }
 
+  /** @hidden */
   toJSON(): string {
     return REDACTED
   }
 
+  /** @hidden */
   [Symbol.toPrimitive](): string {
     return REDACTED
   }
 
+  /** @hidden */
   [inspect.custom](): string {
     return REDACTED
   }

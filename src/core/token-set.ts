@@ -21,13 +21,17 @@ export interface TokenPair {
 export interface Intent {
   /** The `sequence` of the event that this exchange is. */
   readonly attempt: number
+  /** Epoch seconds. */
   readonly at: number
+  /** Names the boot of the machine in which it was written. */
   readonly boot: string | null
   /** A refresh token read whole from a cut-off answer; tried before the stored one. */
   readonly salvaged: Secret | null
 }
 
+/** Why the last renewal failed. */
 export interface Failure {
+  /** Epoch seconds. */
   readonly at: number
   /** A `TokenError`'s code. */
   readonly code: string
@@ -47,19 +51,20 @@ export interface TokenSet {
   readonly user: string | null
   /** Fingerprint of the seed that this set began with: tells a new seed file from the old one. */
   readonly seed: string | null
+  /** Epoch seconds; `null` before the first refresh. */
   readonly lastRefreshAt: number | null
   readonly lastFailure: Failure | null
   /** Failures since the last success. */
   readonly failures: number
-  /** Our own back-off: until then a token that is still good is served without trying to renew it. */
+  /** Epoch seconds. Our own back-off: until then a token that is still good is served without trying to renew it. */
   readonly backoffUntil: number | null
-  /** The server's word (`Retry-After`): until then nobody asks it. */
+  /** Epoch seconds. The server's word (`Retry-After`): until then nobody asks it. */
   readonly notBefore: number | null
-  /** When the server answered `invalid_grant`. */
+  /** Epoch seconds: when the server answered `invalid_grant`. */
   readonly refusedAt: number | null
   readonly intent: Intent | null
   /**
-   * When a token was last renewed because the API had refused it, until something shows that this
+   * Epoch seconds: when a token was last renewed because the API had refused it, until something shows that this
    * helped: a refusal for want of permission must not cost a refresh at every call.
    */
   readonly rejectedAt: number | null
@@ -72,6 +77,7 @@ export interface TokenSet {
 /** Where a store was before, and when that was noticed. */
 export interface Origin {
   readonly name: string
+  /** Epoch seconds. */
   readonly at: number
 }
 

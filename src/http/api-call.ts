@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream'
 import { errors, interceptors, type Dispatcher } from 'undici'
 import { ServerUnavailable } from '../core/errors.js'
-import type { TokenGuard } from '../core/guard.js'
-import type { Secret } from '../core/secret.js'
+import { bearer } from './bearer.js'
 import { isRefusal } from './refusal.js'
-import { authorization } from './repeat.js'
+import { Reopened, type TokenSource } from './repeat.js'
 
 /** What is sent: made anew for each try, `null` for nothing. */
 export interface ApiBody {
@@ -23,7 +22,7 @@ export interface ApiRequest {
   readonly body: ApiBody | null
   /** Milliseconds without a byte after which a transfer is given up. */
   readonly idleMs: number
-  /** Makes the way to the servers, anew for each try. */
+  /** Makes the way to the servers. */
   readonly agent: (limits: { readonly connectMs: number; readonly idleMs: number }) => Dispatcher
 }
 
@@ -37,8 +36,6 @@ export interface ApiResponse {
   readonly isRefused: boolean
 }
 
-type Guard = Pick<TokenGuard, 'token' | 'accepted'>
-
 const REDIRECTS = 10
 const CONNECT_MS = 10_000
 
@@ -50,58 +47,34 @@ const CONNECT_MS = 10_000
  * @throws {TokenError} what the guard throws
  * @throws {ServerUnavailable} when the network failed before the answer began
  */
-export async function callApi(guard: Guard, request: ApiRequest): Promise<ApiResponse> {
-  const { secret } = await guard.token()
-  const first = await send(request, secret)
-  if (!first.isRefused) return first
-  // The new token is for the next call, where this one cannot be repeated.
-  const { secret: another } = await guard.token({ rejected: secret }).catch((error: unknown) => {
-    // Unread, it would keep its connection, and the program with it.
-    first.body.destroy()
-    throw error
-  })
-  if (another.equals(secret) || request.body?.isRepeatable === false) return first
-  first.body.destroy()
-  const second = await send(request, another)
-  if (!second.isRefused) await guard.accepted(another)
-  return second
-}
-
-async function send(request: ApiRequest, token: Secret): Promise<ApiResponse> {
+export async function callApi(guard: TokenSource, request: ApiRequest): Promise<ApiResponse> {
   const { method, url, headers, body, idleMs } = request
   const agent = request
     .agent({ connectMs: Math.min(CONNECT_MS, idleMs), idleMs })
-    .compose(interceptors.redirect({ maxRedirections: /^(?:GET|HEAD)$/.test(method) ? REDIRECTS : 0 }))
+    .compose(
+      interceptors.redirect({ maxRedirections: /^(?:GET|HEAD)$/.test(method) ? REDIRECTS : 0 }),
+      bearer(guard, { origin: url }),
+    )
   try {
-    const {
-      statusCode,
-      statusText,
-      headers: fields,
-      body: answer,
-      context,
-    } = await agent.request({
+    const answer = await agent.request({
       origin: url.origin,
       path: url.pathname + url.search,
-      method: method,
-      headers: {
-        ...headers,
-        ...(body?.length != null && { 'content-length': String(body.length) }),
-        authorization: authorization(token),
-      },
-      body: body?.open() ?? null,
+      method,
+      headers: { ...headers, ...(body?.length != null && { 'content-length': String(body.length) }) },
+      body: body && (new Reopened(body) as never),
     })
     // Whoever reads it hears of an error all the same; whoever throws it away need not.
-    answer.on('error', () => undefined).once('close', () => void agent.close())
-    // Another origin, to which a redirect has led, says nothing of the token: it was not shown any.
-    const visited = (context as { readonly history?: readonly URL[] } | undefined)?.history?.at(-1)
-    const isOurs = (visited ?? url).origin === url.origin
-    const challenge = [fields['www-authenticate'] ?? []].flat().join(', ')
+    answer.body.on('error', () => undefined).once('close', () => void agent.destroy())
+    const history = (answer.context as { readonly history?: readonly URL[] } | undefined)?.history ?? []
+    // A redirect to another origin takes the token off for good: what is said from there on is not said of it.
+    const isOurs = history.every(({ origin }) => origin === url.origin)
+    const challenge = [answer.headers['www-authenticate'] ?? []].flat().join(', ')
     return {
-      status: statusCode,
-      statusText,
-      headers: fields,
-      body: answer,
-      isRefused: isOurs && isRefusal(statusCode, challenge),
+      status: answer.statusCode,
+      statusText: answer.statusText,
+      headers: answer.headers,
+      body: answer.body,
+      isRefused: isOurs && isRefusal(answer.statusCode, challenge),
     }
   } catch (error) {
     void agent.destroy()

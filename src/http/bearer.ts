@@ -1,9 +1,9 @@
-import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { ConfigInvalid } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
 import { hasAuthorization, withAuthorization } from './fields.js'
 import { isRefusal } from './refusal.js'
-import { anotherToken, originFor, originOf, type TokenSource } from './repeat.js'
+import { anotherToken, originFor, originOf, Reopened, unlessBroken, type TokenSource } from './repeat.js'
 
 type Options = Dispatcher.DispatchOptions
 type Handler = Dispatcher.DispatchHandler
@@ -14,6 +14,11 @@ type RawFields = NonNullable<Controller['rawHeaders']> | null
 export interface BearerOptions {
   /** The origin whose requests carry the token: any URL of it. Default: the guard's `apiUrl`. */
   readonly origin?: string | URL
+  /**
+   * The dispatcher knows one origin, and it is this one: a `Client` or `Pool` of it. Then requests that name
+   * no origin carry the token too; by default they are refused. Default: false.
+   */
+  readonly singleOrigin?: boolean
 }
 
 /** For `dispatcher.compose(...)`. It names no types of undici's, so that it fits whichever copy you have. */
@@ -21,14 +26,26 @@ export type Interceptor = <Dispatch extends (options: never, handler: never) => 
   dispatch: Dispatch,
 ) => Dispatch
 
+const NOWHERE = 'a request names no origin, and the token is for one alone'
+const NAME_IT = 'give the request an origin, or bearer { singleOrigin: true } for a Client or Pool of it'
+
 /**
- * An interceptor for undici 7 that adds the guard's token to requests to one origin. Requests elsewhere,
- * redirects included, and those with an `Authorization` of their own go as they are. A request that
- * names no origin goes where its `Client` or `Pool` does: that must be this origin.
+ * An interceptor for undici 7 and 8 that adds the guard's token to requests to one origin. Requests elsewhere,
+ * redirects included, and those with an `Authorization` of their own go as they are.
+ *
+ * It goes by the origin that a request names, and so must what sends the request. A `Client` or `Pool` does not:
+ * it sends to its own origin whatever the request names. Never compose one of another host with it. A
+ * request that names no origin fails with `ConfigInvalid`, unless `singleOrigin` says where it goes.
+ *
+ * Of interceptors that are composed together, a later one sees the request first and the answer last. This
+ * one must see the origin that was asked for (so `dns` comes before it) and the 401 itself (`responseError`
+ * after it). Await your requests before you close the dispatcher, which does not know of those that wait
+ * for the guard: they fail with undici's `UND_ERR_DESTROYED` or `UND_ERR_CLOSED`.
  *
  * When the API refuses the token (401, or 403 other than `insufficient_scope`), the guard is asked for
  * another, and the request is repeated once if its body can be sent again: none, a string, bytes, `Blob`,
- * `FormData`; not a stream, nor an iterable. A request fails with what `guard.token` throws.
+ * `FormData`; not a stream, nor an iterable. Under a `fetch` that is only a request without a body: it
+ * makes an iterable of any; use `tokenFetch` there. A request fails with what `guard.token` throws.
  *
  * @throws {ConfigInvalid} where nothing says which origin the token is for.
  * @see RFC 6750 sections 2.1 and 3.1
@@ -36,13 +53,19 @@ export type Interceptor = <Dispatch extends (options: never, handler: never) => 
  * const agent = new Agent().compose(bearer(await openGuard()), interceptors.redirect({ maxRedirections: 5 }))
  * const { body } = await agent.request({ origin: 'https://acme.highq.com', path: '/acme/api/1/sites', method: 'GET' })
  */
-export function bearer(guard: TokenSource, options: BearerOptions = {}): Interceptor {
+export function bearer(
+  guard: TokenSource,
+  { singleOrigin = false, ...options }: BearerOptions = {},
+): Interceptor {
   const origin = originFor(guard, options.origin)
   const intercept =
     (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch =>
     (request, handler) => {
-      const isOurs = request.origin === undefined || originOf(request.origin) === origin
-      if (!isOurs || hasAuthorization(request.headers)) return dispatch(request, handler)
+      // Of Node's own fetch over undici 8, which says what is wrong with it; we could tell it of nothing.
+      if (typeof handler.onRequestStart !== 'function') return dispatch(request, handler)
+      if (hasAuthorization(request.headers)) return dispatch(request, handler)
+      if (!request.origin && !singleOrigin) throw new ConfigInvalid(NOWHERE, { hint: NAME_IT })
+      if (request.origin && originOf(request.origin) !== origin) return dispatch(request, handler)
       new Call({ guard, origin, dispatch, request, handler }).begin()
       return true
     }
@@ -169,7 +192,9 @@ class Call implements Controller {
     if (this.#isOver) return
     const { dispatch, request } = this.#parts
     this.#attempt = new Attempt(this, token, isRepeat)
-    dispatch({ ...request, headers: withAuthorization(request.headers, token) }, this.#attempt)
+    const body: unknown = request.body instanceof Reopened ? request.body.open() : request.body
+    const headers = withAuthorization(request.headers, token)
+    dispatch({ ...request, body: body as NonNullable<Options['body']> | null, headers }, this.#attempt)
   }
 
   #fail(error: Error): void {
@@ -212,9 +237,9 @@ class Attempt implements Handler {
     return this.#held !== undefined
   }
 
-  /** Another origin, to which a redirect below has led, says nothing of a token that it was not shown. */
+  /** A redirect below to another origin takes the token off for good: what is said from there on is not said of it. */
   isAnsweredBy(origin: string): boolean {
-    return (this.#history?.at(-1)?.origin ?? origin) === origin
+    return this.#history?.every((visited) => visited.origin === origin) ?? true
   }
 
   onRequestStart(controller: Controller, context: { readonly history?: readonly URL[] } | undefined): void {
@@ -268,17 +293,4 @@ class Attempt implements Handler {
     if (this.#held === undefined) this.#call.passes({ tell, isLast })
     else this.#held.push({ tell, isLast })
   }
-}
-
-/** A stream that breaks while nobody has taken it yet would take the process along. */
-async function unlessBroken<T>(body: Options['body'], work: Promise<T>): Promise<T> {
-  if (!isStream(body)) return work
-  return new Promise((resolve, reject) => {
-    body.once('error', reject)
-    work.then(resolve, reject).finally(() => body.off('error', reject))
-  })
-}
-
-function isStream(body: Options['body']): body is Readable {
-  return typeof body === 'object' && body !== null && 'pipe' in body
 }

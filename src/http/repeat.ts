@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { isAnyArrayBuffer } from 'node:util/types'
 import { ConfigInvalid } from '../core/errors.js'
 import type { TokenGuard } from '../core/guard.js'
@@ -50,13 +51,44 @@ export async function anotherToken(
   return secret.equals(token) || !isRepeatable(body) ? undefined : secret
 }
 
+/** A body that is opened for each try, just before it is sent. */
+export class Reopened {
+  readonly open: () => unknown
+  readonly isRepeatable: boolean
+
+  constructor({ open, isRepeatable }: Pick<Reopened, 'open' | 'isRepeatable'>) {
+    this.open = open
+    this.isRepeatable = isRepeatable
+  }
+}
+
 const REPEATABLE = new Set(['Blob', 'File', 'FormData', 'URLSearchParams'])
 
 /** What is whole in memory, or read from its beginning each time; a stream is there once. */
 export function isRepeatable(body: unknown): boolean {
   if (body === undefined || body === null || typeof body === 'string') return true
+  if (body instanceof Reopened) return body.isRepeatable
   if (ArrayBuffer.isView(body) || isAnyArrayBuffer(body)) return true
   // By their tags, since each undici brings classes of its own. The package form-data has the tag and is a stream.
   const { [Symbol.toStringTag]: tag, pipe } = body as { [Symbol.toStringTag]?: string; pipe?: unknown }
   return tag !== undefined && REPEATABLE.has(tag) && pipe === undefined
+}
+
+/** A stream that breaks while nobody has taken it yet would take the process along. */
+export async function unlessBroken<T>(body: unknown, work: Promise<T>): Promise<T> {
+  if (!isStream(body)) return work
+  return new Promise((resolve, reject) => {
+    body.once('error', reject)
+    work.then(resolve, reject).finally(() => body.off('error', reject))
+  })
+}
+
+/** What nobody will send need not be kept open. */
+export function abandon(body: unknown): void {
+  if (isStream(body)) body.destroy()
+  else if (body instanceof ReadableStream) body.cancel().catch(() => undefined)
+}
+
+function isStream(body: unknown): body is Readable {
+  return typeof body === 'object' && body !== null && 'pipe' in body
 }

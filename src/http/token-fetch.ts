@@ -1,13 +1,21 @@
 import type { Secret } from '../core/secret.js'
 import { isRefusal } from './refusal.js'
-import { anotherToken, authorization, originFor, originOf, type TokenSource } from './repeat.js'
+import {
+  abandon,
+  anotherToken,
+  authorization,
+  originFor,
+  originOf,
+  unlessBroken,
+  type TokenSource,
+} from './repeat.js'
 
 type Fetch = typeof globalThis.fetch
 
 /** `fetch`, of Node or of whichever undici. */
 export type AnyFetch = (input: never, init?: never) => Promise<unknown>
 
-export interface TokenFetchOptions<F extends AnyFetch = Fetch> {
+export interface TokenFetchOptions<F extends AnyFetch = typeof globalThis.fetch> {
   /** The origin whose requests carry the token: any URL of it. Default: the guard's `apiUrl`. */
   readonly origin?: string | URL
   /** Sends the requests. Default: the global `fetch`. */
@@ -17,43 +25,53 @@ export interface TokenFetchOptions<F extends AnyFetch = Fetch> {
 /**
  * A `fetch` whose requests to one origin carry the guard's token; requests elsewhere, and those with an
  * `Authorization` of their own, go as they are. A redirect to another origin goes without the token:
- * the standard takes it off.
+ * the standard takes it off. A string such as `1/sites` is a path below the guard's `apiUrl`.
  *
  * When the API refuses the token (401, or 403 other than `insufficient_scope`), the guard is asked for
  * another, and the request is repeated once if its body can be sent again: none, a string, bytes, `Blob`,
- * `URLSearchParams`, `FormData`; neither a stream nor the body of a `Request`.
+ * `URLSearchParams`, `FormData`; neither a stream nor the body of a `Request`. A refusal by this origin
+ * after redirects counts too, even if they led over another: a `fetch` does not tell of the way.
  *
  * @returns A function of the type of the `fetch` that sends. It rejects with what `guard.token` throws,
- *   with the signal's reason when it is aborted, and with what that `fetch` rejects with.
+ *   with the signal's reason when it is aborted, with what a stream to be sent breaks with before there is
+ *   a token, and with what that `fetch` rejects with.
  * @throws {ConfigInvalid} where nothing says which origin the token is for.
  * @see RFC 6750 sections 2.1 and 3.1
  * @example
  * const fetch = tokenFetch(await openGuard())
- * const sites = await fetch('https://acme.highq.com/acme/api/1/sites')
+ * const response = await fetch('1/sites', { headers: { accept: 'application/json' } })
+ * const { site } = await response.json()
  */
-export function tokenFetch<F extends AnyFetch = Fetch>(
+export function tokenFetch<F extends AnyFetch = typeof globalThis.fetch>(
   guard: TokenSource,
   options: TokenFetchOptions<F> = {},
 ): F {
   const origin = originFor(guard, options.origin)
   const send = (options.fetch ?? globalThis.fetch) as unknown as Fetch
+  const base = guard.apiUrl?.origin === origin ? guard.apiUrl : null
 
-  const carrying: Fetch = async (input, init) => {
+  const carrying: Fetch = async (given, init) => {
+    const input = resolved(given, base)
     const request = isRequest(input) ? input : undefined
     const headers = new Headers(init?.headers ?? request?.headers)
     const isOurs = originOf(isRequest(input) ? input.url : input) === origin
     if (!isOurs || headers.has('authorization')) return send(input, init)
 
-    const signal = init?.signal ?? request?.signal
+    const signal = init?.signal === undefined ? request?.signal : init.signal
     const sendWith = (token: Secret): Promise<Response> => {
       headers.set('authorization', authorization(token))
       return send(input, { ...init, headers })
     }
-    const { secret } = await orAborted(() => guard.token(), signal)
+    const body = init?.body ?? request?.body
+    const { secret } = await orAborted(() => unlessBroken(body, guard.token()), signal).catch(
+      (error: unknown) => {
+        abandon(body)
+        throw error
+      },
+    )
     const first = await sendWith(secret)
     if (!isRefused(first, origin)) return first
 
-    const body = init?.body ?? request?.body
     const asked = orAborted(() => anotherToken(guard, secret, body), signal)
     const another = await asked.catch(async (error: unknown) => {
       await discard(first)
@@ -68,12 +86,22 @@ export function tokenFetch<F extends AnyFetch = Fetch>(
   return carrying as unknown as F
 }
 
+/** As for `hq-token api`, a path that no slash begins is one below the API; all else is for fetch to judge. */
+function resolved(input: Parameters<Fetch>[0], base: URL | null): Parameters<Fetch>[0] {
+  if (typeof input !== 'string' || base === null || URL.canParse(input)) return input
+  // Past what a URL’s parser leaves out at the beginning.
+  return /^[\0- ]*[/\\]/.test(input) || !URL.canParse(input, base.href) ? input : new URL(input, base)
+}
+
 /** By its looks: each undici has a class of its own. */
 function isRequest(input: Parameters<Fetch>[0]): input is Request {
   return typeof input === 'object' && 'headers' in input
 }
 
-/** Another origin, to which a redirect has led, says nothing of a token that it was not shown. */
+/**
+ * Another origin, to which a redirect has led, says nothing of a token that it was not shown. Where it led
+ * back to ours, the token is blamed: a fetch does not tell of the way, and a way within ours is likelier.
+ */
 function isRefused({ status, headers, redirected, url }: Response, origin: string): boolean {
   if (redirected && originOf(url) !== origin) return false
   return isRefusal(status, headers.get('www-authenticate'))

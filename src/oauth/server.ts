@@ -7,21 +7,28 @@ import * as oauth from 'oauth4webapi'
 
 import { ConfigInvalid } from '../core/errors.js'
 import type { Clock } from '../core/moment.js'
-import type { AuthorizationServer, CodeGrant, RawAnswer, Reading } from '../core/ports.js'
+import type { AuthorizationServer, CodeGrant, RawAnswer, Reading, RequestLimits } from '../core/ports.js'
 import { Secret, withoutSecrets } from '../core/secret.js'
 import { readAnswer } from './answer.js'
 import { sendOnce, type Connect } from './exchange-request.js'
 
+export type { Connect }
+
+/** A client as it is registered at a token endpoint. */
 export interface TokenEndpointOptions {
   /** Plain `http:` is taken as it is: whoever reads the configuration allows it for loopback only. */
   readonly tokenUrl: URL
+  /** As registered (RFC 6749 section 2.2). */
   readonly clientId: string
   /** Asked anew at every `prepare`, and not at all where `authMethod` is `none`. */
   readonly clientSecret: () => Promise<Secret | undefined>
+  /** How the client proves that it is itself (RFC 6749 section 2.3.1); `none` for a public client. */
   readonly authMethod: 'client_secret_post' | 'client_secret_basic' | 'none'
   /** Never sent with a refresh: omitted, it means the scope as granted (RFC 6749 section 6). */
   readonly scope: string | null
+  /** Tells the time: `machineClock`. */
   readonly clock: Clock
+  /** For `User-Agent`. */
   readonly userAgent: string
   /** Default: straight, with the authorities that Node trusts. */
   readonly connect?: Connect
@@ -29,6 +36,7 @@ export interface TokenEndpointOptions {
 
 /** A token endpoint over HTTP. */
 export class TokenEndpoint implements AuthorizationServer {
+  /** The token endpoint's host, for messages. */
   readonly host: string
   readonly #options: TokenEndpointOptions
   #authentication: oauth.ClientAuth | undefined
@@ -45,26 +53,21 @@ export class TokenEndpoint implements AuthorizationServer {
   }
 
   /**
-   * @param options.timeoutMs Milliseconds in all, from connecting to the last byte.
    * @throws What `prepare` throws, before anything is sent, if that was not called. Nothing else.
    * @see RFC 6749 sections 2.3.1 and 6
    */
-  refresh(refreshToken: Secret, options: { readonly timeoutMs: number }): Promise<RawAnswer> {
-    return this.#post(options.timeoutMs, (server, client, authentication, how) =>
+  refresh(refreshToken: Secret, limits: RequestLimits): Promise<RawAnswer> {
+    return this.#post(limits.timeoutMs, (server, client, authentication, how) =>
       oauth.refreshTokenGrantRequest(server, client, authentication, refreshToken.reveal(), how),
     )
   }
 
   /**
-   * @param options.timeoutMs As for `refresh`.
    * @throws As `refresh`.
    * @see RFC 6749 section 4.1.3, RFC 7636 section 4.5
    */
-  redeem(
-    { code, verifier, redirectUri }: CodeGrant,
-    options: { readonly timeoutMs: number },
-  ): Promise<RawAnswer> {
-    return this.#post(options.timeoutMs, (server, client, authentication, how) => {
+  redeem({ code, verifier, redirectUri }: CodeGrant, limits: RequestLimits): Promise<RawAnswer> {
+    return this.#post(limits.timeoutMs, (server, client, authentication, how) => {
       // The library wants to have seen the answer of the browser: whoever took it checked its state and issuer.
       const seen = oauth.validateAuthResponse(
         server,
@@ -78,6 +81,7 @@ export class TokenEndpoint implements AuthorizationServer {
     })
   }
 
+  /** Reads any answer. Total: what cannot be read is `unreadable`. */
   async read(answer: RawAnswer): Promise<Reading> {
     const reading = await readAnswer(answer)
     if (reading.kind !== 'error' || this.#secret === undefined) return reading

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { apiUrl } from '../../src/cli/api-url.js'
 import { place, type Place } from '../support/place.js'
 import { told, type Told, type WorldOptions } from '../support/world.js'
@@ -316,6 +316,22 @@ describe('a token that the API refuses', () => {
     expect([there.sandbox.refreshes(), seen.length]).toEqual([1, 2])
   })
 
+  it('in an answer without an end leaves nothing open that the program would wait for', async () => {
+    const sockets: Socket[] = []
+    answer = (request, response) => {
+      sockets.push(request.socket)
+      if (sockets.length === 1) response.writeHead(403).write('no')
+      else response.end('yes')
+    }
+    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'yes' })
+    await vi.waitFor(
+      () => {
+        expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, true])
+      },
+      { timeout: 20_000 },
+    )
+  })
+
   it('for good costs one refresh over many calls', async () => {
     takes = () => false
     for (let call = 0; call < 10; call++)
@@ -348,6 +364,19 @@ describe('a redirect', () => {
     const elsewhere = await listening((_request, response) => void response.writeHead(403).end())
     answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/file` }).end()
     expect(await ask(['x'])).toMatchObject({ code: 22 })
+    expect(there.sandbox.refreshes()).toBe(0)
+  })
+
+  it('over another origin and back takes the token off, which is not blamed for the refusal then', async () => {
+    const elsewhere = await listening(
+      (_request, response) => void response.writeHead(302, { location: `${api}/acme/api/back` }).end(),
+    )
+    answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/there` }).end()
+    takes = (token) => token !== ''
+    const ended = await ask(['x'])
+    expect(ended).toMatchObject({ code: 22 })
+    expect(ended.stderr).not.toContain('a new token did not help')
+    expect(seen.map(({ url }) => url)).toEqual(['/acme/api/x', '/acme/api/back'])
     expect(there.sandbox.refreshes()).toBe(0)
   })
 

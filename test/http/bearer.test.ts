@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { createSecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
@@ -24,7 +25,7 @@ import { bearer } from '../../src/http/undici.js'
 import { EXPIRED, FRESH, Stage } from '../core/stage.js'
 import { granted, invalidGrant, silence } from '../support/fake-server.js'
 import { api, REFUSED } from './api.js'
-import { gate, stage } from './stage.js'
+import { gate, stage, until } from './stage.js'
 
 function closing<D extends Dispatcher>(dispatcher: D): D {
   onTestFinished(() => dispatcher.destroy())
@@ -85,12 +86,37 @@ describe('which requests carry the token', () => {
     expect(world.server.requests).toBe(1)
   })
 
-  it('those that name no origin, where the dispatcher knows but one', async () => {
-    const { origin, seen } = await api()
-    const dispatcher = closing(new Pool(origin)).compose(bearer(stage().guard(), { origin }))
-    expect(await send(dispatcher, {})).toEqual({ status: 200, text: 'GET /' })
-    expect(seen).toEqual(['/ access-1', '/ access-2'])
-  })
+  it.each(['Pool', 'Client'])(
+    'those that name no origin, by a %s of it that is said to be one',
+    async (kind) => {
+      const { origin, seen } = await api()
+      const dispatcher = closing(kind === 'Pool' ? new Pool(origin) : new Client(origin)).compose(
+        bearer(stage().guard(), { origin, singleOrigin: true }),
+      )
+      expect(await send(dispatcher, {})).toEqual({ status: 200, text: 'GET /' })
+      expect(seen).toEqual(['/ access-1', '/ access-2'])
+    },
+  )
+
+  it.each([
+    ['none', {}],
+    ['an empty one', { origin: '' }],
+  ])(
+    'none, and an error, where they name %s and nothing says where the dispatcher leads',
+    async (_, named) => {
+      const theirs = await api({ takes: () => true })
+      const world = stage()
+      const dispatcher = closing(new Pool(theirs.origin)).compose(
+        bearer(world.guard(), { origin: 'https://acme.highq.com' }),
+      )
+      await expect(send(dispatcher, named)).rejects.toThrow(ConfigInvalid)
+      await expect(send(dispatcher, named)).rejects.toMatchObject({
+        message: 'a request names no origin, and the token is for one alone',
+        hint: expect.stringContaining('{ singleOrigin: true }') as string,
+      })
+      expect(theirs.seen).toEqual([])
+    },
+  )
 
   it.each([
     ['a string', (origin: string) => origin],
@@ -156,6 +182,25 @@ describe('which requests carry the token', () => {
     const dispatcher = agent().compose(...order(world.guard(), ours.origin))
     expect(await send(dispatcher, { origin: ours.origin, path: '/leave' })).toMatchObject({ status: 403 })
     expect(world.server.requests).toBe(0)
+  })
+
+  it('not blamed for what its own origin refuses, where a redirect over another has taken it off', async () => {
+    const theirs = await api({ on: { '/there': (_, response) => void back(response) } })
+    const ours = await api({ on: { '/leave': `${theirs.origin}/there` } })
+    const back = (response: ServerResponse): ServerResponse =>
+      response.writeHead(307, { location: `${ours.origin}/back` }).end()
+    const world = stage()
+    const dispatcher = agent().compose(redirect(), bearer(world.guard(), { origin: ours.origin }))
+    expect(await send(dispatcher, { origin: ours.origin, path: '/leave' })).toMatchObject({ status: 403 })
+    expect(ours.seen).toEqual(['/leave access-1', '/back -'])
+    expect(world.server.requests).toBe(0)
+  })
+
+  it('blamed for what its own origin refuses after a redirect within it', async () => {
+    const { origin, seen } = await api({ on: { '/stay': '/there' } })
+    const dispatcher = agent().compose(redirect(), bearer(stage().guard(), { origin }))
+    expect(await send(dispatcher, { origin, path: '/stay' })).toMatchObject({ status: 200 })
+    expect(seen).toEqual(['/stay access-1', '/there access-1', '/stay access-2', '/there access-2'])
   })
 
   it('tells where redirects have led, as undici does', async () => {
@@ -338,18 +383,14 @@ describe('a refusal', () => {
     const { origin, connections } = await api({
       refuse: (response) => {
         response.writeHead(403)
-        const more = (): void => {
-          while (!response.destroyed && response.write('x'.repeat(16_384))) written += 16_384
-          if (!response.destroyed) response.once('drain', more)
-        }
-        more()
+        Readable.from(endless((bytes) => (written += bytes))).pipe(response)
       },
     })
     const dispatcher = closing(new Pool(origin, { connections: 1 })).compose(
       bearer(stage().guard(), { origin }),
     )
     expect(await send(dispatcher, { origin })).toEqual({ status: 200, text: 'GET /' })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(1)
     })
     expect(connections.all).toBe(2)
@@ -435,6 +476,32 @@ describe('a guard that fails', () => {
   })
 })
 
+describe('a dispatcher that is closed', () => {
+  it.each<[string, number, string, (agent: Agent) => Promise<void>]>([
+    ['closed before there is a token', EXPIRED, 'UND_ERR_DESTROYED', (agent) => agent.close()],
+    ['closed while a refused answer waits', FRESH, 'UND_ERR_CLOSED', (agent) => agent.close()],
+    ['destroyed before there is a token', EXPIRED, 'UND_ERR_DESTROYED', (agent) => agent.destroy()],
+  ])('%s fails the request', async (_, age, code, end) => {
+    const { origin, seen } = await api()
+    const world = stage(age)
+    const { promise, open } = gate()
+    world.server.answers(async () => {
+      await promise
+      return granted('access-2', 'refresh-2')
+    })
+    const ending = agent()
+    const sent = send(ending.compose(bearer(world.guard(), { origin })), { origin })
+    const failed = expect(sent).rejects.toMatchObject({ code })
+    await until(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    const ended = end(ending)
+    open()
+    await Promise.all([failed, ended])
+    expect(seen).not.toContain('/ access-2')
+  })
+})
+
 describe('500 requests at once', () => {
   const all = Array.from({ length: 500 }, (_, nth) => nth)
   const connections = 50
@@ -479,13 +546,13 @@ describe('an abort', () => {
     const { world, answer } = slow(EXPIRED)
     const aborting = new AbortController()
     const sent = send(agent().compose(bearer(world.guard(), { origin })), { origin, signal: aborting.signal })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(world.server.requests).toBe(1)
     })
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
     answer()
-    await vi.waitFor(async () => {
+    await until(async () => {
       expect((await world.stored()).generation).toBe(2)
     })
     await sleep(20)
@@ -506,13 +573,13 @@ describe('an abort', () => {
     const { world, answer } = slow(FRESH)
     const aborting = new AbortController()
     const sent = send(agent().compose(bearer(world.guard(), { origin })), { origin, signal: aborting.signal })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(world.server.requests).toBe(1)
     })
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
     answer()
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(0)
     })
     expect(seen).toEqual(['/ access-1'])
@@ -532,13 +599,13 @@ describe('an abort', () => {
     const aborting = new AbortController()
     const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
     const sent = send(dispatcher, { origin, path: '/slow', signal: aborting.signal })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(1)
     })
     await sleep(50)
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(0)
     })
   })
@@ -549,12 +616,12 @@ describe('an abort', () => {
       on: { '/slow': (_, response) => held.push(() => response.end('slow')) },
     })
     const dispatcher = closing(new Client(origin)).compose(bearer(stage().guard(), { origin }))
-    const first = send(dispatcher, { path: '/slow' })
-    await vi.waitFor(() => {
+    const first = send(dispatcher, { origin, path: '/slow' })
+    await until(() => {
       expect(held).toHaveLength(1)
     })
     const aborting = new AbortController()
-    const second = send(dispatcher, { path: '/second', signal: aborting.signal })
+    const second = send(dispatcher, { origin, path: '/second', signal: aborting.signal })
     await sleep(50)
     aborting.abort(reason)
     await expect(second).rejects.toBe(reason)
@@ -562,7 +629,7 @@ describe('an abort', () => {
       end()
     })
     expect(await first).toEqual({ status: 200, text: 'slow' })
-    expect(await send(dispatcher, { path: '/third' })).toMatchObject({ status: 200 })
+    expect(await send(dispatcher, { origin, path: '/third' })).toMatchObject({ status: 200 })
     expect(seen).toEqual(['/third access-1', '/third access-2'])
   })
 
@@ -584,6 +651,108 @@ describe('an abort', () => {
       )
     await sleep(1)
     expect(errors).toMatchObject([{ name: 'AbortError' }])
+  })
+})
+
+describe('a caller who pauses', () => {
+  /** What a caller is told of by a raw dispatch, in order. */
+  function dispatched(
+    dispatcher: Dispatcher,
+    options: Dispatcher.DispatchOptions,
+    onStart: (controller: Dispatcher.DispatchController) => void,
+  ): { readonly told: string[]; readonly controller: () => Dispatcher.DispatchController } {
+    const told: string[] = []
+    let given: Dispatcher.DispatchController | undefined
+    dispatcher.dispatch(options, {
+      onRequestStart: (controller) => {
+        given = controller
+        onStart(controller)
+      },
+      onResponseStart: (_, status) => told.push(String(status)),
+      onResponseData: (_, chunk) => told.push(String(chunk)),
+      onResponseEnd: () => told.push('end'),
+      onResponseError: (_, error) => told.push(error.message),
+    })
+    return { told, controller: () => given as Dispatcher.DispatchController }
+  }
+
+  it.each([
+    ['before the request is sent', 'start'],
+    ['while a refused answer waits', 'wait'],
+  ])('%s, gets the status of a lasting refusal, and its body when he resumes', async (_, when) => {
+    const { origin } = await api({ takes: () => false })
+    const world = stage()
+    const { promise, open } = gate()
+    world.server.answers(async () => {
+      await promise
+      return granted('access-1', 'refresh-2')
+    })
+    const dispatcher = agent().compose(bearer(world.guard(), { origin }))
+    const { told, controller } = dispatched(dispatcher, { origin, path: '/', method: 'GET' }, (start) => {
+      if (when === 'start') start.pause()
+    })
+    await until(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    if (when === 'wait') controller().pause()
+    expect(controller().paused).toBe(true)
+    open()
+    await until(() => {
+      expect(told).toEqual(['403'])
+    })
+    await sleep(50)
+    expect(told).toEqual(['403'])
+    controller().resume()
+    await until(() => {
+      expect(told).toEqual(['403', REFUSED, 'end'])
+    })
+    expect(controller().paused).toBe(false)
+  })
+
+  it('and resumes while a refused answer waits, has nothing read that nobody may want', async () => {
+    let written = 0
+    const { origin } = await api({
+      refuse: (response) => {
+        response.writeHead(403)
+        Readable.from(endless((bytes) => (written += bytes))).pipe(response)
+      },
+    })
+    const world = stage()
+    const { promise, open } = gate()
+    world.server.answers(async () => {
+      await promise
+      return granted('access-2', 'refresh-2')
+    })
+    const dispatcher = agent().compose(bearer(world.guard(), { origin }))
+    const { told, controller } = dispatched(dispatcher, { origin, path: '/', method: 'GET' }, () => undefined)
+    await until(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    controller().pause()
+    controller().resume()
+    await sleep(200)
+    expect(written).toBeLessThan(16 * 1024 * 1024)
+    open()
+    await until(() => {
+      expect(told).toEqual(['200', 'GET /', 'end'])
+    })
+  })
+
+  it('before the request is sent, reads nothing of its answer until he resumes', async () => {
+    const { origin, seen } = await api({ takes: (token) => token === 'access-1' })
+    const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
+    const { told, controller } = dispatched(dispatcher, { origin, path: '/', method: 'GET' }, (start) => {
+      start.pause()
+    })
+    await until(() => {
+      expect(seen).toEqual(['/ access-1'])
+    })
+    await sleep(50)
+    expect(told.slice(1)).toEqual([])
+    controller().resume()
+    await until(() => {
+      expect(told).toEqual(['200', 'GET /', 'end'])
+    })
   })
 })
 
@@ -658,6 +827,18 @@ describe('a body that is streamed', () => {
     expect(seen).toEqual([])
   })
 
+  it('keeps no listener of ours once it is sent', async () => {
+    const { origin } = await api({ takes: (token) => token === 'access-1' })
+    const body = Readable.from([Buffer.from('some text')])
+    const added: unknown[] = []
+    body.on('newListener', (event, listener) => event === 'error' && added.push(listener))
+    const sent = send(agent().compose(bearer(stage().guard(), { origin })), { origin, method: 'POST', body })
+    const [ours] = added.slice(-1)
+    expect(body.listeners('error')).toContain(ours)
+    await sent
+    expect(body.listeners('error')).not.toContain(ours)
+  })
+
   function* megabytes(count: number, tell: () => void): Generator<Buffer> {
     for (let nth = 0; nth < count; nth++) {
       tell()
@@ -714,16 +895,61 @@ describe('under other parts of undici', () => {
     expect(seen).toEqual(['/a access-1', '/a access-2'])
 
     const world = stage(EXPIRED)
+    const { promise, open } = gate()
     world.server.answers(async () => {
-      await sleep(100)
+      await promise
       return granted('access-2', 'refresh-2')
     })
     const slow = agent().compose(bearer(world.guard(), { origin }))
-    const started = Date.now()
+    // It would wait for good.
     await expect(
       undiciFetch(`${origin}/b`, { dispatcher: slow, signal: AbortSignal.timeout(20) }),
     ).rejects.toMatchObject({ name: 'TimeoutError' })
-    expect(Date.now() - started).toBeLessThan(90)
+    open()
+  })
+
+  it('undici’s fetch makes a stream of any body, which cannot be repeated', async () => {
+    const { origin, seen } = await api()
+    const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
+    const post = { dispatcher, method: 'POST', body: 'some text' }
+    expect((await undiciFetch(origin, post)).status).toBe(403)
+    expect((await undiciFetch(origin, post)).status).toBe(200)
+    expect(seen).toEqual(['/ access-1', '/ access-2'])
+  })
+
+  it('Node’s fetch over undici 8 is refused by that, and not kept waiting by the interceptor', () => {
+    const world = stage()
+    const refused = new Error('invalid onRequestStart method')
+    const dispatch = vi.fn<Dispatcher['dispatch']>(() => {
+      throw refused
+    })
+    const older = { onConnect: () => undefined, onError: () => undefined }
+    const { origin } = new URL('https://acme.highq.com')
+    const composed = bearer(world.guard(), { origin })(dispatch)
+    const request = { origin, path: '/', method: 'GET' }
+    expect(() => composed(request as never, older as never)).toThrow(refused)
+    expect(dispatch).toHaveBeenCalledWith(request, older)
+  })
+
+  it.each([
+    ['dns', 'access-1', (origin: string) => origin.replace('127.0.0.1', 'localhost')],
+    ['responseError', 'access-2', (origin: string) => origin],
+  ])('%s goes before it, or it sees too little', async (name, taken, named) => {
+    const made = await api({
+      takes: (token) => token === taken,
+      refuse: (response) => response.writeHead(401).end(),
+    })
+    const origin = named(made.origin)
+    const world = stage()
+    const token = bearer(world.guard(), { origin })
+    const other =
+      name === 'dns' ? interceptors.dns({ affinity: 4, dualStack: false }) : interceptors.responseError()
+    // The later one sees the request first and the answer last.
+    const wrong = name === 'dns' ? agent().compose(token, other) : agent().compose(other, token)
+    const right = name === 'dns' ? agent().compose(other, token) : agent().compose(token, other)
+    await send(wrong, { origin }).catch(() => undefined)
+    expect([made.seen, world.server.requests]).toEqual([[name === 'dns' ? '/ -' : '/ access-1'], 0])
+    expect(await send(right, { origin })).toMatchObject({ status: 200 })
   })
 
   it('a stream and an upgrade go through it', async () => {
@@ -771,6 +997,44 @@ describe('under other parts of undici', () => {
     expect(await send(lasting, { origin })).toEqual({ status: 403, text: 'x'.repeat(1000) })
   })
 
+  it('headers and trailers can be had as they came', async () => {
+    const { origin } = await api({
+      on: {
+        '/raw': (request, response) => {
+          const isTaken = request.headers.authorization === 'Bearer access-2'
+          response.writeHead(isTaken ? 200 : 403, { 'X-One': isTaken ? 'yes' : 'no', trailer: 'X-Two' })
+          response.addTrailers({ 'X-Two': 'end' })
+          response.end('text')
+        },
+      },
+    })
+    const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
+    const texts = (raw: unknown): string[] => (raw as readonly Buffer[]).map(String)
+    const raw = await new Promise<unknown[]>((resolve, reject) => {
+      const told: unknown[] = []
+      dispatcher.dispatch(
+        { origin, path: '/raw', method: 'GET' },
+        {
+          onRequestStart: ({ rawHeaders, rawTrailers }) => told.push(rawHeaders, rawTrailers),
+          onResponseStart: ({ rawHeaders }) => told.push(texts(rawHeaders).slice(0, 2)),
+          onResponseData: () => undefined,
+          onResponseEnd: ({ rawTrailers }) => {
+            resolve([...told, texts(rawTrailers)])
+          },
+          onResponseError: (_, error) => {
+            reject(error)
+          },
+        },
+      )
+    })
+    expect(raw).toEqual([null, null, ['X-One', 'yes'], ['X-Two', 'end']])
+    const { headers, body } = await dispatcher.request({
+      ...{ origin, path: '/raw', method: 'GET', responseHeaders: 'raw' },
+    })
+    await body.dump()
+    expect(texts(headers).slice(0, 2)).toEqual(['x-one', 'yes'])
+  })
+
   it('information before an answer goes on to the caller', async () => {
     const { origin } = await api({
       on: {
@@ -797,6 +1061,14 @@ function form(): UndiciFormData {
   const data = new UndiciFormData()
   data.append('field', 'some text')
   return data
+}
+
+function* endless(tell: (bytes: number) => void): Generator<Buffer> {
+  const chunk = Buffer.alloc(64 * 1024, 'x')
+  for (;;) {
+    tell(chunk.byteLength)
+    yield chunk
+  }
 }
 
 async function* chunks(): AsyncGenerator<Buffer> {

@@ -1,3 +1,4 @@
+import { vi } from 'vitest'
 import { granted } from '../support/fake-server.js'
 import { FRESH, Stage } from '../core/stage.js'
 
@@ -22,4 +23,9 @@ export function gate(): { readonly promise: Promise<void>; readonly open: () => 
       resolve()
     },
   }
+}
+
+/** Something will be so; a machine that is busy takes its time. */
+export function until(check: () => void | Promise<void>): Promise<void> {
+  return vi.waitFor(check, { timeout: 20_000 })
 }

@@ -1,5 +1,6 @@
 import { openAsBlob, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fetch as undiciFetch, Request as UndiciRequest } from 'undici'
 import { describe, expect, expectTypeOf, it, vi } from 'vitest'
@@ -10,7 +11,7 @@ import { EXPIRED, FRESH, type Stage } from '../core/stage.js'
 import { granted, invalidGrant, silence } from '../support/fake-server.js'
 import { folder } from '../support/folder.js'
 import { api, REFUSED } from './api.js'
-import { gate, stage } from './stage.js'
+import { gate, stage, until } from './stage.js'
 
 type Body = NonNullable<RequestInit['body']>
 
@@ -30,6 +31,38 @@ describe('which requests carry the token', () => {
     const { origin, seen } = await api()
     await tokenFetch(stage().guard({ apiUrl: new URL('/acme/api/', origin) }))(origin)
     expect(seen).toEqual(['/ access-1', '/ access-2'])
+  })
+
+  it.each([
+    ['1/sites?a=b', '/acme/api/1/sites?a=b'],
+    ['./1/sites', '/acme/api/1/sites'],
+    ['../x', '/acme/x'],
+    ['', '/acme/api/'],
+  ])('those to paths below the API, such as %j', async (path, whole) => {
+    const { origin, seen } = await api()
+    await tokenFetch(stage().guard({ apiUrl: new URL('/acme/api/', origin) }))(path)
+    expect(seen).toEqual([`${whole} access-1`, `${whole} access-2`])
+  })
+
+  it.each(['/1/sites', '//evil.example/x', '\\\\evil.example/x', ' \t//evil.example/x', 'http://'])(
+    'not those to %j, which is for fetch to refuse',
+    async (path) => {
+      const { origin, seen } = await api()
+      const given: unknown[] = []
+      const bare: typeof fetch = (input, init) => {
+        given.push(input)
+        return fetch(input, init)
+      }
+      const guard = stage().guard({ apiUrl: new URL('/acme/api/', origin) })
+      await expect(tokenFetch(guard, { fetch: bare })(path)).rejects.toThrow(TypeError)
+      expect([given, seen]).toEqual([[path], []])
+    },
+  )
+
+  it('not those to a path, where the API is not what the token is for', async () => {
+    const { origin } = await api()
+    const guard = stage().guard({ apiUrl: new URL('https://acme.highq.com/acme/api/') })
+    await expect(tokenFetch(guard, { origin })('1/sites')).rejects.toThrow(TypeError)
   })
 
   it('none, and an error that says what to give, where nothing names an origin', () => {
@@ -63,6 +96,15 @@ describe('which requests carry the token', () => {
     expect(theirs.calls[0]?.headers).not.toHaveProperty('authorization')
   })
 
+  it('not along redirects that are not to be followed', async () => {
+    const { origin, seen } = await api({ on: { '/stay': '/there' } })
+    const fetch = tokenFetch(stage().guard(), { origin })
+    const answer = await fetch(`${origin}/stay`, { redirect: 'manual' })
+    expect([answer.status, answer.headers.get('location')]).toEqual([307, '/there'])
+    await expect(fetch(`${origin}/stay`, { redirect: 'error' })).rejects.toThrow(TypeError)
+    expect(seen).toEqual(['/stay access-1', '/stay access-1'])
+  })
+
   it('not blamed for what another origin refuses', async () => {
     const theirs = await api({ takes: () => false })
     const ours = await api({ on: { '/leave': `${theirs.origin}/there` } })
@@ -70,6 +112,13 @@ describe('which requests carry the token', () => {
     const fetch = tokenFetch(world.guard(), { origin: ours.origin })
     expect((await fetch(`${ours.origin}/leave`)).status).toBe(403)
     expect(world.server.requests).toBe(0)
+  })
+
+  it('blamed for what its own origin refuses after redirects, since nobody tells of the way', async () => {
+    const { origin, seen } = await api({ on: { '/stay': '/there' } })
+    const fetch = tokenFetch(stage().guard(), { origin })
+    expect((await fetch(`${origin}/stay`)).status).toBe(200)
+    expect(seen).toEqual(['/stay access-1', '/there access-1', '/stay access-2', '/there access-2'])
   })
 
   it.each<[string, RequestInit['headers']]>([
@@ -172,6 +221,17 @@ describe('a refusal', () => {
     for (const body of bodies) expect(body).toMatch(text)
   })
 
+  it('of a Request is repeated with the body that is given beside it, and not with its own', async () => {
+    const { origin, calls } = await api()
+    const fetch = tokenFetch(stage().guard(), { origin })
+    const request = (): Request => new Request(origin, { method: 'POST', body: 'of its own' })
+    expect((await fetch(request(), { body: 'given' })).status).toBe(200)
+    expect(calls.map(({ body }) => body)).toEqual(['given', 'given'])
+    const stream = new Blob(['given']).stream()
+    const again = tokenFetch(stage().guard(), { origin })
+    expect((await again(request(), { body: stream, duplex: 'half' })).status).toBe(403)
+  })
+
   it.each<[string, (url: string) => [Parameters<typeof fetch>[0], RequestInit?]]>([
     ['a stream', (url) => [url, { method: 'POST', body: new Blob(['some text']).stream(), duplex: 'half' }]],
     ['a generator', (url) => [url, { method: 'POST', body: chunks() as never, duplex: 'half' }]],
@@ -194,7 +254,7 @@ describe('a refusal', () => {
     })
     const response = await tokenFetch(stage().guard(), { origin })(origin)
     expect(await response.text()).toBe('GET /')
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBeLessThan(2)
     })
   })
@@ -216,7 +276,7 @@ describe('a guard that fails', () => {
     const world = stage()
     world.server.answers(() => ({ ...silence(), sent: false }))
     await expect(tokenFetch(world.guard(), { origin })(origin)).rejects.toThrow(ServerUnavailable)
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(0)
     })
   })
@@ -258,13 +318,13 @@ describe('an abort', () => {
     const { world, open } = slow(EXPIRED)
     const aborting = new AbortController()
     const sent = tokenFetch(world.guard(), { origin })(...make(origin, aborting.signal))
-    await vi.waitFor(() => {
+    await until(() => {
       expect(world.server.requests).toBe(1)
     })
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
     open()
-    await vi.waitFor(async () => {
+    await until(async () => {
       expect((await world.stored()).generation).toBe(2)
     })
     await sleep(20)
@@ -278,16 +338,45 @@ describe('an abort', () => {
     const { world, open } = slow(FRESH)
     const aborting = new AbortController()
     const sent = tokenFetch(world.guard(), { origin })(origin, { signal: aborting.signal })
-    await vi.waitFor(() => {
+    await until(() => {
       expect(world.server.requests).toBe(1)
     })
     aborting.abort(reason)
     await expect(sent).rejects.toBe(reason)
     open()
-    await vi.waitFor(() => {
+    await until(() => {
       expect(connections.open).toBe(0)
     })
     expect(seen).toEqual(['/ access-1'])
+  })
+
+  it.each<[string, (given: AbortSignal) => RequestInit]>([
+    ['another is given', (given) => ({ signal: given })],
+    ['none is given', () => ({ signal: null })],
+  ])('by the signal of a Request, beside which %s, does not count', async (_, init) => {
+    const { origin, seen } = await api()
+    const { world, open } = slow(EXPIRED)
+    const [given, own] = [new AbortController(), new AbortController()]
+    const request = new Request(origin, { signal: own.signal })
+    const sent = tokenFetch(world.guard(), { origin })(request, init(given.signal))
+    await until(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    own.abort(reason)
+    open()
+    expect((await sent).status).toBe(200)
+    expect(seen).toEqual(['/ access-2'])
+  })
+
+  it('by the signal that is given beside a Request ends the request', async () => {
+    const { origin } = await api()
+    const { world, open } = slow(EXPIRED)
+    const [given, own] = [new AbortController(), new AbortController()]
+    const request = new Request(origin, { signal: own.signal })
+    const sent = tokenFetch(world.guard(), { origin })(request, { signal: given.signal })
+    given.abort(reason)
+    await expect(sent).rejects.toBe(reason)
+    open()
   })
 
   it('before the beginning does not even ask the guard', async () => {
@@ -306,6 +395,62 @@ describe('an abort', () => {
     await tokenFetch(stage().guard(), { origin, fetch: bare })(origin, { signal })
     expect(add.mock.calls.length).toBeGreaterThan(0)
     expect(remove).toHaveBeenCalledTimes(add.mock.calls.length)
+  })
+})
+
+describe('a body that is streamed', () => {
+  const half = { method: 'POST', duplex: 'half' } as const
+  const endless = (): Readable => new Readable({ read: () => undefined })
+
+  it('and breaks before the token is there, fails its request and nothing else', async () => {
+    const { origin, seen } = await api()
+    const world = stage(EXPIRED)
+    const { promise, open } = gate()
+    world.server.answers(async () => {
+      await promise
+      return granted('access-2', 'refresh-2')
+    })
+    const body = endless()
+    const sent = tokenFetch(world.guard(), { origin })(origin, { ...half, body: body as never })
+    await until(() => {
+      expect(world.server.requests).toBe(1)
+    })
+    body.destroy(new Error('the disk is gone'))
+    await expect(sent).rejects.toThrow('the disk is gone')
+    open()
+    await until(async () => {
+      expect((await world.stored()).generation).toBe(2)
+    })
+    await sleep(20)
+    expect(seen).toEqual([])
+  })
+
+  it.each<[string, () => { body: unknown; isClosed: () => boolean }]>([
+    [
+      'a stream',
+      () => {
+        const body = endless()
+        return { body, isClosed: () => body.destroyed }
+      },
+    ],
+    [
+      'a stream of the web',
+      () => {
+        let isClosed = false
+        return {
+          body: new ReadableStream({ cancel: () => void (isClosed = true) }),
+          isClosed: () => isClosed,
+        }
+      },
+    ],
+  ])('as %s, and is not sent for want of a token, is closed', async (_, make) => {
+    const { origin } = await api()
+    const world = stage(EXPIRED)
+    world.server.answers(invalidGrant())
+    const { body, isClosed } = make()
+    const sent = tokenFetch(world.guard(), { origin })(origin, { ...half, body: body as never })
+    await expect(sent).rejects.toThrow(LoginRequired)
+    expect(isClosed()).toBe(true)
   })
 })
 

@@ -3,7 +3,6 @@
  * tarball under each module resolution, and run under each Node.
  */
 import {
-  ApiRefused,
   ClientRefused,
   ConfigInvalid,
   Exit,
@@ -14,7 +13,6 @@ import {
   machineHost,
   openGuard,
   OutcomeUnknown,
-  OutputFailed,
   Secret,
   SeedInvalid,
   ServerUnavailable,
@@ -24,11 +22,15 @@ import {
   TokenGuard,
   UsageError,
   type AccessToken,
+  type AdoptOptions,
   type Ask,
   type AuthorizationServer,
   type Clock,
+  type CodeGrant,
+  type Discovered,
   type Early,
   type ErrorDetails,
+  type ExclusiveOptions,
   type ExitCode,
   type ExpiryPolicy,
   type Failure,
@@ -40,8 +42,11 @@ import {
   type Notice,
   type OpenGuardOptions,
   type Origin,
+  type PendingLogin,
   type RawAnswer,
   type Reading,
+  type RequestLimits,
+  type RefreshOptions,
   type Rescued,
   type RescueFile,
   type Seed,
@@ -51,8 +56,8 @@ import {
   type TokenSet,
   type TokenStore,
 } from 'hq-token'
-import { TokenEndpoint, type TokenEndpointOptions } from 'hq-token/oauth'
-import { SqliteStore } from 'hq-token/sqlite'
+import { TokenEndpoint, type Connect, type TokenEndpointOptions } from 'hq-token/oauth'
+import { SqliteStore, type SqliteStoreOptions } from 'hq-token/sqlite'
 import {
   bearer,
   tokenFetch,
@@ -81,7 +86,8 @@ const host: Host = machineHost()
 const parts = { server, clock, policy, host, apiUrl: new URL('https://acme.highq.com/acme/api/') }
 
 export function byHand(path: string): TokenGuard {
-  const store: TokenStore = new SqliteStore(path)
+  const more: SqliteStoreOptions = { notify: (notice) => warnings.push(notice) }
+  const store: TokenStore = new SqliteStore(path, more)
   const options: TokenGuardOptions = { ...parts, store }
   return new TokenGuard(options)
 }
@@ -92,6 +98,14 @@ const guard: TokenGuard = await openGuard(choice)
 const ask: Ask = { minValid: 300 }
 const token: AccessToken = await guard.token(ask)
 const source: TokenSource = guard
+
+// Neither finds anything to do: the token set is young, and the store holds it.
+const young: RefreshOptions = { ifOlder: 86_400 }
+const { set, renewed }: { set: TokenSet; renewed: boolean } = await guard.refresh(young)
+const seed: Seed = { pair: set.pair, user: set.user, source: 'consumer' }
+const kept: AdoptOptions = { force: false }
+const { imported } = await guard.adopt(seed, kept)
+await guard.accepted(token.secret)
 
 const bearerOptions: BearerOptions = { origin: process.env['API'] ?? 'https://acme.highq.com' }
 const interceptor: Interceptor = bearer(source, bearerOptions)
@@ -104,7 +118,7 @@ const byNode: typeof fetch = tokenFetch(guard, bearerOptions)
 const any: AnyFetch = byUndici
 
 const classes = [
-  ...[ApiRefused, ClientRefused, ConfigInvalid, LockTimeout, LoginRequired, OutcomeUnknown, OutputFailed],
+  ...[ClientRefused, ConfigInvalid, LockTimeout, LoginRequired, OutcomeUnknown],
   ...[SeedInvalid, ServerUnavailable, StoreBusy, StoreUnusable, UsageError],
 ]
 const details: ErrorDetails = { hint: 'none' }
@@ -112,8 +126,9 @@ const errors: TokenError[] = classes.map((Class) => new Class('told', details))
 const codes: ExitCode[] = errors.map(({ exit }) => exit)
 
 export type Shapes = [
-  ...[Failure, HeldStore, HistoryEntry, Intent, Moment, Origin, RawAnswer, Reading, Rescued, RescueFile],
-  ...[Seed, SeedSource, TokenPair, TokenSet],
+  ...[Connect, ExclusiveOptions<Moment>, Failure, HeldStore, HistoryEntry, Intent, Origin, RawAnswer],
+  ...[CodeGrant, Discovered, PendingLogin],
+  ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, TokenPair],
 ]
 
 /** Calls the API by each way, if there is one to call. */
@@ -134,6 +149,7 @@ console.log(
     left: token.expiresAt > machineClock().now,
     calls: typeof any,
     codes: codes.includes(Exit.login),
+    did: [renewed, imported],
     warnings: warnings.map(({ level }) => level),
   }),
 )
