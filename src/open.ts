@@ -117,7 +117,7 @@ async function revocation(config: Config, agent: Network['agent']): Promise<Revo
   const { revocationUrl } = config
   if (revocationUrl === null) return null
   const { clientId, authMethod, clientSecret } = requireClient(config)
-  const { clientAuthentication } = await import('./oauth/server.js')
+  const { clientAuthentication } = await import('./oauth/client-authentication.js')
   const { revoke } = await import('./oauth/revocation.js')
   const { authentication } = await clientAuthentication({ authMethod, clientSecret })
   const dispatcher = agent({ connectMs: 10_000, idleMs: 15_000 })

@@ -5,11 +5,11 @@
  */
 import * as oauth from 'oauth4webapi'
 
-import { ConfigInvalid } from '../core/errors.js'
 import type { Clock } from '../core/moment.js'
 import type { AuthorizationServer, CodeGrant, RawAnswer, Reading, RequestLimits } from '../core/ports.js'
 import { Secret, withoutSecrets } from '../core/secret.js'
 import { readAnswer } from './answer.js'
+import { clientAuthentication } from './client-authentication.js'
 import { sendOnce, type Connect } from './exchange-request.js'
 
 export type { Connect }
@@ -133,26 +133,6 @@ export class TokenEndpoint implements AuthorizationServer {
     this.#secret = secret
     return authentication
   }
-}
-
-/**
- * How the client proves itself, to any endpoint of its server.
- *
- * @throws What `clientSecret` throws, and {@link ConfigInvalid} when it gives none.
- * @see RFC 6749 section 2.3
- */
-export async function clientAuthentication({
-  authMethod,
-  clientSecret,
-}: Pick<TokenEndpointOptions, 'authMethod' | 'clientSecret'>): Promise<{
-  authentication: oauth.ClientAuth
-  secret: Secret | undefined
-}> {
-  if (authMethod === 'none') return { authentication: oauth.None(), secret: undefined }
-  const secret = await clientSecret()
-  if (secret === undefined) throw new ConfigInvalid(`${authMethod} needs a client secret, and there is none`)
-  const prove = authMethod === 'client_secret_basic' ? oauth.ClientSecretBasic : oauth.ClientSecretPost
-  return { authentication: prove(secret.reveal()), secret }
 }
 
 type Build = (
