@@ -24,7 +24,7 @@ const MOST_LINKS = 40
  *
  * @throws {OutputFailed} and then the file is as it was.
  */
-export async function replaceFile(path: string, text: string): Promise<void> {
+export async function replaceFile(path: string, text: string | Uint8Array): Promise<void> {
   try {
     // A signal between the two would leave a file behind that holds a token.
     // eslint-disable-next-line @typescript-eslint/require-await -- nothing in it may wait
@@ -63,7 +63,7 @@ function followed(path: string, links = 0): string {
   return followed(isAbsolute(target) ? target : `${dirname(path)}/${target}`, links + 1)
 }
 
-function replaceNow(path: string, text: string): void {
+function replaceNow(path: string, text: string | Uint8Array): void {
   const folder = dirname(path)
   const draft = join(folder, `.hq-token-${randomBytes(6).toString('hex')}`)
   const fd = openSync(draft, 'wx', 0o600)
@@ -84,7 +84,7 @@ function replaceNow(path: string, text: string): void {
 }
 
 /** The new file is in place: where its name cannot be made durable, that is no failure any more. */
-function syncName(folder: string): void {
+export function syncName(folder: string): void {
   try {
     const fd = openSync(folder, 'r')
     try {

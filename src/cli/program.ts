@@ -4,6 +4,7 @@ import { Exit, TokenError, UsageError, type ExitCode } from '../core/errors.js'
 import type { ApiOptions } from './commands/api.js'
 import type { ExecOptions } from './commands/exec.js'
 import type { GetOptions } from './commands/get.js'
+import type { InitFlags } from './commands/init.js'
 import type { LoginFlags } from './commands/login.js'
 import type { LogoutFlags } from './commands/logout.js'
 import type { RefreshOptions } from './commands/refresh.js'
@@ -83,6 +84,38 @@ export function program(
       const status = await command(openSession(world, options), ...rest)
       if (typeof status === 'number') exitWith(status)
     }
+
+  root
+    .command('init')
+    .description('write a config file: what is not given here is asked for')
+    .option('--instance <url>', 'address of the HighQ Collaborate instance')
+    .option('--client-id <id>', 'client id of the API application registration')
+    .option('--client-secret <->', 'take the client secret from standard input; asked for, it is not shown')
+    .option('--client-secret-file <file>', 'the config names a file that holds the client secret')
+    .option('--client-secret-command <command>', 'the config names a command that prints the client secret')
+    .option(
+      '--redirect-uri <uri>',
+      'redirect URI of the registration; default: http://127.0.0.1:8765/callback',
+    )
+    .option('--issuer <url>', 'any other OAuth2 server, instead of --instance: its issuer identifier')
+    .option('--token-url <url>', 'or its token endpoint')
+    .option('--authorize-url <url>', 'its authorization endpoint')
+    .option('--revocation-url <url>', 'its revocation endpoint')
+    .option('--api-url <url>', 'what paths given to the API are relative to')
+    .option('--scope <scopes>', 'scopes to ask for, separated by spaces')
+    .addOption(
+      new Option('--auth-method <method>', 'how the client proves itself').choices([
+        'client_secret_post',
+        'client_secret_basic',
+        'none',
+      ]),
+    )
+    .option('--force', 'replace a config file that is there; the replaced one is kept beside it, as FILE.bak')
+    .action(async (flags: InitFlags) => {
+      const { init } = await import('./commands/init.js')
+      const status = await init(world, root.opts(), flags)
+      if (status !== undefined) exitWith(status)
+    })
 
   root
     .command('seed')
@@ -313,7 +346,7 @@ function separated(argv: readonly string[], root: Command): readonly string[] {
 /** Commander's complaint in our words. */
 function usage(error: CommanderError, argv: readonly string[]): UsageError {
   const command = argv.find((argument) =>
-    /^(seed|login|logout|get|refresh|api|exec|credential|status|sandbox)$/.test(argument),
+    /^(init|seed|login|logout|get|refresh|api|exec|credential|status|sandbox)$/.test(argument),
   )
   const help = `hq-token ${command === undefined ? '' : `${command} `}--help`
   if (error.code === 'commander.help') return new UsageError('no command given', { hint: help })

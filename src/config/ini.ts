@@ -125,6 +125,12 @@ function valueOf(text: string): string {
   return (comment === -1 ? text : text.slice(0, comment)).trim()
 }
 
+/** A value as it must be written after `key = ` to be read as it is; `undefined` where no way leads back to it. */
+export function iniValue(value: string): string | undefined {
+  if (/[\r\n]/.test(value)) return undefined
+  return [value, `"${value}"`, `'${value}'`].find((text) => valueOf(` ${text}`) === value)
+}
+
 /**
  * Reads the entries once more with `ini`, from a text in which nothing is left to interpretation: on
  * the original it would cut values at `;` and `#` and let a duplicate win. Where the two readings

@@ -151,7 +151,7 @@ export function requireClient(config: Config): ClientConfig {
 function missing({ file }: Config, what: string, entry: string, variable: string): ConfigInvalid {
   return file === null
     ? new ConfigInvalid(`${what} is missing: there is no config file, and ${variable} is not set`, {
-        hint: `write a config file (config.example.ini shows how), or set ${variable}`,
+        hint: `hq-token init writes a config file; or set ${variable}`,
       })
     : new ConfigInvalid(`the config file ${file} lacks ${what} in [client]`, {
         hint: `add to [client] in ${file}: ${entry}; or set ${variable}`,

@@ -89,6 +89,24 @@ export function locate(
 }
 
 /**
+ * Where a new config file goes, so that `locate` finds it from then on. It may be there already.
+ *
+ * @throws {UsageError} when the profile's name is none.
+ * @throws {ConfigInvalid} where nothing was named and the user has no home.
+ */
+export function locateNew(
+  flags: { readonly config?: string | undefined; readonly profile?: string | undefined },
+  around: Surroundings,
+): Location & { readonly file: Located } {
+  const profile = profileName(flags.profile ?? variable(around.env, 'HQ_TOKEN_PROFILE'))
+  const file = namedFile(flags.config, around) ?? usualFiles(profile, around)[0]
+  if (file !== undefined) return { file, profile }
+  throw new ConfigInvalid('there is no home directory to keep the config file in', {
+    hint: 'name the file: hq-token init --config FILE',
+  })
+}
+
+/**
  * Where the token set lives unless the configuration says otherwise.
  *
  * @throws {ConfigInvalid} where the user has no home.

@@ -47,7 +47,7 @@ export class TokenEndpoint implements AuthorizationServer {
     this.host = options.tokenUrl.host
   }
 
-  /** @throws What `clientSecret` throws, and {@link ConfigInvalid} when it gives none. */
+  /** @throws What `clientSecret` throws, and `ConfigInvalid` when it gives none. */
   async prepare(): Promise<void> {
     this.#authentication = await this.#clientAuthentication()
   }

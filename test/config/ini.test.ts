@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FileProblem } from '../../src/config/file.js'
-import { readIni } from '../../src/config/ini.js'
+import { iniValue, readIni } from '../../src/config/ini.js'
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 const utf16 = (text: string): Buffer => Buffer.from(text, 'utf16le')
@@ -152,6 +152,33 @@ describe('readIni', () => {
           }
         },
       ),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('iniValue', () => {
+  it.each([
+    ['a plain value', 'a=b;c', 'a=b;c'],
+    ['white space at an end', ' a', '" a"'],
+    ['what would begin a comment', 'a ; b', '"a ; b"'],
+    ['a comment sign at its start', ';a', '";a"'],
+    ['quotes that would be taken away', '"a"', '""a""'],
+    ['double quotes before a comment sign', 'a" ; b', `'a" ; b'`],
+    ['both quotes before a comment sign', `a" ; b' ; c`, undefined],
+    ['a line end', 'a\nb', undefined],
+  ])('writes %s', (_, value, text) => {
+    expect(iniValue(value)).toBe(text)
+  })
+
+  it('is read as what was written, whatever it holds', () => {
+    const part = fc.oneof(fc.constantFrom(' ', '\t', ';', '#', '"', "'", '\\', '\r', '\uFEFF'), fc.string())
+    fc.assert(
+      fc.property(fc.array(part), (parts) => {
+        const value = parts.join('').replace(/[^\P{Cc}\t\r]/gu, '')
+        const text = iniValue(value)
+        if (text !== undefined) expect(valueOf(`k = ${text}`)).toBe(value)
+      }),
       { numRuns: 2000 },
     )
   })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { defaultStore, locate, type Surroundings } from '../../src/config/locate.js'
+import { defaultStore, locate, locateNew, type Surroundings } from '../../src/config/locate.js'
 import { ConfigInvalid, UsageError } from '../../src/core/errors.js'
 
 const around = (changes: Partial<Surroundings> = {}): Surroundings => ({
@@ -118,6 +118,35 @@ describe('locate', () => {
         },
       ),
     )
+  })
+})
+
+describe('locateNew', () => {
+  it.each([
+    ['--config', { config: '/a.ini' }, around({ env: { HQ_TOKEN_CONFIG: '/b.ini' } })],
+    ['HQ_TOKEN_CONFIG', { profile: 'acme' }, around({ env: { HQ_TOKEN_CONFIG: '/b.ini' } })],
+    ['$XDG_CONFIG_HOME', {}, around({ env: { XDG_CONFIG_HOME: '/xdg' } })],
+    ['~/.config', {}, around()],
+    ['a profile', { profile: 'acme' }, around()],
+    ['HQ_TOKEN_PROFILE', {}, around({ env: { HQ_TOKEN_PROFILE: 'acme' } })],
+    ['%APPDATA%', {}, windows],
+    ['/etc without a home', {}, homeless],
+  ])('goes where locate looks first: %s', (_, flags, where) => {
+    expect(locateNew(flags, where)).toEqual(locate(flags, where, all))
+  })
+
+  it('goes to the user’s own place, whatever the machine has', () => {
+    expect(locateNew({}, around()).file.path).toBe('/home/someone/.config/hq-token/config.ini')
+  })
+
+  it('cannot do without a home on Windows', () => {
+    const nowhere = { ...homeless, platform: 'win32' as const, env: {} }
+    expect(() => locateNew({}, nowhere)).toThrow(ConfigInvalid)
+    expect(locateNew({ config: 'C:\\a.ini' }, nowhere).file.path).toBe('C:\\a.ini')
+  })
+
+  it('takes no path for a profile', () => {
+    expect(() => locateNew({ profile: '../x' }, around())).toThrow(UsageError)
   })
 })
 
