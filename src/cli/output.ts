@@ -123,7 +123,7 @@ function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => stri
   const invocation = ['hq-token', ...options].join(' ')
   return (hint) =>
     hint.replace(
-      /\bhq-token(?= (?:seed|login|logout|get|refresh|api|exec|credential|status)\b)/g,
+      /\bhq-token(?= (?:seed|login|logout|get|refresh|api|exec|credential|status|doctor)\b)/g,
       () => invocation,
     )
 }
