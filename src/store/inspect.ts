@@ -65,8 +65,14 @@ export async function inspectStore(path: string, options: InspectOptions): Promi
   const { checks, content, isThere } = await looked(paths, options.rule)
   const around = [writable(paths, isThere), ...disk(paths, isThere, options.fileSystem ?? fileSystemOf)]
   // A folder of others, say: whatever lies in it is not to be trusted, nor looked at.
-  const inside = isThere ? [lock(paths), unfinished(paths, content, options.env)] : []
+  const inside = isThere ? withinLock(paths, content, options.env) : []
   return { checks: [...checks, ...around, ...inside], content }
+}
+
+function withinLock(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Check[] {
+  const locked = lock(paths)
+  const isHeld = locked.status === 'warn'
+  return [locked, isHeld ? skip('unfinished', 'what is under way is not') : unfinished(paths, content, env)]
 }
 
 interface Look extends StoreInspection {
