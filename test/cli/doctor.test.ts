@@ -441,6 +441,14 @@ describe('the store', () => {
       (path: string) => {
         truncateSync(path, 16_384)
       },
+      'store',
+    ],
+    [
+      'torn in the middle',
+      (path: string) => {
+        const bytes = readFileSync(path)
+        writeFileSync(path, bytes.fill('x', bytes.length / 2, bytes.length / 2 + 8192))
+      },
       'integrity',
     ],
   ])('that is %s is damaged: 74, and left as it is', async (_, damage, name) => {
@@ -505,7 +513,9 @@ describe('the store', () => {
 
   it.runIf(isRoot)('on a full disk, which is in memory: 74, with both', async () => {
     const { root, fill } = mount('tmpfs')
-    const made = await seeded({ config: `[store]\npath = ${join(root, 'token.db')}\n` })
+    const made = await place({}, 3600)
+    rewritten(made, (text) => text.replace('path = token.db', `path = ${join(root, 'token.db')}`))
+    await told(['seed'], { env: { HQ_TOKEN_CONFIG: made.config } })
     fill()
     const got = await examined(made)
     expect(got.code).toBe(74)

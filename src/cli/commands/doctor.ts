@@ -72,25 +72,32 @@ function spoken(checks: readonly Check[], world: World, { typed }: Voice): Promi
   const tones = { ok: green, warn: yellow, fail: (text: string) => bold(red(text)), skip: dim }
   const columns = world.stdout.isTTY === true ? world.stdout.columns : undefined
   const lines = checks.flatMap(({ name, status, message, hint }) => {
-    const words = wrapped(printable(message), columns)
-    const head = `${tones[status](status.padEnd(STATUS_WIDTH))}${dim(name.padEnd(NAME_WIDTH))}`
-    const next = hint === undefined ? [] : [`${' '.repeat(STATUS_WIDTH)}→ ${printable(typed(hint))}`]
-    return [`${head}${words}`, ...next]
+    const next = hint === undefined ? [] : [`${indented(STATUS_WIDTH)}→ ${printable(typed(hint))}`]
+    const isNarrow = columns !== undefined && columns < NARROW
+    const indent = indented(isNarrow ? STATUS_WIDTH : STATUS_WIDTH + NAME_WIDTH)
+    const [first = '', ...rest] = wrapped(
+      printable(message),
+      columns === undefined ? Infinity : columns - indent.length,
+    )
+    const title = `${tones[status](status.padEnd(STATUS_WIDTH))}${dim(isNarrow ? name : name.padEnd(NAME_WIDTH))}`
+    const body = isNarrow ? [title, `${indent}${first}`] : [`${title}${first}`]
+    return [...body, ...rest.map((line) => `${indent}${line}`), ...next]
   })
   return writeOut(world.stdout, lines.map((line) => `${line}\n`).join(''))
 }
 
-/** In a pipe one line each; at a terminal within its width, as far as the words have places to break. */
-function wrapped(text: string, columns: number | undefined): string {
-  if (columns === undefined) return text
-  const indent = columns < NARROW ? STATUS_WIDTH : STATUS_WIDTH + NAME_WIDTH
-  const width = columns - indent
-  const lines = columns < NARROW ? ['', ''] : ['']
+function indented(columns: number): string {
+  return ' '.repeat(columns)
+}
+
+/** Lines within a width, as far as the words have places to break; in a pipe there is but one. */
+function wrapped(text: string, width: number): readonly string[] {
+  const lines: string[] = []
   for (const word of text.split(' ')) {
-    const line = lines.at(-1) ?? ''
-    if (line === '') lines[lines.length - 1] = word
-    else if (line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`
-    else lines.push(word)
+    const line = lines.pop()
+    if (line === undefined) lines.push(word)
+    else if (line.length + 1 + word.length <= width) lines.push(`${line} ${word}`)
+    else lines.push(line, word)
   }
-  return lines.join(`\n${' '.repeat(indent)}`)
+  return lines
 }
