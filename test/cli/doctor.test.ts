@@ -512,11 +512,12 @@ describe('the store', () => {
   })
 
   it.runIf(isRoot)('on a full disk, which is in memory: 74, with both', async () => {
-    const { root, fill } = mount('tmpfs')
+    const disk = mount('tmpfs')
+    const { root } = disk
     const made = await place({}, 3600)
     rewritten(made, (text) => text.replace('path = token.db', `path = ${join(root, 'token.db')}`))
     await told(['seed'], { env: { HQ_TOKEN_CONFIG: made.config } })
-    fill()
+    disk.fill()
     const got = await examined(made)
     expect(got.code).toBe(74)
     expect(got.check('disk space')).toMatchObject({
@@ -965,7 +966,7 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
       message: expect.stringMatching(/cannot be reached \(ECONNREFUSED\)/) as string,
     })
     const made = await seeded({ config: `[network]\nproxy = ${proxy.url}\n` })
-    rewritten(made, (text) => text.replace(/instance = .*/, `instance = https://${HOST}:${'1'}/`))
+    rewritten(made, (text) => text.replace(/instance = .*/, `instance = https://${HOST}:1/`))
     expect((await examined(made)).check('proxy')).toMatchObject({
       status: 'fail',
       message: expect.stringMatching(/does not let 127\.0\.0\.2:1 through \(5\d\d\)/) as string,
