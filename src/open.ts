@@ -1,14 +1,18 @@
 import { loadConfig, requireClient, withEndpoints, type ClientConfig, type Config } from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
+import { fail, ok, skip, warn, type Check } from './core/check.js'
 import { ConfigInvalid } from './core/errors.js'
 import { TokenGuard, type TokenGuardOptions } from './core/guard.js'
 import type { Host } from './core/host.js'
 import { Logins, type Revoke } from './core/logins.js'
 import type { Clock } from './core/moment.js'
-import { expiryPolicy, type ExpiryPolicy } from './core/policy.js'
-import type { AuthorizationServer, Notice, SeedSource, TokenStore } from './core/ports.js'
+import { rfc3339 } from './core/moment.js'
+import { ageOf, expiryPolicy, type ExpiryPolicy } from './core/policy.js'
+import type { AuthorizationServer, Discovered, Notice, SeedSource, TokenStore } from './core/ports.js'
+import type { TokenSet } from './core/token-set.js'
 import { uninterrupted } from './signals.js'
 import type { Network } from './network/network.js'
+import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
 import { SqliteStore } from './store/sqlite-store.js'
 import { packageVersion } from './version.js'
 
@@ -168,4 +172,166 @@ function assertChecked(env: Surroundings['env']): void {
     throw new ConfigInvalid('NODE_TLS_REJECT_UNAUTHORIZED=0 switches off the check of who the server is', {
       hint: 'unset it; for an authority of your own set NODE_EXTRA_CA_CERTS=FILE',
     })
+}
+
+/** What can be found out without spending anything. */
+export interface Examination {
+  /** Of the configuration and the store. */
+  readonly here: readonly Check[]
+  /** What the store holds; `undefined` where it cannot be read. */
+  readonly content: { readonly set: TokenSet | undefined } | undefined
+  /** `undefined` where the configuration cannot be read. */
+  readonly policy: ExpiryPolicy | undefined
+  /** Of the seed file that would be imported now; `undefined` where none would be. */
+  readonly seed: Check | undefined
+  /**
+   * Of the servers; the refresh token and the client secret are shown to none of them.
+   *
+   * @param online Shows the stored access token to the API.
+   */
+  readonly servers: (online: boolean) => Promise<readonly Check[]>
+}
+
+/**
+ * Looks at everything that `open` puts together, piece by piece, and goes on where that would throw.
+ *
+ * @throws {UsageError} when the profile's name is none.
+ */
+export async function examine(choice: Choice, around: Around): Promise<Examination> {
+  const { env, platform, homedir, clock } = around
+  const { inspectClient, inspectConfig, inspectSecret, inspectTrust } = await import('./config/inspect.js')
+  const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
+  if (loaded === undefined) {
+    const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
+    return {
+      ...{ here: [...checks, ...left], content: undefined, policy: undefined, seed: undefined },
+      servers: () => Promise.resolve([]),
+    }
+  }
+  const { inspectStore } = await import('./store/inspect.js')
+  const { path, rule } = loaded.store
+  const { checks: ofStore, content } = await inspectStore(path, { rule, env })
+  const config = withEndpoints(loaded, content?.discovered)
+  const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
+  const settings = [
+    inspectClient(config, endpointsFrom(loaded, content?.discovered)),
+    await inspectSecret(config),
+    trust,
+  ]
+  const isEmpty = content !== undefined && content.set === undefined
+  return {
+    here: [...checks, ...settings, ...ofStore],
+    content,
+    policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
+    seed:
+      isEmpty && config.seedFile !== null ? await inspectSeed(config.seedFile, config, around) : undefined,
+    servers: (online) =>
+      trust.status === 'fail'
+        ? Promise.resolve([skip('servers', 'nothing is sent anywhere before they can be told from others')])
+        : inspectServers(config, online, content?.set, around),
+  }
+}
+
+/** Who has named the token endpoint, where the configuration leaves that to its issuer. */
+function endpointsFrom({ tokenUrl, issuer }: Config, found: Discovered | undefined): string | null {
+  if (tokenUrl !== null || found?.issuer !== issuer) return null
+  return `by the issuer ${found.issuer}, asked at ${rfc3339(found.at)}`
+}
+
+/** What forbids to send anything; `undefined` where nothing does. */
+function checkedTrust({ env, beforeSending }: Around): Check | undefined {
+  try {
+    assertChecked(env)
+    beforeSending()
+    return undefined
+  } catch (error) {
+    return fail('trust', error)
+  }
+}
+
+async function inspectSeed(path: string, { refresh }: Config, { clock }: Around): Promise<Check> {
+  const { seedIfThere } = await import('./config/seed-file.js')
+  try {
+    const found = await seedIfThere(path, { clock, defaultLifetime: refresh.defaultLifetime })
+    return found === undefined
+      ? warn('seed', `the seed file ${path} of [seed] file does not exist`)
+      : ok('seed', `${path}: the next \`get\` imports it`)
+  } catch (error) {
+    return fail('seed', error)
+  }
+}
+
+/** All at once: a network that says nothing keeps nobody waiting for longer than one probe. */
+async function inspectServers(
+  config: Config,
+  online: boolean,
+  set: TokenSet | undefined,
+  { clock }: Around,
+): Promise<readonly Check[]> {
+  const { probe } = await import('./network/probe.js')
+  const { inspectWay, unanswered } = await import('./network/inspect.js')
+  const { proxy, proxyFrom } = config.network
+  const proxyShown = proxy === null ? null : `${proxy.origin} (${proxyFrom ?? ''})`
+  const network = await openNetwork(config)
+  const questions = await Promise.all(
+    (await questionsFor(config, online, set, clock)).map(async (question) => {
+      const headers = { ...question.request.headers, 'user-agent': `hq-token/${packageVersion()}` }
+      const found = await probe(network, proxy, { ...question.request, headers })
+      return { ...question, found, now: clock().now }
+    }),
+  )
+  const origins = [...new Set(questions.map(({ found }) => found.url.origin))]
+  const ways = origins.map((origin) => {
+    const there = questions.filter(({ found }) => found.url.origin === origin)
+    const best = there.find(({ found }) => found.answer !== null) ?? there[0]
+    return best === undefined ? undefined : inspectWay(best.found, proxyShown, best.now)
+  })
+  const verdicts = questions.map(async ({ name, found, judge }) => {
+    if (ways[origins.indexOf(found.url.origin)]?.isReached !== true)
+      return skip(name, `needs a way to ${found.url.host}`)
+    return found.answer === null ? unanswered(name, found) : judge(found.answer)
+  })
+  return [...ways.flatMap((way) => way?.checks ?? []), ...(await Promise.all(verdicts))]
+}
+
+interface Question {
+  readonly name: string
+  readonly request: ProbeRequest
+  readonly judge: (answer: ProbeAnswer) => Check | Promise<Check>
+}
+
+async function questionsFor(
+  { tokenUrl, authorizeUrl, apiUrl, instance }: Config,
+  online: boolean,
+  set: TokenSet | undefined,
+  clock: Clock,
+): Promise<readonly Question[]> {
+  const oauth = await import('./oauth/inspect.js')
+  const questions: Question[] = []
+  if (tokenUrl !== null)
+    questions.push({
+      name: oauth.TOKEN_URL,
+      request: { url: tokenUrl, ...oauth.IDLE_TOKEN_REQUEST },
+      judge: (answer) => oauth.inspectTokenUrl(tokenUrl, answer),
+    })
+  if (authorizeUrl !== null)
+    questions.push({
+      name: oauth.AUTHORIZE_URL,
+      request: { url: authorizeUrl, method: 'GET', headers: { accept: 'text/html' } },
+      judge: (answer) => oauth.inspectAuthorizeUrl(authorizeUrl, answer),
+    })
+  if (online && apiUrl !== null && set !== undefined) {
+    const { API, inspectApi } = await import('./http/inspect.js')
+    const { authorization } = await import('./http/repeat.js')
+    // HighQ's API has nothing at its root.
+    const url = instance === null ? apiUrl : new URL('1/sites', apiUrl)
+    const isOver = ageOf(set.pair, clock()).age >= set.pair.lifetime
+    const headers = { accept: 'application/json', authorization: authorization(set.pair.accessToken) }
+    questions.push({
+      name: API,
+      request: { url, method: 'GET', headers },
+      judge: ({ status }) => inspectApi(url, status, isOver),
+    })
+  }
+  return questions
 }

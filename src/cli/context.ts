@@ -1,7 +1,7 @@
 import inspector from 'node:inspector'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
-import { open, type Opened } from '../open.js'
+import { open, type Around, type Opened } from '../open.js'
 import { voice, type GlobalOptions, type Voice } from './output.js'
 import type { World } from './world.js'
 
@@ -18,12 +18,19 @@ export function openSession(
   wanted: (notice: Notice) => boolean = () => true,
 ): Session {
   const speaker = voice(world, options)
+  return { ...open(options, around(world, speaker, wanted)), world, voice: speaker }
+}
+
+export function around(
+  world: World,
+  speaker: Voice,
+  wanted: (notice: Notice) => boolean = () => true,
+): Around {
   const { env, platform, homedir, clock, host } = world
   const notify = (notice: Notice): void => {
     if (wanted(notice)) speaker.notice(notice)
   }
-  const opened = open(options, { env, platform, homedir, clock, host, notify, beforeSending })
-  return { ...opened, world, voice: speaker }
+  return { env, platform, homedir, clock, host, notify, beforeSending }
 }
 
 function beforeSending(): void {

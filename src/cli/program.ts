@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { seconds } from '../core/duration.js'
 import { Exit, TokenError, UsageError, type ExitCode } from '../core/errors.js'
 import type { ApiOptions } from './commands/api.js'
+import type { DoctorOptions } from './commands/doctor.js'
 import type { ExecOptions } from './commands/exec.js'
 import type { GetOptions } from './commands/get.js'
 import type { InitFlags } from './commands/init.js'
@@ -111,6 +112,7 @@ export function program(
       ]),
     )
     .option('--force', 'replace a config file that is there; the replaced one is kept beside it, as FILE.bak')
+    .option('--no-doctor', 'do not try what was written')
     .action(async (flags: InitFlags) => {
       const { init } = await import('./commands/init.js')
       const status = await init(world, root.opts(), flags)
@@ -277,6 +279,16 @@ export function program(
     )
 
   root
+    .command('doctor')
+    .description('check everything that can be checked without spending anything, with what to do')
+    .option('--json', 'for programs')
+    .option('--online', 'call the API too, once, with the stored access token')
+    .action(async (options: DoctorOptions) => {
+      const { doctor } = await import('./commands/doctor.js')
+      exitWith(await doctor(world, root.opts(), options))
+    })
+
+  root
     .command('sandbox')
     .description('a local stand-in for HighQ, to try everything and to test scripts against expiry')
     .addOption(
@@ -346,7 +358,7 @@ function separated(argv: readonly string[], root: Command): readonly string[] {
 /** Commander's complaint in our words. */
 function usage(error: CommanderError, argv: readonly string[]): UsageError {
   const command = argv.find((argument) =>
-    /^(init|seed|login|logout|get|refresh|api|exec|credential|status|sandbox)$/.test(argument),
+    /^(init|seed|login|logout|get|refresh|api|exec|credential|status|doctor|sandbox)$/.test(argument),
   )
   const help = `hq-token ${command === undefined ? '' : `${command} `}--help`
   if (error.code === 'commander.help') return new UsageError('no command given', { hint: help })

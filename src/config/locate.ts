@@ -154,7 +154,8 @@ function namedFile(flag: string | undefined, around: Surroundings): Located | un
   return fromEnv === undefined ? undefined : { path: paths.resolve(fromEnv), rule: 'HQ_TOKEN_CONFIG' }
 }
 
-function usualFiles(profile: string | undefined, around: Surroundings): Located[] {
+/** Where it is looked for when nothing names it, in this order. */
+export function usualFiles(profile: string | undefined, around: Surroundings): Located[] {
   const paths = pathsOf(around)
   const name = profile === undefined ? 'config.ini' : paths.join('profiles', `${profile}.ini`)
   const own = baseDirectory('config', around)

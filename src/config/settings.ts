@@ -155,15 +155,15 @@ function readConfigFile(path: string, suggest: Suggest): Written {
         },
       ]),
     )
-    return { written, notices: checkTrust(path, stats) }
+    return { written, notices: trustNotices(path, stats) }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(error.told(`the config file ${path}`), error.details)
   }
 }
 
-/** Whoever can change it can have the tokens sent to a server of their own. */
-function checkTrust(path: string, stats: Stats): Notice[] {
+/** Whoever can change it can have the tokens sent to a server of their own. @throws {FileProblem} */
+export function trustNotices(path: string, stats: Stats): Notice[] {
   const exposed = exposure(stats)
   if (exposed.write)
     throw new FileProblem('says where tokens are sent and can be changed by others', null, makePrivate(path))

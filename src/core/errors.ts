@@ -206,7 +206,7 @@ export class ConfigInvalid extends TokenError {
 
   /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
-    super(message, { hint: 'mend the configuration, then look with: hq-token status', ...details })
+    super(message, { hint: 'mend the configuration, then look with: hq-token doctor', ...details })
   }
 }
 

@@ -6,7 +6,7 @@ import type { TokenSet } from './token-set.js'
 /** Milliseconds to go on trying when a new pair is in memory only. */
 const CLING_MS = 30_000
 /** Seconds between two clocks that are worth a warning; more than an exchange lasts. */
-const CLOCK_SKEW = 120
+export const CLOCK_SKEW = 120
 
 export interface LandingParts {
   readonly server: AuthorizationServer

@@ -124,7 +124,8 @@ function opened(paths: StorePaths, options: Database.Options): Database.Database
   }
 }
 
-function refuseNewer(db: Database.Database, { database }: StorePaths): void {
+/** @throws {StoreUnusable} where only a newer program may write. */
+export function refuseNewer(db: Database.Database, { database }: StorePaths): void {
   const version = versionOf(db)
   if (version > SCHEMA_VERSION)
     throw new StoreUnusable(
@@ -133,7 +134,7 @@ function refuseNewer(db: Database.Database, { database }: StorePaths): void {
     )
 }
 
-function versionOf(db: Database.Database): number {
+export function versionOf(db: Database.Database): number {
   return Number(db.pragma('user_version', { simple: true }))
 }
 

@@ -256,6 +256,22 @@ class LastCopies {
   }
 }
 
+/**
+ * What is kept and waits to be taken up. Makes and changes nothing, and needs no lock.
+ *
+ * @throws {StoreUnusable}
+ */
+export function keptRecords(paths: StorePaths, env: NodeJS.ProcessEnv): readonly Rescued[] {
+  try {
+    const stats = lstatOf(paths.rescue)
+    if (stats !== undefined) checkOwn(paths.rescue, stats, 'file')
+    const own = stats === undefined ? [] : parse(readFileSync(paths.rescue)).records
+    return [...own, ...new LastCopies(paths, env).records()]
+  } catch (error) {
+    throw unusable(paths.rescue, 'or a last copy of it cannot be read', error)
+  }
+}
+
 function isOurs({ uid }: Stats): boolean {
   return uid === (process.geteuid?.() ?? uid)
 }

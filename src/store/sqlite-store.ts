@@ -22,10 +22,8 @@ import { acquire, sleep } from './lock.js'
 import { padding, recordBytes } from './record.js'
 import { Rescue } from './rescue.js'
 import {
-  fromDiscoveredRow,
   fromHistoryRow,
   fromLoginRow,
-  fromRow,
   toDiscoveredRow,
   toHistoryRow,
   toLoginRow,
@@ -33,6 +31,7 @@ import {
   type Row,
 } from './row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'
+import { selectDiscovered, selectOne, selectSet } from './select.js'
 
 /** The row's width comes in steps of this, so that it all but never changes. */
 const WIDTH_STEP = 16 * 1024
@@ -78,7 +77,7 @@ export class SqliteStore implements TokenStore {
   }
 
   discovered(): Promise<Discovered | undefined> {
-    return this.#reading((db) => selectOne(db, 'discovered', fromDiscoveredRow))
+    return this.#reading(selectDiscovered)
   }
 
   async exclusive<T>(
@@ -182,23 +181,6 @@ function readOnce<T>(db: Database.Database | undefined, select: (db: Database.Da
   } finally {
     db?.close()
   }
-}
-
-function selectSet(db: Database.Database): TokenSet | undefined {
-  const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined
-  return row === undefined ? undefined : fromRow(row)
-}
-
-/** `undefined` too where the store is of a version that had no such table. */
-function selectOne<T>(
-  db: Database.Database,
-  table: 'login' | 'discovered',
-  from: (row: Row) => T,
-): T | undefined {
-  const isThere = db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(table)
-  if (isThere === undefined) return undefined
-  const row = db.prepare(`SELECT * FROM ${table}`).get() as Row | undefined
-  return row === undefined ? undefined : from(row)
 }
 
 function replaceOne(db: Database.Database, table: 'login' | 'discovered', columns: Row): void {

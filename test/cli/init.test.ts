@@ -46,7 +46,7 @@ function home(): Home {
 }
 
 const flags = (...more: string[]): string[] => [
-  'init',
+  ...['init', '--no-doctor'],
   ...['--instance', INSTANCE, '--client-id', '1012', '--client-secret', '-'],
   ...more,
 ]
@@ -86,7 +86,16 @@ describe('init by flags', () => {
   it('writes what the other commands work with', async () => {
     const { sandbox, seed, works } = await place()
     const { env } = home()
-    const argv = ['init', '--instance', sandbox.url, '--client-id', sandbox.clientId, '--client-secret', '-']
+    const argv = [
+      'init',
+      '--no-doctor',
+      '--instance',
+      sandbox.url,
+      '--client-id',
+      sandbox.clientId,
+      '--client-secret',
+      '-',
+    ]
     expect(await told(argv, { env, input: `${sandbox.clientSecret}\n` })).toMatchObject({ code: 0 })
     expect(await told(['seed', seed], { env })).toMatchObject({ code: 0 })
     const { stdout } = await told(['get'], { env })
@@ -95,6 +104,18 @@ describe('init by flags', () => {
       code: 0,
       stdout: expect.stringContaining(sandbox.url) as string,
     })
+  })
+
+  it('tries what it has written, and tells what it finds', async () => {
+    const { sandbox } = await place()
+    const { env } = home()
+    const argv = ['init', '--instance', sandbox.url, '--client-id', sandbox.clientId, '--client-secret', '-']
+    const { code, stdout, stderr } = await told(argv, { env, input: sandbox.clientSecret })
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+    expect(stderr).toMatch(/^ok +config .*config\.ini/m)
+    expect(stderr).toMatch(/^ok +token url /m)
+    expect(stderr).toMatch(/^fail +\S.*no token set/m)
+    expect(stderr).not.toContain(sandbox.clientSecret)
   })
 
   it('takes the redirect URI that it would have proposed', async () => {
@@ -116,7 +137,7 @@ describe('init by flags', () => {
       'client-id': 'reports',
     }
     const argv = Object.entries(given).flatMap(([flag, text]) => [`--${flag}`, text])
-    expect(await told(['init', ...argv], { env: at.env })).toMatchObject({ code: 0 })
+    expect(await told(['init', '--no-doctor', ...argv], { env: at.env })).toMatchObject({ code: 0 })
     const config = load(at.file)
     expect([config.tokenUrl, config.authorizeUrl, config.revocationUrl, config.apiUrl].map(String)).toEqual([
       given['token-url'],
@@ -135,7 +156,7 @@ describe('init by flags', () => {
 
   it('names a file or a command for the secret, a file by its whole path', async () => {
     const [one, other] = [home(), home()]
-    const argv = ['init', '--instance', INSTANCE, '--client-id', '1012']
+    const argv = ['init', '--no-doctor', '--instance', INSTANCE, '--client-id', '1012']
     await told([...argv, '--client-secret-file', 'some/secret'], { env: one.env })
     expect(readFileSync(one.file, 'utf8')).toContain(`client_secret_file = ${resolve('some/secret')}\n`)
     await told([...argv, '--client-secret-command', "printf '%s' 'a ; b' # c"], { env: other.env })
@@ -144,7 +165,7 @@ describe('init by flags', () => {
 
   it('leaves a secret that is in the environment there', async () => {
     const at = home()
-    const argv = ['init', '--instance', INSTANCE, '--client-id', '1012']
+    const argv = ['init', '--no-doctor', '--instance', INSTANCE, '--client-id', '1012']
     const { code, stderr } = await told(argv, { env: { ...at.env, HQ_TOKEN_CLIENT_SECRET: SECRET } })
     expect(code).toBe(0)
     expect(stderr).toMatch(/HQ_TOKEN_CLIENT_SECRET is set/)
@@ -203,7 +224,7 @@ describe('init by flags', () => {
 
   it('names all that is missing where there is no terminal', async () => {
     const at = home()
-    const { code, stderr } = await told(['init'], { env: at.env })
+    const { code, stderr } = await told(['init', '--no-doctor'], { env: at.env })
     expect(code).toBe(2)
     expect(stderr).toMatch(/error: .*--instance.*--client-id.*--client-secret -.* must be given\n/)
     expect(stderr).toMatch(/hint: hq-token init --instance/)
@@ -250,7 +271,15 @@ describe('init by flags', () => {
         // At the start of a stream it is a byte order mark.
         fc.pre(!secret.startsWith('\ufeff'))
         const at = home()
-        const argv = ['init', `--client-id=${clientId}`, '--instance', INSTANCE, '--client-secret', '-']
+        const argv = [
+          'init',
+          '--no-doctor',
+          `--client-id=${clientId}`,
+          '--instance',
+          INSTANCE,
+          '--client-secret',
+          '-',
+        ]
         const { code } = await told(argv, { env: at.env, input: secret })
         expect(existsSync(at.file)).toBe(code === 0)
         if (code === 0) {
@@ -410,7 +439,7 @@ describe('init at a terminal', { timeout: 60_000 }, () => {
     steps: readonly Step[],
     { env = {}, argv = [] }: { env?: Record<string, string>; argv?: string[] } = {},
   ): ReturnType<typeof atTerminal> =>
-    atTerminal([process.execPath, BIN, 'init', ...argv], steps, {
+    atTerminal([process.execPath, BIN, 'init', '--no-doctor', ...argv], steps, {
       PATH: process.env['PATH'],
       TERM: 'xterm-256color',
       ...at.env,

@@ -204,7 +204,7 @@ default_lifetime = 1h`)
   ])('refuses %j', async (text, message, hint) => {
     const error = await refusal(() => load(text))
     expect(error.message).toContain(`config.ini, ${message}`)
-    expect(error.hint).toBe(hint ?? 'mend the configuration, then look with: hq-token status')
+    expect(error.hint).toBe(hint ?? 'mend the configuration, then look with: hq-token doctor')
   })
 
   it.each(configKeys.filter(({ supported }) => !supported))(

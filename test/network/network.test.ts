@@ -1,20 +1,14 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
-import { createServer as createTlsServer, type Server } from 'node:https'
-import { connect, createServer, type AddressInfo, type Server as NetServer } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { TLSSocket } from 'node:tls'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { authority, pem, type Authority } from '../support/authority.js'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { authority, type Authority } from '../support/authority.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { decided } from '../support/person.js'
-import { place, type Place } from '../support/place.js'
-
-/** Another address of this machine: what is loopback by name needs no proxy. */
-const HOST = '127.0.0.2'
+import { place } from '../support/place.js'
+import { listening, tinyproxy, type Proxy } from '../support/proxy.js'
+import { HOST, inFrontOf, type Fronted } from '../support/tls-front.js'
 
 let firm: Authority
 let proxy: Proxy
@@ -174,96 +168,14 @@ function damaged(): string {
   return path
 }
 
-interface BehindTls extends Place {
+interface BehindTls extends Fronted {
   /** How often the proxy was asked to let a connection through. */
   readonly tunnels: () => number
-  /** Names of the clients that have shown a certificate. */
-  readonly shown: readonly string[]
 }
 
-/** A sandbox that is reached by TLS only, at an address that is not `localhost`. */
 async function behindTls({ network = '', mutual = false }): Promise<BehindTls> {
   const made = await place({ config: `[network]\n${network}\n` })
-  const shown: string[] = []
-  const front = createTlsServer(
-    {
-      ...pem(firm.issue(HOST)),
-      requestCert: mutual,
-      rejectUnauthorized: mutual,
-      ca: readFileSync(firm.cert),
-    },
-    (incoming, outgoing) => {
-      const { socket } = incoming
-      if (mutual && socket instanceof TLSSocket) shown.push(String(socket.getPeerCertificate().subject.CN))
-      const { method, headers, url = '' } = incoming
-      const target = new URL(url, made.sandbox.url)
-      // The sandbox answers to its own name only.
-      const onward = request(target, { method, headers: { ...headers, host: target.host } }, (answer) => {
-        outgoing.writeHead(answer.statusCode ?? 500, answer.headers)
-        answer.pipe(outgoing)
-      })
-      incoming.pipe(onward)
-    },
-  )
-  const port = await listening(front, HOST)
-  const text = readFileSync(made.config, 'utf8')
-  writeFileSync(made.config, text.replace(/instance = .*/, `instance = https://${HOST}:${port}/sandbox/`))
+  const fronted = await inFrontOf(made, { firm, mutual })
   const before = proxy.tunnels()
-  return { ...made, shown, tunnels: () => proxy.tunnels() - before }
-}
-
-async function listening(server: Server | NetServer, host: string): Promise<number> {
-  server.listen(0, host)
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.close()
-    if ('closeAllConnections' in server) server.closeAllConnections()
-  })
-  return (server.address() as AddressInfo).port
-}
-
-interface Proxy {
-  readonly url: string
-  readonly tunnels: () => number
-  readonly end: () => void
-}
-
-/** Debian's tinyproxy, a process of its own. */
-async function tinyproxy(...lines: readonly string[]): Promise<Proxy> {
-  const dir = folder()
-  const log = join(dir, 'log')
-  const config = join(dir, 'conf')
-  const port = await freePort()
-  writeFileSync(log, '')
-  const settings = [`Port ${port}`, 'Listen 127.0.0.1', `LogFile "${log}"`, 'LogLevel Connect', ...lines]
-  writeFileSync(config, `${settings.join('\n')}\n`)
-  const child = spawn('tinyproxy', ['-d', '-c', config], { stdio: 'ignore' })
-  while (!(await isListening(port))) await new Promise((resolve) => setTimeout(resolve, 50))
-  return {
-    url: `http://127.0.0.1:${port}`,
-    tunnels: () => readFileSync(log, 'utf8').match(/Request \(file descriptor \d+\): CONNECT /g)?.length ?? 0,
-    end: () => child.kill(),
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  return new Promise((resolve) => {
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => {
-      resolve(false)
-    })
-  })
+  return { ...fronted, tunnels: () => proxy.tunnels() - before }
 }

@@ -15,6 +15,7 @@ import { dieBy } from '../child.js'
 import { readAll } from '../input.js'
 import { replaceFile, syncName } from '../outfile.js'
 import { voice, type GlobalOptions, type Voice } from '../output.js'
+import { doctor } from './doctor.js'
 import { Broken, Questions } from '../questions.js'
 import type { World } from '../world.js'
 
@@ -33,6 +34,8 @@ export interface InitFlags {
   readonly scope?: string
   readonly authMethod?: string
   readonly force?: boolean
+  /** Commander's name for `--no-doctor`. */
+  readonly doctor?: boolean
 }
 
 /** What goes into the file, by its key; the secret apart, so that it is not printed with the rest. */
@@ -79,8 +82,9 @@ export async function init(
   const texts = withSecret(answers)
   await write(path, texts, world, flags.force === true)
   warnOfVariables(texts, world, speaker)
-  // DOCTOR: its call goes here, `doctor(openSession(world, options), {})`.
   speaker.tell({ level: 'info', message: `wrote ${path}`, hint: 'hq-token login' })
+  // What it finds is for the person: the file is written, and that there is no token set yet is no failure.
+  if (flags.doctor !== false) await doctor({ ...world, stdout: world.stderr }, options, {})
   return undefined
 }
 

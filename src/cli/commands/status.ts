@@ -1,11 +1,10 @@
 import { LOGIN_HINT } from '../../core/errors.js'
-import prettyMilliseconds from 'pretty-ms'
-import picocolors from 'picocolors'
 import { rfc3339 } from '../../core/moment.js'
 import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
 import type { Moment } from '../../core/moment.js'
 import type { TokenSet } from '../../core/token-set.js'
 import type { Session } from '../context.js'
+import { isColourful, palette, span } from '../looks.js'
 import { printable, printableJson, writeOut } from '../output.js'
 
 export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty'
@@ -102,8 +101,8 @@ function described(
   at: Moment,
   { world, voice, store }: Session,
 ): string {
-  const colourful = world.stdout.isTTY === true && !world.env['NO_COLOR'] && world.env['TERM'] !== 'dumb'
-  const { dim, green, yellow, red, bold } = picocolors.createColors(colourful)
+  const colourful = isColourful(world)
+  const { dim, green, yellow, red, bold } = palette(world)
   const tone = { fresh: green, due: yellow, expired: yellow, login_required: red, empty: red }[report.state]
   const lines: [label: string, text: string][] = [
     ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
@@ -158,8 +157,4 @@ const NEXT: Partial<Record<State, string>> = {
 function bar(share: number): string {
   const full = Math.round(Math.min(Math.max(share, 0), 1) * BAR_WIDTH)
   return '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full)
-}
-
-function span(seconds: number): string {
-  return prettyMilliseconds(Math.max(0, seconds) * 1000, { unitCount: 2 })
 }

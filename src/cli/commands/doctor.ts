@@ -1,0 +1,103 @@
+import type { Check } from '../../core/check.js'
+import { Exit } from '../../core/errors.js'
+import { examine } from '../../open.js'
+import { around } from '../context.js'
+import { grantChecks } from '../grant-checks.js'
+import { palette } from '../looks.js'
+import { printable, printableJson, voice, writeOut, type GlobalOptions, type Voice } from '../output.js'
+import type { World } from '../world.js'
+
+export interface DoctorOptions {
+  readonly json?: boolean
+  readonly online?: boolean
+}
+
+/** `doctor --json`; a promise to scripts: keys may come, none may go. */
+export interface DoctorReport {
+  readonly format_version: 1
+  readonly checks: readonly {
+    readonly name: string
+    readonly status: Check['status']
+    readonly message: string
+    readonly hint: string | null
+    /** Of a `fail`. */
+    readonly exit: number | null
+  }[]
+}
+
+/**
+ * Checks what can be checked without spending the refresh token, one line each. Also where the
+ * configuration cannot be read: that is when it is run.
+ *
+ * @returns The exit code of the first failure.
+ * @throws {UsageError} when the profile's name is none.
+ */
+export async function doctor(
+  world: World,
+  options: GlobalOptions,
+  { json = false, online = false }: DoctorOptions,
+): Promise<number> {
+  const speaker = voice(world, options)
+  const say = json ? () => Promise.resolve() : (checks: readonly Check[]) => spoken(checks, world, speaker)
+  const { here, content, policy, seed, servers } = await examine(options, around(world, speaker))
+  const grant =
+    content === undefined || policy === undefined ? [] : grantChecks(content.set, seed, world.clock(), policy)
+  // What is known already is not kept waiting by the network.
+  await say([...here, ...grant])
+  const there = await servers(online)
+  await say(there)
+  const checks = [...here, ...grant, ...there]
+  if (json) await writeOut(world.stdout, `${printableJson(reported(checks, speaker))}\n`)
+  return checks.find(({ status }) => status === 'fail')?.exit ?? Exit.ok
+}
+
+function reported(checks: readonly Check[], { typed }: Voice): DoctorReport {
+  return {
+    format_version: 1,
+    checks: checks.map(({ name, status, message, hint, exit }) => ({
+      ...{ name, status, message },
+      hint: hint === undefined ? null : typed(hint),
+      exit: exit ?? null,
+    })),
+  }
+}
+
+const STATUS_WIDTH = 7
+const NAME_WIDTH = 15
+/** Columns: where less are left beside the names, the words go below them. */
+const NARROW = 72
+
+function spoken(checks: readonly Check[], world: World, { typed }: Voice): Promise<void> {
+  const { dim, green, yellow, red, bold } = palette(world)
+  const tones = { ok: green, warn: yellow, fail: (text: string) => bold(red(text)), skip: dim }
+  const columns = world.stdout.isTTY === true ? world.stdout.columns : undefined
+  const lines = checks.flatMap(({ name, status, message, hint }) => {
+    const next = hint === undefined ? [] : [`${indented(STATUS_WIDTH)}→ ${printable(typed(hint))}`]
+    const isNarrow = columns !== undefined && columns < NARROW
+    const indent = indented(isNarrow ? STATUS_WIDTH : STATUS_WIDTH + NAME_WIDTH)
+    const [first = '', ...rest] = wrapped(
+      printable(message),
+      columns === undefined ? Infinity : columns - indent.length,
+    )
+    const title = `${tones[status](status.padEnd(STATUS_WIDTH))}${dim(isNarrow ? name : name.padEnd(NAME_WIDTH))}`
+    const body = isNarrow ? [title, `${indent}${first}`] : [`${title}${first}`]
+    return [...body, ...rest.map((line) => `${indent}${line}`), ...next]
+  })
+  return writeOut(world.stdout, lines.map((line) => `${line}\n`).join(''))
+}
+
+function indented(columns: number): string {
+  return ' '.repeat(columns)
+}
+
+/** Lines within a width, as far as the words have places to break; in a pipe there is but one. */
+function wrapped(text: string, width: number): readonly string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.pop()
+    if (line === undefined) lines.push(word)
+    else if (line.length + 1 + word.length <= width) lines.push(`${line} ${word}`)
+    else lines.push(line, word)
+  }
+  return lines
+}

@@ -1,0 +1,98 @@
+import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { LoginRequired, recalled } from '../core/errors.js'
+import { rfc3339, type Moment } from '../core/moment.js'
+import { expiresAt, judge, ageOf, LONGEST_PAUSE, type ExpiryPolicy } from '../core/policy.js'
+import type { TokenSet } from '../core/token-set.js'
+import { span } from './looks.js'
+
+const DAY = 86_400
+/** Seconds before the end of a refresh token at which that is worth a warning. */
+const SOON = 30 * DAY
+
+/**
+ * How the grant stands: whether a person must log in, how long the tokens live, and what the last failure means.
+ *
+ * @param seed Of the seed file that would be imported now, if any.
+ */
+export function grantChecks(
+  set: TokenSet | undefined,
+  seed: Check | undefined,
+  at: Moment,
+  policy: ExpiryPolicy,
+): readonly Check[] {
+  if (set === undefined) return withoutSet(seed)
+  return [login(set, at), access(set, at, policy), refresh(set, at), lastFailure(set, at)]
+}
+
+function withoutSet(seed: Check | undefined): readonly Check[] {
+  if (seed?.status === 'ok') return [seed, warn('login', 'no token set yet', 'hq-token get')]
+  if (seed?.status === 'fail') return [seed, skip('login', 'no token set yet: the seed file comes first')]
+  return [...(seed === undefined ? [] : [seed]), fail('login', new LoginRequired('there is no token set'))]
+}
+
+function login(set: TokenSet, at: Moment): Check {
+  const name = 'login'
+  const { refusedAt, lastFailure: failure, cameFrom } = set
+  const user = set.user ?? 'a user whose name is not known'
+  if (refusedAt !== null) {
+    const why = failure?.code === new LoginRequired('').code ? `: ${failure.message}` : ''
+    return fail(name, new LoginRequired(`the server refused the refresh token ${ago(refusedAt, at)}${why}`))
+  }
+  if (set.pair.refreshExpiresAt !== null && set.pair.refreshExpiresAt <= at.now)
+    return fail(
+      name,
+      new LoginRequired(
+        `the refresh token has ended ${ago(set.pair.refreshExpiresAt, at)}, by what the server said`,
+      ),
+    )
+  if (cameFrom !== null)
+    return warn(
+      name,
+      `${user}; the store came here from ${cameFrom.name} ${ago(cameFrom.at, at)}`,
+      'if it is still used there, one of the two will end the grant: stop the other',
+    )
+  return ok(name, user)
+}
+
+function access(set: TokenSet, at: Moment, policy: ExpiryPolicy): Check {
+  const name = 'access token'
+  const { verdict } = judge(set, at, policy)
+  const left = expiresAt(set.pair, at) - at.now
+  const life = `${span(left)} left of ${span(set.pair.lifetime)}`
+  if (ageOf(set.pair, at).clockWentBack)
+    return warn(
+      name,
+      `obtained at ${rfc3339(set.pair.obtained.now)}, which is still to come: this machine’s clock went back`,
+      'check the time synchronisation of this machine: timedatectl',
+    )
+  if (verdict === 'fresh') return ok(name, life)
+  return ok(name, `${left > 0 ? life : `over since ${span(-left)}`}: the next \`get\` renews it`)
+}
+
+function refresh({ pair, lastRefreshAt }: TokenSet, at: Moment): Check {
+  const name = 'refresh token'
+  const last = lastRefreshAt === null ? 'never refreshed so far' : `refreshed ${ago(lastRefreshAt, at)}`
+  const end = pair.refreshExpiresAt
+  if (end === null) return ok(name, `the server does not say how long it lives; ${last}`)
+  const left = end - at.now
+  const said = `${left > 0 ? `${span(left)} left` : 'over'}; ${last}`
+  // Where it never lives that long, a warning all its life would be none.
+  const isSoon = left < Math.min(SOON, (end - pair.obtained.now) / 2)
+  return isSoon ? warn(name, said, 'a refresh brings a new one: hq-token refresh') : ok(name, said)
+}
+
+function lastFailure({ lastFailure: failure, notBefore, refusedAt }: TokenSet, at: Moment): Check {
+  const name = 'last failure'
+  if (failure === null) return ok(name, 'none since the last success')
+  // An instant further off is a clock that jumped.
+  const isHeld = notBefore !== null && notBefore > at.now && notBefore - at.now <= LONGEST_PAUSE
+  const pause = isHeld ? `; the server wants to be left alone for another ${span(notBefore - at.now)}` : ''
+  const said = `${ago(failure.at, at)}: ${failure.message}${pause}`
+  if (refusedAt !== null) return warn(name, said)
+  const error = recalled({ ...failure, message: said })
+  return error.transient ? warn(name, said, 'to try it now: hq-token refresh') : fail(name, error)
+}
+
+function ago(instant: number, at: Moment): string {
+  return `${span(at.now - instant)} ago`
+}

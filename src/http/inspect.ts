@@ -1,0 +1,25 @@
+import { fail, ok, warn, type Check } from '../core/check.js'
+import { ApiRefused } from '../core/errors.js'
+
+export const API = 'API'
+
+/**
+ * What the API's answer to the stored access token tells. A redirect is an answer like any other: HighQ's
+ * own pages send to a login page who is not logged in.
+ *
+ * @param isOver The token has come to its end, by our count.
+ */
+export function inspectApi({ origin, pathname }: URL, status: number, isOver: boolean): Check {
+  const said = `${origin}${pathname}: HTTP ${status}`
+  if (status >= 200 && status < 300) return ok(API, `${said}, with the stored access token`)
+  if (status !== 401 && status !== 403)
+    return fail(API, new ApiRefused(said, { hint: 'check instance, or api_url, in [client] of the config' }))
+  if (isOver)
+    return warn(API, `${said}: the stored access token is over; the next \`get\` renews it`, 'hq-token get')
+  return fail(
+    API,
+    new ApiRefused(`${said}: the stored access token is refused`, {
+      hint: 'if `hq-token api 1/sites` is refused too, its user may not do that: ask an administrator',
+    }),
+  )
+}

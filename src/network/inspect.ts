@@ -1,0 +1,161 @@
+import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { ServerUnavailable } from '../core/errors.js'
+import { CLOCK_SKEW } from '../core/landing.js'
+import type { Probe } from './probe.js'
+
+/** Days before its end at which a certificate is worth a warning. */
+const SOON = 14
+
+export interface Reached {
+  readonly checks: readonly Check[]
+  /** Whether the server has answered. */
+  readonly isReached: boolean
+}
+
+/**
+ * What one probe tells of the way to its server: name, proxy, connection, certificate, clock.
+ *
+ * @param proxyShown The proxy without its password, and the setting that names it.
+ * @param now Epoch seconds.
+ */
+export function inspectWay(found: Probe, proxyShown: string | null, now: number): Reached {
+  const { answer } = found
+  const steps = [
+    proxyStep(found, proxyShown),
+    nameStep(found),
+    serverStep(found),
+    certificateStep(found, now),
+  ]
+  const failedAt = steps.findIndex(({ status }) => status === 'fail')
+  const checks = failedAt === -1 ? steps : steps.slice(0, failedAt + 1)
+  if (failedAt !== -1) return { checks, isReached: false }
+  return { checks: [...checks, clock(answer?.date ?? null, now)], isReached: true }
+}
+
+/** The server was reached, and this request had no answer all the same. */
+export function unanswered(name: string, { url, failure }: Probe): Check {
+  return fail(name, new ServerUnavailable(`${url.host} did not answer (${failure ?? ''})`))
+}
+
+function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | null): Check {
+  const name = 'proxy'
+  if (shown === null) return ok(name, 'none')
+  if (proxy === 'unused') return ok(name, `not used for ${url.host} (${shown})`)
+  const refused = /^PROXY_HTTP_(\d+)$/.exec(failure ?? '')?.[1]
+  const through = (message: string, hint: string): Check =>
+    fail(name, new ServerUnavailable(`${shown}: ${message}`, { hint }))
+  if (proxy === 'unreached')
+    return through(`it cannot be reached (${failure ?? ''})`, 'check its address and that it runs')
+  if (refused === '407')
+    return through(
+      'it asks for a user and a password (407)',
+      'put them into its URL: http://USER:PASSWORD@HOST:PORT',
+    )
+  if (refused !== undefined)
+    return through(
+      `it does not let ${url.host} through (${refused})`,
+      'ask whoever runs it, or exempt the host: NO_PROXY',
+    )
+  if (!isConnected && !isTls(failure))
+    return through(`it took the connection and did not go on (${failure ?? ''})`, 'ask whoever runs it')
+  return ok(name, shown)
+}
+
+function nameStep({ url, proxy, addresses, failure, isConnected }: Probe): Check {
+  const name = 'name'
+  if (proxy !== 'unused') return skip(name, `the proxy finds out where ${url.hostname} is`)
+  if (addresses !== null) return ok(name, `${url.hostname} is ${addresses.slice(0, 3).join(', ')}`)
+  if (isConnected) return ok(name, url.hostname)
+  const code = /^E(?:NOTFOUND|AI_)/.test(failure ?? '') ? ` (${failure ?? ''})` : ''
+  return fail(
+    name,
+    new ServerUnavailable(`nobody knows where ${url.hostname} is${code}`, {
+      hint: 'check the host in the configuration, and this machine’s name resolution; behind a proxy: set HTTPS_PROXY',
+    }),
+  )
+}
+
+function serverStep({ url, isConnected, failure, answer }: Probe): Check {
+  const name = 'server'
+  // One whose certificate is refused was reached all the same.
+  if (isConnected || answer !== null || isTls(failure)) return ok(name, `${url.host} takes connections`)
+  return fail(
+    name,
+    new ServerUnavailable(
+      `${url.host} ${UNREACHED[failure ?? ''] ?? 'cannot be reached'} (${failure ?? ''})`,
+      {
+        hint: 'check host and port in the configuration, the firewall, and whether a proxy is needed (HTTPS_PROXY)',
+      },
+    ),
+  )
+}
+
+const UNREACHED: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'refuses the connection',
+  UND_ERR_CONNECT_TIMEOUT: 'does not answer',
+  ETIMEDOUT: 'does not answer',
+  TIMEOUT: 'does not answer',
+  EHOSTUNREACH: 'cannot be reached from here',
+  ENETUNREACH: 'cannot be reached from here',
+}
+
+const OWN_AUTHORITY =
+  'for an authority of your own: ca_file = FILE in [network] of the config, or NODE_EXTRA_CA_CERTS=FILE'
+
+function certificateStep({ url, certificate, failure, isConnected }: Probe, now: number): Check {
+  const name = 'certificate'
+  if (url.protocol === 'http:') return skip(name, 'plain http, to this machine itself')
+  if (!isConnected && isTls(failure)) return refusedCertificate(name, url, failure ?? '')
+  if (certificate === null) return ok(name, `that of ${url.host} is good`)
+  const days = Math.floor((Date.parse(certificate.validTo) / 1000 - now) / 86_400)
+  const said = `${url.host}, by ${certificate.issuer}, for another ${days} days`
+  return days < SOON
+    ? warn(name, said, 'whoever runs the server has to renew it; until then nothing is to be done here')
+    : ok(name, said)
+}
+
+function refusedCertificate(name: string, { host, hostname }: URL, code: string): Check {
+  const [message, hint] = /ALTNAME/.test(code)
+    ? [
+        `the certificate of ${host} is for another name`,
+        `check the host in the configuration: is it ${hostname}?`,
+      ]
+    : code === 'CERT_HAS_EXPIRED'
+      ? [
+          `the certificate of ${host} has expired`,
+          'check this machine’s clock; else whoever runs the server has to renew it',
+        ]
+      : code === 'CERT_NOT_YET_VALID'
+        ? [`the certificate of ${host} is not valid yet`, 'check this machine’s clock']
+        : /SIGNATURE|ISSUER|SELF_SIGNED|UNTRUSTED/.test(code)
+          ? [`the certificate of ${host} is by an authority that nobody here knows`, OWN_AUTHORITY]
+          : /CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)
+            ? [
+                `${host} does not take this client’s certificate`,
+                'client_cert_file and client_key_file in [network] of the config',
+              ]
+            : [`no TLS with ${host}`, 'check host and port in the configuration']
+  return fail(name, new ServerUnavailable(`${message} (${code})`, { hint }))
+}
+
+/** Codes of Node and of OpenSSL for a handshake that failed. */
+function isTls(failure: string | null): boolean {
+  return /CERT|SIGNATURE|^ERR_(?:TLS|SSL)_|^EPROTO$|^UNABLE_TO_/.test(failure ?? '')
+}
+
+function clock(date: string | null, now: number): Check {
+  const name = 'clock'
+  const ahead = Math.round(now - Date.parse(date ?? '') / 1000)
+  if (Number.isNaN(ahead)) return skip(name, 'the server does not tell the time')
+  const apart = Math.abs(ahead)
+  if (apart < CLOCK_SKEW)
+    return ok(
+      name,
+      apart < 5 ? 'as the server’s' : `${apart} s ${ahead > 0 ? 'ahead of' : 'behind'} the server’s`,
+    )
+  return warn(
+    name,
+    `this machine’s clock is ${apart} s ${ahead > 0 ? 'ahead of' : 'behind'} the server’s`,
+    'check the time synchronisation of this machine: timedatectl',
+  )
+}

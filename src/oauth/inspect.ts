@@ -1,0 +1,76 @@
+import { fail, ok, warn, type Check } from '../core/check.js'
+import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
+import { readAnswer } from './answer.js'
+
+/** An answer to a request that nothing can come of. */
+export interface IdleAnswer {
+  readonly status: number
+  readonly contentType: string | null
+  readonly body: Uint8Array
+}
+
+/**
+ * A request that a token endpoint must refuse, and cannot hold against anybody: it names no client and
+ * brings no token.
+ *
+ * @see RFC 6749 sections 5.2 and 6
+ */
+export const IDLE_TOKEN_REQUEST = {
+  method: 'POST',
+  headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
+  body: 'grant_type=refresh_token',
+} as const
+
+export const TOKEN_URL = 'token URL'
+export const AUTHORIZE_URL = 'authorize URL'
+const CHECK_URL = 'check instance, or token_url, in [client] of the config'
+
+/** Whether what has answered `IDLE_TOKEN_REQUEST` is a token endpoint. */
+export async function inspectTokenUrl(url: URL, answer: IdleAnswer): Promise<Check> {
+  const shown = url.origin + url.pathname
+  const { status } = answer
+  const reading = await readAnswer({
+    ...{ ...answer, sentAt: { now: 0, boot: null, uptime: 0 }, sent: true, complete: true, failure: null },
+    ...{ contentEncoding: null, retryAfter: null, date: null },
+  })
+  if (reading.kind === 'error')
+    return ok(TOKEN_URL, `${shown} answers as one (${reading.code}, as it should without a client)`)
+  if (status === 404 || status === 410)
+    return fail(
+      TOKEN_URL,
+      new ConfigInvalid(`there is none at ${shown} (HTTP ${status})`, { hint: CHECK_URL }),
+    )
+  if (status >= 300 && status < 400)
+    return fail(
+      TOKEN_URL,
+      new ServerUnavailable(`${shown} leads elsewhere (HTTP ${status})`, { hint: CHECK_URL }),
+    )
+  if (status === 429 || status >= 500)
+    return fail(TOKEN_URL, new ServerUnavailable(`${shown} answers with HTTP ${status}`))
+  if (reading.kind === 'html')
+    return fail(
+      TOKEN_URL,
+      new ServerUnavailable(
+        `${shown} answers with a web page (HTTP ${status}): a proxy’s, a firewall’s, or a wrong URL`,
+        {
+          hint: `open it in a browser to see whose; ${CHECK_URL}`,
+        },
+      ),
+    )
+  return warn(TOKEN_URL, `${shown} answers with HTTP ${status}, and not as RFC 6749 has it`, CHECK_URL)
+}
+
+/** Whether what has answered a request without parameters may be where people log in. */
+export function inspectAuthorizeUrl(url: URL, { status }: IdleAnswer): Check {
+  const shown = url.origin + url.pathname
+  if (status === 404 || status === 410)
+    return fail(
+      AUTHORIZE_URL,
+      new ConfigInvalid(`there is nothing at ${shown} (HTTP ${status}), where people log in`, {
+        hint: 'check instance, or authorize_url, in [client] of the config',
+      }),
+    )
+  if (status >= 500)
+    return warn(AUTHORIZE_URL, `${shown} answers with HTTP ${status}`, 'open it in a browser')
+  return ok(AUTHORIZE_URL, `${shown} answers (HTTP ${status})`)
+}

@@ -1,0 +1,319 @@
+import Database from 'better-sqlite3'
+import { accessSync, constants, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { StoreBusy, StoreUnusable } from '../core/errors.js'
+import { rfc3339 } from '../core/moment.js'
+import type { Discovered } from '../core/ports.js'
+import { shellWord } from '../core/shell.js'
+import type { TokenSet } from '../core/token-set.js'
+import {
+  asUnusable,
+  damaged,
+  isBusy,
+  needsRollback,
+  openForReading,
+  refuseNewer,
+  versionOf,
+} from './database.js'
+import { checkOwn, lstatOf, storePaths, unusable, type StorePaths } from './files.js'
+import { sleep } from './lock.js'
+import { keptRecords } from './rescue.js'
+import { SCHEMA_VERSION } from './schema.js'
+import { selectDiscovered, selectSet } from './select.js'
+
+/** Milliseconds that a commit of others may keep a look waiting; theirs take a few. */
+const PATIENCE_MS = 2_000
+const MIB = 1024 * 1024
+/** Bytes: with less a store cannot be made, nor a token that has grown be saved. */
+const LEAST_ROOM = MIB
+const LITTLE_ROOM = 16 * MIB
+
+export interface StoreContent {
+  readonly set: TokenSet | undefined
+  readonly discovered: Discovered | undefined
+}
+
+export interface StoreInspection {
+  readonly checks: readonly Check[]
+  /** `undefined` where it cannot be read. */
+  readonly content: StoreContent | undefined
+}
+
+/** Of the file system that a path lies on. */
+export interface FileSystem {
+  /** As statfs(2) has it on Linux. */
+  readonly type: number
+  /** Bytes that may be written. */
+  readonly room: number
+}
+
+export interface InspectOptions {
+  /** What led to the path, for messages. */
+  readonly rule: string
+  readonly env: NodeJS.ProcessEnv
+  /** Default: the system's. */
+  readonly fileSystem?: (folder: string) => FileSystem
+}
+
+/**
+ * Looks at a store and everything that it needs. Makes, migrates, repairs and changes nothing; a lock is held
+ * for the instant of a read, and not waited for.
+ */
+export async function inspectStore(path: string, options: InspectOptions): Promise<StoreInspection> {
+  const paths = storePaths(path)
+  const { checks, content, isThere } = await looked(paths, options.rule)
+  const around = [writable(paths, isThere), ...disk(paths, isThere, options.fileSystem ?? fileSystemOf)]
+  // A folder of others, say: whatever lies in it is not to be trusted, nor looked at.
+  const inside = isThere ? withinLock(paths, content, options.env) : []
+  return { checks: [...checks, ...around, ...inside], content }
+}
+
+function withinLock(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Check[] {
+  const locked = lock(paths)
+  const isHeld = locked.status === 'warn'
+  return [locked, isHeld ? skip('unfinished', 'what is under way is not') : unfinished(paths, content, env)]
+}
+
+interface Look extends StoreInspection {
+  readonly isThere: boolean
+}
+
+async function looked(paths: StorePaths, rule: string): Promise<Look> {
+  const { database } = paths
+  for (const deadline = performance.now() + PATIENCE_MS; ;) {
+    try {
+      return look(paths, rule)
+    } catch (error) {
+      if (needsRollback(error)) return { ...cutOff(database), isThere: true }
+      if (!isBusy(error)) return failed(fail('store', asUnusable(paths, error)))
+      if (performance.now() >= deadline) {
+        const hint = `to see who holds it: fuser ${shellWord(database)}`
+        const message = `${database} stayed busy for ${PATIENCE_MS / 1000} s`
+        return failed(fail('store', new StoreBusy(message, { hint })))
+      }
+      await sleep(20)
+    }
+  }
+}
+
+function failed(check: Check): Look {
+  return { checks: [check, ...needStore('schema', 'integrity')], content: undefined, isThere: false }
+}
+
+function needStore(...names: readonly string[]): Check[] {
+  return names.map((name) => skip(name, 'needs a store that can be opened'))
+}
+
+/** A reader that may not write cannot see past a transaction that was cut off; and here nothing is repaired. */
+function cutOff(database: string): StoreInspection {
+  return {
+    checks: [
+      warn(
+        'store',
+        `${database}: a process died within a write; the next command that reads it rolls that back`,
+        'hq-token status',
+      ),
+      ...needStore('schema', 'integrity'),
+    ],
+    content: undefined,
+  }
+}
+
+function look(paths: StorePaths, rule: string): Look {
+  const { database } = paths
+  const db = openForReading(paths)
+  if (db === undefined)
+    return {
+      checks: [ok('store', `${database} (${rule}): there is none yet`)],
+      content: { set: undefined, discovered: undefined },
+      isThere: false,
+    }
+  try {
+    const found = ok('store', `${database} (${rule})`)
+    const version = schema(db, paths)
+    const { check, content } = integrity(db, paths)
+    return { checks: [found, version, check], content, isThere: true }
+  } finally {
+    db.close()
+  }
+}
+
+function schema(db: Database.Database, paths: StorePaths): Check {
+  try {
+    refuseNewer(db, paths)
+  } catch (error) {
+    return fail('schema', error)
+  }
+  const version = versionOf(db)
+  return version === SCHEMA_VERSION
+    ? ok('schema', String(version))
+    : ok('schema', `${version}; the next refresh brings it to ${SCHEMA_VERSION}`)
+}
+
+function integrity(
+  db: Database.Database,
+  paths: StorePaths,
+): { check: Check; content: StoreContent | undefined } {
+  try {
+    const found = String(db.pragma('integrity_check(1)', { simple: true }))
+    if (found !== 'ok') throw damaged(paths.database, found)
+    const content = { set: selectSet(db), discovered: selectDiscovered(db) }
+    return { check: ok('integrity', 'every page is whole'), content }
+  } catch (error) {
+    if (isBusy(error)) throw error
+    return { check: fail('integrity', asUnusable(paths, error)), content: undefined }
+  }
+}
+
+/** Asked of the system, not tried: SQLite's files must not be opened by anything else. */
+function writable(paths: StorePaths, isThere: boolean): Check {
+  const { folder, database, rescue, lock: lockFile } = paths
+  try {
+    if (!isThere) {
+      const place = nearest(folder)
+      assertWritable(place)
+      return ok('writable', place === folder ? folder : `${folder} can be made`)
+    }
+    const files = [database, `${database}-journal`, rescue, lockFile].filter(
+      (path) => lstatOf(path) !== undefined,
+    )
+    for (const path of [folder, ...files]) assertWritable(path)
+    return ok('writable', `${folder} and its files`)
+  } catch (error) {
+    return fail('writable', error)
+  }
+}
+
+function assertWritable(path: string): void {
+  try {
+    accessSync(path, constants.W_OK)
+  } catch (error) {
+    const isReadOnly = error instanceof Error && 'code' in error && error.code === 'EROFS'
+    throw unusable(
+      path,
+      'cannot be written',
+      error,
+      isReadOnly
+        ? 'the file system is read-only: mount it writable, or name another [store] path'
+        : undefined,
+    )
+  }
+}
+
+/** The folder, or what of the way to it exists. */
+function nearest(folder: string): string {
+  const parent = dirname(folder)
+  return parent === folder || lstatOf(folder) !== undefined ? folder : nearest(parent)
+}
+
+/** Those that keep their files on another machine. @see statfs(2) */
+const REMOTE: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB 2'],
+  [0x01021997, '9P'],
+  [0x5346414f, 'AFS'],
+  [0x00c36400, 'Ceph'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x47504653, 'GPFS'],
+  [0x01161970, 'GFS2'],
+  [0x7461636f, 'OCFS2'],
+])
+const FUSE = 0x65735546
+const IN_MEMORY: ReadonlyMap<number, string> = new Map([
+  [0x01021994, 'tmpfs'],
+  [0x858458f6, 'ramfs'],
+])
+
+function disk(paths: StorePaths, isThere: boolean, fileSystem: (folder: string) => FileSystem): Check[] {
+  let found
+  try {
+    found = fileSystem(isThere ? paths.folder : nearest(paths.folder))
+  } catch (error) {
+    return [fail('file system', unusable(paths.folder, 'cannot be looked at', error))]
+  }
+  return [kind(found.type >>> 0), room(paths, found.room)]
+}
+
+function kind(type: number): Check {
+  const name = 'file system'
+  const elsewhere = 'name a [store] path on a local disk'
+  // Elsewhere the numbers mean other things, or nothing.
+  if (process.platform !== 'linux') return skip(name, 'this system does not tell its kind')
+  const remote = REMOTE.get(type)
+  if (remote !== undefined)
+    return warn(name, `${remote} is a network file system: its locks cannot be relied on`, elsewhere)
+  if (type === FUSE)
+    return warn(name, 'FUSE: it may be a network file system, whose locks cannot be relied on', elsewhere)
+  const memory = IN_MEMORY.get(type)
+  if (memory !== undefined)
+    return warn(name, `${memory} is in memory: a restart of this machine costs the token set`, elsewhere)
+  return ok(name, 'local')
+}
+
+function room({ folder }: StorePaths, bytes: number): Check {
+  const name = 'disk space'
+  const left = `${bytes < 10 * MIB ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / MIB)} MiB`} left`
+  const hint = `df -h ${shellWord(folder)}`
+  if (bytes < LEAST_ROOM)
+    return fail(name, new StoreUnusable(`the disk of ${folder} is full: ${left}`, { hint }))
+  return bytes < LITTLE_ROOM ? warn(name, left, hint) : ok(name, left)
+}
+
+function fileSystemOf(folder: string): FileSystem {
+  const { type, bavail, bsize } = statfsSync(folder)
+  return { type, room: bavail * bsize }
+}
+
+/** A read transaction for an instant: who waits for the lock asks again, and who holds it is not disturbed. */
+function lock({ lock: path }: StorePaths): Check {
+  const name = 'lock'
+  let db: Database.Database | undefined
+  try {
+    const stats = lstatOf(path)
+    if (stats === undefined) return ok(name, 'free')
+    checkOwn(path, stats, 'file')
+    db = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 })
+    db.prepare('SELECT count(*) FROM sqlite_schema').get()
+    return ok(name, 'free')
+  } catch (error) {
+    if (isBusy(error))
+      return warn(
+        name,
+        'held: another process is refreshing, or stands still within a refresh',
+        `to see who: fuser ${shellWord(path)}`,
+      )
+    return fail(
+      name,
+      unusable(path, 'cannot be locked', error, `mv ${shellWord(path)} ${shellWord(`${path}.away`)}`),
+    )
+  } finally {
+    db?.close()
+  }
+}
+
+function unfinished(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Check {
+  const name = 'unfinished'
+  try {
+    const kept = keptRecords(paths, env)
+    const { set } = content ?? {}
+    const pending = kept.filter(({ generation }) => set === undefined || generation === set.generation)
+    if (pending.length > 0)
+      return warn(
+        name,
+        `an answer of the server waits in ${paths.rescue}: the next \`get\` takes it up`,
+        'hq-token get',
+      )
+    if (set?.intent)
+      return warn(
+        name,
+        `a refresh was begun at ${rfc3339(set.intent.at)} and its outcome is unknown: the next \`get\` carries on`,
+        'hq-token get',
+      )
+    return content === undefined ? skip(name, 'needs a store that can be read') : ok(name, 'nothing')
+  } catch (error) {
+    return fail(name, error)
+  }
+}
