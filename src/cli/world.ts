@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { machineClock, machineHost } from '../machine.js'
@@ -22,6 +23,8 @@ export interface World {
   readonly host: () => Host
   /** Ends when a person or the system asks the program to stop; for commands that run until then. */
   readonly interrupted: () => Promise<void>
+  /** Gives the standard streams up: nothing can be said after it. */
+  readonly closeStreams: () => void
 }
 
 export function realWorld(): World {
@@ -41,5 +44,13 @@ export function realWorld(): World {
             resolve()
           })
       }),
+    closeStreams: () => {
+      for (const fd of [0, 1, 2])
+        try {
+          closeSync(fd)
+        } catch {
+          // Closed before.
+        }
+    },
   }
 }

@@ -366,6 +366,13 @@ describe('at a terminal', { timeout: 60_000 }, () => {
     expect(status).toBe(0)
   })
 
+  it('what the command sets at the terminal stays set', async () => {
+    const { config } = await fresh()
+    const script = `stty echo; "$1" "$2" exec -- stty -echo; stty -a | grep -o ' -\\?echo '`
+    const { said } = await atTerminal(['/bin/sh', '-c', script, 'sh', process.execPath, BIN], [], env(config))
+    expect(said.trim()).toBe('-echo')
+  })
+
   it('an interactive shell has the terminal, and gives it back', async () => {
     const { config } = await fresh()
     const { said } = await atTerminal(

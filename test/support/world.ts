@@ -37,6 +37,7 @@ export async function told(argv: readonly string[], options: WorldOptions = {}):
     clock: options.clock ?? machineClock,
     host: () => options.host ?? HOST,
     interrupted: () => Promise.resolve(),
+    closeStreams: () => undefined,
   })
   return { code, stdout: stdout.text(), stderr: stderr.text() }
 }
