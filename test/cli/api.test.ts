@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { apiUrl } from '../../src/cli/api-url.js'
+import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 import { told, type Told, type WorldOptions } from '../support/world.js'
 
@@ -198,7 +199,8 @@ describe('a call', () => {
   })
 
   it('writes a file with -o, whole or not at all', async () => {
-    const file = join(there.dir, 'answer')
+    const dir = folder()
+    const file = join(dir, 'answer')
     writeFileSync(file, 'of yesterday')
     expect(await ask(['x', '-o', file])).toMatchObject({ code: 0, stdout: '' })
     expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
@@ -207,13 +209,55 @@ describe('a call', () => {
     }
     expect(await ask(['x', '-o', file])).toMatchObject({ code: 75, stdout: '' })
     expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
-    expect(existsSync(`${file}.part`)).toBe(false)
-    const nowhere = join(there.dir, 'none', 'answer')
+    expect(readdirSync(dir)).toEqual(['answer'])
+    const nowhere = join(dir, 'none', 'answer')
     const asked = seen.length
     const ended = await ask(['x', '-o', nowhere])
     expect(seen).toHaveLength(asked)
     expect(ended).toMatchObject({ code: 74, stdout: '' })
     expect(ended.stderr).toContain(nowhere)
+  })
+
+  it('writes with -o no file but that one, behind a link too, and leaves it its mode', async () => {
+    const dir = folder()
+    const [file, part, link] = ['answer', 'answer.part', 'link'].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ]
+    writeFileSync(file, 'of yesterday', { mode: 0o640 })
+    writeFileSync(part, 'of another')
+    symlinkSync('answer', link)
+    expect(await ask(['x', '-o', link])).toMatchObject({ code: 0, stdout: '' })
+    expect(readlinkSync(link)).toBe('answer')
+    expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
+    expect(statSync(file).mode & 0o777).toBe(0o640)
+    expect(readFileSync(part, 'utf8')).toBe('of another')
+    expect(readdirSync(dir)).toEqual(['answer', 'answer.part', 'link'])
+  })
+
+  it('writes with -o a new file with the mode that the umask leaves', async () => {
+    const dir = folder()
+    const plain = join(dir, 'plain')
+    writeFileSync(plain, '')
+    await ask(['x', '-o', join(dir, 'answer')])
+    expect(statSync(join(dir, 'answer')).mode).toBe(statSync(plain).mode)
+  })
+
+  it('writes one file with -o from two at once, and it is of one of them', async () => {
+    const dir = folder()
+    const file = join(dir, 'answer')
+    const both: (() => void)[] = []
+    answer = (request, response) => {
+      const letter = request.url?.endsWith('a') === true ? 'a' : 'b'
+      response.write(letter.repeat(100_000))
+      both.push(() => response.end(letter.repeat(100_000)))
+      if (both.length === 2) for (const end of both) end()
+    }
+    const ended = await Promise.all(['a', 'b'].map((path) => ask([path, '-o', file])))
+    expect(ended.map(({ code }) => code)).toEqual([0, 0])
+    expect(readFileSync(file, 'utf8')).toMatch(/^(?:a{200000}|b{200000})$/)
+    expect(readdirSync(dir)).toEqual(['answer'])
   })
 
   it('that the API answers with an error exits with 22, and prints what it said', async () => {

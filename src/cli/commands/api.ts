@@ -1,14 +1,13 @@
-import { createWriteStream, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { ApiRefused, OutputFailed, TokenError, UsageError } from '../../core/errors.js'
+import { ApiRefused, UsageError } from '../../core/errors.js'
 import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../http/api-call.js'
 import { packageVersion } from '../../version.js'
 import { apiUrl } from '../api-url.js'
 import type { Session } from '../context.js'
 import { fieldsObject, type Field } from '../fields.js'
-import { notTaken } from '../output.js'
 import { progress, type Progress } from '../progress.js'
+import { fileSink, standardOutput, type Sink } from '../sink.js'
 import { fileBody, stdinBody, textBody } from '../../http/body.js'
 
 export interface ApiOptions {
@@ -114,11 +113,14 @@ async function write(
   url: URL,
   { status, statusText, headers, body }: ApiResponse,
   sink: Sink,
-  { include, output }: ApiOptions,
+  { include }: ApiOptions,
 ): Promise<void> {
   const length = Number(headers['content-length'])
-  const isSeen = output !== undefined || world.stdout.isTTY !== true
-  const shown = progress(isSeen ? world.stderr : new Writable(), 'received', length > 0 ? length : null)
+  const shown = progress(
+    sink.isTerminal ? new Writable() : world.stderr,
+    'received',
+    length > 0 ? length : null,
+  )
   const lines = Object.entries(headers).flatMap(([name, values]) =>
     [values ?? []].flat().map((value) => `${name}: ${value}\r\n`),
   )
@@ -137,67 +139,6 @@ async function write(
   } finally {
     body.destroy()
     shown.end()
-  }
-}
-
-interface Sink {
-  readonly stream: Writable
-  /** The whole answer is there. */
-  readonly done: () => void
-  readonly discard: () => void
-  /** What the sink itself failed with. */
-  readonly failure: () => TokenError | undefined
-}
-
-function standardOutput(stdout: Writable): Sink {
-  let failed: TokenError | undefined
-  const fail = (error: NodeJS.ErrnoException): TokenError => (failed = notTaken(error))
-  // Not stdout itself: the pipeline would end it, and destroy it for a failure of the network.
-  const stream = new Writable({
-    write: (chunk, _encoding, next) => {
-      stdout.write(chunk, (error) => {
-        next(error ? fail(error) : null)
-      })
-    },
-  })
-  stdout.on('error', fail)
-  return { stream, done: () => undefined, discard: () => undefined, failure: () => failed }
-}
-
-/**
- * Under another name until all has come: nobody takes half an answer for the whole.
- *
- * @throws {OutputFailed} where there can be no such file
- */
-function fileSink(path: string): Sink {
-  let failed: TokenError | undefined
-  const fail = (error: unknown): TokenError =>
-    (failed ??= new OutputFailed(
-      `${path} could not be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
-      { hint: 'look at the folder and the disk', cause: error },
-    ))
-  try {
-    const isPlain = statSync(path, { throwIfNoEntry: false })?.isFile() !== false
-    const partial = isPlain ? `${path}.part` : path
-    const stream = createWriteStream(partial, { fd: openSync(partial, 'w') })
-    stream.on('error', fail)
-    return {
-      stream,
-      done: () => {
-        try {
-          if (isPlain) renameSync(partial, path)
-        } catch (error) {
-          throw fail(error)
-        }
-      },
-      discard: () => {
-        stream.destroy()
-        if (isPlain) rmSync(partial, { force: true })
-      },
-      failure: () => failed,
-    }
-  } catch (error) {
-    throw fail(error)
   }
 }
 
