@@ -267,6 +267,17 @@ describe('a call', () => {
     expect(ended.stderr).toMatch(/error: GET \S+\/acme\/api\/x: HTTP 404 Not Found/)
   })
 
+  it('that the API answers with an error leaves the file of -o as it was', async () => {
+    answer = (_request, response) => void response.writeHead(404).end('no such thing')
+    const dir = folder()
+    const file = join(dir, 'answer')
+    expect(await ask(['x', '-o', file])).toMatchObject({ code: 22, stdout: 'no such thing' })
+    expect(readdirSync(dir)).toEqual([])
+    writeFileSync(file, 'of yesterday')
+    expect(await ask(['x', '-o', file])).toMatchObject({ code: 22, stdout: 'no such thing' })
+    expect(readFileSync(file, 'utf8')).toBe('of yesterday')
+  })
+
   it('that finds nobody exits with 75', async () => {
     for (const close of closing.splice(0)) close()
     expect(await ask(['x'])).toMatchObject({

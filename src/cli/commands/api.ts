@@ -72,8 +72,14 @@ export async function api(session: Session, target: string, options: ApiOptions)
       upload.end()
     })
   voice.notice({ level: 'info', message: `${method} ${url.origin}${url.pathname}: HTTP ${response.status}` })
-  await write(session, url, response, sink, options)
-  if (response.status < 200 || response.status > 299) throw refusal(response, method, url, sent)
+  const isSuccess = response.status >= 200 && response.status <= 299
+  if (isSuccess) await write(session, url, response, sink, options)
+  else {
+    // What the API says against it is not what the file is for.
+    sink.discard()
+    await write(session, url, response, standardOutput(world.stdout), options)
+    throw refusal(response, method, url, sent)
+  }
 }
 
 async function bodyOf(
