@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { errors, interceptors, type Dispatcher } from 'undici'
+import { interceptors, type Dispatcher } from 'undici'
 import { ServerUnavailable } from '../core/errors.js'
 import type { TokenGuard } from '../core/guard.js'
 import type { Secret } from '../core/secret.js'
@@ -109,14 +109,25 @@ async function send(request: ApiRequest, token: Secret): Promise<ApiResponse> {
   }
 }
 
+/** What undici, a socket, DNS and TLS fail with on the way. */
+const NETWORK = [
+  /^UND_ERR_(?:SOCKET|INFO|\w*TIMEOUT|PRX_TLS|HEADERS_OVERFLOW|RES_\w+)$/,
+  /^(?:ECONN\w+|EAI_\w+|E(?:HOST|NET)(?:UNREACH|DOWN|RESET)|EPIPE|ETIMEDOUT|ENOTFOUND|EADDRNOTAVAIL)$/,
+  /^(?:EPROTO|ERR_(?:TLS|SSL)_\w+|\w*CERT\w*|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE))$/,
+]
+
 /** What the network did, in our words; any other error is left as it is. */
 export function asUnavailable({ host }: URL, error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException
+  if (!(error instanceof Error)) return error
+  const { code = '', syscall, message } = error as NodeJS.ErrnoException
   const isNetwork =
-    error instanceof errors.UndiciError ||
-    /^(?:E[A-Z_]+|ERR_(?:TLS|SSL)_.*|[A-Z_]*CERT[A-Z_]*)$/.test(code ?? '')
-  if (!(error instanceof Error) || !isNetwork) return error
-  return new ServerUnavailable(`the transfer with ${host} failed (${code ?? error.name})`, {
+    NETWORK.some((codes) => codes.test(code)) ||
+    syscall === 'connect' ||
+    error.name === 'HTTPParserError' ||
+    // A proxy against a tunnel: it has no code of its own.
+    message.startsWith('Proxy response (')
+  if (!isNetwork) return error
+  return new ServerUnavailable(`the transfer with ${host} failed (${code === '' ? error.name : code})`, {
     hint: 'check the network and the URL, then run the same command again',
     cause: error,
   })

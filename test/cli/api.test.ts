@@ -144,7 +144,13 @@ describe('a call', () => {
     [['-F', 'a=@/nowhere'], /\/nowhere .* cannot be read/],
     [['--input', '/nowhere'], /\/nowhere cannot be read \(ENOENT\)/],
     [['--input', '/'], /cannot be read \(EISDIR\)/],
-    [['-X', 'GE T'], /no method of HTTP/],
+    [['-H', 'X: €'], /is not "name: value"/],
+    [['-H', 'Expect: 100-continue', '-f', 'a=b'], /Expect is set by hq-token itself/],
+    [['-H', 'Upgrade: h2c'], /Upgrade is set by/],
+    [['-H', 'Keep-Alive: 3'], /Keep-Alive is set by/],
+    [['-H', 'connection: a b'], /cannot be made: invalid connection/],
+    [['-X', 'GE T'], /no method .*\n.*hint: hq-token api --help/],
+    [['-X', 'CONNECT'], /no method/],
     [['--timeout', 'soon'], /A duration/],
   ])('with %j is refused before anything is sent', async (args, message) => {
     const ended = await ask(['x', ...args])
@@ -287,6 +293,11 @@ describe('a call', () => {
     })
   })
 
+  it('that is answered in no HTTP exits with 75', async () => {
+    answer = (request) => void request.socket.end('SSH-2.0-server\r\n')
+    expect(await ask(['x'])).toMatchObject({ code: 75, stdout: '' })
+  })
+
   it('that hears nothing for --timeout exits with 75', async () => {
     answer = () => undefined
     expect(await ask(['x', '--timeout', '1'])).toMatchObject({ code: 75, stdout: '' })
@@ -414,6 +425,29 @@ describe('a redirect', () => {
     expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'of y' })
     expect(seen.map(({ headers }) => headers.authorization !== undefined)).toEqual([true, true])
   })
+
+  it('that leads round in a circle is an error of the API', async () => {
+    answer = (request, response) => {
+      response.writeHead(302, { location: request.url?.endsWith('/x') === true ? 'y' : 'x' }).end()
+    }
+    expect(await ask(['x'])).toMatchObject({
+      code: 22,
+      stdout: '',
+      stderr: expect.stringMatching(/error: GET \S+\/api\/x: redirects in a circle/) as string,
+    })
+  })
+
+  it.each(['ftp://acme.example/x', 'http://[', 'mailto:someone'])(
+    'to %s is an error of the API',
+    async (location) => {
+      answer = (_request, response) => void response.writeHead(302, { location }).end()
+      expect(await ask(['x'])).toMatchObject({
+        code: 22,
+        stdout: '',
+        stderr: expect.stringMatching(/redirects to what is no address/) as string,
+      })
+    },
+  )
 
   it('of what changes something is not followed', async () => {
     answer = (_request, response) => void response.writeHead(307, { location: 'y' }).end()

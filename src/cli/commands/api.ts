@@ -10,6 +10,14 @@ import { progress, type Progress } from '../progress.js'
 import { fileSink, standardOutput, type Sink } from '../sink.js'
 import { fileBody, stdinBody, textBody } from '../../http/body.js'
 
+const HELP = 'hq-token api --help'
+
+/** @see RFC 9110 section 5.5: beyond ASCII, bytes only. */
+const HEADER = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/
+
+/** The token, and what is agreed upon for one connection. */
+const OURS = /^(?:authorization|content-length|transfer-encoding|host|keep-alive|upgrade|expect)$/i
+
 export interface ApiOptions {
   readonly method?: string
   readonly header: readonly string[]
@@ -40,7 +48,8 @@ export async function api(session: Session, target: string, options: ApiOptions)
     upload.add(count)
   })
   const method = (options.method ?? (body === null ? 'GET' : 'POST')).toUpperCase()
-  if (!/^[A-Z]+$/.test(method)) throw new UsageError(`${JSON.stringify(method)} is no method of HTTP`)
+  if (!/^[A-Z]+$/.test(method) || method === 'CONNECT')
+    throw new UsageError(`${JSON.stringify(method)} is no method to call an API with`, { hint: HELP })
   const isInUrl = options.fields.length > 0 && (options.input !== undefined || /^(?:GET|HEAD)$/.test(method))
   if (isInUrl) for (const { key, value } of options.fields) url.searchParams.append(key, String(value))
   const sent = isInUrl && options.input === undefined ? null : body
@@ -66,7 +75,7 @@ export async function api(session: Session, target: string, options: ApiOptions)
   })
     .catch((error: unknown) => {
       sink.discard()
-      throw error
+      throw notMade(error, `${method} ${url.origin}${url.pathname}`)
     })
     .finally(() => {
       upload.end()
@@ -101,13 +110,13 @@ async function bodyOf(
 function headersOf(lines: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     lines.map((line, index) => {
-      const [, name = '', value = ''] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\r\n\0]*)$/.exec(line) ?? []
+      const [, name = '', value = ''] = HEADER.exec(line) ?? []
       if (name === '')
         // Not what it holds: that may be a secret with its name forgotten.
         throw new UsageError(`the header of -H number ${index + 1} is not "name: value"`, {
           hint: 'hq-token api -H "Accept: application/xml" 1/sites',
         })
-      if (/^(?:authorization|content-length|transfer-encoding|host)$/i.test(name))
+      if (OURS.test(name))
         throw new UsageError(`the header ${name} is set by hq-token itself`, { hint: 'take it out' })
       return [name.toLowerCase(), value]
     }),
@@ -146,6 +155,19 @@ async function write(
     body.destroy()
     shown.end()
   }
+}
+
+/** What undici says against a request before it sends any of it, and against a redirect. */
+function notMade(error: unknown, call: string): unknown {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  if (message.startsWith('Redirect loop'))
+    return new ApiRefused(`${call}: redirects in a circle`, { cause: error })
+  if (code === 'ERR_INVALID_URL' || message.startsWith('Invalid URL'))
+    return new ApiRefused(`${call}: redirects to what is no address`, { cause: error })
+  // It names a header, and does not quote one.
+  if (/^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED)$/.test(code))
+    return new UsageError(`the call cannot be made: ${message}`, { hint: HELP, cause: error })
+  return error
 }
 
 function refusal(
