@@ -19,7 +19,7 @@ export interface ApiRequest {
   readonly method: string
   /** On the origin that the token is for: whoever calls has checked it. */
   readonly url: URL
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: ApiBody | null
   /** Milliseconds without a byte after which a transfer is given up. */
   readonly idleMs: number

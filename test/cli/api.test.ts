@@ -134,6 +134,27 @@ describe('a call', () => {
     expect(seen).toMatchObject([{ method: 'DELETE', headers: { accept: 'application/xml', 'x-y': 'z' } }])
   })
 
+  it('sends a header as often as it is given, and the usual one not at all where it is given without a value', async () => {
+    await ask([
+      'x',
+      '-H',
+      'X-Tag: a',
+      '-H',
+      'x-tag: b',
+      '-H',
+      'Accept: a/b',
+      '-H',
+      'Accept: c/d',
+      '-H',
+      'User-Agent:',
+    ])
+    await ask(['x', '-H', 'Accept:', '-H', '__proto__: x'])
+    expect(seen[0]?.headers).toMatchObject({ 'x-tag': 'a, b', accept: 'a/b, c/d' })
+    expect(seen[0]?.headers).not.toHaveProperty('user-agent')
+    expect(seen[1]?.headers).not.toHaveProperty('accept')
+    expect(seen[1]?.headers['user-agent']).toMatch(/^hq-token/)
+  })
+
   it.each([
     [['-H', 'nonsense'], /is not "name: value"/],
     [['-H', 'Authorization: Bearer x'], /set by hq-token itself/],

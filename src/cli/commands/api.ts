@@ -107,19 +107,25 @@ async function bodyOf(
   return fields.length === 0 ? null : textBody(JSON.stringify(fieldsObject(fields)))
 }
 
-function headersOf(lines: readonly string[]): Record<string, string> {
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+/** As curl has it: one given twice is sent twice, and one without a value is not sent, the usual one neither. */
+function headersOf(lines: readonly string[]): Headers {
+  const headers = new Map<string, string[]>()
+  for (const [index, line] of lines.entries()) {
+    const [, given = '', value = ''] = HEADER.exec(line) ?? []
+    if (given === '')
+      // Not what it holds: that may be a secret with its name forgotten.
+      throw new UsageError(`the header of -H number ${index + 1} is not "name: value"`, {
+        hint: 'hq-token api -H "Accept: application/xml" 1/sites',
+      })
+    if (OURS.test(given))
+      throw new UsageError(`the header ${given} is set by hq-token itself`, { hint: 'take it out' })
+    const values = headers.get(given.toLowerCase()) ?? []
+    headers.set(given.toLowerCase(), value.trim() === '' ? values : [...values, value])
+  }
   return Object.fromEntries(
-    lines.map((line, index) => {
-      const [, name = '', value = ''] = HEADER.exec(line) ?? []
-      if (name === '')
-        // Not what it holds: that may be a secret with its name forgotten.
-        throw new UsageError(`the header of -H number ${index + 1} is not "name: value"`, {
-          hint: 'hq-token api -H "Accept: application/xml" 1/sites',
-        })
-      if (OURS.test(name))
-        throw new UsageError(`the header ${name} is set by hq-token itself`, { hint: 'take it out' })
-      return [name.toLowerCase(), value]
-    }),
+    [...headers].map(([name, values]) => [name, values.length > 1 ? values : values[0]]),
   )
 }
 
