@@ -183,6 +183,12 @@ export function program(
       ).argParser(duration),
     )
     .option('--token-file', 'the token in a file too, kept fresh while the command runs: HQ_TOKEN_FILE')
+    // Commander's own is looked for behind an unknown option too, among what is the command's.
+    .helpOption(false)
+    .option('-h, --help', 'print help')
+    .on('option:help', function (this: Command) {
+      this.help()
+    })
     .action(async (command: readonly string[], options: ExecOptions) => {
       const { exec } = await import('./commands/exec.js')
       exitWith(await exec(world, root.opts(), command, options))

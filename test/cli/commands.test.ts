@@ -48,6 +48,7 @@ describe('the command line', () => {
     [['exec', '--min-valid', '5m', '--'], /missing required argument 'command'/],
     [['exec', '--min-valid', 'soon', 'true'], /A duration is/],
     [['exec', '--no-such', 'true', '--config'], /unknown option '--no-such'/],
+    [['exec', '--no-such', '--', 'true', '-h'], /unknown option '--no-such'/],
   ])('%j is wrong usage: 2, told how', async (argv, message) => {
     const { env } = empty()
     const { code, stdout, stderr } = await told(argv, { env })
