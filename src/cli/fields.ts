@@ -7,15 +7,14 @@ export interface Field {
   readonly value: unknown
 }
 
+const HINT = { hint: 'hq-token api --help' }
+
 type Branch = { [key: string]: unknown } | unknown[]
 
 /** The value as it stands. @throws {UsageError} */
 export function rawField(text: string): Field {
   const at = text.indexOf('=')
-  if (at < 1)
-    throw new UsageError('what -f or -F was given is not key=value', {
-      hint: 'hq-token api --help',
-    })
+  if (at < 1) throw new UsageError('what -f or -F was given is not key=value', HINT)
   return { key: text.slice(0, at), value: text.slice(at + 1) }
 }
 
@@ -65,12 +64,12 @@ export function fieldsObject(fields: readonly Field[]): Record<string, unknown> 
 
 function put(branch: Branch, step: string, rest: readonly string[], value: unknown, key: string): void {
   const isList = Array.isArray(branch)
-  if (isList !== (step === '')) throw new UsageError(`the field ${key} is a list and an object at once`)
+  if (isList !== (step === '')) throw new UsageError(`the field ${key} is a list and an object at once`, HINT)
   const at = isList ? branch.length : step
   const [next, ...after] = rest
   const holder = branch as Record<string | number, unknown>
   if (next === undefined) {
-    if (at in holder) throw new UsageError(`the field ${key} is given twice`)
+    if (at in holder) throw new UsageError(`the field ${key} is given twice`, HINT)
     holder[at] = value
     return
   }
@@ -78,7 +77,7 @@ function put(branch: Branch, step: string, rest: readonly string[], value: unkno
   const last = isList ? branch.at(-1) : holder[at]
   const isOpen = isBranch(last) && !(isList && after.length === 0 && next in last)
   if (!isOpen && !isList && at in holder)
-    throw new UsageError(`the field ${key} has a value and is an object`)
+    throw new UsageError(`the field ${key} has a value and is an object`, HINT)
   const child = isOpen ? last : next === '' ? [] : (Object.create(null) as Record<string, unknown>)
   if (!isOpen) holder[at] = child
   put(child, next, after, value, key)

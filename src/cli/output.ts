@@ -121,6 +121,6 @@ function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => stri
     ...(profile === undefined ? [] : ['--profile', profile]),
   ]
   const invocation = ['hq-token', ...options].join(' ')
-  return (hint) =>
-    hint.replace(/\bhq-token(?= (?:seed|get|refresh|api|exec|credential|status)\b)/g, () => invocation)
+  // A command follows, not an option.
+  return (hint) => hint.replace(/\bhq-token(?= [a-z])/g, () => invocation)
 }

@@ -30,7 +30,6 @@ export async function run(argv: readonly string[], world: World): Promise<number
       await root.parseAsync(separated(argv, root), { from: 'user' })
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error
-      if (error.exitCode !== 0) throw usage(error, argv)
       await writeOut(world.stdout, help.join(''))
     }
     return status
@@ -254,7 +253,9 @@ export function program(
 
   for (const command of [root, ...root.commands]) {
     command
-      .exitOverride()
+      .exitOverride((error) => {
+        throw error.exitCode === 0 ? error : usage(error, command)
+      })
       // Help goes to stdout by the one writer that notices a closed pipe; errors are the catch's.
       .configureOutput({ writeOut: write, writeErr: () => undefined, outputError: () => undefined })
   }
@@ -286,12 +287,14 @@ function separated(argv: readonly string[], root: Command): readonly string[] {
 }
 
 /** Commander's complaint in our words. */
-function usage(error: CommanderError, argv: readonly string[]): UsageError {
-  const command = argv.find((argument) =>
-    /^(seed|get|refresh|api|exec|credential|status|sandbox)$/.test(argument),
-  )
-  const help = `hq-token ${command === undefined ? '' : `${command} `}--help`
-  if (error.code === 'commander.help') return new UsageError('no command given', { hint: help })
+function usage(error: CommanderError, command: Command): UsageError {
+  const help = `hq-token ${command.parent === null ? '' : `${command.name()} `}--help`
+  if (error.code === 'commander.help') {
+    const [, asked] = command.args
+    return new UsageError(asked === undefined ? 'no command given' : `there is no command ${asked}`, {
+      hint: help,
+    })
+  }
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
   return new UsageError(message, {
     hint: suggestion === undefined ? help : `${suggestion.replace(/[()]/g, '')} See: ${help}`,

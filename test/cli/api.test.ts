@@ -106,6 +106,16 @@ describe('a path', () => {
     },
   )
 
+  it('with a colon is said to be taken for a URL', async () => {
+    const { code, stderr } = await ask(['sites:search'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(
+      /"sites:search" is neither a path nor a URL\n.*hint: .* hq-token api \.\/sites:search\n/,
+    )
+    expect(await ask(['./sites:search'])).toMatchObject({ code: 0 })
+    expect(seen).toMatchObject([{ url: '/acme/api/sites:search' }])
+  })
+
   it('needs an API to be relative to', async () => {
     const ended = await told(['api', '1/sites'], { env: { HQ_TOKEN_STORE: join(there.dir, 'token.db') } })
     expect(ended).toMatchObject({
@@ -160,8 +170,8 @@ describe('a call', () => {
     [['-H', 'Authorization: Bearer x'], /set by hq-token itself/],
     [['-H', 'a: b\r\nc: d'], /is not "name: value"/],
     [['-f', 'nonsense'], /is not key=value/],
-    [['-f', 'a=1', '-f', 'a[b]=2'], /has a value and is an object/],
-    [['-f', 'a=1', '-f', 'a=2'], /given twice/],
+    [['-f', 'a=1', '-f', 'a[b]=2'], /has a value and is an object\n.*hint: hq-token api --help/],
+    [['-f', 'a=1', '-f', 'a=2'], /given twice\n.*hint: hq-token api --help/],
     [['-F', 'a=@/nowhere'], /\/nowhere .* cannot be read/],
     [['--input', '/nowhere'], /\/nowhere cannot be read \(ENOENT\)/],
     [['--input', '/'], /cannot be read \(EISDIR\)/],
