@@ -1,5 +1,14 @@
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -225,6 +234,44 @@ describe('a call', () => {
     expect(seen).toMatchObject([
       { method: 'PUT', body: 'of a file', headers: { 'content-length': '9' } },
       { method: 'POST', body: 'of a pipe' },
+    ])
+  })
+
+  it('sends a file that grows meanwhile as it was, and tells of one that shrinks', async () => {
+    const file = join(there.dir, 'log')
+    const SIZE = 32_000_000
+    const meanwhile = async (change: () => void): Promise<Told> => {
+      writeFileSync(file, Buffer.alloc(SIZE, 'a'))
+      const changing = await listening((request, response) => {
+        change()
+        void buffer(request).then(
+          (bytes) => response.end(String(bytes.byteLength)),
+          () => undefined,
+        )
+      })
+      const env = { HQ_TOKEN_CONFIG: there.config, HQ_TOKEN_API_URL: `${changing}/` }
+      return told(['api', 'x', '--input', file], { env })
+    }
+    expect(
+      await meanwhile(() => {
+        appendFileSync(file, 'more')
+      }),
+    ).toMatchObject({ code: 0, stdout: String(SIZE) })
+    const shrunk = await meanwhile(() => {
+      truncateSync(file, 10)
+    })
+    expect(shrunk).toMatchObject({ code: 2, stdout: '' })
+    expect(shrunk.stderr).toMatch(/log changed while it was sent/)
+  })
+
+  it.skipIf(process.platform !== 'linux')('sends a file that tells no size', async () => {
+    await ask(['x', '--input', '/proc/version'])
+    const empty = join(there.dir, 'empty')
+    writeFileSync(empty, '')
+    await ask(['x', '--input', empty])
+    expect(seen).toMatchObject([
+      { method: 'POST', body: readFileSync('/proc/version', 'utf8') },
+      { method: 'POST', body: '', headers: { 'content-length': '0' } },
     ])
   })
 

@@ -4,11 +4,11 @@ import { ApiRefused, UsageError } from '../../core/errors.js'
 import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../http/api-call.js'
 import { packageVersion } from '../../version.js'
 import { apiUrl } from '../api-url.js'
+import { fileBody, streamBody, textBody } from '../body.js'
 import type { Session } from '../context.js'
 import { fieldsObject, type Field } from '../fields.js'
 import { progress, type Progress } from '../progress.js'
 import { fileSink, standardOutput, type Sink } from '../sink.js'
-import { fileBody, stdinBody, textBody } from '../../http/body.js'
 
 const HELP = 'hq-token api --help'
 
@@ -101,7 +101,7 @@ async function bodyOf(
       throw new UsageError('the body is read from standard input, which is a terminal here', {
         hint: 'hq-token api --input - PATH < FILE',
       })
-    return stdinBody(world.stdin, onBytes)
+    return streamBody(world.stdin, 'standard input', onBytes)
   }
   if (input !== undefined) return fileBody(input, onBytes)
   return fields.length === 0 ? null : textBody(JSON.stringify(fieldsObject(fields)))
