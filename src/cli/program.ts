@@ -10,7 +10,7 @@ import type { SeedFlags } from './commands/seed.js'
 import type { Session } from './context.js'
 import { credentialProtocols, type CredentialOptions } from './credentials/protocols.js'
 import { exitCodes } from './exit-codes.js'
-import { rawField, typedField, type Field } from './fields.js'
+import { rawField, typedField, type Field, type FileField } from './fields.js'
 import { tokenFormats } from './formats.js'
 import { voice, writeOut, type GlobalOptions } from './output.js'
 import { packageVersion } from '../version.js'
@@ -137,7 +137,7 @@ export function program(
       ),
     )
 
-  const fields: Field[] = []
+  const fields: (Field | FileField)[] = []
   root
     .command('api')
     .argument('<path>', 'a path below the API (1/sites), a path of the host (/acme/api/1/sites), or a URL')

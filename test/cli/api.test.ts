@@ -182,6 +182,10 @@ describe('a call', () => {
     [['-f', 'a=1', '-f', 'a[b]=2'], /has a value and is an object\n.*hint: hq-token api --help/],
     [['-f', 'a=1', '-f', 'a=2'], /given twice\n.*hint: hq-token api --help/],
     [['-F', 'a=@/nowhere'], /\/nowhere .* cannot be read/],
+    [['-F', 'a=@/bin/sh'], /is no text in UTF-8/],
+    [['-F', 'a=9007199254740993'], /number of the field a .*\n.*hint: as a string: -f a=9007199254740993/],
+    [['-F', 'a=@-', '--input', '-'], /standard input is there once/],
+    [['-F', 'a=@-', '-F', 'b=@-'], /standard input is there once/],
     [['--input', '/nowhere'], /\/nowhere cannot be read \(ENOENT\)/],
     [['--input', '/'], /cannot be read \(EISDIR\)/],
     [['-H', 'X: €'], /is not "name: value"/],
@@ -215,6 +219,34 @@ describe('a call', () => {
         '{"a":"1","b":2,"c":true,"d":null,"e":"of the file","f":{"g":"1","h":["x","y"]},"i":[{"j":"1","k":"2"},{"j":"3"}],"__proto__":"x","l":"m=n"}',
       ),
     )
+  })
+
+  it('takes a field from standard input, whatever its length, but not from a terminal', async () => {
+    const input = 'ä'.repeat(2_000_000)
+    expect(await ask(['x', '-F', 'a=@-'], { input })).toMatchObject({ code: 0 })
+    expect(JSON.parse(seen[0]?.body ?? '')).toEqual({ a: input })
+    for (const args of [
+      ['-F', 'a=@-'],
+      ['--input', '-'],
+    ]) {
+      const { code, stderr } = await ask(['x', ...args], { keyboard: true })
+      expect({ code, stderr }).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('a terminal here') as string,
+      })
+    }
+    expect(seen).toHaveLength(1)
+  })
+
+  it('sends whole numbers as numbers as long as they stay the same', async () => {
+    await ask([
+      'x',
+      ...['a=9007199254740991', 'b=-9007199254740991', 'c=1234567890123456', 'd=007'].flatMap((field) => [
+        '-F',
+        field,
+      ]),
+    ])
+    expect(seen[0]?.body).toBe('{"a":9007199254740991,"b":-9007199254740991,"c":1234567890123456,"d":"007"}')
   })
 
   it('puts fields into the query of a GET, and beside a body', async () => {

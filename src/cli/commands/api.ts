@@ -6,7 +6,7 @@ import { packageVersion } from '../../version.js'
 import { apiUrl } from '../api-url.js'
 import { fileBody, streamBody, textBody } from '../body.js'
 import type { Session } from '../context.js'
-import { fieldsObject, type Field } from '../fields.js'
+import { fieldsObject, filled, type Field, type FileField } from '../fields.js'
 import { progress, type Progress } from '../progress.js'
 import { fileSink, standardOutput, type Sink } from '../sink.js'
 
@@ -22,7 +22,7 @@ export interface ApiOptions {
   readonly method?: string
   readonly header: readonly string[]
   /** In the order of the command line. */
-  readonly fields: readonly Field[]
+  readonly fields: readonly (Field | FileField)[]
   /** A path, or `-`. */
   readonly input?: string
   readonly include?: boolean
@@ -44,14 +44,15 @@ export async function api(session: Session, target: string, options: ApiOptions)
   const headers = headersOf(options.header)
   const quiet: Progress = { add: () => undefined, end: () => undefined }
   let upload = quiet
-  const body = await bodyOf(session, options, (count) => {
+  const fields = await fieldsOf(session, options)
+  const body = await bodyOf(session, options, fields, (count) => {
     upload.add(count)
   })
   const method = (options.method ?? (body === null ? 'GET' : 'POST')).toUpperCase()
   if (!/^[A-Z]+$/.test(method) || method === 'CONNECT')
     throw new UsageError(`${JSON.stringify(method)} is no method to call an API with`, { hint: HELP })
-  const isInUrl = options.fields.length > 0 && (options.input !== undefined || /^(?:GET|HEAD)$/.test(method))
-  if (isInUrl) for (const { key, value } of options.fields) url.searchParams.append(key, String(value))
+  const isInUrl = fields.length > 0 && (options.input !== undefined || /^(?:GET|HEAD)$/.test(method))
+  if (isInUrl) for (const { key, value } of fields) url.searchParams.append(key, String(value))
   const sent = isInUrl && options.input === undefined ? null : body
 
   // Before anything is sent: what cannot be written anywhere need not be asked for.
@@ -91,9 +92,17 @@ export async function api(session: Session, target: string, options: ApiOptions)
   }
 }
 
+function fieldsOf({ world }: Session, { input, fields }: ApiOptions): Promise<Field[]> {
+  const files = [input, ...fields.map((field) => ('file' in field ? field.file : undefined))]
+  if (files.filter((file) => file === '-').length > 1)
+    throw new UsageError('standard input is there once, and is asked for twice', { hint: HELP })
+  return Promise.all(fields.map((field) => filled(field, world.stdin)))
+}
+
 async function bodyOf(
   { world }: Session,
-  { input, fields }: ApiOptions,
+  { input }: ApiOptions,
+  fields: readonly Field[],
   onBytes: (count: number) => void,
 ): Promise<ApiBody | null> {
   if (input === '-') {
