@@ -559,9 +559,23 @@ describe('a redirect', () => {
     },
   )
 
-  it('of what changes something is not followed', async () => {
-    answer = (_request, response) => void response.writeHead(307, { location: 'y' }).end()
-    expect(await ask(['x', '-f', 'a=1'])).toMatchObject({ code: 22 })
+  it('of what changes something is not followed, and where it leads to is said', async () => {
+    answer = (_request, response) => void response.writeHead(307, { location: 'y?secret=z' }).end()
+    const { code, stderr } = await ask(['x', '-f', 'a=1'])
+    expect(code).toBe(22)
+    expect(stderr).toContain(
+      `hint: what changes something is not redirected; it leads to ${api}/acme/api/y\n`,
+    )
     expect(seen).toHaveLength(1)
+  })
+
+  it('too many of them are an error, and the last one is named', async () => {
+    let count = 0
+    answer = (_request, response) => void response.writeHead(302, { location: `y${++count}` }).end()
+    const { code, stderr } = await ask(['x'])
+    expect(code).toBe(22)
+    expect(stderr).toContain(
+      `hint: there are too many redirects; the last one leads to ${api}/acme/api/y11\n`,
+    )
   })
 })

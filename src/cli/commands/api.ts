@@ -186,12 +186,15 @@ function notMade(error: unknown, call: string): unknown {
 }
 
 function refusal(
-  { status, statusText, isRefused }: ApiResponse,
+  { status, statusText, headers, isRefused }: ApiResponse,
   method: string,
-  { origin, pathname }: URL,
+  url: URL,
   sent: ApiBody | null,
 ): ApiRefused {
-  const said = `${method} ${origin}${pathname}: HTTP ${status} ${statusText}`.trim()
+  const said = `${method} ${url.origin}${url.pathname}: HTTP ${status} ${statusText}`.trim()
+  const { location } = headers
+  if (status >= 300 && status <= 399 && typeof location === 'string')
+    return new ApiRefused(said, { hint: redirection(method, location, url) })
   if (!isRefused) return new ApiRefused(said)
   return new ApiRefused(said, {
     hint:
@@ -199,4 +202,13 @@ function refusal(
         ? 'the token was renewed, but what came from a pipe cannot be sent again: run the same command again'
         : 'a new token did not help; check what its user may do there: hq-token status',
   })
+}
+
+/** Without its query, which may be a secret: such an address is often all that it takes. */
+function redirection(method: string, location: string, url: URL): string {
+  const to = URL.canParse(location, url.href) ? new URL(location, url) : null
+  const where = to === null ? 'to what is no address' : `to ${to.origin}${to.pathname}`
+  return /^(?:GET|HEAD)$/.test(method)
+    ? `there are too many redirects; the last one leads ${where}`
+    : `what changes something is not redirected; it leads ${where}`
 }
