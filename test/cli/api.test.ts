@@ -428,6 +428,50 @@ describe('a call', () => {
   })
 })
 
+describe('an answer on a terminal', () => {
+  const ESCAPE = '\u001b'
+  const of =
+    (type: string | undefined, body: string | Buffer): RequestListener =>
+    (_request, response) => {
+      response.writeHead(200, type === undefined ? {} : { 'content-type': type, 'x-y': 'a' }).end(body)
+    }
+
+  it.each(['application/json', 'text/plain; charset=utf-8', 'application/atom+xml', undefined])(
+    'gives it no command: %s',
+    async (type) => {
+      const body = `a${ESCAPE}]0;x\u0007\u009b2J\tb\r\nc\rdé`
+      answer = of(type, body)
+      expect(await ask(['x'], { terminal: 80 })).toMatchObject({
+        code: 0,
+        stdout: 'a\\x1b]0;x\\x07\\x9b2J\tb\r\nc\\x0ddé',
+      })
+      expect(await ask(['x'])).toMatchObject({ code: 0, stdout: body })
+    },
+  )
+
+  it('is whole where it comes in parts', async () => {
+    const bytes = Buffer.from('éé')
+    answer = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' }).write(bytes.subarray(0, 1))
+      setTimeout(() => response.end(bytes.subarray(1)), 50)
+    }
+    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code: 0, stdout: 'éé' })
+  })
+
+  it('is not shown where it is no text', async () => {
+    answer = of('application/pdf', '%PDF')
+    const ended = await ask(['x'], { terminal: 80 })
+    expect(ended).toMatchObject({ code: 2, stdout: '' })
+    expect(ended.stderr).toMatch(/no text \(application\/pdf\).*\n.*hint: .* -o FILE/)
+    expect(await ask(['x', '-i'], { terminal: 80 })).toMatchObject({
+      stdout: expect.stringMatching(/^HTTP.*200.*\r\n[^]*\r\n\r\n$/) as string,
+    })
+    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: '%PDF' })
+    answer = (_request, response) => void response.writeHead(500, { 'content-type': 'image/png' }).end('PNG')
+    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code: 22, stdout: '' })
+  })
+})
+
 describe('a long transfer', () => {
   const ESCAPE = '\u001b'
   const slowly: RequestListener = (_request, response) => {

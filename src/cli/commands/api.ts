@@ -7,6 +7,7 @@ import { apiUrl } from '../api-url.js'
 import { fileBody, streamBody, textBody } from '../body.js'
 import type { Session } from '../context.js'
 import { fieldsObject, filled, type Field, type FileField } from '../fields.js'
+import { printableText } from '../output.js'
 import { progress, type Progress } from '../progress.js'
 import { fileSink, standardOutput, type Sink } from '../sink.js'
 
@@ -82,8 +83,7 @@ export async function api(session: Session, target: string, options: ApiOptions)
       upload.end()
     })
   voice.notice({ level: 'info', message: `${method} ${url.origin}${url.pathname}: HTTP ${response.status}` })
-  const isSuccess = response.status >= 200 && response.status <= 299
-  if (isSuccess) await write(session, url, response, sink, options)
+  if (isSuccess(response.status)) await write(session, url, response, sink, options)
   else {
     // What the API says against it is not what the file is for.
     sink.discard()
@@ -154,14 +154,19 @@ async function write(
   const lines = Object.entries(headers).flatMap(([name, values]) =>
     [values ?? []].flat().map((value) => `${name}: ${value}\r\n`),
   )
+  async function* answer(): AsyncGenerator<Buffer> {
+    if (include === true) yield Buffer.from(`HTTP/1.1 ${status} ${statusText}\r\n${lines.join('')}\r\n`)
+    if (sink.isTerminal && !isText(headers)) {
+      if (isSuccess(status)) throw notForTerminals(headers)
+      return
+    }
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      shown.add(chunk.byteLength)
+      yield chunk
+    }
+  }
   try {
-    await pipeline(async function* () {
-      if (include === true) yield Buffer.from(`HTTP/1.1 ${status} ${statusText}\r\n${lines.join('')}\r\n`)
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        shown.add(chunk.byteLength)
-        yield chunk
-      }
-    }, sink.stream)
+    await pipeline(sink.isTerminal ? escaped(answer()) : answer(), sink.stream)
     sink.done()
   } catch (error) {
     sink.discard()
@@ -170,6 +175,33 @@ async function write(
     body.destroy()
     shown.end()
   }
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299
+}
+
+/** What nobody says anything of is taken for text: it is escaped. */
+function isText({ 'content-type': type = '', 'content-encoding': coding = 'identity' }: Headers): boolean {
+  return (
+    coding === 'identity' &&
+    /^(?:|text\/.*|application\/(?:.*\+)?(?:json|xml|javascript|x-www-form-urlencoded)(?:;.*)?)$/i.test(
+      String(type).trim(),
+    )
+  )
+}
+
+function notForTerminals({ 'content-type': type = 'unknown' }: Headers): UsageError {
+  return new UsageError(`the answer is no text (${String(type)}), and not for a terminal`, {
+    hint: 'write it to a file: hq-token api -o FILE …',
+  })
+}
+
+/** An answer may hold commands for the terminal that it is shown on. */
+async function* escaped(answer: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const text = new TextDecoder()
+  for await (const chunk of answer) yield printableText(text.decode(chunk, { stream: true }))
+  yield printableText(text.decode())
 }
 
 /** What undici says against a request before it sends any of it, and against a redirect. */
