@@ -204,7 +204,7 @@ export function program(
     )
     .action(async (operation: string | undefined, { protocol }: CredentialOptions) => {
       const { credential } = await import('./commands/credential.js')
-      await credential(world, root.opts(), protocol, operation)
+      exitWith(await credential(world, root.opts(), protocol, operation))
     })
 
   root
