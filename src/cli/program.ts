@@ -109,8 +109,8 @@ export function program(
     .addOption(new Option('--time <duration>', 'the same as --min-valid').argParser(duration).hideHelp())
     .addOption(new Option('--format <format>', 'how to print it').choices(tokenFormats).default('bare'))
     .option(
-      '--rejected <->',
-      'refresh only if the store still holds the token on standard input, which the API refused',
+      '--rejected <source>',
+      'refresh only if the store still holds the token that the API refused, read from - (standard input)',
     )
     .option('--outfile <file>', 'write it to a file, 0600 and all at once, instead of standard output')
     .action(
@@ -143,7 +143,11 @@ export function program(
     .argument('<path>', 'a path below the API (1/sites), a path of the host (/acme/api/1/sites), or a URL')
     .description('call the API with the token, and once more with a new one where it refuses that')
     .option('-X, --method <method>', 'default: GET, or POST where a body is sent')
-    .option('-H, --header <header>', '"name: value"; may be repeated', collect, [])
+    .option(
+      '-H, --header <header>',
+      '"name: value"; may be repeated; without a value it is taken out',
+      collect,
+    )
     .addOption(
       new Option(
         '-f, --raw-field <key=value>',
@@ -156,14 +160,15 @@ export function program(
         'the same; true, false, null and whole numbers are those, @FILE what it holds',
       ).argParser((text) => fields.push(typedField(text))),
     )
-    .option('--input <file>', 'send this as the body; - for standard input')
+    .option('--input <file>', 'send this as the body; - for standard input; fields go into the query then')
     .option('-i, --include', 'print the status line and the headers too')
-    .option('-o, --output <file>', 'write the answer to a file')
+    .option('-o, --output <file>', 'write the answer to a file, whole or not at all')
     .addOption(
       new Option('--timeout <duration>', 'give up when nothing comes or goes for so long')
         .argParser(duration)
         .default(60, '60s'),
     )
+    .addHelpText('after', API_HELP)
     .action(
       withSession(async (session, path: string, options: Omit<ApiOptions, 'fields'>) =>
         (await import('./commands/api.js')).api(session, path, { ...options, fields }),
@@ -188,6 +193,7 @@ export function program(
     .on('option:help', function (this: Command) {
       this.help()
     })
+    .addHelpText('after', EXEC_HELP)
     .action(async (command: readonly string[], options: ExecOptions) => {
       const { exec } = await import('./commands/exec.js')
       exitWith(await exec(world, root.opts(), command, options))
@@ -202,6 +208,7 @@ export function program(
         .choices(credentialProtocols)
         .makeOptionMandatory(),
     )
+    .addHelpText('after', CREDENTIAL_HELP)
     .action(async (operation: string | undefined, { protocol }: CredentialOptions) => {
       const { credential } = await import('./commands/credential.js')
       exitWith(await credential(world, root.opts(), protocol, operation))
@@ -243,7 +250,6 @@ export function program(
       '--fault <name[:count]>',
       'fail so (COUNT times); may be repeated; `--fault list` names them',
       collect,
-      [],
     )
     .option(
       '--dir <folder>',
@@ -265,6 +271,26 @@ export function program(
 const EXIT_CODES = `
 Exit codes:
 ${exitCodes.map(({ exit, when }) => `  ${String(exit).padEnd(3)} ${when.replaceAll('`', '')}`).join('\n')}`
+
+const API_HELP = `
+Ends with 22 where the API answers with an error, whose words go to standard output, and with 75 where the
+network failed. Redirects of GET and HEAD are followed, to another origin without the token. What is sent is
+sent again once when the API refuses the token: fields, a file, and up to 1 MiB of standard input.
+
+  hq-token api 1/sites -f sitename='Deal room'
+  hq-token api 1/files/7 -o contract.pdf`
+
+const EXEC_HELP = `
+Ends as the command does; with 126 where it cannot be run, with 127 where there is none.
+
+  hq-token exec -- ./export-sites.py --since yesterday
+  hq-token exec --token-file -- ./daemon`
+
+const CREDENTIAL_HELP = `
+The token goes to the API's own origin and to no other.
+
+  git config --global credential.https://acme.highq.com.helper '!hq-token credential --protocol git'
+  echo '{"uri":"https://acme.highq.com/"}' | hq-token credential --protocol bazel get`
 
 /** `exec CMD --flag` as `exec -- CMD --flag`: what comes after a command to run is all its own. */
 function separated(argv: readonly string[], root: Command): readonly string[] {
@@ -320,6 +346,6 @@ function port(text: string): number {
   return found
 }
 
-function collect(text: string, before: readonly string[]): readonly string[] {
+function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text]
 }

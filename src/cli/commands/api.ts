@@ -21,7 +21,7 @@ const OURS = /^(?:authorization|content-length|transfer-encoding|host|keep-alive
 
 export interface ApiOptions {
   readonly method?: string
-  readonly header: readonly string[]
+  readonly header?: readonly string[]
   /** In the order of the command line. */
   readonly fields: readonly (Field | FileField)[]
   /** A path, or `-`. */
@@ -42,7 +42,7 @@ export async function api(session: Session, target: string, options: ApiOptions)
   const { world, config, guard, voice } = session
   const agent = await session.agent()
   const url = apiUrl(target, config.apiUrl)
-  const headers = headersOf(options.header)
+  const headers = headersOf(options.header ?? [])
   const quiet: Progress = { add: () => undefined, end: () => undefined }
   let upload = quiet
   const fields = await fieldsOf(session, options)
