@@ -30,7 +30,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/(cli/|[^/]+\\.ts$)',
-        pathNot: '^src/(open\\.ts$|cli/(warm|(login-pages|commands/(init|seed|login|sandbox|api)))\\.ts$)',
+        pathNot: '^src/(open\\.ts$|cli/(warm|body|login-pages|commands/(init|seed|login|sandbox|api))\\.ts$)',
       },
       to: { path: '^src/(config|network|oauth|store|http|sandbox)/' },
     },

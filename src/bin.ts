@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './descriptors.js' // Before anything is opened.
 import { writeOut } from './cli/output.js'
 import { warmToken } from './cli/warm.js'
 import { realWorld } from './cli/world.js'

@@ -6,6 +6,24 @@ const HELD: readonly NodeJS.Signals[] =
     : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU', 'SIGALRM', 'SIGVTALRM', 'SIGUSR2']
 
 /**
+ * Cleans up when a signal is about to end this process; which it does then, unless somebody else listens.
+ *
+ * @returns No longer.
+ */
+export function beforeSignalsEnd(cleanUp: () => void): () => void {
+  const act = (signal: NodeJS.Signals): void => {
+    release()
+    cleanUp()
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+  }
+  const release = (): void => {
+    for (const signal of HELD) process.off(signal, act)
+  }
+  for (const signal of HELD) process.on(signal, act)
+  return release
+}
+
+/**
  * Runs a section that must come to its end: a signal that arrives meanwhile acts when it has.
  *
  * Between the request that spends a refresh token and the save of the new one, only SIGKILL may end

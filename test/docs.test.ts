@@ -34,6 +34,7 @@ describe('the documentation', () => {
       expect(command?.description()).not.toBe('')
       for (const option of command?.options ?? []) expect([option.long, option.description]).not.toContain('')
       expect(page('README.md') + page('docs/guide.md')).toContain(`hq-token ${name}`)
+      expect(command?.helpInformation()).not.toMatch(/default: \[\]|<\W>/)
       expect(page('docs/cli.md')).toContain(`## \`hq-token ${name}\``)
     },
   )

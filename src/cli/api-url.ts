@@ -1,4 +1,5 @@
 import { ConfigInvalid, UsageError } from '../core/errors.js'
+import { shellWord } from '../core/shell.js'
 
 /**
  * The URL that a path of `hq-token api` means: a whole URL, a path of the host that begins as the
@@ -12,13 +13,18 @@ export function apiUrl(target: string, api: URL | null): URL {
       hint: 'add to [client] of the config: api_url = https://HOST/PATH/; or set HQ_TOKEN_API_URL',
     })
   const url = resolved(target, api)
-  if (url?.origin !== api.origin)
-    throw new UsageError(
-      url === null
-        ? `${JSON.stringify(target)} is neither a path nor a URL`
-        : `${url.origin} is not where the token is for (${api.origin}), and does not get it`,
-      { hint: 'hq-token api 1/sites' },
-    )
+  // A scheme without a server: the colon is meant otherwise, or there is nobody to call.
+  if (url === null || url.origin === 'null')
+    throw new UsageError(`${JSON.stringify(target)} is neither a path nor a URL`, {
+      hint:
+        url === null
+          ? 'hq-token api 1/sites'
+          : `for a path with a colon: hq-token api ${shellWord(`./${target}`)}`,
+    })
+  if (url.origin !== api.origin)
+    throw new UsageError(`${url.origin} is not where the token is for (${api.origin}), and does not get it`, {
+      hint: 'hq-token api 1/sites',
+    })
   url.hash = ''
   url.username = url.password = ''
   return url

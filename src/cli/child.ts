@@ -5,6 +5,7 @@ import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CommandNotExecutable, CommandNotFound, Exit, type TokenError } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
+import { inherited } from '../descriptors.js'
 
 /**
  * What ends a program that does nothing about it. Not those that stop and continue: the terminal sends them
@@ -41,7 +42,7 @@ export class Stead {
   }
 
   /**
-   * Runs a command with this program's streams, terminal and process group, to its end.
+   * Runs a command with this program's descriptors, terminal and process group, to its end.
    *
    * @returns Its exit status, or the signal that ended it.
    * @throws {CommandNotFound | CommandNotExecutable}
@@ -51,7 +52,7 @@ export class Stead {
     env: NodeJS.ProcessEnv,
   ): Promise<number | NodeJS.Signals> {
     try {
-      const child = spawn(file, args, { env, stdio: 'inherit' })
+      const child = spawn(file, args, { env, stdio: handedOn(inherited) })
       this.#child = child
       this.#start(child)
       const [status, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
@@ -68,6 +69,12 @@ export class Stead {
     const child = await this.#started
     if (early || !(await this.#bystander.wasHit(signal))) send(child, signal)
   }
+}
+
+/** The standard streams, and these: each keeps its number. */
+function handedOn(descriptors: readonly number[]): (number | 'ignore')[] {
+  const wanted = new Set([0, 1, 2, ...descriptors])
+  return Array.from({ length: Math.max(...wanted) + 1 }, (_, fd) => (wanted.has(fd) ? fd : 'ignore'))
 }
 
 /** Not by `child.kill`, for which a child that runs as somebody else (`sudo`) is an error of the child. */

@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { UsageError } from '../core/errors.js'
+import { shellWord } from '../core/shell.js'
+import { readAll } from './input.js'
+import type { World } from './world.js'
 
 /** `-f key=value`, or `-F key=value`, whose value is read. */
 export interface Field {
@@ -7,43 +10,55 @@ export interface Field {
   readonly value: unknown
 }
 
+/** `-F key=@FILE`, not read yet. */
+export interface FileField {
+  readonly key: string
+  /** A path, or `-`. */
+  readonly file: string
+}
+
+const HINT = { hint: 'hq-token api --help' }
+
 type Branch = { [key: string]: unknown } | unknown[]
 
 /** The value as it stands. @throws {UsageError} */
 export function rawField(text: string): Field {
   const at = text.indexOf('=')
-  if (at < 1)
-    throw new UsageError('what -f or -F was given is not key=value', {
-      hint: 'hq-token api --help',
-    })
+  if (at < 1) throw new UsageError('what -f or -F was given is not key=value', HINT)
   return { key: text.slice(0, at), value: text.slice(at + 1) }
 }
 
 /** `true`, `false`, `null` and whole numbers are what they say, and `@FILE` is what the file holds. @throws {UsageError} */
-export function typedField(text: string): Field {
+export function typedField(text: string): Field | FileField {
   const { key, value } = rawField(text)
-  return { key, value: typed(String(value), key) }
+  const given = String(value)
+  return given.startsWith('@') ? { key, file: given.slice(1) } : { key, value: typed(given, key) }
 }
 
 function typed(text: string, key: string): unknown {
-  if (text.startsWith('@')) return contentOf(text.slice(1), key)
-  if (/^-?(?:0|[1-9]\d{0,14})$/.test(text)) return Number(text)
-  return new Map<string, unknown>([
-    ['true', true],
-    ['false', false],
-    ['null', null],
-  ]).has(text)
-    ? JSON.parse(text)
-    : text
+  if (/^(?:true|false|null)$/.test(text)) return JSON.parse(text)
+  if (!/^-?(?:0|[1-9]\d*)$/.test(text)) return text
+  if (Number.isSafeInteger(Number(text))) return Number(text)
+  throw new UsageError(`the number of the field ${key} has more digits than JSON keeps for everyone`, {
+    hint: `as a string: -f ${shellWord(`${key}=${text}`)}`,
+  })
 }
 
-function contentOf(path: string, key: string): string {
+/** @throws {UsageError} where a file cannot be read, or holds no text. */
+export async function filled(field: Field | FileField, stdin: World['stdin']): Promise<Field> {
+  if (!('file' in field)) return field
+  const { key, file } = field
   try {
-    return readFileSync(path === '-' ? 0 : path, 'utf8')
+    const bytes =
+      file === '-' ? await readAll(stdin, `the field ${key}`, 'hq-token api', Infinity) : readFileSync(file)
+    return { key, value: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) }
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new UsageError(`the file ${path} of the field ${key} cannot be read (${code ?? 'unknown'})`, {
-      hint: 'name a file that can be read, or give the value with -f',
+    if (error instanceof UsageError) throw error
+    const { code = 'unknown' } = error as NodeJS.ErrnoException
+    const why =
+      code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'is no text in UTF-8' : `cannot be read (${code})`
+    throw new UsageError(`the file ${file} of the field ${key} ${why}`, {
+      hint: 'name a file of text that can be read, or send it as it is with --input',
       cause: error,
     })
   }
@@ -65,12 +80,12 @@ export function fieldsObject(fields: readonly Field[]): Record<string, unknown> 
 
 function put(branch: Branch, step: string, rest: readonly string[], value: unknown, key: string): void {
   const isList = Array.isArray(branch)
-  if (isList !== (step === '')) throw new UsageError(`the field ${key} is a list and an object at once`)
+  if (isList !== (step === '')) throw new UsageError(`the field ${key} is a list and an object at once`, HINT)
   const at = isList ? branch.length : step
   const [next, ...after] = rest
   const holder = branch as Record<string | number, unknown>
   if (next === undefined) {
-    if (at in holder) throw new UsageError(`the field ${key} is given twice`)
+    if (at in holder) throw new UsageError(`the field ${key} is given twice`, HINT)
     holder[at] = value
     return
   }
@@ -78,7 +93,7 @@ function put(branch: Branch, step: string, rest: readonly string[], value: unkno
   const last = isList ? branch.at(-1) : holder[at]
   const isOpen = isBranch(last) && !(isList && after.length === 0 && next in last)
   if (!isOpen && !isList && at in holder)
-    throw new UsageError(`the field ${key} has a value and is an object`)
+    throw new UsageError(`the field ${key} has a value and is an object`, HINT)
   const child = isOpen ? last : next === '' ? [] : (Object.create(null) as Record<string, unknown>)
   if (!isOpen) holder[at] = child
   put(child, next, after, value, key)

@@ -10,7 +10,12 @@ const LIMIT = 1024 * 1024
  *
  * @throws {UsageError} at a terminal, where nobody would know that the program waits, and beyond 1 MiB.
  */
-export async function readAll(stdin: World['stdin'], what: string, command: string): Promise<Buffer> {
+export async function readAll(
+  stdin: World['stdin'],
+  what: string,
+  command: string,
+  limit = LIMIT,
+): Promise<Buffer> {
   if (stdin.isTTY === true)
     throw new UsageError(`${what} is read from standard input, which is a terminal here`, {
       hint: `${command} < FILE`,
@@ -20,7 +25,7 @@ export async function readAll(stdin: World['stdin'], what: string, command: stri
   for await (const chunk of stdin as AsyncIterable<Buffer | string>) {
     const bytes = Buffer.from(chunk)
     length += bytes.byteLength
-    if (length > LIMIT) throw new UsageError(`${what} on standard input is longer than 1 MiB`)
+    if (length > limit) throw new UsageError(`${what} on standard input is longer than 1 MiB`)
     chunks.push(bytes)
   }
   return Buffer.concat(chunks)

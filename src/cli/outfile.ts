@@ -1,19 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
+  createWriteStream,
   fchmodSync,
   fsyncSync,
   lstatSync,
   openSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
+import type { Writable } from 'node:stream'
 import { OutputFailed } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
-import { uninterrupted } from '../signals.js'
+import { beforeSignalsEnd, uninterrupted } from '../signals.js'
 
 /** As many as Linux follows. */
 const MOST_LINKS = 40
@@ -29,23 +33,92 @@ export async function replaceFile(path: string, text: string | Uint8Array): Prom
     // A signal between the two would leave a file behind that holds a token.
     // eslint-disable-next-line @typescript-eslint/require-await -- nothing in it may wait
     await uninterrupted(async () => {
-      replaceNow(followed(path), text)
+      const draft = new Draft(followed(path), 0o600)
+      try {
+        try {
+          writeFileSync(draft.fd, text)
+          fsyncSync(draft.fd)
+        } finally {
+          closeSync(draft.fd)
+        }
+        draft.takePlace()
+      } catch (error) {
+        draft.remove()
+        throw error
+      }
     })
   } catch (error) {
-    const why = error instanceof Unfit ? error.message : `cannot be written (${reason(error)})`
-    throw new OutputFailed(`${path} ${why}`, {
-      hint: `ls -ld ${shellWord(dirname(path))} ${shellWord(path)}; df ${shellWord(dirname(path))}`,
-      cause: error,
-    })
+    throw notWritten(path, error)
   }
 }
 
-function reason(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+/** What comes in parts, and takes the place of a file when all of it has come. */
+export interface Replacement {
+  readonly stream: Writable
+  /** To be called when the stream has closed. @throws {OutputFailed} */
+  readonly takePlace: () => void
+  readonly discard: () => void
+}
+
+/**
+ * The same for what comes in parts; the file keeps its mode, and a new one has what the umask leaves.
+ *
+ * @throws {OutputFailed}
+ */
+export function replacement(path: string): Replacement {
+  try {
+    const file = followed(path)
+    const draft = new Draft(file, statSync(file, { throwIfNoEntry: false })?.mode)
+    const stream = createWriteStream('', { fd: draft.fd, flush: true })
+    const release = beforeSignalsEnd(() => {
+      draft.remove()
+    })
+    return {
+      stream,
+      takePlace: () => {
+        try {
+          draft.takePlace()
+        } catch (error) {
+          draft.remove()
+          throw notWritten(path, error)
+        } finally {
+          release()
+        }
+      },
+      discard: () => {
+        stream.destroy()
+        draft.remove()
+        release()
+      },
+    }
+  } catch (error) {
+    throw notWritten(path, error)
+  }
+}
+
+/** What becomes of an answer that a file does not take. */
+export function notWritten(path: string, error: unknown): OutputFailed {
+  const [why, hint] =
+    error instanceof Unfit
+      ? [error.message, error.hint]
+      : [
+          `cannot be written (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`,
+        ]
+  return new OutputFailed(`${path} ${why}`, {
+    hint: hint ?? `ls -ld ${shellWord(dirname(path))} ${shellWord(path)}; df ${shellWord(dirname(path))}`,
+    cause: error,
+  })
 }
 
 /** What is not to be replaced; the message goes on after the file's name. */
-class Unfit extends Error {}
+class Unfit extends Error {
+  readonly hint: string | undefined
+
+  constructor(message: string, hint?: string) {
+    super(message)
+    this.hint = hint
+  }
+}
 
 /** The file itself, behind its links; it need not exist. */
 function followed(path: string, links = 0): string {
@@ -55,6 +128,9 @@ function followed(path: string, links = 0): string {
   // A device would be replaced by a file: /dev/null, for root.
   if (!stats.isSymbolicLink()) throw new Unfit('is not a regular file')
   if (links === MOST_LINKS) throw new Unfit('is a link that leads round in a circle')
+  // What is behind it is open already: to be added to, perhaps, and not to be replaced.
+  if (/^\/(?:proc\/.*|dev)\/fd$/.test(realpathSync(dirname(path))))
+    throw new Unfit('is a descriptor, not a file', 'for standard output write - in its place')
   const me = process.geteuid?.()
   if (me !== undefined && stats.uid !== me && stats.uid !== 0)
     throw new Unfit(`is a link that another user has put there (uid ${stats.uid})`)
@@ -63,24 +139,36 @@ function followed(path: string, links = 0): string {
   return followed(isAbsolute(target) ? target : `${dirname(path)}/${target}`, links + 1)
 }
 
-function replaceNow(path: string, text: string | Uint8Array): void {
-  const folder = dirname(path)
-  const draft = join(folder, `.hq-token-${randomBytes(6).toString('hex')}`)
-  const fd = openSync(draft, 'wx', 0o600)
-  try {
+/** A file beside another, under a name that nobody else has. */
+class Draft {
+  readonly fd: number
+  readonly #path: string
+  readonly #target: string
+
+  /** @param mode Without one the umask decides. */
+  constructor(target: string, mode?: number) {
+    this.#target = target
+    this.#path = join(dirname(target), `.hq-token-${randomBytes(6).toString('hex')}`)
+    this.fd = openSync(this.#path, 'wx', mode === undefined ? 0o666 : mode & 0o777)
+    if (mode === undefined || process.platform === 'win32') return
     try {
-      if (process.platform !== 'win32') fchmodSync(fd, 0o600)
-      writeFileSync(fd, text)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
+      fchmodSync(this.fd, mode & 0o777)
+    } catch (error) {
+      closeSync(this.fd)
+      this.remove()
+      throw error
     }
-    renameSync(draft, path)
-  } catch (error) {
-    rmSync(draft, { force: true })
-    throw error
   }
-  syncName(folder)
+
+  /** All of it must be on the disk. */
+  takePlace(): void {
+    renameSync(this.#path, this.#target)
+    syncName(dirname(this.#target))
+  }
+
+  remove(): void {
+    rmSync(this.#path, { force: true })
+  }
 }
 
 /** The new file is in place: where its name cannot be made durable, that is no failure any more. */

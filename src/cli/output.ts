@@ -79,6 +79,11 @@ export function printable(text: string): string {
   )
 }
 
+/** The same for text of many lines, of which only what commands a terminal is escaped. */
+export function printableText(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]|\r(?!\n)/g, printable)
+}
+
 /** JSON in which no character of the value can command a terminal. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replace(
@@ -121,9 +126,6 @@ function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => stri
     ...(profile === undefined ? [] : ['--profile', profile]),
   ]
   const invocation = ['hq-token', ...options].join(' ')
-  return (hint) =>
-    hint.replace(
-      /\bhq-token(?= (?:init|doctor|seed|login|logout|get|refresh|api|exec|credential|status)\b)/g,
-      () => invocation,
-    )
+  // A command follows, not an option.
+  return (hint) => hint.replace(/\bhq-token(?= [a-z])/g, () => invocation)
 }

@@ -14,7 +14,7 @@ import type { SeedFlags } from './commands/seed.js'
 import type { Session } from './context.js'
 import { credentialProtocols, type CredentialOptions } from './credentials/protocols.js'
 import { exitCodes } from './exit-codes.js'
-import { rawField, typedField, type Field } from './fields.js'
+import { rawField, typedField, type Field, type FileField } from './fields.js'
 import { tokenFormats } from './formats.js'
 import { voice, writeOut, type GlobalOptions } from './output.js'
 import { packageVersion } from '../version.js'
@@ -34,7 +34,6 @@ export async function run(argv: readonly string[], world: World): Promise<number
       await root.parseAsync(separated(argv, root), { from: 'user' })
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error
-      if (error.exitCode !== 0) throw usage(error, argv)
       await writeOut(world.stdout, help.join(''))
     }
     return status
@@ -147,8 +146,8 @@ export function program(
     .addOption(new Option('--time <duration>', 'the same as --min-valid').argParser(duration).hideHelp())
     .addOption(new Option('--format <format>', 'how to print it').choices(tokenFormats).default('bare'))
     .option(
-      '--rejected <->',
-      'refresh only if the store still holds the token on standard input, which the API refused',
+      '--rejected <source>',
+      'refresh only if the store still holds the token that the API refused, read from - (standard input)',
     )
     .option('--outfile <file>', 'write it to a file, 0600 and all at once, instead of standard output')
     .action(
@@ -175,13 +174,17 @@ export function program(
       ),
     )
 
-  const fields: Field[] = []
+  const fields: (Field | FileField)[] = []
   root
     .command('api')
     .argument('<path>', 'a path below the API (1/sites), a path of the host (/acme/api/1/sites), or a URL')
     .description('call the API with the token, and once more with a new one where it refuses that')
     .option('-X, --method <method>', 'default: GET, or POST where a body is sent')
-    .option('-H, --header <header>', '"name: value"; may be repeated', collect, [])
+    .option(
+      '-H, --header <header>',
+      '"name: value"; may be repeated; without a value it is taken out',
+      collect,
+    )
     .addOption(
       new Option(
         '-f, --raw-field <key=value>',
@@ -194,14 +197,15 @@ export function program(
         'the same; true, false, null and whole numbers are those, @FILE what it holds',
       ).argParser((text) => fields.push(typedField(text))),
     )
-    .option('--input <file>', 'send this as the body; - for standard input')
+    .option('--input <file>', 'send this as the body; - for standard input; fields go into the query then')
     .option('-i, --include', 'print the status line and the headers too')
-    .option('-o, --output <file>', 'write the answer to a file')
+    .option('-o, --output <file>', 'write the answer to a file, whole or not at all')
     .addOption(
       new Option('--timeout <duration>', 'give up when nothing comes or goes for so long')
         .argParser(duration)
         .default(60, '60s'),
     )
+    .addHelpText('after', API_HELP)
     .action(
       withSession(async (session, path: string, options: Omit<ApiOptions, 'fields'>) =>
         (await import('./commands/api.js')).api(session, path, { ...options, fields }),
@@ -220,6 +224,13 @@ export function program(
       ).argParser(duration),
     )
     .option('--token-file', 'the token in a file too, kept fresh while the command runs: HQ_TOKEN_FILE')
+    // Commander's own is looked for behind an unknown option too, among what is the command's.
+    .helpOption(false)
+    .option('-h, --help', 'print help')
+    .on('option:help', function (this: Command) {
+      this.help()
+    })
+    .addHelpText('after', EXEC_HELP)
     .action(async (command: readonly string[], options: ExecOptions) => {
       const { exec } = await import('./commands/exec.js')
       exitWith(await exec(world, root.opts(), command, options))
@@ -234,9 +245,10 @@ export function program(
         .choices(credentialProtocols)
         .makeOptionMandatory(),
     )
+    .addHelpText('after', CREDENTIAL_HELP)
     .action(async (operation: string | undefined, { protocol }: CredentialOptions) => {
       const { credential } = await import('./commands/credential.js')
-      await credential(world, root.opts(), protocol, operation)
+      exitWith(await credential(world, root.opts(), protocol, operation))
     })
 
   root
@@ -314,7 +326,6 @@ export function program(
       '--fault <name[:count]>',
       'fail so (COUNT times); may be repeated; `--fault list` names them',
       collect,
-      [],
     )
     .option(
       '--dir <folder>',
@@ -324,7 +335,9 @@ export function program(
 
   for (const command of [root, ...root.commands]) {
     command
-      .exitOverride()
+      .exitOverride((error) => {
+        throw error.exitCode === 0 ? error : usage(error, command)
+      })
       // Help goes to stdout by the one writer that notices a closed pipe; errors are the catch's.
       .configureOutput({ writeOut: write, writeErr: () => undefined, outputError: () => undefined })
   }
@@ -334,6 +347,26 @@ export function program(
 const EXIT_CODES = `
 Exit codes:
 ${exitCodes.map(({ exit, when }) => `  ${String(exit).padEnd(3)} ${when.replaceAll('`', '')}`).join('\n')}`
+
+const API_HELP = `
+Ends with 22 where the API answers with an error, whose words go to standard output, and with 75 where the
+network failed. Redirects of GET and HEAD are followed, to another origin without the token. What is sent is
+sent again once when the API refuses the token: fields, a file, and up to 1 MiB of standard input.
+
+  hq-token api 1/sites -f sitename='Deal room'
+  hq-token api 1/files/7 -o contract.pdf`
+
+const EXEC_HELP = `
+Ends as the command does; with 126 where it cannot be run, with 127 where there is none.
+
+  hq-token exec -- ./export-sites.py --since yesterday
+  hq-token exec --token-file -- ./daemon`
+
+const CREDENTIAL_HELP = `
+The token goes to the API's own origin and to no other.
+
+  git config --global credential.https://acme.highq.com.helper '!hq-token credential --protocol git'
+  echo '{"uri":"https://acme.highq.com/"}' | hq-token credential --protocol bazel get`
 
 /** `exec CMD --flag` as `exec -- CMD --flag`: what comes after a command to run is all its own. */
 function separated(argv: readonly string[], root: Command): readonly string[] {
@@ -356,12 +389,14 @@ function separated(argv: readonly string[], root: Command): readonly string[] {
 }
 
 /** Commander's complaint in our words. */
-function usage(error: CommanderError, argv: readonly string[]): UsageError {
-  const command = argv.find((argument) =>
-    /^(init|seed|login|logout|get|refresh|api|exec|credential|status|doctor|sandbox)$/.test(argument),
-  )
-  const help = `hq-token ${command === undefined ? '' : `${command} `}--help`
-  if (error.code === 'commander.help') return new UsageError('no command given', { hint: help })
+function usage(error: CommanderError, command: Command): UsageError {
+  const help = `hq-token ${command.parent === null ? '' : `${command.name()} `}--help`
+  if (error.code === 'commander.help') {
+    const [, asked] = command.args
+    return new UsageError(asked === undefined ? 'no command given' : `there is no command ${asked}`, {
+      hint: help,
+    })
+  }
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
   return new UsageError(message, {
     hint: suggestion === undefined ? help : `${suggestion.replace(/[()]/g, '')} See: ${help}`,
@@ -387,6 +422,6 @@ function port(text: string): number {
   return found
 }
 
-function collect(text: string, before: readonly string[]): readonly string[] {
+function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text]
 }

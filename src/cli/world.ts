@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { machineClock, machineHost } from '../machine.js'
@@ -24,6 +25,8 @@ export interface World {
   readonly interrupted: () => Promise<void>
   /** Opens an address in the person's browser; false where there is none. */
   readonly openBrowser: (url: string) => Promise<boolean>
+  /** Gives the standard streams up: nothing can be said after it. */
+  readonly closeStreams: () => void
 }
 
 export function realWorld(): World {
@@ -44,5 +47,13 @@ export function realWorld(): World {
           })
       }),
     openBrowser: async (url) => (await import('./browser.js')).openBrowser(url, process),
+    closeStreams: () => {
+      for (const fd of [0, 1, 2])
+        try {
+          closeSync(fd)
+        } catch {
+          // Closed before.
+        }
+    },
   }
 }

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { errors, interceptors, type Dispatcher } from 'undici'
+import { interceptors, type Dispatcher } from 'undici'
 import { ServerUnavailable } from '../core/errors.js'
 import { bearer } from './bearer.js'
 import { isRefusal } from './refusal.js'
@@ -18,7 +18,7 @@ export interface ApiRequest {
   readonly method: string
   /** On the origin that the token is for: whoever calls has checked it. */
   readonly url: URL
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: ApiBody | null
   /** Milliseconds without a byte after which a transfer is given up. */
   readonly idleMs: number
@@ -82,14 +82,25 @@ export async function callApi(guard: TokenSource, request: ApiRequest): Promise<
   }
 }
 
+/** What undici, a socket, DNS and TLS fail with on the way. */
+const NETWORK = [
+  /^UND_ERR_(?:SOCKET|INFO|\w*TIMEOUT|PRX_TLS|HEADERS_OVERFLOW|RES_\w+)$/,
+  /^(?:ECONN\w+|EAI_\w+|E(?:HOST|NET)(?:UNREACH|DOWN|RESET)|EPIPE|ETIMEDOUT|ENOTFOUND|EADDRNOTAVAIL)$/,
+  /^(?:EPROTO|ERR_(?:TLS|SSL)_\w+|\w*CERT\w*|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE))$/,
+]
+
 /** What the network did, in our words; any other error is left as it is. */
 export function asUnavailable({ host }: URL, error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException
+  if (!(error instanceof Error)) return error
+  const { code = '', syscall, message } = error as NodeJS.ErrnoException
   const isNetwork =
-    error instanceof errors.UndiciError ||
-    /^(?:E[A-Z_]+|ERR_(?:TLS|SSL)_.*|[A-Z_]*CERT[A-Z_]*)$/.test(code ?? '')
-  if (!(error instanceof Error) || !isNetwork) return error
-  return new ServerUnavailable(`the transfer with ${host} failed (${code ?? error.name})`, {
+    NETWORK.some((codes) => codes.test(code)) ||
+    syscall === 'connect' ||
+    error.name === 'HTTPParserError' ||
+    // A proxy against a tunnel: it has no code of its own.
+    message.startsWith('Proxy response (')
+  if (!isNetwork) return error
+  return new ServerUnavailable(`the transfer with ${host} failed (${code === '' ? error.name : code})`, {
     hint: 'check the network and the URL, then run the same command again',
     cause: error,
   })

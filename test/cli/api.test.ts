@@ -1,11 +1,21 @@
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { apiUrl } from '../../src/cli/api-url.js'
+import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 import { told, type Told, type WorldOptions } from '../support/world.js'
 
@@ -105,6 +115,16 @@ describe('a path', () => {
     },
   )
 
+  it('with a colon is said to be taken for a URL', async () => {
+    const { code, stderr } = await ask(['sites:search'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(
+      /"sites:search" is neither a path nor a URL\n.*hint: .* hq-token api \.\/sites:search\n/,
+    )
+    expect(await ask(['./sites:search'])).toMatchObject({ code: 0 })
+    expect(seen).toMatchObject([{ url: '/acme/api/sites:search' }])
+  })
+
   it('needs an API to be relative to', async () => {
     const ended = await told(['api', '1/sites'], { env: { HQ_TOKEN_STORE: join(there.dir, 'token.db') } })
     expect(ended).toMatchObject({
@@ -133,17 +153,48 @@ describe('a call', () => {
     expect(seen).toMatchObject([{ method: 'DELETE', headers: { accept: 'application/xml', 'x-y': 'z' } }])
   })
 
+  it('sends a header as often as it is given, and the usual one not at all where it is given without a value', async () => {
+    await ask([
+      'x',
+      '-H',
+      'X-Tag: a',
+      '-H',
+      'x-tag: b',
+      '-H',
+      'Accept: a/b',
+      '-H',
+      'Accept: c/d',
+      '-H',
+      'User-Agent:',
+    ])
+    await ask(['x', '-H', 'Accept:', '-H', '__proto__: x'])
+    expect(seen[0]?.headers).toMatchObject({ 'x-tag': 'a, b', accept: 'a/b, c/d' })
+    expect(seen[0]?.headers).not.toHaveProperty('user-agent')
+    expect(seen[1]?.headers).not.toHaveProperty('accept')
+    expect(seen[1]?.headers['user-agent']).toMatch(/^hq-token/)
+  })
+
   it.each([
     [['-H', 'nonsense'], /is not "name: value"/],
     [['-H', 'Authorization: Bearer x'], /set by hq-token itself/],
     [['-H', 'a: b\r\nc: d'], /is not "name: value"/],
     [['-f', 'nonsense'], /is not key=value/],
-    [['-f', 'a=1', '-f', 'a[b]=2'], /has a value and is an object/],
-    [['-f', 'a=1', '-f', 'a=2'], /given twice/],
+    [['-f', 'a=1', '-f', 'a[b]=2'], /has a value and is an object\n.*hint: hq-token api --help/],
+    [['-f', 'a=1', '-f', 'a=2'], /given twice\n.*hint: hq-token api --help/],
     [['-F', 'a=@/nowhere'], /\/nowhere .* cannot be read/],
+    [['-F', 'a=@/bin/sh'], /is no text in UTF-8/],
+    [['-F', 'a=9007199254740993'], /number of the field a .*\n.*hint: as a string: -f a=9007199254740993/],
+    [['-F', 'a=@-', '--input', '-'], /standard input is there once/],
+    [['-F', 'a=@-', '-F', 'b=@-'], /standard input is there once/],
     [['--input', '/nowhere'], /\/nowhere cannot be read \(ENOENT\)/],
     [['--input', '/'], /cannot be read \(EISDIR\)/],
-    [['-X', 'GE T'], /no method of HTTP/],
+    [['-H', 'X: €'], /is not "name: value"/],
+    [['-H', 'Expect: 100-continue', '-f', 'a=b'], /Expect is set by hq-token itself/],
+    [['-H', 'Upgrade: h2c'], /Upgrade is set by/],
+    [['-H', 'Keep-Alive: 3'], /Keep-Alive is set by/],
+    [['-H', 'connection: a b'], /cannot be made: invalid connection/],
+    [['-X', 'GE T'], /no method .*\n.*hint: hq-token api --help/],
+    [['-X', 'CONNECT'], /no method/],
     [['--timeout', 'soon'], /A duration/],
   ])('with %j is refused before anything is sent', async (args, message) => {
     const ended = await ask(['x', ...args])
@@ -170,6 +221,34 @@ describe('a call', () => {
     )
   })
 
+  it('takes a field from standard input, whatever its length, but not from a terminal', async () => {
+    const input = 'ä'.repeat(2_000_000)
+    expect(await ask(['x', '-F', 'a=@-'], { input })).toMatchObject({ code: 0 })
+    expect(JSON.parse(seen[0]?.body ?? '')).toEqual({ a: input })
+    for (const args of [
+      ['-F', 'a=@-'],
+      ['--input', '-'],
+    ]) {
+      const { code, stderr } = await ask(['x', ...args], { keyboard: true })
+      expect({ code, stderr }).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('a terminal here') as string,
+      })
+    }
+    expect(seen).toHaveLength(1)
+  })
+
+  it('sends whole numbers as numbers as long as they stay the same', async () => {
+    await ask([
+      'x',
+      ...['a=9007199254740991', 'b=-9007199254740991', 'c=1234567890123456', 'd=007'].flatMap((field) => [
+        '-F',
+        field,
+      ]),
+    ])
+    expect(seen[0]?.body).toBe('{"a":9007199254740991,"b":-9007199254740991,"c":1234567890123456,"d":"007"}')
+  })
+
   it('puts fields into the query of a GET, and beside a body', async () => {
     await ask(['x?q=0', '-X', 'GET', '-f', 'a=1 2', '-F', 'b=3'])
     await ask(['x', '--input', '-', '-f', 'a=1'], { input: '<xml/>' })
@@ -190,6 +269,44 @@ describe('a call', () => {
     ])
   })
 
+  it('sends a file that grows meanwhile as it was, and tells of one that shrinks', async () => {
+    const file = join(there.dir, 'log')
+    const SIZE = 32_000_000
+    const meanwhile = async (change: () => void): Promise<Told> => {
+      writeFileSync(file, Buffer.alloc(SIZE, 'a'))
+      const changing = await listening((request, response) => {
+        change()
+        void buffer(request).then(
+          (bytes) => response.end(String(bytes.byteLength)),
+          () => undefined,
+        )
+      })
+      const env = { HQ_TOKEN_CONFIG: there.config, HQ_TOKEN_API_URL: `${changing}/` }
+      return told(['api', 'x', '--input', file], { env })
+    }
+    expect(
+      await meanwhile(() => {
+        appendFileSync(file, 'more')
+      }),
+    ).toMatchObject({ code: 0, stdout: String(SIZE) })
+    const shrunk = await meanwhile(() => {
+      truncateSync(file, 10)
+    })
+    expect(shrunk).toMatchObject({ code: 2, stdout: '' })
+    expect(shrunk.stderr).toMatch(/log changed while it was sent/)
+  })
+
+  it.skipIf(process.platform !== 'linux')('sends a file that tells no size', async () => {
+    await ask(['x', '--input', '/proc/version'])
+    const empty = join(there.dir, 'empty')
+    writeFileSync(empty, '')
+    await ask(['x', '--input', empty])
+    expect(seen).toMatchObject([
+      { method: 'POST', body: readFileSync('/proc/version', 'utf8') },
+      { method: 'POST', body: '', headers: { 'content-length': '0' } },
+    ])
+  })
+
   it('prints status and headers with -i', async () => {
     const { stdout } = await ask(['x', '-i'])
     expect(stdout).toMatch(
@@ -198,7 +315,8 @@ describe('a call', () => {
   })
 
   it('writes a file with -o, whole or not at all', async () => {
-    const file = join(there.dir, 'answer')
+    const dir = folder()
+    const file = join(dir, 'answer')
     writeFileSync(file, 'of yesterday')
     expect(await ask(['x', '-o', file])).toMatchObject({ code: 0, stdout: '' })
     expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
@@ -207,13 +325,55 @@ describe('a call', () => {
     }
     expect(await ask(['x', '-o', file])).toMatchObject({ code: 75, stdout: '' })
     expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
-    expect(existsSync(`${file}.part`)).toBe(false)
-    const nowhere = join(there.dir, 'none', 'answer')
+    expect(readdirSync(dir)).toEqual(['answer'])
+    const nowhere = join(dir, 'none', 'answer')
     const asked = seen.length
     const ended = await ask(['x', '-o', nowhere])
     expect(seen).toHaveLength(asked)
     expect(ended).toMatchObject({ code: 74, stdout: '' })
     expect(ended.stderr).toContain(nowhere)
+  })
+
+  it('writes with -o no file but that one, behind a link too, and leaves it its mode', async () => {
+    const dir = folder()
+    const [file, part, link] = ['answer', 'answer.part', 'link'].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ]
+    writeFileSync(file, 'of yesterday', { mode: 0o640 })
+    writeFileSync(part, 'of another')
+    symlinkSync('answer', link)
+    expect(await ask(['x', '-o', link])).toMatchObject({ code: 0, stdout: '' })
+    expect(readlinkSync(link)).toBe('answer')
+    expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
+    expect(statSync(file).mode & 0o777).toBe(0o640)
+    expect(readFileSync(part, 'utf8')).toBe('of another')
+    expect(readdirSync(dir)).toEqual(['answer', 'answer.part', 'link'])
+  })
+
+  it('writes with -o a new file with the mode that the umask leaves', async () => {
+    const dir = folder()
+    const plain = join(dir, 'plain')
+    writeFileSync(plain, '')
+    await ask(['x', '-o', join(dir, 'answer')])
+    expect(statSync(join(dir, 'answer')).mode).toBe(statSync(plain).mode)
+  })
+
+  it('writes one file with -o from two at once, and it is of one of them', async () => {
+    const dir = folder()
+    const file = join(dir, 'answer')
+    const both: (() => void)[] = []
+    answer = (request, response) => {
+      const letter = request.url?.endsWith('a') === true ? 'a' : 'b'
+      response.write(letter.repeat(100_000))
+      both.push(() => response.end(letter.repeat(100_000)))
+      if (both.length === 2) for (const end of both) end()
+    }
+    const ended = await Promise.all(['a', 'b'].map((path) => ask([path, '-o', file])))
+    expect(ended.map(({ code }) => code)).toEqual([0, 0])
+    expect(readFileSync(file, 'utf8')).toMatch(/^(?:a{200000}|b{200000})$/)
+    expect(readdirSync(dir)).toEqual(['answer'])
   })
 
   it('that the API answers with an error exits with 22, and prints what it said', async () => {
@@ -223,6 +383,17 @@ describe('a call', () => {
     expect(ended.stderr).toMatch(/error: GET \S+\/acme\/api\/x: HTTP 404 Not Found/)
   })
 
+  it('that the API answers with an error leaves the file of -o as it was', async () => {
+    answer = (_request, response) => void response.writeHead(404).end('no such thing')
+    const dir = folder()
+    const file = join(dir, 'answer')
+    expect(await ask(['x', '-o', file])).toMatchObject({ code: 22, stdout: 'no such thing' })
+    expect(readdirSync(dir)).toEqual([])
+    writeFileSync(file, 'of yesterday')
+    expect(await ask(['x', '-o', file])).toMatchObject({ code: 22, stdout: 'no such thing' })
+    expect(readFileSync(file, 'utf8')).toBe('of yesterday')
+  })
+
   it('that finds nobody exits with 75', async () => {
     for (const close of closing.splice(0)) close()
     expect(await ask(['x'])).toMatchObject({
@@ -230,6 +401,11 @@ describe('a call', () => {
       stdout: '',
       stderr: expect.stringContaining('ECONNREFUSED') as string,
     })
+  })
+
+  it('that is answered in no HTTP exits with 75', async () => {
+    answer = (request) => void request.socket.end('SSH-2.0-server\r\n')
+    expect(await ask(['x'])).toMatchObject({ code: 75, stdout: '' })
   })
 
   it('that hears nothing for --timeout exits with 75', async () => {
@@ -249,6 +425,50 @@ describe('a call', () => {
     }
     expect(await told(['api', 'x'], { env })).toMatchObject({ code: 78, stdout: '' })
     expect(seen).toEqual([])
+  })
+})
+
+describe('an answer on a terminal', () => {
+  const ESCAPE = '\u001b'
+  const of =
+    (type: string | undefined, body: string | Buffer): RequestListener =>
+    (_request, response) => {
+      response.writeHead(200, type === undefined ? {} : { 'content-type': type, 'x-y': 'a' }).end(body)
+    }
+
+  it.each(['application/json', 'text/plain; charset=utf-8', 'application/atom+xml', undefined])(
+    'gives it no command: %s',
+    async (type) => {
+      const body = `a${ESCAPE}]0;x\u0007\u009b2J\tb\r\nc\rdé`
+      answer = of(type, body)
+      expect(await ask(['x'], { terminal: 80 })).toMatchObject({
+        code: 0,
+        stdout: 'a\\x1b]0;x\\x07\\x9b2J\tb\r\nc\\x0ddé',
+      })
+      expect(await ask(['x'])).toMatchObject({ code: 0, stdout: body })
+    },
+  )
+
+  it('is whole where it comes in parts', async () => {
+    const bytes = Buffer.from('éé')
+    answer = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' }).write(bytes.subarray(0, 1))
+      setTimeout(() => response.end(bytes.subarray(1)), 50)
+    }
+    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code: 0, stdout: 'éé' })
+  })
+
+  it('is not shown where it is no text', async () => {
+    answer = of('application/pdf', '%PDF')
+    const ended = await ask(['x'], { terminal: 80 })
+    expect(ended).toMatchObject({ code: 2, stdout: '' })
+    expect(ended.stderr).toMatch(/no text \(application\/pdf\).*\n.*hint: .* -o FILE/)
+    expect(await ask(['x', '-i'], { terminal: 80 })).toMatchObject({
+      stdout: expect.stringMatching(/^HTTP.*200.*\r\n[^]*\r\n\r\n$/) as string,
+    })
+    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: '%PDF' })
+    answer = (_request, response) => void response.writeHead(500, { 'content-type': 'image/png' }).end('PNG')
+    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code: 22, stdout: '' })
   })
 })
 
@@ -389,9 +609,46 @@ describe('a redirect', () => {
     expect(seen.map(({ headers }) => headers.authorization !== undefined)).toEqual([true, true])
   })
 
-  it('of what changes something is not followed', async () => {
-    answer = (_request, response) => void response.writeHead(307, { location: 'y' }).end()
-    expect(await ask(['x', '-f', 'a=1'])).toMatchObject({ code: 22 })
+  it('that leads round in a circle is an error of the API', async () => {
+    answer = (request, response) => {
+      response.writeHead(302, { location: request.url?.endsWith('/x') === true ? 'y' : 'x' }).end()
+    }
+    expect(await ask(['x'])).toMatchObject({
+      code: 22,
+      stdout: '',
+      stderr: expect.stringMatching(/error: GET \S+\/api\/x: redirects in a circle/) as string,
+    })
+  })
+
+  it.each(['ftp://acme.example/x', 'http://[', 'mailto:someone'])(
+    'to %s is an error of the API',
+    async (location) => {
+      answer = (_request, response) => void response.writeHead(302, { location }).end()
+      expect(await ask(['x'])).toMatchObject({
+        code: 22,
+        stdout: '',
+        stderr: expect.stringMatching(/redirects to what is no address/) as string,
+      })
+    },
+  )
+
+  it('of what changes something is not followed, and where it leads to is said', async () => {
+    answer = (_request, response) => void response.writeHead(307, { location: 'y?secret=z' }).end()
+    const { code, stderr } = await ask(['x', '-f', 'a=1'])
+    expect(code).toBe(22)
+    expect(stderr).toContain(
+      `hint: what changes something is not redirected; it leads to ${api}/acme/api/y\n`,
+    )
     expect(seen).toHaveLength(1)
+  })
+
+  it('too many of them are an error, and the last one is named', async () => {
+    let count = 0
+    answer = (_request, response) => void response.writeHead(302, { location: `y${++count}` }).end()
+    const { code, stderr } = await ask(['x'])
+    expect(code).toBe(22)
+    expect(stderr).toContain(
+      `hint: there are too many redirects; the last one leads to ${api}/acme/api/y11\n`,
+    )
   })
 })

@@ -38,6 +38,10 @@ describe('the command line', () => {
       /Allowed choices are bare, header, bearer, json, env, powershell, fish, curl/,
     ],
     [['get', '--min-valid', 'soon'], /A duration is/],
+    [['help', 'help'], /there is no command help\n.*hint: hq-token --help/],
+    [['help', 'got'], /there is no command got\n.*hint: hq-token --help/],
+    [['--profile', 'api', 'get', '--no-such'], /hint: hq-token --profile api get --help\n/],
+    [['--profile', 'status', 'sandbox', '--no-such'], /hint: hq-token --profile status sandbox --help\n/],
     [['get', 'me'], /too many arguments/],
     [['--profile', '../x', 'get'], /profile/],
     [['get', '--rejected', 'eyJ0'], /from standard input only/],
@@ -48,6 +52,7 @@ describe('the command line', () => {
     [['exec', '--min-valid', '5m', '--'], /missing required argument 'command'/],
     [['exec', '--min-valid', 'soon', 'true'], /A duration is/],
     [['exec', '--no-such', 'true', '--config'], /unknown option '--no-such'/],
+    [['exec', '--no-such', '--', 'true', '-h'], /unknown option '--no-such'/],
   ])('%j is wrong usage: 2, told how', async (argv, message) => {
     const { env } = empty()
     const { code, stdout, stderr } = await told(argv, { env })

@@ -22,7 +22,7 @@ import { BIN, ended, start, type Ended } from '../support/processes.js'
 import { atTerminal, CTRL_BACKSLASH, CTRL_C, CTRL_Z } from '../support/terminal.js'
 
 beforeAll(() => {
-  requirePrograms('bash', 'python3', ['pgrep', 'procps'], ['unshare', 'util-linux'])
+  requirePrograms('bash', 'python3', 'zsh', ['pgrep', 'procps'], ['unshare', 'util-linux'])
 }, 300_000)
 
 /** A command that says which signals it gets; and ends, with 3, when a file is there, or at a terminal when told to. */
@@ -143,6 +143,55 @@ print(json.load(urllib.request.urlopen(request))["site"][0]["sitename"])`
         code: 0,
         stdout: '--config\nx\n-v\n--\n--help\nget\n',
       })
+  })
+
+  it.skipIf(process.platform !== 'linux').each([
+    ['a file', 'sh', 'exec "$1" "$2" exec -- cat /dev/fd/3 3<"$3"', 'of the file\n'],
+    [
+      'two for one file',
+      'sh',
+      'exec "$1" "$2" exec -- sh -c "cat <&5; cat <&9" 5<"$3" 9<&5',
+      'of the file\n',
+    ],
+    [
+      'a pipe for writing, twice',
+      'sh',
+      '"$1" "$2" exec -- sh -c "echo to 3 >&3; echo to 4 >&4" 3>&1 4>&1 | cat',
+      'to 3\nto 4\n',
+    ],
+    ['zsh’s <(…)', 'zsh', '"$1" "$2" exec -- cat <(echo one) <(echo two)', 'one\ntwo\n'],
+    ['bash’s <(…)', 'bash', '"$1" "$2" exec -- cat <(echo one) <(echo two)', 'one\ntwo\n'],
+  ])('with the descriptors that it is given: %s', async (_, shell, script, said) => {
+    const { config, dir } = await fresh()
+    const file = join(dir, 'file')
+    writeFileSync(file, 'of the file\n')
+    const child = spawn(shell, ['-c', script, 'sh', process.execPath, BIN, file], {
+      env: { ...process.env, HQ_TOKEN_CONFIG: config },
+      stdio: 'pipe',
+    })
+    expect(await ended(child)).toMatchObject({ code: 0, stdout: said, stderr: '' })
+  })
+
+  it.skipIf(process.platform !== 'linux')('with no descriptor of ours', async () => {
+    const { config } = await fresh()
+    const list = 'import os; print(*sorted(os.listdir("/proc/self/fd"), key=int))'
+    const script = `
+import os, subprocess, sys
+subprocess.run(["python3", "-c", ${JSON.stringify(list)}])
+kept = os.open("/dev/null", os.O_RDONLY)
+os.dup2(kept, 11)
+for command in (["python3", "-c", ${JSON.stringify(list)}], [*sys.argv[1:], "exec", "--token-file", "python3", "-c", ${JSON.stringify(list)}]):
+    subprocess.run(command, pass_fds=[11])
+`
+    const child = spawn('python3', ['-c', script, process.execPath, BIN], {
+      env: { ...process.env, HQ_TOKEN_CONFIG: config },
+      stdio: 'pipe',
+    })
+    const { stdout } = await ended(child)
+    const [none, direct, through] = stdout.trim().split('\n')
+    expect(none).toBe('0 1 2 3')
+    expect(direct).toBe('0 1 2 3 11')
+    expect(through).toBe(direct)
   })
 
   it('with --min-valid, on a token that lives as long', async () => {
@@ -364,6 +413,13 @@ describe('at a terminal', { timeout: 60_000 }, () => {
     expect(said.match(/got SIGINT/g)).toHaveLength(1)
     expect(said).toMatch(/status 3\r?\n/)
     expect(status).toBe(0)
+  })
+
+  it('what the command sets at the terminal stays set', async () => {
+    const { config } = await fresh()
+    const script = `stty echo; "$1" "$2" exec -- stty -echo; stty -a | grep -o ' -\\?echo '`
+    const { said } = await atTerminal(['/bin/sh', '-c', script, 'sh', process.execPath, BIN], [], env(config))
+    expect(said.trim()).toBe('-echo')
   })
 
   it('an interactive shell has the terminal, and gives it back', async () => {

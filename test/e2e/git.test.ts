@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -69,6 +69,19 @@ it('git credential fill gets the token for the instance, and for no other host',
   expect(elsewhere).not.toContain(token)
   expect(await fill(env, 'https://evil.example/x.git', NEXT)).toContain('username=next\npassword=one\n')
 })
+
+const [, major, minor] = /(\d+)\.(\d+)/.exec(String(spawnSync('git', ['--version']).stdout)) ?? []
+
+// An older git takes a user and a password only, which is tried above.
+if (Number(major) * 100 + Number(minor) >= 246)
+  it('git of 2.46 and newer gets a bearer token', async () => {
+    const { sandbox, config, run: hqToken } = await place({}, 3600)
+    const token = (await hqToken(['get'])).stdout.trim()
+    const input = `capability[]=authtype\nurl=${sandbox.url}x.git\n\n`
+    const { stdout } = await git(['credential', 'fill'], { HQ_TOKEN_CONFIG: config }, { input })
+    expect(stdout).toContain(`authtype=Bearer\n`)
+    expect(stdout).toContain(`credential=${token}\n`)
+  })
 
 it('git asks the next helper where there is no token, and shows why', async () => {
   const { sandbox, config } = await place({ faults: [{ name: 'invalid-grant', count: 1 }] })

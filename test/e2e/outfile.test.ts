@@ -1,9 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process'
 import {
+  closeSync,
   existsSync,
   lchownSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -11,8 +13,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { tokenFormats } from '../../src/cli/formats.js'
 import { replaceFile } from '../../src/cli/outfile.js'
 import { mount } from '../faults/disk-mounts.js'
@@ -167,7 +172,19 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     await refused(pipe, /is not a regular file/)
     await refused('/dev/null', /is not a regular file/)
     expect(statSync('/dev/null').isCharacterDevice()).toBe(true)
-    await refused('/dev/stdout', /cannot be written/)
+  })
+
+  it('for what is open already, as /dev/stdout is: a log that is added to stays', async () => {
+    const log = join(folder(), 'log')
+    writeFileSync(log, 'a line\n')
+    for (const name of ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']) {
+      const fd = openSync(log, 'a')
+      const { code, stderr } = await there.run(['get', '--outfile', name], { stdout: fd })
+      closeSync(fd)
+      expect(code).toBe(74)
+      expect(stderr).toMatch(/is a descriptor, not a file\nhq-token: hint: for standard output write - /)
+    }
+    expect(readFileSync(log, 'utf8')).toBe('a line\n')
     expect(lstatSync('/dev/stdout').isSymbolicLink()).toBe(true)
   })
 
@@ -222,5 +239,131 @@ describe('a link', () => {
     await expect(replaceFile(planted, 'new')).rejects.toThrow(/planted is a link that another user/)
     expect(readFileSync(file, 'utf8')).toBe('old')
     expect(existsSync(file)).toBe(true)
+  })
+})
+
+describe('api -o', () => {
+  /** Gives half of an answer, and the rest when told to. */
+  async function halting(): Promise<{
+    url: string
+    half: Promise<unknown>
+    finish: () => void
+    close: () => void
+  }> {
+    let end = (): void => undefined
+    let begun = (): void => undefined
+    const half = new Promise<void>((resolve) => (begun = resolve))
+    const server = createServer((_request, response) => {
+      response.writeHead(200, { 'content-length': 8 }).write('half')
+      end = () => response.end('more')
+      begun()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+      half,
+      finish: () => {
+        end()
+      },
+      close: () => {
+        server.closeAllConnections()
+        server.close()
+      },
+    }
+  }
+
+  async function untilIn(dir: string, content: string): Promise<void> {
+    const draft = (): string | undefined => readdirSync(dir).find((name) => name.startsWith('.hq-token-'))
+    await vi.waitFor(
+      () => {
+        expect(readFileSync(join(dir, draft() ?? 'none'), 'utf8')).toBe(content)
+      },
+      { timeout: 20_000, interval: 10 },
+    )
+  }
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'leaves nothing but the old file when %s ends it in the middle',
+    async (signal) => {
+      const { dir, file } = old()
+      const { url, half, close } = await halting()
+      const { child, done } = there.start(['api', 'x', '-o', file], { env: { HQ_TOKEN_API_URL: url } })
+      await half
+      await untilIn(dir, 'half')
+      child.kill(signal)
+      expect(await done).toMatchObject({ code: null, signal })
+      close()
+      expect(readdirSync(dir)).toEqual(['token'])
+      expect(readFileSync(file, 'utf8')).toBe('old')
+    },
+  )
+
+  it('has the new file on the disk before it has the name', async () => {
+    const { dir, file } = old()
+    const log = join(folder(), 'log')
+    const { url, half, finish, close } = await halting()
+    const child = spawn(
+      'strace',
+      [
+        '-f',
+        '-qq',
+        '-y',
+        '-o',
+        log,
+        '-e',
+        'trace=fsync,rename,renameat,renameat2',
+        process.execPath,
+        BIN,
+        'api',
+        'x',
+        '-o',
+        file,
+      ],
+      { env: { ...process.env, HQ_TOKEN_CONFIG: there.config, HQ_TOKEN_API_URL: url } },
+    )
+    const done = ended(child)
+    await half
+    finish()
+    expect(await done).toMatchObject({ code: 0, stdout: '' })
+    close()
+    expect(readFileSync(file, 'utf8')).toBe('halfmore')
+    const ours = readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(dir))
+    const calls = ours.map((line) => /\d+ +(\w+)\(/.exec(line)?.[1])
+    expect(calls).toEqual(['fsync', expect.stringMatching(/^rename/), 'fsync'])
+  })
+
+  it('writes into a pipe as it comes', async () => {
+    const { url, half, finish, close } = await halting()
+    const child = spawn('bash', ['-c', '"$1" "$2" api x -o >(cat)', 'bash', process.execPath, BIN], {
+      env: { ...process.env, HQ_TOKEN_CONFIG: there.config, HQ_TOKEN_API_URL: url },
+    })
+    const done = ended(child)
+    await half
+    finish()
+    expect(await done).toMatchObject({ code: 0, stdout: 'halfmore' })
+    close()
+  })
+
+  it('fails with 74 on a disk that fills up, and leaves the file as it was', async () => {
+    const disk = mount('tmpfs')
+    const file = join(disk.root, 'token')
+    writeFileSync(file, 'old')
+    disk.fill()
+    const files = readdirSync(disk.root)
+    const { url, half, finish, close } = await halting()
+    const { done } = there.start(['api', 'x', '-o', file], { env: { HQ_TOKEN_API_URL: url } })
+    await half
+    finish()
+    const { code, stderr } = await done
+    expect({ code, stderr }).toMatchObject({
+      code: 74,
+      stderr: expect.stringContaining('(ENOSPC)') as string,
+    })
+    close()
+    expect(readFileSync(file, 'utf8')).toBe('old')
+    expect(readdirSync(disk.root)).toEqual(files)
   })
 })

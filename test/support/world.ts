@@ -18,6 +18,8 @@ export interface WorldOptions {
   readonly host?: Host
   /** A terminal, so many columns wide. */
   readonly terminal?: number
+  /** Standard input is a terminal. */
+  readonly keyboard?: boolean
   readonly homedir?: string
   readonly browser?: World['openBrowser']
   /** Standard output that takes nothing. */
@@ -32,13 +34,16 @@ export async function told(argv: readonly string[], options: WorldOptions = {}):
     env: options.env ?? {},
     platform: process.platform,
     homedir: () => options.homedir ?? '/nonexistent',
-    stdin: Readable.from(options.input === undefined ? [] : [options.input]),
+    stdin: Object.assign(Readable.from(options.input === undefined ? [] : [options.input]), {
+      isTTY: options.keyboard === true,
+    }),
     stdout: stdout.stream,
     stderr: stderr.stream,
     clock: options.clock ?? machineClock,
     host: () => options.host ?? HOST,
     interrupted: () => Promise.resolve(),
     openBrowser: options.browser ?? (() => Promise.resolve(false)),
+    closeStreams: () => undefined,
   })
   return { code, stdout: stdout.text(), stderr: stderr.text() }
 }

@@ -1,21 +1,29 @@
-import { createWriteStream, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { ApiRefused, OutputFailed, TokenError, UsageError } from '../../core/errors.js'
+import { ApiRefused, UsageError } from '../../core/errors.js'
 import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../http/api-call.js'
 import { packageVersion } from '../../version.js'
 import { apiUrl } from '../api-url.js'
+import { fileBody, streamBody, textBody } from '../body.js'
 import type { Session } from '../context.js'
-import { fieldsObject, type Field } from '../fields.js'
-import { notTaken } from '../output.js'
+import { fieldsObject, filled, type Field, type FileField } from '../fields.js'
+import { printableText } from '../output.js'
 import { progress, type Progress } from '../progress.js'
-import { fileBody, stdinBody, textBody } from '../../http/body.js'
+import { fileSink, standardOutput, type Sink } from '../sink.js'
+
+const HELP = 'hq-token api --help'
+
+/** @see RFC 9110 section 5.5: beyond ASCII, bytes only. */
+const HEADER = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/
+
+/** The token, and what is agreed upon for one connection. */
+const OURS = /^(?:authorization|content-length|transfer-encoding|host|keep-alive|upgrade|expect)$/i
 
 export interface ApiOptions {
   readonly method?: string
-  readonly header: readonly string[]
+  readonly header?: readonly string[]
   /** In the order of the command line. */
-  readonly fields: readonly Field[]
+  readonly fields: readonly (Field | FileField)[]
   /** A path, or `-`. */
   readonly input?: string
   readonly include?: boolean
@@ -34,16 +42,18 @@ export async function api(session: Session, target: string, options: ApiOptions)
   const { world, config, guard, voice } = session
   const agent = await session.agent()
   const url = apiUrl(target, config.apiUrl)
-  const headers = headersOf(options.header)
+  const headers = headersOf(options.header ?? [])
   const quiet: Progress = { add: () => undefined, end: () => undefined }
   let upload = quiet
-  const body = await bodyOf(session, options, (count) => {
+  const fields = await fieldsOf(session, options)
+  const body = await bodyOf(session, options, fields, (count) => {
     upload.add(count)
   })
   const method = (options.method ?? (body === null ? 'GET' : 'POST')).toUpperCase()
-  if (!/^[A-Z]+$/.test(method)) throw new UsageError(`${JSON.stringify(method)} is no method of HTTP`)
-  const isInUrl = options.fields.length > 0 && (options.input !== undefined || /^(?:GET|HEAD)$/.test(method))
-  if (isInUrl) for (const { key, value } of options.fields) url.searchParams.append(key, String(value))
+  if (!/^[A-Z]+$/.test(method) || method === 'CONNECT')
+    throw new UsageError(`${JSON.stringify(method)} is no method to call an API with`, { hint: HELP })
+  const isInUrl = fields.length > 0 && (options.input !== undefined || /^(?:GET|HEAD)$/.test(method))
+  if (isInUrl) for (const { key, value } of fields) url.searchParams.append(key, String(value))
   const sent = isInUrl && options.input === undefined ? null : body
 
   // Before anything is sent: what cannot be written anywhere need not be asked for.
@@ -67,19 +77,32 @@ export async function api(session: Session, target: string, options: ApiOptions)
   })
     .catch((error: unknown) => {
       sink.discard()
-      throw error
+      throw notMade(error, `${method} ${url.origin}${url.pathname}`)
     })
     .finally(() => {
       upload.end()
     })
   voice.notice({ level: 'info', message: `${method} ${url.origin}${url.pathname}: HTTP ${response.status}` })
-  await write(session, url, response, sink, options)
-  if (response.status < 200 || response.status > 299) throw refusal(response, method, url, sent)
+  if (isSuccess(response.status)) await write(session, url, response, sink, options)
+  else {
+    // What the API says against it is not what the file is for.
+    sink.discard()
+    await write(session, url, response, standardOutput(world.stdout), options)
+    throw refusal(response, method, url, sent)
+  }
+}
+
+function fieldsOf({ world }: Session, { input, fields }: ApiOptions): Promise<Field[]> {
+  const files = [input, ...fields.map((field) => ('file' in field ? field.file : undefined))]
+  if (files.filter((file) => file === '-').length > 1)
+    throw new UsageError('standard input is there once, and is asked for twice', { hint: HELP })
+  return Promise.all(fields.map((field) => filled(field, world.stdin)))
 }
 
 async function bodyOf(
   { world }: Session,
-  { input, fields }: ApiOptions,
+  { input }: ApiOptions,
+  fields: readonly Field[],
   onBytes: (count: number) => void,
 ): Promise<ApiBody | null> {
   if (input === '-') {
@@ -87,25 +110,31 @@ async function bodyOf(
       throw new UsageError('the body is read from standard input, which is a terminal here', {
         hint: 'hq-token api --input - PATH < FILE',
       })
-    return stdinBody(world.stdin, onBytes)
+    return streamBody(world.stdin, 'standard input', onBytes)
   }
   if (input !== undefined) return fileBody(input, onBytes)
   return fields.length === 0 ? null : textBody(JSON.stringify(fieldsObject(fields)))
 }
 
-function headersOf(lines: readonly string[]): Record<string, string> {
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+/** As curl has it: one given twice is sent twice, and one without a value is not sent, the usual one neither. */
+function headersOf(lines: readonly string[]): Headers {
+  const headers = new Map<string, string[]>()
+  for (const [index, line] of lines.entries()) {
+    const [, given = '', value = ''] = HEADER.exec(line) ?? []
+    if (given === '')
+      // Not what it holds: that may be a secret with its name forgotten.
+      throw new UsageError(`the header of -H number ${index + 1} is not "name: value"`, {
+        hint: 'hq-token api -H "Accept: application/xml" 1/sites',
+      })
+    if (OURS.test(given))
+      throw new UsageError(`the header ${given} is set by hq-token itself`, { hint: 'take it out' })
+    const values = headers.get(given.toLowerCase()) ?? []
+    headers.set(given.toLowerCase(), value.trim() === '' ? values : [...values, value])
+  }
   return Object.fromEntries(
-    lines.map((line, index) => {
-      const [, name = '', value = ''] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\r\n\0]*)$/.exec(line) ?? []
-      if (name === '')
-        // Not what it holds: that may be a secret with its name forgotten.
-        throw new UsageError(`the header of -H number ${index + 1} is not "name: value"`, {
-          hint: 'hq-token api -H "Accept: application/xml" 1/sites',
-        })
-      if (/^(?:authorization|content-length|transfer-encoding|host)$/i.test(name))
-        throw new UsageError(`the header ${name} is set by hq-token itself`, { hint: 'take it out' })
-      return [name.toLowerCase(), value]
-    }),
+    [...headers].map(([name, values]) => [name, values.length > 1 ? values : values[0]]),
   )
 }
 
@@ -114,22 +143,30 @@ async function write(
   url: URL,
   { status, statusText, headers, body }: ApiResponse,
   sink: Sink,
-  { include, output }: ApiOptions,
+  { include }: ApiOptions,
 ): Promise<void> {
   const length = Number(headers['content-length'])
-  const isSeen = output !== undefined || world.stdout.isTTY !== true
-  const shown = progress(isSeen ? world.stderr : new Writable(), 'received', length > 0 ? length : null)
+  const shown = progress(
+    sink.isTerminal ? new Writable() : world.stderr,
+    'received',
+    length > 0 ? length : null,
+  )
   const lines = Object.entries(headers).flatMap(([name, values]) =>
     [values ?? []].flat().map((value) => `${name}: ${value}\r\n`),
   )
+  async function* answer(): AsyncGenerator<Buffer> {
+    if (include === true) yield Buffer.from(`HTTP/1.1 ${status} ${statusText}\r\n${lines.join('')}\r\n`)
+    if (sink.isTerminal && !isText(headers)) {
+      if (isSuccess(status)) throw notForTerminals(headers)
+      return
+    }
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      shown.add(chunk.byteLength)
+      yield chunk
+    }
+  }
   try {
-    await pipeline(async function* () {
-      if (include === true) yield Buffer.from(`HTTP/1.1 ${status} ${statusText}\r\n${lines.join('')}\r\n`)
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        shown.add(chunk.byteLength)
-        yield chunk
-      }
-    }, sink.stream)
+    await pipeline(sink.isTerminal ? escaped(answer()) : answer(), sink.stream)
     sink.done()
   } catch (error) {
     sink.discard()
@@ -140,74 +177,56 @@ async function write(
   }
 }
 
-interface Sink {
-  readonly stream: Writable
-  /** The whole answer is there. */
-  readonly done: () => void
-  readonly discard: () => void
-  /** What the sink itself failed with. */
-  readonly failure: () => TokenError | undefined
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299
 }
 
-function standardOutput(stdout: Writable): Sink {
-  let failed: TokenError | undefined
-  const fail = (error: NodeJS.ErrnoException): TokenError => (failed = notTaken(error))
-  // Not stdout itself: the pipeline would end it, and destroy it for a failure of the network.
-  const stream = new Writable({
-    write: (chunk, _encoding, next) => {
-      stdout.write(chunk, (error) => {
-        next(error ? fail(error) : null)
-      })
-    },
+/** What nobody says anything of is taken for text: it is escaped. */
+function isText({ 'content-type': type = '', 'content-encoding': coding = 'identity' }: Headers): boolean {
+  return (
+    coding === 'identity' &&
+    /^(?:|text\/.*|application\/(?:.*\+)?(?:json|xml|javascript|x-www-form-urlencoded)(?:;.*)?)$/i.test(
+      String(type).trim(),
+    )
+  )
+}
+
+function notForTerminals({ 'content-type': type = 'unknown' }: Headers): UsageError {
+  return new UsageError(`the answer is no text (${String(type)}), and not for a terminal`, {
+    hint: 'write it to a file: hq-token api -o FILE …',
   })
-  stdout.on('error', fail)
-  return { stream, done: () => undefined, discard: () => undefined, failure: () => failed }
 }
 
-/**
- * Under another name until all has come: nobody takes half an answer for the whole.
- *
- * @throws {OutputFailed} where there can be no such file
- */
-function fileSink(path: string): Sink {
-  let failed: TokenError | undefined
-  const fail = (error: unknown): TokenError =>
-    (failed ??= new OutputFailed(
-      `${path} could not be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
-      { hint: 'look at the folder and the disk', cause: error },
-    ))
-  try {
-    const isPlain = statSync(path, { throwIfNoEntry: false })?.isFile() !== false
-    const partial = isPlain ? `${path}.part` : path
-    const stream = createWriteStream(partial, { fd: openSync(partial, 'w') })
-    stream.on('error', fail)
-    return {
-      stream,
-      done: () => {
-        try {
-          if (isPlain) renameSync(partial, path)
-        } catch (error) {
-          throw fail(error)
-        }
-      },
-      discard: () => {
-        stream.destroy()
-        if (isPlain) rmSync(partial, { force: true })
-      },
-      failure: () => failed,
-    }
-  } catch (error) {
-    throw fail(error)
-  }
+/** An answer may hold commands for the terminal that it is shown on. */
+async function* escaped(answer: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const text = new TextDecoder()
+  for await (const chunk of answer) yield printableText(text.decode(chunk, { stream: true }))
+  yield printableText(text.decode())
+}
+
+/** What undici says against a request before it sends any of it, and against a redirect. */
+function notMade(error: unknown, call: string): unknown {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  if (message.startsWith('Redirect loop'))
+    return new ApiRefused(`${call}: redirects in a circle`, { cause: error })
+  if (code === 'ERR_INVALID_URL' || message.startsWith('Invalid URL'))
+    return new ApiRefused(`${call}: redirects to what is no address`, { cause: error })
+  // It names a header, and does not quote one.
+  if (/^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED)$/.test(code))
+    return new UsageError(`the call cannot be made: ${message}`, { hint: HELP, cause: error })
+  return error
 }
 
 function refusal(
-  { status, statusText, isRefused }: ApiResponse,
+  { status, statusText, headers, isRefused }: ApiResponse,
   method: string,
-  { origin, pathname }: URL,
+  url: URL,
   sent: ApiBody | null,
 ): ApiRefused {
-  const said = `${method} ${origin}${pathname}: HTTP ${status} ${statusText}`.trim()
+  const said = `${method} ${url.origin}${url.pathname}: HTTP ${status} ${statusText}`.trim()
+  const { location } = headers
+  if (status >= 300 && status <= 399 && typeof location === 'string')
+    return new ApiRefused(said, { hint: redirection(method, location, url) })
   if (!isRefused) return new ApiRefused(said)
   return new ApiRefused(said, {
     hint:
@@ -215,4 +234,13 @@ function refusal(
         ? 'the token was renewed, but what came from a pipe cannot be sent again: run the same command again'
         : 'a new token did not help; check what its user may do there: hq-token status',
   })
+}
+
+/** Without its query, which may be a secret: such an address is often all that it takes. */
+function redirection(method: string, location: string, url: URL): string {
+  const to = URL.canParse(location, url.href) ? new URL(location, url) : null
+  const where = to === null ? 'to what is no address' : `to ${to.origin}${to.pathname}`
+  return /^(?:GET|HEAD)$/.test(method)
+    ? `there are too many redirects; the last one leads ${where}`
+    : `what changes something is not redirected; it leads ${where}`
 }

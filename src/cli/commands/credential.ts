@@ -1,4 +1,4 @@
-import { TokenError } from '../../core/errors.js'
+import { Exit, OutputFailed, TokenError, type ExitCode } from '../../core/errors.js'
 import { openSession } from '../context.js'
 import { bazel } from '../credentials/bazel.js'
 import { git } from '../credentials/git.js'
@@ -10,21 +10,26 @@ import type { World } from '../world.js'
 
 const HELPERS: Readonly<Record<CredentialProtocol, CredentialHelper>> = { kubernetes, git, bazel, google }
 
-/** Answers as a credential helper; another program reads the answer, in the form that it asks for. */
+/**
+ * Answers as a credential helper; another program reads the answer, in the form that it asks for.
+ *
+ * @returns The exit code.
+ */
 export async function credential(
   world: World,
   global: GlobalOptions,
   protocol: CredentialProtocol,
   operation: string | undefined,
-): Promise<void> {
+): Promise<ExitCode> {
   // Google's libraries read standard error as part of the answer.
   const quiet = protocol === 'google'
   try {
     const session = openSession(world, global, () => !quiet)
     await writeOut(world.stdout, await HELPERS[protocol](session, operation))
+    return Exit.ok
   } catch (error) {
-    if (quiet && error instanceof TokenError)
-      await writeOut(world.stdout, `${printableJson(failure(error))}\n`)
-    throw error
+    if (!quiet || !(error instanceof TokenError) || error instanceof OutputFailed) throw error
+    await writeOut(world.stdout, `${printableJson(failure(error))}\n`)
+    return error.exit
   }
 }

@@ -61,6 +61,8 @@ export async function exec(
     await keeping
     file?.remove()
   }
+  // At its end Node sets a terminal back to how it found it, and with it what the command has set (`stty`).
+  world.closeStreams()
   return typeof end === 'number' ? end : dieBy(end)
 }
 

@@ -17,18 +17,19 @@ export interface SandboxFlags {
   readonly latency: number
   /** Milliseconds. */
   readonly grace: number
-  readonly fault: readonly string[]
+  readonly fault?: readonly string[]
   readonly dir?: string
 }
 
 /** Stands in for HighQ until it is interrupted. */
 export async function sandbox(world: World, flags: SandboxFlags): Promise<void> {
-  if (flags.fault.includes('list')) {
+  const named = flags.fault ?? []
+  if (named.includes('list')) {
     const width = Math.max(...Object.keys(faultNames).map((name) => name.length))
     const lines = Object.entries(faultNames).map(([name, what]) => `${name.padEnd(width)}  ${what}\n`)
     return writeOut(world.stdout, lines.join(''))
   }
-  const faults = flags.fault.map(parseFault)
+  const faults = named.map(parseFault)
   const folder = await folderFor(flags.dir)
   const server = await listen(world, flags, faults)
   try {

@@ -1,0 +1,69 @@
+import { createWriteStream, openSync, statSync } from 'node:fs'
+import { Writable } from 'node:stream'
+import type { TokenError } from '../core/errors.js'
+import { notWritten, replacement } from './outfile.js'
+import { notTaken } from './output.js'
+import type { Screen } from './world.js'
+
+/** Where an answer goes to. */
+export interface Sink {
+  readonly stream: Writable
+  readonly isTerminal: boolean
+  /** The whole answer is there. @throws {OutputFailed} */
+  readonly done: () => void
+  readonly discard: () => void
+  /** What the sink itself failed with. */
+  readonly failure: () => TokenError | undefined
+}
+
+export function standardOutput(stdout: Screen): Sink {
+  let failed: TokenError | undefined
+  const fail = (error: NodeJS.ErrnoException): TokenError => (failed = notTaken(error))
+  // Not stdout itself: the pipeline would end it, and destroy it for a failure of the network.
+  const stream = new Writable({
+    write: (chunk, _encoding, next) => {
+      stdout.write(chunk, (error) => {
+        next(error ? fail(error) : null)
+      })
+    },
+  })
+  stdout.on('error', fail)
+  return {
+    stream,
+    isTerminal: stdout.isTTY === true,
+    done: () => undefined,
+    discard: () => undefined,
+    failure: () => failed,
+  }
+}
+
+/**
+ * A file is replaced when all has come: nobody takes half an answer for the whole. A device or a pipe is
+ * written to.
+ *
+ * @throws {OutputFailed} where there can be no such file
+ */
+export function fileSink(path: string): Sink {
+  let failed: TokenError | undefined
+  const { stream, takePlace, discard } = isStream(path) ? opened(path) : replacement(path)
+  stream.on('error', (error) => (failed ??= notWritten(path, error)))
+  return { stream, isTerminal: false, done: takePlace, discard, failure: () => failed }
+}
+
+function isStream(path: string): boolean {
+  try {
+    const stats = statSync(path)
+    return !stats.isFile() && !stats.isDirectory()
+  } catch {
+    return false
+  }
+}
+
+function opened(path: string): Pick<Sink, 'stream' | 'discard'> & { readonly takePlace: () => void } {
+  try {
+    const stream = createWriteStream('', { fd: openSync(path, 'w') })
+    return { stream, takePlace: () => undefined, discard: () => stream.destroy() }
+  } catch (error) {
+    throw notWritten(path, error)
+  }
+}

@@ -1,0 +1,45 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+/**
+ * The descriptors beyond the standard streams that this process was started with: a shell's `3<FILE` and `<(…)`.
+ * Only Linux tells which there are. The process edge imports this before all else: what this program opens
+ * is never among them.
+ */
+export const inherited: readonly number[] = process.argv.includes('exec') ? descriptors() : []
+
+interface Descriptor {
+  readonly fd: number
+  /** What it is of, in the kernel's words. */
+  readonly of: string
+  readonly isWritable: boolean
+}
+
+function descriptors(): number[] {
+  const all = open()
+  const written = new Set(all.filter(({ isWritable }) => isWritable).map(({ of }) => of))
+  const read = new Set(all.filter(({ isWritable }) => !isWritable).map(({ of }) => of))
+  // Node's own: its event loops, and pipes that lead from itself to itself.
+  const isOwn = (of: string): boolean =>
+    of.startsWith('anon_inode:') || (of.startsWith('pipe:') && written.has(of) && read.has(of))
+  return all.filter(({ of }) => !isOwn(of)).map(({ fd }) => fd)
+}
+
+function open(): Descriptor[] {
+  try {
+    const fds = readdirSync('/proc/self/fd').map(Number)
+    return fds.filter((fd) => fd > 2).flatMap(described)
+  } catch {
+    return []
+  }
+}
+
+function described(fd: number): Descriptor[] {
+  try {
+    const of = readlinkSync(`/proc/self/fd/${fd}`)
+    const [, access] = /^flags:\s+\d*(\d)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')) ?? []
+    return [{ fd, of, isWritable: access !== '0' }]
+  } catch {
+    // The one through which they were listed, closed since.
+    return []
+  }
+}
