@@ -126,7 +126,7 @@ describe('all is well', () => {
     text
       .replace(/\d+ MiB left/, 'N MiB left')
       .replace(/^(.*access token\s+)(?:1h|59m \d+s|59m) left/m, '$1N left')
-      .replace(/^(.*refresh token\s+)36[45]d(?: \d+h)? left/m, '$1N left')
+      .replace(/^(.*refresh token\s+)(?:1y|36[45]d(?: \d+h)?) left/m, '$1N left')
       .replace(/^.*file system.*\n(?: +→.*\n)?/m, 'ok     file system    local\n')
 
   it('and a person sees it, a line each', async () => {
@@ -266,7 +266,7 @@ describe('the configuration', () => {
     expect(code).toBe(78)
     expect(stdout).toContain(`no file (${homedir}/.config/hq-token/config.ini, /etc/hq-token/config.ini)`)
     expect(stdout).toMatch(
-      /^fail {3}settings {7}instance or token_url is missing.*\n {7}→ write a config file/m,
+      /^fail {3}settings {7}instance or token_url is missing.*\n {7}→ hq-token init writes a config file/m,
     )
     expect(stdout).toMatch(/^fail {3}login .*\n {7}→ hq-token .*seed FILE$/m)
   })

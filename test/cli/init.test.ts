@@ -113,7 +113,7 @@ describe('init by flags', () => {
     const { code, stdout, stderr } = await told(argv, { env, input: sandbox.clientSecret })
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
     expect(stderr).toMatch(/^ok +config .*config\.ini/m)
-    expect(stderr).toMatch(/^ok +token url /m)
+    expect(stderr).toMatch(/^ok +token URL /m)
     expect(stderr).toMatch(/^fail +\S.*no token set/m)
     expect(stderr).not.toContain(sandbox.clientSecret)
   })
