@@ -258,7 +258,7 @@ describe(
       writeFileSync(
         config,
         `[client]\n${urls(server.issuer)}\nclient_id = ${server.clientId}\nclient_secret = "${server.clientSecret}"\nauth_method = client_secret_basic
-scope = openid offline_access\nredirect_uri = http://127.0.0.1:8765/callback\n[store]\npath = token.db\n`,
+scope = openid offline_access\nredirect_uri = http://127.0.0.1/callback\n[store]\npath = token.db\n`,
         { mode: 0o600 },
       )
       const env = { HQ_TOKEN_CONFIG: config }

@@ -29,7 +29,9 @@ export async function startOidcServer(
         client_id: client.id,
         client_secret: client.secret,
         grant_types: ['authorization_code', 'refresh_token'],
-        redirect_uris: ['http://127.0.0.1:8765/callback'],
+        // Of a native application: any port of this machine will do (RFC 8252 section 7.3).
+        application_type: 'native',
+        redirect_uris: ['http://127.0.0.1/callback'],
         response_types: ['code'],
         token_endpoint_auth_method: method,
       },
