@@ -90,7 +90,10 @@ export function program(
     .description('write a config file: what is not given here is asked for')
     .option('--instance <url>', 'address of the HighQ Collaborate instance')
     .option('--client-id <id>', 'client id of the API application registration')
-    .option('--client-secret <->', 'take the client secret from standard input; asked for, it is not shown')
+    .option(
+      '--client-secret <source>',
+      '-: take it from standard input, and from nowhere else; asked for, it is not shown',
+    )
     .option('--client-secret-file <file>', 'the config names a file that holds the client secret')
     .option('--client-secret-command <command>', 'the config names a command that prints the client secret')
     .option(
