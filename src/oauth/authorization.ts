@@ -86,6 +86,10 @@ export function codeFrom(
   { issuer, authorizeUrl, clientId }: Omit<AuthorizationOptions, 'scope'>,
 ): Secret {
   const claimed = parameters.get('iss')
+  if (!parameters.has('state'))
+    throw new LoginRequired('this answer has no state, so nothing tells whose it is', {
+      hint: 'if it is that of your login, its code alone will do, after code= in the address: hq-token login --complete -',
+    })
   if (parameters.get('state') !== state.reveal())
     throw new LoginRequired('this answer is not that of the login that waits (its state is another)', {
       hint: AGAIN,
