@@ -20,6 +20,7 @@ export type { Failure, Intent, Origin, Seed, TokenPair, TokenSet } from './core/
 export type {
   AuthorizationServer,
   CodeGrant,
+  Counters,
   Discovered,
   ExclusiveOptions,
   HeldStore,

@@ -8,7 +8,14 @@ import { Logins, type Revoke } from './core/logins.js'
 import type { Clock } from './core/moment.js'
 import { rfc3339 } from './core/moment.js'
 import { ageOf, expiryPolicy, type ExpiryPolicy } from './core/policy.js'
-import type { AuthorizationServer, Discovered, Notice, SeedSource, TokenStore } from './core/ports.js'
+import type {
+  AuthorizationServer,
+  Discovered,
+  PendingLogin,
+  Notice,
+  SeedSource,
+  TokenStore,
+} from './core/ports.js'
 import type { TokenSet } from './core/token-set.js'
 import { uninterrupted } from './signals.js'
 import type { Network } from './network/network.js'
@@ -179,7 +186,10 @@ export interface Examination {
   /** Of the configuration and the store. */
   readonly here: readonly Check[]
   /** What the store holds; `undefined` where it cannot be read. */
-  readonly content: { readonly set: TokenSet | undefined } | undefined
+  readonly content:
+    { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
+  /** `undefined` where it cannot be read. */
+  readonly config: Config | undefined
   /** `undefined` where the configuration cannot be read. */
   readonly policy: ExpiryPolicy | undefined
   /** Of the seed file that would be imported now; `undefined` where none would be. */
@@ -199,12 +209,14 @@ export interface Examination {
  */
 export async function examine(choice: Choice, around: Around): Promise<Examination> {
   const { env, platform, homedir, clock } = around
-  const { inspectClient, inspectConfig, inspectSecret, inspectTrust } = await import('./config/inspect.js')
+  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectTrust } =
+    await import('./config/inspect.js')
   const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
   if (loaded === undefined) {
     const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
     return {
-      ...{ here: [...checks, ...left], content: undefined, policy: undefined, seed: undefined },
+      ...{ here: [...checks, ...left], content: undefined, config: undefined },
+      ...{ policy: undefined, seed: undefined },
       servers: () => Promise.resolve([]),
     }
   }
@@ -215,6 +227,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
   const settings = [
     inspectClient(config, endpointsFrom(loaded, content?.discovered)),
+    inspectRedirectUri(config),
     await inspectSecret(config),
     trust,
   ]
@@ -222,6 +235,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   return {
     here: [...checks, ...settings, ...ofStore],
     content,
+    config,
     policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
     seed:
       isEmpty && config.seedFile !== null ? await inspectSeed(config.seedFile, config, around) : undefined,
@@ -291,7 +305,8 @@ async function inspectServers(
       return skip(name, `needs a way to ${found.url.host}`)
     return found.answer === null ? unanswered(name, found) : judge(found.answer)
   })
-  return [...ways.flatMap((way) => way?.checks ?? []), ...(await Promise.all(verdicts))]
+  const left = online && set === undefined ? [skip('API', 'needs a token set')] : []
+  return [...ways.flatMap((way) => way?.checks ?? []), ...(await Promise.all(verdicts)), ...left]
 }
 
 interface Question {
@@ -301,7 +316,7 @@ interface Question {
 }
 
 async function questionsFor(
-  { tokenUrl, authorizeUrl, apiUrl, instance }: Config,
+  { tokenUrl, authorizeUrl, apiUrl, instance, issuer }: Config,
   online: boolean,
   set: TokenSet | undefined,
   clock: Clock,
@@ -319,6 +334,12 @@ async function questionsFor(
       name: oauth.AUTHORIZE_URL,
       request: { url: authorizeUrl, method: 'GET', headers: { accept: 'text/html' } },
       judge: (answer) => oauth.inspectAuthorizeUrl(authorizeUrl, answer),
+    })
+  if (issuer !== null && tokenUrl === null)
+    questions.push({
+      name: oauth.ISSUER,
+      request: { url: oauth.metadataUrl(issuer), method: 'GET', headers: { accept: 'application/json' } },
+      judge: (answer) => oauth.inspectIssuer(issuer, answer),
     })
   if (online && apiUrl !== null && set !== undefined) {
     const { API, inspectApi } = await import('./http/inspect.js')

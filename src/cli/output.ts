@@ -120,6 +120,14 @@ export function writeOut(stdout: Screen, text: string): Promise<void> {
   })
 }
 
+/** A report that is for reading: who looks at its first lines only has seen enough. */
+export async function writeReport(stdout: Screen, text: string): Promise<void> {
+  await writeOut(stdout, text).catch((error: unknown) => {
+    const { code } = (error as OutputFailed).cause as NodeJS.ErrnoException
+    if (code !== 'EPIPE') throw error
+  })
+}
+
 function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => string {
   const options = [
     ...(config === undefined ? [] : ['--config', shellWord(config)]),

@@ -16,7 +16,7 @@ import { credentialProtocols, type CredentialOptions } from './credentials/proto
 import { exitCodes } from './exit-codes.js'
 import { rawField, typedField, type Field, type FileField } from './fields.js'
 import { tokenFormats } from './formats.js'
-import { voice, writeOut, type GlobalOptions } from './output.js'
+import { voice, writeReport, type GlobalOptions } from './output.js'
 import { packageVersion } from '../version.js'
 import type { World } from './world.js'
 
@@ -34,7 +34,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
       await root.parseAsync(separated(argv, root), { from: 'user' })
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error
-      await writeOut(world.stdout, help.join(''))
+      await writeReport(world.stdout, help.join(''))
     }
     return status
   } catch (error) {
@@ -81,7 +81,9 @@ export function program(
     async (...rest: Arguments): Promise<void> => {
       const options = root.opts<GlobalOptions>()
       const { openSession } = await import('./context.js')
-      const status = await command(openSession(world, options), ...rest)
+      const { showingTheWayIn } = await import('./way-in.js')
+      const session = openSession(world, options)
+      const status = await showingTheWayIn(session, () => command(session, ...rest))
       if (typeof status === 'number') exitWith(status)
     }
 

@@ -65,8 +65,17 @@ export function inspectClient(config: Config, by: string | null): Check {
     const where = instance?.href ?? tokenUrl.origin + tokenUrl.pathname
     return ok('settings', `client ${clientId} at ${where}${by === null ? '' : ` (${by})`}`)
   } catch (error) {
+    if (config.issuer !== null && config.tokenUrl === null)
+      return warn('settings', `the endpoints of ${config.issuer} are asked for at a login`)
     return fail('settings', error)
   }
+}
+
+/** Where the browser comes back to after a login. */
+export function inspectRedirectUri({ redirectUri }: Config): Check {
+  const name = 'redirect URI'
+  if (redirectUri === null) return skip(name, 'none: nobody can log in by this configuration')
+  return ok(name, redirectUri)
 }
 
 /** Whether the client secret can be had; what it is, nobody learns. */

@@ -39,7 +39,8 @@ export class CodeExchange {
    */
   async takeUp(): Promise<TokenSet | undefined> {
     const records = await this.#held.rescue.records()
-    const kept = records.findLast(({ login, generation }) => login && generation === this.#generation)
+    const now = await this.#held.counters()
+    const kept = records.findLast(({ login, generation }) => login && generation === now.generation)
     if (kept === undefined) return this.#set
     const outcome = await this.#landing.read(kept.answer)
     const refreshToken = outcome.kind === 'granted' ? outcome.tokens.refreshToken : null
@@ -58,17 +59,20 @@ export class CodeExchange {
     await this.#parts.server.prepare()
     return this.#parts.uninterrupted(async () => {
       const { verifier, redirectUri } = pending
+      const { generation, sequence } = await this.#held.counters()
       await this.#held.saveLogin({ ...pending, spent: code.fingerprint })
       const { server, timeoutMs } = this.#parts
       // Once: a code that comes twice costs what it brought (RFC 6749 section 4.1.2), and the person is at hand.
       const answer = await server.redeem({ code, verifier, redirectUri }, { timeoutMs })
-      const record = { ...this.#about, spent: code.fingerprint, login: true, answer } as const
+      const about = { generation, attempt: sequence + 1, spent: code.fingerprint, login: true } as const
+      const record = { ...about, answer }
       const kept = await this.#landing.keep(record)
       const outcome = await this.#landing.read(answer)
       if (outcome.kind !== 'granted') throw await this.#failed(outcome, code, pending)
       const { refreshToken } = outcome.tokens
       if (refreshToken === null) {
         await this.#held.saveLogin(null)
+        await this.#scrub()
         throw new ClientRefused(`${server.host} issued no refresh token: nothing could be kept alive`, {
           hint: 'ask for one (scope = … offline_access, or the registration at the server), then: hq-token login',
         })
@@ -77,20 +81,14 @@ export class CodeExchange {
     })
   }
 
-  get #generation(): number {
-    return this.#set?.generation ?? 0
-  }
-
-  get #about(): Pick<Rescued, 'generation' | 'attempt'> {
-    return { generation: this.#generation, attempt: (this.#set?.sequence ?? 0) + 1 }
-  }
-
   async #save(tokens: Tokens & { refreshToken: Secret }, record: Rescued, kept: boolean): Promise<TokenSet> {
     const { clock, defaultLifetime, host } = this.#parts
-    const next = signedIn(tokens, this.#set, record.answer.sentAt, defaultLifetime, host)
+    const { generation, attempt, answer } = record
+    const counters = { generation, sequence: attempt - 1 }
+    const next = signedIn(tokens, this.#set, counters, answer.sentAt, defaultLifetime, host)
     const unsaved = await this.#landing.save(
       next,
-      this.#generation,
+      this.#set?.generation ?? 0,
       entry(next, 'login', 'done', clock()),
       record,
       kept,
@@ -99,6 +97,12 @@ export class CodeExchange {
     // The code is spent in any case: that it waits no longer is for the eye only.
     await this.#held.saveLogin(null).catch(() => undefined)
     return next
+  }
+
+  /** An answer without a token is worth nothing more; one to a refresh, that nobody could read, may be. */
+  async #scrub(): Promise<void> {
+    const records = await this.#held.rescue.records().catch(() => [])
+    if (records.every(({ login }) => login)) await this.#held.rescue.scrub()
   }
 
   async #failed(
@@ -111,6 +115,7 @@ export class CodeExchange {
     // What was never sent can be sent again, with the same answer of the browser.
     const left = outcome.kind === 'not-sent' ? pending : null
     if (outcome.kind !== 'unknown') await this.#held.saveLogin(left).catch(() => undefined)
+    await this.#scrub()
     switch (outcome.kind) {
       case 'not-sent':
         return new ServerUnavailable(`${host} could not be reached (${what})`, {

@@ -198,7 +198,7 @@ export class TokenGuard {
       if (current !== undefined && !force && !givesWay(current, seed))
         return { set: current, imported: false }
       exchange?.assertSaved()
-      const set = seeded(seed, current, this.#exchangeParts.host)
+      const set = seeded(seed, current, await held.counters(), this.#exchangeParts.host)
       await held.save(
         set,
         current?.generation ?? 0,
@@ -225,7 +225,8 @@ export class TokenGuard {
     const spent = records.findLast((record) => record.spent === seedFingerprint(seed))
     if (spent === undefined) return undefined
     const { generation, attempt } = spent
-    const set = { ...seeded(seed, undefined, this.#exchangeParts.host), generation, sequence: attempt }
+    const before = { generation: generation - 1, sequence: attempt - 1 }
+    const set = seeded(seed, undefined, before, this.#exchangeParts.host)
     await held.save(set, 0, entry(set, 'seed', 'done', this.#options.clock(), seed.source))
     return set
   }

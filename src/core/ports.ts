@@ -150,6 +150,12 @@ export interface HistoryEntry {
   readonly note: string | null
 }
 
+/** How far a store has come; see {@link TokenSet}. */
+export interface Counters {
+  readonly generation: number
+  readonly sequence: number
+}
+
 /** The store, while this process alone may change it. */
 export interface HeldStore {
   read(): Promise<TokenSet | undefined>
@@ -161,6 +167,8 @@ export interface HeldStore {
    * @throws {StoreUnusable}
    */
   save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void>
+  /** Where the numbers stand, also when the token set was forgotten: they never begin anew. */
+  counters(): Promise<Counters>
   login(): Promise<PendingLogin | undefined>
   /**
    * Durable when it returns; `null` forgets it.

@@ -2,7 +2,7 @@ import type { TokenError } from './errors.js'
 import { isSameHost, type Host } from './host.js'
 import type { Moment } from './moment.js'
 import { backoff } from './policy.js'
-import type { HistoryEntry, Reading } from './ports.js'
+import type { Counters, HistoryEntry, Reading } from './ports.js'
 import type { Secret } from './secret.js'
 import type { Seed, TokenPair, TokenSet } from './token-set.js'
 
@@ -22,18 +22,24 @@ const SETTLED = {
  * The set that a seed begins. A set that it replaces becomes `previous`; counters go on, so that no
  * answer to the old one can be taken for the new one's.
  */
-export function seeded(seed: Seed, replaced: TokenSet | undefined, host: Host | null): TokenSet {
-  return { ...begun(seed.pair, replaced, host), user: seed.user, seed: seedFingerprint(seed) }
+export function seeded(
+  seed: Seed,
+  replaced: TokenSet | undefined,
+  counters: Counters,
+  host: Host | null,
+): TokenSet {
+  return { ...begun(seed.pair, replaced, counters, host), user: seed.user, seed: seedFingerprint(seed) }
 }
 
 function begun(
   pair: TokenPair,
   replaced: TokenSet | undefined,
+  { generation, sequence }: Counters,
   host: Host | null,
 ): Omit<TokenSet, 'user' | 'seed'> {
   return {
-    generation: (replaced?.generation ?? 0) + 1,
-    sequence: (replaced?.sequence ?? 0) + 1,
+    generation: generation + 1,
+    sequence: sequence + 1,
     pair,
     previous: replaced?.pair ?? null,
     lastRefreshAt: null,
@@ -51,6 +57,7 @@ function begun(
 export function signedIn(
   tokens: Tokens & { readonly refreshToken: Secret },
   replaced: TokenSet | undefined,
+  counters: Counters,
   sentAt: Moment,
   defaultLifetime: number,
   host: Host | null,
@@ -65,7 +72,7 @@ export function signedIn(
     lifetime: expiresIn ?? defaultLifetime,
     refreshExpiresAt: refreshExpiresIn === null ? null : sentAt.now + refreshExpiresIn,
   }
-  return { ...begun(pair, replaced, host), user, seed: replaced?.seed ?? null }
+  return { ...begun(pair, replaced, counters, host), user, seed: replaced?.seed ?? null }
 }
 
 /** What makes two seed files the same one: the grant in them, not their spelling. */

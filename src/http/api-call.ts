@@ -84,6 +84,7 @@ export async function callApi(guard: TokenSource, request: ApiRequest): Promise<
 
 /** What undici, a socket, DNS and TLS fail with on the way. */
 const NETWORK = [
+  /^PROXY_CLOSED$/,
   /^UND_ERR_(?:SOCKET|INFO|\w*TIMEOUT|PRX_TLS|HEADERS_OVERFLOW|RES_\w+)$/,
   /^(?:ECONN\w+|EAI_\w+|E(?:HOST|NET)(?:UNREACH|DOWN|RESET)|EPIPE|ETIMEDOUT|ENOTFOUND|EADDRNOTAVAIL)$/,
   /^(?:EPROTO|ERR_(?:TLS|SSL)_\w+|\w*CERT\w*|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE))$/,

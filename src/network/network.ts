@@ -68,7 +68,7 @@ export class Network {
       requestTls: connect,
       proxyTls: { ...connect, cert: undefined, key: undefined },
       // A proxy that accepts and says nothing would keep us for undici's own five minutes.
-      clientFactory: (url, given) => new Pool(url, { ...given, ...limits(options) }),
+      clientFactory: (url, given) => new ProxyPool(url, { ...given, ...limits(options) }),
       // Plain http goes to this machine itself only, where no proxy leads.
       httpProxy: '',
       httpsProxy: proxy.href,
@@ -80,6 +80,20 @@ export class Network {
     this.prepare()
     return { ...this.#tls, timeout: connectMs, ...(signal !== undefined && { signal }) }
   }
+}
+
+/**
+ * The way to the proxy itself. That it closed a connection is final here: undici takes such an error for one
+ * of a connection that is worth making again, at once and for ever.
+ */
+class ProxyPool extends Pool {
+  override connect = ((options: Dispatcher.ConnectOptions) =>
+    super.connect(options).catch((error: unknown) => {
+      if ((error as { code?: string }).code !== 'UND_ERR_SOCKET') throw error
+      throw Object.assign(new Error('the proxy closed the connection', { cause: error }), {
+        code: 'PROXY_CLOSED',
+      })
+    })) as Pool['connect']
 }
 
 function limits({ idleMs }: ConnectOptions) {

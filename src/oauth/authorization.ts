@@ -67,7 +67,11 @@ export function pasted(text: string): Returned | undefined {
     const parameters = new URLSearchParams(part)
     if (parameters.has('code') || parameters.has('error')) return { kind: 'address', parameters }
   }
-  const isCode = query === undefined && fragment === undefined && before !== '' && !/^https?:/i.test(before)
+  // A code has no spaces; what has, is something else from somebody's clipboard, and is sent nowhere.
+  const isCode =
+    query === undefined &&
+    fragment === undefined &&
+    /^(?!https?:)\S+$/i.test(text.trim().replace(/[\r\n]+\s*/g, ''))
   return isCode ? { kind: 'code', code: new Secret(before) } : undefined
 }
 

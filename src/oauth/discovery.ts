@@ -16,6 +16,14 @@ const TIMEOUT_MS = 15_000
  * @see RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4
  */
 export async function discover(issuer: string, dispatcher: Dispatcher, now: number): Promise<Discovered> {
+  try {
+    return await asked(issuer, dispatcher, now)
+  } finally {
+    void dispatcher.destroy()
+  }
+}
+
+async function asked(issuer: string, dispatcher: Dispatcher, now: number): Promise<Discovered> {
   const url = new URL(issuer)
   for (const algorithm of ['oidc', 'oauth2'] as const) {
     const answer = await metadata(url, algorithm, dispatcher)

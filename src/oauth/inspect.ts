@@ -74,3 +74,34 @@ export function inspectAuthorizeUrl(url: URL, { status }: IdleAnswer): Check {
     return warn(AUTHORIZE_URL, `${shown} answers with HTTP ${status}`, 'open it in a browser')
   return ok(AUTHORIZE_URL, `${shown} answers (HTTP ${status})`)
 }
+
+export const ISSUER = 'issuer'
+
+/** @see OpenID Connect Discovery 1.0 section 4 */
+export function metadataUrl(issuer: string): URL {
+  return new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
+}
+
+/** Whether an issuer's endpoints will be found at the next login. */
+export function inspectIssuer(issuer: string, { status, body }: IdleAnswer): Check {
+  if (status === 404)
+    return warn(
+      ISSUER,
+      `${issuer} has no metadata of OpenID Connect; a login asks for RFC 8414’s too`,
+      CHECK_ISSUER,
+    )
+  if (status !== 200)
+    return fail(ISSUER, new ServerUnavailable(`the metadata of ${issuer} could not be had (HTTP ${status})`))
+  try {
+    const found = JSON.parse(Buffer.from(body).toString('utf8')) as { issuer?: unknown } | null
+    if (found?.issuer === issuer) return ok(ISSUER, `${issuer} tells its endpoints`)
+  } catch {
+    // No metadata.
+  }
+  return fail(
+    ISSUER,
+    new ConfigInvalid(`the metadata of ${issuer} is none, or another’s`, { hint: CHECK_ISSUER }),
+  )
+}
+
+const CHECK_ISSUER = 'check issuer in [client] of the config'

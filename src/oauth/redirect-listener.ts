@@ -61,12 +61,11 @@ export class RedirectListener {
     let isTaken = false
     const origin = { host: '' }
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
-      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
       const show = (page: Page): Promise<void> => shown(response, page)
-      // Another name that leads here is a page elsewhere that reaches for this machine.
-      const isHere =
-        request.headers.host === origin.host && request.method === 'GET' && pathname === url.pathname
-      if (!isHere || !(searchParams.has('code') || searchParams.has('error'))) void show(pages.elsewhere)
+      const searchParams = isVisit(request, origin.host)
+        ? parametersOf(request.url ?? '', url.pathname)
+        : null
+      if (searchParams === null) void show(pages.elsewhere)
       else if (isTaken) void show(pages.taken)
       else {
         isTaken = true
@@ -84,11 +83,16 @@ export class RedirectListener {
       }
       url.port = String(port)
       origin.host = url.host
-      return new RedirectListener(url.href, servers, arrival)
+      return new RedirectListener(withPort(redirectUri, port), servers, arrival)
     } catch (error) {
       for (const server of servers) server.close()
+      const port = url.port === '' ? '80' : url.port
+      if ((error as NodeJS.ErrnoException).code === 'EACCES')
+        throw new ConfigInvalid(`port ${port} of ${url.hostname} is not for this user to listen on`, {
+          hint: 'register a redirect URI with a port above 1023, or go without: hq-token login --no-browser',
+        })
       throw new ServerUnavailable(
-        `port ${url.port} of ${url.hostname} cannot be listened on (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+        `port ${port} of ${url.hostname} cannot be listened on (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
         {
           hint: 'another login may be waiting there: end it, or go without: hq-token login --no-browser',
           cause: error,
@@ -105,6 +109,9 @@ export class RedirectListener {
   }
 }
 
+/** Milliseconds for a page to be taken. */
+const SHOWN_MS = 2_000
+
 /** Whether a browser on this machine comes back to this machine. */
 export function isLoopback({ protocol, hostname }: URL): boolean {
   return protocol === 'http:' && addressesOf(hostname).length > 0
@@ -115,6 +122,24 @@ function addressesOf(hostname: string): readonly string[] {
   if (hostname === 'localhost') return ['127.0.0.1', '::1']
   if (hostname === '[::1]') return ['::1']
   return /^127\.\d+\.\d+\.\d+$/.test(hostname) ? [hostname] : []
+}
+
+/** A person's browser that goes to a page of ours: not another name that leads here, nor a picture on a page. */
+function isVisit({ headers, method }: IncomingMessage, host: string): boolean {
+  const { 'sec-fetch-dest': destination = 'document', 'sec-purpose': purpose } = headers
+  return headers.host === host && method === 'GET' && destination === 'document' && purpose === undefined
+}
+
+/** `null` where it is no answer to a login. */
+function parametersOf(target: string, path: string): URLSearchParams | null {
+  const [, pathname, query] = /^([^?#]*)\?([^#]*)/.exec(target) ?? []
+  const parameters = new URLSearchParams(query)
+  return pathname === path && (parameters.has('code') || parameters.has('error')) ? parameters : null
+}
+
+/** Servers compare the text: of what was configured, only a port that was left open is filled in. */
+function withPort(text: string, port: number): string {
+  return text.replace(/^(http:\/\/(?:\[[^\]]*\]|[^:/?#]*))(?::0)?(?=[/?#]|$)/i, `$1:${port}`)
 }
 
 /** `URL` drops the port that is the scheme's own: then only the text says whether there was one. */
@@ -138,7 +163,18 @@ function listens(server: Server, port: number, address: string, isSecond: boolea
 
 function shown(response: ServerResponse, { status, html, contentSecurityPolicy }: Page): Promise<void> {
   return new Promise((resolve) => {
-    response.on('close', resolve).on('error', () => undefined)
+    // Whoever has closed the window waits for no page, and what takes none is not waited for.
+    if (response.closed || response.destroyed) {
+      resolve()
+      return
+    }
+    const timer = setTimeout(resolve, SHOWN_MS)
+    response
+      .on('close', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+      .on('error', () => undefined)
     response.writeHead(status, {
       'content-type': 'text/html; charset=utf-8',
       'cache-control': 'no-store',

@@ -40,6 +40,8 @@ export async function revoke(refreshToken: Secret, options: RevocationOptions): 
     await oauth.processRevocationResponse(answer)
   } catch (error) {
     throw failure(error, revocationUrl.host)
+  } finally {
+    void dispatcher.destroy()
   }
 }
 

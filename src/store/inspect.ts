@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import { rfc3339 } from '../core/moment.js'
-import type { Discovered } from '../core/ports.js'
+import type { Discovered, PendingLogin } from '../core/ports.js'
 import { shellWord } from '../core/shell.js'
 import type { TokenSet } from '../core/token-set.js'
 import {
@@ -20,7 +20,7 @@ import { checkOwn, lstatOf, storePaths, unusable, type StorePaths } from './file
 import { sleep } from './lock.js'
 import { keptRecords } from './rescue.js'
 import { SCHEMA_VERSION } from './schema.js'
-import { selectDiscovered, selectSet } from './select.js'
+import { selectDiscovered, selectLogin, selectSet } from './select.js'
 
 /** Milliseconds that a commit of others may keep a look waiting; theirs take a few. */
 const PATIENCE_MS = 2_000
@@ -32,6 +32,7 @@ const LITTLE_ROOM = 16 * MIB
 export interface StoreContent {
   readonly set: TokenSet | undefined
   readonly discovered: Discovered | undefined
+  readonly login: PendingLogin | undefined
 }
 
 export interface StoreInspection {
@@ -126,7 +127,7 @@ function look(paths: StorePaths, rule: string): Look {
   if (db === undefined)
     return {
       checks: [ok('store', `${database} (${rule}): there is none yet`)],
-      content: { set: undefined, discovered: undefined },
+      content: { set: undefined, discovered: undefined, login: undefined },
       isThere: false,
     }
   try {
@@ -158,7 +159,7 @@ function integrity(
   try {
     const found = String(db.pragma('integrity_check(1)', { simple: true }))
     if (found !== 'ok') throw damaged(paths.database, found)
-    const content = { set: selectSet(db), discovered: selectDiscovered(db) }
+    const content = { set: selectSet(db), discovered: selectDiscovered(db), login: selectLogin(db) }
     return { check: ok('integrity', 'every page is whole'), content }
   } catch (error) {
     if (isBusy(error)) throw error
@@ -303,8 +304,8 @@ function unfinished(paths: StorePaths, content: StoreContent | undefined, env: N
     if (pending.length > 0)
       return warn(
         name,
-        `an answer of the server waits in ${paths.rescue}: the next \`get\` takes it up`,
-        'hq-token get',
+        `an answer of the server waits in ${paths.rescue}: the next refresh takes it up`,
+        set === undefined ? 'hq-token get' : 'hq-token refresh',
       )
     if (set?.intent)
       return warn(

@@ -131,6 +131,24 @@ export class Rescue implements RescueFile {
     return Promise.resolve()
   }
 
+  /**
+   * As `scrub`, and nothing may be left: for when the grant is forgotten.
+   *
+   * @throws {StoreUnusable}
+   */
+  erase(): void {
+    try {
+      this.#lastCopies.remove()
+      this.#overwrite(Math.max(fstatSync(this.#fd).size, PREALLOCATED))
+      this.#end = this.#newest = 0
+      this.#used = false
+    } catch (error) {
+      throw unusable(this.#path, 'cannot be overwritten, and may hold a token', error)
+    }
+    const left = this.#lastCopies.left()
+    if (left !== undefined) throw unusable(left, 'cannot be removed, and may hold a token', undefined)
+  }
+
   close(): void {
     try {
       closeSync(this.#fd)
@@ -230,6 +248,11 @@ class LastCopies {
 
   remove(): void {
     for (const path of this.#paths()) removeIfThere(path)
+  }
+
+  /** One that could not be removed, if any. */
+  left(): string | undefined {
+    return this.#paths()[0]
   }
 
   #paths(): string[] {

@@ -1,19 +1,34 @@
 import type Database from 'better-sqlite3'
-import type { Discovered } from '../core/ports.js'
+import type { Counters, Discovered, PendingLogin } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
-import { fromDiscoveredRow, fromRow, type Row } from './row.js'
+import { fromDiscoveredRow, fromLoginRow, fromRow, type Row } from './row.js'
 
 export function selectSet(db: Database.Database): TokenSet | undefined {
   const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined
   return row === undefined ? undefined : fromRow(row)
 }
 
+/** Of the token set, or of the last event where it was forgotten. */
+export function selectCounters(db: Database.Database): Counters {
+  const newest = (table: string, columns: string): Row | undefined =>
+    db.prepare(`SELECT ${columns} FROM ${table}`).get() as Row | undefined
+  const { generation, sequence } =
+    newest('token_set', 'generation, sequence') ??
+    newest('history', 'max(generation) AS generation, max(sequence) AS sequence') ??
+    {}
+  return { generation: Number(generation ?? 0), sequence: Number(sequence ?? 0) }
+}
+
 export function selectDiscovered(db: Database.Database): Discovered | undefined {
   return selectOne(db, 'discovered', fromDiscoveredRow)
 }
 
+export function selectLogin(db: Database.Database): PendingLogin | undefined {
+  return selectOne(db, 'login', fromLoginRow)
+}
+
 /** `undefined` too where the store is of a version that had no such table. */
-export function selectOne<T>(
+function selectOne<T>(
   db: Database.Database,
   table: 'login' | 'discovered',
   from: (row: Row) => T,

@@ -21,17 +21,9 @@ import { ensureFolder, lstatOf, checkOwn, storePaths, type StorePaths } from './
 import { acquire, sleep } from './lock.js'
 import { padding, recordBytes } from './record.js'
 import { Rescue } from './rescue.js'
-import {
-  fromHistoryRow,
-  fromLoginRow,
-  toDiscoveredRow,
-  toHistoryRow,
-  toLoginRow,
-  toRow,
-  type Row,
-} from './row.js'
+import { fromHistoryRow, toDiscoveredRow, toHistoryRow, toLoginRow, toRow, type Row } from './row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'
-import { selectDiscovered, selectOne, selectSet } from './select.js'
+import { selectCounters, selectDiscovered, selectLogin, selectSet } from './select.js'
 
 /** The row's width comes in steps of this, so that it all but never changes. */
 const WIDTH_STEP = 16 * 1024
@@ -73,7 +65,7 @@ export class SqliteStore implements TokenStore {
   }
 
   login(): Promise<PendingLogin | undefined> {
-    return this.#reading((db) => selectOne(db, 'login', fromLoginRow))
+    return this.#reading(selectLogin)
   }
 
   discovered(): Promise<Discovered | undefined> {
@@ -115,7 +107,8 @@ export class SqliteStore implements TokenStore {
             this.#patiently(() => {
               save(db, next, after, entry)
             }),
-          login: () => this.#patiently(() => selectOne(db, 'login', fromLoginRow)),
+          counters: () => this.#patiently(() => selectCounters(db)),
+          login: () => this.#patiently(() => selectLogin(db)),
           saveLogin: (login) =>
             this.#patiently(() => {
               if (login === null) db.exec('DELETE FROM login')
@@ -125,10 +118,13 @@ export class SqliteStore implements TokenStore {
             this.#patiently(() => {
               replaceOne(db, 'discovered', toDiscoveredRow(discovered))
             }),
-          forget: (entry) =>
-            this.#patiently(() => {
+          forget: async (entry) => {
+            // First: an answer that stays behind could be taken for the next login's.
+            rescue.erase()
+            await this.#patiently(() => {
               forget(db, entry)
-            }).then(() => rescue.scrub()),
+            })
+          },
           rescue,
         })
       } finally {

@@ -71,7 +71,9 @@ describe('init by flags', () => {
     const at = home()
     const { code, stdout, stderr } = await init(at, ['--redirect-uri', 'https://example.com/done'])
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
-    expect(stderr).toBe(`hq-token: wrote ${at.file}\nhq-token: hint: hq-token login\n`)
+    expect(stderr).toBe(
+      `hq-token: wrote ${at.file}\nhq-token: hint: hq-token login --no-browser; or put a new token into a seed file, then: hq-token seed FILE\n`,
+    )
     expect([mode(at.file), mode(dirname(at.file))]).toEqual(['600', '700'])
     expectOnly(dirname(at.file), 'config.ini')
     expect(load(at.file)).toMatchObject({
@@ -114,7 +116,9 @@ describe('init by flags', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
     expect(stderr).toMatch(/^ok +config .*config\.ini/m)
     expect(stderr).toMatch(/^ok +token URL /m)
-    expect(stderr).toMatch(/^fail +\S.*no token set/m)
+    // That there is no token set yet, goes without saying.
+    expect(stderr).not.toMatch(/^(?:warn|fail)/m)
+    expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/^hq-token: hint: hq-token login;/)
     expect(stderr).not.toContain(sandbox.clientSecret)
   })
 
@@ -299,7 +303,9 @@ describe('where init writes', () => {
     const at = home()
     const { stderr } = await init(at, ['--profile', 'acme'])
     const file = join(dirname(at.file), 'profiles/acme.ini')
-    expect(stderr).toBe(`hq-token: wrote ${file}\nhq-token: hint: hq-token --profile acme login\n`)
+    expect(stderr).toBe(
+      `hq-token: wrote ${file}\nhq-token: hint: hq-token --profile acme login; or put a new token into a seed file, then: hq-token --profile acme seed FILE\n`,
+    )
     expect([mode(file), mode(dirname(file))]).toEqual(['600', '700'])
     expect(await told(['--profile', 'acme', 'status'], { env: at.env })).toMatchObject({
       stderr: expect.not.stringContaining('HQ_CONFIG_INVALID') as string,
@@ -587,4 +593,33 @@ describe('init at a terminal', { timeout: 60_000 }, () => {
     expect(status).toBe(2)
     expect(said).toMatch(/which is a terminal here/)
   })
+})
+
+it('init --force twice keeps the file that was there first', async () => {
+  const at = home()
+  mkdirSync(dirname(at.file), { recursive: true, mode: 0o700 })
+  writeFileSync(at.file, '; by hand\n', { mode: 0o600 })
+  await init(at, ['--force'])
+  await init(at, ['--force'])
+  expect(readFileSync(`${at.file}.bak`, 'utf8')).toBe('; by hand\n')
+  expectOnly(dirname(at.file), 'config.ini', 'config.ini.bak', 'config.ini.bak.2')
+})
+
+it('init with --log-format json says what doctor finds in JSON too', async () => {
+  const { sandbox } = await place()
+  const argv = [
+    '--log-format',
+    'json',
+    'init',
+    '--instance',
+    sandbox.url,
+    '--client-id',
+    '1',
+    '--auth-method',
+    'none',
+  ]
+  const { stderr } = await told(argv, { env: home().env })
+  const lines = stderr.trimEnd().split('\n')
+  expect(lines.length).toBeGreaterThan(5)
+  for (const line of lines) expect(JSON.parse(line)).toHaveProperty('message')
 })

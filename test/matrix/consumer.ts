@@ -27,6 +27,7 @@ import {
   type AuthorizationServer,
   type Clock,
   type CodeGrant,
+  type Counters,
   type Discovered,
   type Early,
   type ErrorDetails,
@@ -127,7 +128,7 @@ const codes: ExitCode[] = errors.map(({ exit }) => exit)
 
 export type Shapes = [
   ...[Connect, ExclusiveOptions<Moment>, Failure, HeldStore, HistoryEntry, Intent, Origin, RawAnswer],
-  ...[CodeGrant, Discovered, PendingLogin],
+  ...[CodeGrant, Counters, Discovered, PendingLogin],
   ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, TokenPair],
 ]
 

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { createServer, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { authority, type Authority } from '../support/authority.js'
 import { requirePrograms } from '../support/debian.js'
@@ -119,6 +119,52 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
 })
 
 describe('nothing is spent when', { timeout: 60_000 }, () => {
+  it.each([
+    ['takes the connection and closes it', (socket: Socket) => void socket.on('data', () => socket.end())],
+    ['resets the connection', (socket: Socket) => void socket.on('data', () => socket.resetAndDestroy())],
+    [
+      'says 502',
+      (socket: Socket) => void socket.on('data', () => socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')),
+    ],
+  ])('the proxy %s: every command ends, after a connection or two', async (_, treat) => {
+    let connections = 0
+    const port = await listening(
+      createServer((socket) => {
+        connections++
+        socket.on('error', () => undefined)
+        treat(socket)
+      }),
+      '127.0.0.1',
+    )
+    const { run, sandbox, config } = await behindTls({
+      network: `proxy = http://127.0.0.1:${port}\nca_file = ${firm.cert}\n[refresh]\ntimeout = 5s`,
+    })
+    const text = readFileSync(config, 'utf8')
+    const ends = async (args: readonly string[]): Promise<void> => {
+      connections = 0
+      expect(await run(args)).toMatchObject({ code: 75, stdout: '' })
+      expect(connections).toBeLessThanOrEqual(2)
+    }
+    await ends(['get'])
+    writeFileSync(config, text.replace('[client]', `[client]\nrevocation_url = https://${HOST}:1/r`))
+    await ends(['logout'])
+    const issuer = text.replace(
+      /instance = .*/,
+      `issuer = https://${HOST}:1\nredirect_uri = http://127.0.0.1/callback`,
+    )
+    writeFileSync(config, issuer)
+    await ends(['login', '--no-browser'])
+    writeFileSync(config, text)
+    const seed = readFileSync(join(dirname(config), 'token.ini'), 'utf8')
+    writeFileSync(
+      join(dirname(config), 'fresh.ini'),
+      seed.replace(/access_expiry = .*/, 'access_expiry = 3600'),
+    )
+    await run(['seed', '--force', join(dirname(config), 'fresh.ini')])
+    await ends(['api', '1/sites'])
+    expect(sandbox.refreshes()).toBe(0)
+  })
+
   it('the proxy takes the connection and says nothing', async () => {
     const silent = await listening(
       createServer(() => undefined),

@@ -1,5 +1,6 @@
 import { LockTimeout, StoreUnusable } from '../../src/core/errors.js'
 import type {
+  Counters,
   Discovered,
   HeldStore,
   HistoryEntry,
@@ -94,6 +95,7 @@ export class MemoryStore implements TokenStore {
       return await critical({
         read: () => Promise.resolve(this.#set),
         save: (next, after, entry) => this.#save(next, after, entry),
+        counters: () => Promise.resolve(this.#counters()),
         login: () => this.login(),
         saveLogin: (login) => this.#saveLogin(login),
         // eslint-disable-next-line @typescript-eslint/require-await -- as below
@@ -132,6 +134,12 @@ export class MemoryStore implements TokenStore {
     if ((this.#set?.generation ?? 0) !== after) throw new StoreUnusable('somebody went around the lock')
     this.#set = next
     this.#history.set(entry.sequence, entry)
+  }
+
+  #counters(): Counters {
+    if (this.#set !== undefined) return this.#set
+    const last = [...this.#history.values()].sort((a, b) => b.sequence - a.sequence)[0]
+    return { generation: last?.generation ?? 0, sequence: last?.sequence ?? 0 }
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above

@@ -207,6 +207,12 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
       expect(await store.read()).toBeUndefined()
       expect(await store.login()).toBeUndefined()
       expect((await store.history())[0]).toEqual(last)
+      // The numbers go on: nothing of before can be taken for what comes after.
+      const { generation, sequence } = last
+      expect(await store.exclusive((held) => held.counters(), { waitMs: 0 })).toEqual({
+        generation,
+        sequence,
+      })
       await store.exclusive((held) => held.forget(null), { waitMs: 0 })
       await store.exclusive((held) => save(held, set, 0), { waitMs: 0 })
       expect(await store.read()).toBeDefined()

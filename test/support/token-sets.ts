@@ -31,5 +31,5 @@ export function seed(changes: Partial<TokenPair> = {}): Seed {
 export const HOST: Host = { name: 'acme-1', id: 'id-1', boot: 'boot-1' }
 
 export function tokenSet(changes: Partial<TokenSet> = {}): TokenSet {
-  return { ...seeded(seed(), undefined, HOST), ...changes }
+  return { ...seeded(seed(), undefined, { generation: 0, sequence: 0 }, HOST), ...changes }
 }

@@ -1,10 +1,11 @@
 import type { Check } from '../../core/check.js'
-import { Exit } from '../../core/errors.js'
+import { Exit, LOGIN_HINT } from '../../core/errors.js'
 import { examine } from '../../open.js'
 import { around } from '../context.js'
 import { grantChecks } from '../grant-checks.js'
 import { palette } from '../looks.js'
-import { printable, printableJson, voice, writeOut, type GlobalOptions, type Voice } from '../output.js'
+import { printable, printableJson, voice, writeReport, type GlobalOptions, type Voice } from '../output.js'
+import { wayIn } from '../way-in.js'
 import type { World } from '../world.js'
 
 export interface DoctorOptions {
@@ -38,17 +39,35 @@ export async function doctor(
   { json = false, online = false }: DoctorOptions,
 ): Promise<number> {
   const speaker = voice(world, options)
-  const say = json ? () => Promise.resolve() : (checks: readonly Check[]) => spoken(checks, world, speaker)
-  const { here, content, policy, seed, servers } = await examine(options, around(world, speaker))
-  const grant =
-    content === undefined || policy === undefined ? [] : grantChecks(content.set, seed, world.clock(), policy)
-  // What is known already is not kept waiting by the network.
-  await say([...here, ...grant])
-  const there = await servers(online)
-  await say(there)
-  const checks = [...here, ...grant, ...there]
-  if (json) await writeOut(world.stdout, `${printableJson(reported(checks, speaker))}\n`)
+  const checks: Check[] = []
+  for await (const more of examined(world, options, online)) {
+    checks.push(...more)
+    if (!json) await spoken(more, world, speaker)
+  }
+  if (json) await writeReport(world.stdout, `${printableJson(reported(checks, speaker))}\n`)
   return checks.find(({ status }) => status === 'fail')?.exit ?? Exit.ok
+}
+
+/** What is known here, and then what the network tells: the first is not kept waiting for the second. */
+export async function* examined(
+  world: World,
+  options: GlobalOptions,
+  online: boolean,
+): AsyncGenerator<readonly Check[]> {
+  const at = world.clock()
+  const { here, config, content, policy, seed, servers } = await examine(
+    options,
+    around(world, voice(world, options)),
+  )
+  const grant =
+    content === undefined || policy === undefined ? [] : grantChecks(content.set, seed, at, policy)
+  const way = config === undefined ? LOGIN_HINT : wayIn(config, content?.login, at.now)
+  yield [...here, ...grant].map(({ hint, ...check }) => ({
+    ...check,
+    // Who reads this has come from there.
+    ...(hint !== undefined && !hint.endsWith('hq-token doctor') && { hint: hint.replace(LOGIN_HINT, way) }),
+  }))
+  yield await servers(online)
 }
 
 function reported(checks: readonly Check[], { typed }: Voice): DoctorReport {
@@ -67,7 +86,7 @@ const NAME_WIDTH = 15
 /** Columns: where less are left beside the names, the words go below them. */
 const NARROW = 72
 
-function spoken(checks: readonly Check[], world: World, { typed }: Voice): Promise<void> {
+export function spoken(checks: readonly Check[], world: World, { typed }: Voice): Promise<void> {
   const { dim, green, yellow, red, bold } = palette(world)
   const tones = { ok: green, warn: yellow, fail: (text: string) => bold(red(text)), skip: dim }
   const columns = world.stdout.isTTY === true ? world.stdout.columns : undefined
@@ -83,7 +102,7 @@ function spoken(checks: readonly Check[], world: World, { typed }: Voice): Promi
     const body = isNarrow ? [title, `${indent}${first}`] : [`${title}${first}`]
     return [...body, ...rest.map((line) => `${indent}${line}`), ...next]
   })
-  return writeOut(world.stdout, lines.map((line) => `${line}\n`).join(''))
+  return writeReport(world.stdout, lines.map((line) => `${line}\n`).join(''))
 }
 
 function indented(columns: number): string {

@@ -4,10 +4,11 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { FileProblem } from '../../config/file.js'
 import { decode, iniValue } from '../../config/ini.js'
 import { configKeys, nameOf, type KeyName } from '../../config/keys.js'
+import { loadConfig } from '../../config/load.js'
 import { locateNew, variable } from '../../config/locate.js'
 import { configSchema } from '../../config/schema.js'
 import { configText, readBack, type Texts } from '../../config/write.js'
-import { OutputFailed, UsageError } from '../../core/errors.js'
+import { ConfigInvalid, OutputFailed, UsageError } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
 import { shellWord } from '../../core/shell.js'
 import { uninterrupted } from '../../signals.js'
@@ -15,7 +16,8 @@ import { dieBy } from '../child.js'
 import { readAll } from '../input.js'
 import { replaceFile, syncName } from '../outfile.js'
 import { voice, type GlobalOptions, type Voice } from '../output.js'
-import { doctor } from './doctor.js'
+import { wayIn } from '../way-in.js'
+import { examined, spoken } from './doctor.js'
 import { Broken, Questions } from '../questions.js'
 import type { World } from '../world.js'
 
@@ -64,7 +66,8 @@ export async function init(
   flags: InitFlags,
 ): Promise<number | undefined> {
   const speaker = voice(world, options)
-  const { path } = locateNew(options, world).file
+  const location = locateNew(options, world)
+  const { path } = location.file
   // Before anything is asked; and once more when the file is put in place.
   if (flags.force !== true && isTaken(path)) throw taken(path)
 
@@ -82,10 +85,36 @@ export async function init(
   const texts = withSecret(answers)
   await write(path, texts, world, flags.force === true)
   warnOfVariables(texts, world, speaker)
-  speaker.tell({ level: 'info', message: `wrote ${path}`, hint: 'hq-token login' })
-  // What it finds is for the person: the file is written, and that there is no token set yet is no failure.
-  if (flags.doctor !== false) await doctor({ ...world, stdout: world.stderr }, options, {})
+  if (flags.doctor !== false) await tried(world, options, speaker)
+  const hint = nextStep({ ...world, ...location }, world.clock().now)
+  // Last, where it is seen.
+  speaker.tell({ level: 'info', message: `wrote ${path}`, hint })
   return undefined
+}
+
+/** Where the environment spoils what was written, doctor and every command say so. */
+function nextStep(source: Parameters<typeof loadConfig>[0], now: number): string {
+  try {
+    return wayIn(loadConfig(source), undefined, now)
+  } catch (error) {
+    if (!(error instanceof ConfigInvalid)) throw error
+    return 'hq-token doctor'
+  }
+}
+
+/** What doctor finds is for the person: the file is written. That there is no token set yet, goes without saying. */
+async function tried(world: World, options: GlobalOptions, speaker: Voice): Promise<void> {
+  for await (const checks of examined(world, options, false)) {
+    const found = checks.filter(({ name }) => name !== 'login')
+    if (options.logFormat !== 'json') await spoken(found, { ...world, stdout: world.stderr }, speaker)
+    else
+      for (const { name, status, message, hint } of found)
+        speaker.tell({
+          level: status === 'warn' || status === 'fail' ? 'warning' : 'info',
+          message: `${name}: ${message}`,
+          ...(hint !== undefined && { hint }),
+        })
+  }
 }
 
 /** What the flags and standard input give, checked. */
@@ -291,8 +320,16 @@ async function replaceKeeping(path: string, content: string): Promise<void> {
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw unwritable(path, error)
   }
-  if (old !== undefined) await replaceFile(`${path}.bak`, old)
+  if (old !== undefined) await replaceFile(free(`${path}.bak`), old)
   await replaceFile(path, content)
+}
+
+/** What was kept before stays: it may be the one that somebody wrote by hand. */
+function free(path: string): string {
+  for (let nth = 1; ; nth++) {
+    const name = nth === 1 ? path : `${path}.${nth}`
+    if (!isTaken(name)) return name
+  }
 }
 
 /** A link that leads nowhere is a file, too, that somebody has put there. */

@@ -154,8 +154,8 @@ async function withBrowser(
     try {
       const code = await codeOf(session, arrival.parameters, request.state)
       const set = await logins.finish(code, request.state)
-      await arrival.show(donePage(set.user))
       welcome(session, set)
+      await arrival.show(donePage(set.user))
     } catch (error) {
       const { message, hint } =
         error instanceof TokenError ? error : { message: 'a bug in hq-token', hint: undefined }

@@ -1,11 +1,11 @@
-import { LOGIN_HINT } from '../../core/errors.js'
 import { rfc3339 } from '../../core/moment.js'
 import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
 import type { Moment } from '../../core/moment.js'
 import type { TokenSet } from '../../core/token-set.js'
 import type { Session } from '../context.js'
 import { isColourful, palette, span } from '../looks.js'
-import { printable, printableJson, writeOut } from '../output.js'
+import { printable, printableJson, writeReport } from '../output.js'
+import { wayIn } from '../way-in.js'
 
 export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty'
 
@@ -37,8 +37,10 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const set = await store.read()
   const at = world.clock()
   const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy)
-  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session)
-  await writeOut(world.stdout, text)
+  const ended = report.state === 'empty' || report.state === 'login_required'
+  const next = ended ? wayIn(config, await store.login(), at.now) : null
+  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next)
+  await writeReport(world.stdout, text)
 }
 
 export function reportOn(
@@ -100,6 +102,7 @@ function described(
   set: TokenSet | undefined,
   at: Moment,
   { world, voice, store }: Session,
+  next: string | null,
 ): string {
   const colourful = isColourful(world)
   const { dim, green, yellow, red, bold } = palette(world)
@@ -144,14 +147,8 @@ function described(
   if (set?.cameFrom)
     lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
   lines.push(['store', printable(store.name)])
-  const next = NEXT[report.state]
-  if (next !== undefined) lines.push(['to do', voice.typed(next)])
+  if (next !== null) lines.push(['to do', voice.typed(next)])
   return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')
-}
-
-const NEXT: Partial<Record<State, string>> = {
-  empty: LOGIN_HINT,
-  login_required: LOGIN_HINT,
 }
 
 function bar(share: number): string {

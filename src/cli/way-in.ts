@@ -1,0 +1,36 @@
+import { LOGIN_HINT, LoginRequired } from '../core/errors.js'
+import { LOGIN_LIFETIME } from '../core/logins.js'
+import type { PendingLogin } from '../core/ports.js'
+import type { Session } from './context.js'
+
+type Known = Pick<Session['config'], 'file' | 'clientId' | 'redirectUri' | 'authorizeUrl' | 'issuer'>
+
+const SEED = '; or put a new token into a seed file, then: hq-token seed FILE'
+
+/**
+ * The next command on the way to a token set, as things stand.
+ *
+ * @param now Epoch seconds.
+ */
+export function wayIn(config: Known, pending: PendingLogin | undefined, now: number): string {
+  const { file, clientId, redirectUri, authorizeUrl, issuer } = config
+  if (pending?.spent === null && now - pending.begunAt <= LOGIN_LIFETIME)
+    return 'hq-token login --complete - (a login waits for its answer), or begin anew: hq-token login'
+  if (file === null && clientId === null) return 'hq-token init'
+  if (authorizeUrl === null && issuer === null) return `set authorize_url, then: hq-token login${SEED}`
+  if (redirectUri === null) return `set redirect_uri in the configuration, then: hq-token login${SEED}`
+  const isHere = /^http:\/\/(?:localhost|127\.[\d.]+|\[::1\])(?:[:/]|$)/.test(redirectUri)
+  return `hq-token login${isHere ? '' : ' --no-browser'}${SEED}`
+}
+
+/** Does the work of a command; where a person must log in, says how it is done here. */
+export async function showingTheWayIn<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof LoginRequired) || error.hint?.startsWith(LOGIN_HINT) !== true) throw error
+    const { config, store, world } = session
+    const way = wayIn(config, await store.login().catch(() => undefined), world.clock().now)
+    throw new LoginRequired(error.message, { hint: error.hint.replace(LOGIN_HINT, way), cause: error })
+  }
+}
