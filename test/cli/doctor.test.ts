@@ -283,7 +283,7 @@ describe('the configuration', () => {
       'an unknown key',
       /\[store\]/,
       'clientid = 1\n[store]',
-      /line 7: unknown key clientid/,
+      /line 8: unknown key clientid/,
       /did you mean client_id\?/,
     ],
     ['no client', /client_id = .*\n/, '', /lacks client_id/, /add to \[client\]/],
