@@ -460,7 +460,9 @@ describe('the store', () => {
     expect(got.check(name)).toMatchObject({
       ...{ status: 'fail', exit: 74 },
       message: expect.stringContaining('is damaged') as string,
-      hint: expect.stringContaining('restore it from a backup') as string,
+      hint: expect.stringMatching(
+        /; move it away \(mv \S+ \S+\), then: hq-token login \(or: hq-token seed FILE\)$/,
+      ) as string,
     })
     expect(got.names).not.toContain('login')
     expect(got.check('token URL')).toMatchObject({ status: 'ok' })
@@ -475,6 +477,7 @@ describe('the store', () => {
       status: 'fail',
       exit: 74,
       message: expect.stringContaining('lifetime') as string,
+      hint: expect.stringMatching(/; move it away \(.*\), then: hq-token login /) as string,
     })
   })
 
