@@ -39,6 +39,19 @@ describe('the documentation', () => {
     },
   )
 
+  it('gives options in the examples of a help that the command has', () => {
+    const examples = [...page('docs/cli.md').matchAll(/^ {2}hq-token (\w+)(.*)$/gm)]
+    expect(examples.map(([, name]) => name)).toEqual(
+      expect.arrayContaining(['init', 'login', 'doctor', 'api']),
+    )
+    for (const [line, name, rest = ''] of examples) {
+      const known = commands.find((command) => command.name() === name)?.options.map(({ long }) => long)
+      const [own = ''] = rest.split(' -- ')
+      for (const [, long] of own.matchAll(/ (--[a-z-]+)/g))
+        expect([line, known]).toEqual([line, expect.arrayContaining([long])])
+    }
+  })
+
   it('has a page for every entry of the package', () => {
     const { exports } = JSON.parse(page('package.json')) as { exports: Record<string, string | object> }
     for (const [entry, target] of Object.entries(exports))
@@ -76,7 +89,7 @@ describe('the documentation', () => {
     const env = { HQ_TOKEN_CONFIG: config }
     await told(['refresh'], { env })
     const previous = (await store.read())?.previous
-    const [, sql] = /sqlite3 \S+ "(SELECT .*)"/.exec(page('docs/guide.md')) ?? []
+    const [, sql] = /sqlite3 \S+ "(SELECT [^"]*)"/.exec(page('docs/guide.md')) ?? []
     const db = new Database(join(dir, 'token.db'), { readonly: true })
     const seed = String(db.prepare(String(sql)).pluck().get())
     db.close()

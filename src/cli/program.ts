@@ -102,8 +102,14 @@ export function program(
       '--redirect-uri <uri>',
       'redirect URI of the registration; default: http://127.0.0.1:8765/callback',
     )
-    .option('--issuer <url>', 'any other OAuth2 server, instead of --instance: its issuer identifier')
-    .option('--token-url <url>', 'or its token endpoint')
+    .option(
+      '--issuer <url>',
+      'any other OAuth2 server: its issuer identifier, for the endpoints that nothing else here gives',
+    )
+    .option(
+      '--token-url <url>',
+      'its token endpoint; this and the URLs below win over what --instance or --issuer gives',
+    )
     .option('--authorize-url <url>', 'its authorization endpoint')
     .option('--revocation-url <url>', 'its revocation endpoint')
     .option('--api-url <url>', 'what paths given to the API are relative to')
@@ -117,6 +123,7 @@ export function program(
     )
     .option('--force', 'replace a config file that is there; the replaced one is kept beside it, as FILE.bak')
     .option('--no-doctor', 'do not try what was written')
+    .addHelpText('after', INIT_HELP)
     .action(async (flags: InitFlags) => {
       const { init } = await import('./commands/init.js')
       const status = await init(world, root.opts(), flags)
@@ -269,6 +276,7 @@ export function program(
         .argParser(duration)
         .default(600, '10m'),
     )
+    .addHelpText('after', LOGIN_HELP)
     .action(
       withSession(async (session, options: LoginFlags) =>
         (await import('./commands/login.js')).login(session, options),
@@ -300,6 +308,7 @@ export function program(
     .description('check everything that can be checked without spending anything, with what to do')
     .option('--json', 'for programs')
     .option('--online', 'call the API too, once, with the stored access token')
+    .addHelpText('after', DOCTOR_HELP)
     .action(async (options: DoctorOptions) => {
       const { doctor } = await import('./commands/doctor.js')
       exitWith(await doctor(world, root.opts(), options))
@@ -352,6 +361,27 @@ export function program(
 const EXIT_CODES = `
 Exit codes:
 ${exitCodes.map(({ exit, when }) => `  ${String(exit).padEnd(3)} ${when.replaceAll('`', '')}`).join('\n')}`
+
+const INIT_HELP = `
+Asks where there is a terminal; elsewhere what is missing is an error. Then tries \`doctor\`, whose lines go to
+standard error: once the file is written the exit code is 0, whatever that finds.
+
+  hq-token init
+  hq-token init --instance https://acme.highq.com/acme/ --client-id 1012 --client-secret - < FILE
+  hq-token init --issuer https://login.example.com/ --client-id reports --client-secret-command 'pass show reports'`
+
+const LOGIN_HELP = `
+A redirect URI of this machine: the browser comes back by itself. Any other, or no browser here: in two halves.
+
+  hq-token login
+  hq-token login --no-browser
+  hq-token login --complete -`
+
+const DOCTOR_HELP = `
+Ends with the exit code of the first \`fail\`, and with 0 where there are warnings only. Writes nothing.
+
+  hq-token doctor
+  hq-token doctor --online --json`
 
 const API_HELP = `
 Ends with 22 where the API answers with an error, whose words go to standard output, and with 75 where the

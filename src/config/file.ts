@@ -117,13 +117,29 @@ export function exposure(
 }
 
 /** The warning about a file that should be private, if it is not. */
-export function exposureNotices(path: string, { read, write }: Exposure): Notice[] {
+export function exposureNotices(
+  path: string,
+  { read, write }: Exposure,
+  owner: Pick<Stats, 'uid'>,
+): Notice[] {
   if (!read && !write) return []
   const verbs = [...(read ? ['read'] : []), ...(write ? ['changed'] : [])].join(' and ')
-  return [{ level: 'warning', message: `${path} can be ${verbs} by others`, hint: makePrivate(path) }]
+  return [{ level: 'warning', message: `${path} can be ${verbs} by others`, hint: makePrivate(path, owner) }]
 }
 
-/** The command that makes a file private, to be pasted into a shell. */
-export function makePrivate(path: string): string {
-  return `chmod 600 ${shellWord(path)}`
+/**
+ * The command that makes a file private, to be pasted into a shell. A file that is another's, root's say,
+ * stays theirs: with 600 we could not read it.
+ *
+ * @param self The user that runs this program; `undefined` where there are no permission bits (Windows).
+ */
+export function makePrivate(
+  path: string,
+  { uid }: Pick<Stats, 'uid'>,
+  self: number | undefined = process.getuid?.(),
+  group: number | undefined = process.getgid?.(),
+): string {
+  const file = shellWord(path)
+  if (self === uid || self === 0 || self === undefined || group === undefined) return `chmod 600 ${file}`
+  return `as root: chgrp ${group} ${file} && chmod 640 ${file}`
 }

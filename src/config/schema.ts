@@ -59,6 +59,11 @@ function folder(text: string): URL {
   return url
 }
 
+/** Where a page or a call was copied from the browser, nothing below it is there. */
+function isOfInstance(text: string): boolean {
+  return !/\.action\/*$|\/api\/+[^/]/.test(new URL(text).pathname)
+}
+
 function instance(text: string): URL {
   const url = folder(text)
   url.pathname = url.pathname.replace(/\/+api\/$/, '/')
@@ -67,7 +72,12 @@ function instance(text: string): URL {
 
 /** Every supported key: from its text to its value. Messages say what must be, never what is. */
 export const configSchema = z.object({
-  'client.instance': plain.transform(instance).optional(),
+  'client.instance': plain
+    .refine(isOfInstance, {
+      error: 'must look like https://HOST/INSTANCE/: no page (*.action), and nothing behind /api/',
+    })
+    .transform(instance)
+    .optional(),
   'client.client_id': filledIn.optional(),
   'client.client_secret': filledIn.optional(),
   'client.client_secret_file': line.optional(),

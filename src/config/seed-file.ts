@@ -136,7 +136,7 @@ async function readPath(path: string): Promise<Found> {
   if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, notices: [] }
   const { bytes, stats } = readRegular(path, file)
   const modifiedAt = Math.floor(stats.mtimeMs / 1000)
-  return { bytes, modifiedAt, notices: exposureNotices(path, { ...exposure(stats), write: false }) }
+  return { bytes, modifiedAt, notices: exposureNotices(path, { ...exposure(stats), write: false }, stats) }
 }
 
 /** A socket waits for a pipe in the event loop; `fs` would wait in a thread that nothing can interrupt. */

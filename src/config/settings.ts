@@ -92,7 +92,8 @@ export function readSettings(
 /** The file itself is read when the secret is needed; that it is missing is the matter of those who need it. */
 function secretFileNotices(path: string): Notice[] {
   try {
-    return exposureNotices(path, exposure(statSync(path)))
+    const stats = statSync(path)
+    return exposureNotices(path, exposure(stats), stats)
   } catch {
     return []
   }
@@ -166,7 +167,11 @@ function readConfigFile(path: string, suggest: Suggest): Written {
 export function trustNotices(path: string, stats: Stats): Notice[] {
   const exposed = exposure(stats)
   if (exposed.write)
-    throw new FileProblem('says where tokens are sent and can be changed by others', null, makePrivate(path))
+    throw new FileProblem(
+      'says where tokens are sent and can be changed by others',
+      null,
+      makePrivate(path, stats),
+    )
   const me = process.getuid?.() ?? stats.uid
   if (stats.isFile() && stats.uid !== me && stats.uid !== 0)
     throw new FileProblem(
@@ -174,7 +179,7 @@ export function trustNotices(path: string, stats: Stats): Notice[] {
       null,
       `run as that user, or make it yours: chown ${me} ${shellWord(path)}`,
     )
-  return exposureNotices(path, exposed)
+  return exposureNotices(path, exposed, stats)
 }
 
 function checkSection(section: string, line: number, suggest: Suggest): void {

@@ -52,6 +52,7 @@ function configText({
 instance = ${url}
 client_id = ${clientId}
 client_secret = ${clientSecret}
+redirect_uri = http://127.0.0.1/callback
 
 [store]
 path = token.db

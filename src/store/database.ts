@@ -86,7 +86,7 @@ export function asUnusable({ database }: StorePaths, error: unknown): unknown {
 
 export function damaged(database: string, what: string, cause?: unknown): StoreUnusable {
   return new StoreUnusable(`${database} is damaged (${what})`, {
-    hint: `the file was left as it is; restore it from a backup, or move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}) and seed again: hq-token seed FILE`,
+    hint: `the file was left as it is; move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
     cause,
   })
 }

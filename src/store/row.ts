@@ -212,6 +212,6 @@ function integerOrNull(row: Row, column: string): number | null {
 
 function damaged(column: string): StoreUnusable {
   return new StoreUnusable(`the store is damaged (column ${column})`, {
-    hint: 'the file was left as it is; restore it from a backup, or move it away and seed again: hq-token seed FILE',
+    hint: 'the file was left as it is; move it away (hq-token doctor names it), then: hq-token login (or: hq-token seed FILE)',
   })
 }

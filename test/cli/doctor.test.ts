@@ -284,7 +284,7 @@ describe('the configuration', () => {
       'an unknown key',
       /\[store\]/,
       'clientid = 1\n[store]',
-      /line 7: unknown key clientid/,
+      /line 8: unknown key clientid/,
       /did you mean client_id\?/,
     ],
     ['no client', /client_id = .*\n/, '', /lacks client_id/, /add to \[client\]/],
@@ -463,7 +463,9 @@ describe('the store', () => {
     expect(got.check(name)).toMatchObject({
       ...{ status: 'fail', exit: 74 },
       message: expect.stringContaining('is damaged') as string,
-      hint: expect.stringContaining('restore it from a backup') as string,
+      hint: expect.stringMatching(
+        /; move it away \(mv \S+ \S+\), then: hq-token login \(or: hq-token seed FILE\)$/,
+      ) as string,
     })
     expect(got.names).not.toContain('login')
     expect(got.check('token URL')).toMatchObject({ status: 'ok' })
@@ -478,6 +480,7 @@ describe('the store', () => {
       status: 'fail',
       exit: 74,
       message: expect.stringContaining('lifetime') as string,
+      hint: expect.stringMatching(/; move it away \(.*\), then: hq-token login /) as string,
     })
   })
 

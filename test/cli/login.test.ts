@@ -18,7 +18,7 @@ interface Home extends Place {
 async function home(options: PlaceOptions = {}, redirectUri = 'https://firm.example/cb'): Promise<Home> {
   const made = await place(options)
   const text = readFileSync(made.config, 'utf8').replace(/\[seed\]\nfile = .*/, '')
-  writeFileSync(made.config, text.replace('[client]\n', `[client]\nredirect_uri = ${redirectUri}\n`))
+  writeFileSync(made.config, text.replace(/redirect_uri = .*/, `redirect_uri = ${redirectUri}`))
   const tell = (args: readonly string[], more: WorldOptions = {}): Promise<Told> =>
     told(args, { ...more, env: { HQ_TOKEN_CONFIG: made.config, ...more.env } })
   return { ...made, tell }

@@ -6,6 +6,7 @@ import {
   exposureNotices,
   FileProblem,
   isThere,
+  makePrivate,
   MOST_BYTES,
   readRegular,
 } from '../../src/config/file.js'
@@ -40,13 +41,22 @@ describe('exposure', () => {
   })
 
   it('names the command that helps, ready to be pasted', () => {
-    expect(exposureNotices("/tmp/it's mine.ini", { read: true, write: false })).toEqual([
+    const own = { uid: process.getuid?.() ?? 0 }
+    expect(exposureNotices("/tmp/it's mine.ini", { read: true, write: false }, own)).toEqual([
       {
         level: 'warning',
         message: "/tmp/it's mine.ini can be read by others",
         hint: `chmod 600 '/tmp/it'\\''s mine.ini'`,
       },
     ])
+  })
+
+  it.each([
+    ['is ours', us, us, 'chmod 600 /etc/a.ini'],
+    ['is root’s, and we are not', 0, us, 'as root: chgrp 1001 /etc/a.ini && chmod 640 /etc/a.ini'],
+    ['is another’s, and we are root', us, 0, 'chmod 600 /etc/a.ini'],
+  ])('leaves a file that %s readable to us', (_, uid, self, command) => {
+    expect(makePrivate('/etc/a.ini', { uid }, self, 1001)).toBe(command)
   })
 })
 

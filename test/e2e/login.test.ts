@@ -25,15 +25,11 @@ beforeEach(async () => {
 
 afterEach(() => person.close())
 
-/** A sandbox, a config with a redirect URI that leaves the port open, and an empty store. */
+/** A sandbox, its config (whose redirect URI leaves the port open), and an empty store. */
 async function home(options: PlaceOptions = {}): Promise<Place> {
   const made = await place(options)
   const text = readFileSync(made.config, 'utf8')
-  const client = `redirect_uri = http://127.0.0.1/callback\n`
-  writeFileSync(
-    made.config,
-    text.replace(/\[seed\]\nfile = .*/, '').replace('[client]\n', `[client]\n${client}`),
-  )
+  writeFileSync(made.config, text.replace(/\[seed\]\nfile = .*/, ''))
   return made
 }
 

@@ -68,8 +68,8 @@ describe('a login killed at every step', { timeout: 600_000 }, () => {
     const dir = folder()
     const { config } = await writeSandboxFiles(dir, sandbox, { accessTtl: isSeeded ? 3600 : 0 })
     const text = readFileSync(config, 'utf8').replace(
-      '[client]',
-      '[client]\nredirect_uri = https://firm.example/',
+      /redirect_uri = .*/,
+      'redirect_uri = https://firm.example/',
     )
     writeFileSync(config, isSeeded ? text : text.replace(/\[seed\]\nfile = .*/, ''))
     const env = { HQ_TOKEN_CONFIG: config }

@@ -38,7 +38,7 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
       network: `proxy = ${proxy.url}\nca_file = ${firm.cert}`,
     })
     const text = readFileSync(config, 'utf8').replace(/file = .*/, '')
-    writeFileSync(config, text.replace('[client]\n', '[client]\nredirect_uri = https://firm.example/\n'))
+    writeFileSync(config, text.replace(/redirect_uri = .*/, 'redirect_uri = https://firm.example/'))
     const { stdout } = await run(['login', '--no-browser'])
     // The person's browser goes its own way.
     const { search } = new URL(stdout.trim())

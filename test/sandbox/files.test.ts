@@ -26,6 +26,7 @@ it('writes a configuration with paths relative to it', async () => {
     `instance = ${sandbox.url}`,
     'client_id = 1012',
     `client_secret = ${sandbox.clientSecret}`,
+    'redirect_uri = http://127.0.0.1/callback',
     '',
     '[store]',
     'path = token.db',

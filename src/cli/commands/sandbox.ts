@@ -41,7 +41,8 @@ export async function sandbox(world: World, flags: SandboxFlags): Promise<void> 
         `seed:   ${seed}\n` +
         `Try:\n` +
         `  hq-token --config ${config} get\n` +
-        `  hq-token --config ${config} status\n`,
+        `  hq-token --config ${config} status\n` +
+        `  hq-token --config ${config} login\n`,
     )
     await world.interrupted()
   } finally {
