@@ -96,7 +96,7 @@ describe('all is well', () => {
     ['ok', 'config', `${config} (HQ_TOKEN_CONFIG)`],
     ['ok', 'permissions', 'nobody else can read or change it'],
     ['ok', 'settings', `client 1012 at ${url}`],
-    ['skip', 'redirect URI', 'none: nobody can log in by this configuration'],
+    ['ok', 'redirect URI', 'http://127.0.0.1/callback'],
     ['ok', 'client secret', `given by ${config}, line 5: [client] client_secret`],
     ['ok', 'trust', 'the authorities of Node'],
     ['ok', 'store', `${join(dir, 'token.db')} ([store] path)`],

@@ -333,7 +333,7 @@ export const BREAKS = [
   {
     name: 'what a login had received is not taken up',
     file: 'src/core/code-exchange.ts',
-    find: 'login && generation === this.#generation',
+    find: 'login && generation === now.generation',
     replace: 'login && generation < 0',
     by: tests('core/logins', 'wherever it dies'),
   },
