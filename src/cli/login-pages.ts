@@ -51,7 +51,7 @@ export function failedPage(what: string, next: string | undefined): Page {
   return page(400, 'bad', 'The login did not work', [
     `<p>${escaped(sentence(what))}</p>`,
     ...(next === undefined ? [] : [`<p>${withCommands(escaped(sentence(next)))}</p>`]),
-    '<p class="quiet">Nothing was changed. The terminal says the same, and this window can be closed.</p>',
+    '<p class="quiet">The terminal says the same, and this window can be closed.</p>',
   ])
 }
 

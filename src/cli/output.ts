@@ -31,20 +31,27 @@ export interface GlobalOptions {
 export function voice({ stderr, clock }: World, options: GlobalOptions): Voice {
   const json = options.logFormat === 'json'
   const typed = asTypedWith(options)
-  const say = (level: string, message: string, hint: string | undefined, code?: string): void => {
+  const say = (
+    level: string,
+    message: string,
+    hint: string | undefined,
+    code?: string,
+    address?: string,
+  ): void => {
     const next = hint === undefined ? undefined : typed(hint)
     if (json) {
       const time = new Date(clock().now * 1000).toISOString()
       stderr.write(
-        `${printableJson({ time, level, ...(code && { code }), message, ...(next && { hint: next }) })}\n`,
+        `${printableJson({ time, level, ...(code && { code }), message, ...(address && { address }), ...(next && { hint: next }) })}\n`,
       )
       return
     }
     stderr.write(`hq-token: ${level === 'info' ? '' : `${level}: `}${printable(message)}\n`)
+    if (address !== undefined) stderr.write(`  ${printable(address)}\n`)
     if (next !== undefined) stderr.write(`hq-token: hint: ${printable(next)}\n`)
   }
-  const tell = ({ level, message, hint }: Notice): void => {
-    say(level, message, hint)
+  const tell = ({ level, message, hint, address }: Notice): void => {
+    say(level, message, hint, undefined, address)
   }
   return {
     typed,

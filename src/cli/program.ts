@@ -273,7 +273,7 @@ export function program(
     )
     .addOption(
       new Option('--timeout <duration>', 'how long to wait for the browser')
-        .argParser(duration)
+        .argParser(patience)
         .default(600, '10m'),
     )
     .addHelpText('after', LOGIN_HELP)
@@ -442,6 +442,14 @@ function duration(text: string): number {
   const found = seconds(text)
   if (found === undefined)
     throw new InvalidArgumentError('A duration is a number of seconds, or 90s, 30m, 5h, 10d.')
+  return found
+}
+
+/** As long as the server's code may be good. */
+function patience(text: string): number {
+  const found = duration(text)
+  if (found <= 0 || found > 1800)
+    throw new InvalidArgumentError('A login may take up to 30m, and more than nothing.')
   return found
 }
 

@@ -238,6 +238,8 @@ export interface Notice {
   readonly level: 'warning' | 'info'
   readonly message: string
   readonly hint?: string
+  /** For a person to open. */
+  readonly address?: string
 }
 
 /** Reads the configured seed file; `undefined` where none is configured or it does not exist. */

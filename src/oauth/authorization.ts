@@ -67,12 +67,28 @@ export function pasted(text: string): Returned | undefined {
     const parameters = new URLSearchParams(part)
     if (parameters.has('code') || parameters.has('error')) return { kind: 'address', parameters }
   }
-  // A code has no spaces; what has, is something else from somebody's clipboard, and is sent nowhere.
+  // Anything else from somebody's clipboard is sent nowhere: a code has no spaces, and is no address.
+  const code = unescaped(
+    text
+      .trim()
+      .replace(/[\r\n]+\s*/g, '')
+      .replace(/^["'<]+|["'>]+$/g, ''),
+  )
   const isCode =
     query === undefined &&
     fragment === undefined &&
-    /^(?!https?:)\S+$/i.test(text.trim().replace(/[\r\n]+\s*/g, ''))
-  return isCode ? { kind: 'code', code: new Secret(before) } : undefined
+    /^[\x21-\x7e]+$/.test(code) &&
+    !/:\/\/|^[\w.]+:\d/.test(code)
+  return isCode ? { kind: 'code', code: new Secret(code) } : undefined
+}
+
+/** Cut out of an address, a code is as it stands there. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import * as oauth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
 import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
 import type { Discovered } from '../core/ports.js'
-import { fetchThrough } from './fetch-through.js'
+import { fetchThrough, networkCode } from './fetch-through.js'
 
 /** Milliseconds for one document. */
 const TIMEOUT_MS = 15_000
@@ -25,22 +25,28 @@ export async function discover(issuer: string, dispatcher: Dispatcher, now: numb
 
 async function asked(issuer: string, dispatcher: Dispatcher, now: number): Promise<Discovered> {
   const url = new URL(issuer)
+  let first: unknown
   for (const algorithm of ['oidc', 'oauth2'] as const) {
     const answer = await metadata(url, algorithm, dispatcher)
-    if (answer.status === 404) continue
-    const found = await read(url, answer)
-    const { authorization_endpoint, token_endpoint, revocation_endpoint } = found
-    if (token_endpoint === undefined)
-      throw new ConfigInvalid(`the metadata of ${url.href} names no token endpoint`, { hint: BY_HAND })
-    return {
-      issuer,
-      authorizeUrl: checked(authorization_endpoint, url),
-      tokenUrl: checked(token_endpoint, url) ?? '',
-      revocationUrl: checked(revocation_endpoint, url),
-      at: now,
+    try {
+      const found = await read(url, answer)
+      const { authorization_endpoint, token_endpoint, revocation_endpoint } = found
+      if (token_endpoint === undefined)
+        throw new ConfigInvalid(`the metadata of ${url.href} names no token endpoint`, { hint: BY_HAND })
+      return {
+        issuer,
+        authorizeUrl: checked(authorization_endpoint, url),
+        tokenUrl: checked(token_endpoint, url) ?? '',
+        revocationUrl: checked(revocation_endpoint, url),
+        at: now,
+      }
+    } catch (error) {
+      // A server that has but one of the two may answer for the other with anything.
+      if (!(error instanceof ConfigInvalid)) throw error
+      first ??= error
     }
   }
-  throw new ConfigInvalid(`${url.href} publishes no metadata (RFC 8414 or OpenID Connect)`, { hint: BY_HAND })
+  throw first
 }
 
 const BY_HAND = 'check issuer, or set authorize_url and token_url instead'
@@ -55,8 +61,7 @@ async function metadata(url: URL, algorithm: 'oidc' | 'oauth2', dispatcher: Disp
       [oauth.customFetch]: fetchThrough(dispatcher),
     })
   } catch (error) {
-    const { cause, name } = error as { cause?: NodeJS.ErrnoException; name: string }
-    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (${cause?.code ?? name})`, {
+    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (${networkCode(error)})`, {
       hint: 'check the network and issuer, then run the same command again',
       cause: error,
     })
@@ -64,8 +69,12 @@ async function metadata(url: URL, algorithm: 'oidc' | 'oauth2', dispatcher: Disp
 }
 
 async function read(url: URL, answer: Response): Promise<oauth.AuthorizationServer> {
-  if (answer.status >= 500)
+  if (answer.status >= 500 || answer.status === 429 || answer.status === 408)
     throw new ServerUnavailable(`the metadata of ${url.host} could not be had (HTTP ${answer.status})`)
+  if (answer.status === 404)
+    throw new ConfigInvalid(`${url.href} publishes no metadata (RFC 8414 or OpenID Connect)`, {
+      hint: BY_HAND,
+    })
   try {
     return await oauth.processDiscoveryResponse(url, answer)
   } catch (error) {

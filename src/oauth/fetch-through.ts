@@ -5,3 +5,15 @@ export function fetchThrough(dispatcher: Dispatcher): (url: string, request: obj
   const send = fetch as unknown as (url: string, request: object) => Promise<Response>
   return (url, request) => send(url, { ...request, dispatcher })
 }
+
+/** Why a `fetch` failed: the code of what lies beneath, else a name; never a message. */
+export function networkCode(error: unknown): string {
+  let code = (error as Error).name
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const proxy = /^Proxy response \((\d{3})\)/.exec(at.message)?.[1]
+    if (proxy !== undefined) return `PROXY_HTTP_${proxy}`
+    const { code: own } = at as NodeJS.ErrnoException
+    if (typeof own === 'string') code = own
+  }
+  return code
+}

@@ -2,7 +2,7 @@ import * as oauth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
 import { ClientRefused, ServerUnavailable } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
-import { fetchThrough } from './fetch-through.js'
+import { fetchThrough, networkCode } from './fetch-through.js'
 
 /** Milliseconds. */
 const TIMEOUT_MS = 15_000
@@ -37,8 +37,13 @@ export async function revoke(refreshToken: Secret, options: RevocationOptions): 
         [oauth.customFetch]: fetchThrough(dispatcher),
       },
     )
+    if (answer.ok) return
+    if ([408, 429].includes(answer.status) || answer.status >= 500)
+      throw busy(revocationUrl.host, `HTTP ${answer.status}`)
     await oauth.processRevocationResponse(answer)
   } catch (error) {
+    if (error instanceof ServerUnavailable) throw error
+    if (error instanceof oauth.ResponseBodyError && GONE.has(error.error)) return
     throw failure(error, revocationUrl.host)
   } finally {
     void dispatcher.destroy()
@@ -46,10 +51,20 @@ export async function revoke(refreshToken: Secret, options: RevocationOptions): 
 }
 
 function failure(error: unknown, host: string): ClientRefused | ServerUnavailable {
-  const hint = 'run hq-token logout again later; to forget the tokens all the same: hq-token logout --local'
   if (error instanceof oauth.ResponseBodyError)
-    return new ClientRefused(`${host} refused to revoke the grant (${error.error})`, { hint, cause: error })
-  const { cause, name } = error as { cause?: { status?: number; code?: string }; name: string }
-  const what = cause?.status === undefined ? (cause?.code ?? name) : `HTTP ${cause.status}`
-  return new ServerUnavailable(`${host} did not revoke the grant (${what})`, { hint, cause: error })
+    return new ClientRefused(`${host} refused to revoke the grant (${error.error})`, {
+      hint: AGAIN,
+      cause: error,
+    })
+  const { cause } = error as { cause?: { status?: number } }
+  return busy(host, cause?.status === undefined ? networkCode(error) : `HTTP ${cause.status}`, error)
 }
+
+function busy(host: string, what: string, cause?: unknown): ServerUnavailable {
+  return new ServerUnavailable(`${host} did not revoke the grant (${what})`, { hint: AGAIN, cause })
+}
+
+const AGAIN = 'run hq-token logout again later; to forget the tokens all the same: hq-token logout --local'
+
+/** What some servers say of a token that has ended before. */
+const GONE = new Set(['invalid_token', 'invalid_grant'])

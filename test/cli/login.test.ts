@@ -131,6 +131,43 @@ it('a redirect URI that is not this machine’s is not waited at', async () => {
   expect(refused.stderr).toContain('hq-token: hint: hq-token login --no-browser')
 })
 
+it.each([
+  ['400 invalid_token', 400, '{"error":"invalid_token"}', 0],
+  ['204', 204, '', 0],
+  ['429', 429, '{"error":"slow_down"}', 75],
+  ['503', 503, '', 75],
+  ['400 invalid_client', 401, '{"error":"invalid_client"}', 78],
+])('a logout whose server says %s', async (_, status, body, code) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(body)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.close()
+  })
+  const there = await place({}, 3600)
+  const env = {
+    HQ_TOKEN_CONFIG: there.config,
+    HQ_TOKEN_REVOCATION_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/r`,
+  }
+  await told(['seed'], { env })
+  expect((await told(['logout'], { env })).code).toBe(code)
+  expect((await there.store.read()) === undefined).toBe(code === 0)
+})
+
+it.each(['0', '31m', '-1'])('a login does not wait for %s', async (timeout) => {
+  const { tell } = await home({}, 'http://127.0.0.1/callback')
+  expect(await tell(['login', '--timeout', timeout])).toMatchObject({ code: 2, stdout: '' })
+})
+
+it('a login says in JSON what to open', async () => {
+  const { tell } = await home({}, 'http://127.0.0.1/callback')
+  const { stderr } = await tell(['--log-format', 'json', 'login', '--timeout', '1s'])
+  const [first = ''] = stderr.split('\n')
+  expect(JSON.parse(first)).toHaveProperty('address', expect.stringMatching(/^http:.*response_type=code/))
+})
+
 it('a login shows on a terminal how long it waits', async () => {
   const { tell } = await home({}, 'http://127.0.0.1/callback')
   const { code, stderr } = await tell(['login', '--timeout', '2s'], { terminal: 80 })
@@ -159,10 +196,14 @@ describe.each([
 
 describe('the endpoints of an issuer', () => {
   /** Metadata of whatever kind, at whichever path. */
-  async function metadata(body: (issuer: string) => unknown, path = '/.well-known/openid-configuration') {
+  async function metadata(
+    body: (issuer: string) => unknown,
+    path = '/.well-known/openid-configuration',
+    otherwise = 404,
+  ) {
     const server = createServer((request, response) => {
       const isThere = request.url === path
-      response.writeHead(isThere ? 200 : 404, { 'content-type': 'application/json' })
+      response.writeHead(isThere ? 200 : otherwise, { 'content-type': 'application/json' })
       response.end(isThere ? JSON.stringify(body(issuer)) : '')
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -219,6 +260,20 @@ describe('the endpoints of an issuer', () => {
     const { code, stdout, stderr } = await tell(['login', '--no-browser'])
     expect([code, stdout, stderr]).toEqual([78, '', expect.stringContaining(message)])
     expect(await store.discovered()).toBeUndefined()
+  })
+
+  it.each([400, 403, 405, 301])(
+    'are found at the second place where the first answers with %i',
+    async (status) => {
+      const { tell, store } = await metadata(all, '/.well-known/oauth-authorization-server', status)
+      expect(await tell(['login', '--no-browser'])).toMatchObject({ code: 0 })
+      expect(await store.discovered()).toBeDefined()
+    },
+  )
+
+  it.each([429, 503])('are asked for later where the server says %i', async (status) => {
+    const { tell } = await metadata(all, '/nowhere', status)
+    expect(await tell(['login', '--no-browser'])).toMatchObject({ code: 75, stdout: '' })
   })
 
   it('are unknown without metadata, and before a login', async () => {

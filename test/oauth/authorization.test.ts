@@ -68,6 +68,18 @@ describe('what a person pastes', () => {
     expect(found?.kind === 'code' && found.code.reveal()).toBe('abc-DEF_123')
   })
 
+  it('is a code as it stands in an address', () => {
+    const found = pasted('4%2F0AbC-d')
+    expect(found?.kind === 'code' && found.code.reveal()).toBe('4/0AbC-d')
+  })
+
+  it.each(['oops my clipboard', 'ftp://x/y', '127.0.0.1:8765/cb', 'pässword'])(
+    'is something else, which is sent nowhere: %s',
+    (text) => {
+      expect(pasted(text)).toBeUndefined()
+    },
+  )
+
   it('is an error of the server', () => {
     const found = pasted('http://127.0.0.1/cb?error=access_denied&state=xyz')
     expect(found?.kind === 'address' && found.parameters.get('error')).toBe('access_denied')

@@ -50,13 +50,14 @@ async function prepared(session: Session): Promise<{
     throw new ConfigInvalid('redirect_uri is missing: the server sends the browser there after the login', {
       hint: 'set redirect_uri in [client] to that of the registration, such as http://127.0.0.1:8765/callback',
     })
-  const isComplete = config.authorizeUrl !== null && config.tokenUrl !== null
+  const { authorizeUrl: authorize, tokenUrl, revocationUrl } = config
+  const isComplete = authorize !== null && tokenUrl !== null && revocationUrl !== null
   const agent = await session.agent()
   const discovered =
     issuer === null || isComplete
       ? undefined
       : await discover(issuer, agent({ connectMs: 10_000, idleMs: 15_000 }), world.clock().now)
-  const authorizeUrl = config.authorizeUrl ?? urlOf(discovered?.authorizeUrl) ?? unknownPlace()
+  const authorizeUrl = authorize ?? urlOf(discovered?.authorizeUrl) ?? unknownPlace()
   const { clientId, scope } = config
   if (clientId === null)
     throw new ConfigInvalid('client_id is missing', {
@@ -116,7 +117,7 @@ async function codeOf(
     return codeFrom(parameters, state, { issuer, clientId, authorizeUrl: authorizeUrl ?? unknownPlace() })
   } catch (error) {
     // The server has answered, with an error: this login is over.
-    if (parameters.get('state') === state.reveal()) await logins.giveUp(state)
+    if (parameters.get('state') === state.reveal()) await logins.giveUp(state).catch(() => undefined)
     throw error
   }
 }
@@ -140,11 +141,11 @@ async function withBrowser(
   try {
     const request = await begin(await authorizationRequest(options, listener.redirectUri))
     const isOpen = await world.openBrowser(request.url.href)
-    world.stderr.write(
-      isOpen
-        ? `The browser should show where to log in. If it does not, open:\n  ${request.url.href}\n`
-        : `Open this address in a browser on this machine (elsewhere: hq-token login --no-browser):\n  ${request.url.href}\n`,
-    )
+    const what = isOpen
+      ? 'the browser should show where to log in; if it does not, open this address'
+      : `open this address in a browser on this machine (elsewhere: ${voice.typed('hq-token login --no-browser')})`
+    // On a line of its own, where it can be taken from.
+    voice.tell({ level: 'info', message: what, address: request.url.href })
     const waiting = countdown(world.stderr, timeout)
     const arrival = await Promise.race([listener.arrival, waiting.over]).finally(waiting.end)
     if (arrival === undefined)
