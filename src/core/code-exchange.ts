@@ -101,8 +101,9 @@ export class CodeExchange {
 
   /** An answer without a token is worth nothing more; one to a refresh, that nobody could read, may be. */
   async #scrub(): Promise<void> {
-    const records = await this.#held.rescue.records().catch(() => [])
-    if (records.every(({ login }) => login)) await this.#held.rescue.scrub()
+    const records = await this.#held.rescue.records().catch(() => undefined)
+    // What cannot be read stays: it may be one of those.
+    if (records?.every(({ login }) => login) === true) await this.#held.rescue.scrub()
   }
 
   async #failed(

@@ -150,6 +150,21 @@ describe('a login', () => {
   })
 })
 
+it('that fails leaves an answer to a refresh that nobody could read, and only that', async () => {
+  const alone = await begun('full')
+  alone.server.answers(garbage(400))
+  await failure(finish(alone))
+  expect(alone.store.rescued).toEqual([])
+
+  const stage = await begun('full')
+  const { generation, sequence, pair } = await stage.stored()
+  const spent = pair.refreshToken.fingerprint
+  stage.store.leave({ generation, attempt: sequence, spent, answer: raw(garbage()) })
+  stage.server.answers(invalidGrant())
+  await failure(finish(stage))
+  expect(stage.store.rescued).toContainEqual(expect.objectContaining({ spent }))
+})
+
 describe('an answer of the browser is not taken', () => {
   const answers = async (stage: Stage, state: Secret | null = STATE): Promise<string> => {
     stage.server.answers(granted('access-9', 'refresh-9'))
