@@ -84,7 +84,7 @@ export async function callApi(guard: TokenSource, request: ApiRequest): Promise<
 
 /** What undici, a socket, DNS and TLS fail with on the way. */
 const NETWORK = [
-  /^PROXY_CLOSED$/,
+  /^PROXY_\w+$/,
   /^UND_ERR_(?:SOCKET|INFO|\w*TIMEOUT|PRX_TLS|HEADERS_OVERFLOW|RES_\w+)$/,
   /^(?:ECONN\w+|EAI_\w+|E(?:HOST|NET)(?:UNREACH|DOWN|RESET)|EPIPE|ETIMEDOUT|ENOTFOUND|EADDRNOTAVAIL)$/,
   /^(?:EPROTO|ERR_(?:TLS|SSL)_\w+|\w*CERT\w*|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE))$/,
@@ -93,13 +93,9 @@ const NETWORK = [
 /** What the network did, in our words; any other error is left as it is. */
 export function asUnavailable({ host }: URL, error: unknown): unknown {
   if (!(error instanceof Error)) return error
-  const { code = '', syscall, message } = error as NodeJS.ErrnoException
+  const { code = '', syscall } = error as NodeJS.ErrnoException
   const isNetwork =
-    NETWORK.some((codes) => codes.test(code)) ||
-    syscall === 'connect' ||
-    error.name === 'HTTPParserError' ||
-    // A proxy against a tunnel: it has no code of its own.
-    message.startsWith('Proxy response (')
+    NETWORK.some((codes) => codes.test(code)) || syscall === 'connect' || error.name === 'HTTPParserError'
   if (!isNetwork) return error
   return new ServerUnavailable(`the transfer with ${host} failed (${code === '' ? error.name : code})`, {
     hint: 'check the network and the URL, then run the same command again',

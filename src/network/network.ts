@@ -83,17 +83,22 @@ export class Network {
 }
 
 /**
- * The way to the proxy itself. That it closed a connection is final here: undici takes such an error for one
- * of a connection that is worth making again, at once and for ever.
+ * The way to the proxy itself. Its refusal, and that it closed a connection, get codes of their own: undici has
+ * none for the first, and takes the second for a connection that is worth making again, at once and for ever.
  */
 class ProxyPool extends Pool {
-  override connect = ((options: Dispatcher.ConnectOptions) =>
-    super.connect(options).catch((error: unknown) => {
-      if ((error as { code?: string }).code !== 'UND_ERR_SOCKET') throw error
-      throw Object.assign(new Error('the proxy closed the connection', { cause: error }), {
-        code: 'PROXY_CLOSED',
-      })
-    })) as Pool['connect']
+  override connect = (async (options: Dispatcher.ConnectOptions) => {
+    const tunnel = await super.connect(options).catch((error: unknown) => {
+      throw (error as { code?: string }).code === 'UND_ERR_SOCKET' ? refused('PROXY_CLOSED', error) : error
+    })
+    if (tunnel.statusCode === 200) return tunnel
+    tunnel.socket.on('error', () => undefined).destroy()
+    throw refused(`PROXY_HTTP_${tunnel.statusCode}`)
+  }) as Pool['connect']
+}
+
+function refused(code: string, cause?: unknown): Error {
+  return Object.assign(new Error('the proxy made no connection', { cause }), { code })
 }
 
 function limits({ idleMs }: ConnectOptions) {

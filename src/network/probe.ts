@@ -156,11 +156,8 @@ function certificateOf(socket: TLSSocket): Probe['certificate'] {
   return { issuer: [issuer.O ?? issuer.CN ?? 'an authority without a name'].flat().join(', '), validTo }
 }
 
-/** A proxy's refusal is told in a message only. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
-  const proxy = /^Proxy response \((\d{3})\)/.exec(error.message)?.[1]
-  if (proxy !== undefined) return `PROXY_HTTP_${proxy}`
   if ('code' in error && typeof error.code === 'string') return error.code
   return error.name
 }

@@ -127,9 +127,7 @@ function headOf(status: number, fields: Readonly<Record<string, string | string[
   }
 }
 
-/** Never the message: a parser's quotes what it read. A proxy's refusal is told nowhere else. */
+/** Never the message: a parser's quotes what it read. */
 function codeOf(error: Error & { readonly code?: unknown }): string {
-  const proxy = /^Proxy response \((\d{3})\)/.exec(error.message)?.[1]
-  if (proxy !== undefined) return `PROXY_HTTP_${proxy}`
   return typeof error.code === 'string' ? error.code : error.name
 }

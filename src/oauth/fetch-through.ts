@@ -10,8 +10,6 @@ export function fetchThrough(dispatcher: Dispatcher): (url: string, request: obj
 export function networkCode(error: unknown): string {
   let code = (error as Error).name
   for (let at = error; at instanceof Error; at = at.cause) {
-    const proxy = /^Proxy response \((\d{3})\)/.exec(at.message)?.[1]
-    if (proxy !== undefined) return `PROXY_HTTP_${proxy}`
     const { code: own } = at as NodeJS.ErrnoException
     if (typeof own === 'string') code = own
   }
