@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline'
 import { UsageError } from '../core/errors.js'
 import type { World } from './world.js'
 
@@ -29,15 +28,4 @@ export async function readAll(
     chunks.push(bytes)
   }
   return Buffer.concat(chunks)
-}
-
-/** One line that a person types or pastes at a terminal; what was there at its end is enough too. */
-export async function readLine(stdin: World['stdin']): Promise<string> {
-  const lines = createInterface({ input: stdin })
-  try {
-    for await (const line of lines) if (line.trim() !== '') return line
-    return ''
-  } finally {
-    lines.close()
-  }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Page } from '../oauth/redirect-listener.js'
+import { printable } from './output.js'
 
 const STYLE = `
 :root { color-scheme: light dark; --ground: #f2f3f5; --card: #fff; --text: #1a1d21; --quiet: #575e66;
@@ -46,11 +47,16 @@ export function donePage(user: string | null): Page {
 /**
  * @param what An error's message.
  * @param next What to type, or to look at.
+ * @param typed A command as this person types it, with the options that are always the same.
  */
-export function failedPage(what: string, next: string | undefined): Page {
+export function failedPage(
+  what: string,
+  next: string | undefined,
+  typed: (command: string) => string = (command) => command,
+): Page {
   return page(400, 'bad', 'The login did not work', [
     `<p>${escaped(sentence(what))}</p>`,
-    ...(next === undefined ? [] : [`<p>${withCommands(escaped(sentence(next)))}</p>`]),
+    ...(next === undefined ? [] : [`<p>${withCommands(sentence(next), typed)}</p>`]),
     '<p class="quiet">The terminal says the same, and this window can be closed.</p>',
   ])
 }
@@ -98,14 +104,17 @@ function sentence(text: string): string {
   return `${begun}.`
 }
 
-function withCommands(html: string): string {
-  return html.replace(
-    /hq-token(?: (?:--?\w[\w-]*|login|logout|get|refresh|seed|status|api|FILE|-(?![\w-])))+/g,
-    '<code>$&</code>',
-  )
+function withCommands(text: string, typed: (command: string) => string): string {
+  return text
+    .split(
+      /(hq-token (?:login|logout|get|refresh|seed|status|doctor|init)(?: (?:--?\w[\w-]*|FILE|-(?![\w-])))*)/,
+    )
+    .map((part, at) => (at % 2 === 1 ? `<code>${escaped(typed(part))}</code>` : escaped(part)))
+    .join('')
 }
 
+/** For the page; what commands a terminal or turns the direction of writing is no text here either. */
 function escaped(text: string): string {
   const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-  return text.replace(/[&<>"]/g, (character) => entities[character] ?? character)
+  return printable(text).replace(/[&<>"]/g, (character) => entities[character] ?? character)
 }

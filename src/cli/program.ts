@@ -266,10 +266,16 @@ export function program(
   root
     .command('login')
     .description('obtain a first token set, or a new one, with a person in a browser')
-    .option('--no-browser', 'print the address to log in at, and end; finish with --complete')
-    .option(
-      '--complete <address>',
-      'the address that the browser ended at, or its code; - for standard input',
+    .addOption(
+      new Option('--no-browser', 'print the address to log in at, and end; finish with --complete').conflicts(
+        ['complete', 'timeout'],
+      ),
+    )
+    .addOption(
+      new Option(
+        '--complete <address>',
+        'the address that the browser ended at, or its code; - for standard input',
+      ).conflicts('timeout'),
     )
     .addOption(
       new Option('--timeout <duration>', 'how long to wait for the browser')

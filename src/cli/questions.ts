@@ -1,6 +1,10 @@
 import { createInterface, type Interface } from 'node:readline'
 import { Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { World } from './world.js'
+
+/** Milliseconds that the lines of one paste are apart at most. */
+const PASTE_MS = 250
 
 /** A person has ended the questions: by Ctrl-C, or by Ctrl-D, which ends the input. */
 export class Broken extends Error {
@@ -80,6 +84,21 @@ export class Questions {
       this.#waiting = { question, hidden, take, fail }
       this.#show()
     })
+  }
+
+  /**
+   * What a person pastes, all of it: an address that a mail program has broken comes as several lines.
+   *
+   * @throws {Broken}
+   */
+  async askForPaste(question: string): Promise<string> {
+    const lines = [await this.ask(question)]
+    // A paste comes at once; what stands before the cursor still wants its Enter.
+    do {
+      await sleep(PASTE_MS)
+      lines.push(...this.#typedAhead.splice(0))
+    } while (this.#editor.line !== '' && this.#broken === undefined)
+    return lines.join('\n')
   }
 
   close(): void {

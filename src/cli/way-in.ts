@@ -1,5 +1,5 @@
-import { LOGIN_HINT, LoginRequired } from '../core/errors.js'
-import { LOGIN_LIFETIME } from '../core/logins.js'
+import { hinted, LOGIN_HINT, LoginRequired } from '../core/errors.js'
+import { waits } from '../core/logins.js'
 import type { PendingLogin } from '../core/ports.js'
 import type { Session } from './context.js'
 
@@ -14,7 +14,7 @@ const SEED = '; or put a new token into a seed file, then: hq-token seed FILE'
  */
 export function wayIn(config: Known, pending: PendingLogin | undefined, now: number): string {
   const { file, clientId, redirectUri, authorizeUrl, issuer } = config
-  if (pending?.spent === null && now - pending.begunAt <= LOGIN_LIFETIME)
+  if (pending !== undefined && waits(pending, now))
     return 'hq-token login --complete - (a login waits for its answer), or begin anew: hq-token login'
   if (file === null && clientId === null) return 'hq-token init'
   if (authorizeUrl === null && issuer === null) return `set authorize_url, then: hq-token login${SEED}`
@@ -31,6 +31,6 @@ export async function showingTheWayIn<T>(session: Session, work: () => Promise<T
     if (!(error instanceof LoginRequired) || error.hint?.startsWith(LOGIN_HINT) !== true) throw error
     const { config, store, world } = session
     const way = wayIn(config, await store.login().catch(() => undefined), world.clock().now)
-    throw new LoginRequired(error.message, { hint: error.hint.replace(LOGIN_HINT, way), cause: error })
+    throw hinted(error, error.hint.replace(LOGIN_HINT, way))
   }
 }

@@ -82,7 +82,7 @@ export const configSchema = z.object({
   'client.client_secret': filledIn.optional(),
   'client.client_secret_file': line.optional(),
   'client.client_secret_command': line.optional(),
-  'client.redirect_uri': plain.optional(),
+  'client.redirect_uri': address.optional(),
   'client.token_url': address.transform((text) => new URL(text)).optional(),
   'client.authorize_url': address.transform((text) => new URL(text)).optional(),
   'client.revocation_url': endpoint.optional(),

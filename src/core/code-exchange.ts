@@ -120,7 +120,7 @@ export class CodeExchange {
     switch (outcome.kind) {
       case 'not-sent':
         return new ServerUnavailable(`${host} could not be reached (${what})`, {
-          hint: 'check the network; the address that the browser shows is still good: hq-token login --complete -',
+          hint: 'check the network',
         })
       case 'no-verdict':
         return new ServerUnavailable(`${host} did not answer as a token endpoint (${what})`, { hint: AGAIN })

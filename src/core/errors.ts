@@ -230,6 +230,12 @@ export class ClientRefused extends TokenError {
   }
 }
 
+/** The same failure with another next command. */
+export function hinted(error: TokenError, hint: string): TokenError {
+  const Class = error.constructor as new (message: string, details: ErrorDetails) => TokenError
+  return new Class(error.message, { hint, cause: error })
+}
+
 /** A failure that another process met and left word of in the store. */
 export function recalled({ code, message }: { readonly code: string; readonly message: string }): TokenError {
   const Class = [LoginRequired, ClientRefused, OutcomeUnknown].find((known) => new known('').code === code)

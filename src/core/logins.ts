@@ -36,21 +36,25 @@ export class Logins {
    * Nobody is sent there for nothing: the store can be written, and the client's secret is at hand.
    *
    * @param discovered The endpoints that it begins with, to go on with.
+   * @returns The one that was given up while its answer could still come.
    * @throws {LockTimeout | StoreUnusable | ConfigInvalid}
    */
   async begin(
     login: Pick<PendingLogin, 'state' | 'verifier' | 'redirectUri'>,
     discovered?: Discovered,
-  ): Promise<void> {
+  ): Promise<PendingLogin | undefined> {
     const { store, clock } = this.#options
-    const note = async (held: HeldStore): Promise<void> => {
+    const note = async (held: HeldStore): Promise<PendingLogin | undefined> => {
       // An answer that an earlier one had received is saved first.
       await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       if (discovered !== undefined) await held.pin(discovered)
       await this.#options.server.prepare()
-      await held.saveLogin({ ...login, begunAt: clock().now, spent: null })
+      const before = await held.login()
+      const { now } = clock()
+      await held.saveLogin({ ...login, begunAt: now, spent: null })
+      return before !== undefined && waits(before, now) ? before : undefined
     }
-    await store.exclusive(note, { waitMs: this.#waitMs })
+    return store.exclusive(note, { waitMs: this.#waitMs })
   }
 
   /**
@@ -60,6 +64,24 @@ export class Logins {
    */
   async waiting(): Promise<PendingLogin> {
     return this.#checked(await this.#options.store.login())
+  }
+
+  /**
+   * Saves what a login had received when its process died.
+   *
+   * @returns The set from it; `undefined` where there is none such.
+   * @throws {LockTimeout | StoreUnusable}
+   */
+  async takeUp(): Promise<TokenSet | undefined> {
+    const { store } = this.#options
+    const login = await store.login()
+    if (login === undefined || login.spent === null) return undefined
+    const save = async (held: HeldStore): Promise<TokenSet | undefined> => {
+      const before = await held.read()
+      const set = await new CodeExchange(held, before, this.#parts).takeUp()
+      return set?.generation === before?.generation ? undefined : set
+    }
+    return store.exclusive(save, { waitMs: this.#waitMs })
   }
 
   /**
@@ -108,7 +130,8 @@ export class Logins {
    * @throws What `revoke` throws; all is kept then.
    * @throws {LockTimeout | StoreUnusable}
    */
-  logout(revoke: Revoke | null): Promise<boolean> {
+  async logout(revoke: Revoke | null): Promise<boolean> {
+    if (await this.#options.store.isUntouched()) return false
     const end = async (held: HeldStore): Promise<boolean> => {
       const signedIn = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       // The newest token, which a refresh that died may have left in the rescue file, ends the whole grant.
@@ -130,11 +153,20 @@ export class Logins {
       })
     if (login.spent !== null)
       throw new LoginRequired('the answer to this login was used before', { hint: AGAIN })
-    if (clock().now - login.begunAt > LOGIN_LIFETIME)
+    if (!waits(login, clock().now))
       throw new LoginRequired(
         `the login begun at ${rfc3339(login.begunAt)} has expired: it must be finished within ${LOGIN_LIFETIME / 60} minutes`,
         { hint: AGAIN },
       )
     return login
   }
+}
+
+/**
+ * Whether its answer can still come.
+ *
+ * @param now Epoch seconds.
+ */
+export function waits({ spent, begunAt }: PendingLogin, now: number): boolean {
+  return spent === null && now - begunAt <= LOGIN_LIFETIME
 }

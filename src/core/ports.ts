@@ -221,6 +221,8 @@ export interface TokenStore {
    * @throws {StoreUnusable}
    */
   history(): Promise<readonly HistoryEntry[]>
+  /** True where nothing was ever kept: no set, no login, no answer. Makes nothing. */
+  isUntouched(): Promise<boolean>
   /** The login that waits for its answer, if any. Takes no lock. */
   login(): Promise<PendingLogin | undefined>
   /** The endpoints as last discovered, if ever. Takes no lock. */

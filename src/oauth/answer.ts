@@ -7,8 +7,9 @@ import { Secret } from '../core/secret.js'
 const MAX_DECODED = 1024 * 1024
 /** Seconds; a longer life, ten years, is an instant in disguise or a mistake. */
 const LONGEST_LIFETIME = 10 * 365 * 86_400
-const LONGEST_CODE = 100
-const LONGEST_DESCRIPTION = 300
+/** Characters of a server's words that are said on. */
+export const LONGEST_CODE = 100
+export const LONGEST_DESCRIPTION = 300
 
 /**
  * Reads whatever a token endpoint answered: JSON, form or XML, told apart by content, for servers

@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import { ClientRefused, LoginRequired, ServerUnavailable, type TokenError } from '../core/errors.js'
 import { Secret, withoutSecrets } from '../core/secret.js'
+import { LONGEST_CODE, LONGEST_DESCRIPTION } from './answer.js'
 
 export interface AuthorizationOptions {
   readonly authorizeUrl: URL
@@ -146,7 +147,8 @@ function noCode(host: string, cause?: unknown): LoginRequired {
 
 function refusal(error: unknown, host: string, state: Secret): TokenError {
   if (!(error instanceof oauth.AuthorizationResponseError)) return noCode(host, error)
-  const { error: code, error_description: description } = error
+  const code = error.error.slice(0, LONGEST_CODE)
+  const description = error.error_description?.slice(0, LONGEST_DESCRIPTION)
   const what = withoutSecrets(description === undefined ? code : `${code}: ${description}`, [state])
   switch (code) {
     case 'access_denied':

@@ -64,6 +64,11 @@ export class SqliteStore implements TokenStore {
     return (await this.#reading(selectHistory)) ?? []
   }
 
+  isUntouched(): Promise<boolean> {
+    const { database, rescue } = this.#paths
+    return Promise.resolve([database, rescue].every((path) => lstatOf(path) === undefined))
+  }
+
   login(): Promise<PendingLogin | undefined> {
     return this.#reading(selectLogin)
   }

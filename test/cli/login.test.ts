@@ -3,10 +3,14 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { Secret } from '../../src/core/secret.js'
 import { machineClock } from '../../src/machine.js'
+import { raw, silence } from '../support/fake-server.js'
 import { startOidcServer } from '../support/oidc.js'
 import { decided } from '../support/person.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
+import { BIN } from '../support/processes.js'
+import { atTerminal, CTRL_C, CTRL_D, type Step } from '../support/terminal.js'
 import { told, type Told, type WorldOptions } from '../support/world.js'
 
 interface Home extends Place {
@@ -56,6 +60,87 @@ describe('a login without a browser', () => {
     const answer = await decided(await asked(there), 'allow')
     expect(await there.tell(['login', '--complete', shape(answer)])).toMatchObject({ code: 0, stdout: '' })
     expect(await there.tell(['get'])).toMatchObject({ code: 0 })
+  })
+
+  it('tells how long a server’s words may be, and shows none that command a terminal', async () => {
+    const there = await home()
+    await asked(there)
+    const state = (await there.store.login())?.state.reveal() ?? ''
+    const said = `\u001b[31m${'x'.repeat(5000)}`
+    const query = new URLSearchParams({ state, error: 'access_denied', error_description: said })
+    const { code, stderr } = await there.tell(['login', '--complete', `https://firm.example/cb?${query}`])
+    expect(code).toBe(4)
+    expect(stderr).toContain('\\x1b[31mxxx')
+    expect(stderr.length).toBeLessThan(600)
+  })
+
+  it('that meets a held lock keeps its answer for the next try, and says so', async () => {
+    const there = await home({ config: '[refresh]\nlock_wait = 0s\n' })
+    const answer = await decided(await asked(there), 'allow')
+    const complete = () => there.tell(['login', '--complete', answer])
+    const met = await there.store.exclusive(complete, { waitMs: 0 })
+    expect(met).toMatchObject({ code: 75, stdout: '' })
+    expect(met.stderr).toContain('is still good: hq-token login --complete -')
+    expect(await complete()).toMatchObject({ code: 0, stdout: '' })
+    expect((await complete()).stderr).not.toContain('still good')
+  })
+
+  it('whose process died with the answer on disk is finished by asking again', async () => {
+    const there = await home()
+    const answer = await decided(await asked(there), 'allow')
+    await there.store.exclusive(
+      async (held) => {
+        const login = await held.login()
+        if (login !== undefined) await held.saveLogin({ ...login, spent: 'a code’s' })
+        const body = Buffer.from('{"access_token":"access-9","refresh_token":"refresh-9"}')
+        const kept = { ...raw(silence()), status: 200, contentType: 'application/json', complete: true, body }
+        await held.rescue.keep({ generation: 0, attempt: 1, spent: 'a code’s', login: true, answer: kept })
+      },
+      { waitMs: 0 },
+    )
+    const { code, stderr } = await there.tell(['login', '--complete', answer])
+    expect([code, stderr]).toEqual([0, expect.stringContaining('hq-token: logged in')])
+    expect((await there.store.read())?.pair.accessToken.reveal()).toBe('access-9')
+  })
+
+  it('says when it takes the place of another that waits', async () => {
+    const there = await home()
+    await asked(there)
+    const { code, stderr } = await there.tell(['login', '--no-browser'])
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(/warning: this login takes the place of the one begun at 20/),
+    ])
+  })
+
+  it.each([
+    [['--no-browser', '--timeout', '5m'], '--timeout'],
+    [['--no-browser', '--complete', '-'], '--complete'],
+    [['--complete', '-', '--timeout', '5m'], '--timeout'],
+  ])('does not take %j together', async (options, named) => {
+    const there = await home()
+    const { code, stdout, stderr } = await there.tell(['login', ...options])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain(named)
+  })
+
+  it('comes back to a redirect URI that has a query of its own', async () => {
+    const there = await home({}, 'https://firm.example/cb?tenant=acme')
+    const answer = await decided(await asked(there), 'allow')
+    expect(new URL(answer).searchParams.get('tenant')).toBe('acme')
+    expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 0 })
+  })
+
+  it('is what every command names while it waits', async () => {
+    const there = await home()
+    await asked(there)
+    for (const command of [['get'], ['exec', '--', 'true'], ['credential', '--protocol', 'kubernetes']]) {
+      const { code, stderr } = await there.tell(command)
+      expect([code, stderr]).toEqual([
+        4,
+        expect.stringContaining('hq-token login --complete - (a login waits for its answer)'),
+      ])
+    }
   })
 
   it('may take half an hour, and not more', async () => {
@@ -121,6 +206,44 @@ describe('a login without a browser', () => {
     expect(await without(/client_secret = .*/)).toContain('client_secret')
     expect(await without(/instance = .*/)).toContain('nothing says where to log in')
     expect(await there.store.login()).toBeUndefined()
+  })
+})
+
+describe('a paste at a terminal', { timeout: 60_000 }, () => {
+  const PROMPT = 'then Enter: '
+
+  async function pastes(there: Home, steps: readonly Step[]): ReturnType<typeof atTerminal> {
+    return atTerminal([process.execPath, BIN, 'login', '--complete', '-'], steps, {
+      PATH: process.env['PATH'],
+      TERM: 'xterm-256color',
+      HQ_TOKEN_CONFIG: there.config,
+    })
+  }
+
+  it.each([
+    ['longer than a terminal’s line', (answer: string) => answer],
+    ['in lines', (answer: string) => answer.replace(/.{70}/g, '$&\n')],
+    ['in lines, the last without its end', (answer: string) => answer.replace(/^.{70}/, '$&\n')],
+  ])('is taken whole: %s', async (_, shape) => {
+    const there = await home()
+    const answer = await decided(await asked(there), 'allow')
+    const long = `${answer}&session_state=${'x'.repeat(5000)}`
+    const typed = shape(long)
+    const { said, status } = await pastes(there, [
+      { after: PROMPT, type: typed },
+      // Whoever reads, thinks, then presses Enter.
+      { after: 'https:', pause: 1, type: '\r' },
+    ])
+    expect([status, said]).toEqual([0, expect.stringContaining('hq-token: logged in')])
+  })
+
+  it('can be broken off: the login waits on', async () => {
+    const there = await home()
+    await asked(there)
+    expect(await pastes(there, [{ after: PROMPT, type: CTRL_C }])).toMatchObject({ status: -2 })
+    const ended = await pastes(there, [{ after: PROMPT, type: CTRL_D }])
+    expect([ended.status, ended.said]).toEqual([2, expect.stringContaining('nothing was pasted')])
+    expect(await there.store.login()).toMatchObject({ spent: null })
   })
 })
 
@@ -290,7 +413,13 @@ describe('a logout', () => {
     const token = (await there.tell(['get'])).stdout.trim()
     await there.tell(['refresh'])
     await asked(there)
-    const secrets = [token, (await there.store.read())?.pair.refreshToken.reveal() ?? '']
+    const [set, login] = [await there.store.read(), await there.store.login()]
+    const secrets = [set?.pair, set?.previous, login]
+      .flatMap((kept) => Object.values(kept ?? {}))
+      .filter((value) => value instanceof Secret)
+      .map((secret) => secret.reveal())
+    expect(secrets).toHaveLength(6)
+    expect(secrets).toContain(token)
     const found = (): string[] =>
       readdirSync(dirname(there.store.name)).filter((name) => {
         const bytes = readFileSync(join(dirname(there.store.name), name))
@@ -303,6 +432,15 @@ describe('a logout', () => {
     expect(found()).toEqual([])
     expect(await there.tell(['get'])).toMatchObject({ code: 4, stdout: '' })
     expect((await there.tell(['logout'])).stderr).toContain('there was nothing to forget')
+  })
+
+  it('makes no store where there is none', async () => {
+    const there = await home()
+    const { code, stderr } = await there.tell(['logout'])
+    expect([code, stderr]).toEqual([0, expect.stringContaining('there was nothing to forget')])
+    expect(
+      readdirSync(there.dir).filter((name) => name.startsWith('token.') && name !== 'token.ini'),
+    ).toEqual([])
   })
 
   it('warns of a seed file that would bring the tokens back', async () => {

@@ -98,6 +98,29 @@ describe('a login', () => {
     ])
   })
 
+  it('that died with its answer on disk is finished by the next who asks, once', async () => {
+    const stage = await begun('full')
+    stage.server.answers(granted('access-9', 'refresh-9'))
+    stage.diesAt = 5
+    await expect(finish(stage)).rejects.toThrow('save done')
+    stage.diesAt = Infinity
+    expect((await stage.logins().takeUp())?.pair.accessToken.reveal()).toBe('access-9')
+    expect((await stage.stored()).pair.accessToken.reveal()).toBe('access-9')
+    expect(await stage.logins().takeUp()).toBeUndefined()
+  })
+
+  it('says which one it takes the place of, as long as that one waits', async () => {
+    const stage = new Stage(null)
+    const begin = () => stage.logins().begin(LOGIN)
+    expect(await begin()).toBeUndefined()
+    expect(await begin()).toMatchObject({ begunAt: stage.at.now })
+    stage.pass(LOGIN_LIFETIME + 1)
+    expect(await begin()).toBeUndefined()
+    stage.server.answers(silence())
+    await failure(finish(stage))
+    expect(await begin()).toBeUndefined()
+  })
+
   it('sends the code once, whatever comes back', async () => {
     for (const answer of [silence(), cutOff(), garbage(), status(502), html(), status(429), invalidGrant()]) {
       const stage = await begun('full')

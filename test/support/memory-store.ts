@@ -115,6 +115,11 @@ export class MemoryStore implements TokenStore {
     return Promise.resolve([...this.#history.values()].sort((a, b) => b.sequence - a.sequence))
   }
 
+  isUntouched(): Promise<boolean> {
+    const kept = [this.#set, this.#login, ...this.#rescued, ...this.#history.values()]
+    return Promise.resolve(kept.every((one) => one === undefined))
+  }
+
   login(): Promise<PendingLogin | undefined> {
     return Promise.resolve(this.#login)
   }

@@ -6,6 +6,7 @@ import { failure, google } from '../credentials/google.js'
 import { kubernetes } from '../credentials/kubernetes.js'
 import type { CredentialHelper, CredentialProtocol } from '../credentials/protocols.js'
 import { printableJson, writeOut, type GlobalOptions } from '../output.js'
+import { showingTheWayIn } from '../way-in.js'
 import type { World } from '../world.js'
 
 const HELPERS: Readonly<Record<CredentialProtocol, CredentialHelper>> = { kubernetes, git, bazel, google }
@@ -25,7 +26,8 @@ export async function credential(
   const quiet = protocol === 'google'
   try {
     const session = openSession(world, global, () => !quiet)
-    await writeOut(world.stdout, await HELPERS[protocol](session, operation))
+    const answer = await showingTheWayIn(session, () => HELPERS[protocol](session, operation))
+    await writeOut(world.stdout, answer)
     return Exit.ok
   } catch (error) {
     if (!quiet || !(error instanceof TokenError) || error instanceof OutputFailed) throw error

@@ -1,4 +1,5 @@
-import { ConfigInvalid, LoginRequired, TokenError, UsageError } from '../../core/errors.js'
+import { ConfigInvalid, hinted, LoginRequired, TokenError, UsageError } from '../../core/errors.js'
+import { waits } from '../../core/logins.js'
 import { rfc3339 } from '../../core/moment.js'
 import { expiresAt } from '../../core/policy.js'
 import type { Secret } from '../../core/secret.js'
@@ -14,9 +15,13 @@ import { discover } from '../../oauth/discovery.js'
 import { isLoopback, RedirectListener } from '../../oauth/redirect-listener.js'
 import type { Session } from '../context.js'
 import { countdown } from '../countdown.js'
-import { readAll, readLine } from '../input.js'
+import { dieBy } from '../child.js'
+import { readAll } from '../input.js'
 import { donePage, elsewherePage, failedPage, takenPage } from '../login-pages.js'
 import { writeOut } from '../output.js'
+import { Broken, Questions } from '../questions.js'
+
+const COMPLETE = 'hq-token login --complete -'
 
 export interface LoginFlags {
   /** Commander's name for `--no-browser`. */
@@ -27,9 +32,23 @@ export interface LoginFlags {
   readonly timeout: number
 }
 
-/** Begins a grant with a person in a browser. */
-export async function login(session: Session, flags: LoginFlags): Promise<void> {
-  if (flags.complete !== undefined) return complete(session, flags.complete)
+/**
+ * Begins a grant with a person in a browser.
+ *
+ * @returns The exit status where the person has broken it off.
+ */
+export async function login(session: Session, flags: LoginFlags): Promise<number | undefined> {
+  try {
+    await (flags.complete === undefined ? begun(session, flags) : complete(session, flags.complete))
+    return undefined
+  } catch (error) {
+    if (!(error instanceof Broken)) throw error
+    if (error.by === 'interrupt') return dieBy('SIGINT')
+    throw new UsageError('nothing was pasted', { hint: COMPLETE })
+  }
+}
+
+async function begun(session: Session, flags: LoginFlags): Promise<void> {
   const { options, redirectUri, begin } = await prepared(session)
   if (!flags.browser)
     return withoutBrowser(session, await begin(await authorizationRequest(options, redirectUri)))
@@ -67,7 +86,12 @@ async function prepared(session: Session): Promise<{
     options: { authorizeUrl, clientId, scope, issuer },
     redirectUri,
     begin: async (request) => {
-      await logins.begin(request, discovered)
+      const before = await logins.begin(request, discovered)
+      if (before !== undefined)
+        session.voice.tell({
+          level: 'warning',
+          message: `this login takes the place of the one begun at ${rfc3339(before.begunAt)}, whose address leads nowhere now`,
+        })
       return request
     },
   }
@@ -78,32 +102,58 @@ async function withoutBrowser({ world, voice }: Session, { url }: AuthorizationR
     level: 'info',
     message:
       'open this address in any browser and log in; then copy the address that the browser ends at, whatever its page shows, within 30 minutes',
-    hint: 'hq-token login --complete -',
+    hint: COMPLETE,
   })
   await writeOut(world.stdout, `${url.href}\n`)
 }
 
 async function complete(session: Session, text: string): Promise<void> {
   const { logins } = session
+  const saved = await logins.takeUp()
+  if (saved !== undefined) {
+    welcome(session, saved)
+    return
+  }
   // Before anybody pastes for nothing.
   const waiting = await logins.waiting()
   const returned = pasted(text === '-' ? await answerFrom(session) : text)
   if (returned === undefined)
     throw new UsageError('this is neither the address that the browser ended at nor a code', {
-      hint: 'hq-token login --complete -, and paste all of the address bar',
+      hint: `${COMPLETE}, and paste all of the address bar`,
     })
   const [code, state] =
     returned.kind === 'code'
       ? ([returned.code, null] as const)
       : ([await codeOf(session, returned.parameters, waiting.state), waiting.state] as const)
-  welcome(session, await logins.finish(code, state))
+  welcome(session, await finished(session, waiting.state, () => logins.finish(code, state)))
 }
 
 async function answerFrom({ world }: Session): Promise<string> {
-  if (world.stdin.isTTY !== true)
-    return (await readAll(world.stdin, 'an address', 'hq-token login --complete -')).toString('utf8')
-  world.stderr.write('Paste the address that the browser ended at, then Enter: ')
-  return readLine(world.stdin)
+  if (world.stdin.isTTY !== true) return (await readAll(world.stdin, 'an address', COMPLETE)).toString('utf8')
+  const questions = new Questions(world)
+  try {
+    return await questions.askForPaste('Paste the address that the browser ended at, then Enter: ')
+  } finally {
+    questions.close()
+  }
+}
+
+/** Where the code was not sent yet, the same answer will still do: who failed is told so. */
+async function finished(
+  { store, world }: Session,
+  state: Secret,
+  finish: () => Promise<TokenSet>,
+): Promise<TokenSet> {
+  try {
+    return await finish()
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error
+    const waiting = await store.login().catch(() => undefined)
+    const isGood = waiting !== undefined && waiting.state.equals(state) && waits(waiting, world.clock().now)
+    if (!isGood) throw error
+    const again = `the address that the browser shows is still good: ${COMPLETE}`
+    throw hinted(error, error.hint === undefined ? again : `${error.hint}; ${again}`)
+  }
 }
 
 /** The code, where these are the parameters of an answer to the login that waits. */
@@ -150,17 +200,17 @@ async function withBrowser(
     const arrival = await Promise.race([listener.arrival, waiting.over]).finally(waiting.end)
     if (arrival === undefined)
       throw new LoginRequired(`nobody finished the login within ${Math.round(timeout)} s`, {
-        hint: 'hq-token login; or, where the browser has come to an end since, with its address: hq-token login --complete -',
+        hint: `hq-token login; or, where the browser has come to an end since, with its address: ${COMPLETE}`,
       })
     try {
       const code = await codeOf(session, arrival.parameters, request.state)
-      const set = await logins.finish(code, request.state)
+      const set = await finished(session, request.state, () => logins.finish(code, request.state))
       welcome(session, set)
       await arrival.show(donePage(set.user))
     } catch (error) {
       const { message, hint } =
         error instanceof TokenError ? error : { message: 'a bug in hq-token', hint: undefined }
-      await arrival.show(failedPage(message, hint === undefined ? undefined : voice.typed(hint)))
+      await arrival.show(failedPage(message, hint, voice.typed))
       throw error
     }
   } finally {
