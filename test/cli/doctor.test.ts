@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -23,6 +23,7 @@ import { authority, type Authority } from '../support/authority.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
+import { BIN, ended, type Ended } from '../support/processes.js'
 import { freePort, listening, tinyproxy, type Proxy } from '../support/proxy.js'
 import { HOST, inFrontOf } from '../support/tls-front.js'
 import { told, type WorldOptions } from '../support/world.js'
@@ -278,6 +279,53 @@ describe('the configuration', () => {
       message: expect.stringContaining('is a directory') as string,
     })
   })
+
+  it.runIf(isRoot).each([
+    [
+      'which is another user’s',
+      0o700,
+      0o600,
+      ({ config }: Place) => config,
+      /; run as that user, or make it yours/,
+    ],
+    [
+      'in a folder of another user',
+      0o700,
+      0o644,
+      ({ dir }: Place) => dir,
+      /; run as that user, or keep the file in/,
+    ],
+  ] as const)(
+    'that may not be read, %s: 78, with whose it is and the way out',
+    async (_, folderMode, mode, barrier, way) => {
+      const made = await seeded()
+      const theirs = barrier(made)
+      chmodSync(made.config, mode)
+      chmodSync(made.dir, folderMode)
+      chownSync(theirs, 12_345, 12_345)
+      // The owner of the program, whom the system lets into nothing that is another's.
+      const asAnybody = async (...args: readonly string[]): Promise<Ended> =>
+        ended(
+          spawn('setpriv', ['--bounding-set=-all', '--inh-caps=-all', process.execPath, BIN, ...args], {
+            env: { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: made.config },
+          }),
+        )
+      const whose = new RegExp(
+        `the config file ${made.config} cannot be read: permission denied; .*belongs to another user \\(uid 12345\\)`,
+      )
+      const { code, stdout } = await asAnybody('doctor', '--json')
+      expect(code).toBe(78)
+      const { checks } = JSON.parse(stdout) as { checks: Check[] }
+      expect(checks.find(({ status }) => status === 'fail')).toMatchObject({
+        ...{ name: 'permissions', exit: 78, message: expect.stringMatching(whose) as string },
+        hint: expect.stringMatching(way) as string,
+      })
+      const got = await asAnybody('get')
+      expect(got).toMatchObject({ code: 78, stdout: '' })
+      expect(got.stderr).toMatch(whose)
+      expect(got.stderr).toContain(`hq-token: hint: ls -ld ${theirs}; run as that user`)
+    },
+  )
 
   it.each([
     [
