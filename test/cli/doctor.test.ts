@@ -103,9 +103,9 @@ describe('all is well', () => {
     ['ok', 'store', `${join(dir, 'token.db')} ([store] path)`],
     ['ok', 'schema', '4'],
     ['ok', 'integrity', 'every page is whole'],
-    ['ok', 'writable', `${dir} and its files`],
     ['ok', 'file system', 'local'],
     ['ok', 'disk space', 'N MiB left'],
+    ['ok', 'writable', `${dir} and its files`],
     ['ok', 'lock', 'free'],
     ['ok', 'unfinished', 'nothing'],
     ['ok', 'login', 'someone@example.com'],
@@ -586,6 +586,33 @@ describe('the store', () => {
       ...{ status: 'warn', message: expect.stringContaining('tmpfs is in memory') as string },
     })
     expect(got.check('login')).toMatchObject({ status: 'ok' })
+  })
+
+  it.runIf(process.platform === 'linux').each([
+    ['/proc/x', '/proc is on proc, where no file can be made'],
+    ['/sys/hq-token/token.db', '/sys/hq-token is on sysfs, where no file can be made'],
+  ])('at %s, where nothing can be kept, is called that: 74', async (path, message) => {
+    const made = await place()
+    rewritten(made, (text) => text.replace('path = token.db', `path = ${path}`))
+    const got = await examined({ config: made.config })
+    expect(got.code).toBe(74)
+    expect(got.check('file system')).toMatchObject({
+      ...{ status: 'fail', exit: 74, message, hint: 'name a [store] path on a local disk' },
+    })
+    for (const name of ['disk space', 'writable']) expect(got.check(name)).toMatchObject({ status: 'skip' })
+  })
+
+  it.runIf(isRoot)('in memory without a limit is on no full disk', async () => {
+    const root = folder()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=0,mode=0700', 'tmpfs', root])
+    onTestFinished(() => void execFileSync('umount', ['--lazy', root]))
+    const made = await place()
+    rewritten(made, (text) => text.replace('path = token.db', `path = ${join(root, 'token.db')}`))
+    const got = await examined({ config: made.config })
+    expect(got.check('disk space')).toMatchObject({
+      ...{ status: 'skip', message: 'this file system counts none' },
+    })
+    expect(got.check('writable')).toMatchObject({ status: 'ok' })
   })
 
   it.runIf(process.platform === 'linux').each([
