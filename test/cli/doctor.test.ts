@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Check } from '../../src/core/check.js'
+import { rfc3339 } from '../../src/core/moment.js'
 import { machineClock } from '../../src/machine.js'
 import { inspectStore } from '../../src/store/inspect.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
@@ -790,6 +791,64 @@ describe('the grant', () => {
     expect((await examined(made)).check('login')).toMatchObject({
       ...{ status: 'warn', message: expect.stringContaining('came here from old-host') as string },
     })
+  })
+})
+
+describe('a login', () => {
+  /** One that waits, with the secrets that it waits with. */
+  async function waiting(made: Place): Promise<{ begun: string; until: string; secrets: string[] }> {
+    expect((await told(['login', '--no-browser'], { env: { HQ_TOKEN_CONFIG: made.config } })).code).toBe(0)
+    const login = await made.store.login()
+    if (login === undefined) throw new Error('no login waits')
+    return {
+      begun: rfc3339(login.begunAt),
+      until: rfc3339(login.begunAt + 1800),
+      secrets: [login.state.reveal(), login.verifier.reveal()],
+    }
+  }
+
+  it('that waits for its answer: until when, and how it is finished; nothing of what it waits with', async () => {
+    const made = await seeded()
+    const { begun, until, secrets } = await waiting(made)
+    const got = await examined(made)
+    expect(got.code).toBe(0)
+    expect(got.check('pending login')).toMatchObject({
+      ...{ status: 'ok', hint: 'hq-token login --complete -' },
+      message: `a login waits for its answer, begun at ${begun}, good until ${until}`,
+    })
+    const { stdout } = await told(['--config', made.config, 'doctor'])
+    expect(stdout).toMatch(
+      new RegExp(`^ok {5}pending login .*\n {7}→ hq-token --config ${made.config} login --complete -$`, 'm'),
+    )
+    const json = await told(['--config', made.config, 'doctor', '--json'])
+    for (const secret of secrets) expect(stdout + json.stdout).not.toContain(secret)
+  })
+
+  it('that is over, its time or its answer: said, and nothing to do while the grant is good', async () => {
+    const made = await seeded()
+    const { begun, until } = await waiting(made)
+    const expired = await examined(made, { clock: later(1810) })
+    expect(expired.check('pending login')).toMatchObject({
+      ...{ status: 'ok', hint: null },
+      message: `the one begun at ${begun} waits no longer: it was good until ${until}`,
+    })
+    changed(made, "UPDATE login SET spent = 'abcdef012345'")
+    const spent = await examined(made)
+    expect(spent.code).toBe(0)
+    expect(spent.check('pending login')).toMatchObject({
+      ...{ status: 'ok', hint: null },
+      message: `the one begun at ${begun} waits no longer: its answer was used`,
+    })
+  })
+
+  it('that waits where there is no token set: 4, and the login is to be finished', async () => {
+    const made = await place()
+    rmSync(made.seed)
+    await waiting(made)
+    const got = await examined({ config: made.config })
+    expect(got.code).toBe(4)
+    expect(got.check('login')?.hint).toMatch(/^hq-token login --complete - /)
+    expect(got.check('pending login')).toMatchObject({ status: 'ok', hint: 'hq-token login --complete -' })
   })
 })
 
