@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
 import { ServerUnavailable } from '../core/errors.js'
 import { CLOCK_SKEW } from '../core/landing.js'
@@ -22,7 +23,7 @@ export function inspectWay(found: Probe, proxyShown: string | null, now: number)
   const { answer } = found
   const steps = [
     proxyStep(found, proxyShown),
-    nameStep(found),
+    ...(isAddress(found.url) ? [] : [nameStep(found)]),
     serverStep(found),
     certificateStep(found, now),
   ]
@@ -59,6 +60,10 @@ function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | 
   if (!isConnected && !isTls(failure))
     return through(`it took the connection and did not go on (${failure ?? ''})`, 'ask whoever runs it')
   return ok(name, shown)
+}
+
+function isAddress({ hostname }: URL): boolean {
+  return isIP(hostname.replace(/^\[|\]$/g, '')) !== 0
 }
 
 function nameStep({ url, proxy, addresses, failure, isConnected }: Probe): Check {

@@ -17,6 +17,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import type { Check } from '../../src/core/check.js'
 import { rfc3339 } from '../../src/core/moment.js'
 import { machineClock } from '../../src/machine.js'
+import { inspectWay } from '../../src/network/inspect.js'
 import { inspectStore } from '../../src/store/inspect.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { mount } from '../faults/disk-mounts.js'
@@ -114,7 +115,6 @@ describe('all is well', () => {
     ['ok', 'refresh token', 'N left; never refreshed so far'],
     ['ok', 'last failure', 'none since the last success'],
     ['ok', 'proxy', 'none'],
-    ['ok', 'name', '127.0.0.1 is 127.0.0.1'],
     ['ok', 'server', `${new URL(url).host} takes connections`],
     ['skip', 'certificate', 'plain http, to this machine itself'],
     ['ok', 'clock', 'as the server’s'],
@@ -873,6 +873,29 @@ describe('the server', { timeout: 60_000 }, () => {
       expect(got.check(name)).toMatchObject({ status: 'skip' })
   })
 
+  it.each([
+    ['by a name: where that is', 'localhost', /^localhost is (?:::1|127\.0\.0\.1)/],
+    ['by an address: nothing has to be found out', '127.0.0.1', undefined],
+    ['by an address of IPv6', '[::1]', undefined],
+  ])('that is configured %s', async (_, host, message) => {
+    const got = await at(`http://${host}:${await freePort()}/`)
+    expect(got.check('server')).toMatchObject({ status: 'fail' })
+    expect(got.check('name')).toEqual(
+      message && expect.objectContaining({ status: 'ok', message: expect.stringMatching(message) as string }),
+    )
+  })
+
+  it('that is reached through a proxy: its name is not for this machine to find out', () => {
+    const found = { failure: null, isConnected: true, certificate: null, addresses: null, answer: null }
+    const way = (hostname: string): readonly Check[] =>
+      inspectWay({ ...found, proxy: 'reached', url: new URL(`https://${hostname}/`) }, 'http://proxy', 0)
+        .checks
+    expect(way('acme.highq.com')).toContainEqual({
+      ...{ name: 'name', status: 'skip', message: 'the proxy finds out where acme.highq.com is' },
+    })
+    expect(way('10.0.0.1').map(({ name }) => name)).toEqual(['proxy', 'server', 'certificate', 'clock'])
+  })
+
   it('that refuses the connection: 75', async () => {
     const got = await at(`http://127.0.0.1:${await freePort()}/`)
     expect(got.code).toBe(75)
@@ -1032,7 +1055,6 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
     expect(got.check('proxy')?.message).toMatch(
       new RegExp(`^${proxy.url} \\(.*, line \\d+: \\[network\\] proxy\\)$`),
     )
-    expect(got.check('name')).toMatchObject({ status: 'skip' })
     expect(got.check('API')).toMatchObject({ status: 'ok' })
   })
 
@@ -1043,7 +1065,6 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
       { env: { HTTPS_PROXY: proxy.url, NO_PROXY: HOST } },
     )
     expect(got.check('proxy')?.message).toMatch(/^not used for 127\.0\.0\.2:\d+ \(http:.* \(HTTPS_PROXY\)\)$/)
-    expect(got.check('name')).toMatchObject({ status: 'ok' })
   })
 
   it('with a certificate that ends soon: a warning', async () => {
