@@ -89,6 +89,15 @@ function changed({ dir }: Pick<Place, 'dir'>, sql: string): void {
   db.close()
 }
 
+/** The real program, run by the owner of its files, whom the system lets into nothing else. */
+function asAnybody({ config }: Pick<Place, 'config'>, ...args: readonly string[]): Promise<Ended> {
+  requirePrograms(['setpriv', 'util-linux'])
+  const setpriv = ['--bounding-set=-all', '--inh-caps=-all', process.execPath, BIN]
+  return ended(
+    spawn('setpriv', [...setpriv, ...args], { env: { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: config } }),
+  )
+}
+
 async function serving(answer: RequestListener): Promise<string> {
   const port = await listening(createServer(answer), '127.0.0.1')
   return `http://127.0.0.1:${port}`
@@ -304,24 +313,17 @@ describe('the configuration', () => {
       chmodSync(made.config, mode)
       chmodSync(made.dir, folderMode)
       chownSync(theirs, 12_345, 12_345)
-      // The owner of the program, whom the system lets into nothing that is another's.
-      const asAnybody = async (...args: readonly string[]): Promise<Ended> =>
-        ended(
-          spawn('setpriv', ['--bounding-set=-all', '--inh-caps=-all', process.execPath, BIN, ...args], {
-            env: { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: made.config },
-          }),
-        )
       const whose = new RegExp(
         `the config file ${made.config} cannot be read: permission denied; .*belongs to another user \\(uid 12345\\)`,
       )
-      const { code, stdout } = await asAnybody('doctor', '--json')
+      const { code, stdout } = await asAnybody(made, 'doctor', '--json')
       expect(code).toBe(78)
       const { checks } = JSON.parse(stdout) as { checks: Check[] }
       expect(checks.find(({ status }) => status === 'fail')).toMatchObject({
         ...{ name: 'permissions', exit: 78, message: expect.stringMatching(whose) as string },
         hint: expect.stringMatching(way) as string,
       })
-      const got = await asAnybody('get')
+      const got = await asAnybody(made, 'get')
       expect(got).toMatchObject({ code: 78, stdout: '' })
       expect(got.stderr).toMatch(whose)
       expect(got.stderr).toContain(`hq-token: hint: ls -ld ${theirs}; run as that user`)
@@ -549,7 +551,29 @@ describe('the store', () => {
     expect((await examined(made)).check('store')).toMatchObject({
       ...{ status: 'fail', exit: 74 },
       message: expect.stringContaining('belongs to another user (uid 12345)') as string,
+      hint: 'run as that user, or name another [store] path',
     })
+  })
+
+  it.runIf(isRoot)('in a folder that may not be written: 74', async () => {
+    const made = await seeded()
+    chmodSync(made.dir, 0o500)
+    const { code, stdout } = await asAnybody(made, 'doctor', '--json')
+    expect(code).toBe(74)
+    const { checks } = JSON.parse(stdout) as { checks: Check[] }
+    expect(checks.find(({ name }) => name === 'writable')).toMatchObject({
+      ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EACCES)` },
+      hint: expect.stringContaining('ls -ld ') as string,
+    })
+  })
+
+  it('with a rescue file that others can read: 74', async () => {
+    const made = await seeded()
+    const rescue = join(made.dir, 'token.rescue')
+    chmodSync(rescue, 0o644)
+    const got = await examined(made)
+    expect(got.code).toBe(74)
+    expect(got.check('unfinished')).toMatchObject({ status: 'fail', exit: 74, hint: `chmod 600 ${rescue}` })
   })
 
   it.runIf(isRoot)('on a read-only file system is read all the same: 74', async () => {
@@ -626,8 +650,13 @@ describe('the store', () => {
     const fileSystem = (): { type: number; room: number } => ({ type, room: 3 * 1024 * 1024 })
     const { checks } = await inspectStore(join(dir, 'token.db'), { rule: 'a test', env: {}, fileSystem })
     const check = (wanted: string): unknown => checks.find(({ name }) => name === wanted)
-    expect(check('file system')).toMatchObject({ status, message: expect.stringMatching(message) as string })
-    expect(check('disk space')).toMatchObject({ status: 'warn', message: '3072 KiB left' })
+    expect(check('file system')).toMatchObject({
+      ...{ status, message: expect.stringMatching(message) as string },
+      ...(status === 'warn' && { hint: 'name a [store] path on a local disk' }),
+    })
+    expect(check('disk space')).toMatchObject({
+      ...{ status: 'warn', message: '3072 KiB left', hint: `df -h ${dir}` },
+    })
   })
 
   it('whose lock another process holds, and whose refresh was killed', async () => {
@@ -782,6 +811,7 @@ describe('the grant', () => {
     const made = await seeded()
     expect((await examined(made, { clock: later(-10 * DAY) })).check('access token')).toMatchObject({
       ...{ status: 'warn', message: expect.stringContaining('this machine’s clock went back') as string },
+      hint: expect.stringContaining('timedatectl') as string,
     })
   })
 
@@ -790,6 +820,7 @@ describe('the grant', () => {
     changed(made, "UPDATE token_set SET came_from = 'old-host', came_at = obtained_at")
     expect((await examined(made)).check('login')).toMatchObject({
       ...{ status: 'warn', message: expect.stringContaining('came here from old-host') as string },
+      hint: expect.stringContaining('stop the other') as string,
     })
   })
 })
@@ -885,6 +916,28 @@ describe('the server', { timeout: 60_000 }, () => {
     )
   })
 
+  it.each([
+    ['CERT_NOT_YET_VALID', 'certificate', /is not valid yet/, /clock/],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'certificate', /no TLS with/, /host and port/],
+    [
+      'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+      'certificate',
+      /does not take this client’s certificate/,
+      /client_cert/,
+    ],
+    ['UND_ERR_CONNECT_TIMEOUT', 'server', /does not answer/, /firewall/],
+    ['EHOSTUNREACH', 'server', /cannot be reached from here/, /firewall/],
+  ])('that is not reached by %s: what that means, and 75', (failure, name, message, hint) => {
+    const found = { isConnected: false, certificate: null, addresses: ['192.0.2.1'], answer: null }
+    const url = new URL('https://acme.highq.com/')
+    const { checks, isReached } = inspectWay({ ...found, failure, url, proxy: 'unused' }, null, 0)
+    expect(isReached).toBe(false)
+    expect(checks.at(-1)).toMatchObject({
+      ...{ name, status: 'fail', exit: 75, message: expect.stringMatching(message) as string },
+      hint: expect.stringMatching(hint) as string,
+    })
+  })
+
   it('that is reached through a proxy: its name is not for this machine to find out', () => {
     const found = { failure: null, isConnected: true, certificate: null, addresses: null, answer: null }
     const way = (hostname: string): readonly Check[] =>
@@ -905,6 +958,7 @@ describe('the server', { timeout: 60_000 }, () => {
         exit: 75,
         message: expect.stringMatching(/refuses the connection \(ECONNREFUSED\)/) as string,
       },
+      hint: expect.stringContaining('HTTPS_PROXY') as string,
     })
   })
 
@@ -974,7 +1028,47 @@ describe('the server', { timeout: 60_000 }, () => {
     rewritten(made, (text) => text.replace('[store]', `authorize_url = ${elsewhere}/authorize\n[store]`))
     const got = await examined(made)
     expect(got.code).toBe(code)
-    expect(got.check('authorize URL')).toMatchObject({ status: verdict })
+    expect(got.check('authorize URL')).toMatchObject({
+      ...{ status: verdict, exit: code === 0 ? null : code },
+      ...(verdict !== 'ok' && { hint: expect.stringMatching(/authorize_url|browser/) as string }),
+    })
+  })
+
+  it.each([
+    ['no metadata', 404, '', 'warn', 0, /no metadata of OpenID Connect/, /^check issuer in/],
+    ['a failure', 503, '', 'fail', 75, /could not be had \(HTTP 503\)/, /again later/],
+    ['no JSON', 200, '<html>', 'fail', 78, /is none, or another’s/, /^check issuer in/],
+    ['another’s', 200, '{"issuer":"https://evil.example"}', 'fail', 78, /or another’s/, /^check issuer in/],
+  ] as const)(
+    'with %s where the issuer should tell its endpoints',
+    async (_, status, body, verdict, code, message, hint) => {
+      const issuer = await answering(status, 'application/json', body)
+      const made = await seeded()
+      rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
+      const got = await examined(made)
+      expect(got.code).toBe(code)
+      expect(got.check('issuer')).toMatchObject({
+        ...{ status: verdict, exit: code === 0 ? null : code },
+        ...{ message: expect.stringMatching(message) as string, hint: expect.stringMatching(hint) as string },
+      })
+    },
+  )
+
+  it('and the configuration and the store, when all have failed: the first says with what it ends', async () => {
+    const made = await seeded()
+    rewritten(made, (text) =>
+      text
+        .replace(/client_secret = .*/, 'client_secret_command = exit 3')
+        .replace(/instance = .*/, 'instance = http://127.0.0.1:1/'),
+    )
+    changed(made, 'PRAGMA user_version = 99')
+    const all = await examined(made)
+    expect(['client secret', 'schema', 'server'].map((name) => all.check(name)?.exit)).toEqual([78, 74, 75])
+    expect(all.code).toBe(78)
+    rewritten(made, (text) => text.replace(/client_secret_command = .*/, 'client_secret = s3cr3t-012345'))
+    expect((await examined(made)).code).toBe(74)
+    changed(made, 'PRAGMA user_version = 4')
+    expect((await examined(made)).code).toBe(75)
   })
 
   it('whose clock is another, or untold', async () => {
@@ -1073,6 +1167,7 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
     expect(got.check('certificate')).toMatchObject({
       status: 'warn',
       message: expect.stringMatching(/another [23] days/) as string,
+      hint: expect.stringContaining('has to renew it') as string,
     })
   })
 
@@ -1125,12 +1220,14 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
     expect(absent.check('proxy')).toMatchObject({
       status: 'fail',
       message: expect.stringMatching(/cannot be reached \(ECONNREFUSED\)/) as string,
+      hint: 'check its address and that it runs',
     })
     const made = await seeded({ config: `[network]\nproxy = ${proxy.url}\n` })
     rewritten(made, (text) => text.replace(/instance = .*/, `instance = https://${HOST}:1/`))
     expect((await examined(made)).check('proxy')).toMatchObject({
       status: 'fail',
       message: expect.stringMatching(/does not let 127\.0\.0\.2:1 through \(5\d\d\)/) as string,
+      hint: expect.stringContaining('NO_PROXY') as string,
     })
   })
 
@@ -1169,8 +1266,13 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
     expect(got.check('trust')).toMatchObject({
       status: 'warn',
       message: expect.stringMatching(/certificate ends in [23] days$/) as string,
+      hint: expect.stringContaining('client_cert_file') as string,
     })
     const without = await behind(`ca_file = ${firm.cert}`, { mutual: true })
     expect(without.code).toBe(75)
+    expect(without.check('token URL')).toMatchObject({
+      ...{ status: 'fail', exit: 75, message: expect.stringContaining('did not answer') as string },
+      hint: expect.stringContaining('client_cert_file') as string,
+    })
   })
 })
