@@ -1,7 +1,9 @@
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
 import { LoginRequired, recalled } from '../core/errors.js'
+import { LOGIN_LIFETIME } from '../core/logins.js'
 import { rfc3339, type Moment } from '../core/moment.js'
 import { expiresAt, judge, ageOf, LONGEST_PAUSE, type ExpiryPolicy } from '../core/policy.js'
+import type { PendingLogin } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import { span } from './looks.js'
 
@@ -10,18 +12,22 @@ const DAY = 86_400
 const SOON = 30 * DAY
 
 /**
- * How the grant stands: whether a person must log in, how long the tokens live, and what the last failure means.
+ * How the grant stands: whether a person must log in, how long the tokens live, what the last failure means,
+ * and whether a login waits for its answer.
  *
  * @param seed Of the seed file that would be imported now, if any.
  */
 export function grantChecks(
-  set: TokenSet | undefined,
+  { set, login: pending }: { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined },
   seed: Check | undefined,
   at: Moment,
   policy: ExpiryPolicy,
 ): readonly Check[] {
-  if (set === undefined) return withoutSet(seed)
-  return [login(set, at), access(set, at, policy), refresh(set, at), lastFailure(set, at)]
+  const grant =
+    set === undefined
+      ? withoutSet(seed)
+      : [login(set, at), access(set, at, policy), refresh(set, at), lastFailure(set, at)]
+  return pending === undefined ? grant : [...grant, pendingLogin(pending, at)]
 }
 
 function withoutSet(seed: Check | undefined): readonly Check[] {
@@ -52,6 +58,21 @@ function login(set: TokenSet, at: Moment): Check {
       'if it is still used there, one of the two will end the grant: stop the other',
     )
   return ok(name, user)
+}
+
+/** One that waits no longer is for the eye: where it is missed, `login` says what to do. */
+function pendingLogin({ begunAt, spent }: PendingLogin, { now }: Moment): Check {
+  const name = 'pending login'
+  const begun = `begun at ${rfc3339(begunAt)}`
+  const until = rfc3339(begunAt + LOGIN_LIFETIME)
+  if (spent !== null) return ok(name, `the one ${begun} waits no longer: its answer was used`)
+  if (now - begunAt > LOGIN_LIFETIME)
+    return ok(name, `the one ${begun} waits no longer: it was good until ${until}`)
+  return ok(
+    name,
+    `a login waits for its answer, ${begun}, good until ${until}`,
+    'hq-token login --complete -',
+  )
 }
 
 function access(set: TokenSet, at: Moment, policy: ExpiryPolicy): Check {

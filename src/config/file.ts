@@ -1,5 +1,15 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, type Stats } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  type Stats,
+} from 'node:fs'
 import { devNull } from 'node:os'
+import { dirname, resolve } from 'node:path'
 import type { ErrorDetails } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
 import type { Notice } from '../core/ports.js'
@@ -52,7 +62,8 @@ export function open(path: string): OpenFile {
     const fd = openSync(path, constants.O_RDONLY | ((constants.O_NONBLOCK as number | undefined) ?? 0))
     return { fd, stats: fstatSync(fd) }
   } catch (error) {
-    throw asProblem(error)
+    const problem = asProblem(error)
+    throw (problem.message === DENIED && denied(path)) || problem
   }
 }
 
@@ -86,13 +97,59 @@ export function asProblem(error: unknown): FileProblem {
 }
 
 const ABSENT = 'does not exist'
+const DENIED = 'cannot be read: permission denied'
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: ABSENT,
   ENOTDIR: ABSENT,
-  EACCES: 'cannot be read: permission denied',
-  EPERM: 'cannot be read: permission denied',
+  EACCES: DENIED,
+  EPERM: DENIED,
   EISDIR: 'is a directory',
   ENXIO: 'is not a regular file',
+}
+
+/** Whose it is, and how it comes to be read by us; `undefined` where nothing tells (Windows). */
+function denied(path: string): FileProblem | undefined {
+  const me = process.getuid?.()
+  const barrier = barrierOn(path)
+  if (me === undefined || barrier === undefined) return undefined
+  const { place, stats } = barrier
+  const { mode, uid } = stats
+  const what = stats.isDirectory() ? `the folder ${place}` : 'it'
+  const owner = uid === me ? 'you' : uid === 0 ? 'root' : `another user (uid ${uid})`
+  const bits = (mode & 0o7777).toString(8).padStart(3, '0')
+  return new FileProblem(
+    `${DENIED}; ${what} belongs to ${owner}, mode ${bits}`,
+    null,
+    `ls -ld ${shellWord(place)}; ${wayThrough(place, stats, me)}`,
+  )
+}
+
+function wayThrough(place: string, stats: Stats, me: number): string {
+  const word = shellWord(place)
+  if (stats.uid === me) return `chmod ${stats.isDirectory() ? 700 : 600} ${word}`
+  if (stats.isDirectory()) return 'run as that user, or keep the file in a folder of your own'
+  if (stats.uid === 0) return makePrivate(place, stats)
+  return `run as that user, or make it yours, as root: chown ${me} ${word}`
+}
+
+/** What keeps us from a file: itself, or the last folder on the way to it that can be looked at. */
+function barrierOn(path: string): { readonly place: string; readonly stats: Stats } | undefined {
+  const target = linkedFrom(path)
+  if (target !== undefined) return barrierOn(target)
+  try {
+    return { place: path, stats: statSync(path) }
+  } catch {
+    const folder = dirname(path)
+    return folder === path ? undefined : barrierOn(folder)
+  }
+}
+
+function linkedFrom(path: string): string | undefined {
+  try {
+    return resolve(dirname(path), readlinkSync(path))
+  } catch {
+    return undefined
+  }
 }
 
 export interface Exposure {

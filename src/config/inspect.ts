@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, closeSync, constants } from 'node:fs'
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
 import { ConfigInvalid } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
-import { FileProblem } from './file.js'
+import { FileProblem, open } from './file.js'
 import { loadConfig, requireClient, type Config } from './load.js'
 import { locate, usualFiles, variable, type Environment, type Location, type Surroundings } from './locate.js'
 import { trustNotices } from './settings.js'
@@ -36,13 +36,13 @@ export function inspectConfig(
   }
   const found = ok('config', `${file.path} (${file.rule})`)
   try {
-    trustNotices(file.path, statSync(file.path))
+    const { fd, stats } = open(file.path)
+    closeSync(fd)
+    trustNotices(file.path, stats)
   } catch (error) {
-    if (error instanceof FileProblem) {
-      const problem = new ConfigInvalid(error.told(`the config file ${file.path}`), error.details)
-      return { checks: [found, fail('permissions', problem)], config: undefined }
-    }
-    // What cannot be looked at cannot be loaded either, and that says why.
+    if (!(error instanceof FileProblem)) throw error
+    const problem = new ConfigInvalid(error.told(`the config file ${file.path}`), error.details)
+    return { checks: [found, fail('permissions', problem)], config: undefined }
   }
   return settings([found], location, around)
 }

@@ -13,8 +13,8 @@ export interface Check {
   readonly exit?: ExitCode
 }
 
-export function ok(name: string, message: string): Check {
-  return { name, status: 'ok', message }
+export function ok(name: string, message: string, hint?: string): Check {
+  return { name, status: 'ok', message, ...(hint !== undefined && { hint }) }
 }
 
 export function warn(name: string, message: string, hint?: string): Check {

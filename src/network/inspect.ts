@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
 import { ServerUnavailable } from '../core/errors.js'
 import { CLOCK_SKEW } from '../core/landing.js'
@@ -22,7 +23,7 @@ export function inspectWay(found: Probe, proxyShown: string | null, now: number)
   const { answer } = found
   const steps = [
     proxyStep(found, proxyShown),
-    nameStep(found),
+    ...(isAddress(found.url) ? [] : [nameStep(found)]),
     serverStep(found),
     certificateStep(found, now),
   ]
@@ -32,9 +33,21 @@ export function inspectWay(found: Probe, proxyShown: string | null, now: number)
   return { checks: [...checks, clock(answer?.date ?? null, now)], isReached: true }
 }
 
+const CLIENT_CERTIFICATE = 'client_cert_file and client_key_file in [network] of the config'
+
 /** The server was reached, and this request had no answer all the same. */
 export function unanswered(name: string, { url, failure }: Probe): Check {
-  return fail(name, new ServerUnavailable(`${url.host} did not answer (${failure ?? ''})`))
+  // By TLS 1.3 a client without a certificate learns after the handshake that one was wanted, or not at all.
+  const isHungUp = url.protocol === 'https:' && failure !== 'TIMEOUT'
+  return fail(
+    name,
+    new ServerUnavailable(
+      `${url.host} did not answer (${failure ?? ''})`,
+      isHungUp
+        ? { hint: `try again later; it may want a certificate of the client: ${CLIENT_CERTIFICATE}` }
+        : {},
+    ),
+  )
 }
 
 function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | null): Check {
@@ -59,6 +72,10 @@ function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | 
   if (!isConnected && !isTls(failure))
     return through(`it took the connection and did not go on (${failure ?? ''})`, 'ask whoever runs it')
   return ok(name, shown)
+}
+
+function isAddress({ hostname }: URL): boolean {
+  return isIP(hostname.replace(/^\[|\]$/g, '')) !== 0
 }
 
 function nameStep({ url, proxy, addresses, failure, isConnected }: Probe): Check {
@@ -130,10 +147,7 @@ function refusedCertificate(name: string, { host, hostname }: URL, code: string)
         : /SIGNATURE|ISSUER|SELF_SIGNED|UNTRUSTED/.test(code)
           ? [`the certificate of ${host} is by an authority that nobody here knows`, OWN_AUTHORITY]
           : /CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)
-            ? [
-                `${host} does not take this client’s certificate`,
-                'client_cert_file and client_key_file in [network] of the config',
-              ]
+            ? [`${host} does not take this client’s certificate`, CLIENT_CERTIFICATE]
             : [`no TLS with ${host}`, 'check host and port in the configuration']
   return fail(name, new ServerUnavailable(`${message} (${code})`, { hint }))
 }

@@ -45,8 +45,8 @@ export interface StoreInspection {
 export interface FileSystem {
   /** As statfs(2) has it on Linux. */
   readonly type: number
-  /** Bytes that may be written. */
-  readonly room: number
+  /** Bytes that may be written; `null` where it counts none, as one in memory without a limit. */
+  readonly room: number | null
 }
 
 export interface InspectOptions {
@@ -64,7 +64,12 @@ export interface InspectOptions {
 export async function inspectStore(path: string, options: InspectOptions): Promise<StoreInspection> {
   const paths = storePaths(path)
   const { checks, content, isThere } = await looked(paths, options.rule)
-  const around = [writable(paths, isThere), ...disk(paths, isThere, options.fileSystem ?? fileSystemOf)]
+  const [fileSystem, ...space] = disk(paths, isThere, options.fileSystem ?? fileSystemOf)
+  const access =
+    fileSystem.status === 'fail'
+      ? skip('writable', 'needs a file system that takes files')
+      : writable(paths, isThere)
+  const around = [fileSystem, ...space, access]
   // A folder of others, say: whatever lies in it is not to be trusted, nor looked at.
   const inside = isThere ? withinLock(paths, content, options.env) : []
   return { checks: [...checks, ...around, ...inside], content }
@@ -228,17 +233,29 @@ const IN_MEMORY: ReadonlyMap<number, string> = new Map([
   [0x858458f6, 'ramfs'],
 ])
 
-function disk(paths: StorePaths, isThere: boolean, fileSystem: (folder: string) => FileSystem): Check[] {
+/** The kernel shows itself by them. */
+const NOT_FOR_FILES: ReadonlyMap<number, string> = new Map([
+  [0x9fa0, 'proc'],
+  [0x62656572, 'sysfs'],
+  [0x63677270, 'cgroup2'],
+  [0x1cd1, 'devpts'],
+])
+
+function disk(
+  paths: StorePaths,
+  isThere: boolean,
+  fileSystem: (folder: string) => FileSystem,
+): [Check, ...Check[]] {
   let found
   try {
     found = fileSystem(isThere ? paths.folder : nearest(paths.folder))
   } catch (error) {
     return [fail('file system', unusable(paths.folder, 'cannot be looked at', error))]
   }
-  return [kind(found.type >>> 0), room(paths, found.room)]
+  return [kind(paths, found.type >>> 0), room(paths, found.room)]
 }
 
-function kind(type: number): Check {
+function kind({ folder }: StorePaths, type: number): Check {
   const name = 'file system'
   const elsewhere = 'name a [store] path on a local disk'
   // Elsewhere the numbers mean other things, or nothing.
@@ -248,14 +265,21 @@ function kind(type: number): Check {
     return warn(name, `${remote} is a network file system: its locks cannot be relied on`, elsewhere)
   if (type === FUSE)
     return warn(name, 'FUSE: it may be a network file system, whose locks cannot be relied on', elsewhere)
+  const kernels = NOT_FOR_FILES.get(type)
+  if (kernels !== undefined)
+    return fail(
+      name,
+      new StoreUnusable(`${folder} is on ${kernels}, where no file can be made`, { hint: elsewhere }),
+    )
   const memory = IN_MEMORY.get(type)
   if (memory !== undefined)
     return warn(name, `${memory} is in memory: a restart of this machine costs the token set`, elsewhere)
   return ok(name, 'local')
 }
 
-function room({ folder }: StorePaths, bytes: number): Check {
+function room({ folder }: StorePaths, bytes: number | null): Check {
   const name = 'disk space'
+  if (bytes === null) return skip(name, 'this file system counts none')
   const left = `${bytes < 10 * MIB ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / MIB)} MiB`} left`
   const hint = `df -h ${shellWord(folder)}`
   if (bytes < LEAST_ROOM)
@@ -264,8 +288,8 @@ function room({ folder }: StorePaths, bytes: number): Check {
 }
 
 function fileSystemOf(folder: string): FileSystem {
-  const { type, bavail, bsize } = statfsSync(folder)
-  return { type, room: bavail * bsize }
+  const { type, blocks, bavail, bsize } = statfsSync(folder)
+  return { type, room: blocks === 0 ? null : bavail * bsize }
 }
 
 /** A read transaction for an instant: who waits for the lock asks again, and who holds it is not disturbed. */

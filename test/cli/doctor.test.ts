@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -15,7 +15,9 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Check } from '../../src/core/check.js'
+import { rfc3339 } from '../../src/core/moment.js'
 import { machineClock } from '../../src/machine.js'
+import { inspectWay } from '../../src/network/inspect.js'
 import { inspectStore } from '../../src/store/inspect.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { mount } from '../faults/disk-mounts.js'
@@ -23,6 +25,7 @@ import { authority, type Authority } from '../support/authority.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
+import { BIN, ended, type Ended } from '../support/processes.js'
 import { freePort, listening, tinyproxy, type Proxy } from '../support/proxy.js'
 import { HOST, inFrontOf } from '../support/tls-front.js'
 import { told, type WorldOptions } from '../support/world.js'
@@ -86,6 +89,15 @@ function changed({ dir }: Pick<Place, 'dir'>, sql: string): void {
   db.close()
 }
 
+/** The real program, run by the owner of its files, whom the system lets into nothing else. */
+function asAnybody({ config }: Pick<Place, 'config'>, ...args: readonly string[]): Promise<Ended> {
+  requirePrograms(['setpriv', 'util-linux'])
+  const setpriv = ['--bounding-set=-all', '--inh-caps=-all', process.execPath, BIN]
+  return ended(
+    spawn('setpriv', [...setpriv, ...args], { env: { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: config } }),
+  )
+}
+
 async function serving(answer: RequestListener): Promise<string> {
   const port = await listening(createServer(answer), '127.0.0.1')
   return `http://127.0.0.1:${port}`
@@ -102,9 +114,9 @@ describe('all is well', () => {
     ['ok', 'store', `${join(dir, 'token.db')} ([store] path)`],
     ['ok', 'schema', '4'],
     ['ok', 'integrity', 'every page is whole'],
-    ['ok', 'writable', `${dir} and its files`],
     ['ok', 'file system', 'local'],
     ['ok', 'disk space', 'N MiB left'],
+    ['ok', 'writable', `${dir} and its files`],
     ['ok', 'lock', 'free'],
     ['ok', 'unfinished', 'nothing'],
     ['ok', 'login', 'someone@example.com'],
@@ -112,7 +124,6 @@ describe('all is well', () => {
     ['ok', 'refresh token', 'N left; never refreshed so far'],
     ['ok', 'last failure', 'none since the last success'],
     ['ok', 'proxy', 'none'],
-    ['ok', 'name', '127.0.0.1 is 127.0.0.1'],
     ['ok', 'server', `${new URL(url).host} takes connections`],
     ['skip', 'certificate', 'plain http, to this machine itself'],
     ['ok', 'clock', 'as the server’s'],
@@ -278,6 +289,46 @@ describe('the configuration', () => {
       message: expect.stringContaining('is a directory') as string,
     })
   })
+
+  it.runIf(isRoot).each([
+    [
+      'which is another user’s',
+      0o700,
+      0o600,
+      ({ config }: Place) => config,
+      /; run as that user, or make it yours/,
+    ],
+    [
+      'in a folder of another user',
+      0o700,
+      0o644,
+      ({ dir }: Place) => dir,
+      /; run as that user, or keep the file in/,
+    ],
+  ] as const)(
+    'that may not be read, %s: 78, with whose it is and the way out',
+    async (_, folderMode, mode, barrier, way) => {
+      const made = await seeded()
+      const theirs = barrier(made)
+      chmodSync(made.config, mode)
+      chmodSync(made.dir, folderMode)
+      chownSync(theirs, 12_345, 12_345)
+      const whose = new RegExp(
+        `the config file ${made.config} cannot be read: permission denied; .*belongs to another user \\(uid 12345\\)`,
+      )
+      const { code, stdout } = await asAnybody(made, 'doctor', '--json')
+      expect(code).toBe(78)
+      const { checks } = JSON.parse(stdout) as { checks: Check[] }
+      expect(checks.find(({ status }) => status === 'fail')).toMatchObject({
+        ...{ name: 'permissions', exit: 78, message: expect.stringMatching(whose) as string },
+        hint: expect.stringMatching(way) as string,
+      })
+      const got = await asAnybody(made, 'get')
+      expect(got).toMatchObject({ code: 78, stdout: '' })
+      expect(got.stderr).toMatch(whose)
+      expect(got.stderr).toContain(`hq-token: hint: ls -ld ${theirs}; run as that user`)
+    },
+  )
 
   it.each([
     [
@@ -500,7 +551,29 @@ describe('the store', () => {
     expect((await examined(made)).check('store')).toMatchObject({
       ...{ status: 'fail', exit: 74 },
       message: expect.stringContaining('belongs to another user (uid 12345)') as string,
+      hint: 'run as that user, or name another [store] path',
     })
+  })
+
+  it.runIf(isRoot)('in a folder that may not be written: 74', async () => {
+    const made = await seeded()
+    chmodSync(made.dir, 0o500)
+    const { code, stdout } = await asAnybody(made, 'doctor', '--json')
+    expect(code).toBe(74)
+    const { checks } = JSON.parse(stdout) as { checks: Check[] }
+    expect(checks.find(({ name }) => name === 'writable')).toMatchObject({
+      ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EACCES)` },
+      hint: expect.stringContaining('ls -ld ') as string,
+    })
+  })
+
+  it('with a rescue file that others can read: 74', async () => {
+    const made = await seeded()
+    const rescue = join(made.dir, 'token.rescue')
+    chmodSync(rescue, 0o644)
+    const got = await examined(made)
+    expect(got.code).toBe(74)
+    expect(got.check('unfinished')).toMatchObject({ status: 'fail', exit: 74, hint: `chmod 600 ${rescue}` })
   })
 
   it.runIf(isRoot)('on a read-only file system is read all the same: 74', async () => {
@@ -541,6 +614,33 @@ describe('the store', () => {
   })
 
   it.runIf(process.platform === 'linux').each([
+    ['/proc/x', '/proc is on proc, where no file can be made'],
+    ['/sys/hq-token/token.db', '/sys/hq-token is on sysfs, where no file can be made'],
+  ])('at %s, where nothing can be kept, is called that: 74', async (path, message) => {
+    const made = await place()
+    rewritten(made, (text) => text.replace('path = token.db', `path = ${path}`))
+    const got = await examined({ config: made.config })
+    expect(got.code).toBe(74)
+    expect(got.check('file system')).toMatchObject({
+      ...{ status: 'fail', exit: 74, message, hint: 'name a [store] path on a local disk' },
+    })
+    for (const name of ['disk space', 'writable']) expect(got.check(name)).toMatchObject({ status: 'skip' })
+  })
+
+  it.runIf(isRoot)('in memory without a limit is on no full disk', async () => {
+    const root = folder()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=0,mode=0700', 'tmpfs', root])
+    onTestFinished(() => void execFileSync('umount', ['--lazy', root]))
+    const made = await place()
+    rewritten(made, (text) => text.replace('path = token.db', `path = ${join(root, 'token.db')}`))
+    const got = await examined({ config: made.config })
+    expect(got.check('disk space')).toMatchObject({
+      ...{ status: 'skip', message: 'this file system counts none' },
+    })
+    expect(got.check('writable')).toMatchObject({ status: 'ok' })
+  })
+
+  it.runIf(process.platform === 'linux').each([
     [0x6969, 'warn', /^NFS is a network file system/],
     [-11_317_950, 'warn', /^CIFS is a network file system/],
     [0x65735546, 'warn', /^FUSE: it may be/],
@@ -550,8 +650,13 @@ describe('the store', () => {
     const fileSystem = (): { type: number; room: number } => ({ type, room: 3 * 1024 * 1024 })
     const { checks } = await inspectStore(join(dir, 'token.db'), { rule: 'a test', env: {}, fileSystem })
     const check = (wanted: string): unknown => checks.find(({ name }) => name === wanted)
-    expect(check('file system')).toMatchObject({ status, message: expect.stringMatching(message) as string })
-    expect(check('disk space')).toMatchObject({ status: 'warn', message: '3072 KiB left' })
+    expect(check('file system')).toMatchObject({
+      ...{ status, message: expect.stringMatching(message) as string },
+      ...(status === 'warn' && { hint: 'name a [store] path on a local disk' }),
+    })
+    expect(check('disk space')).toMatchObject({
+      ...{ status: 'warn', message: '3072 KiB left', hint: `df -h ${dir}` },
+    })
   })
 
   it('whose lock another process holds, and whose refresh was killed', async () => {
@@ -706,6 +811,7 @@ describe('the grant', () => {
     const made = await seeded()
     expect((await examined(made, { clock: later(-10 * DAY) })).check('access token')).toMatchObject({
       ...{ status: 'warn', message: expect.stringContaining('this machine’s clock went back') as string },
+      hint: expect.stringContaining('timedatectl') as string,
     })
   })
 
@@ -714,7 +820,66 @@ describe('the grant', () => {
     changed(made, "UPDATE token_set SET came_from = 'old-host', came_at = obtained_at")
     expect((await examined(made)).check('login')).toMatchObject({
       ...{ status: 'warn', message: expect.stringContaining('came here from old-host') as string },
+      hint: expect.stringContaining('stop the other') as string,
     })
+  })
+})
+
+describe('a login', () => {
+  /** One that waits, with the secrets that it waits with. */
+  async function waiting(made: Place): Promise<{ begun: string; until: string; secrets: string[] }> {
+    expect((await told(['login', '--no-browser'], { env: { HQ_TOKEN_CONFIG: made.config } })).code).toBe(0)
+    const login = await made.store.login()
+    if (login === undefined) throw new Error('no login waits')
+    return {
+      begun: rfc3339(login.begunAt),
+      until: rfc3339(login.begunAt + 1800),
+      secrets: [login.state.reveal(), login.verifier.reveal()],
+    }
+  }
+
+  it('that waits for its answer: until when, and how it is finished; nothing of what it waits with', async () => {
+    const made = await seeded()
+    const { begun, until, secrets } = await waiting(made)
+    const got = await examined(made)
+    expect(got.code).toBe(0)
+    expect(got.check('pending login')).toMatchObject({
+      ...{ status: 'ok', hint: 'hq-token login --complete -' },
+      message: `a login waits for its answer, begun at ${begun}, good until ${until}`,
+    })
+    const { stdout } = await told(['--config', made.config, 'doctor'])
+    expect(stdout).toMatch(
+      new RegExp(`^ok {5}pending login .*\n {7}→ hq-token --config ${made.config} login --complete -$`, 'm'),
+    )
+    const json = await told(['--config', made.config, 'doctor', '--json'])
+    for (const secret of secrets) expect(stdout + json.stdout).not.toContain(secret)
+  })
+
+  it('that is over, its time or its answer: said, and nothing to do while the grant is good', async () => {
+    const made = await seeded()
+    const { begun, until } = await waiting(made)
+    const expired = await examined(made, { clock: later(1810) })
+    expect(expired.check('pending login')).toMatchObject({
+      ...{ status: 'ok', hint: null },
+      message: `the one begun at ${begun} waits no longer: it was good until ${until}`,
+    })
+    changed(made, "UPDATE login SET spent = 'abcdef012345'")
+    const spent = await examined(made)
+    expect(spent.code).toBe(0)
+    expect(spent.check('pending login')).toMatchObject({
+      ...{ status: 'ok', hint: null },
+      message: `the one begun at ${begun} waits no longer: its answer was used`,
+    })
+  })
+
+  it('that waits where there is no token set: 4, and the login is to be finished', async () => {
+    const made = await place()
+    rmSync(made.seed)
+    await waiting(made)
+    const got = await examined({ config: made.config })
+    expect(got.code).toBe(4)
+    expect(got.check('login')?.hint).toMatch(/^hq-token login --complete - /)
+    expect(got.check('pending login')).toMatchObject({ status: 'ok', hint: 'hq-token login --complete -' })
   })
 })
 
@@ -739,6 +904,51 @@ describe('the server', { timeout: 60_000 }, () => {
       expect(got.check(name)).toMatchObject({ status: 'skip' })
   })
 
+  it.each([
+    ['by a name: where that is', 'localhost', /^localhost is (?:::1|127\.0\.0\.1)/],
+    ['by an address: nothing has to be found out', '127.0.0.1', undefined],
+    ['by an address of IPv6', '[::1]', undefined],
+  ])('that is configured %s', async (_, host, message) => {
+    const got = await at(`http://${host}:${await freePort()}/`)
+    expect(got.check('server')).toMatchObject({ status: 'fail' })
+    expect(got.check('name')).toEqual(
+      message && expect.objectContaining({ status: 'ok', message: expect.stringMatching(message) as string }),
+    )
+  })
+
+  it.each([
+    ['CERT_NOT_YET_VALID', 'certificate', /is not valid yet/, /clock/],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'certificate', /no TLS with/, /host and port/],
+    [
+      'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+      'certificate',
+      /does not take this client’s certificate/,
+      /client_cert/,
+    ],
+    ['UND_ERR_CONNECT_TIMEOUT', 'server', /does not answer/, /firewall/],
+    ['EHOSTUNREACH', 'server', /cannot be reached from here/, /firewall/],
+  ])('that is not reached by %s: what that means, and 75', (failure, name, message, hint) => {
+    const found = { isConnected: false, certificate: null, addresses: ['192.0.2.1'], answer: null }
+    const url = new URL('https://acme.highq.com/')
+    const { checks, isReached } = inspectWay({ ...found, failure, url, proxy: 'unused' }, null, 0)
+    expect(isReached).toBe(false)
+    expect(checks.at(-1)).toMatchObject({
+      ...{ name, status: 'fail', exit: 75, message: expect.stringMatching(message) as string },
+      hint: expect.stringMatching(hint) as string,
+    })
+  })
+
+  it('that is reached through a proxy: its name is not for this machine to find out', () => {
+    const found = { failure: null, isConnected: true, certificate: null, addresses: null, answer: null }
+    const way = (hostname: string): readonly Check[] =>
+      inspectWay({ ...found, proxy: 'reached', url: new URL(`https://${hostname}/`) }, 'http://proxy', 0)
+        .checks
+    expect(way('acme.highq.com')).toContainEqual({
+      ...{ name: 'name', status: 'skip', message: 'the proxy finds out where acme.highq.com is' },
+    })
+    expect(way('10.0.0.1').map(({ name }) => name)).toEqual(['proxy', 'server', 'certificate', 'clock'])
+  })
+
   it('that refuses the connection: 75', async () => {
     const got = await at(`http://127.0.0.1:${await freePort()}/`)
     expect(got.code).toBe(75)
@@ -748,6 +958,7 @@ describe('the server', { timeout: 60_000 }, () => {
         exit: 75,
         message: expect.stringMatching(/refuses the connection \(ECONNREFUSED\)/) as string,
       },
+      hint: expect.stringContaining('HTTPS_PROXY') as string,
     })
   })
 
@@ -817,7 +1028,47 @@ describe('the server', { timeout: 60_000 }, () => {
     rewritten(made, (text) => text.replace('[store]', `authorize_url = ${elsewhere}/authorize\n[store]`))
     const got = await examined(made)
     expect(got.code).toBe(code)
-    expect(got.check('authorize URL')).toMatchObject({ status: verdict })
+    expect(got.check('authorize URL')).toMatchObject({
+      ...{ status: verdict, exit: code === 0 ? null : code },
+      ...(verdict !== 'ok' && { hint: expect.stringMatching(/authorize_url|browser/) as string }),
+    })
+  })
+
+  it.each([
+    ['no metadata', 404, '', 'warn', 0, /no metadata of OpenID Connect/, /^check issuer in/],
+    ['a failure', 503, '', 'fail', 75, /could not be had \(HTTP 503\)/, /again later/],
+    ['no JSON', 200, '<html>', 'fail', 78, /is none, or another’s/, /^check issuer in/],
+    ['another’s', 200, '{"issuer":"https://evil.example"}', 'fail', 78, /or another’s/, /^check issuer in/],
+  ] as const)(
+    'with %s where the issuer should tell its endpoints',
+    async (_, status, body, verdict, code, message, hint) => {
+      const issuer = await answering(status, 'application/json', body)
+      const made = await seeded()
+      rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
+      const got = await examined(made)
+      expect(got.code).toBe(code)
+      expect(got.check('issuer')).toMatchObject({
+        ...{ status: verdict, exit: code === 0 ? null : code },
+        ...{ message: expect.stringMatching(message) as string, hint: expect.stringMatching(hint) as string },
+      })
+    },
+  )
+
+  it('and the configuration and the store, when all have failed: the first says with what it ends', async () => {
+    const made = await seeded()
+    rewritten(made, (text) =>
+      text
+        .replace(/client_secret = .*/, 'client_secret_command = exit 3')
+        .replace(/instance = .*/, 'instance = http://127.0.0.1:1/'),
+    )
+    changed(made, 'PRAGMA user_version = 99')
+    const all = await examined(made)
+    expect(['client secret', 'schema', 'server'].map((name) => all.check(name)?.exit)).toEqual([78, 74, 75])
+    expect(all.code).toBe(78)
+    rewritten(made, (text) => text.replace(/client_secret_command = .*/, 'client_secret = s3cr3t-012345'))
+    expect((await examined(made)).code).toBe(74)
+    changed(made, 'PRAGMA user_version = 4')
+    expect((await examined(made)).code).toBe(75)
   })
 
   it('whose clock is another, or untold', async () => {
@@ -898,7 +1149,6 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
     expect(got.check('proxy')?.message).toMatch(
       new RegExp(`^${proxy.url} \\(.*, line \\d+: \\[network\\] proxy\\)$`),
     )
-    expect(got.check('name')).toMatchObject({ status: 'skip' })
     expect(got.check('API')).toMatchObject({ status: 'ok' })
   })
 
@@ -909,7 +1159,6 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
       { env: { HTTPS_PROXY: proxy.url, NO_PROXY: HOST } },
     )
     expect(got.check('proxy')?.message).toMatch(/^not used for 127\.0\.0\.2:\d+ \(http:.* \(HTTPS_PROXY\)\)$/)
-    expect(got.check('name')).toMatchObject({ status: 'ok' })
   })
 
   it('with a certificate that ends soon: a warning', async () => {
@@ -918,6 +1167,7 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
     expect(got.check('certificate')).toMatchObject({
       status: 'warn',
       message: expect.stringMatching(/another [23] days/) as string,
+      hint: expect.stringContaining('has to renew it') as string,
     })
   })
 
@@ -970,12 +1220,14 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
     expect(absent.check('proxy')).toMatchObject({
       status: 'fail',
       message: expect.stringMatching(/cannot be reached \(ECONNREFUSED\)/) as string,
+      hint: 'check its address and that it runs',
     })
     const made = await seeded({ config: `[network]\nproxy = ${proxy.url}\n` })
     rewritten(made, (text) => text.replace(/instance = .*/, `instance = https://${HOST}:1/`))
     expect((await examined(made)).check('proxy')).toMatchObject({
       status: 'fail',
       message: expect.stringMatching(/does not let 127\.0\.0\.2:1 through \(5\d\d\)/) as string,
+      hint: expect.stringContaining('NO_PROXY') as string,
     })
   })
 
@@ -1014,8 +1266,13 @@ describe('TLS and the proxy', { timeout: 60_000 }, () => {
     expect(got.check('trust')).toMatchObject({
       status: 'warn',
       message: expect.stringMatching(/certificate ends in [23] days$/) as string,
+      hint: expect.stringContaining('client_cert_file') as string,
     })
     const without = await behind(`ca_file = ${firm.cert}`, { mutual: true })
     expect(without.code).toBe(75)
+    expect(without.check('token URL')).toMatchObject({
+      ...{ status: 'fail', exit: 75, message: expect.stringContaining('did not answer') as string },
+      hint: expect.stringContaining('client_cert_file') as string,
+    })
   })
 })

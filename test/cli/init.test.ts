@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import {
   existsSync,
   lstatSync,
@@ -22,7 +22,7 @@ import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { place } from '../support/place.js'
 import { watchProcessList } from '../support/process-list.js'
-import { BIN, isHeld, letGo, start } from '../support/processes.js'
+import { BIN, ended, isHeld, letGo, start, type Ended } from '../support/processes.js'
 import { atTerminal, CTRL_C, CTRL_D, CTRL_Z, type Step } from '../support/terminal.js'
 import { told, type Told } from '../support/world.js'
 
@@ -622,4 +622,60 @@ it('init with --log-format json says what doctor finds in JSON too', async () =>
   const lines = stderr.trimEnd().split('\n')
   expect(lines.length).toBeGreaterThan(5)
   for (const line of lines) expect(JSON.parse(line)).toHaveProperty('message')
+})
+
+describe('init that is interrupted while it writes', { timeout: 60_000 }, () => {
+  /** The real one, hit by a signal as it enters a system call. */
+  const hit = (at: Home, signal: NodeJS.Signals, call: string, more: readonly string[]): Promise<Ended> => {
+    const [syscall, nth] = call.split(' ')
+    const strace = ['-f', '-qq', '-o', join(folder(), 'trace')]
+    const inject = [
+      '-e',
+      `trace=${syscall ?? ''}`,
+      '-e',
+      `inject=${syscall ?? ''}:signal=${signal}:when=${nth ?? ''}`,
+    ]
+    const child = spawn('strace', [...strace, ...inject, process.execPath, BIN, ...flags(...more)], {
+      env: { PATH: process.env['PATH'], ...at.env },
+    })
+    child.stdin.end(SECRET)
+    return ended(child)
+  }
+  // From the draft to its end: made, on the disk, by its name, in place.
+  const calls = ['fchmod 1', 'fsync 1', 'rename 1', 'fsync 2', 'link 1', 'fsync 3', 'unlink 1']
+
+  it('by a signal that can be waited with: a whole config and no draft, and it dies of the signal', async () => {
+    const tries = calls.map(async (call) => {
+      const at = home()
+      expect(await hit(at, 'SIGTERM', call, []), call).toMatchObject({ code: null, signal: 'SIGTERM' })
+      expect(await secretOf(at.file), call).toBe(SECRET)
+      expectOnly(dirname(at.file), 'config.ini')
+    })
+    await Promise.all(tries)
+  })
+
+  it('by one that cannot: no config, or a whole one', async () => {
+    const tries = calls.map(async (call) => {
+      const at = home()
+      expect(await hit(at, 'SIGKILL', call, []), call).toMatchObject({ signal: 'SIGKILL' })
+      for (const name of readdirSync(dirname(at.file))) expect(mode(join(dirname(at.file), name))).toBe('600')
+      return existsSync(at.file) && (await secretOf(at.file))
+    })
+    const [first, ...rest] = await Promise.all(tries)
+    expect([first, rest.at(-1)]).toEqual([false, SECRET])
+    for (const found of rest) expect([false, SECRET]).toContain(found)
+  })
+
+  it('by one that cannot, with --force: the old config, or the new one whole', async () => {
+    const tries = ['rename 1', 'rename 2', 'fchmod 3', 'rename 3', 'unlink 1'].map(async (call) => {
+      const at = home()
+      await init(at, ['--client-id', 'old'])
+      expect(await hit(at, 'SIGKILL', call, ['--force']), call).toMatchObject({ signal: 'SIGKILL' })
+      expect(await secretOf(at.file), call).toBe(SECRET)
+      return load(at.file).clientId
+    })
+    const ids = await Promise.all(tries)
+    expect([ids[0], ids.at(-1)]).toEqual(['old', '1012'])
+    for (const id of ids) expect(['old', '1012']).toContain(id)
+  })
 })

@@ -11,6 +11,7 @@ import { decided } from '../support/person.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
 import { BIN } from '../support/processes.js'
 import { atTerminal, CTRL_C, CTRL_D, type Step } from '../support/terminal.js'
+import { freePort } from '../support/proxy.js'
 import { told, type Told, type WorldOptions } from '../support/world.js'
 
 interface Home extends Place {
@@ -303,6 +304,7 @@ describe.each([
   ['http://127.0.0.1:0/callback', /^http:\/\/127\.0\.0\.1:\d+\/callback$/],
   ['http://localhost/callback', /^http:\/\/localhost:\d+\/callback$/],
   ['http://127.0.0.1/', /^http:\/\/127\.0\.0\.1:\d+\/$/],
+  ['http://[::1]/callback', /^http:\/\/\[::1\]:\d+\/callback$/],
 ])('a redirect URI of %s', (redirectUri, sent) => {
   it('is waited at on a free port', async () => {
     const there = await home({}, redirectUri)
@@ -316,6 +318,23 @@ describe.each([
     expect([code, stderr]).toEqual([0, expect.stringContaining('hq-token: logged in')])
   })
 })
+
+it.each(['127.0.0.1', '[::1]', 'localhost'])(
+  'a redirect URI of %s with a port is sent as it is',
+  async (host) => {
+    const redirectUri = `http://${host}:${await freePort()}/callback`
+    const there = await home({}, redirectUri)
+    const { code } = await there.tell(['login'], {
+      browser: (address) => {
+        expect(new URL(address).searchParams.get('redirect_uri')).toBe(redirectUri)
+        void decided(address, 'allow').then((answer) => fetch(answer))
+        return Promise.resolve(true)
+      },
+    })
+    expect(code).toBe(0)
+    expect(await there.tell(['get'])).toMatchObject({ code: 0 })
+  },
+)
 
 describe('the endpoints of an issuer', () => {
   /** Metadata of whatever kind, at whichever path. */

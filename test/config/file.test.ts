@@ -1,5 +1,5 @@
-import { mkdirSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, chownSync, mkdirSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
   exposure,
@@ -81,6 +81,93 @@ describe('readRegular', () => {
     expect(() => readRegular(path())).toThrow(new FileProblem(message))
   })
 })
+
+const OTHER = 54_321
+
+/** As a user who is not root, for as long as it takes. */
+function asUs<T>(work: () => T): T {
+  const { getuid, getgid } = process
+  try {
+    process.setegid?.(us)
+    process.seteuid?.(us)
+    Object.assign(process, { getuid: () => us, getgid: () => us })
+    return work()
+  } finally {
+    Object.assign(process, { getuid, getgid })
+    process.seteuid?.(0)
+    process.setegid?.(0)
+  }
+}
+
+describe.runIf(process.geteuid?.() === 0)('a file that may not be read says whose it is', () => {
+  const theirs = (uid: number, mode: number, folderMode: number, folderOf = uid): string => {
+    const path = written('a', 'content')
+    chmodSync(path, mode)
+    chownSync(path, uid, uid)
+    chmodSync(dirname(path), folderMode)
+    chownSync(dirname(path), folderOf, folderOf)
+    return path
+  }
+
+  it.each([
+    [
+      'another’s',
+      () => theirs(OTHER, 0o600, 0o755),
+      (path: string) => [
+        `it belongs to another user (uid ${OTHER}), mode 600`,
+        `ls -ld ${path}; run as that user, or make it yours, as root: chown ${us} ${path}`,
+      ],
+    ],
+    [
+      'root’s',
+      () => theirs(0, 0o600, 0o755),
+      (path: string) => [
+        'it belongs to root, mode 600',
+        `ls -ld ${path}; as root: chgrp ${us} ${path} && chmod 640 ${path}`,
+      ],
+    ],
+    [
+      'our own',
+      () => theirs(us, 0o000, 0o755),
+      (path: string) => ['it belongs to you, mode 000', `ls -ld ${path}; chmod 600 ${path}`],
+    ],
+    [
+      'in a folder of another',
+      () => theirs(OTHER, 0o644, 0o700),
+      (path: string) => [
+        `the folder ${dirname(path)} belongs to another user (uid ${OTHER}), mode 700`,
+        `ls -ld ${dirname(path)}; run as that user, or keep the file in a folder of your own`,
+      ],
+    ],
+    [
+      'in a folder of our own',
+      () => theirs(us, 0o600, 0o600),
+      (path: string) => [
+        `the folder ${dirname(path)} belongs to you, mode 600`,
+        `ls -ld ${dirname(path)}; chmod 700 ${dirname(path)}`,
+      ],
+    ],
+  ])('and what to do: %s, behind a link too', (_, make, said) => {
+    const path = make()
+    const [whose = '', hint] = said(path)
+    const link = join(folder(), 'link')
+    symlinkSync(path, link)
+    chmodSync(dirname(link), 0o755)
+    for (const name of [path, link])
+      expect(asUs(() => caught(() => readRegular(name)))).toMatchObject({
+        message: `cannot be read: permission denied; ${whose}`,
+        details: { hint },
+      })
+  })
+})
+
+function caught(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    return error
+  }
+}
 
 it('counts a file that cannot be looked at as one that is there', () => {
   const name = 'x'.repeat(300)

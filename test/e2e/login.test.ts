@@ -88,16 +88,55 @@ describe('a login in a browser', { timeout: 60_000 }, () => {
     expect(await run(['get'])).toMatchObject({ code: 4 })
   })
 
-  it('that nobody finishes ends at its time limit', async () => {
-    const { start: begin, store } = await home()
+  it('whose tab and window are closed ends at its time limit, and the grant before goes on', async () => {
+    const { start: begin, run, store, seed } = await home()
+    await run(['seed', seed])
+    const before = await store.read()
+    expect(before).toBeDefined()
     const login = begin(['login', '--timeout', '3s'])
+    const address = await addressOf(login)
     const page = await person.newPage()
-    await page.goto(await addressOf(login))
+    await page.goto(address)
     await page.close()
+    await (await person.newPage()).goto(address)
+    await person.close()
     const { code, stdout, stderr } = await login.done
     expect({ code, stdout }).toEqual({ code: 4, stdout: '' })
     expect(stderr).toContain('nobody finished the login within 3 s')
-    expect(await store.read()).toBeUndefined()
+    expect(await store.read()).toEqual(before)
+    expect((await store.login())?.spent).toBeNull()
+  })
+
+  it('that is denied while another process holds the store ends all the same, and nothing is lost', async () => {
+    const { start: begin, run, store, seed } = await home()
+    await run(['seed', seed])
+    const before = await store.read()
+    const login = begin(['login'], { env: { HQ_TOKEN_LOCK_WAIT: '1s' } })
+    const address = await addressOf(login)
+    let letGo: () => void = () => undefined
+    const hold = new Promise<void>((resolve) => (letGo = resolve))
+    const holding = store.exclusive(() => hold, { waitMs: 10_000 })
+    const page = await decide(address, 'Deny')
+    expect(await heading(page)).toBe('The login did not work')
+    expect(await page.getByRole('main').innerText()).toContain('The login was denied at')
+    const { code, stdout, stderr } = await login.done
+    expect({ code, stdout }).toEqual({ code: 4, stdout: '' })
+    expect(stderr).toContain('hq-token: error: the login was denied at')
+    letGo()
+    await holding
+    expect(await store.read()).toEqual(before)
+    expect(await run(['get'])).toMatchObject({ code: 0 })
+  })
+
+  it('comes back to an address of IPv6', async () => {
+    const { start: begin, run, config } = await home()
+    writeFileSync(config, readFileSync(config, 'utf8').replace('http://127.0.0.1/', 'http://[::1]/'))
+    const login = begin(['login'])
+    const address = await addressOf(login)
+    expect(callbackOf(address).hostname).toBe('[::1]')
+    expect(await heading(await decide(address, 'Allow'))).toBe('You are logged in')
+    expect(await login.done).toMatchObject({ code: 0, stdout: '' })
+    expect(await run(['get'])).toMatchObject({ code: 0 })
   })
 
   it('keeps the grant before, whatever becomes of the new one', async () => {

@@ -59,8 +59,7 @@ export async function* examined(
     options,
     around(world, voice(world, options)),
   )
-  const grant =
-    content === undefined || policy === undefined ? [] : grantChecks(content.set, seed, at, policy)
+  const grant = content === undefined || policy === undefined ? [] : grantChecks(content, seed, at, policy)
   const way = config === undefined ? LOGIN_HINT : wayIn(config, content?.login, at.now)
   yield [...here, ...grant].map(({ hint, ...check }) => ({
     ...check,
