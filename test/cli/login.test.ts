@@ -69,7 +69,7 @@ describe('a login without a browser', () => {
     const state = (await there.store.login())?.state.reveal() ?? ''
     const said = `\u001b[31m${'x'.repeat(5000)}`
     const query = new URLSearchParams({ state, error: 'access_denied', error_description: said })
-    const { code, stderr } = await there.tell(['login', '--complete', `https://firm.example/cb?${query}`])
+    const { code, stderr } = await there.tell(['login', '--complete', `https://firm.example/cb?${query.toString()}`])
     expect(code).toBe(4)
     expect(stderr).toContain('\\x1b[31mxxx')
     expect(stderr.length).toBeLessThan(600)
@@ -434,7 +434,7 @@ describe('a logout', () => {
     await asked(there)
     const [set, login] = [await there.store.read(), await there.store.login()]
     const secrets = [set?.pair, set?.previous, login]
-      .flatMap((kept) => Object.values(kept ?? {}))
+      .flatMap((kept): unknown[] => Object.values(kept ?? {}))
       .filter((value) => value instanceof Secret)
       .map((secret) => secret.reveal())
     expect(secrets).toHaveLength(6)
