@@ -177,7 +177,7 @@ export function trustNotices(path: string, stats: Stats): Notice[] {
     throw new FileProblem(
       `says where tokens are sent and belongs to another user (uid ${stats.uid})`,
       null,
-      `run as that user, or make it yours: chown ${me} ${shellWord(path)}`,
+      `run as that user, or make it yours, as root: chown ${me} ${shellWord(path)}`,
     )
   return exposureNotices(path, exposed, stats)
 }

@@ -11,6 +11,8 @@ import { entry } from './transitions.js'
 /** Seconds that a login may take, from its address to its answer: HighQ's codes live as long. */
 export const LOGIN_LIFETIME = 1800
 
+const A_MOMENT_MS = 2_000
+
 /** Ends a grant at the server. */
 export type Revoke = (refreshToken: Secret) => Promise<void>
 
@@ -85,7 +87,8 @@ export class Logins {
   }
 
   /**
-   * Forgets a login that the server has answered with an error.
+   * Forgets a login that the server has answered with an error. Who has answered is waiting to be told: where the
+   * store is held for longer than a moment, it is left to its end.
    *
    * @throws {LockTimeout | StoreUnusable}
    */
@@ -93,7 +96,7 @@ export class Logins {
     const forget = async (held: HeldStore): Promise<void> => {
       if ((await held.login())?.state.equals(state) === true) await held.saveLogin(null)
     }
-    await this.#options.store.exclusive(forget, { waitMs: this.#waitMs })
+    await this.#options.store.exclusive(forget, { waitMs: Math.min(this.#waitMs, A_MOMENT_MS) })
   }
 
   /**

@@ -69,7 +69,11 @@ describe('a login without a browser', () => {
     const state = (await there.store.login())?.state.reveal() ?? ''
     const said = `\u001b[31m${'x'.repeat(5000)}`
     const query = new URLSearchParams({ state, error: 'access_denied', error_description: said })
-    const { code, stderr } = await there.tell(['login', '--complete', `https://firm.example/cb?${query.toString()}`])
+    const { code, stderr } = await there.tell([
+      'login',
+      '--complete',
+      `https://firm.example/cb?${query.toString()}`,
+    ])
     expect(code).toBe(4)
     expect(stderr).toContain('\\x1b[31mxxx')
     expect(stderr.length).toBeLessThan(600)
