@@ -53,9 +53,10 @@ export class CodeExchange {
    * Spends the code and saves what comes back.
    *
    * @param pending As it stands in the store.
+   * @param isBare Nothing tells whose the code is, nor whether it is one: refused, it does not end the login.
    * @throws {TokenError} The set before is as it was.
    */
-  async run(code: Secret, pending: PendingLogin): Promise<TokenSet> {
+  async run(code: Secret, pending: PendingLogin, isBare = false): Promise<TokenSet> {
     await this.#parts.server.prepare()
     return this.#parts.uninterrupted(async () => {
       const { verifier, redirectUri } = pending
@@ -68,7 +69,7 @@ export class CodeExchange {
       const record = { ...about, answer }
       const kept = await this.#landing.keep(record)
       const outcome = await this.#landing.read(answer)
-      if (outcome.kind !== 'granted') throw await this.#failed(outcome, code, pending)
+      if (outcome.kind !== 'granted') throw await this.#failed(outcome, code, pending, isBare)
       const { refreshToken } = outcome.tokens
       if (refreshToken === null) {
         await this.#held.saveLogin(null)
@@ -110,11 +111,12 @@ export class CodeExchange {
     outcome: Exclude<Outcome, { kind: 'granted' }>,
     code: Secret,
     pending: PendingLogin,
+    isBare: boolean,
   ): Promise<TokenError> {
     const { host } = this.#parts.server
     const what = withoutSecrets(outcome.what, [code, pending.verifier, pending.state])
     // What was never sent can be sent again, with the same answer of the browser.
-    const left = outcome.kind === 'not-sent' ? pending : null
+    const left = outcome.kind === 'not-sent' || (isBare && outcome.kind === 'refused') ? pending : null
     if (outcome.kind !== 'unknown') await this.#held.saveLogin(left).catch(() => undefined)
     await this.#scrub()
     switch (outcome.kind) {
@@ -129,7 +131,9 @@ export class CodeExchange {
           hint: AGAIN,
         })
       case 'refused':
-        return new LoginRequired(`${host} refused the code (${what})`, { hint: AGAIN })
+        return new LoginRequired(`${host} refused the code (${what})`, {
+          hint: isBare ? 'take all of the address bar' : AGAIN,
+        })
       case 'misconfigured':
         return new ClientRefused(`${host} refused the client (${what})`, {
           hint: 'check client_id, client_secret and auth_method in the configuration, then: hq-token login',

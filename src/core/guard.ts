@@ -181,6 +181,7 @@ export class TokenGuard {
    * one and `seed` is another.
    *
    * @returns The set in the store, and whether it is the seed.
+   * @throws {LoginRequired} the seed's grant is the one that the last logout ended, and `force` is not set
    * @throws {LockTimeout | StoreUnusable}
    */
   adopt(seed: Seed, options: AdoptOptions = {}): Promise<{ set: TokenSet; imported: boolean }> {
@@ -198,6 +199,7 @@ export class TokenGuard {
       if (current !== undefined && !force && !givesWay(current, seed))
         return { set: current, imported: false }
       exchange?.assertSaved()
+      if (current === undefined && !force) await this.#assertNotEnded(seed)
       const set = seeded(seed, current, await held.counters(), this.#exchangeParts.host)
       await held.save(
         set,
@@ -209,6 +211,15 @@ export class TokenGuard {
       return { set, imported: true }
     }
     return this.#options.store.exclusive(replace, { waitMs })
+  }
+
+  /** A grant that a person has ended does not come back by itself: its refresh token is spent at the server. */
+  async #assertNotEnded(seed: Seed): Promise<void> {
+    const [last] = await this.#options.store.history()
+    if (last?.event !== 'logout' || last.note !== seedFingerprint(seed)) return
+    throw new LoginRequired(`${seed.source} holds the grant that a logout ended at ${rfc3339(last.at)}`, {
+      hint: `${LOGIN_HINT} (this one all the same: hq-token seed --force FILE)`,
+    })
   }
 
   /** The set in the store, or the one that a login had received when it died. */

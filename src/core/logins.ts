@@ -120,7 +120,7 @@ export class Logins {
       const refresh = before && new Exchange(held, before, this.#parts)
       const found = await refresh?.takeUp()
       refresh?.assertSaved()
-      return new CodeExchange(held, found, this.#parts).run(code, login)
+      return new CodeExchange(held, found, this.#parts).run(code, login, state === null)
     }
     return this.#options.store.exclusive(exchange, { waitMs: this.#waitMs })
   }
@@ -142,7 +142,8 @@ export class Logins {
       if (set !== undefined && revoke !== null) await revoke(set.pair.refreshToken)
       const at = this.#options.clock()
       const last = set && { ...set, sequence: set.sequence + 1 }
-      await held.forget(last === undefined ? null : entry(last, 'logout', 'done', at))
+      // By its fingerprint: so that its seed file does not bring it back.
+      await held.forget(last === undefined ? null : entry(last, 'logout', 'done', at, last.seed))
       return set !== undefined
     }
     return this.#options.store.exclusive(end, { waitMs: this.#waitMs })

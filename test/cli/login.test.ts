@@ -79,6 +79,14 @@ describe('a login without a browser', () => {
     expect(stderr.length).toBeLessThan(600)
   })
 
+  it('goes on after a word that was no code', async () => {
+    const there = await home()
+    const answer = await decided(await asked(there), 'allow')
+    const wrong = await there.tell(['login', '--complete', 'hunter2password'])
+    expect([wrong.code, wrong.stderr]).toEqual([4, expect.stringContaining('is still good')])
+    expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 0 })
+  })
+
   it('that meets a held lock keeps its answer for the next try, and says so', async () => {
     const there = await home({ config: '[refresh]\nlock_wait = 0s\n' })
     const answer = await decided(await asked(there), 'allow')
@@ -466,11 +474,20 @@ describe('a logout', () => {
     ).toEqual([])
   })
 
-  it('warns of a seed file that would bring the tokens back', async () => {
+  it('warns of the seed file, whose grant no later `get` brings back', async () => {
     const there = await place()
     const env = { HQ_TOKEN_CONFIG: there.config }
     await told(['get'], { env })
+    await told(['refresh'], { env })
     const { code, stderr } = await told(['logout'], { env })
+    const asked = there.sandbox.log.length
+    for (const command of [['get'], ['seed']]) {
+      const after = await told(command, { env })
+      expect(after).toMatchObject({ code: 4, stdout: '' })
+      expect(after.stderr).toContain('holds the grant that a logout ended at 20')
+    }
+    expect(there.sandbox.log).toHaveLength(asked)
+    expect(await told(['seed', '--force'], { env })).toMatchObject({ code: 0 })
     expect([code, stderr]).toEqual([
       0,
       expect.stringContaining(`the seed file ${there.seed} may still hold a token`),
