@@ -17,7 +17,7 @@ import {
   versionOf,
 } from './database.js'
 import { checkOwn, lstatOf, storePaths, unusable, type StorePaths } from './files.js'
-import { sleep } from './lock.js'
+import { sleep, unlockable } from './lock.js'
 import { keptRecords } from './rescue.js'
 import { SCHEMA_VERSION } from './schema.js'
 import { selectDiscovered, selectLogin, selectSet } from './select.js'
@@ -310,10 +310,7 @@ function lock({ lock: path }: StorePaths): Check {
         'held: another process is refreshing, or stands still within a refresh',
         `to see who: fuser ${shellWord(path)}`,
       )
-    return fail(
-      name,
-      unusable(path, 'cannot be locked', error, `mv ${shellWord(path)} ${shellWord(`${path}.away`)}`),
-    )
+    return fail(name, unlockable(path, error))
   } finally {
     db?.close()
   }

@@ -11,7 +11,8 @@ import {
 } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Check } from '../../src/core/check.js'
@@ -96,6 +97,29 @@ function asAnybody({ config }: Pick<Place, 'config'>, ...args: readonly string[]
   return ended(
     spawn('setpriv', [...setpriv, ...args], { env: { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: config } }),
   )
+}
+
+const SOMEBODY = 12_345
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The real program, run by another user than root, to whom all files of the place are given. */
+function asSomebody({ dir, config }: Pick<Place, 'dir' | 'config'>): (...args: string[]) => Promise<Ended> {
+  requirePrograms(['setpriv', 'util-linux'])
+  for (const path of [dir, ...readdirSync(dir).map((name) => join(dir, name))])
+    chownSync(path, SOMEBODY, SOMEBODY)
+  // The project may lie in a folder of root's.
+  const bin = folder()
+  chmodSync(bin, 0o755)
+  const user = `setpriv --reuid ${SOMEBODY} --regid ${SOMEBODY} --clear-groups`
+  const script = `mount --bind "$1" "$2"; shift 2; exec ${user} "$@"`
+  const program = [process.execPath, join(bin, relative(PROJECT, BIN))]
+  return (...args) =>
+    ended(
+      spawn('unshare', ['--mount', 'sh', '-euc', script, 'sh', PROJECT, bin, ...program, ...args], {
+        env: { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: config },
+        cwd: '/',
+      }),
+    )
 }
 
 async function serving(answer: RequestListener): Promise<string> {
@@ -755,6 +779,35 @@ describe('the store', () => {
       exit: 74,
       hint: expect.stringContaining('mv ') as string,
     })
+  })
+
+  it.runIf(isRoot)('that only root may read: 74, as in status, and no process has died in it', async () => {
+    const made = await seeded()
+    const run = asSomebody(made)
+    const path = join(made.dir, 'token.db')
+    rmSync(`${path}-journal`)
+    chownSync(path, 0, 0)
+    chmodSync(made.dir, 0o755)
+    const { code, stdout } = await run('doctor')
+    const status = await run('status')
+    const said = `${path} cannot be read: it belongs to root, mode 600`
+    expect(stdout).toMatch(new RegExp(`^fail +store +${said}\n.*ls -l ${path}; as root: chown`, 'm'))
+    expect(status.stderr).toContain(said)
+    expect([code, status.code]).toEqual([74, 74])
+  })
+
+  it.runIf(isRoot)('with a lock of root’s: 74, and it stays where it is: root may hold it', async () => {
+    const made = await seeded()
+    const run = asSomebody(made)
+    const path = join(made.dir, 'token.lock')
+    chownSync(path, 0, 0)
+    for (const command of ['doctor', 'refresh']) {
+      const { code, stdout, stderr } = await run(command)
+      expect(code).toBe(74)
+      expect(stdout + stderr).toContain(`${path} cannot be read: it belongs to root, mode 600`)
+      expect(stdout + stderr).toContain(`ls -l ${path}; as root: chown ${SOMEBODY} ${path}`)
+      expect(stdout + stderr).not.toContain('mv ')
+    }
   })
 })
 
