@@ -180,9 +180,26 @@ export function unusable(path: string, what: string, cause: unknown, hint?: stri
       cause,
     })
   return new StoreUnusable(`${path} ${what} (${codeOf(cause)})`, {
-    hint:
-      hint ??
-      `look at the disk and the permissions: ls -ld ${shellWord(dirname(path))}; df ${shellWord(dirname(path))}`,
+    hint: hint ?? `look at the disk and the permissions: ${lookAt(path)}`,
     cause,
   })
+}
+
+/** The commands that show who may write a path, and where: a file with its folder, or what of the way to it is there. */
+export function lookAt(path: string): string {
+  const place = nearest(path)
+  const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
+  const places = isFolder ? [place] : [dirname(place), place]
+  return `ls -ld ${places.map(shellWord).join(' ')}; df ${shellWord(place)}`
+}
+
+/** The path itself, or the last folder on the way to it that can be looked at. */
+export function nearest(path: string): string {
+  try {
+    lstatSync(path)
+    return path
+  } catch {
+    const parent = dirname(path)
+    return parent === path ? path : nearest(parent)
+  }
 }

@@ -1,6 +1,5 @@
 import Database from 'better-sqlite3'
 import { accessSync, constants, statfsSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import { rfc3339 } from '../core/moment.js'
@@ -16,7 +15,7 @@ import {
   refuseNewer,
   versionOf,
 } from './database.js'
-import { checkOwn, lstatOf, storePaths, unusable, type StorePaths } from './files.js'
+import { checkOwn, lstatOf, nearest, storePaths, unusable, type StorePaths } from './files.js'
 import { sleep, unlockable } from './lock.js'
 import { keptRecords } from './rescue.js'
 import { SCHEMA_VERSION } from './schema.js'
@@ -205,12 +204,6 @@ function assertWritable(path: string): void {
         : undefined,
     )
   }
-}
-
-/** The folder, or what of the way to it exists. */
-function nearest(folder: string): string {
-  const parent = dirname(folder)
-  return parent === folder || lstatOf(folder) !== undefined ? folder : nearest(parent)
 }
 
 /** Those that keep their files on another machine. @see statfs(2) */

@@ -587,7 +587,7 @@ describe('the store', () => {
     const { checks } = JSON.parse(stdout) as { checks: Check[] }
     expect(checks.find(({ name }) => name === 'writable')).toMatchObject({
       ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EACCES)` },
-      hint: expect.stringContaining('ls -ld ') as string,
+      hint: `look at the disk and the permissions: ls -ld ${made.dir}; df ${made.dir}`,
     })
   })
 
