@@ -249,6 +249,13 @@ describe('all is well', () => {
       `${made.sandbox.url}api/1/sites: HTTP 200, with the stored access token`,
     )
     expect((await examined(made)).names).not.toContain('API')
+    const url = /instance = (.*)/.exec(readFileSync(made.config, 'utf8'))?.[1] ?? ''
+    rewritten(made, (text) => text.replace(/instance = .*/, `token_url = ${url}api/oauth2/token`))
+    const none = await examined(made, { argv: ['--online'] })
+    expect(none.check('API')).toMatchObject({
+      ...{ status: 'skip', message: 'neither instance nor api_url in [client] of the config names one' },
+    })
+    rewritten(made, (text) => text.replace(/token_url = .*/, `instance = ${url}`))
 
     const over = await examined(made, { argv: ['--online'], clock: later(2 * 3600) })
     expect(over.check('API')).toMatchObject({ status: 'ok' })
@@ -421,7 +428,7 @@ describe('the configuration', () => {
     rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${url}`))
     const without = await examined(made)
     expect(without.check('settings')).toMatchObject({ status: 'warn' })
-    expect(without.check('issuer')).toMatchObject({ status: 'warn' })
+    expect(without.check('issuer')).toMatchObject({ status: 'fail' })
     expect(without.names).not.toContain('token URL')
     await made.store.exclusive(
       (held) =>
@@ -1088,24 +1095,46 @@ describe('the server', { timeout: 60_000 }, () => {
   })
 
   it.each([
-    ['no metadata', 404, '', 'warn', 0, /no metadata of OpenID Connect/, /^check issuer in/],
-    ['a failure', 503, '', 'fail', 75, /could not be had \(HTTP 503\)/, /again later/],
-    ['no JSON', 200, '<html>', 'fail', 78, /is none, or another’s/, /^check issuer in/],
-    ['another’s', 200, '{"issuer":"https://evil.example"}', 'fail', 78, /or another’s/, /^check issuer in/],
+    ['no metadata', 404, '', 78, /publishes no metadata/, /^check issuer/],
+    ['a failure', 503, '', 75, /could not be had \(HTTP 503\)/, /again later/],
+    ['no JSON', 200, '<html>', 78, /cannot be read/, /^check issuer/],
+    ['another’s', 200, '{"issuer":"https://evil.example"}', 78, /that of another issuer/, /^check issuer/],
   ] as const)(
     'with %s where the issuer should tell its endpoints',
-    async (_, status, body, verdict, code, message, hint) => {
+    async (_, status, body, code, message, hint) => {
       const issuer = await answering(status, 'application/json', body)
       const made = await seeded()
       rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
       const got = await examined(made)
       expect(got.code).toBe(code)
       expect(got.check('issuer')).toMatchObject({
-        ...{ status: verdict, exit: code === 0 ? null : code },
+        ...{ status: 'fail', exit: code },
         ...{ message: expect.stringMatching(message) as string, hint: expect.stringMatching(hint) as string },
       })
     },
   )
+
+  it.each([
+    ['at the first place, and much of it', '/.well-known/openid-configuration', 404, 80_000],
+    ['at the second, where the first is a web page', '/.well-known/oauth-authorization-server', 200, 0],
+    ['at the second, where the first is forbidden', '/.well-known/oauth-authorization-server', 403, 0],
+  ])('whose issuer tells its endpoints %s: doctor and login agree', async (_, path, otherwise, more) => {
+    const issuer = await serving(({ url }, response) => {
+      const isThere = url === path
+      response.writeHead(isThere ? 200 : otherwise, {
+        'content-type': isThere ? 'application/json' : 'text/html',
+      })
+      const [authorization_endpoint, token_endpoint] = [`${issuer}/a`, `${issuer}/t`]
+      const metadata = { issuer, authorization_endpoint, token_endpoint, more: 'x'.repeat(more) }
+      response.end(isThere ? JSON.stringify(metadata) : '<html>Sign in</html>')
+    })
+    const made = await seeded()
+    rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
+    expect((await examined(made)).check('issuer')).toMatchObject({
+      ...{ status: 'ok', message: `${issuer} tells its endpoints` },
+    })
+    expect(await made.run(['login', '--no-browser'])).toMatchObject({ code: 0 })
+  })
 
   it('and the configuration and the store, when all have failed: the first says with what it ends', async () => {
     const made = await seeded()
