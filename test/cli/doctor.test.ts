@@ -185,6 +185,8 @@ describe('all is well', () => {
       /^ok {5}token URL\n {7}http:\S+\n {7}answers as one \(invalid_client, as it\n {7}should without a client\)$/m,
     )
     for (const line of narrow.split('\n')) if (line.length > 50) expect(line.trim()).not.toContain(' ')
+    const untold = (await told(['doctor'], { env: { ...env, NO_COLOR: '1' }, terminal: 0 })).stdout
+    expect(untold).toContain('\nok     integrity      every page is whole\n')
     const wide = (await told(['doctor'], { env, terminal: 100 })).stdout
     expect(wide).toContain('\u001b[32mok     \u001b[39m')
     expect(wide.replaceAll(/\u001b\[\d+m/g, '')).toMatch(
