@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { Secret } from '../../src/core/secret.js'
 import { machineClock } from '../../src/machine.js'
 import { raw, silence } from '../support/fake-server.js'
+import { folder } from '../support/folder.js'
 import { startOidcServer } from '../support/oidc.js'
 import { decided } from '../support/person.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
@@ -211,6 +212,15 @@ describe('a login without a browser', () => {
     expect(await without(/client_secret = .*/)).toContain('client_secret')
     expect(await without(/instance = .*/)).toContain('nothing says where to log in')
     expect(await there.store.login()).toBeUndefined()
+  })
+
+  it('sends to init where there is no configuration at all', async () => {
+    for (const args of [[], ['--no-browser']]) {
+      const { code, stdout, stderr } = await told(['login', ...args], { homedir: folder() })
+      expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
+      expect(stderr).toContain('there is no config file')
+      expect(stderr).toMatch(/^hq-token: hint: hq-token init$/m)
+    }
   })
 })
 
