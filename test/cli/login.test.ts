@@ -310,8 +310,23 @@ it('a login shows on a terminal how long it waits', async () => {
   const { tell } = await home({}, 'http://127.0.0.1/callback')
   const { code, stderr } = await tell(['login', '--timeout', '2s'], { terminal: 80 })
   expect(code).toBe(4)
-  expect(stderr).toContain('Waiting for the browser: 0:02 left')
+  expect(stderr).toContain('\r\u001b[K0:02 left to log in with the browser (Ctrl-C ends it)')
   expect(stderr).toContain('\r\u001b[Khq-token: error: nobody finished the login within 2 s')
+})
+
+it.each([
+  [20, '0:01 left to log in'],
+  [0, '0:01 left to log in with the browser (Ctrl-C ends it)'],
+])('and is no wider than a terminal of %d columns', async (terminal, line) => {
+  const { tell } = await home({}, 'http://127.0.0.1/callback')
+  const { stderr } = await tell(['login', '--timeout', '1s'], { terminal })
+  expect(stderr).toContain(`\r\u001b[K${line}\r\u001b[K`)
+})
+
+it('a login draws nothing among lines of JSON', async () => {
+  const { tell } = await home({}, 'http://127.0.0.1/callback')
+  const { stderr } = await tell(['--log-format', 'json', 'login', '--timeout', '1s'], { terminal: 80 })
+  for (const line of stderr.trimEnd().split('\n')) expect(JSON.parse(line)).toHaveProperty('message')
 })
 
 describe.each([

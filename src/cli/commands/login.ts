@@ -199,7 +199,7 @@ async function withBrowser(
       : `open this address in a browser on this machine (elsewhere: ${voice.typed('hq-token login --no-browser')})`
     // On a line of its own, where it can be taken from.
     voice.tell({ level: 'info', message: what, address: request.url.href })
-    const waiting = countdown(world.stderr, timeout)
+    const waiting = countdown(voice.canvas, timeout)
     const arrival = await Promise.race([listener.arrival, waiting.over]).finally(waiting.end)
     if (arrival === undefined)
       throw new LoginRequired(`nobody finished the login within ${Math.round(timeout)} s`, {
