@@ -288,7 +288,7 @@ async function inspectServers(
   const proxyShown = proxy === null ? null : `${proxy.origin} (${proxyFrom ?? ''})`
   const network = await openNetwork(config)
   const questions = await Promise.all(
-    (await questionsFor(config, online, set, clock)).map(async (question) => {
+    (await questionsFor(config, online, set, clock, network)).map(async (question) => {
       const headers = { ...question.request.headers, 'user-agent': `hq-token/${packageVersion()}` }
       const found = await probe(network, proxy, { ...question.request, headers })
       return { ...question, found, now: clock().now }
@@ -305,8 +305,14 @@ async function inspectServers(
       return skip(name, `needs a way to ${found.url.host}`)
     return found.answer === null ? unanswered(name, found) : judge(found.answer)
   })
-  const left = online && set === undefined ? [skip('API', 'needs a token set')] : []
+  const left = online ? whyNoApi(config, set) : []
   return [...ways.flatMap((way) => way?.checks ?? []), ...(await Promise.all(verdicts)), ...left]
+}
+
+function whyNoApi({ apiUrl }: Config, set: TokenSet | undefined): Check[] {
+  if (apiUrl === null)
+    return [skip('API', 'neither instance nor api_url in [client] of the config names one')]
+  return set === undefined ? [skip('API', 'needs a token set')] : []
 }
 
 interface Question {
@@ -320,6 +326,7 @@ async function questionsFor(
   online: boolean,
   set: TokenSet | undefined,
   clock: Clock,
+  network: Network,
 ): Promise<readonly Question[]> {
   const oauth = await import('./oauth/inspect.js')
   const questions: Question[] = []
@@ -339,7 +346,8 @@ async function questionsFor(
     questions.push({
       name: oauth.ISSUER,
       request: { url: oauth.metadataUrl(issuer), method: 'GET', headers: { accept: 'application/json' } },
-      judge: (answer) => oauth.inspectIssuer(issuer, answer),
+      judge: () =>
+        oauth.inspectIssuer(issuer, network.agent({ connectMs: 10_000, idleMs: 15_000 }), clock().now),
     })
   if (online && apiUrl !== null && set !== undefined) {
     const { API, inspectApi } = await import('./http/inspect.js')

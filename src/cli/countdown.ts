@@ -1,3 +1,4 @@
+import { columnsOf } from './looks.js'
 import type { Screen } from './world.js'
 
 /** A time limit that a person can see. */
@@ -7,8 +8,8 @@ export interface Countdown {
   readonly end: () => void
 }
 
-/** Draws on a terminal, and nowhere else. */
-export function countdown(screen: Screen, seconds: number): Countdown {
+/** Counts, and draws where it can be seen. */
+export function countdown(canvas: Screen | undefined, seconds: number): Countdown {
   const deadline = performance.now() + seconds * 1000
   let finish: (nothing: undefined) => void = () => undefined
   const over = new Promise<undefined>((resolve) => (finish = resolve))
@@ -16,17 +17,18 @@ export function countdown(screen: Screen, seconds: number): Countdown {
   const draw = (): void => {
     const left = Math.max(0, Math.ceil((deadline - performance.now()) / 1000))
     const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
-    screen.write(`\r\u001b[KWaiting for the browser: ${clock} left (Ctrl-C ends it)`)
+    const line = `${clock} left to log in with the browser (Ctrl-C ends it)`
+    // A line that is broken in two cannot be taken back.
+    canvas?.write(`\r\u001b[K${line.slice(0, (columnsOf(canvas) ?? 80) - 1)}`)
   }
-  const isSeen = screen.isTTY === true
-  if (isSeen) draw()
-  const drawing = isSeen ? setInterval(draw, 1000) : undefined
+  draw()
+  const drawing = setInterval(draw, 1000)
   return {
     over,
     end: () => {
       clearTimeout(timer)
       clearInterval(drawing)
-      if (isSeen) screen.write('\r\u001b[K')
+      canvas?.write('\r\u001b[K')
     },
   }
 }

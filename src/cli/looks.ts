@@ -1,6 +1,6 @@
 import picocolors from 'picocolors'
 import prettyMilliseconds from 'pretty-ms'
-import type { World } from './world.js'
+import type { Screen, World } from './world.js'
 
 /** Whether standard output is a terminal that may be painted on. */
 export function isColourful({ stdout, env }: World): boolean {
@@ -10,6 +10,11 @@ export function isColourful({ stdout, env }: World): boolean {
 /** Colours where there is somebody to see them; else the text as it is. */
 export function palette(world: World): ReturnType<typeof picocolors.createColors> {
   return picocolors.createColors(isColourful(world))
+}
+
+/** How wide a terminal is; `undefined` for what is none, and for one that does not tell: it says 0. */
+export function columnsOf({ isTTY, columns = 0 }: Screen): number | undefined {
+  return isTTY === true && columns > 0 ? columns : undefined
 }
 
 /** A span of time in words, never negative. */

@@ -18,6 +18,8 @@ export interface Voice {
   readonly bug: (error: unknown) => void
   /** `hq-token get` → `hq-token --profile acme get`: a hint that this user can type as it stands. */
   readonly typed: (hint: string) => string
+  /** Where a line may be drawn and taken back: a terminal that is for people. */
+  readonly canvas: Screen | undefined
 }
 
 /** Options that every command takes. */
@@ -55,6 +57,7 @@ export function voice({ stderr, clock }: World, options: GlobalOptions): Voice {
   }
   return {
     typed,
+    canvas: stderr.isTTY === true && !json ? stderr : undefined,
     notice: (notice) => {
       if (notice.level === 'warning' || options.verbose === true) tell(notice)
     },

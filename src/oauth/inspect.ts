@@ -1,6 +1,8 @@
+import type { Dispatcher } from 'undici'
 import { fail, ok, warn, type Check } from '../core/check.js'
 import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
 import { readAnswer } from './answer.js'
+import { discover } from './discovery.js'
 
 /** An answer to a request that nothing can come of. */
 export interface IdleAnswer {
@@ -77,31 +79,17 @@ export function inspectAuthorizeUrl(url: URL, { status }: IdleAnswer): Check {
 
 export const ISSUER = 'issuer'
 
-/** @see OpenID Connect Discovery 1.0 section 4 */
+/** What shows the way to an issuer. @see OpenID Connect Discovery 1.0 section 4 */
 export function metadataUrl(issuer: string): URL {
   return new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
 }
 
-/** Whether an issuer's endpoints will be found at the next login. */
-export function inspectIssuer(issuer: string, { status, body }: IdleAnswer): Check {
-  if (status === 404)
-    return warn(
-      ISSUER,
-      `${issuer} has no metadata of OpenID Connect; a login asks for RFC 8414’s too`,
-      CHECK_ISSUER,
-    )
-  if (status !== 200)
-    return fail(ISSUER, new ServerUnavailable(`the metadata of ${issuer} could not be had (HTTP ${status})`))
+/** Whether the next login will find the issuer's endpoints: asked as it asks. */
+export async function inspectIssuer(issuer: string, dispatcher: Dispatcher, now: number): Promise<Check> {
   try {
-    const found = JSON.parse(Buffer.from(body).toString('utf8')) as { issuer?: unknown } | null
-    if (found?.issuer === issuer) return ok(ISSUER, `${issuer} tells its endpoints`)
-  } catch {
-    // No metadata.
+    await discover(issuer, dispatcher, now)
+    return ok(ISSUER, `${issuer} tells its endpoints`)
+  } catch (error) {
+    return fail(ISSUER, error)
   }
-  return fail(
-    ISSUER,
-    new ConfigInvalid(`the metadata of ${issuer} is none, or another’s`, { hint: CHECK_ISSUER }),
-  )
 }
-
-const CHECK_ISSUER = 'check issuer in [client] of the config'

@@ -1,4 +1,5 @@
 import {
+  accessSync,
   chmodSync,
   closeSync,
   constants,
@@ -119,7 +120,8 @@ export function lstatOf(path: string): Stats | undefined {
 }
 
 /**
- * Refuses what others could have put or could read there, as `ssh` does for its keys.
+ * Refuses what others could have put or could read there, as `ssh` does for its keys, and what we may not read:
+ * SQLite would only say that it cannot open it.
  *
  * @throws {StoreUnusable}
  */
@@ -146,6 +148,24 @@ export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder'): v
           kind === 'file' ? `chmod 600 ${shellWord(path)}` : 'name a [store] path in a folder of your own',
       },
     )
+  if (kind === 'file') checkReadable(path, stats)
+}
+
+function checkReadable(path: string, { uid, mode }: Stats): void {
+  try {
+    accessSync(path, constants.R_OK)
+  } catch (error) {
+    if (codeOf(error) !== 'EACCES') return
+    const me = process.geteuid?.() ?? uid
+    const word = shellWord(path)
+    throw new StoreUnusable(
+      `${path} cannot be read: it belongs to ${uid === me ? 'you' : 'root'}, mode ${(mode & 0o777).toString(8).padStart(3, '0')}`,
+      {
+        hint: `ls -l ${word}; ${uid === me ? `chmod 600 ${word}` : `as root: chown ${me} ${word}`}`,
+        cause: error,
+      },
+    )
+  }
 }
 
 export function codeOf(error: unknown): string {
@@ -160,9 +180,26 @@ export function unusable(path: string, what: string, cause: unknown, hint?: stri
       cause,
     })
   return new StoreUnusable(`${path} ${what} (${codeOf(cause)})`, {
-    hint:
-      hint ??
-      `look at the disk and the permissions: ls -ld ${shellWord(dirname(path))}; df ${shellWord(dirname(path))}`,
+    hint: hint ?? `look at the disk and the permissions: ${lookAt(path)}`,
     cause,
   })
+}
+
+/** The commands that show who may write a path, and where: a file with its folder, or what of the way to it is there. */
+export function lookAt(path: string): string {
+  const place = nearest(path)
+  const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
+  const places = isFolder ? [place] : [dirname(place), place]
+  return `ls -ld ${places.map(shellWord).join(' ')}; df ${shellWord(place)}`
+}
+
+/** The path itself, or the last folder on the way to it that can be looked at. */
+export function nearest(path: string): string {
+  try {
+    lstatSync(path)
+    return path
+  } catch {
+    const parent = dirname(path)
+    return parent === path ? path : nearest(parent)
+  }
 }

@@ -1,6 +1,5 @@
 import Database from 'better-sqlite3'
 import { accessSync, constants, statfsSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import { rfc3339 } from '../core/moment.js'
@@ -16,8 +15,8 @@ import {
   refuseNewer,
   versionOf,
 } from './database.js'
-import { checkOwn, lstatOf, storePaths, unusable, type StorePaths } from './files.js'
-import { sleep } from './lock.js'
+import { checkOwn, lstatOf, nearest, storePaths, unusable, type StorePaths } from './files.js'
+import { sleep, unlockable } from './lock.js'
 import { keptRecords } from './rescue.js'
 import { SCHEMA_VERSION } from './schema.js'
 import { selectDiscovered, selectLogin, selectSet } from './select.js'
@@ -207,12 +206,6 @@ function assertWritable(path: string): void {
   }
 }
 
-/** The folder, or what of the way to it exists. */
-function nearest(folder: string): string {
-  const parent = dirname(folder)
-  return parent === folder || lstatOf(folder) !== undefined ? folder : nearest(parent)
-}
-
 /** Those that keep their files on another machine. @see statfs(2) */
 const REMOTE: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
@@ -310,10 +303,7 @@ function lock({ lock: path }: StorePaths): Check {
         'held: another process is refreshing, or stands still within a refresh',
         `to see who: fuser ${shellWord(path)}`,
       )
-    return fail(
-      name,
-      unusable(path, 'cannot be locked', error, `mv ${shellWord(path)} ${shellWord(`${path}.away`)}`),
-    )
+    return fail(name, unlockable(path, error))
   } finally {
     db?.close()
   }

@@ -70,13 +70,17 @@ function tryLock(db: Database.Database, paths: StorePaths): boolean {
     return true
   } catch (error) {
     if (isBusy(error)) return false
-    if (codeOf(error) === 'SQLITE_NOTADB')
-      throw new StoreUnusable(`${paths.lock} holds something that is not its own`, {
-        hint: `mv ${shellWord(paths.lock)} ${shellWord(`${paths.lock}.away`)}`,
-        cause: error,
-      })
-    throw unusable(paths.lock, 'cannot be locked', error)
+    throw unlockable(paths.lock, error)
   }
+}
+
+/** What another program may hold must stay where it is, or two refreshes could run at once. */
+export function unlockable(path: string, error: unknown): StoreUnusable {
+  if (codeOf(error) !== 'SQLITE_NOTADB') return unusable(path, 'cannot be locked', error)
+  return new StoreUnusable(`${path} holds something that is not its own`, {
+    hint: `mv ${shellWord(path)} ${shellWord(`${path}.away`)}`,
+    cause: error,
+  })
 }
 
 export function sleep(ms: number): Promise<void> {

@@ -11,7 +11,8 @@ import {
 } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Check } from '../../src/core/check.js'
@@ -98,6 +99,29 @@ function asAnybody({ config }: Pick<Place, 'config'>, ...args: readonly string[]
   )
 }
 
+const SOMEBODY = 12_345
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The real program, run by another user than root, to whom all files of the place are given. */
+function asSomebody({ dir, config }: Pick<Place, 'dir' | 'config'>): (...args: string[]) => Promise<Ended> {
+  requirePrograms(['setpriv', 'util-linux'])
+  for (const path of [dir, ...readdirSync(dir).map((name) => join(dir, name))])
+    chownSync(path, SOMEBODY, SOMEBODY)
+  // The project may lie in a folder of root's.
+  const bin = folder()
+  chmodSync(bin, 0o755)
+  const user = `setpriv --reuid ${SOMEBODY} --regid ${SOMEBODY} --clear-groups`
+  const script = `mount --bind "$1" "$2"; shift 2; exec ${user} "$@"`
+  const program = [process.execPath, join(bin, relative(PROJECT, BIN))]
+  return (...args) =>
+    ended(
+      spawn('unshare', ['--mount', 'sh', '-euc', script, 'sh', PROJECT, bin, ...program, ...args], {
+        env: { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: config },
+        cwd: '/',
+      }),
+    )
+}
+
 async function serving(answer: RequestListener): Promise<string> {
   const port = await listening(createServer(answer), '127.0.0.1')
   return `http://127.0.0.1:${port}`
@@ -161,6 +185,8 @@ describe('all is well', () => {
       /^ok {5}token URL\n {7}http:\S+\n {7}answers as one \(invalid_client, as it\n {7}should without a client\)$/m,
     )
     for (const line of narrow.split('\n')) if (line.length > 50) expect(line.trim()).not.toContain(' ')
+    const untold = (await told(['doctor'], { env: { ...env, NO_COLOR: '1' }, terminal: 0 })).stdout
+    expect(untold).toContain('\nok     integrity      every page is whole\n')
     const wide = (await told(['doctor'], { env, terminal: 100 })).stdout
     expect(wide).toContain('\u001b[32mok     \u001b[39m')
     expect(wide.replaceAll(/\u001b\[\d+m/g, '')).toMatch(
@@ -225,6 +251,13 @@ describe('all is well', () => {
       `${made.sandbox.url}api/1/sites: HTTP 200, with the stored access token`,
     )
     expect((await examined(made)).names).not.toContain('API')
+    const url = /instance = (.*)/.exec(readFileSync(made.config, 'utf8'))?.[1] ?? ''
+    rewritten(made, (text) => text.replace(/instance = .*/, `token_url = ${url}api/oauth2/token`))
+    const none = await examined(made, { argv: ['--online'] })
+    expect(none.check('API')).toMatchObject({
+      ...{ status: 'skip', message: 'neither instance nor api_url in [client] of the config names one' },
+    })
+    rewritten(made, (text) => text.replace(/token_url = .*/, `instance = ${url}`))
 
     const over = await examined(made, { argv: ['--online'], clock: later(2 * 3600) })
     expect(over.check('API')).toMatchObject({ status: 'ok' })
@@ -397,7 +430,7 @@ describe('the configuration', () => {
     rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${url}`))
     const without = await examined(made)
     expect(without.check('settings')).toMatchObject({ status: 'warn' })
-    expect(without.check('issuer')).toMatchObject({ status: 'warn' })
+    expect(without.check('issuer')).toMatchObject({ status: 'fail' })
     expect(without.names).not.toContain('token URL')
     await made.store.exclusive(
       (held) =>
@@ -563,7 +596,7 @@ describe('the store', () => {
     const { checks } = JSON.parse(stdout) as { checks: Check[] }
     expect(checks.find(({ name }) => name === 'writable')).toMatchObject({
       ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EACCES)` },
-      hint: expect.stringContaining('ls -ld ') as string,
+      hint: `look at the disk and the permissions: ls -ld ${made.dir}; df ${made.dir}`,
     })
   })
 
@@ -755,6 +788,35 @@ describe('the store', () => {
       exit: 74,
       hint: expect.stringContaining('mv ') as string,
     })
+  })
+
+  it.runIf(isRoot)('that only root may read: 74, as in status, and no process has died in it', async () => {
+    const made = await seeded()
+    const run = asSomebody(made)
+    const path = join(made.dir, 'token.db')
+    rmSync(`${path}-journal`)
+    chownSync(path, 0, 0)
+    chmodSync(made.dir, 0o755)
+    const { code, stdout } = await run('doctor')
+    const status = await run('status')
+    const said = `${path} cannot be read: it belongs to root, mode 600`
+    expect(stdout).toMatch(new RegExp(`^fail +store +${said}\n.*ls -l ${path}; as root: chown`, 'm'))
+    expect(status.stderr).toContain(said)
+    expect([code, status.code]).toEqual([74, 74])
+  })
+
+  it.runIf(isRoot)('with a lock of root’s: 74, and it stays where it is: root may hold it', async () => {
+    const made = await seeded()
+    const run = asSomebody(made)
+    const path = join(made.dir, 'token.lock')
+    chownSync(path, 0, 0)
+    for (const command of ['doctor', 'refresh']) {
+      const { code, stdout, stderr } = await run(command)
+      expect(code).toBe(74)
+      expect(stdout + stderr).toContain(`${path} cannot be read: it belongs to root, mode 600`)
+      expect(stdout + stderr).toContain(`ls -l ${path}; as root: chown ${SOMEBODY} ${path}`)
+      expect(stdout + stderr).not.toContain('mv ')
+    }
   })
 })
 
@@ -1035,24 +1097,46 @@ describe('the server', { timeout: 60_000 }, () => {
   })
 
   it.each([
-    ['no metadata', 404, '', 'warn', 0, /no metadata of OpenID Connect/, /^check issuer in/],
-    ['a failure', 503, '', 'fail', 75, /could not be had \(HTTP 503\)/, /again later/],
-    ['no JSON', 200, '<html>', 'fail', 78, /is none, or another’s/, /^check issuer in/],
-    ['another’s', 200, '{"issuer":"https://evil.example"}', 'fail', 78, /or another’s/, /^check issuer in/],
+    ['no metadata', 404, '', 78, /publishes no metadata/, /^check issuer/],
+    ['a failure', 503, '', 75, /could not be had \(HTTP 503\)/, /again later/],
+    ['no JSON', 200, '<html>', 78, /cannot be read/, /^check issuer/],
+    ['another’s', 200, '{"issuer":"https://evil.example"}', 78, /that of another issuer/, /^check issuer/],
   ] as const)(
     'with %s where the issuer should tell its endpoints',
-    async (_, status, body, verdict, code, message, hint) => {
+    async (_, status, body, code, message, hint) => {
       const issuer = await answering(status, 'application/json', body)
       const made = await seeded()
       rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
       const got = await examined(made)
       expect(got.code).toBe(code)
       expect(got.check('issuer')).toMatchObject({
-        ...{ status: verdict, exit: code === 0 ? null : code },
+        ...{ status: 'fail', exit: code },
         ...{ message: expect.stringMatching(message) as string, hint: expect.stringMatching(hint) as string },
       })
     },
   )
+
+  it.each([
+    ['at the first place, and much of it', '/.well-known/openid-configuration', 404, 80_000],
+    ['at the second, where the first is a web page', '/.well-known/oauth-authorization-server', 200, 0],
+    ['at the second, where the first is forbidden', '/.well-known/oauth-authorization-server', 403, 0],
+  ])('whose issuer tells its endpoints %s: doctor and login agree', async (_, path, otherwise, more) => {
+    const issuer = await serving(({ url }, response) => {
+      const isThere = url === path
+      response.writeHead(isThere ? 200 : otherwise, {
+        'content-type': isThere ? 'application/json' : 'text/html',
+      })
+      const [authorization_endpoint, token_endpoint] = [`${issuer}/a`, `${issuer}/t`]
+      const metadata = { issuer, authorization_endpoint, token_endpoint, more: 'x'.repeat(more) }
+      response.end(isThere ? JSON.stringify(metadata) : '<html>Sign in</html>')
+    })
+    const made = await seeded()
+    rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
+    expect((await examined(made)).check('issuer')).toMatchObject({
+      ...{ status: 'ok', message: `${issuer} tells its endpoints` },
+    })
+    expect(await made.run(['login', '--no-browser'])).toMatchObject({ code: 0 })
+  })
 
   it('and the configuration and the store, when all have failed: the first says with what it ends', async () => {
     const made = await seeded()

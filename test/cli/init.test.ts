@@ -368,14 +368,17 @@ describe('where init writes', () => {
     expect(await secretOf(real)).toBe(SECRET)
   })
 
-  it.each(['/sys/kernel/hq-token.ini', '/sys/kernel/hq-token/config.ini', '/dev/null/config.ini'])(
-    'cannot be %s: 74, and why',
-    async (file) => {
-      const { code, stderr, stdout } = await told(['--config', file, ...flags()], { input: SECRET })
-      expect({ code, stdout }).toEqual({ code: 74, stdout: '' })
-      expect(stderr).toMatch(new RegExp(`${file} cannot be written \\(E\\w+\\)\n.*hint: ls -ld`))
-    },
-  )
+  it.each([
+    ['/sys/kernel/hq-token.ini', '/sys/kernel; df /sys/kernel'],
+    ['/sys/kernel/hq-token/a/config.ini', '/sys/kernel; df /sys/kernel'],
+    ['/proc/hq-token/config.ini', '/proc; df /proc'],
+    ['/dev/null/config.ini', '/dev /dev/null; df /dev/null'],
+  ])('cannot be %s: 74, and why', async (file, place) => {
+    // A process of its own: one that never ends must not hold up the others.
+    const { code, stderr, stdout } = await start(flags('--config', file), { input: SECRET }).done
+    expect({ code, stdout }).toEqual({ code: 74, stdout: '' })
+    expect(stderr).toMatch(new RegExp(`${file} cannot be written \\(E\\w+\\)\n.*hint: ls -ld ${place}\n`))
+  })
 
   it.each(['000', '077', '777'])('is 0600 from its first instant under a umask of %s', async (umask) => {
     const at = home()
@@ -628,6 +631,8 @@ describe('init that is interrupted while it writes', { timeout: 60_000 }, () => 
   /** The real one, hit by a signal as it enters a system call. */
   const hit = (at: Home, signal: NodeJS.Signals, call: string, more: readonly string[]): Promise<Ended> => {
     const [syscall, nth] = call.split(' ')
+    // A folder that is made is synced by calls of its own.
+    mkdirSync(dirname(at.file), { recursive: true, mode: 0o700 })
     const strace = ['-f', '-qq', '-o', join(folder(), 'trace')]
     const inject = [
       '-e',

@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { Secret } from '../../src/core/secret.js'
 import { machineClock } from '../../src/machine.js'
 import { raw, silence } from '../support/fake-server.js'
+import { folder } from '../support/folder.js'
 import { startOidcServer } from '../support/oidc.js'
 import { decided } from '../support/person.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
@@ -220,6 +221,15 @@ describe('a login without a browser', () => {
     expect(await without(/instance = .*/)).toContain('nothing says where to log in')
     expect(await there.store.login()).toBeUndefined()
   })
+
+  it('sends to init where there is no configuration at all', async () => {
+    for (const args of [[], ['--no-browser']]) {
+      const { code, stdout, stderr } = await told(['login', ...args], { homedir: folder() })
+      expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
+      expect(stderr).toContain('there is no config file')
+      expect(stderr).toMatch(/^hq-token: hint: hq-token init$/m)
+    }
+  })
 })
 
 describe('a paste at a terminal', { timeout: 60_000 }, () => {
@@ -308,8 +318,23 @@ it('a login shows on a terminal how long it waits', async () => {
   const { tell } = await home({}, 'http://127.0.0.1/callback')
   const { code, stderr } = await tell(['login', '--timeout', '2s'], { terminal: 80 })
   expect(code).toBe(4)
-  expect(stderr).toContain('Waiting for the browser: 0:02 left')
+  expect(stderr).toContain('\r\u001b[K0:02 left to log in with the browser (Ctrl-C ends it)')
   expect(stderr).toContain('\r\u001b[Khq-token: error: nobody finished the login within 2 s')
+})
+
+it.each([
+  [20, '0:01 left to log in'],
+  [0, '0:01 left to log in with the browser (Ctrl-C ends it)'],
+])('and is no wider than a terminal of %d columns', async (terminal, line) => {
+  const { tell } = await home({}, 'http://127.0.0.1/callback')
+  const { stderr } = await tell(['login', '--timeout', '1s'], { terminal })
+  expect(stderr).toContain(`\r\u001b[K${line}\r\u001b[K`)
+})
+
+it('a login draws nothing among lines of JSON', async () => {
+  const { tell } = await home({}, 'http://127.0.0.1/callback')
+  const { stderr } = await tell(['--log-format', 'json', 'login', '--timeout', '1s'], { terminal: 80 })
+  for (const line of stderr.trimEnd().split('\n')) expect(JSON.parse(line)).toHaveProperty('message')
 })
 
 describe.each([

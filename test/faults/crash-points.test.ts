@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { writeSandboxFiles } from '../../src/sandbox/files.js'
 import type { Sandbox } from '../../src/sandbox/server.js'
+import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { decided } from '../support/person.js'
 import { start, type Ended } from '../support/processes.js'
@@ -56,15 +57,15 @@ describe('killed at every step', { timeout: 600_000 }, () => {
 })
 
 describe('a login killed at every step', { timeout: 600_000 }, () => {
-  /** A store that a login is about to be finished in. */
+  /** A store that a login is about to be begun or finished in. */
   interface AtLogin {
     readonly dir: string
-    readonly args: readonly string[]
-    readonly env: NodeJS.ProcessEnv
+    readonly login: (env?: NodeJS.ProcessEnv) => Promise<Ended>
     readonly get: () => Promise<Ended>
+    readonly refresh: () => Promise<Ended>
   }
 
-  async function atLogin(sandbox: Sandbox, isSeeded: boolean): Promise<AtLogin> {
+  async function atLogin(sandbox: Sandbox, half: 'begun' | 'finished', isSeeded: boolean): Promise<AtLogin> {
     const dir = folder()
     const { config } = await writeSandboxFiles(dir, sandbox, { accessTtl: isSeeded ? 3600 : 0 })
     const text = readFileSync(config, 'utf8').replace(
@@ -74,39 +75,61 @@ describe('a login killed at every step', { timeout: 600_000 }, () => {
     writeFileSync(config, isSeeded ? text : text.replace(/\[seed\]\nfile = .*/, ''))
     const env = { HQ_TOKEN_CONFIG: config }
     if (isSeeded) await told(['seed'], { env })
-    const { stdout } = await told(['login', '--no-browser'], { env })
-    const args = ['login', '--complete', await decided(stdout.trim(), 'allow')]
-    return { dir, args, env, get: () => start(['get'], { env }).done }
+    let args: readonly string[] = ['login', '--no-browser']
+    if (half === 'finished') {
+      const { stdout } = await told(args, { env })
+      args = ['login', '--complete', await decided(stdout.trim(), 'allow')]
+    }
+    return {
+      dir,
+      login: (more) => start(args, { env: { ...env, ...more } }).done,
+      get: () => start(['get'], { env }).done,
+      refresh: () => start(['refresh'], { env }).done,
+    }
   }
 
-  const run = ({ dir, args, env }: AtLogin, point?: string): Promise<Ended> =>
-    start(args, { env: { ...env, ...dying({ dir }, point) } }).done
-
   it.each([
-    ['leaves the old grant, or the new one', true],
-    ['with none before leaves the new one, or the next login to a person', false],
-  ])('%s', async (_, isSeeded) => {
+    ['as it begins leaves the old grant', 'begun', true],
+    ['leaves the old grant, or the new one', 'finished', true],
+    ['with none before leaves the new one, or the next login to a person', 'finished', false],
+  ] as const)('%s', async (_, half, isSeeded) => {
     const sandbox = await sandboxWith({})
-    const whole = await atLogin(sandbox, isSeeded)
-    expect(await run(whole)).toMatchObject({ code: 0 })
+    const whole = await atLogin(sandbox, half, isSeeded)
+    expect(await whole.login(dying(whole))).toMatchObject({ code: 0 })
     const points = readFileSync(logOf(whole), 'utf8').trimEnd().split('\n')
     const kept = points.findIndex((point) => point.startsWith('after write token.rescue'))
-    expect(kept).toBeGreaterThan(points.indexOf('as the answer begins'))
+    if (half === 'finished') expect(kept).toBeGreaterThan(points.indexOf('as the answer begins'))
     const chosen = points.filter((point, i) => full || i % 6 === 0 || /rescue|request|answer/.test(point))
     const broken: string[] = []
     await eachOf(chosen, async (point) => {
-      const one = await atLogin(sandbox, isSeeded)
-      const { signal } = await run(one, point)
+      const one = await atLogin(sandbox, half, isSeeded)
+      const { signal } = await one.login(dying(one, point))
       if (signal !== 'SIGKILL') broken.push(`${point}: was not reached again`)
       const { code, stdout, stderr } = await one.get()
       const isHere = code === 0 && (await worksAt(sandbox, stdout.trim()))
       // Before its answer is on disk a first login is lost with its process; the person is at hand.
       const mayBeLost = !isSeeded && points.indexOf(point) < kept && code === 4
       if (!isHere && !mayBeLost) broken.push(`${point}: ${String(code)} ${stderr}`)
+      // The access token of a grant that is lost works on until its end.
+      const dead = isHere ? await deadGrant(sandbox, one) : undefined
+      if (dead !== undefined) broken.push(`${point}: the grant is lost: ${dead}`)
       total.points++
     })
     expect(broken).toEqual([])
   })
+
+  /** What a refresh said where it brought no pair that works. */
+  async function deadGrant(sandbox: Sandbox, { dir, refresh }: AtLogin): Promise<string | undefined> {
+    // The first may be content with taking up what the login had received.
+    await refresh()
+    const { code, stderr } = await refresh()
+    const stored = (await new SqliteStore(join(dir, 'token.db')).read())?.pair
+    const isRenewed = sandbox.log.some(
+      ({ grantType, issued }) => grantType === 'refresh_token' && issued === stored?.refreshToken.fingerprint,
+    )
+    const isAlive = code === 0 && isRenewed && (await worksAt(sandbox, stored?.accessToken.reveal() ?? ''))
+    return isAlive ? undefined : `${String(code)} ${stderr.trim()}`
+  }
 })
 
 async function worksAt({ url }: Sandbox, accessToken: string): Promise<boolean> {

@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer as createTlsServer } from 'node:https'
 import { createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { authority, type Authority } from '../support/authority.js'
+import { authority, pem, type Authority } from '../support/authority.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { decided } from '../support/person.js'
@@ -34,21 +35,40 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
   })
 
   it('and a login, with what its answer brought', async () => {
-    const { run, tunnels, sandbox, store, config } = await behindTls({
-      network: `proxy = ${proxy.url}\nca_file = ${firm.cert}`,
-    })
-    const text = readFileSync(config, 'utf8').replace(/file = .*/, '')
-    writeFileSync(config, text.replace(/redirect_uri = .*/, 'redirect_uri = https://firm.example/'))
-    const { stdout } = await run(['login', '--no-browser'])
-    // The person's browser goes its own way.
-    const { search } = new URL(stdout.trim())
-    const answer = new URL(await decided(`${sandbox.url}authorize.action${search}`, 'allow'))
-    // The sandbox calls itself by its own address, which is not the one that it has here.
-    answer.searchParams.delete('iss')
-    expect(await run(['login', '--complete', answer.href])).toMatchObject({ code: 0, stdout: '' })
-    expect((await store.read())?.generation).toBe(1)
-    expect(await run(['api', '1/sites'])).toMatchObject({ code: 0 })
-    expect(tunnels()).toBe(2)
+    const there = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
+    await loggedIn(there)
+    expect(await there.run(['api', '1/sites'])).toMatchObject({ code: 0 })
+    expect(there.tunnels()).toBe(2)
+  })
+
+  it('and a discovery, and a revocation at the place that it told', async () => {
+    const there = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
+    const asked: string[] = []
+    const port = await listening(
+      createTlsServer(pem(firm.issue(HOST)), ({ method = '', url = '' }, response) => {
+        asked.push(`${method} ${url}`)
+        const at = { issuer, revocation_endpoint: `${issuer}/revoke` }
+        const sandbox = `https://${HOST}:${there.port}/sandbox/`
+        response.setHeader('content-type', 'application/json').end(
+          JSON.stringify({
+            ...at,
+            authorization_endpoint: `${sandbox}authorize.action`,
+            token_endpoint: `${sandbox}api/oauth2/token`,
+          }),
+        )
+      }),
+      HOST,
+    )
+    const issuer = `https://${HOST}:${port}`
+    const text = readFileSync(there.config, 'utf8')
+    writeFileSync(there.config, text.replace(/instance = .*/, `issuer = ${issuer}`))
+    await loggedIn(there, issuer)
+    expect(asked).toEqual(['GET /.well-known/openid-configuration'])
+    expect(there.tunnels()).toBe(2)
+    expect(await there.run(['logout'])).toMatchObject({ code: 0, stdout: '' })
+    expect(asked.slice(1)).toEqual(['POST /revoke'])
+    expect(there.tunnels()).toBe(3)
+    expect(await there.store.read()).toBeUndefined()
   })
 
   it('through the proxy of HTTPS_PROXY, and past it where NO_PROXY says so', async () => {
@@ -109,6 +129,16 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
       expect(await run(['api', '1/sites'])).toMatchObject({ code: 0, stderr: '' })
       expect(shown).toEqual(['client.example.com', 'client.example.com'])
     }
+  })
+
+  it('and a login with one', async () => {
+    const client = firm.issue('client.example.com')
+    const there = await behindTls({
+      network: `ca_file = ${firm.cert}\nclient_cert_file = ${client.cert}\nclient_key_file = ${client.key}`,
+      mutual: true,
+    })
+    await loggedIn(there)
+    expect(there.shown).toEqual(['client.example.com'])
   })
 
   it('to this machine itself without the proxy: its loopback is another', async () => {
@@ -203,6 +233,21 @@ describe('nothing is spent when', { timeout: 60_000 }, () => {
     expect(sandbox.refreshes()).toBe(0)
   })
 })
+
+/** @param iss Who answers, where that is not to be left out. */
+async function loggedIn({ run, sandbox, store, config }: BehindTls, iss?: string): Promise<void> {
+  const text = readFileSync(config, 'utf8').replace(/^file = .*\n/m, '')
+  writeFileSync(config, text.replace(/redirect_uri = .*/, 'redirect_uri = https://firm.example/'))
+  const { stdout } = await run(['login', '--no-browser'])
+  // The person's browser goes its own way.
+  const { search } = new URL(stdout.trim())
+  const answer = new URL(await decided(`${sandbox.url}authorize.action${search}`, 'allow'))
+  // The sandbox calls itself by its own address, which is not the one that it has here.
+  answer.searchParams.delete('iss')
+  if (iss !== undefined) answer.searchParams.set('iss', iss)
+  expect(await run(['login', '--complete', answer.href])).toMatchObject({ code: 0, stdout: '' })
+  expect((await store.read())?.generation).toBe(1)
+}
 
 function damaged(): string {
   const path = join(folder(), 'bundle.pem')

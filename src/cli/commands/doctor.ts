@@ -3,7 +3,7 @@ import { Exit, LOGIN_HINT } from '../../core/errors.js'
 import { examine } from '../../open.js'
 import { around } from '../context.js'
 import { grantChecks } from '../grant-checks.js'
-import { palette } from '../looks.js'
+import { columnsOf, palette } from '../looks.js'
 import { printable, printableJson, voice, writeReport, type GlobalOptions, type Voice } from '../output.js'
 import { wayIn } from '../way-in.js'
 import type { World } from '../world.js'
@@ -88,7 +88,7 @@ const NARROW = 72
 export function spoken(checks: readonly Check[], world: World, { typed }: Voice): Promise<void> {
   const { dim, green, yellow, red, bold } = palette(world)
   const tones = { ok: green, warn: yellow, fail: (text: string) => bold(red(text)), skip: dim }
-  const columns = world.stdout.isTTY === true ? world.stdout.columns : undefined
+  const columns = columnsOf(world.stdout)
   const lines = checks.flatMap(({ name, status, message, hint }) => {
     const next = hint === undefined ? [] : [`${indented(STATUS_WIDTH)}→ ${printable(typed(hint))}`]
     const isNarrow = columns !== undefined && columns < NARROW

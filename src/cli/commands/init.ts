@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { linkSync, lstatSync, readFileSync, renameSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { FileProblem } from '../../config/file.js'
 import { decode, iniValue } from '../../config/ini.js'
@@ -8,10 +8,10 @@ import { loadConfig } from '../../config/load.js'
 import { locateNew, variable } from '../../config/locate.js'
 import { configSchema } from '../../config/schema.js'
 import { configText, readBack, type Texts } from '../../config/write.js'
-import { ConfigInvalid, OutputFailed, UsageError } from '../../core/errors.js'
+import { ConfigInvalid, OutputFailed, StoreUnusable, UsageError } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
-import { shellWord } from '../../core/shell.js'
 import { uninterrupted } from '../../signals.js'
+import { codeOf, ensureFolder, lookAt, removeIfThere } from '../../store/files.js'
 import { dieBy } from '../child.js'
 import { readAll } from '../input.js'
 import { replaceFile, syncName } from '../outfile.js'
@@ -278,9 +278,10 @@ async function write(path: string, texts: Texts, world: World, force: boolean): 
   const folder = dirname(path)
   const draft = join(folder, `.${basename(path)}-${randomBytes(6).toString('hex')}`)
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    // Told to be recursive, Node’s own never ends within /proc.
+    ensureFolder(folder)
   } catch (error) {
-    throw unwritable(path, error)
+    throw unwritable(path, error instanceof StoreUnusable ? error.cause : error)
   }
   // A signal would leave the draft behind, and the secret in it.
   await uninterrupted(async () => {
@@ -292,7 +293,7 @@ async function write(path: string, texts: Texts, world: World, force: boolean): 
       if (force) await replaceKeeping(path, content)
       else put(draft, path)
     } finally {
-      rmSync(draft, { force: true })
+      removeIfThere(draft)
     }
   })
 }
@@ -349,15 +350,7 @@ function taken(path: string): UsageError {
 }
 
 function unwritable(path: string, cause: unknown): OutputFailed {
-  const folder = shellWord(dirname(path))
-  return new OutputFailed(`${path} cannot be written (${codeOf(cause)})`, {
-    hint: `ls -ld ${folder}; df ${folder}`,
-    cause,
-  })
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  return new OutputFailed(`${path} cannot be written (${codeOf(cause)})`, { hint: lookAt(path), cause })
 }
 
 /** What is in the environment wins over what has just been written. */

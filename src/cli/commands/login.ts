@@ -64,7 +64,11 @@ async function prepared(session: Session): Promise<{
   begin: Begin
 }> {
   const { config, world, logins } = session
-  const { redirectUri, issuer } = config
+  const { clientId, scope, redirectUri, issuer } = config
+  if (config.file === null && clientId === null)
+    throw new ConfigInvalid('there is no config file, and HQ_TOKEN_CLIENT_ID is not set', {
+      hint: 'hq-token init',
+    })
   if (redirectUri === null)
     throw new ConfigInvalid('redirect_uri is missing: the server sends the browser there after the login', {
       hint: 'set redirect_uri in [client] to that of the registration, such as http://127.0.0.1:8765/callback',
@@ -77,7 +81,6 @@ async function prepared(session: Session): Promise<{
       ? undefined
       : await discover(issuer, agent({ connectMs: 10_000, idleMs: 15_000 }), world.clock().now)
   const authorizeUrl = authorize ?? urlOf(discovered?.authorizeUrl) ?? unknownPlace()
-  const { clientId, scope } = config
   if (clientId === null)
     throw new ConfigInvalid('client_id is missing', {
       hint: 'set client_id in [client] of the configuration',
@@ -196,7 +199,7 @@ async function withBrowser(
       : `open this address in a browser on this machine (elsewhere: ${voice.typed('hq-token login --no-browser')})`
     // On a line of its own, where it can be taken from.
     voice.tell({ level: 'info', message: what, address: request.url.href })
-    const waiting = countdown(world.stderr, timeout)
+    const waiting = countdown(voice.canvas, timeout)
     const arrival = await Promise.race([listener.arrival, waiting.over]).finally(waiting.end)
     if (arrival === undefined)
       throw new LoginRequired(`nobody finished the login within ${Math.round(timeout)} s`, {
