@@ -1,24 +1,39 @@
 #!/usr/bin/env node
 import './descriptors.js' // Before anything is opened.
-import { writeOut } from './cli/output.js'
-import { warmToken } from './cli/warm.js'
-import { realWorld } from './cli/world.js'
+import { writeSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { plainGet } from './cli/plain.js'
+import { warmAnswer } from './cli/warm.js'
 import { machineClock } from './machine.js'
 
-// What is said on standard error is lost where nobody takes it; the token and the exit code are not.
-process.stderr.on('error', () => undefined)
 // Without a listener this signal opens Node's inspector, to every user of the machine.
 process.on('SIGUSR1', () => undefined)
 
 const argv = process.argv.slice(2)
-const token = warmToken(argv, process.env, machineClock)
+const plain = plainGet(argv)
+const answer =
+  plain && warmAnswer(plain, { env: process.env, platform: process.platform, homedir, clock: machineClock })
 
-if (token === undefined) {
-  const { run } = await import('./cli/program.js')
-  process.exitCode = await run(argv, realWorld())
-} else {
-  await writeOut(process.stdout, `${token}\n`).catch(async (error: unknown) => {
-    const { report } = await import('./cli/program.js')
-    process.exitCode = report(error, realWorld())
-  })
+if (plain === undefined || answer === undefined)
+  void import('./cli/main.js')
+    .then(({ main }) => main(argv, plain))
+    .then((status) => (process.exitCode = status))
+else {
+  const bytes = Buffer.from(answer)
+  const left = plain.flags.outfile === undefined ? bytes.subarray(writtenAtOnce(bytes)) : bytes
+  // At once: there is nothing to wait for.
+  if (left.byteLength === 0) process.exit()
+  void import('./cli/main.js')
+    .then(({ handOutPlain }) => handOutPlain(left, plain))
+    .then((status) => (process.exitCode = status))
+}
+
+/** How much of it standard output took: a stream takes longer to make than a fresh token to hand out. */
+function writtenAtOnce(bytes: Uint8Array): number {
+  try {
+    return writeSync(1, bytes)
+  } catch {
+    // The stream that is asked next says what is wrong.
+    return 0
+  }
 }

@@ -5,11 +5,14 @@ import type { Host } from './core/host.js'
 import type { Clock } from './core/moment.js'
 
 /** This machine's clocks. */
-export const machineClock: Clock = () => ({
-  now: Math.floor(Date.now() / 1000),
-  boot: bootId(),
-  uptime: Math.floor(uptime()),
-})
+export const machineClock: Clock = Object.assign(
+  () => ({ now: wallClock(), boot: bootId(), uptime: Math.floor(uptime()) }),
+  { now: wallClock },
+)
+
+function wallClock(): number {
+  return Math.floor(Date.now() / 1000)
+}
 
 /** What this machine is told from others by. */
 export function machineHost(): Host {

@@ -21,6 +21,7 @@ import { uninterrupted } from './signals.js'
 import type { Network } from './network/network.js'
 import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
 import { SqliteStore } from './store/sqlite-store.js'
+import type { Connect } from './oauth/server.js'
 import { packageVersion } from './version.js'
 
 /** Which configuration to open; as `--config` and `--profile`. */
@@ -80,7 +81,9 @@ export function open(choice: Choice, around: Around): Opened {
     policy,
     notify,
     uninterrupted,
-    host: around.host(),
+    get host() {
+      return around.host()
+    },
     timeout: config.refresh.timeout,
     lockWait: config.refresh.lockWait,
     defaultLifetime: config.refresh.defaultLifetime,
@@ -123,6 +126,14 @@ async function openNetwork({ network }: Config): Promise<Network> {
   return opened
 }
 
+/** For the one request to the token endpoint. @throws As `openNetwork`. */
+async function openConnect(config: Config): Promise<Connect> {
+  const { proxy, credentials } = config.network
+  if (proxy === null) return (await import('./network/direct.js')).direct(credentials())
+  const network = await openNetwork(config)
+  return (_origin, options) => network.agent(options)
+}
+
 /** @see RFC 7009 */
 async function revocation(config: Config, agent: Network['agent']): Promise<Revoke | null> {
   const { revocationUrl } = config
@@ -146,11 +157,10 @@ function tokenEndpoint(
     if (loaded !== undefined) return loaded
     const { TokenEndpoint } = await import('./oauth/server.js')
     const { tokenUrl, clientId, clientSecret, authMethod, scope } = requireClient(await known())
-    const network = await openNetwork(config)
+    const connect = await openConnect(config)
     loaded = new TokenEndpoint({
-      ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock },
+      ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock, connect },
       userAgent: `hq-token/${packageVersion()}`,
-      connect: (origin, options) => network.client(origin, options),
     })
     return loaded
   }

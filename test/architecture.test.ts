@@ -71,8 +71,10 @@ describe('the import gate', { timeout: 60_000 }, () => {
 describe('the warm path', () => {
   it('loads none of the heavy packages', async () => {
     const loaded = await modulesOf(`
-      const { warmToken } = await import(${JSON.stringify(join(root, 'dist/cli/warm.js'))})
-      warmToken(['get'], {}, () => ({ now: 0, boot: null, uptime: 0 }))`)
+      const { plainGet } = await import(${JSON.stringify(join(root, 'dist/cli/plain.js'))})
+      const { warmAnswer } = await import(${JSON.stringify(join(root, 'dist/cli/warm.js'))})
+      const clock = () => ({ now: 0, boot: null, uptime: 0 })
+      warmAnswer(plainGet(['get']), { env: {}, platform: 'linux', homedir: () => '/', clock })`)
     expect(loaded.packages).toContain('ini')
     for (const heavy of ['commander', 'zod', 'undici', 'oauth4webapi', 'fast-xml-parser', 'pretty-ms'])
       expect(loaded.packages).not.toContain(heavy)

@@ -1,4 +1,4 @@
-import inspector from 'node:inspector'
+import { url as inspectorUrl } from 'node:inspector'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import { open, type Around, type Opened } from '../open.js'
@@ -34,7 +34,7 @@ export function around(
 }
 
 function beforeSending(): void {
-  if (inspector.url() !== undefined)
+  if (inspectorUrl() !== undefined)
     throw new ConfigInvalid('Node’s inspector is open: whoever reaches it can read the tokens', {
       hint: 'take --inspect out of NODE_OPTIONS',
     })

@@ -30,7 +30,7 @@ export interface GlobalOptions {
   readonly logFormat?: 'text' | 'json'
 }
 
-export function voice({ stderr, clock }: World, options: GlobalOptions): Voice {
+export function voice(world: World, options: GlobalOptions): Voice {
   const json = options.logFormat === 'json'
   const typed = asTypedWith(options)
   const say = (
@@ -42,22 +42,24 @@ export function voice({ stderr, clock }: World, options: GlobalOptions): Voice {
   ): void => {
     const next = hint === undefined ? undefined : typed(hint)
     if (json) {
-      const time = new Date(clock().now * 1000).toISOString()
-      stderr.write(
+      const time = new Date(world.clock().now * 1000).toISOString()
+      world.stderr.write(
         `${printableJson({ time, level, ...(code && { code }), message, ...(address && { address }), ...(next && { hint: next }) })}\n`,
       )
       return
     }
-    stderr.write(`hq-token: ${level === 'info' ? '' : `${level}: `}${printable(message)}\n`)
-    if (address !== undefined) stderr.write(`  ${printable(address)}\n`)
-    if (next !== undefined) stderr.write(`hq-token: hint: ${printable(next)}\n`)
+    world.stderr.write(`hq-token: ${level === 'info' ? '' : `${level}: `}${printable(message)}\n`)
+    if (address !== undefined) world.stderr.write(`  ${printable(address)}\n`)
+    if (next !== undefined) world.stderr.write(`hq-token: hint: ${printable(next)}\n`)
   }
   const tell = ({ level, message, hint, address }: Notice): void => {
     say(level, message, hint, undefined, address)
   }
   return {
     typed,
-    canvas: stderr.isTTY === true && !json ? stderr : undefined,
+    get canvas() {
+      return world.stderr.isTTY === true && !json ? world.stderr : undefined
+    },
     notice: (notice) => {
       if (notice.level === 'warning' || options.verbose === true) tell(notice)
     },
@@ -115,7 +117,7 @@ export function notTaken(error: NodeJS.ErrnoException): OutputFailed {
  *
  * @throws {OutputFailed} A closed pipe, a full disk: whoever reads the exit code must not believe in a token.
  */
-export function writeOut(stdout: Screen, text: string): Promise<void> {
+export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException): void => {
       reject(notTaken(error))

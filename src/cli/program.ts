@@ -1,10 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { seconds } from '../core/duration.js'
-import { Exit, TokenError, UsageError, type ExitCode } from '../core/errors.js'
+import { Exit, UsageError } from '../core/errors.js'
 import type { ApiOptions } from './commands/api.js'
 import type { DoctorOptions } from './commands/doctor.js'
 import type { ExecOptions } from './commands/exec.js'
-import type { GetOptions } from './commands/get.js'
 import type { InitFlags } from './commands/init.js'
 import type { LoginFlags } from './commands/login.js'
 import type { LogoutFlags } from './commands/logout.js'
@@ -15,8 +13,16 @@ import type { Session } from './context.js'
 import { credentialProtocols, type CredentialOptions } from './credentials/protocols.js'
 import { exitCodes } from './exit-codes.js'
 import { rawField, typedField, type Field, type FileField } from './fields.js'
-import { tokenFormats } from './formats.js'
-import { voice, writeReport, type GlobalOptions } from './output.js'
+import {
+  duration,
+  getOptions,
+  globalOptions,
+  type GetFlags,
+  type OptionRow,
+  type OptionValue,
+} from './options.js'
+import { writeReport } from './output.js'
+import { report } from './report.js'
 import { packageVersion } from '../version.js'
 import type { World } from './world.js'
 
@@ -42,17 +48,6 @@ export async function run(argv: readonly string[], world: World): Promise<number
   }
 }
 
-/** The one catch: here, and nowhere else, an error becomes words on stderr and an exit code. */
-export function report(error: unknown, world: World, options: GlobalOptions = {}): ExitCode {
-  const speaker = voice(world, options)
-  if (error instanceof TokenError) {
-    speaker.error(error)
-    return error.exit
-  }
-  speaker.bug(error)
-  return Exit.bug
-}
-
 /**
  * The whole command line, as commander reads it; the reference in `docs/` is made from it.
  *
@@ -66,24 +61,18 @@ export function program(
   const root = new Command('hq-token')
     .description('Keeps an OAuth2 token alive for unattended scripts.')
     .version(packageVersion(), '--version', 'print the version')
-    .option('--config <file>', 'config file (HQ_TOKEN_CONFIG)')
-    .option('--profile <name>', 'profile: another config and another store (HQ_TOKEN_PROFILE)')
-    .option('-v, --verbose', 'say more on standard error')
-    .addOption(new Option('--log-format <format>', 'how standard error is written').choices(['text', 'json']))
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
     .showSuggestionAfterError(true)
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXIT_CODES)
+  for (const row of globalOptions) root.addOption(optionOf(row))
 
   const withSession =
     <Arguments extends unknown[]>(command: (session: Session, ...rest: Arguments) => Promise<unknown>) =>
     async (...rest: Arguments): Promise<void> => {
-      const options = root.opts<GlobalOptions>()
-      const { openSession } = await import('./context.js')
-      const { showingTheWayIn } = await import('./way-in.js')
-      const session = openSession(world, options)
-      const status = await showingTheWayIn(session, () => command(session, ...rest))
+      const { inSession } = await import('./session.js')
+      const status = await inSession(world, root.opts(), (session) => command(session, ...rest))
       if (typeof status === 'number') exitWith(status)
     }
 
@@ -146,30 +135,15 @@ export function program(
       ),
     )
 
-  root
+  const get = root
     .command('get')
     .description('print an access token that works, and nothing else, on standard output')
-    .addOption(
-      new Option(
-        '-t, --min-valid <duration>',
-        'how long the token must still live (plain numbers are seconds)',
-      ).argParser(duration),
-    )
-    .addOption(new Option('--time <duration>', 'the same as --min-valid').argParser(duration).hideHelp())
-    .addOption(new Option('--format <format>', 'how to print it').choices(tokenFormats).default('bare'))
-    .option(
-      '--rejected <source>',
-      'refresh only if the store still holds the token that the API refused, read from - (standard input)',
-    )
-    .option('--outfile <file>', 'write it to a file, 0600 and all at once, instead of standard output')
     .action(
-      withSession(async (session, { time, ...options }: GetOptions & { readonly time?: number }) =>
-        (await import('./commands/get.js')).get(
-          session,
-          time === undefined ? options : { minValid: time, ...options },
-        ),
+      withSession(async (session, flags: GetFlags) =>
+        (await import('./commands/get.js')).get(session, flags),
       ),
     )
+  for (const row of getOptions) get.addOption(optionOf(row))
 
   root
     .command('refresh')
@@ -178,7 +152,7 @@ export function program(
       new Option(
         '--if-older <duration>',
         'only if the last refresh is older: the keep-alive for cron',
-      ).argParser(duration),
+      ).argParser(seconds),
     )
     .action(
       withSession(async (session, options: RefreshOptions) =>
@@ -214,7 +188,7 @@ export function program(
     .option('-o, --output <file>', 'write the answer to a file, whole or not at all')
     .addOption(
       new Option('--timeout <duration>', 'give up when nothing comes or goes for so long')
-        .argParser(duration)
+        .argParser(seconds)
         .default(60, '60s'),
     )
     .addHelpText('after', API_HELP)
@@ -233,7 +207,7 @@ export function program(
       new Option(
         '-t, --min-valid <duration>',
         'how long the token must still live (plain numbers are seconds)',
-      ).argParser(duration),
+      ).argParser(seconds),
     )
     .option('--token-file', 'the token in a file too, kept fresh while the command runs: HQ_TOKEN_FILE')
     // Commander's own is looked for behind an unknown option too, among what is the command's.
@@ -328,7 +302,7 @@ export function program(
     )
     .addOption(
       new Option('--access-ttl <duration>', 'life of its access tokens')
-        .argParser(duration)
+        .argParser(seconds)
         .default(300, '5m'),
     )
     .option('--xml', 'answer in XML whatever is asked for')
@@ -444,16 +418,27 @@ function usage(error: CommanderError, command: Command): UsageError {
   })
 }
 
-function duration(text: string): number {
-  const found = seconds(text)
-  if (found === undefined)
-    throw new InvalidArgumentError('A duration is a number of seconds, or 90s, 30m, 5h, 10d.')
+function optionOf({ flags, description, choices, value, default: usual, hidden }: OptionRow): Option {
+  const option = new Option(flags, description)
+  if (choices !== undefined) option.choices(choices)
+  if (value !== undefined) option.argParser((text) => read(value, text))
+  if (usual !== undefined) option.default(usual)
+  return hidden === true ? option.hideHelp() : option
+}
+
+function read(value: OptionValue, text: string): number {
+  const found = value.read(text)
+  if (found === undefined) throw new InvalidArgumentError(value.otherwise)
   return found
+}
+
+function seconds(text: string): number {
+  return read(duration, text)
 }
 
 /** As long as the server's code may be good. */
 function patience(text: string): number {
-  const found = duration(text)
+  const found = seconds(text)
   if (found <= 0 || found > 1800)
     throw new InvalidArgumentError('A login may take up to 30m, and more than nothing.')
   return found
@@ -461,7 +446,7 @@ function patience(text: string): number {
 
 function milliseconds(text: string): number {
   const found = /^(\d+)ms$/.exec(text)?.[1]
-  return found === undefined ? duration(text) * 1000 : Number(found)
+  return found === undefined ? seconds(text) * 1000 : Number(found)
 }
 
 function port(text: string): number {

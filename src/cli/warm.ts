@@ -1,28 +1,40 @@
-import { homedir } from 'node:os'
-import { locate } from '../config/locate.js'
-import { storeSettings } from '../config/settings.js'
-import { expiryPolicy, judge } from '../core/policy.js'
+import { loadConfig } from '../config/load.js'
+import { locate, type Surroundings } from '../config/locate.js'
 import type { Clock } from '../core/moment.js'
+import { expiresAt, expiryPolicy, judge } from '../core/policy.js'
 import { peek } from '../store/peek.js'
+import { formatted } from './formats.js'
+import type { PlainGet } from './plain.js'
 
 /**
- * The warm path: `hq-token get` when the store already holds a fresh token.
+ * The warm path: what `hq-token get` prints when the store already holds a fresh token. The configuration is read,
+ * and the token judged and written, by the very functions of the full path.
  *
- * It answers a token or `undefined`, and `undefined` only means "take the full path". It never
- * writes, waits, reports or fails, and it skips the settings that a fresh token does not need. It
- * must not reach commander, zod, undici or pg; the import gate checks that.
+ * @returns `undefined` only means "take the full path": nothing is written, waited for, reported or thrown.
  */
-export function warmToken(argv: readonly string[], env: NodeJS.ProcessEnv, clock: Clock): string | undefined {
-  if (argv.length !== 1 || argv[0] !== 'get') return undefined
+export function warmAnswer(
+  { options, flags }: PlainGet,
+  { clock, ...around }: Surroundings & { readonly clock: Clock },
+): string | undefined {
+  const { rejected, format, time, minValid = time } = flags
+  if (rejected !== undefined) return undefined
   try {
-    const around = { env, platform: process.platform, homedir }
-    const settings = storeSettings({ ...around, ...locate({}, around) })
-    if (settings.notices.length > 0) return undefined
-    const set = peek(settings.store.path)
+    const { store, refresh, notices } = loadConfig({ ...around, ...locate(options, around) })
+    if (notices.length > 0) return undefined
+    const set = peek(store.path)
     if (set === undefined || set.refusedAt !== null || set.pair.tokenType.toLowerCase() !== 'bearer')
       return undefined
-    const policy = expiryPolicy(settings.early, settings.minValid)
-    return judge(set, clock(), policy).verdict === 'fresh' ? set.pair.accessToken.reveal() : undefined
+    const at = clock()
+    const policy = expiryPolicy(refresh.early, refresh.minValid)
+    const { verdict, left } = judge(set, at, policy, minValid === undefined ? {} : { minValid })
+    // A token that lives less long than was asked for is served with a warning.
+    if (verdict !== 'fresh' || left < (minValid ?? 0)) return undefined
+    const token = {
+      secret: set.pair.accessToken,
+      tokenType: 'Bearer',
+      expiresAt: expiresAt(set.pair, at),
+    } as const
+    return formatted(token, format, at.now)
   } catch {
     return undefined
   }

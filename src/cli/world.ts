@@ -34,9 +34,18 @@ export function realWorld(): World {
     env: process.env,
     platform: process.platform,
     homedir,
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    // When they are first used: to make a stream takes longer than to hand out a fresh token.
+    get stdin() {
+      return process.stdin
+    },
+    get stdout() {
+      return process.stdout
+    },
+    get stderr() {
+      // What is said there is lost where nobody takes it; the token and the exit code are not.
+      if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => undefined)
+      return process.stderr
+    },
     clock: machineClock,
     host: machineHost,
     interrupted: () =>

@@ -26,7 +26,7 @@ const key = <Section extends string, Key extends string>(
   supported: rest.supported ?? true,
 })
 
-/** In the order of the documentation. No zod here: the warm path reads this table too. */
+/** In the order of the documentation. */
 export const configKeys = [
   key('client', 'instance', {
     description:

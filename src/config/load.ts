@@ -6,7 +6,7 @@ import { readSecret, type SecretOrigin } from './client-secret.js'
 import type { KeyName } from './keys.js'
 import type { Located } from './locate.js'
 import { networkConfig, type NetworkConfig } from './network.js'
-import { configSchema, type AuthMethod } from './schema.js'
+import { read, supportedKeys, type AuthMethod, type SupportedKey, type Values } from './schema.js'
 import { pathIn, readSettings, storePath, type ConfigSource, type Settings } from './settings.js'
 import { suggestion } from './suggest.js'
 
@@ -64,7 +64,7 @@ export type ClientConfig = Config & { readonly tokenUrl: URL; readonly clientId:
  */
 export function loadConfig(source: ConfigSource): Config {
   const { settings, notices } = readSettings(source, suggestion)
-  const values = parse(settings)
+  const values = valuesOf(settings)
   const secret = secretOrigin(settings, source)
   if (secret !== undefined && values['client.auth_method'] === 'none')
     throw new ConfigInvalid(`auth_method is none, but ${secret.where} is given`, {
@@ -158,13 +158,16 @@ function missing({ file }: Config, what: string, entry: string, variable: string
       })
 }
 
-function parse(settings: Settings) {
-  const texts = Object.fromEntries(Object.entries(settings).map(([name, { text }]) => [name, text]))
-  const result = configSchema.safeParse(texts)
-  if (result.success) return result.data
-  const [issue] = result.error.issues
-  const name = issue?.path[0] as KeyName
-  throw new ConfigInvalid(`${settings[name]?.where ?? name} ${issue?.message ?? 'is invalid'}`)
+function valuesOf(settings: Settings): Values {
+  const values: Partial<Record<SupportedKey, unknown>> = {}
+  for (const name of supportedKeys) {
+    const setting = settings[name]
+    if (setting === undefined) continue
+    const reading = read(name, setting.text)
+    if ('problem' in reading) throw new ConfigInvalid(`${setting.where} ${reading.problem}`)
+    values[name] = reading.value
+  }
+  return values as Values
 }
 
 function secretOrigin(settings: Settings, source: ConfigSource): SecretOrigin | undefined {

@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import { seconds } from '../core/duration.js'
 import type { KeyName } from './keys.js'
 import { isPlaceholder } from './placeholder.js'
@@ -7,26 +6,31 @@ import { readEarly } from './settings.js'
 /** Bounded, since a timer of more than 24 days fires at once. */
 const DAY = 86_400
 
-const line = z.string().regex(/^\P{Cc}*$/u, { error: 'holds a control character', abort: true })
+class Unfit extends Error {}
 
-const filledIn = line.refine((text) => !isPlaceholder(text), { error: 'is still a placeholder' })
-
-/** Reads a text, or says what it must be. */
-function as<T>(read: (text: string) => T | undefined, must: string) {
-  return line.transform((text, context): T => {
-    const value = read(text)
-    if (value !== undefined) return value
-    context.addIssue({ code: 'custom', message: must })
-    return z.NEVER
-  })
+function must(isMet: boolean, otherwise: string): void {
+  if (!isMet) throw new Unfit(otherwise)
 }
 
-function duration(must: string, inRange: (value: number) => boolean) {
-  const read = (text: string) => {
-    const value = seconds(text)
-    return value !== undefined && inRange(value) ? value : undefined
-  }
-  return as(read, `must be a duration such as 90s, 30m or 5h${must}`)
+function known<T>(value: T | undefined, otherwise: string): T {
+  if (value === undefined) throw new Unfit(otherwise)
+  return value
+}
+
+function line(text: string): string {
+  must(/^[^\x00-\x1f\x7f-\x9f]*$/.test(text), 'holds a control character')
+  return text
+}
+
+function filledIn(text: string): string {
+  must(!isPlaceholder(line(text)), 'is still a placeholder')
+  return text
+}
+
+function duration(text: string, bounds: string, inRange: (value: number) => boolean): number {
+  const value = seconds(line(text))
+  const fits = value !== undefined && inRange(value) ? value : undefined
+  return known(fits, `must be a duration such as 90s, 30m or 5h${bounds}`)
 }
 
 /** Plain http would show secrets to the network; to this machine itself it does not leave it. */
@@ -36,76 +40,105 @@ function isSafe({ protocol, hostname }: URL): boolean {
 }
 
 /** @see RFC 6749 sections 3.1 and 3.2: an endpoint has no fragment. */
-const address = line
-  .refine((text) => URL.canParse(text) && !/\s/.test(text), {
-    error: 'must be a URL such as https://…',
-    abort: true,
-  })
-  .refine((text) => isSafe(new URL(text)), {
-    error: 'must be an https URL (http only to this machine itself)',
-  })
-  .refine((text) => new URL(text).username + new URL(text).password === '', {
-    error: 'must not hold a user name or password',
-  })
-  .refine((text) => !text.includes('#'), { error: 'must not have a fragment (#…)' })
+function address(text: string): URL {
+  must(URL.canParse(line(text)) && !/\s/.test(text), 'must be a URL such as https://…')
+  const url = new URL(text)
+  must(isSafe(url), 'must be an https URL (http only to this machine itself)')
+  must(url.username + url.password === '', 'must not hold a user name or password')
+  must(!text.includes('#'), 'must not have a fragment (#…)')
+  return url
+}
 
-const plain = address.refine((text) => !text.includes('?'), { error: 'must not have a query (?…)' })
-const endpoint = plain.transform((text) => new URL(text))
+function plain(text: string): URL {
+  const url = address(text)
+  must(!text.includes('?'), 'must not have a query (?…)')
+  return url
+}
+
+/** As it is written: what is compared, or sent, must be the very same. */
+function asWritten(read: (text: string) => URL): (text: string) => string {
+  return (text) => {
+    read(text)
+    return text
+  }
+}
 
 /** With a last slash, so that paths are resolved below it and not beside it. */
-function folder(text: string): URL {
-  const url = new URL(text)
+function folder(url: URL): URL {
   url.pathname = url.pathname.replace(/\/*$/, '/')
   return url
 }
 
-/** Where a page or a call was copied from the browser, nothing below it is there. */
-function isOfInstance(text: string): boolean {
-  return !/\.action\/*$|\/api\/+[^/]/.test(new URL(text).pathname)
-}
-
 function instance(text: string): URL {
-  const url = folder(text)
-  url.pathname = url.pathname.replace(/\/+api\/$/, '/')
+  const url = plain(text)
+  // Where a page or a call was copied from the browser, nothing below it is there.
+  must(
+    !/\.action\/*$|\/api\/+[^/]/.test(url.pathname),
+    'must look like https://HOST/INSTANCE/: no page (*.action), and nothing behind /api/',
+  )
+  folder(url).pathname = url.pathname.replace(/\/+api\/$/, '/')
   return url
 }
 
-/** Every supported key: from its text to its value. Messages say what must be, never what is. */
-export const configSchema = z.object({
-  'client.instance': plain
-    .refine(isOfInstance, {
-      error: 'must look like https://HOST/INSTANCE/: no page (*.action), and nothing behind /api/',
-    })
-    .transform(instance)
-    .optional(),
-  'client.client_id': filledIn.optional(),
-  'client.client_secret': filledIn.optional(),
-  'client.client_secret_file': line.optional(),
-  'client.client_secret_command': line.optional(),
-  'client.redirect_uri': address.optional(),
-  'client.token_url': address.transform((text) => new URL(text)).optional(),
-  'client.authorize_url': address.transform((text) => new URL(text)).optional(),
-  'client.revocation_url': endpoint.optional(),
-  'client.api_url': plain.transform(folder).optional(),
-  'client.issuer': plain.optional(),
-  'client.scope': line.optional(),
-  'client.auth_method': z.enum(['client_secret_post', 'client_secret_basic', 'none'], {
-    error: 'must be client_secret_post, client_secret_basic or none',
-  }),
-  'store.path': line.optional(),
-  'seed.file': line.optional(),
-  'refresh.early': as(readEarly, 'must be a percentage up to 100% or a duration up to a day'),
-  'refresh.min_valid': duration('', () => true),
-  'refresh.timeout': duration(', more than zero and at most a day', (value) => value > 0 && value <= DAY),
-  'refresh.lock_wait': duration(', at most a day', (value) => value <= DAY),
-  'refresh.default_lifetime': duration(
-    ', more than zero and at most a year',
-    (value) => value > 0 && value <= 366 * DAY,
-  ),
-  'network.proxy': line.optional(),
-  'network.ca_file': line.optional(),
-  'network.client_cert_file': line.optional(),
-  'network.client_key_file': line.optional(),
-} satisfies Partial<Record<KeyName, z.ZodType>>)
+const AUTH_METHODS = ['client_secret_post', 'client_secret_basic', 'none'] as const
 
-export type AuthMethod = z.infer<typeof configSchema>['client.auth_method']
+export type AuthMethod = (typeof AUTH_METHODS)[number]
+
+/**
+ * Every supported key: from its text to its value. By hand, since a library of schemas costs more to load than a
+ * fresh token takes to hand out.
+ */
+const READERS = {
+  'client.instance': instance,
+  'client.client_id': filledIn,
+  'client.client_secret': filledIn,
+  'client.client_secret_file': line,
+  'client.client_secret_command': line,
+  'client.redirect_uri': asWritten(address),
+  'client.token_url': address,
+  'client.authorize_url': address,
+  'client.revocation_url': plain,
+  'client.api_url': (text: string) => folder(plain(text)),
+  'client.issuer': asWritten(plain),
+  'client.scope': line,
+  'client.auth_method': (text: string) =>
+    known(
+      AUTH_METHODS.find((method) => method === text),
+      'must be client_secret_post, client_secret_basic or none',
+    ),
+  'store.path': line,
+  'seed.file': line,
+  'refresh.early': (text: string) =>
+    known(readEarly(line(text)), 'must be a percentage up to 100% or a duration up to a day'),
+  'refresh.min_valid': (text: string) => duration(text, '', () => true),
+  'refresh.timeout': (text: string) =>
+    duration(text, ', more than zero and at most a day', (value) => value > 0 && value <= DAY),
+  'refresh.lock_wait': (text: string) => duration(text, ', at most a day', (value) => value <= DAY),
+  'refresh.default_lifetime': (text: string) =>
+    duration(text, ', more than zero and at most a year', (value) => value > 0 && value <= 366 * DAY),
+  'network.proxy': line,
+  'network.ca_file': line,
+  'network.client_cert_file': line,
+  'network.client_key_file': line,
+} satisfies Partial<Record<KeyName, (text: string) => unknown>>
+
+/** A key that this version supports. */
+export type SupportedKey = keyof typeof READERS
+
+export const supportedKeys = Object.keys(READERS) as readonly SupportedKey[]
+
+type All = { readonly [Name in SupportedKey]: ReturnType<(typeof READERS)[Name]> }
+type Defaulted = 'client.auth_method' | Extract<SupportedKey, `refresh.${string}`>
+
+/** The values of a configuration, by their keys; those that have a default are there. */
+export type Values = Partial<All> & Pick<All, Defaulted>
+
+/** The value of a text, or what is wrong with it, in words that follow the key's name; never the text. */
+export function read(name: SupportedKey, text: string): { value: unknown } | { problem: string } {
+  try {
+    return { value: READERS[name](text) }
+  } catch (error) {
+    if (error instanceof Unfit) return { problem: error.message }
+    throw error
+  }
+}

@@ -34,36 +34,13 @@ export interface Setting {
 
 export type Settings = Readonly<Partial<Record<KeyName, Setting>>>
 
-/** What the warm path needs to judge a stored token. */
-export interface StoreSettings {
-  readonly store: Located
-  readonly early: Early
-  /** Seconds. */
-  readonly minValid: number
-  readonly notices: readonly Notice[]
-}
-
 const SECTIONS: readonly string[] = [...new Set(configKeys.map(({ section }) => section))]
 const DAY = 86_400
 
 /**
- * The part of the configuration that a fresh token needs: agrees with `loadConfig`, and is cheaper.
- * The values of other keys are not looked at.
- *
- * @throws {ConfigInvalid} only where `loadConfig` throws one too.
- */
-export function storeSettings(source: ConfigSource): StoreSettings {
-  const { settings, notices } = readSettings(source)
-  const early = readEarly(settings['refresh.early']?.text ?? '')
-  const minValid = seconds(settings['refresh.min_valid']?.text ?? '')
-  if (early === undefined || minValid === undefined) throw new ConfigInvalid('[refresh] cannot be read')
-  return { store: storePath(settings, source), early, minValid, notices }
-}
-
-/**
  * Every key's text: from the environment, else from the file, else the default.
  *
- * @param suggest Finds the close spelling for errors; left out by the warm path, which does not report them.
+ * @param suggest Finds the close spelling for errors.
  * @throws {ConfigInvalid} when the file cannot be read, has an unknown key, or can be changed by others.
  */
 export function readSettings(

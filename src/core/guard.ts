@@ -110,6 +110,10 @@ export class TokenGuard {
   readonly #options: TokenGuardOptions
   readonly #exchangeParts: ExchangeParts
   readonly #lockWaitMs: number
+  /** What was handed out, within the second of the clock in which it was found fresh. */
+  #recent:
+    | { readonly now: number; readonly minValid: number | undefined; readonly token: Promise<AccessToken> }
+    | undefined
   /** The renewal that callers of this process share. */
   #renewing: { readonly urgency: Urgency; readonly done: Promise<TokenSet> } | undefined
 
@@ -123,20 +127,43 @@ export class TokenGuard {
   /**
    * An access token that works now, and for `minValid` seconds if the server issues such.
    *
+   * A fresh one is looked for in the store once in a second of the clock: what another process has renewed, or
+   * was told that the API refuses, is noticed in the next. With `rejected` the store is looked at in any case.
+   *
    * @throws {LoginRequired} no token set, or the server refused the refresh token
    * @throws {ServerUnavailable | OutcomeUnknown | LockTimeout} try again later
    * @throws {ClientRefused | ConfigInvalid} the configuration is wrong
    * @throws {SeedInvalid} the configured seed file cannot be used
    * @throws {StoreUnusable} the store cannot be read or written
    */
-  async token(ask: Ask = {}): Promise<AccessToken> {
+  token(ask: Ask = {}): Promise<AccessToken> {
+    const recent = this.#recent
+    const isRecent =
+      recent !== undefined &&
+      ask.rejected === undefined &&
+      ask.minValid === recent.minValid &&
+      recent.now === this.#second()
+    return isRecent ? recent.token : this.#token(ask)
+  }
+
+  async #token(ask: Ask): Promise<AccessToken> {
+    this.#recent = undefined
+    const now = this.#second()
     const set = await this.#present()
     this.#warnOfRejection(set, ask)
     const judgement = this.#judge(set, ask)
     if (judgement.verdict === 'expired') return this.#issue(await this.#renewedOrSeeded(set, ask), ask)
     if (set.refusedAt !== null) this.#warnOfEnd(set)
     if (judgement.verdict === 'due') return this.#issue(await this.#mayRenew(set, judgement), ask)
-    return this.#issue(set, ask)
+    const token = this.#issue(set, ask)
+    if (set.refusedAt === null && ask.rejected === undefined && judgement.left >= (ask.minValid ?? 0))
+      this.#recent = { now, minValid: ask.minValid, token: Promise.resolve(token) }
+    return token
+  }
+
+  #second(): number {
+    const { clock } = this.#options
+    return clock.now?.() ?? clock().now
   }
 
   /**
@@ -189,6 +216,7 @@ export class TokenGuard {
   }
 
   async #adopt(seed: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
+    this.#recent = undefined
     const stored = await this.#options.store.read()
     if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
@@ -314,6 +342,7 @@ export class TokenGuard {
   }
 
   #share(urgency: Urgency, renew: () => Promise<TokenSet>): Promise<TokenSet> {
+    this.#recent = undefined
     const done = renew().finally(() => {
       this.#renewing = undefined
     })
@@ -415,7 +444,10 @@ export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
   return {
     server: options.server,
     clock: options.clock,
-    host: options.host ?? null,
+    // When it is first asked for: a fresh token need not know which machine this is.
+    get host() {
+      return options.host ?? null
+    },
     sleep: options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
     timeoutMs: (options.timeout ?? 30) * 1000,
     defaultLifetime: options.defaultLifetime ?? 18_000,

@@ -65,7 +65,9 @@ export function bearer(
       if (typeof handler.onRequestStart !== 'function') return dispatch(request, handler)
       if (hasAuthorization(request.headers)) return dispatch(request, handler)
       if (!request.origin && !singleOrigin) throw new ConfigInvalid(NOWHERE, { hint: NAME_IT })
-      if (request.origin && originOf(request.origin) !== origin) return dispatch(request, handler)
+      // As it is written mostly: to read a URL takes longer than all the rest of this.
+      const isElsewhere = request.origin && request.origin !== origin && originOf(request.origin) !== origin
+      if (isElsewhere) return dispatch(request, handler)
       new Call({ guard, origin, dispatch, request, handler }).begin()
       return true
     }
@@ -157,8 +159,8 @@ class Call implements Controller {
   weighs(attempt: Attempt, status: number, fields: Fields): boolean {
     const { guard, origin, request } = this.#parts
     const { token, isRepeat } = attempt
-    const challenge = [fields['www-authenticate'] ?? []].flat().join(', ')
-    const isRefused = attempt.isAnsweredBy(origin) && isRefusal(status, challenge)
+    const challenge = (): string => [fields['www-authenticate'] ?? []].flat().join(', ')
+    const isRefused = status >= 400 && attempt.isAnsweredBy(origin) && isRefusal(status, challenge())
     const isNews = isRepeat ? !isRefused && status >= 200 : isRefused
     if (isNews)
       this.#orFail(async () => {

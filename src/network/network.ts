@@ -1,14 +1,6 @@
-import { readFileSync } from 'node:fs'
-import tls from 'node:tls'
-import { Agent, Client, EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici'
-
-/** PEM texts. */
-export interface Credentials {
-  /** Authorities to trust beside those that Node trusts by itself. */
-  readonly ca: string | null
-  /** What this client shows to servers that ask who it is. */
-  readonly client: { readonly cert: string; readonly key: string } | null
-}
+import type { SecureContextOptions } from 'node:tls'
+import { Agent, EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici'
+import { limits, tlsOptions, type ConnectOptions, type Credentials } from './tls.js'
 
 /** How servers are reached. */
 export interface NetworkSettings {
@@ -24,19 +16,10 @@ export interface NetworkSettings {
   readonly credentials: () => Credentials
 }
 
-export interface ConnectOptions {
-  /** Milliseconds to establish a connection, TLS included. */
-  readonly connectMs: number
-  /** Milliseconds without a byte after which an exchange is given up; 0 for never. */
-  readonly idleMs: number
-  /** Ends a connection that is still being made. */
-  readonly signal?: AbortSignal
-}
-
 /** The way to all servers: every request of the program is made through it. */
 export class Network {
   readonly #settings: NetworkSettings
-  #tls: tls.SecureContextOptions | undefined
+  #tls: SecureContextOptions | undefined
 
   constructor(settings: NetworkSettings) {
     this.#settings = settings
@@ -49,12 +32,6 @@ export class Network {
    */
   prepare(): void {
     this.#tls ??= tlsOptions(this.#settings.credentials())
-  }
-
-  /** For one request to one server. @throws As `prepare`. */
-  client(origin: string, options: ConnectOptions): Dispatcher {
-    if (this.#settings.proxy !== null) return this.agent(options)
-    return new Client(origin, { ...limits(options), connect: this.#connect(options) })
   }
 
   /** For requests to any server. @throws As `prepare`. */
@@ -99,30 +76,4 @@ class ProxyPool extends Pool {
 
 function refused(code: string, cause?: unknown): Error {
   return Object.assign(new Error('the proxy made no connection', { cause }), { code })
-}
-
-function limits({ idleMs }: ConnectOptions) {
-  return { headersTimeout: idleMs, bodyTimeout: idleMs }
-}
-
-/** Told of any authority, Node forgets those that it trusts by itself. */
-function tlsOptions({ ca, client }: Credentials): tls.SecureContextOptions {
-  return { ...(ca !== null && { ca: [...usualAuthorities(), ca] }), ...client }
-}
-
-/** What Node trusts by itself, `NODE_EXTRA_CA_CERTS` included. */
-function usualAuthorities(): readonly string[] {
-  const { getCACertificates } = tls as { getCACertificates?: () => string[] }
-  if (getCACertificates !== undefined) return getCACertificates()
-  // Before 22.15 Node does not tell. It reads the file at its start, and goes without where it cannot.
-  const extra = process.env['NODE_EXTRA_CA_CERTS']
-  return extra ? [...tls.rootCertificates, ...textOf(extra)] : tls.rootCertificates
-}
-
-function textOf(path: string): string[] {
-  try {
-    return [readFileSync(path, 'utf8')]
-  } catch {
-    return []
-  }
 }

@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { Client, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 
 import type { RawAnswer } from '../core/ports.js'
 
@@ -39,9 +39,10 @@ export type Connect = (
 export async function sendOnce(
   request: ExchangeRequest,
   timeoutMs: number,
-  connect: Connect = directly,
+  connect?: Connect,
 ): Promise<Omit<RawAnswer, 'sentAt'>> {
   const { url, headers, body } = request
+  const connectTo = connect ?? (await directly())
   let sent = false
   let head: Head = { status: null, contentType: null, contentEncoding: null, retryAfter: null, date: null }
   // Allocated at once: into how many small chunks a body is cut is the server's choice.
@@ -54,7 +55,7 @@ export async function sendOnce(
   }
   subscribe(SEND_HEADERS, noteSent)
   const over = new AbortController()
-  const connection = connect(url.origin, {
+  const connection = connectTo(url.origin, {
     connectMs: Math.min(CONNECT_TIMEOUT_MS, timeoutMs - hearing(timeoutMs)),
     // One timer for all of it, which is not undici's.
     idleMs: 0,
@@ -108,8 +109,16 @@ function hearing(timeoutMs: number): number {
   return Math.min(1_000, timeoutMs / 2)
 }
 
-const directly: Connect = (origin, { connectMs, idleMs, signal }) =>
-  new Client(origin, { headersTimeout: idleMs, bodyTimeout: idleMs, connect: { timeout: connectMs, signal } })
+/** Loaded where nobody brings a way of their own. */
+async function directly(): Promise<Connect> {
+  const { Client } = await import('undici')
+  return (origin, { connectMs, idleMs, signal }) =>
+    new Client(origin, {
+      headersTimeout: idleMs,
+      bodyTimeout: idleMs,
+      connect: { timeout: connectMs, signal },
+    })
+}
 
 type Head = Pick<RawAnswer, 'status' | 'contentType' | 'contentEncoding' | 'retryAfter' | 'date'>
 

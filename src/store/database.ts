@@ -65,20 +65,22 @@ export function bringUpToDate(db: Database.Database): void {
   }).exclusive()
 }
 
+/** Not by its class: of that each copy of better-sqlite3 in a process has its own, and SQLite throws the first one's. */
+function isSqlite(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && 'code' in error && /^SQLITE_/.test(String(error.code))
+}
+
 export function isBusy(error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
+  return isSqlite(error) && error.code.startsWith('SQLITE_BUSY')
 }
 
 /** A transaction cut off by a crash has left a journal; only a connection that may write can roll it back. */
 export function needsRollback(error: unknown): boolean {
-  return (
-    error instanceof Database.SqliteError &&
-    /^SQLITE_(READONLY_ROLLBACK|READONLY_RECOVERY|CANTOPEN)/.test(error.code)
-  )
+  return isSqlite(error) && /^SQLITE_(READONLY_ROLLBACK|READONLY_RECOVERY|CANTOPEN)/.test(error.code)
 }
 
 export function asUnusable({ database }: StorePaths, error: unknown): unknown {
-  if (!(error instanceof Database.SqliteError)) return error
+  if (!isSqlite(error)) return error
   // A table or column that is not there: the file is ours by its header, and not whole.
   const isDamage = /^SQLITE_(CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR$)/.test(error.code)
   return isDamage ? damaged(database, error.code, error) : unusable(database, 'cannot be used', error)
@@ -118,9 +120,7 @@ function opened(paths: StorePaths, options: Database.Options): Database.Database
   } catch (error) {
     db?.close()
     if (isBusy(error) || needsRollback(error)) throw error
-    throw error instanceof Database.SqliteError
-      ? asUnusable(paths, error)
-      : unusable(paths.database, 'cannot be opened', error)
+    throw isSqlite(error) ? asUnusable(paths, error) : unusable(paths.database, 'cannot be opened', error)
   }
 }
 

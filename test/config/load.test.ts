@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest'
 import { readSecret } from '../../src/config/client-secret.js'
 import { configKeys } from '../../src/config/keys.js'
 import { loadConfig, requireClient, type Config } from '../../src/config/load.js'
-import { storeSettings } from '../../src/config/settings.js'
 import { ConfigInvalid } from '../../src/core/errors.js'
 import { folder } from '../support/folder.js'
 import { failure, mutation, sourceOf, words, written } from './places.js'
@@ -412,34 +411,6 @@ describe('requireClient', () => {
 })
 
 describe('any config file', () => {
-  const values: Record<string, string[]> = {
-    early: ['10%', '100%', '101%', '1d', '2d', '', 'x', '0'],
-    min_valid: ['60', '1h', 'x', '0', '-1'],
-    timeout: ['30s', '0'],
-    path: ['a.db', '~/a.db', '/a b.db', '""'],
-    url: ['postgres://x'],
-    client_secret: [CANARY, `your_${CANARY}`, `"${CANARY}`],
-    token_url: ['https://x.example/', `http://${CANARY}/`],
-    proxy: ['none', `http://user:${CANARY}@proxy.example:1`, `socks5://${CANARY}`],
-    erly: ['1'],
-    file: ['token.ini'],
-  }
-  const line = fc
-    .constantFrom(...Object.keys(values))
-    .chain((key) => fc.constantFrom(...(values[key] ?? [])).map((value) => [key, value] as const))
-  const home = (key: string): string => configKeys.find((known) => known.key === key)?.section ?? 'refresh'
-  const text = fc
-    .uniqueArray(line, { selector: ([key]) => key, maxLength: 5 })
-    .map((lines) => lines.map(([key, value]) => `[${home(key)}]\n${key} = ${value}`).join('\n'))
-  const env = fc.record(
-    {
-      HQ_TOKEN_EARLY: fc.constantFrom('5%', '', 'x', '1h'),
-      HQ_TOKEN_MIN_VALID: fc.constantFrom('5', '', 'x'),
-      HQ_TOKEN_STORE: fc.constantFrom('/e.db', '', 'e.db'),
-    },
-    { requiredKeys: [] },
-  )
-  const mode = fc.constantFrom(0o600, 0o644, 0o666)
   const file = written('config.ini', '')
   const attempt = <T>(call: () => T): T | ConfigInvalid => {
     try {
@@ -449,26 +420,6 @@ describe('any config file', () => {
       throw error
     }
   }
-
-  it('means the same to the warm path', () => {
-    let agreed = 0
-    fc.assert(
-      fc.property(text, env, mode, (content, variables, bits) => {
-        writeFileSync(file, content)
-        chmodSync(file, bits)
-        const source = sourceOf({ file, env: variables })
-        const full = attempt(() => loadConfig(source))
-        const light = attempt(() => storeSettings(source))
-        if (light instanceof ConfigInvalid) expect(full).toBeInstanceOf(ConfigInvalid)
-        if (full instanceof ConfigInvalid) return
-        agreed++
-        const { store, refresh, notices } = full
-        expect(light).toEqual({ store, early: refresh.early, minValid: refresh.minValid, notices })
-      }),
-      { numRuns: 1000 },
-    )
-    expect(agreed).toBeGreaterThan(100)
-  })
 
   it('is read or refused with its name, and its secret never shown', () => {
     chmodSync(file, 0o600)

@@ -84,6 +84,73 @@ describe('a fresh token', () => {
   })
 })
 
+describe('in a long process', () => {
+  it('a fresh token is looked for once a second, whoever asks', async () => {
+    const guard = stage.pass(FRESH).guard()
+    const tokens = await Promise.all(SIXTY.map(async () => value(await guard.token())))
+    for (let call = 0; call < 100; call++) tokens.push(value(await guard.token()))
+    expect(new Set(tokens)).toEqual(new Set(['access-1']))
+    // The first sixty came before there was anything to remember.
+    expect(stage.store.reads).toBe(60)
+    stage.pass(1)
+    await guard.token()
+    expect(stage.store.reads).toBe(61)
+  })
+
+  it('what another process has renewed is noticed in the next second', async () => {
+    const guard = stage.pass(FRESH).guard()
+    expect(value(await guard.token())).toBe('access-1')
+    stage.server.answers(NEXT)
+    await stage.guard().refresh()
+    expect(value(await guard.token())).toBe('access-1')
+    stage.pass(1)
+    expect(value(await guard.token())).toBe('access-2')
+  })
+
+  it('what was refused, here or elsewhere, is noticed at once where it is reported, and in the next second', async () => {
+    const guard = stage.pass(FRESH).guard()
+    await guard.token()
+    stage.server.answers(NEXT)
+    expect(value(await guard.token({ rejected }))).toBe('access-2')
+    expect(value(await guard.token())).toBe('access-2')
+
+    const elsewhere = stage.pass(1).guard()
+    await guard.token()
+    stage.server.answers(invalidGrant())
+    await expect(elsewhere.refresh()).rejects.toThrow(LoginRequired)
+    stage.pass(1)
+    stage.notices.length = 0
+    await guard.token()
+    expect(stage.warnings).toEqual([expect.stringContaining('has refused the refresh token')])
+  })
+
+  it('what this process has renewed or taken over is noticed at once', async () => {
+    const guard = stage.pass(FRESH).guard()
+    await guard.token()
+    stage.server.answers(NEXT)
+    await guard.refresh()
+    expect(value(await guard.token())).toBe('access-2')
+    await guard.adopt(seed({ accessToken: new Secret('access-9'), obtained: stage.at }), { force: true })
+    expect(value(await guard.token())).toBe('access-9')
+  })
+
+  it('who asks for more life is judged by what he asks for', async () => {
+    const guard = stage.pass(FRESH).guard()
+    await guard.token()
+    stage.server.answers(NEXT)
+    expect(value(await guard.token({ minValid: 3500 }))).toBe('access-2')
+    expect(value(await guard.token())).toBe('access-2')
+  })
+
+  it('a clock that goes back or stands still makes no token immortal', async () => {
+    const guard = stage.pass(FRESH).guard()
+    await guard.token()
+    stage.pass(-1)
+    await guard.token()
+    expect(stage.store.reads).toBe(2)
+  })
+})
+
 describe('a due token', () => {
   beforeEach(() => {
     stage.pass(DUE)

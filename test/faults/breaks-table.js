@@ -63,8 +63,8 @@ export const BREAKS = [
     and: [
       {
         file: 'src/cli/commands/get.ts',
-        find: '    ? writeOut(world.stdout, answer)',
-        replace: "    ? writeOut(world.stdout, process.exitCode === undefined ? answer : '')",
+        find: 'writeOut(stdout, answer)',
+        replace: "writeOut(stdout, process.exitCode === undefined ? answer : '')",
       },
     ],
     by: tests('faults/crash-points', 'a get, no grace'),
@@ -205,15 +205,15 @@ export const BREAKS = [
   },
   {
     name: 'redirects are followed',
-    file: 'src/network/network.ts',
-    find: 'return new Client(origin, { ...limits(options), connect: this.#connect(options) })\n',
+    file: 'src/network/direct.ts',
+    find: '    return new Direct(origin, { ...limits({ connectMs, ...options }), connect })\n',
     replace:
-      'return new Client(origin, { ...limits(options), connect: this.#connect(options) }).compose(interceptors.redirect({ maxRedirections: 3 }))\n',
+      '    return new Direct(origin, { ...limits({ connectMs, ...options }), connect }).compose(interceptors.redirect({ maxRedirections: 3 }))\n',
     and: [
       {
-        file: 'src/network/network.ts',
-        find: 'import { Agent, Client, EnvHttpProxyAgent, Pool, type Dispatcher }',
-        replace: 'import { Agent, Client, EnvHttpProxyAgent, interceptors, Pool, type Dispatcher }',
+        file: 'src/network/direct.ts',
+        find: "import type { Client, Dispatcher } from 'undici'\n",
+        replace: "import { interceptors, type Client, type Dispatcher } from 'undici'\n",
       },
     ],
     by: tests('faults/network', 'is not followed'),
@@ -277,8 +277,8 @@ export const BREAKS = [
   {
     name: 'an inspector may be open',
     file: 'src/cli/context.ts',
-    find: 'if (inspector.url() !== undefined)',
-    replace: "if (inspector.url() === '')",
+    find: 'if (inspectorUrl() !== undefined)',
+    replace: "if (inspectorUrl() === '')",
     by: tests('faults/hostile', 'leaves no inspector open'),
   },
   {

@@ -1,5 +1,6 @@
+import { homedir } from 'node:os'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { warmToken } from '../../src/cli/warm.js'
+import { warmAnswer } from '../../src/cli/warm.js'
 import type { Moment } from '../../src/core/moment.js'
 import { http } from '../oauth/loopback.js'
 import { aim, target, type Aim, type Target } from './network-aim.js'
@@ -105,11 +106,12 @@ describe('with its clock', () => {
         const status = await told(['status'], { clock })
         figures.status += status.code === 0 ? 0 : 1
         expect(server.requests).toHaveLength(asked)
-        const quick = warmToken(['get'], { HQ_TOKEN_CONFIG: config }, clock)
+        const around = { env: { HQ_TOKEN_CONFIG: config }, platform: process.platform, homedir, clock }
+        const quick = warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
         const { code, stdout, stderr } = await told(['get'], { clock })
         expect(code, stderr).toBe(0)
         // The quick way knows the same token or none.
-        expect(quick ?? stdout.trim()).toBe(stdout.trim())
+        expect(quick ?? stdout).toBe(stdout)
         figures.quick += quick === undefined ? 0 : 1
         figures.calls += 1
         figures.dead += stand.elapsed < (issued.get(stdout.trim()) ?? -Infinity) + LIFETIME ? 0 : 1

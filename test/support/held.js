@@ -12,7 +12,7 @@ function hold() {
   fs.closeSync(HARNESS)
 }
 
-for (const name of ['program', 'context', 'commands/get', 'commands/refresh', 'commands/status'])
+for (const name of ['main', 'program', 'context', 'commands/get', 'commands/refresh', 'commands/status'])
   await import(new URL(`../../dist/cli/${name}.js`, import.meta.url))
 
 if (process.env.HELD === 'start') hold()

@@ -39,6 +39,8 @@ export class MemoryStore implements TokenStore {
   keepsFail = never
   /** Runs before a caller reaches for the lock: what others do between its look and its lock. */
   beforeLock: () => Promise<void> = () => Promise.resolve()
+  /** How often the token set was read without the lock. */
+  reads = 0
   /** How often the lock was taken. */
   locks = 0
   readonly #event: (name: string) => void
@@ -75,6 +77,7 @@ export class MemoryStore implements TokenStore {
   }
 
   read(): Promise<TokenSet | undefined> {
+    this.reads++
     return Promise.resolve(this.#set)
   }
 

@@ -28,9 +28,16 @@ export interface WorldOptions {
 
 /** Runs one command in this process, in a world of its own. */
 export async function told(argv: readonly string[], options: WorldOptions = {}): Promise<Told> {
+  const { world, said } = worldFor(options)
+  const code = await run(argv, world)
+  return { code, ...said() }
+}
+
+/** A world, and what was said in it. */
+export function worldFor(options: WorldOptions): { world: World; said: () => Omit<Told, 'code'> } {
   const stdout = screen(options.terminal, options.broken)
   const stderr = screen(options.terminal)
-  const code = await run(argv, {
+  const world = {
     env: options.env ?? {},
     platform: process.platform,
     homedir: () => options.homedir ?? '/nonexistent',
@@ -44,8 +51,8 @@ export async function told(argv: readonly string[], options: WorldOptions = {}):
     interrupted: () => Promise.resolve(),
     openBrowser: options.browser ?? (() => Promise.resolve(false)),
     closeStreams: () => undefined,
-  })
-  return { code, stdout: stdout.text(), stderr: stderr.text() }
+  }
+  return { world, said: () => ({ stdout: stdout.text(), stderr: stderr.text() }) }
 }
 
 function screen(columns?: number, broken = false): { stream: Screen; text: () => string } {

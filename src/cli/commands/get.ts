@@ -1,27 +1,20 @@
 import { ServerUnavailable, UsageError } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
 import type { Session } from '../context.js'
-import { formatted, type TokenFormat } from '../formats.js'
+import { formatted } from '../formats.js'
 import { readAll } from '../input.js'
+import type { GetFlags } from '../options.js'
 import { replaceFile } from '../outfile.js'
 import { writeOut } from '../output.js'
-
-export interface GetOptions {
-  /** Seconds. */
-  readonly minValid?: number
-  readonly format: TokenFormat
-  /** Always `-`: a token has no place on a command line. */
-  readonly rejected?: string
-  /** Standard output stays empty then; `-` is standard output. */
-  readonly outfile?: string
-}
+import type { World } from '../world.js'
 
 /** Prints an access token that works, and nothing else. */
-export async function get({ world, guard }: Session, options: GetOptions): Promise<void> {
+export async function get({ world, guard }: Session, options: GetFlags): Promise<void> {
+  const minValid = options.minValid ?? options.time
   const rejected =
     options.rejected === undefined ? undefined : await rejectedToken(options.rejected, world.stdin)
   const token = await guard.token({
-    ...(options.minValid !== undefined && { minValid: options.minValid }),
+    ...(minValid !== undefined && { minValid }),
     ...(rejected !== undefined && { rejected }),
   })
   // Once an hour a refusal is a reason to refresh: what comes of it may be refused for want of permission.
@@ -29,10 +22,16 @@ export async function get({ world, guard }: Session, options: GetOptions): Promi
     throw new ServerUnavailable('there is no other token than the one that the API refuses', {
       hint: 'check what its user may do there; to refresh all the same: hq-token refresh',
     })
-  const answer = formatted(token, options.format, world.clock().now)
-  await (options.outfile === undefined || options.outfile === '-'
-    ? writeOut(world.stdout, answer)
-    : replaceFile(options.outfile, answer))
+  await handOut(formatted(token, options.format, world.clock().now), options, world)
+}
+
+/** @throws {OutputFailed} */
+export function handOut(
+  answer: string | Uint8Array,
+  { outfile }: Pick<GetFlags, 'outfile'>,
+  { stdout }: Pick<World, 'stdout'>,
+): Promise<void> {
+  return outfile === undefined || outfile === '-' ? writeOut(stdout, answer) : replaceFile(outfile, answer)
 }
 
 async function rejectedToken(source: string, stdin: Session['world']['stdin']): Promise<Secret> {

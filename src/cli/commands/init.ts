@@ -6,7 +6,7 @@ import { decode, iniValue } from '../../config/ini.js'
 import { configKeys, nameOf, type KeyName } from '../../config/keys.js'
 import { loadConfig } from '../../config/load.js'
 import { locateNew, variable } from '../../config/locate.js'
-import { configSchema } from '../../config/schema.js'
+import { read, type SupportedKey } from '../../config/schema.js'
 import { configText, readBack, type Texts } from '../../config/write.js'
 import { ConfigInvalid, OutputFailed, StoreUnusable, UsageError } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
@@ -46,7 +46,7 @@ interface Answers {
   secret: Secret | undefined
 }
 
-type ClientKey = KeyName & keyof typeof configSchema.shape & `client.${string}`
+type ClientKey = Extract<SupportedKey, `client.${string}`>
 
 const SECRET = 'client.client_secret'
 /** Where the secret can come from: at most one of them. */
@@ -240,8 +240,8 @@ function withSecret({ texts, secret }: Answers): Texts {
 /** What is wrong with a value, in words that follow its name; never the value. */
 function problem(name: ClientKey, text: string): string | undefined {
   if (text.trim() === '') return 'is empty'
-  const { error } = configSchema.shape[name].safeParse(text)
-  if (error !== undefined) return error.issues[0]?.message ?? 'is invalid'
+  const reading = read(name, text)
+  if ('problem' in reading) return reading.problem
   return iniValue(text) === undefined
     ? 'cannot be written to an INI file: it mixes quotes with comments'
     : undefined

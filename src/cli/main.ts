@@ -1,0 +1,36 @@
+import { Exit, type ExitCode } from '../core/errors.js'
+import { get, handOut } from './commands/get.js'
+import type { PlainGet } from './plain.js'
+import { report } from './report.js'
+import { inSession } from './session.js'
+import { realWorld, type World } from './world.js'
+
+/**
+ * The whole command line: what is not answered on the warm path.
+ *
+ * @returns The exit code.
+ */
+export async function main(argv: readonly string[], plain: PlainGet | undefined): Promise<number> {
+  const world = realWorld()
+  return plain === undefined ? (await import('./program.js')).run(argv, world) : runPlain(plain, world)
+}
+
+/** The end of a plain `get` whose answer is known: what of it is still to be written. */
+export function handOutPlain(answer: Uint8Array, plain: PlainGet): Promise<ExitCode> {
+  const world = realWorld()
+  return reported(plain, world, () => handOut(answer, plain.flags, world))
+}
+
+/** A plain `get` in full: the same command as commander would run, without the time that commander takes to load. */
+export function runPlain(plain: PlainGet, world: World): Promise<ExitCode> {
+  return reported(plain, world, () => inSession(world, plain.options, (session) => get(session, plain.flags)))
+}
+
+async function reported({ options }: PlainGet, world: World, work: () => Promise<void>): Promise<ExitCode> {
+  try {
+    await work()
+    return Exit.ok
+  } catch (error) {
+    return report(error, world, options)
+  }
+}

@@ -1,0 +1,69 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Stopwatch, tooHeavy, type Command } from '../../bench/processes.js'
+import { requirePrograms } from '../support/debian.js'
+import { place } from '../support/place.js'
+
+const {
+  bin: { 'hq-token': BIN },
+} = JSON.parse(readFileSync('package.json', 'utf8')) as { bin: { 'hq-token': string } }
+
+/** As `npm run bench` finds it, the CPU time with room for what a busy machine makes of it. */
+const LIMITS = {
+  cpu: 6,
+  files: 75,
+  packages: ['better-sqlite3', 'bindings', 'fastest-levenshtein', 'file-uri-to-path', 'ini'],
+}
+
+let stopwatch: Stopwatch
+let get: (root: string) => Command
+
+beforeAll(async () => {
+  requirePrograms('python3', 'strace')
+  stopwatch = new Stopwatch()
+  const { config, run } = await place({}, 3600)
+  expect(await run(['get'])).toMatchObject({ code: 0 })
+  get = (root) => ({
+    argv: [process.execPath, join(root, BIN), 'get'],
+    env: { HQ_TOKEN_CONFIG: config },
+    prints: /^\S{40,}\n$/,
+  })
+})
+
+afterAll(() => {
+  stopwatch.close()
+})
+
+describe('a `get` of a fresh token', { timeout: 120_000 }, () => {
+  it('costs little more than a bare Node', async () => {
+    expect(await tooHeavy(get(process.cwd()), LIMITS, stopwatch)).toEqual([])
+  })
+
+  // A guard is only trusted after it has failed.
+  it.each(['undici', 'zod'])('is seen to cost more by each measure when it loads %s', async (heavy) => {
+    expect(await tooHeavy(get(planted(heavy)), LIMITS, stopwatch)).toEqual([
+      expect.stringMatching(/^CPU time/),
+      expect.stringMatching(/^files/),
+      expect.stringMatching(new RegExp(`^packages: .*${heavy}`)),
+    ])
+  })
+})
+
+const copies: string[] = []
+
+afterAll(() => {
+  for (const copy of copies) rmSync(copy, { recursive: true, force: true })
+})
+
+/** The program with an import more, where it finds its packages. */
+function planted(heavy: string): string {
+  mkdirSync('artifacts', { recursive: true })
+  const copy = mkdtempSync(join(process.cwd(), 'artifacts/planted-'))
+  copies.push(copy)
+  for (const name of ['package.json', 'dist']) cpSync(name, join(copy, name), { recursive: true })
+  const file = join(copy, BIN)
+  const [interpreter = '', ...rest] = readFileSync(file, 'utf8').split('\n')
+  writeFileSync(file, [interpreter, `import '${heavy}'`, ...rest].join('\n'))
+  return copy
+}
