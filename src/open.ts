@@ -81,9 +81,7 @@ export function open(choice: Choice, around: Around): Opened {
     policy,
     notify,
     uninterrupted,
-    get host() {
-      return around.host()
-    },
+    host: around.host(),
     timeout: config.refresh.timeout,
     lockWait: config.refresh.lockWait,
     defaultLifetime: config.refresh.defaultLifetime,

@@ -444,10 +444,7 @@ export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
   return {
     server: options.server,
     clock: options.clock,
-    // When it is first asked for: a fresh token need not know which machine this is.
-    get host() {
-      return options.host ?? null
-    },
+    host: options.host ?? null,
     sleep: options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
     timeoutMs: (options.timeout ?? 30) * 1000,
     defaultLifetime: options.defaultLifetime ?? 18_000,
