@@ -30,22 +30,15 @@ export interface World {
 }
 
 export function realWorld(): World {
+  // What is said on standard error is lost where nobody takes it; the token and the exit code are not.
+  process.stderr.on('error', () => undefined)
   return {
     env: process.env,
     platform: process.platform,
     homedir,
-    // When they are first used: to make a stream takes longer than to hand out a fresh token.
-    get stdin() {
-      return process.stdin
-    },
-    get stdout() {
-      return process.stdout
-    },
-    get stderr() {
-      // What is said there is lost where nobody takes it; the token and the exit code are not.
-      if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => undefined)
-      return process.stderr
-    },
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
     clock: machineClock,
     host: machineHost,
     interrupted: () =>
