@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { writeSandboxFiles } from '../dist/sandbox/files.js'
 import { startSandbox } from '../dist/sandbox/server.js'
 
-const BIN = fileURLToPath(new URL('../dist/bin.js', import.meta.url))
+const BIN = fileURLToPath(new URL('../dist/bin.cjs', import.meta.url))
 const LIFE = 6
 const folder = mkdtempSync(join(tmpdir(), 'hq-token-demo-'))
 // It rotates at once and answers late: the worst moment to be killed. Only a server that takes the

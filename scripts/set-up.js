@@ -39,8 +39,9 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   writeFileSync(stamp, lock)
 }
 // A stamp of our own: the compiler writes its `.tsbuildinfo` when it only checks, too.
-if (age('dist/.built') < Math.max(newest('src'), age('tsconfig.json'))) {
+if (age('dist/.built') < Math.max(newest('src'), age('scripts/bundle.js'), age('tsconfig.json'))) {
   process.stderr.write('Building …\n')
   run(process.execPath, at('node_modules/typescript/bin/tsc'), '-p', root)
+  run(process.execPath, at('scripts/bundle.js'))
   writeFileSync(at('dist/.built'), '')
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import './descriptors.js' // Before anything is opened.
+import { inherited } from './descriptors.js' // Before anything is opened.
 import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { plainGet } from './cli/plain.js'
@@ -16,7 +16,7 @@ const answer =
 
 if (plain === undefined || answer === undefined)
   void import('./cli/main.js')
-    .then(({ main }) => main(argv, plain))
+    .then(({ main }) => main(argv, plain, inherited))
     .then((status) => (process.exitCode = status))
 else {
   const bytes = Buffer.from(answer)
@@ -24,7 +24,7 @@ else {
   // At once: there is nothing to wait for.
   if (left.byteLength === 0) process.exit()
   void import('./cli/main.js')
-    .then(({ handOutPlain }) => handOutPlain(left, plain))
+    .then(({ handOutPlain }) => handOutPlain(left, plain, inherited))
     .then((status) => (process.exitCode = status))
 }
 

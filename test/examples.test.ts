@@ -306,7 +306,7 @@ describe('the example of a container', () => {
     // What the other user must be able to read: the program, whole, and the configuration.
     const image = join(folder(), 'image')
     cpSync(join(project, 'node_modules'), join(image, 'node_modules'), { recursive: true, dereference: true })
-    symlinkSync('node_modules/hq-token/dist/bin.js', join(image, 'hq-token'))
+    symlinkSync('node_modules/hq-token/dist/bin.cjs', join(image, 'hq-token'))
     for (const path of [here.config, here.seed]) chownSync(path, user, user)
     for (const path of [here.dir, join(state, '..'), join(image, '..'), image]) chmodSync(path, 0o755)
 

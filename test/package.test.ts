@@ -49,7 +49,7 @@ describe('the packed tarball', () => {
       'package.json',
     ])
     const files = readdirSync(join(project, 'node_modules/hq-token/dist'), { recursive: true }).map(String)
-    expect(files).toContain('bin.js')
+    expect(files).toContain('bin.cjs')
     expect(files).toContain('index.d.ts')
     expect(files.filter((name) => name.includes('tsbuildinfo'))).toEqual([])
   })

@@ -5,7 +5,6 @@ import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CommandNotExecutable, CommandNotFound, Exit, type TokenError } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
-import { inherited } from '../descriptors.js'
 
 /**
  * What ends a program that does nothing about it. Not those that stop and continue: the terminal sends them
@@ -42,7 +41,7 @@ export class Stead {
   }
 
   /**
-   * Runs a command with this program's descriptors, terminal and process group, to its end.
+   * Runs a command with these descriptors, and this program's terminal and process group, to its end.
    *
    * @returns Its exit status, or the signal that ended it.
    * @throws {CommandNotFound | CommandNotExecutable}
@@ -50,6 +49,7 @@ export class Stead {
   async run(
     [file = '', ...args]: readonly string[],
     env: NodeJS.ProcessEnv,
+    inherited: readonly number[],
   ): Promise<number | NodeJS.Signals> {
     try {
       const child = spawn(file, args, { env, stdio: handedOn(inherited) })

@@ -10,14 +10,22 @@ import { realWorld, type World } from './world.js'
  *
  * @returns The exit code.
  */
-export async function main(argv: readonly string[], plain: PlainGet | undefined): Promise<number> {
-  const world = realWorld()
+export async function main(
+  argv: readonly string[],
+  plain: PlainGet | undefined,
+  inherited: readonly number[],
+): Promise<number> {
+  const world = realWorld(inherited)
   return plain === undefined ? (await import('./program.js')).run(argv, world) : runPlain(plain, world)
 }
 
 /** The end of a plain `get` whose answer is known: what of it is still to be written. */
-export function handOutPlain(answer: Uint8Array, plain: PlainGet): Promise<ExitCode> {
-  const world = realWorld()
+export function handOutPlain(
+  answer: Uint8Array,
+  plain: PlainGet,
+  inherited: readonly number[],
+): Promise<ExitCode> {
+  const world = realWorld(inherited)
   return reported(plain, world, () => handOut(answer, plain.flags, world))
 }
 

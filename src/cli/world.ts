@@ -19,6 +19,8 @@ export interface World {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Screen
   readonly stderr: Screen
+  /** Descriptors beyond the standard streams that this process was started with. */
+  readonly inherited: readonly number[]
   readonly clock: Clock
   readonly host: () => Host
   /** Ends when a person or the system asks the program to stop; for commands that run until then. */
@@ -29,7 +31,7 @@ export interface World {
   readonly closeStreams: () => void
 }
 
-export function realWorld(): World {
+export function realWorld(inherited: readonly number[]): World {
   // What is said on standard error is lost where nobody takes it; the token and the exit code are not.
   process.stderr.on('error', () => undefined)
   return {
@@ -39,6 +41,7 @@ export function realWorld(): World {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
+    inherited,
     clock: machineClock,
     host: machineHost,
     interrupted: () =>

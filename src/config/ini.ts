@@ -139,9 +139,11 @@ export function iniValue(value: string): string | undefined {
 /**
  * Reads the entries once more with `ini`, from a text in which nothing is left to interpretation: on
  * the original it would cut values at `;` and `#` and let a duplicate win. Where the two readings
- * differ (`__proto__`), nobody knows what was meant.
+ * differ (`__proto__`), nobody knows what was meant. Plain names, which are all that a configuration
+ * has, leave it no choice, and then it need not be loaded.
  */
 function crossCheck(entries: readonly Entry[]): void {
+  if (entries.every(({ section, key }) => isPlain(section) && isPlain(key))) return
   // A dot in a section's name would nest it.
   const lines = entries.map(
     ({ section, key, value }) =>
@@ -152,6 +154,10 @@ function crossCheck(entries: readonly Entry[]): void {
     // String(): `ini` makes a boolean of "true", and a list of a key that stands in two sections.
     if (String(parsed[section]?.[key]) !== value)
       throw new FileProblem('a name that cannot be read reliably', line)
+}
+
+function isPlain(name: string): boolean {
+  return /^[a-z]\w*$/.test(name)
 }
 
 /** A JSON string that is one line for `ini` too, whose expression for a line ends at U+2028. */

@@ -1,7 +1,6 @@
 import Database from 'better-sqlite3'
 import { StoreUnusable } from '../core/errors.js'
-import { shellWord } from '../core/shell.js'
-import { checkOwn, createWhole, lstatOf, removeIfThere, unusable, type StorePaths } from './files.js'
+import { createWhole, damaged, isThere, removeIfThere, unusable, type StorePaths } from './files.js'
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 
 /**
@@ -84,26 +83,6 @@ export function asUnusable({ database }: StorePaths, error: unknown): unknown {
   // A table or column that is not there: the file is ours by its header, and not whole.
   const isDamage = /^SQLITE_(CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR$)/.test(error.code)
   return isDamage ? damaged(database, error.code, error) : unusable(database, 'cannot be used', error)
-}
-
-export function damaged(database: string, what: string, cause?: unknown): StoreUnusable {
-  return new StoreUnusable(`${database} is damaged (${what})`, {
-    hint: `the file was left as it is; move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
-    cause,
-  })
-}
-
-function isThere({ folder, database }: StorePaths): boolean {
-  const folderStats = lstatOf(folder)
-  if (folderStats === undefined) return false
-  checkOwn(folder, folderStats, 'folder')
-  const stats = lstatOf(database)
-  if (stats === undefined) return false
-  checkOwn(database, stats, 'file')
-  const journal = lstatOf(`${database}-journal`)
-  if (journal !== undefined) checkOwn(`${database}-journal`, journal, 'file')
-  if (stats.size === 0) throw damaged(database, 'a file of no bytes')
-  return true
 }
 
 function opened(paths: StorePaths, options: Database.Options): Database.Database {

@@ -119,6 +119,20 @@ export function lstatOf(path: string): Stats | undefined {
   }
 }
 
+/** Whether there is a database, of which nobody else can have written a byte. Opens nothing. @throws {StoreUnusable} */
+export function isThere({ folder, database }: StorePaths): boolean {
+  const folderStats = lstatOf(folder)
+  if (folderStats === undefined) return false
+  checkOwn(folder, folderStats, 'folder')
+  const stats = lstatOf(database)
+  if (stats === undefined) return false
+  checkOwn(database, stats, 'file')
+  const journal = lstatOf(`${database}-journal`)
+  if (journal !== undefined) checkOwn(`${database}-journal`, journal, 'file')
+  if (stats.size === 0) throw damaged(database, 'a file of no bytes')
+  return true
+}
+
 /**
  * Refuses what others could have put or could read there, as `ssh` does for its keys, and what we may not read:
  * SQLite would only say that it cannot open it.
@@ -166,6 +180,13 @@ function checkReadable(path: string, { uid, mode }: Stats): void {
       },
     )
   }
+}
+
+export function damaged(database: string, what: string, cause?: unknown): StoreUnusable {
+  return new StoreUnusable(`${database} is damaged (${what})`, {
+    hint: `the file was left as it is; move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
+    cause,
+  })
 }
 
 export function codeOf(error: unknown): string {

@@ -6,16 +6,8 @@ import { rfc3339 } from '../core/moment.js'
 import type { Discovered, PendingLogin } from '../core/ports.js'
 import { shellWord } from '../core/shell.js'
 import type { TokenSet } from '../core/token-set.js'
-import {
-  asUnusable,
-  damaged,
-  isBusy,
-  needsRollback,
-  openForReading,
-  refuseNewer,
-  versionOf,
-} from './database.js'
-import { checkOwn, lstatOf, nearest, storePaths, unusable, type StorePaths } from './files.js'
+import { asUnusable, isBusy, needsRollback, openForReading, refuseNewer, versionOf } from './database.js'
+import { checkOwn, damaged, lstatOf, nearest, storePaths, unusable, type StorePaths } from './files.js'
 import { sleep, unlockable } from './lock.js'
 import { keptRecords } from './rescue.js'
 import { SCHEMA_VERSION } from './schema.js'

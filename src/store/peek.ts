@@ -1,7 +1,8 @@
 import type { TokenSet } from '../core/token-set.js'
-import { openForReading } from './database.js'
-import { storePaths } from './files.js'
+import { openByAddon } from './addon.js'
+import { isThere, storePaths } from './files.js'
 import { fromRow, type Row } from './row.js'
+import { APPLICATION_ID } from './schema.js'
 
 /**
  * One look at the token set, without waiting and without promises.
@@ -9,11 +10,16 @@ import { fromRow, type Row } from './row.js'
  * @throws When there is anything to wait for, to mend or to complain about.
  */
 export function peek(path: string): TokenSet | undefined {
-  const db = openForReading(storePaths(path))
+  const paths = storePaths(path)
+  if (!isThere(paths)) return undefined
+  const db = openByAddon(paths.database)
+  const prepared = (sql: string): ReturnType<typeof db.prepare> => db.prepare(sql, db, false, false)
   try {
-    const row = db?.prepare('SELECT * FROM token_set').get() as Row | undefined
+    db.exec('PRAGMA trusted_schema = OFF')
+    if (prepared('PRAGMA application_id').pluck().get() !== APPLICATION_ID) return undefined
+    const row = prepared('SELECT * FROM token_set').get() as Row | undefined
     return row === undefined ? undefined : fromRow(row)
   } finally {
-    db?.close()
+    db.close()
   }
 }

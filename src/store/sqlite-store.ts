@@ -11,13 +11,12 @@ import {
   asUnusable,
   bringUpToDate,
   createDatabase,
-  damaged,
   isBusy,
   needsRollback,
   openForReading,
   openForWriting,
 } from './database.js'
-import { ensureFolder, lstatOf, checkOwn, storePaths, type StorePaths } from './files.js'
+import { checkOwn, damaged, ensureFolder, lstatOf, storePaths, type StorePaths } from './files.js'
 import { acquire, sleep } from './lock.js'
 import { padding, recordBytes } from './record.js'
 import { Rescue } from './rescue.js'

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { parse } from 'ini'
 import { describe, expect, it } from 'vitest'
 import { FileProblem } from '../../src/config/file.js'
 import { iniValue, readIni } from '../../src/config/ini.js'
@@ -127,6 +128,21 @@ describe('readIni', () => {
           expect(value).toBe(begunAsComment ? '' : (unquoted ?? token))
         },
       ),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('needs no second reading of plain names: `ini` has no choice with them', () => {
+    const name = fc.oneof(
+      fc.stringMatching(/^[a-z]\w*$/),
+      fc.constantFrom('constructor', 'true', 'x__proto__'),
+    )
+    fc.assert(
+      fc.property(name, name, fc.string(), (section, key, value) => {
+        const [head, left, right] = [section, key, value].map((text) => JSON.stringify(text))
+        const read = parse(`[${head ?? ''}]\n${left ?? ''}=${right ?? ''}`, { bracketedArray: false })
+        expect(String((read[section] as Record<string, unknown>)[key])).toBe(value)
+      }),
       { numRuns: 2000 },
     )
   })

@@ -92,6 +92,8 @@ function build() {
     'false',
   )
   if (status !== 0) throw new Error(`it does not compile:\n${stdout}`)
+  const bundled = node('../scripts/bundle.js')
+  if (bundled.status !== 0) throw new Error(`it cannot be bundled:\n${bundled.stderr}`)
   // Else the tests' own set-up would build it anew.
   writeFileSync(join(copy, 'dist/.built'), '')
 }

@@ -16,8 +16,8 @@ export async function packed(): Promise<string> {
   const modules = join(project, 'node_modules')
   mkdirSync(join(modules, '.bin'), { recursive: true })
   renameSync(join(project, 'package'), join(modules, 'hq-token'))
-  chmodSync(join(modules, 'hq-token/dist/bin.js'), 0o755)
-  symlinkSync('../hq-token/dist/bin.js', join(modules, '.bin/hq-token'))
+  chmodSync(join(modules, 'hq-token/dist/bin.cjs'), 0o755)
+  symlinkSync('../hq-token/dist/bin.cjs', join(modules, '.bin/hq-token'))
   // Production dependencies only: what else the code may reach for is missing, as at a user's.
   for (const name of production()) {
     if (name.includes('/')) mkdirSync(join(modules, name, '..'), { recursive: true })

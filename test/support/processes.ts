@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 
-export const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url))
+export const BIN = fileURLToPath(new URL('../../dist/bin.cjs', import.meta.url))
 const PRELOAD = new URL('held.js', import.meta.url).href
 
 export interface Ended {

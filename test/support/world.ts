@@ -46,6 +46,7 @@ export function worldFor(options: WorldOptions): { world: World; said: () => Omi
     }),
     stdout: stdout.stream,
     stderr: stderr.stream,
+    inherited: [],
     clock: options.clock ?? machineClock,
     host: () => options.host ?? HOST,
     interrupted: () => Promise.resolve(),

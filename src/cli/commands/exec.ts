@@ -55,7 +55,11 @@ export async function exec(
       const kept = token.expiresAt - world.clock().now >= (minValid ?? 0) ? ask : {}
       keeping = keepFresh(session, file, token, kept, hush, over.signal)
     }
-    end = await stead.run(command, { ...world.env, ...environment(token), HQ_TOKEN_FILE: file?.path })
+    end = await stead.run(
+      command,
+      { ...world.env, ...environment(token), HQ_TOKEN_FILE: file?.path },
+      world.inherited,
+    )
   } finally {
     over.abort()
     // A refresh that is under way must come to its end.

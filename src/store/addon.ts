@@ -1,0 +1,65 @@
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+
+/** As much of a connection of SQLite as a look at one row takes. */
+export interface Connection {
+  exec(sql: string): void
+  prepare(sql: string, database: Connection, isPragma: boolean, isExplain: boolean): Statement
+  close(): void
+}
+
+interface Statement {
+  get(): unknown
+  pluck(): Statement
+}
+
+interface Addon {
+  readonly Database: new (...options: readonly unknown[]) => Connection
+  /** Of version 12. */
+  readonly setErrorConstructor?: (SqliteError: unknown) => void
+  /** Of version 13. */
+  readonly initialize?: (SqliteError: unknown, ...rows: readonly unknown[]) => void
+}
+
+class SqliteError extends Error {
+  readonly code: string
+
+  constructor(message: string, code: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/**
+ * Opens a database by better-sqlite3's addon alone: the dozen files around it take longer to load than a fresh
+ * token to hand out. Whatever else is done with a database goes through the whole of the package.
+ *
+ * @throws Also where another version of the package has another addon.
+ * @see `lib/database.js` and `lib/binding.js` of better-sqlite3 12 and 13.
+ */
+export function openByAddon(path: string): Connection {
+  const addon = load()
+  // They are set once more when the package itself is loaded after all.
+  if (addon.initialize === undefined) addon.setErrorConstructor?.(SqliteError)
+  else addon.initialize(SqliteError, array, append, row, record)
+  const [anonymous, readonly, mustExist, waitMs] = [false, true, true, 0]
+  return new addon.Database(path, path, anonymous, readonly, mustExist, waitMs, null, null, null, null)
+}
+
+function load(): Addon {
+  const require = createRequire(import.meta.filename)
+  const folder = dirname(require.resolve('better-sqlite3/package.json'))
+  try {
+    return require(join(folder, 'build/Release/better_sqlite3.node')) as Addon
+  } catch {
+    return (require(join(folder, 'lib/binding.js')) as { getBinding: () => Addon }).getBinding()
+  }
+}
+
+const array = (...values: unknown[]): unknown[] => values
+const append = (list: unknown[], ...values: unknown[]): unknown => list.push(...values)
+const row =
+  (...names: string[]) =>
+  (...values: unknown[]): object =>
+    Object.fromEntries(names.map((name, index) => [name, values[index]]))
+const record = (value: unknown): object => ({ value, done: false })
