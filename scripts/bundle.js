@@ -1,5 +1,12 @@
-// Bundles the warm path into one file, dist/bin.cjs: to open a few dozen takes longer than to hand out a fresh token.
+// After the compiler: bundles the warm path into one file, dist/bin.cjs, since to open a few dozen takes longer than
+// to hand out a fresh token, and takes the comments out of the others, which are in the declarations and the sources.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { rolldown } from 'rolldown'
+import { minifySync } from 'rolldown/utils'
+
+/** Names and lines stay: a report of a bug tells where. */
+const WITHOUT_COMMENTS = { compress: false, mangle: false, codegen: false }
 
 const bundle = await rolldown({
   input: 'src/bin.ts',
@@ -14,6 +21,12 @@ await bundle.write({
   format: 'cjs',
   // A module is loaded when something of it is first used: most commands use few of Node's own.
   intro: 'require = ((now) => (id) => new Proxy({}, { get: (_, name) => now(id)[name] }))(require);',
+  minify: WITHOUT_COMMENTS,
   sourcemap: true,
   sourcemapExcludeSources: true,
 })
+
+for (const name of readdirSync('dist', { recursive: true }).filter((name) => name.endsWith('.js'))) {
+  const path = join('dist', name)
+  writeFileSync(path, minifySync(path, readFileSync(path, 'utf8'), WITHOUT_COMMENTS).code)
+}

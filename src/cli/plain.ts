@@ -24,14 +24,20 @@ export function plainGet(argv: readonly string[]): PlainGet | undefined {
   // Letters that stand together, and what begins with a dash and is a value, are commander's to tell apart.
   if (argv.some((argument) => /^-[^-]./.test(argument))) return undefined
   try {
-    const { tokens } = parseArgs({ args: [...argv], options: TYPES, allowPositionals: true, tokens: true })
+    const all = [...globalOptions.map(flagOf(true)), ...getOptions.map(flagOf(false))]
+    const { tokens } = parseArgs({
+      args: [...argv],
+      options: Object.fromEntries(all.map(typeOf)),
+      allowPositionals: true,
+      tokens: true,
+    })
     const [command, ...more] = tokens.filter(({ kind }) => kind !== 'option')
     if (command?.kind !== 'positional' || command.value !== 'get' || more.length > 0) return undefined
     const options: Record<string, unknown> = {}
     const flags: Record<string, unknown> = { format: 'bare' }
     for (const token of tokens) {
       if (token.kind !== 'option') continue
-      const flag = FLAGS.find(({ name }) => name === token.name)
+      const flag = all.find(({ name }) => name === token.name)
       if (flag === undefined || (!flag.isGlobal && token.index < command.index)) return undefined
       const value = valueOf(flag.row, token.value)
       if (value === undefined) return undefined
@@ -54,15 +60,11 @@ const flagOf =
   (isGlobal: boolean) =>
   (row: OptionRow): Flag => ({ row, isGlobal, name: /--([\w-]+)/.exec(row.flags)?.[1] ?? '' })
 
-const FLAGS: readonly Flag[] = [...globalOptions.map(flagOf(true)), ...getOptions.map(flagOf(false))]
-
-const TYPES = Object.fromEntries(
-  FLAGS.map(({ row: { flags }, name }) => {
-    const short = /^-(\w), /.exec(flags)?.[1]
-    const type = flags.endsWith('>') ? ('string' as const) : ('boolean' as const)
-    return [name, { type, ...(short !== undefined && { short }) }]
-  }),
-)
+function typeOf({ row: { flags }, name }: Flag) {
+  const short = /^-(\w), /.exec(flags)?.[1]
+  const type = flags.endsWith('>') ? ('string' as const) : ('boolean' as const)
+  return [name, { type, ...(short !== undefined && { short }) }] as const
+}
 
 function camelCase(name: string): string {
   return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
-import { inspect } from 'node:util'
 
 const REDACTED = '[secret]'
+
+/** `util.inspect.custom`, without the time that `node:util` takes to load. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** Characters that tell one secret from another; a text that was cut off may hold no more of it. */
 const HEAD = 12
@@ -71,7 +73,7 @@ export class Secret {
   }
 
   /** @hidden */
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return REDACTED
   }
 }
