@@ -37,7 +37,7 @@ function count(part: string, { points, unheard, lost }: Tally): void {
 
 describe('killed before every system call on its files', () => {
   it('get, 60 s grace: nothing is lost', async () => {
-    const tally = await killed('get', 60_000, full ? 1 : 12)
+    const tally = await killed('get', 60_000, full ? 1 : 24)
     count('get with 60 s grace', tally)
     const { unheard, lost, broken } = tally
     expect(lost).toEqual([])
@@ -46,7 +46,7 @@ describe('killed before every system call on its files', () => {
   }, 1_800_000)
 
   it('get, no grace: lost at most between the answer and its first byte', async () => {
-    const tally = await killed('get', 0, full ? 1 : 24)
+    const tally = await killed('get', 0, full ? 1 : 12)
     count('without', tally)
     const { unheard, lost, broken } = tally
     expect(lost).toEqual([])
