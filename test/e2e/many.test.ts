@@ -80,7 +80,7 @@ describe('`get` killed with SIGKILL', () => {
       expect(await run(['get'])).toMatchObject({ code: 0, stderr: '' })
       expect(sandbox.revokedFamilies()).toBe(0)
       expect(await store.read()).toMatchObject({ refusedAt: null, intent: null })
-      expect(unfinished, 'kills that fell into an exchange').toBeGreaterThan(3)
+      expect(unfinished, 'kills that fell into an exchange').toBeGreaterThan(1)
     },
   )
 })
