@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const FAULTS = 'test/faults/**/*.test.ts'
@@ -14,7 +15,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'parts', include: ['test/**/*.test.ts'], exclude: [FAULTS] },
+        test: {
+          name: 'parts',
+          include: ['test/**/*.test.ts'],
+          exclude: [FAULTS],
+          // One more than there are processors: many wait for a timer, a server or a child.
+          maxWorkers: availableParallelism() + 1,
+        },
       },
       ...(canFault
         ? [

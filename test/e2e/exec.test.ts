@@ -20,6 +20,7 @@ import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 import { BIN, ended, start, type Ended } from '../support/processes.js'
 import { atTerminal, CTRL_BACKSLASH, CTRL_C, CTRL_Z } from '../support/terminal.js'
+import { told } from '../support/world.js'
 
 beforeAll(() => {
   requirePrograms('bash', 'python3', 'zsh', ['pgrep', 'procps'], ['unshare', 'util-linux'])
@@ -72,7 +73,7 @@ function witness(): Witness {
 /** A place whose token is fresh. */
 async function fresh(): Promise<Place> {
   const there = await place({}, 3600)
-  await there.run(['seed'])
+  await told(['seed'], { env: { HQ_TOKEN_CONFIG: there.config } })
   return there
 }
 

@@ -8,6 +8,7 @@ import { folder } from '../support/folder.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
 import { watchProcessList } from '../support/process-list.js'
 import { BIN } from '../support/processes.js'
+import { told } from '../support/world.js'
 
 const run = promisify(execFile)
 
@@ -30,7 +31,7 @@ interface Script extends Place {
 
 async function scripts(options: PlaceOptions = {}, seedTtl = 3600): Promise<Script> {
   const there = await place(options, seedTtl)
-  await there.run(['seed'])
+  await told(['seed'], { env: { HQ_TOKEN_CONFIG: there.config } })
   const env = {
     HOME: folder(),
     PATH: path,

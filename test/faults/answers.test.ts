@@ -128,7 +128,7 @@ const SHAPES: Record<string, readonly [Shape, Kind]> = {
 }
 
 describe('a whole get with one answer', () => {
-  it.each(Object.entries(SHAPES))('that is %s', async (_situation, [shape, kind]) => {
+  it.concurrent.each(Object.entries(SHAPES))('that is %s', async (_situation, [shape, kind]) => {
     const server = await target(
       (socket) => void socket.end(http(shape.status ?? 200, Buffer.from(shape.body), shape.headers)),
     )

@@ -14,7 +14,7 @@ import { isHeld, letGo } from '../support/processes.js'
 import { seedText } from '../support/seed-text.js'
 import { report, run as size } from './figures.js'
 
-const ROUNDS = { short: 8, full: 200, soak: 2000 }[size]
+const ROUNDS = { short: 5, full: 200, soak: 2000 }[size]
 const CLIENTS = 8
 const COMMANDS = [
   ['get'],

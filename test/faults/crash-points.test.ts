@@ -25,6 +25,13 @@ const UNHEARD = [
   'before write token.rescue #1',
 ]
 
+/** From the request to the answer’s safety the grant is at stake. */
+const AT_STAKE = /request left|answer|write token\.rescue #1/
+
+/** In the short run one in `step`, and all that are like `always`. */
+const sample = (points: readonly string[], step: number, always: RegExp): readonly string[] =>
+  full ? points : points.filter((point, i) => i % step === 0 || always.test(point))
+
 const total = { points: 0, lost: 0, unheard: new Set<string>() }
 
 afterAll(() => {
@@ -44,7 +51,7 @@ describe('killed at every step', { timeout: 600_000 }, () => {
 
   it('of a get, no grace: lost at most between the request and the answer’s first byte', async () => {
     // That one and no fewer: a harness that misses it would miss others too.
-    expect(await killed('get', 0)).toContain('before write token.rescue #1')
+    expect(await killed('get', 0, /request|answer|rescue/)).toContain('before write token.rescue #1')
   })
 
   it('of a refresh of a second pair, no grace: no more than of the first', async () => {
@@ -99,9 +106,8 @@ describe('a login killed at every step', { timeout: 600_000 }, () => {
     const points = readFileSync(logOf(whole), 'utf8').trimEnd().split('\n')
     const kept = points.findIndex((point) => point.startsWith('after write token.rescue'))
     if (half === 'finished') expect(kept).toBeGreaterThan(points.indexOf('as the answer begins'))
-    const chosen = points.filter((point, i) => full || i % 6 === 0 || /rescue|request|answer/.test(point))
     const broken: string[] = []
-    await eachOf(chosen, async (point) => {
+    await eachOf(sample(points, 12, AT_STAKE), async (point) => {
       const one = await atLogin(sandbox, half, isSeeded)
       const { signal } = await one.login(dying(one, point))
       if (signal !== 'SIGKILL') broken.push(`${point}: was not reached again`)
@@ -145,11 +151,11 @@ it('a new file has a name that lasts before anything else is done', async () => 
 })
 
 /** @returns The points that cost the grant, all of them among `UNHEARD`. */
-async function killed(command: Command, graceMs: number): Promise<readonly string[]> {
+async function killed(command: Command, graceMs: number, always = AT_STAKE): Promise<readonly string[]> {
   const sandbox = await sandboxWith({ graceMs })
   const lost: string[] = []
   const broken: string[] = []
-  await eachOf(await pointsOf(await subject(sandbox, command)), async (point) => {
+  await eachOf(sample(await pointsOf(await subject(sandbox, command)), 8, always), async (point) => {
     const one = await subject(sandbox, command)
     const { signal, stdout } = await one.run(dying(one, point))
     if (signal !== 'SIGKILL') broken.push(`${point}: was not reached again`)
@@ -179,10 +185,7 @@ async function killed(command: Command, graceMs: number): Promise<readonly strin
 async function pointsOf(one: Subject): Promise<readonly string[]> {
   const points = await passed(one)
   // Where a step begins the disk is as it was where the one before had ended.
-  const different = points.filter(
-    (point, i) => !(/^before .* #/.test(point) && points[i - 1]?.startsWith('after ')),
-  )
-  return full ? different : different.filter((point, i) => i % 4 === 0 || /rescue|request|answer/.test(point))
+  return points.filter((point, i) => !(/^before .* #/.test(point) && points[i - 1]?.startsWith('after ')))
 }
 
 async function passed(one: Subject): Promise<readonly string[]> {

@@ -50,7 +50,7 @@ function count(part: string, { points, lost, lastCopies }: Tally): void {
 
 describe('an I/O error at every call on its files, no grace', () => {
   it('once: nothing is lost', async () => {
-    const tally = await failing('get', once, full ? 1 : 30)
+    const tally = await failing('get', once, full ? 1 : 60)
     count('once', tally)
     const { lost, broken } = tally
     expect(broken).toEqual([])
@@ -58,7 +58,7 @@ describe('an I/O error at every call on its files, no grace', () => {
   }, 1_800_000)
 
   it('from then on: nothing is lost, and the next run heals', async () => {
-    const tally = await failing('get', fromThenOn, full ? 1 : 30)
+    const tally = await failing('get', fromThenOn, full ? 1 : 60)
     count('from then on', tally)
     const { lost, broken, lastCopies } = tally
     expect(broken).toEqual([])

@@ -12,7 +12,7 @@ import { afterPowerCut, compileShim, powerDisk, type Cut, type PowerDisk } from 
  * What a power cut leaves of sectors that were not synced is a matter of luck, and one draw is none:
  * with `synchronous=NORMAL` one in ten takes the intent back, and one in thirty damages the database.
  */
-const MIXES = full ? 1000 : 100
+const MIXES = full ? 1000 : 50
 
 const figures = { cuts: 0, mixes: 0, strange: 0 }
 

@@ -13,8 +13,8 @@ const STORMS = full
       { processes: 200, seconds: 3 },
       { processes: 100, seconds: 8 },
     ]
-  : [{ processes: 40, seconds: 1 }]
-const WAITERS = full ? 60 : 12
+  : [{ processes: 24, seconds: 1 }]
+const WAITERS = full ? 60 : 8
 /** So many load their modules at a time. */
 const BATCH = 10
 

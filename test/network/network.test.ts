@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { authority, pem, type Authority } from '../support/authority.js'
+import { authority, pem, type Authority, type Certificate } from '../support/authority.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { decided } from '../support/person.js'
@@ -12,12 +12,14 @@ import { listening, tinyproxy, type Proxy } from '../support/proxy.js'
 import { HOST, inFrontOf, type Fronted } from '../support/tls-front.js'
 
 let firm: Authority
+let certificate: Certificate
 let proxy: Proxy
 let locked: Proxy
 
 beforeAll(async () => {
   requirePrograms('tinyproxy', 'openssl')
   firm = authority()
+  certificate = firm.issue(HOST)
   proxy = await tinyproxy()
   locked = await tinyproxy('BasicAuth someone secret-of-the-proxy')
 }, 300_000)
@@ -45,7 +47,7 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
     const there = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
     const asked: string[] = []
     const port = await listening(
-      createTlsServer(pem(firm.issue(HOST)), ({ method = '', url = '' }, response) => {
+      createTlsServer(pem(certificate), ({ method = '', url = '' }, response) => {
         asked.push(`${method} ${url}`)
         const at = { issuer, revocation_endpoint: `${issuer}/revoke` }
         const sandbox = `https://${HOST}:${there.port}/sandbox/`
@@ -263,7 +265,7 @@ interface BehindTls extends Fronted {
 
 async function behindTls({ network = '', mutual = false }): Promise<BehindTls> {
   const made = await place({ config: `[network]\n${network}\n` })
-  const fronted = await inFrontOf(made, { firm, mutual })
+  const fronted = await inFrontOf(made, { firm, certificate, mutual })
   const before = proxy.tunnels()
   return { ...fronted, tunnels: () => proxy.tunnels() - before }
 }
