@@ -11,20 +11,20 @@ process.on('SIGUSR1', () => undefined)
 
 const argv = process.argv.slice(2)
 const plain = plainGet(argv)
-const answer =
-  plain && warmAnswer(plain, { env: process.env, platform: process.platform, homedir, clock: machineClock })
+const around = { env: process.env, platform: process.platform, homedir, clock: machineClock }
+const { text, turn } = plain === undefined ? {} : warmAnswer(plain, around)
 
-if (plain === undefined || answer === undefined)
+if (plain === undefined || text === undefined)
   void import('./cli/main.js')
-    .then(({ main }) => main(argv, plain, inherited))
+    .then(({ main }) => main(argv, plain, { inherited, turn }))
     .then((status) => (process.exitCode = status))
 else {
-  const bytes = Buffer.from(answer)
+  const bytes = Buffer.from(text)
   const left = plain.flags.outfile === undefined ? bytes.subarray(writtenAtOnce(bytes)) : bytes
   // At once: there is nothing to wait for.
   if (left.byteLength === 0) process.exit()
   void import('./cli/main.js')
-    .then(({ handOutPlain }) => handOutPlain(left, plain, inherited))
+    .then(({ handOutPlain }) => handOutPlain(left, plain, { inherited }))
     .then((status) => (process.exitCode = status))
 }
 

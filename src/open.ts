@@ -15,6 +15,7 @@ import type {
   Notice,
   SeedSource,
   TokenStore,
+  Turn,
 } from './core/ports.js'
 import type { TokenSet } from './core/token-set.js'
 import { uninterrupted } from './signals.js'
@@ -42,6 +43,8 @@ export interface Around extends Surroundings {
    * @throws {ConfigInvalid} where something around would lay it open.
    */
   readonly beforeSending: () => void
+  /** What was done about the store's lock before. */
+  readonly turn?: Turn | undefined
 }
 
 export interface Opened {
@@ -65,13 +68,13 @@ export interface Opened {
  * @throws {ConfigInvalid | UsageError}
  */
 export function open(choice: Choice, around: Around): Opened {
-  const { env, platform, homedir, clock, notify } = around
+  const { env, platform, homedir, clock, notify, turn } = around
   const surroundings = { env, platform, homedir }
   const config = loadConfig({ ...surroundings, ...locate(choice, surroundings) })
   for (const notice of config.notices) notify(notice)
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
-  const store = new SqliteStore(config.store.path, { env, notify })
+  const store = new SqliteStore(config.store.path, { env, notify, turn })
   const known = async (): Promise<Config> =>
     config.issuer === null ? config : withEndpoints(config, await store.discovered())
   const options: TokenGuardOptions = {

@@ -26,11 +26,11 @@ export function around(
   speaker: Voice,
   wanted: (notice: Notice) => boolean = () => true,
 ): Around {
-  const { env, platform, homedir, clock, host } = world
+  const { env, platform, homedir, clock, host, turn } = world
   const notify = (notice: Notice): void => {
     if (wanted(notice)) speaker.notice(notice)
   }
-  return { env, platform, homedir, clock, host, notify, beforeSending }
+  return { env, platform, homedir, clock, host, notify, beforeSending, turn }
 }
 
 function beforeSending(): void {

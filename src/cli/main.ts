@@ -3,7 +3,7 @@ import { get, handOut } from './commands/get.js'
 import type { PlainGet } from './plain.js'
 import { report } from './report.js'
 import { inSession } from './session.js'
-import { realWorld, type World } from './world.js'
+import { realWorld, type Given, type World } from './world.js'
 
 /**
  * The whole command line: what is not answered on the warm path.
@@ -13,19 +13,15 @@ import { realWorld, type World } from './world.js'
 export async function main(
   argv: readonly string[],
   plain: PlainGet | undefined,
-  inherited: readonly number[],
+  given: Given,
 ): Promise<number> {
-  const world = realWorld(inherited)
+  const world = realWorld(given)
   return plain === undefined ? (await import('./program.js')).run(argv, world) : runPlain(plain, world)
 }
 
 /** The end of a plain `get` whose answer is known: what of it is still to be written. */
-export function handOutPlain(
-  answer: Uint8Array,
-  plain: PlainGet,
-  inherited: readonly number[],
-): Promise<ExitCode> {
-  const world = realWorld(inherited)
+export function handOutPlain(answer: Uint8Array, plain: PlainGet, given: Given): Promise<ExitCode> {
+  const world = realWorld(given)
   return reported(plain, world, () => handOut(answer, plain.flags, world))
 }
 

@@ -4,14 +4,23 @@ import type { Readable, Writable } from 'node:stream'
 import { machineClock, machineHost } from '../machine.js'
 import type { Host } from '../core/host.js'
 import type { Clock } from '../core/moment.js'
+import type { Turn } from '../core/ports.js'
 
 export interface Screen extends Writable {
   readonly isTTY?: boolean
   readonly columns?: number
 }
 
+/** What the process has from its start. */
+export interface Given {
+  /** Descriptors beyond the standard streams that it was started with. */
+  readonly inherited: readonly number[]
+  /** What the warm path has done about the store's lock. */
+  readonly turn?: Turn | undefined
+}
+
 /** All of the outside that a command may touch, so that a test can be one. */
-export interface World {
+export interface World extends Given {
   readonly env: NodeJS.ProcessEnv
   readonly platform: NodeJS.Platform
   /** `os.homedir`; throws for a user who has none. */
@@ -19,8 +28,6 @@ export interface World {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Screen
   readonly stderr: Screen
-  /** Descriptors beyond the standard streams that this process was started with. */
-  readonly inherited: readonly number[]
   readonly clock: Clock
   readonly host: () => Host
   /** Ends when a person or the system asks the program to stop; for commands that run until then. */
@@ -31,17 +38,17 @@ export interface World {
   readonly closeStreams: () => void
 }
 
-export function realWorld(inherited: readonly number[]): World {
+export function realWorld(given: Given): World {
   // What is said on standard error is lost where nobody takes it; the token and the exit code are not.
   process.stderr.on('error', () => undefined)
   return {
+    ...given,
     env: process.env,
     platform: process.platform,
     homedir,
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
-    inherited,
     clock: machineClock,
     host: machineHost,
     interrupted: () =>

@@ -246,3 +246,11 @@ export interface Notice {
 
 /** Reads the configured seed file; `undefined` where none is configured or it does not exist. */
 export type SeedSource = () => Promise<Seed | undefined>
+
+/** What was done about the store's lock before the program was loaded that needs it. */
+export interface Turn {
+  /** Lets go of the lock; without it somebody else had it all the time. */
+  readonly release?: () => void
+  /** Milliseconds. */
+  readonly waitedMs: number
+}

@@ -37,14 +37,16 @@ class SqliteError extends Error {
  * @throws Also where another version of the package has another addon.
  * @see `lib/database.js` and `lib/binding.js` of better-sqlite3 12 and 13.
  */
-export function openByAddon(path: string): Connection {
-  const addon = load()
+export function openByAddon(path: string, { readonly = true } = {}): Connection {
+  const addon = (loaded ??= load())
   // They are set once more when the package itself is loaded after all.
   if (addon.initialize === undefined) addon.setErrorConstructor?.(SqliteError)
   else addon.initialize(SqliteError, array, append, row, record)
-  const [anonymous, readonly, mustExist, waitMs] = [false, true, true, 0]
+  const [anonymous, mustExist, waitMs] = [false, true, 0]
   return new addon.Database(path, path, anonymous, readonly, mustExist, waitMs, null, null, null, null)
 }
+
+let loaded: Addon | undefined
 
 function load(): Addon {
   const require = createRequire(import.meta.filename)
@@ -63,3 +65,12 @@ const row =
   (...values: unknown[]): object =>
     Object.fromEntries(names.map((name, index) => [name, values[index]]))
 const record = (value: unknown): object => ({ value, done: false })
+
+/** Not by its class: of that each copy of better-sqlite3 in a process has its own, and SQLite throws the first one's. */
+export function isSqlite(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && 'code' in error && /^SQLITE_/.test(String(error.code))
+}
+
+export function isBusy(error: unknown): boolean {
+  return isSqlite(error) && error.code.startsWith('SQLITE_BUSY')
+}

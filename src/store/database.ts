@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3'
 import { StoreUnusable } from '../core/errors.js'
 import { createWhole, damaged, isThere, removeIfThere, unusable, type StorePaths } from './files.js'
+import { isBusy, isSqlite } from './addon.js'
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 
 /**
@@ -62,15 +63,6 @@ export function bringUpToDate(db: Database.Database): void {
   db.transaction(() => {
     migrate(db, version)
   }).exclusive()
-}
-
-/** Not by its class: of that each copy of better-sqlite3 in a process has its own, and SQLite throws the first one's. */
-function isSqlite(error: unknown): error is Error & { readonly code: string } {
-  return error instanceof Error && 'code' in error && /^SQLITE_/.test(String(error.code))
-}
-
-export function isBusy(error: unknown): boolean {
-  return isSqlite(error) && error.code.startsWith('SQLITE_BUSY')
 }
 
 /** A transaction cut off by a crash has left a journal; only a connection that may write can roll it back. */

@@ -1,30 +1,33 @@
 import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { LockTimeout, StoreUnusable } from '../core/errors.js'
+import type { Turn } from '../core/ports.js'
 import { shellWord } from '../core/shell.js'
-import { isBusy } from './database.js'
+import { isBusy } from './addon.js'
 import { checkOwn, codeOf, createPrivate, lstatOf, unusable, type StorePaths } from './files.js'
-
-const FIRST_PAUSE_MS = 20
-const LONGEST_PAUSE_MS = 250
+import { LOCK, pauses } from './turn.js'
 
 /**
  * The store's lock: an exclusive transaction on an SQLite file of its own that never holds anything.
  * The kernel lets go of it when the process dies, so there is nothing to break, steal or time out.
  *
- * @param turn Called before every try but the first; an answer ends the wait.
- * @returns The way to let go, or what `turn` answered.
+ * @param look Called before every try but the first; an answer ends the wait.
+ * @param turn What was done about it before.
+ * @returns The way to let go, or what `look` answered.
  * @throws {LockTimeout | StoreUnusable}
  */
 export async function acquire<T>(
   paths: StorePaths,
   waitMs: number,
-  turn: () => Promise<T | undefined>,
+  look: () => Promise<T | undefined>,
+  { release, waitedMs }: Turn = { waitedMs: 0 },
 ): Promise<{ release: () => void } | { answered: T }> {
+  if (release !== undefined) return { release }
   const db = openLock(paths)
-  const deadline = performance.now() + waitMs
+  const deadline = performance.now() + waitMs - waitedMs
+  const pause = pauses()
   try {
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
+    for (;;) {
       if (tryLock(db, paths)) return { release: () => db.close() }
       if (performance.now() >= deadline)
         throw new LockTimeout(
@@ -33,8 +36,8 @@ export async function acquire<T>(
             hint: `run the same command again later; to see who: fuser ${paths.lock}`,
           },
         )
-      await sleep(pause * (0.5 + Math.random()))
-      const answered = await turn()
+      await sleep(pause.next().value)
+      const answered = await look()
       if (answered !== undefined) {
         db.close()
         return { answered }
@@ -64,9 +67,7 @@ function openLock(paths: StorePaths): Database.Database {
 
 function tryLock(db: Database.Database, paths: StorePaths): boolean {
   try {
-    // Nothing is ever written to it: a journal would only need room, on a disk that may be full.
-    db.pragma('journal_mode = MEMORY')
-    db.exec('BEGIN EXCLUSIVE')
+    db.exec(LOCK)
     return true
   } catch (error) {
     if (isBusy(error)) return false

@@ -5,13 +5,21 @@
  */
 import type Database from 'better-sqlite3'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
-import type { Discovered, HeldStore, HistoryEntry, Notice, PendingLogin, TokenStore } from '../core/ports.js'
+import type {
+  Discovered,
+  HeldStore,
+  HistoryEntry,
+  Notice,
+  PendingLogin,
+  TokenStore,
+  Turn,
+} from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
+import { isBusy } from './addon.js'
 import {
   asUnusable,
   bringUpToDate,
   createDatabase,
-  isBusy,
   needsRollback,
   openForReading,
   openForWriting,
@@ -36,6 +44,8 @@ export interface SqliteStoreOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Hears warnings. Default: nobody. */
   readonly notify?: (notice: Notice) => void
+  /** What was done about the lock before: for the first critical section. */
+  readonly turn?: Turn | undefined
 }
 
 /**
@@ -47,12 +57,14 @@ export interface SqliteStoreOptions {
 export class SqliteStore implements TokenStore {
   readonly #paths: StorePaths
   readonly #options: SqliteStoreOptions
+  #turn: Turn | undefined
   readonly name: string
 
   constructor(path: string, options: SqliteStoreOptions = {}) {
     this.name = path
     this.#paths = storePaths(path)
     this.#options = options
+    this.#turn = options.turn
   }
 
   read(): Promise<TokenSet | undefined> {
@@ -81,7 +93,9 @@ export class SqliteStore implements TokenStore {
     { waitMs, meanwhile }: { waitMs: number; meanwhile?: (set: TokenSet | undefined) => T | undefined },
   ): Promise<T> {
     this.#prepareFolder()
-    const lock = await acquire(this.#paths, waitMs, async () => meanwhile?.(await this.read()))
+    const turn = this.#turn
+    this.#turn = undefined
+    const lock = await acquire(this.#paths, waitMs, async () => meanwhile?.(await this.read()), turn)
     if ('answered' in lock) return lock.answered
     try {
       return await this.#hold(critical)

@@ -4,7 +4,7 @@ import { voice } from '../../src/cli/output.js'
 import { realWorld } from '../../src/cli/world.js'
 
 it('a page shows the next command as this person types it, and nothing else as one', () => {
-  const { typed } = voice(realWorld([]), { config: '/srv/it’s here.ini', profile: 'acme' })
+  const { typed } = voice(realWorld({ inherited: [] }), { config: '/srv/it’s here.ini', profile: 'acme' })
   const { html } = failedPage('it failed', 'mend it, then: hq-token login --complete - or ask', typed)
   expect(html).toContain(
     `<p>Mend it, then: <code>hq-token --config '/srv/it’s here.ini' --profile acme login --complete -</code> or ask.</p>`,

@@ -175,6 +175,7 @@ function place({ state: name, lines: text, mode }: Situation): void {
     rmSync(join(here, file), { force: true })
   const database = join(kept, name, 'token.db')
   if (existsSync(database)) copyFileSync(database, join(here, 'token.db'))
+  writeFileSync(join(here, 'token.lock'), '', { mode: 0o600 })
   const { head, instance, id, secret, more, early, valid, rest, network, end } = text
   writeFileSync(
     config,
@@ -195,7 +196,7 @@ async function answered(situation: Situation, run: () => Promise<Told>): Promise
 
 describe('the short ways of a `get`', { timeout: 300_000 }, () => {
   it('say what the long one says, or that they do not know', async () => {
-    const seen = { warm: 0, plain: 0, runs: 0 }
+    const seen = { warm: 0, plain: 0, turns: 0, runs: 0 }
     await fc.assert(
       fc.asyncProperty(situation, async (one) => {
         const args = one.argv.map((arg: string) => arg.replace('OUT', out).replace('CONFIG', config))
@@ -211,7 +212,9 @@ describe('the short ways of a `get`', { timeout: 300_000 }, () => {
 
         place(one)
         const { env, platform, homedir, clock } = worldFor(options).world
-        const warm = warmAnswer(plain, { env, platform, homedir, clock })
+        const { text: warm, turn } = warmAnswer(plain, { env, platform, homedir, clock })
+        turn?.release?.()
+        seen.turns += turn?.release === undefined ? 0 : 1
         expect(existsSync(out)).toBe(false)
         if (warm === undefined && !one.isSample) return
         const long = await answered(one, () => told(args, options))
@@ -231,9 +234,10 @@ describe('the short ways of a `get`', { timeout: 300_000 }, () => {
       }),
       { numRuns: 3000 },
     )
-    // None of the three is for show.
+    // None of the four is for show.
     expect(seen.plain).toBeGreaterThan(seen.runs / 4)
     expect(seen.warm).toBeGreaterThan(seen.runs / 20)
+    expect(seen.turns).toBeGreaterThan(seen.runs / 50)
   })
 
   it.each([

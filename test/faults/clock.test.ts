@@ -109,7 +109,8 @@ describe('with its clock', () => {
         figures.status += status.code === 0 ? 0 : 1
         expect(server.requests).toHaveLength(asked)
         const around = { env: { HQ_TOKEN_CONFIG: config }, platform: process.platform, homedir, clock }
-        const quick = warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
+        const { text: quick, turn } = warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
+        turn?.release?.()
         const { code, stdout, stderr } = await told(['get'], { clock })
         expect(code, stderr).toBe(0)
         // The quick way knows the same token or none.

@@ -1,0 +1,38 @@
+import { isBusy, openByAddon, type Connection } from './addon.js'
+import { checkOwn, lstatOf, type StorePaths } from './files.js'
+
+/** The store's lock as `acquire` takes it, for those who have not loaded the program yet. */
+export class EarlyLock {
+  readonly #db: Connection
+
+  /** @throws Where there is anything about it but that another process may hold it: `acquire` knows what. */
+  constructor({ lock }: StorePaths) {
+    const stats = lstatOf(lock)
+    if (stats === undefined) throw new Error('no lock yet')
+    checkOwn(lock, stats, 'file')
+    this.#db = openByAddon(lock, { readonly: false })
+  }
+
+  /** Whether it is ours now. @throws As the constructor. */
+  take(): boolean {
+    try {
+      this.#db.exec(LOCK)
+      return true
+    } catch (error) {
+      if (isBusy(error)) return false
+      throw error
+    }
+  }
+
+  readonly release = (): void => {
+    this.#db.close()
+  }
+}
+
+/** Nothing is ever written to the file: a journal would only need room, on a disk that may be full. */
+export const LOCK = 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
+
+/** Milliseconds until each next look at what the holder has done: of many, not all at one instant. */
+export function* pauses(): Generator<number, never> {
+  for (let pause = 20; ; pause = Math.min(pause * 1.5, 250)) yield pause * (0.5 + Math.random())
+}
