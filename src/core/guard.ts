@@ -139,19 +139,25 @@ export class TokenGuard {
    * @throws {StoreUnusable} the store cannot be read or written
    */
   token(ask: Ask = {}): Promise<AccessToken> {
+    return this.#remembered(ask) ?? this.#token(ask)
+  }
+
+  #remembered(ask: Ask): Promise<AccessToken> | undefined {
     const recent = this.#recent
     const isRecent =
       recent !== undefined &&
       ask.rejected === undefined &&
       ask.minValid === recent.minValid &&
       recent.now === this.#second()
-    return isRecent ? recent.token : this.#token(ask)
+    return isRecent ? recent.token : undefined
   }
 
   async #token(ask: Ask): Promise<AccessToken> {
     this.#recent = undefined
     const now = this.#second()
     const set = await (ask.rejected === undefined ? this.#look() : this.#present())
+    const remembered = this.#remembered(ask)
+    if (remembered !== undefined) return remembered
     this.#warnOfRejection(set, ask)
     const judgement = this.#judge(set, ask)
     if (judgement.verdict === 'expired') return this.#issue(await this.#renewedOrSeeded(set, ask), ask)
@@ -163,7 +169,7 @@ export class TokenGuard {
     return token
   }
 
-  /** Of a thousand that come at once, one reads the store. */
+  /** Of a thousand that come at once, one reads the store; what it found fresh, the others remember. */
   #look(): Promise<TokenSet> {
     if (this.#looking === undefined) {
       const looked = (): void => {
