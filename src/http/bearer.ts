@@ -1,10 +1,17 @@
 import type { Dispatcher } from 'undici'
 import { ConfigInvalid } from '../core/errors.js'
-import type { AccessToken } from '../core/guard.js'
 import type { Secret } from '../core/secret.js'
 import { hasAuthorization, withAuthorization } from './fields.js'
 import { isRefusal } from './refusal.js'
-import { anotherToken, originFor, originOf, Reopened, unlessBroken, type TokenSource } from './repeat.js'
+import {
+  anotherToken,
+  originFor,
+  originOf,
+  Reopened,
+  Tokens,
+  unlessBroken,
+  type TokenSource,
+} from './repeat.js'
 
 type Options = Dispatcher.DispatchOptions
 type Handler = Dispatcher.DispatchHandler
@@ -59,7 +66,16 @@ export function bearer(
   { singleOrigin = false, ...options }: BearerOptions = {},
 ): Interceptor {
   const origin = originFor(guard, options.origin)
-  const known = new WeakMap<Promise<AccessToken>, AccessToken>()
+  // To read a URL takes longer than all the rest of this, and a program mostly writes it one way.
+  let spelling: string | URL = origin
+  const isOurs = (asked: string | URL): boolean => {
+    if (asked === spelling) return true
+    if (originOf(asked) !== origin) return false
+    // A URL may be changed.
+    if (typeof asked === 'string') spelling = asked
+    return true
+  }
+  const tokens = new Tokens(guard)
   const intercept =
     (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch =>
     (request, handler) => {
@@ -67,10 +83,8 @@ export function bearer(
       if (typeof handler.onRequestStart !== 'function') return dispatch(request, handler)
       if (hasAuthorization(request.headers)) return dispatch(request, handler)
       if (!request.origin && !singleOrigin) throw new ConfigInvalid(NOWHERE, { hint: NAME_IT })
-      // As it is written mostly: to read a URL takes longer than all the rest of this.
-      const isElsewhere = request.origin && request.origin !== origin && originOf(request.origin) !== origin
-      if (isElsewhere) return dispatch(request, handler)
-      new Call({ guard, known, origin, dispatch, request, handler }).begin()
+      if (request.origin && !isOurs(request.origin)) return dispatch(request, handler)
+      new Call({ guard, tokens, origin, dispatch, request, handler }).begin()
       return true
     }
   return intercept as unknown as Interceptor
@@ -78,8 +92,7 @@ export function bearer(
 
 interface CallParts {
   readonly guard: TokenSource
-  /** What came of the guard's promises: it gives the same one for a second, and whoever knows it need not wait. */
-  readonly known: WeakMap<Promise<AccessToken>, AccessToken>
+  readonly tokens: Tokens
   readonly origin: string
   readonly dispatch: Dispatcher.Dispatch
   readonly request: Options
@@ -143,18 +156,13 @@ class Call implements Controller {
   }
 
   begin(): void {
-    const { guard, known, handler, request } = this.#parts
+    const { tokens, handler, request } = this.#parts
     // Without a wait where the token is known: then the request is sent before this returns.
     this.#orFail(async () => {
       handler.onRequestStart?.(this, this.#context)
       if (this.#isOver) return
-      const asked = guard.token()
-      let token = known.get(asked)
-      if (token === undefined) {
-        token = await unlessBroken(request.body, asked)
-        known.set(asked, token)
-      }
-      this.#send(token.secret, false)
+      const token = tokens.next()
+      this.#send(token instanceof Promise ? await unlessBroken(request.body, token) : token, false)
     })
   }
 
