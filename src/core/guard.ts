@@ -114,6 +114,8 @@ export class TokenGuard {
   #recent:
     | { readonly now: number; readonly minValid: number | undefined; readonly token: Promise<AccessToken> }
     | undefined
+  /** The look at the store that callers of this process share. */
+  #looking: Promise<TokenSet> | undefined
   /** The renewal that callers of this process share. */
   #renewing: { readonly urgency: Urgency; readonly done: Promise<TokenSet> } | undefined
 
@@ -137,19 +139,25 @@ export class TokenGuard {
    * @throws {StoreUnusable} the store cannot be read or written
    */
   token(ask: Ask = {}): Promise<AccessToken> {
+    return this.#remembered(ask) ?? this.#token(ask)
+  }
+
+  #remembered(ask: Ask): Promise<AccessToken> | undefined {
     const recent = this.#recent
     const isRecent =
       recent !== undefined &&
       ask.rejected === undefined &&
       ask.minValid === recent.minValid &&
       recent.now === this.#second()
-    return isRecent ? recent.token : this.#token(ask)
+    return isRecent ? recent.token : undefined
   }
 
   async #token(ask: Ask): Promise<AccessToken> {
     this.#recent = undefined
     const now = this.#second()
-    const set = await this.#present()
+    const set = await (ask.rejected === undefined ? this.#look() : this.#present())
+    const remembered = this.#remembered(ask)
+    if (remembered !== undefined) return remembered
     this.#warnOfRejection(set, ask)
     const judgement = this.#judge(set, ask)
     if (judgement.verdict === 'expired') return this.#issue(await this.#renewedOrSeeded(set, ask), ask)
@@ -159,6 +167,23 @@ export class TokenGuard {
     if (set.refusedAt === null && ask.rejected === undefined && judgement.left >= (ask.minValid ?? 0))
       this.#recent = { now, minValid: ask.minValid, token: Promise.resolve(token) }
     return token
+  }
+
+  /** Of a thousand that come at once, one reads the store; what it found fresh, the others remember. */
+  #look(): Promise<TokenSet> {
+    if (this.#looking === undefined) {
+      const looked = (): void => {
+        this.#looking = undefined
+      }
+      this.#looking = this.#present()
+      this.#looking.then(looked, looked)
+    }
+    return this.#looking
+  }
+
+  #forget(): void {
+    this.#recent = undefined
+    this.#looking = undefined
   }
 
   #second(): number {
@@ -216,7 +241,7 @@ export class TokenGuard {
   }
 
   async #adopt(seed: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
-    this.#recent = undefined
+    this.#forget()
     const stored = await this.#options.store.read()
     if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
@@ -342,7 +367,7 @@ export class TokenGuard {
   }
 
   #share(urgency: Urgency, renew: () => Promise<TokenSet>): Promise<TokenSet> {
-    this.#recent = undefined
+    this.#forget()
     const done = renew().finally(() => {
       this.#renewing = undefined
     })

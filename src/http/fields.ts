@@ -17,7 +17,7 @@ export function withAuthorization(headers: Headers, token: Secret): NonNullable<
   const field = authorization(token)
   if (headers && Symbol.iterator in headers)
     return [...pairsOf(headers).flat(), 'authorization', field] as string[]
-  return { ...headers, authorization: field }
+  return Object.assign({}, headers, { authorization: field })
 }
 
 /** Of all forms that undici takes: a list of names and values in turn, pairs, an object. */

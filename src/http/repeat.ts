@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { isAnyArrayBuffer } from 'node:util/types'
 import { ConfigInvalid } from '../core/errors.js'
-import type { TokenGuard } from '../core/guard.js'
+import type { AccessToken, TokenGuard } from '../core/guard.js'
 import type { Secret } from '../core/secret.js'
 
 /** Hands out tokens, and is told how they fared: a {@link TokenGuard}. */
@@ -27,6 +27,28 @@ export function originOf(url: string | URL): string | null {
   if (!URL.canParse(String(url))) return null
   const { protocol, origin } = new URL(url)
   return /^https?:$/.test(protocol) ? origin : null
+}
+
+/** The tokens of a guard, at once where that can be: for a second it gives the same promise. */
+export class Tokens {
+  readonly #guard: TokenSource
+  #asked: Promise<AccessToken> | undefined
+  #secret: Secret | undefined
+
+  constructor(guard: TokenSource) {
+    this.#guard = guard
+  }
+
+  /** @returns The promise of a token only as long as nobody has waited for the guard's. */
+  next(): Secret | Promise<Secret> {
+    const asked = this.#guard.token()
+    if (this.#secret !== undefined && asked === this.#asked) return this.#secret
+    return Promise.resolve(asked).then(({ secret }) => {
+      this.#asked = asked
+      this.#secret = secret
+      return secret
+    })
+  }
 }
 
 /** @see RFC 6750 section 2.1 */
@@ -75,7 +97,7 @@ export function isRepeatable(body: unknown): boolean {
 }
 
 /** A stream that breaks while nobody has taken it yet would take the process along. */
-export async function unlessBroken<T>(body: unknown, work: Promise<T>): Promise<T> {
+export function unlessBroken<T>(body: unknown, work: Promise<T>): Promise<T> {
   if (!isStream(body)) return work
   return new Promise((resolve, reject) => {
     body.once('error', reject)

@@ -118,6 +118,23 @@ describe('which requests carry the token', () => {
     },
   )
 
+  it('are sent before `dispatch` returns, once the token is known', async () => {
+    const origin = 'https://acme.highq.com'
+    const dispatch = vi.fn<Dispatcher['dispatch']>(() => true)
+    const composed = bearer(stage().guard(), { origin })(dispatch)
+    const one = (): unknown =>
+      composed({ origin: `${origin}/`, path: '/', method: 'GET' }, { onRequestStart: () => undefined })
+    for (let sent = 1; sent < 3; sent++) {
+      one()
+      await until(() => {
+        expect(dispatch).toHaveBeenCalledTimes(sent)
+      })
+    }
+    one()
+    expect(dispatch).toHaveBeenCalledTimes(3)
+    expect(dispatch.mock.lastCall?.[0].headers).toEqual({ authorization: 'Bearer access-1' })
+  })
+
   it.each([
     ['a string', (origin: string) => origin],
     ['a URL', (origin: string) => new URL(origin)],
