@@ -1,0 +1,118 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { warmAnswer, type Warm } from '../../src/cli/warm.js'
+import { LockTimeout } from '../../src/core/errors.js'
+import type { Moment } from '../../src/core/moment.js'
+import type { TokenSet } from '../../src/core/token-set.js'
+import { entry } from '../../src/core/transitions.js'
+import { SqliteStore } from '../../src/store/sqlite-store.js'
+import { folder } from '../support/folder.js'
+import { ISSUED, moment, tokenSet } from '../support/token-sets.js'
+
+const LIFETIME = tokenSet().pair.lifetime
+const OVER = ISSUED + LIFETIME
+const DUE = OVER - LIFETIME / 12
+
+let database: string
+let config: string
+let store: SqliteStore
+
+beforeEach(async () => {
+  const here = folder()
+  database = join(here, 'token.db')
+  config = join(here, 'config.ini')
+  writeFileSync(config, `[store]\npath = ${database}\n[refresh]\nlock_wait = 1s\n`, { mode: 0o600 })
+  store = new SqliteStore(database)
+  await save(tokenSet())
+})
+
+const save = (set: TokenSet, after = 0): Promise<void> =>
+  store.exclusive((held) => held.save(set, after, entry(set, 'seed', 'done', moment())), { waitMs: 0 })
+
+const isFree = (): Promise<boolean> =>
+  new SqliteStore(database)
+    .exclusive(() => Promise.resolve(true), { waitMs: 0 })
+    .catch((error: unknown) => {
+      expect(error).toBeInstanceOf(LockTimeout)
+      return false
+    })
+
+function ask(...instants: readonly (() => Moment)[]): Warm {
+  let looks = 0
+  const clock = (): Moment => (instants[looks++] ?? instants.at(-1) ?? moment)()
+  const around = { env: { HQ_TOKEN_CONFIG: config }, platform: process.platform, homedir: () => '/', clock }
+  return warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
+}
+
+const at = (now: number) => (): Moment => moment(now)
+const token = `${tokenSet().pair.accessToken.reveal()}\n`
+
+describe('a `get` whose token must be renewed', () => {
+  it.each([
+    ['over', OVER],
+    ['due', DUE],
+  ])('takes the lock before it loads the program, when the token is %s', async (_, now) => {
+    const { text, turn } = ask(at(now))
+    expect(text).toBeUndefined()
+    expect(await isFree()).toBe(false)
+    turn?.release?.()
+    expect(await isFree()).toBe(true)
+  })
+
+  it('hands it over to the critical section, and no other', async () => {
+    const { turn } = ask(at(OVER))
+    const next = new SqliteStore(database, { turn })
+    expect(await next.exclusive(isFree, { waitMs: 0 })).toBe(false)
+    expect(await isFree()).toBe(true)
+    expect(await next.exclusive(isFree, { waitMs: 0 })).toBe(false)
+    expect(await isFree()).toBe(true)
+  })
+
+  it('takes what another process got before it had the lock', async () => {
+    expect(ask(at(OVER), at(ISSUED))).toEqual({ text: token })
+    expect(await isFree()).toBe(true)
+  })
+
+  it('lets go of it where something is wrong after all', async () => {
+    const broken = (): never => {
+      throw new Error('no clock')
+    }
+    expect(ask(at(OVER), broken)).toEqual({})
+    expect(await isFree()).toBe(true)
+  })
+
+  it('hands out a token that somebody else is renewing, as long as it is good', async () => {
+    await store.exclusive(
+      () => {
+        expect(ask(at(DUE))).toEqual({ text: token })
+        return Promise.resolve()
+      },
+      { waitMs: 0 },
+    )
+  })
+
+  it('waits for somebody else as long as lock_wait says, and no longer in all', async () => {
+    await store.exclusive(
+      async () => {
+        const begun = performance.now()
+        const { turn } = ask(at(OVER))
+        expect(turn?.release).toBeUndefined()
+        expect(turn?.waitedMs).toBeGreaterThanOrEqual(1000)
+        const next = new SqliteStore(database, { turn })
+        await expect(next.exclusive(isFree, { waitMs: 1000 })).rejects.toThrow('for more than 1 s')
+        expect(performance.now() - begun).toBeLessThan(1900)
+      },
+      { waitMs: 0 },
+    )
+  })
+
+  it.each([
+    ['holds off after a failure', tokenSet({ failures: 1, backoffUntil: OVER + 60, notBefore: OVER + 60 })],
+    ['has ended', tokenSet({ refusedAt: ISSUED + 10 })],
+  ])('leaves the lock alone where the grant %s', async (_, set) => {
+    await save({ ...set, generation: 2, sequence: 2 }, 1)
+    expect(ask(at(OVER))).toEqual({})
+    expect(await isFree()).toBe(true)
+  })
+})
