@@ -89,6 +89,7 @@ export function open(choice: Choice, around: Around): Opened {
     lockWait: config.refresh.lockWait,
     defaultLifetime: config.refresh.defaultLifetime,
     apiUrl: config.apiUrl,
+    ...(turn && { seen: turn.seen }),
     ...(config.seedFile !== null && { seed: seedSource(config.seedFile, config, around) }),
   }
   const agent = async (): Promise<Network['agent']> => {

@@ -1,7 +1,7 @@
 import { loadConfig } from '../config/load.js'
 import { locate, type Surroundings } from '../config/locate.js'
 import type { Clock } from '../core/moment.js'
-import type { Turn } from '../core/ports.js'
+import type { Seen, Turn } from '../core/ports.js'
 import { expiresAt, expiryPolicy, judge, type Verdict } from '../core/policy.js'
 import { storePaths } from '../store/files.js'
 import { peek } from '../store/peek.js'
@@ -33,7 +33,7 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
       if (lock.take()) {
         // Once more: another process may have been quicker.
         const { verdict, text } = look()
-        if (verdict !== 'fresh') return { turn: { release: lock.release, waitedMs } }
+        if (verdict !== 'fresh') return { turn: { release: lock.release, waitedMs, seen: found.seen } }
         lock.release()
         return { text }
       }
@@ -41,7 +41,7 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
       const isGood = found.verdict === 'due'
       if (isGood || waitedMs >= lockWait * 1000) {
         lock.release()
-        return isGood ? { text: found.text } : { turn: { waitedMs } }
+        return isGood ? { text: found.text } : { turn: { waitedMs, seen: found.seen } }
       }
       sleepSync(pause)
     }
@@ -62,6 +62,7 @@ type WarmSurroundings = Surroundings & { readonly clock: Clock }
 interface Found {
   readonly verdict: Verdict
   readonly text: string
+  readonly seen: Seen
 }
 
 /** What the full path has something to say about. */
@@ -85,7 +86,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
       tokenType: 'Bearer',
       expiresAt: expiresAt(set.pair, at),
     } as const
-    return { verdict, text: formatted(token, format, at.now) }
+    return { verdict, text: formatted(token, format, at.now), seen: set }
   }
   return { look, path: store.path, lockWait: refresh.lockWait }
 }

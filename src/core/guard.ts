@@ -21,7 +21,7 @@ import {
   type Hold,
   type Judgement,
 } from './policy.js'
-import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore } from './ports.js'
+import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore, Seen } from './ports.js'
 import type { Secret } from './secret.js'
 import type { Seed, TokenSet } from './token-set.js'
 import { entry, seeded, seedFingerprint } from './transitions.js'
@@ -55,6 +55,8 @@ export interface TokenGuardOptions {
   readonly uninterrupted?: <T>(section: () => Promise<T>) => Promise<T>
   /** Waits between repetitions, in milliseconds. Default: by `setTimeout`. */
   readonly sleep?: (ms: number) => Promise<void>
+  /** @hidden What this process saw of the set before it waited for the lock. */
+  readonly seen?: Seen
 }
 
 /** @category Start here */
@@ -375,7 +377,8 @@ export class TokenGuard {
     return done
   }
 
-  async #renew(seen: TokenSet, ask: Demand, how: Renewal): Promise<TokenSet> {
+  async #renew(looked: TokenSet, ask: Demand, how: Renewal): Promise<TokenSet> {
+    const seen = this.#options.seen ?? looked
     return this.#options.store.exclusive(
       async (held) => {
         const found = await this.#signedIn(held)
@@ -399,7 +402,7 @@ export class TokenGuard {
   }
 
   /** Renewed since the caller looked, and good for what it asks; what it rejected was the one before. */
-  #serves(set: TokenSet, seen: TokenSet, { minValid }: Ask): boolean {
+  #serves(set: TokenSet, seen: Seen, { minValid }: Ask): boolean {
     const ask = minValid === undefined ? {} : { minValid }
     return set.generation > seen.generation && this.#judge(set, ask).verdict !== 'expired'
   }

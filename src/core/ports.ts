@@ -253,4 +253,9 @@ export interface Turn {
   readonly release?: () => void
   /** Milliseconds. */
   readonly waitedMs: number
+  /** The set before that wait: what failed since has failed for this process too. */
+  readonly seen: Seen
 }
+
+/** What tells whether others have renewed a set, or failed to. */
+export type Seen = Pick<TokenSet, 'generation' | 'failures'>

@@ -20,7 +20,7 @@ export async function acquire<T>(
   paths: StorePaths,
   waitMs: number,
   look: () => Promise<T | undefined>,
-  { release, waitedMs }: Turn = { waitedMs: 0 },
+  { release, waitedMs }: Omit<Turn, 'seen'> = { waitedMs: 0 },
 ): Promise<{ release: () => void } | { answered: T }> {
   if (release !== undefined) return { release }
   const db = openLock(paths)

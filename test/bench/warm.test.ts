@@ -36,6 +36,19 @@ describe('a `get` of a fresh token', { timeout: 120_000 }, () => {
     expect(await tooHeavy(get(process.cwd()), LIMITS, stopwatch)).toEqual([])
   })
 
+  it('costs no more where somebody else is renewing the token, which is still good', async () => {
+    const { config, run, store } = await place({}, 3600)
+    const nearlyOver = new Date(Date.now() - 3_350_000).toISOString()
+    expect(await run(['seed', '--issued-at', nearlyOver])).toMatchObject({ code: 0 })
+    const here = { ...get(process.cwd()), env: { HQ_TOKEN_CONFIG: config } }
+    await store.exclusive(
+      async () => {
+        expect(await tooHeavy(here, LIMITS, stopwatch, 5)).toEqual([])
+      },
+      { waitMs: 0 },
+    )
+  })
+
   // A guard is only trusted after it has failed.
   it.each(['undici', 'zod'])('is seen to cost more by each measure when it loads %s', async (heavy) => {
     expect(await tooHeavy(get(planted(heavy)), LIMITS, stopwatch, 7)).toEqual([

@@ -107,6 +107,10 @@ describe('a `get` whose token must be renewed', () => {
     )
   })
 
+  it('says what it saw before it waited: a failure since then is its own too', () => {
+    expect(ask(at(OVER)).turn?.seen).toMatchObject({ generation: 1, failures: 0 })
+  })
+
   it.each([
     ['holds off after a failure', tokenSet({ failures: 1, backoffUntil: OVER + 60, notBefore: OVER + 60 })],
     ['has ended', tokenSet({ refusedAt: ISSUED + 10 })],
