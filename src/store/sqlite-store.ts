@@ -44,7 +44,7 @@ export interface SqliteStoreOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Hears warnings. Default: nobody. */
   readonly notify?: (notice: Notice) => void
-  /** What was done about the lock before: for the first critical section. */
+  /** @hidden What was done about the lock before: for the first critical section. */
   readonly turn?: Turn | undefined
 }
 
