@@ -15,10 +15,11 @@ const { makePlace } = await import('./place.js')
 const { Stopwatch } = await import('./processes.js')
 const { missing, table } = await import('./rows.js')
 const { warm } = await import('./warm.js')
+const { parts } = await import('./parts.js')
 const { refreshing, storm } = await import('./refreshing.js')
 const { token, requests, refreshes } = await import('./inside.js')
 const { size, clone } = await import('./package.js')
-const PARTS = { warm, refreshing, storm, token, requests, refreshes, size, clone }
+const PARTS = { warm, parts, refreshing, storm, token, requests, refreshes, size, clone }
 
 const { values, positionals } = parseArgs({
   options: { clone: { type: 'boolean', default: false } },

@@ -18,13 +18,13 @@ for (const name of ['main', 'program', 'context', 'commands/get', 'commands/refr
 if (process.env.HELD === 'start') hold()
 else {
   // It has looked at the store by then, and found that it needs the lock.
-  const { openSync } = fs
-  fs.openSync = (path, ...rest) => {
+  const { lstatSync } = fs
+  fs.lstatSync = (path, ...rest) => {
     if (path.endsWith('token.lock')) {
-      fs.openSync = openSync
+      fs.lstatSync = lstatSync
       hold()
     }
-    return openSync(path, ...rest)
+    return lstatSync(path, ...rest)
   }
   syncBuiltinESMExports()
 }

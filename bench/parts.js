@@ -1,0 +1,50 @@
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { ROOT } from './place.js'
+import { alternate, BARE } from './processes.js'
+import { ms, row } from './rows.js'
+
+const text = JSON.stringify
+const module = (...path) => text(join(ROOT, ...path))
+const url = (...path) => text(pathToFileURL(join(ROOT, ...path)).href)
+
+/** What a `get` is made of: programs that do one thing of it each. */
+const PARTS = {
+  "better-sqlite3's addon alone, one row read": ({ fresh }) => `
+    const { openByAddon } = await import(${url('dist/store/addon.js')})
+    const db = openByAddon(${text(fresh.database)})
+    db.prepare('SELECT * FROM token_set', db, false, false).get()`,
+  'better-sqlite3, one row read': ({ fresh }) => `
+    const db = require(${module('node_modules/better-sqlite3')})(${text(fresh.database)}, { readonly: true })
+    db.prepare('SELECT * FROM token_set').get()`,
+  'an empty ES module': () => `await import('data:text/javascript,')`,
+  "the program's files beyond the warm path": () => `await import(${url('dist/cli/main.js')})`,
+  "Node's own `Headers`": () => `new Headers()`,
+  oauth4webapi: () => `await import(${url('node_modules/oauth4webapi/build/index.js')})`,
+  commander: () => `require(${module('node_modules/commander')})`,
+  "undici's client, loaded": () => `require(${module('node_modules/undici/lib/dispatcher/client.js')})`,
+  "undici's client, one request": ({ plain }) => `
+    const Client = require(${module('node_modules/undici/lib/dispatcher/client.js')})
+    const client = new Client(${text(new URL(plain).origin)})
+    await new Promise((onResponseEnd, onResponseError) => {
+      const handler = { onRequestStart() {}, onResponseStart() {}, onResponseData() {}, onResponseEnd, onResponseError }
+      client.dispatch({ path: '/', method: 'GET' }, handler)
+    })
+    await client.close()`,
+}
+
+/** What each of them adds to a bare Node, in CPU time. */
+export async function parts({ place, stopwatch }) {
+  const programs = Object.entries(PARTS).map(([name, code]) => [
+    name,
+    { argv: [process.execPath, '-e', `(async () => {${code(place)}})()`] },
+  ])
+  const measured = [['bare', BARE], ...programs].map(([name, command]) => [
+    name,
+    () => stopwatch.cost(command),
+  ])
+  const { bare, ...found } = await alternate(Object.fromEntries(measured), 21)
+  return Object.entries(found).map(([name, { cpu }]) =>
+    row({ what: `a program of: ${name}; cpu`, unit: ms, ours: cpu, beside: '`node -e 0`', theirs: bare.cpu }),
+  )
+}
