@@ -68,10 +68,11 @@ export interface Opened {
  * @throws {ConfigInvalid | UsageError}
  */
 export function open(choice: Choice, around: Around): Opened {
-  const { env, platform, homedir, clock, notify, turn } = around
+  const { env, platform, homedir, clock, notify } = around
   const surroundings = { env, platform, homedir }
   const config = loadConfig({ ...surroundings, ...locate(choice, surroundings) })
   for (const notice of config.notices) notify(notice)
+  const turn = turnFor(config, around)
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
   const store = new SqliteStore(config.store.path, { env, notify, turn })
@@ -107,6 +108,13 @@ export function open(choice: Choice, around: Around): Opened {
     revoke: async () => revocation(await known(), await agent()),
     agent,
   }
+}
+
+/** The configuration may have been changed while the turn was waited for. */
+function turnFor({ store }: Config, { turn }: Around): Turn | undefined {
+  if (turn?.store === store.path) return turn
+  turn?.lock.release()
+  return undefined
 }
 
 function seedSource(path: string, { refresh }: Config, { clock, notify }: Around): SeedSource {

@@ -3,9 +3,10 @@ import { locate, type Surroundings } from '../config/locate.js'
 import type { Clock } from '../core/moment.js'
 import type { Seen, Turn } from '../core/ports.js'
 import { expiresAt, expiryPolicy, judge, type Verdict } from '../core/policy.js'
+import { isBusy } from '../store/addon.js'
 import { storePaths } from '../store/files.js'
-import { peek } from '../store/peek.js'
-import { EarlyLock, pauses } from '../store/turn.js'
+import { peek, touchedAt } from '../store/peek.js'
+import { AddonLock, pauses } from '../store/turn.js'
 import { formatted } from './formats.js'
 import type { PlainGet } from './plain.js'
 
@@ -22,33 +23,54 @@ import type { PlainGet } from './plain.js'
 export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
   if (plain.flags.rejected !== undefined) return {}
   const begun = performance.now()
-  let lock: EarlyLock | undefined
+  let turn: Omit<Turn, 'waitedMs'> | undefined
+  const waitedMs = (): number => performance.now() - begun
   try {
     const { look, path, lockWait } = warmStore(plain, around)
-    const found = look()
-    if (found.verdict === 'fresh') return { text: found.text }
-    lock = new EarlyLock(storePaths(path))
+    let touched = touchedAt(path)
+    const { verdict, text, seen } = look()
+    if (verdict === 'fresh') return { text }
+    const lock = new AddonLock(storePaths(path))
+    turn = { store: path, seen, lock }
     for (const pause of pauses()) {
-      const waitedMs = performance.now() - begun
       if (lock.take()) {
         // Once more: another process may have been quicker.
-        const { verdict, text } = look()
-        if (verdict !== 'fresh') return { turn: { release: lock.release, waitedMs, seen: found.seen } }
-        lock.release()
-        return { text }
+        const now = look()
+        // What only says that it failed is not to be loaded with the lock in hand, by one after the other.
+        if (now.verdict === 'fresh' || now.seen.failures > seen.failures) lock.release()
+        if (now.verdict === 'fresh') return { text: now.text }
+        break
       }
       // Somebody is renewing it already.
-      const isGood = found.verdict === 'due'
-      if (isGood || waitedMs >= lockWait * 1000) {
+      const isGood = verdict === 'due'
+      if (isGood || waitedMs() >= lockWait * 1000) {
         lock.release()
-        return isGood ? { text: found.text } : { turn: { waitedMs, seen: found.seen } }
+        if (isGood) return { text }
+        break
       }
       sleepSync(pause)
+      const since = touchedAt(path)
+      const now = since === touched ? undefined : unlessBusy(look)
+      if (now === undefined) continue
+      touched = since
+      if (now.verdict !== 'fresh') continue
+      lock.release()
+      return { text: now.text }
     }
   } catch {
-    lock?.release()
+    turn?.lock.release()
   }
-  return {}
+  return turn === undefined ? {} : { turn: { ...turn, waitedMs: waitedMs() } }
+}
+
+/** A commit of somebody else's takes a moment. */
+function unlessBusy<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch (error) {
+    if (isBusy(error)) return undefined
+    throw error
+  }
 }
 
 export interface Warm {
@@ -86,7 +108,8 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
       tokenType: 'Bearer',
       expiresAt: expiresAt(set.pair, at),
     } as const
-    return { verdict, text: formatted(token, format, at.now), seen: set }
+    const { generation, failures } = set
+    return { verdict, text: formatted(token, format, at.now), seen: { generation, failures } }
   }
   return { look, path: store.path, lockWait: refresh.lockWait }
 }

@@ -249,12 +249,20 @@ export type SeedSource = () => Promise<Seed | undefined>
 
 /** What was done about the store's lock before the program was loaded that needs it. */
 export interface Turn {
-  /** Lets go of the lock; without it somebody else had it all the time. */
-  readonly release?: () => void
+  /** Names the store, as its own `name`. */
+  readonly store: string
+  /** The set before the wait: what failed since has failed for this process too. */
+  readonly seen: Seen
   /** Milliseconds. */
   readonly waitedMs: number
-  /** The set before that wait: what failed since has failed for this process too. */
-  readonly seen: Seen
+  readonly lock: EarlyLock
+}
+
+/** A lock for the first critical section, if it is held; whoever says something lets go of it before. */
+export interface EarlyLock {
+  readonly isHeld: boolean
+  /** Does nothing the second time. */
+  readonly release: () => void
 }
 
 /** What tells whether others have renewed a set, or failed to. */

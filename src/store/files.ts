@@ -162,18 +162,31 @@ export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder'): v
           kind === 'file' ? `chmod 600 ${shellWord(path)}` : 'name a [store] path in a folder of your own',
       },
     )
-  if (kind === 'file') checkReadable(path, stats)
+  if (kind === 'file') checkAccess(path, stats, 'read')
 }
 
-function checkReadable(path: string, { uid, mode }: Stats): void {
+/**
+ * A lock that may only be read is none: SQLite would open it for reading, and everybody would get it.
+ *
+ * @throws {StoreUnusable}
+ */
+export function checkLockable(path: string, stats: Stats): void {
+  checkOwn(path, stats, 'file')
+  checkAccess(path, stats, 'written')
+}
+
+function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written'): void {
   try {
-    accessSync(path, constants.R_OK)
+    accessSync(path, what === 'read' ? constants.R_OK : constants.W_OK)
   } catch (error) {
-    if (codeOf(error) !== 'EACCES') return
+    if (codeOf(error) !== 'EACCES') {
+      if (what === 'read') return
+      throw unusable(path, 'cannot be written', error)
+    }
     const me = process.geteuid?.() ?? uid
     const word = shellWord(path)
     throw new StoreUnusable(
-      `${path} cannot be read: it belongs to ${uid === me ? 'you' : 'root'}, mode ${(mode & 0o777).toString(8).padStart(3, '0')}`,
+      `${path} cannot be ${what}: it belongs to ${uid === me ? 'you' : 'root'}, mode ${(mode & 0o777).toString(8).padStart(3, '0')}`,
       {
         hint: `ls -l ${word}; ${uid === me ? `chmod 600 ${word}` : `as root: chown ${me} ${word}`}`,
         cause: error,

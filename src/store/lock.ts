@@ -4,7 +4,7 @@ import { LockTimeout, StoreUnusable } from '../core/errors.js'
 import type { Turn } from '../core/ports.js'
 import { shellWord } from '../core/shell.js'
 import { isBusy } from './addon.js'
-import { checkOwn, codeOf, createPrivate, lstatOf, unusable, type StorePaths } from './files.js'
+import { checkLockable, codeOf, createPrivate, lstatOf, unusable, type StorePaths } from './files.js'
 import { LOCK, pauses } from './turn.js'
 
 /**
@@ -20,11 +20,11 @@ export async function acquire<T>(
   paths: StorePaths,
   waitMs: number,
   look: () => Promise<T | undefined>,
-  { release, waitedMs }: Omit<Turn, 'seen'> = { waitedMs: 0 },
+  turn?: Turn,
 ): Promise<{ release: () => void } | { answered: T }> {
-  if (release !== undefined) return { release }
+  if (turn?.lock.isHeld === true) return turn.lock
   const db = openLock(paths)
-  const deadline = performance.now() + waitMs - waitedMs
+  const deadline = performance.now() + waitMs - (turn?.waitedMs ?? 0)
   const pause = pauses()
   try {
     for (;;) {
@@ -57,7 +57,7 @@ function openLock(paths: StorePaths): Database.Database {
     if (codeOf(error) !== 'EEXIST') throw unusable(paths.lock, 'cannot be made', error)
   }
   const stats = lstatOf(paths.lock)
-  if (stats !== undefined) checkOwn(paths.lock, stats, 'file')
+  if (stats !== undefined) checkLockable(paths.lock, stats)
   try {
     return new Database(paths.lock, { fileMustExist: true, timeout: 0 })
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { TokenSet } from '../core/token-set.js'
 import { openByAddon } from './addon.js'
-import { isThere, storePaths } from './files.js'
+import { isThere, lstatOf, storePaths } from './files.js'
 import { fromRow, type Row } from './row.js'
 import { APPLICATION_ID } from './schema.js'
 
@@ -22,4 +22,9 @@ export function peek(path: string): TokenSet | undefined {
   } finally {
     db.close()
   }
+}
+
+/** Tells whether a look is worth it: milliseconds since the epoch, of the last write. */
+export function touchedAt(path: string): number | undefined {
+  return lstatOf(path)?.mtimeMs
 }

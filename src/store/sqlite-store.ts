@@ -64,7 +64,7 @@ export class SqliteStore implements TokenStore {
     this.name = path
     this.#paths = storePaths(path)
     this.#options = options
-    this.#turn = options.turn
+    this.#turn = options.turn?.store === path ? options.turn : undefined
   }
 
   read(): Promise<TokenSet | undefined> {

@@ -1,15 +1,17 @@
+import type { EarlyLock } from '../core/ports.js'
 import { isBusy, openByAddon, type Connection } from './addon.js'
-import { checkOwn, lstatOf, type StorePaths } from './files.js'
+import { checkLockable, lstatOf, type StorePaths } from './files.js'
 
 /** The store's lock as `acquire` takes it, for those who have not loaded the program yet. */
-export class EarlyLock {
+export class AddonLock implements EarlyLock {
   readonly #db: Connection
+  isHeld = false
 
   /** @throws Where there is anything about it but that another process may hold it: `acquire` knows what. */
   constructor({ lock }: StorePaths) {
     const stats = lstatOf(lock)
     if (stats === undefined) throw new Error('no lock yet')
-    checkOwn(lock, stats, 'file')
+    checkLockable(lock, stats)
     this.#db = openByAddon(lock, { readonly: false })
   }
 
@@ -17,14 +19,15 @@ export class EarlyLock {
   take(): boolean {
     try {
       this.#db.exec(LOCK)
-      return true
+      return (this.isHeld = true)
     } catch (error) {
       if (isBusy(error)) return false
       throw error
     }
   }
 
-  readonly release = (): void => {
+  release(): void {
+    this.isHeld = false
     this.#db.close()
   }
 }

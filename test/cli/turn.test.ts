@@ -1,6 +1,8 @@
+import Database from 'better-sqlite3'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { runPlain } from '../../src/cli/main.js'
 import { warmAnswer, type Warm } from '../../src/cli/warm.js'
 import { LockTimeout } from '../../src/core/errors.js'
 import type { Moment } from '../../src/core/moment.js'
@@ -9,6 +11,7 @@ import { entry } from '../../src/core/transitions.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { ISSUED, moment, tokenSet } from '../support/token-sets.js'
+import { worldFor } from '../support/world.js'
 
 const LIFETIME = tokenSet().pair.lifetime
 const OVER = ISSUED + LIFETIME
@@ -45,6 +48,14 @@ function ask(...instants: readonly (() => Moment)[]): Warm {
   return warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
 }
 
+/** The instant at which the token is over, and what another process does then. */
+const meanwhile = (sql: string) => (): Moment => {
+  const db = new Database(database)
+  db.exec(sql)
+  db.close()
+  return moment(OVER)
+}
+
 const at = (now: number) => (): Moment => moment(now)
 const token = `${tokenSet().pair.accessToken.reveal()}\n`
 
@@ -56,8 +67,9 @@ describe('a `get` whose token must be renewed', () => {
     const { text, turn } = ask(at(now))
     expect(text).toBeUndefined()
     expect(await isFree()).toBe(false)
-    turn?.release?.()
+    turn?.lock.release()
     expect(await isFree()).toBe(true)
+    turn?.lock.release()
   })
 
   it('hands it over to the critical section, and no other', async () => {
@@ -74,11 +86,39 @@ describe('a `get` whose token must be renewed', () => {
     expect(await isFree()).toBe(true)
   })
 
-  it('lets go of it where something is wrong after all', async () => {
+  it.each([
+    ['store', { store: '/elsewhere/token.db' }],
+    ['critical section', { lock: { isHeld: false, release: () => undefined } }],
+  ])('is no lock of another %s', async (_, change) => {
+    const { turn } = ask(at(OVER))
+    if (turn === undefined) throw new Error('there is none')
+    const next = new SqliteStore(database, { turn: { ...turn, ...change } })
+    await expect(next.exclusive(isFree, { waitMs: 0 })).rejects.toThrow(LockTimeout)
+    turn.lock.release()
+  })
+
+  it('lets go of it where something is wrong after all, and forgets neither what it saw nor the wait', async () => {
     const broken = (): never => {
       throw new Error('no clock')
     }
-    expect(ask(at(OVER), broken)).toEqual({})
+    expect(ask(at(OVER), broken).turn).toMatchObject({ seen: { failures: 0 }, lock: { isHeld: false } })
+    expect(await isFree()).toBe(true)
+  })
+
+  it('lets go of it before anything is said', async () => {
+    const { turn } = ask(at(OVER))
+    const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: '/nowhere.ini' } })
+    expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, turn })).toBe(78)
+    expect(said().stderr).toContain('/nowhere.ini')
+    expect(await isFree()).toBe(true)
+  })
+
+  it('lets go of it where the configuration names another store by now', async () => {
+    const { turn } = ask(at(OVER))
+    writeFileSync(config, `[store]\npath = ${join(database, '../another.db')}\n`)
+    const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: config } })
+    expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, turn })).toBe(4)
+    expect(said().stderr).toContain('another.db')
     expect(await isFree()).toBe(true)
   })
 
@@ -97,7 +137,7 @@ describe('a `get` whose token must be renewed', () => {
       async () => {
         const begun = performance.now()
         const { turn } = ask(at(OVER))
-        expect(turn?.release).toBeUndefined()
+        expect(turn?.lock.isHeld).toBe(false)
         expect(turn?.waitedMs).toBeGreaterThanOrEqual(1000)
         const next = new SqliteStore(database, { turn })
         await expect(next.exclusive(isFree, { waitMs: 1000 })).rejects.toThrow('for more than 1 s')
@@ -109,6 +149,23 @@ describe('a `get` whose token must be renewed', () => {
 
   it('says what it saw before it waited: a failure since then is its own too', () => {
     expect(ask(at(OVER)).turn?.seen).toMatchObject({ generation: 1, failures: 0 })
+  })
+
+  it('does not keep the lock where somebody else has failed meanwhile', async () => {
+    const { turn } = ask(meanwhile('UPDATE token_set SET failures = failures + 1'), at(OVER))
+    expect(turn).toMatchObject({ seen: { failures: 0 }, lock: { isHeld: false } })
+    expect(await isFree()).toBe(true)
+  })
+
+  it('prints what it finds in the store, whoever has the lock by then', async () => {
+    await store.exclusive(
+      () => {
+        const renewal = "UPDATE token_set SET generation = 2, access_token = 'access-2'"
+        expect(ask(meanwhile(renewal), at(ISSUED))).toEqual({ text: 'access-2\n' })
+        return Promise.resolve()
+      },
+      { waitMs: 0 },
+    )
   })
 
   it.each([

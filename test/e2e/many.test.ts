@@ -1,5 +1,10 @@
+import { spawn } from 'node:child_process'
+import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { requirePrograms } from '../support/debian.js'
 import { place } from '../support/place.js'
+import { BIN, ended } from '../support/processes.js'
 
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, i) => make(i))
@@ -32,11 +37,28 @@ describe('thirty processes at once on an expired token', () => {
   })
 
   it('ask a server that is down once, and all say try again later', { timeout: 120_000 }, async () => {
-    const { run, sandbox } = await place({ faults: [{ name: '503', count: Infinity }], latencyMs: 500 })
+    const { run, sandbox } = await place({ faults: [{ name: '503', count: Infinity }], latencyMs: 3000 })
     await run(['seed'])
     const ended = await Promise.all(times(20, () => run(['get'])))
     expect(new Set(ended.map(({ code, stdout }) => `${code} ${stdout}`))).toEqual(new Set(['75 ']))
     expect(sandbox.log).toHaveLength(1)
+  })
+
+  it('ask nobody where the lock may only be read: it would be everybody’s', async () => {
+    requirePrograms(['setpriv', 'util-linux'])
+    const { run, sandbox, dir, config } = await place({}, 1)
+    await run(['seed'])
+    chmodSync(join(dir, 'token.lock'), 0o400)
+    // Root may write all the same, but for one without privileges.
+    const setpriv = ['--bounding-set=-all', '--inh-caps=-all', process.execPath, BIN, 'get']
+    const env = { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: config }
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    const all = await Promise.all(times(4, () => ended(spawn('setpriv', setpriv, { env }))))
+    for (const { code, stdout, stderr } of all) {
+      expect({ code, stdout }).toEqual({ code: 74, stdout: '' })
+      expect(stderr).toMatch(/token\.lock cannot be written: .*mode 400\n.*chmod 600/)
+    }
+    expect(sandbox.log).toEqual([])
   })
 
   it('import a seed once', { timeout: 120_000 }, async () => {

@@ -110,7 +110,7 @@ describe('with its clock', () => {
         expect(server.requests).toHaveLength(asked)
         const around = { env: { HQ_TOKEN_CONFIG: config }, platform: process.platform, homedir, clock }
         const { text: quick, turn } = warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
-        turn?.release?.()
+        turn?.lock.release()
         const { code, stdout, stderr } = await told(['get'], { clock })
         expect(code, stderr).toBe(0)
         // The quick way knows the same token or none.

@@ -22,6 +22,8 @@ export async function get({ world, guard }: Session, options: GetFlags): Promise
     throw new ServerUnavailable('there is no other token than the one that the API refuses', {
       hint: 'check what its user may do there; to refresh all the same: hq-token refresh',
     })
+  // Nobody is to wait for whoever reads it.
+  world.turn?.lock.release()
   await handOut(formatted(token, options.format, world.clock().now), options, world)
 }
 
