@@ -1,6 +1,5 @@
 // Installs and builds what is missing or stale; run by `npm start` and `npm test` on a fresh clone.
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -28,15 +27,14 @@ function newest(folder) {
   return Math.max(...files.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs))
 }
 
-// By content, not by date: a checkout dates its files as it likes.
-const lock = createHash('sha256')
-  .update(readFileSync(at('package-lock.json')))
-  .digest('hex')
-const stamp = at('node_modules/.installed-lock')
-if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
+// By what is installed (npm keeps account of it), not by date: a checkout dates its files as it likes.
+const packagesOf = (lock) => (existsSync(at(lock)) ? JSON.parse(readFileSync(at(lock), 'utf8')).packages : {})
+const installed = packagesOf('node_modules/.package-lock.json')
+const isMissing = ([path, { version, optional }]) =>
+  path !== '' && !optional && installed[path]?.version !== version
+if (Object.entries(packagesOf('package-lock.json')).some(isMissing)) {
   process.stderr.write('Installing the packages (a minute, once) …\n')
   run('npm', 'ci', '--include=dev', '--no-audit', '--no-fund')
-  writeFileSync(stamp, lock)
 }
 // A stamp of our own: the compiler writes its `.tsbuildinfo` when it only checks, too.
 if (age('dist/.built') < Math.max(newest('src'), age('scripts/bundle.js'), age('tsconfig.json'))) {
