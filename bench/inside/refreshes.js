@@ -19,14 +19,17 @@ async function thousand() {
   const { user, system } = process.cpuUsage(before)
   globalThis.gc()
   const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size)
+  const { rss, heapUsed, external } = process.memoryUsage()
   return {
     wall: median(taken),
     cpu: (user + system) / 1e6 / 1000,
     store: sizes.reduce((sum, size) => sum + size),
-    memory: process.memoryUsage.rss(),
+    heap: heapUsed + external,
+    resident: rss,
   }
 }
 
 const first = await thousand()
-for (let done = 1; done < 9; done++) await thousand()
-console.log(JSON.stringify({ first, last: await thousand() }))
+const second = await thousand()
+for (let done = 2; done < 9; done++) await thousand()
+console.log(JSON.stringify({ first, second, last: await thousand() }))
