@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
@@ -67,7 +68,7 @@ export function bearer(
 ): Interceptor {
   const origin = originFor(guard, options.origin)
   // To read a URL takes longer than all the rest of this, and a program mostly writes it one way.
-  let spelling: string | URL = origin
+  let spelling = origin
   const isOurs = (asked: string | URL): boolean => {
     if (asked === spelling) return true
     if (originOf(asked) !== origin) return false
@@ -269,9 +270,7 @@ class Attempt implements Handler {
     else controller.abort(new Error('nobody waits for this request any more'))
   }
 
-  onRequestUpgrade(
-    ...[, status, fields, socket]: Parameters<NonNullable<Handler['onRequestUpgrade']>>
-  ): void {
+  onRequestUpgrade(_: Controller, status: number, fields: Fields, socket: Duplex): void {
     this.#tell((handler, controller) => handler.onRequestUpgrade?.(controller, status, fields, socket), true)
   }
 

@@ -10,6 +10,7 @@ import type { TokenSet } from '../../src/core/token-set.js'
 import { entry } from '../../src/core/transitions.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
+import { place } from '../support/place.js'
 import { ISSUED, moment, tokenSet } from '../support/token-sets.js'
 import { worldFor } from '../support/world.js'
 
@@ -112,6 +113,20 @@ describe('a `get` whose token must be renewed', () => {
     expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, turn })).toBe(78)
     expect(said().stderr).toContain('/nowhere.ini')
     expect(await isFree()).toBe(true)
+  })
+
+  it('serves a token that is still good where the renewal fails, and lets go of the lock', async () => {
+    const { config, run, store } = await place({ faults: [{ name: '503', count: Infinity }] }, 3600)
+    const nearlyOver = new Date(Date.now() - 3_350_000).toISOString()
+    expect(await run(['seed', '--issued-at', nearlyOver])).toMatchObject({ code: 0 })
+    const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: config } })
+    const plain = { options: {}, flags: { format: 'bare' } } as const
+    const { turn } = warmAnswer(plain, world)
+    expect(turn?.lock.isHeld).toBe(true)
+    expect(await runPlain(plain, { ...world, turn })).toBe(0)
+    expect(said().stdout).toBe(`${(await store.read())?.pair.accessToken.reveal() ?? ''}\n`)
+    expect(said().stderr).toContain('is still good and is served')
+    expect(await store.exclusive(() => Promise.resolve(true), { waitMs: 0 })).toBe(true)
   })
 
   it('lets go of it where the configuration names another store by now', async () => {
