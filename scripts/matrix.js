@@ -127,8 +127,10 @@ async function tried(major) {
       env: { ...env, HQ_TOKEN_CONFIG: config },
     })
   await step('get', async () => {
-    await hqToken('seed')
+    // A token that is over: the lock is taken by the addon alone, and handed to the package as a whole.
+    await hqToken('seed', '--issued-at', new Date(Date.now() - 7_200_000).toISOString())
     const { stdout, stderr } = await hqToken('get')
+    if (sandbox.refreshes() !== 1) throw new Error(`get made ${sandbox.refreshes()} refreshes`)
     if (!/^\S{40,}\n$/.test(stdout) || stderr !== '') throw new Error(`get printed: ${stdout}${stderr}`)
     await hqToken('refresh')
     if ((await hqToken('get')).stdout === stdout) throw new Error('refresh did not refresh')
