@@ -74,12 +74,14 @@ export async function readSeed(
     const tokens = { accessToken: token(auth, 'access_token'), refreshToken: token(auth, 'refresh_token') }
     const stated = issuedAt === undefined ? statedIssue(auth, at.now) : checkedIssue(issuedAt, at.now)
     const issued = Math.max(0, Math.min(stated ?? found.modifiedAt ?? at.now, at.now))
+    const lives = lifetime(auth, issued)
     const pair = {
       ...tokens,
       tokenType: tokenType(auth),
       scope: null,
       obtained: { now: issued, boot: at.boot, uptime: at.uptime - (at.now - issued) },
-      lifetime: lifetime(auth, issued) ?? defaultLifetime,
+      lifetime: lives ?? defaultLifetime,
+      isLifetimeGuessed: lives === undefined,
       refreshExpiresAt: refreshExpiry(auth, issued),
     }
     const notices = [

@@ -53,7 +53,7 @@ export class Logins {
       await this.#options.server.prepare()
       const before = await held.login()
       const { now } = clock()
-      await held.saveLogin({ ...login, begunAt: now, spent: null })
+      await held.saveLogin({ ...login, begunAt: now, spent: null, grant: null, client: null })
       return before !== undefined && waits(before, now) ? before : undefined
     }
     return store.exclusive(note, { waitMs: this.#waitMs })

@@ -1,3 +1,4 @@
+import type { Client } from './client.js'
 import type { Moment } from './moment.js'
 import type { Secret } from './secret.js'
 import type { Seed, TokenSet } from './token-set.js'
@@ -19,6 +20,15 @@ export interface RawAnswer {
   readonly body: Uint8Array
   /** True when the answer arrived to its end. */
   readonly complete: boolean
+  /**
+   * True where the server told the length and met it, or sent a last chunk: then a body that is complete is whole.
+   * False where only the end of the connection ended it. Missing in a record of an older version.
+   */
+  readonly isFramed?: boolean
+  /** True where `body` is all that came on the connection, head included: the parser refused it. */
+  readonly isRaw?: boolean
+  /** Where a redirect pointed, without its query; `null` for another origin, and where there was none. */
+  readonly location?: string | null
   /** Why it did not: an error code such as `ECONNREFUSED`, never a message (messages quote bodies). */
   readonly failure: string | null
 }
@@ -97,6 +107,10 @@ export interface PendingLogin {
   readonly begunAt: number
   /** Fingerprint of the code that was sent to the token endpoint: it works once. `null` before. */
   readonly spent: string | null
+  /** The id that the grant will have; `null` in a store of an older version. */
+  readonly grant: string | null
+  /** The client that it was begun for; `null` in a store of an older version. */
+  readonly client: Client | null
 }
 
 /** The endpoints that a server's metadata named, at the last login. @see RFC 8414 */
@@ -118,6 +132,10 @@ export interface Rescued {
   readonly spent: string
   /** True for a code. */
   readonly login?: true
+  /** The id of the grant; missing in a record of an older version. */
+  readonly grant?: string | null
+  /** The client that the request was made as; missing in a record of an older version. */
+  readonly client?: Client | null
   readonly answer: RawAnswer
 }
 
@@ -148,6 +166,10 @@ export interface HistoryEntry {
   readonly access: string
   readonly refresh: string
   readonly note: string | null
+  /** The id of the grant; `null` in an entry of an older version. */
+  readonly grant: string | null
+  /** Whose grant it was, for people: `1012 at https://…`. */
+  readonly client: string | null
 }
 
 /** How far a store has come; see {@link TokenSet}. */

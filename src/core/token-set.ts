@@ -1,3 +1,4 @@
+import type { Client } from './client.js'
 import type { Host } from './host.js'
 import type { Moment } from './moment.js'
 import type { Secret } from './secret.js'
@@ -13,6 +14,8 @@ export interface TokenPair {
   readonly obtained: Moment
   /** Seconds of life of the access token, counted from `obtained`. */
   readonly lifetime: number
+  /** True where nobody said how long it lives: `lifetime` is then the configured default. */
+  readonly isLifetimeGuessed: boolean
   /** Epoch seconds; `null` where the server does not say. Used for warnings only. */
   readonly refreshExpiresAt: number | null
 }
@@ -27,6 +30,8 @@ export interface Intent {
   readonly boot: string | null
   /** A refresh token read whole from a cut-off answer; tried before the stored one. */
   readonly salvaged: Secret | null
+  /** The client that the request was made as; `null` where that is not known. */
+  readonly client: Client | null
 }
 
 /** Why the last renewal failed. */
@@ -51,9 +56,19 @@ export interface TokenSet {
   readonly user: string | null
   /** Fingerprint of the seed that this set began with: tells a new seed file from the old one. */
   readonly seed: string | null
+  /** The file that this set was seeded from; `null` for a login, standard input, and a store of an older version. */
+  readonly seedFile: SeedFile | null
+  /** Random, made at a seed or a login and kept by every refresh; `null` in a store of an older version. */
+  readonly grant: string | null
+  /** Whose grant it is; `null` until the first refresh, where a seed was imported without a client. */
+  readonly client: Client | null
+  /** Whose grant `previous` was. */
+  readonly previousClient: Client | null
   /** Epoch seconds; `null` before the first refresh. */
   readonly lastRefreshAt: number | null
   readonly lastFailure: Failure | null
+  /** The client that the last failure, its pauses and a refusal are about; `null` where that is not known. */
+  readonly failureClient: Client | null
   /** Failures since the last success. */
   readonly failures: number
   /** Epoch seconds. Our own back-off: until then a token that is still good is served without trying to renew it. */
@@ -62,6 +77,8 @@ export interface TokenSet {
   readonly notBefore: number | null
   /** Epoch seconds: when the server answered `invalid_grant`. */
   readonly refusedAt: number | null
+  /** Epoch seconds: since when the server has answered nothing but a bare 400 or 401, without an OAuth2 error. */
+  readonly bareSince: number | null
   readonly intent: Intent | null
   /**
    * Epoch seconds: when a token was last renewed because the API had refused it, until something shows that this
@@ -72,6 +89,16 @@ export interface TokenSet {
   readonly host: Host | null
   /** The machine before this one: the store was moved here, or copied. */
   readonly cameFrom: Origin | null
+}
+
+/** A seed file, and what became of its refresh token. */
+export interface SeedFile {
+  /** Absolute. */
+  readonly path: string
+  /** Epoch seconds: when an answer replaced its refresh token, which is no good since; `null` before. */
+  readonly spentAt: number | null
+  /** Whether a mark beside the file says so. */
+  readonly isMarked: boolean
 }
 
 /** Where a store was before, and when that was noticed. */

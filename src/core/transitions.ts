@@ -1,3 +1,4 @@
+import { clientName } from './client.js'
 import type { TokenError } from './errors.js'
 import { isSameHost, type Host } from './host.js'
 import type { Moment } from './moment.js'
@@ -14,7 +15,9 @@ const SETTLED = {
   failures: 0,
   backoffUntil: null,
   notBefore: null,
+  failureClient: null,
   refusedAt: null,
+  bareSince: null,
   intent: null,
 } as const
 
@@ -28,7 +31,12 @@ export function seeded(
   counters: Counters,
   host: Host | null,
 ): TokenSet {
-  return { ...begun(seed.pair, replaced, counters, host), user: seed.user, seed: seedFingerprint(seed) }
+  return {
+    ...begun(seed.pair, replaced, counters, host),
+    user: seed.user,
+    seed: seedFingerprint(seed),
+    seedFile: null,
+  }
 }
 
 function begun(
@@ -36,12 +44,15 @@ function begun(
   replaced: TokenSet | undefined,
   { generation, sequence }: Counters,
   host: Host | null,
-): Omit<TokenSet, 'user' | 'seed'> {
+): Omit<TokenSet, 'user' | 'seed' | 'seedFile'> {
   return {
     generation: generation + 1,
     sequence: sequence + 1,
     pair,
+    grant: null,
+    client: null,
     previous: replaced?.pair ?? null,
+    previousClient: replaced?.client ?? null,
     lastRefreshAt: null,
     ...SETTLED,
     rejectedAt: null,
@@ -70,9 +81,15 @@ export function signedIn(
     scope: tokens.scope,
     obtained: sentAt,
     lifetime: expiresIn ?? defaultLifetime,
+    isLifetimeGuessed: expiresIn === null,
     refreshExpiresAt: refreshExpiresIn === null ? null : sentAt.now + refreshExpiresIn,
   }
-  return { ...begun(pair, replaced, counters, host), user, seed: replaced?.seed ?? null }
+  return {
+    ...begun(pair, replaced, counters, host),
+    user,
+    seed: replaced?.seed ?? null,
+    seedFile: replaced?.seedFile ?? null,
+  }
 }
 
 /** What makes two seed files the same one: the grant in them, not their spelling. */
@@ -88,7 +105,7 @@ export function intended(set: TokenSet, at: Moment, host: Host | null): TokenSet
     ...set,
     ...usedOn(host, set, at),
     sequence: attempt,
-    intent: { attempt, at: at.now, boot: at.boot, salvaged },
+    intent: { attempt, at: at.now, boot: at.boot, salvaged, client: null },
   }
 }
 
@@ -125,6 +142,7 @@ export function renewed(
     scope: tokens.scope ?? set.pair.scope,
     obtained: sentAt,
     lifetime: tokens.expiresIn ?? defaultLifetime,
+    isLifetimeGuessed: tokens.expiresIn === null,
     refreshExpiresAt:
       tokens.refreshExpiresIn !== null
         ? sentAt.now + tokens.refreshExpiresIn
@@ -182,5 +200,7 @@ export function entry(
     access: set.pair.accessToken.fingerprint,
     refresh: set.pair.refreshToken.fingerprint,
     note,
+    grant: set.grant,
+    client: set.client === null ? null : clientName(set.client),
   }
 }

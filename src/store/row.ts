@@ -1,7 +1,8 @@
+import type { Client } from '../core/client.js'
 import { StoreUnusable } from '../core/errors.js'
 import type { Discovered, HistoryEntry, PendingLogin } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
-import type { TokenPair, TokenSet } from '../core/token-set.js'
+import type { SeedFile, TokenPair, TokenSet } from '../core/token-set.js'
 import type { Value } from './record.js'
 
 export type Row = Readonly<Record<string, Value>>
@@ -15,18 +16,27 @@ export function toRow(set: TokenSet): Row {
     ...pairColumns('previous_', set.previous),
     user: set.user,
     seed: set.seed,
+    seed_path: set.seedFile?.path ?? null,
+    seed_spent_at: set.seedFile?.spentAt ?? null,
+    seed_marked: set.seedFile === null ? null : Number(set.seedFile.isMarked),
+    grant_id: set.grant,
+    client: toClient(set.client),
+    previous_client: toClient(set.previousClient),
     last_refresh_at: set.lastRefreshAt,
     failure_at: set.lastFailure?.at ?? null,
     failure_code: set.lastFailure?.code ?? null,
     failure_message: set.lastFailure?.message ?? null,
+    failure_client: toClient(set.failureClient),
     failures: set.failures,
     backoff_until: set.backoffUntil,
     not_before: set.notBefore,
     refused_at: set.refusedAt,
+    bare_since: set.bareSince,
     intent_attempt: set.intent?.attempt ?? null,
     intent_at: set.intent?.at ?? null,
     intent_boot: set.intent?.boot ?? null,
     intent_salvaged: set.intent?.salvaged?.reveal() ?? null,
+    intent_client: toClient(set.intent?.client ?? null),
     host_name: set.host?.name ?? null,
     host_id: set.host?.id ?? null,
     host_boot: set.host?.boot ?? null,
@@ -46,6 +56,7 @@ function pairColumns(prefix: string, pair: TokenPair | null): Row {
     [`${prefix}obtained_boot`]: pair?.obtained.boot ?? null,
     [`${prefix}obtained_uptime`]: pair === null ? null : whole(pair.obtained.uptime),
     [`${prefix}lifetime`]: pair === null ? null : whole(pair.lifetime),
+    [`${prefix}lifetime_guessed`]: pair === null ? null : Number(pair.isLifetimeGuessed),
     [`${prefix}refresh_expires_at`]:
       pair === null || pair.refreshExpiresAt === null ? null : whole(pair.refreshExpiresAt),
   }
@@ -67,6 +78,11 @@ export function fromRow(row: Row): TokenSet {
     previous: row['previous_access_token'] === null ? null : pairFrom(row, 'previous_'),
     user: textOrNull(row, 'user'),
     seed: textOrNull(row, 'seed'),
+    seedFile: seedFileFrom(row),
+    grant: textOrNull(row, 'grant_id'),
+    client: clientOrNull(row, 'client'),
+    previousClient: clientOrNull(row, 'previous_client'),
+    failureClient: clientOrNull(row, 'failure_client'),
     lastRefreshAt: integerOrNull(row, 'last_refresh_at'),
     lastFailure:
       failureAt === null
@@ -76,6 +92,7 @@ export function fromRow(row: Row): TokenSet {
     backoffUntil: integerOrNull(row, 'backoff_until'),
     notBefore: integerOrNull(row, 'not_before'),
     refusedAt: integerOrNull(row, 'refused_at'),
+    bareSince: integerOrNull(row, 'bare_since'),
     intent:
       attempt === null
         ? null
@@ -84,9 +101,34 @@ export function fromRow(row: Row): TokenSet {
             at: integer(row, 'intent_at'),
             boot: textOrNull(row, 'intent_boot'),
             salvaged: secretOrNull(row, 'intent_salvaged'),
+            client: clientOrNull(row, 'intent_client'),
           },
     ...hostsFrom(row),
     rejectedAt: integerOrNull(row, 'rejected_at'),
+  }
+}
+
+function seedFileFrom(row: Row): SeedFile | null {
+  const path = textOrNull(row, 'seed_path')
+  const spentAt = integerOrNull(row, 'seed_spent_at')
+  return path === null ? null : { path, spentAt, isMarked: integerOrNull(row, 'seed_marked') === 1 }
+}
+
+function toClient(client: Client | null): string | null {
+  if (client === null) return null
+  const { tokenUrl, issuer, clientId } = client
+  return JSON.stringify({ token_url: tokenUrl, issuer, client_id: clientId })
+}
+
+function clientOrNull(row: Row, column: string): Client | null {
+  const json = textOrNull(row, column)
+  if (json === null) return null
+  try {
+    const fields = JSON.parse(json) as Row
+    const [tokenUrl, issuer] = [textOrNull(fields, 'token_url'), textOrNull(fields, 'issuer')]
+    return { tokenUrl, issuer, clientId: text(fields, 'client_id') }
+  } catch {
+    throw damaged(column)
   }
 }
 
@@ -111,12 +153,14 @@ function pairFrom(row: Row, prefix: string): TokenPair {
       uptime: integer(row, `${prefix}obtained_uptime`),
     },
     lifetime: integer(row, `${prefix}lifetime`),
+    isLifetimeGuessed: integerOrNull(row, `${prefix}lifetime_guessed`) === 1,
     refreshExpiresAt: integerOrNull(row, `${prefix}refresh_expires_at`),
   }
 }
 
-/** Bytes that a person's eye needs of a note; the row's width leaves no more. */
+/** Bytes that a person's eye needs; the row's width leaves no more. */
 const NOTE_LENGTH = 200
+const CLIENT_LENGTH = 120
 
 export function toHistoryRow(entry: HistoryEntry): Row {
   return {
@@ -127,8 +171,14 @@ export function toHistoryRow(entry: HistoryEntry): Row {
     generation: entry.generation,
     access: entry.access,
     refresh: entry.refresh,
-    note: entry.note === null ? null : Buffer.from(entry.note).subarray(0, NOTE_LENGTH).toString('utf8'),
+    note: cut(entry.note, NOTE_LENGTH),
+    grant_id: entry.grant,
+    client: cut(entry.client, CLIENT_LENGTH),
   }
+}
+
+function cut(text: string | null, bytes: number): string | null {
+  return text === null ? null : Buffer.from(text).subarray(0, bytes).toString('utf8')
 }
 
 export function fromHistoryRow(row: Row): HistoryEntry {
@@ -141,6 +191,8 @@ export function fromHistoryRow(row: Row): HistoryEntry {
     access: text(row, 'access'),
     refresh: text(row, 'refresh'),
     note: textOrNull(row, 'note'),
+    grant: textOrNull(row, 'grant_id'),
+    client: textOrNull(row, 'client'),
   }
 }
 
@@ -151,6 +203,8 @@ export function toLoginRow(login: PendingLogin): Row {
     redirect_uri: login.redirectUri,
     begun_at: whole(login.begunAt),
     spent: login.spent,
+    grant_id: login.grant,
+    client: toClient(login.client),
   }
 }
 
@@ -161,6 +215,8 @@ export function fromLoginRow(row: Row): PendingLogin {
     redirectUri: text(row, 'redirect_uri'),
     begunAt: integer(row, 'begun_at'),
     spent: textOrNull(row, 'spent'),
+    grant: textOrNull(row, 'grant_id'),
+    client: clientOrNull(row, 'client'),
   }
 }
 

@@ -93,6 +93,24 @@ export const MIGRATIONS: readonly string[] = [
     at INTEGER NOT NULL
   ) STRICT;
   `,
+  // A `client` is a JSON object: token_url, issuer, client_id.
+  `
+  ALTER TABLE token_set ADD COLUMN grant_id TEXT;
+  ALTER TABLE token_set ADD COLUMN client TEXT;
+  ALTER TABLE token_set ADD COLUMN previous_client TEXT;
+  ALTER TABLE token_set ADD COLUMN intent_client TEXT;
+  ALTER TABLE token_set ADD COLUMN failure_client TEXT;
+  ALTER TABLE token_set ADD COLUMN bare_since INTEGER;
+  ALTER TABLE token_set ADD COLUMN lifetime_guessed INTEGER;
+  ALTER TABLE token_set ADD COLUMN previous_lifetime_guessed INTEGER;
+  ALTER TABLE token_set ADD COLUMN seed_path TEXT;
+  ALTER TABLE token_set ADD COLUMN seed_spent_at INTEGER;
+  ALTER TABLE token_set ADD COLUMN seed_marked INTEGER;
+  ALTER TABLE history ADD COLUMN grant_id TEXT;
+  ALTER TABLE history ADD COLUMN client TEXT;
+  ALTER TABLE login ADD COLUMN grant_id TEXT;
+  ALTER TABLE login ADD COLUMN client TEXT;
+  `,
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

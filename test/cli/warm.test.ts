@@ -18,7 +18,7 @@ const STATES: Readonly<Record<string, TokenSet | null>> = {
   good: tokenSet(),
   refused: tokenSet({ refusedAt: ISSUED + 10 }),
   rejected: tokenSet({ rejectedAt: ISSUED + 10 }),
-  unfinished: tokenSet({ intent: { attempt: 2, at: ISSUED + 5, boot: null, salvaged: null } }),
+  unfinished: tokenSet({ intent: { attempt: 2, at: ISSUED + 5, boot: null, salvaged: null, client: null } }),
   failing: tokenSet({ failures: 3, backoffUntil: ISSUED + 4000, notBefore: ISSUED + 4000 }),
   mac: tokenSet({ pair: { ...tokenSet().pair, tokenType: 'mac' } }),
   odd: tokenSet({ pair: { ...tokenSet().pair, tokenType: 'BEARER' } }),

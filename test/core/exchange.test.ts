@@ -99,6 +99,7 @@ const refreshTokens = (set: TokenSet): (string | undefined)[] => [
 const intent = (salvaged: string | null = null): Intent => ({
   ...{ attempt: 2, at: ISSUED, boot: 'boot-1' },
   salvaged: salvaged === null ? null : new Secret(salvaged),
+  client: null,
 })
 /** What a process kept that died before it could save it. */
 const left = (said: Said, spent = 'refresh-1', generation = 1, attempt = 2): Rescued => ({
@@ -156,7 +157,7 @@ describe('a refresh that works', () => {
     await stage.run()
     expect(meanwhile).toMatchObject({
       ...{ generation: 1, sequence: 2 },
-      intent: { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null },
+      intent: { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null },
     })
   })
 

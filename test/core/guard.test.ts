@@ -435,7 +435,7 @@ describe('an expired token', () => {
       const answer = raw(NEXT, moment(ISSUED + 10))
       const spent = new Secret('refresh-1').fingerprint
       stage.store
-        .put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null } }))
+        .put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null } }))
         .leave({ generation: 1, attempt: 2, spent, answer })
       stage.pass(36_000)
     })
@@ -646,7 +646,9 @@ describe('refresh', () => {
   })
 
   it('however recent the last one was, when an exchange was cut off', async () => {
-    stage.store.put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: null, salvaged: null } }))
+    stage.store.put(
+      tokenSet({ intent: { attempt: 2, at: ISSUED, boot: null, salvaged: null, client: null } }),
+    )
     stage.server.answers(NEXT)
     expect(await stage.guard().refresh({ ifOlder: 600 })).toMatchObject({ renewed: true })
   })
@@ -773,7 +775,7 @@ describe('adopting a seed', () => {
   it('forced: an answer that waits to be saved is not lost, but becomes the previous pair', async () => {
     const spent = new Secret('refresh-1').fingerprint
     stage.store
-      .put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: null, salvaged: null } }))
+      .put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: null, salvaged: null, client: null } }))
       .leave({ generation: 1, attempt: 2, spent, answer: raw(NEXT) })
     const { set } = await stage.guard().adopt(other, { force: true })
     expect(set.previous?.refreshToken.reveal()).toBe('refresh-2')
@@ -902,7 +904,7 @@ describe('an exchange of an unknown end', () => {
   })
 
   it('is brought to its end at once when the process died in it', async () => {
-    const intent = { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null }
+    const intent = { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null }
     stage.store.put(tokenSet({ intent }))
     stage.server.answers(NEXT)
     expect(value(await stage.guard().token())).toBe('access-2')

@@ -102,7 +102,7 @@ describe('an access token that the API refused', () => {
 })
 
 test('an unfinished exchange makes a fresh token due', () => {
-  const intent = { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null }
+  const intent = { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null }
   expect(judge(tokenSet({ intent }), moment(ISSUED + 1), policy).verdict).toBe('due')
 })
 
@@ -249,7 +249,7 @@ describe('whatever the numbers', () => {
         tokenSet({
           ...rest,
           pair: pair({ obtained, lifetime }),
-          intent: pending ? { attempt: 1, at: 1, boot: null, salvaged: null } : null,
+          intent: pending ? { attempt: 1, at: 1, boot: null, salvaged: null, client: null } : null,
         }),
       )
   const asks: fc.Arbitrary<Ask> = fc.record(

@@ -58,7 +58,10 @@ describe('a secret', () => {
   })
 
   it('keeps every token of a set, whichever way the set is printed', () => {
-    const set = tokenSet({ previous: pair(), intent: { attempt: 1, at: 2, boot: null, salvaged: secret } })
+    const set = tokenSet({
+      previous: pair(),
+      intent: { attempt: 1, at: 2, boot: null, salvaged: secret, client: null },
+    })
     const printed = [inspect(set, { depth: null, showHidden: true }), JSON.stringify(set), format('%O', set)]
     for (const text of printed) expect(text).not.toMatch(/access-1|refresh-1|s3cr3t/)
   })

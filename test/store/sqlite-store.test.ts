@@ -283,7 +283,7 @@ describe('after it has forgotten', () => {
     })
     const asked = {
       ...intended(set, moment(), HOST),
-      intent: { attempt: 2, at: 1, boot: null, salvaged: new Secret(salvaged) },
+      intent: { attempt: 2, at: 1, boot: null, salvaged: new Secret(salvaged), client: null },
     }
     await put(set, 0)
     await put(asked, 1)
@@ -295,6 +295,8 @@ describe('after it has forgotten', () => {
           redirectUri: 'x',
           begunAt: 1,
           spent: null,
+          grant: null,
+          client: null,
         })
         const body = new TextEncoder().encode(answer)
         await held.rescue.keep({ generation: 1, attempt: 2, spent: 'x', answer: { ...raw(garbage()), body } })

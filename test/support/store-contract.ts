@@ -38,7 +38,7 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
       )
       const set: TokenSet = {
         ...full,
-        intent: { attempt: 2, at: 3, boot: 'b', salvaged: new Secret('salvaged') },
+        intent: { attempt: 2, at: 3, boot: 'b', salvaged: new Secret('salvaged'), client: null },
       }
       await store.exclusive((held) => save(held, set, 0), { waitMs: 0 })
       const read = await store.read()
@@ -146,6 +146,8 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
         redirectUri: 'http://127.0.0.1/callback',
         begunAt: 5,
         spent: null,
+        grant: 'grant-1',
+        client: { tokenUrl: 'https://acme.example/token', issuer: null, clientId: '1012' },
       }
 
       it('is none at first', async () => {

@@ -19,6 +19,7 @@ export function pair(changes: Partial<TokenPair> = {}): TokenPair {
     scope: null,
     obtained: moment(),
     lifetime: 3600,
+    isLifetimeGuessed: false,
     refreshExpiresAt: ISSUED + 31_536_000,
     ...changes,
   }
