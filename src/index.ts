@@ -14,9 +14,10 @@ export { openGuard, type OpenGuardOptions } from './open-guard.js'
 export { expiryPolicy, type Ask, type Early, type ExpiryPolicy } from './core/policy.js'
 export { machineClock, machineHost } from './machine.js'
 export { Secret } from './core/secret.js'
+export type { Client, NamedClient } from './core/client.js'
 export type { Host } from './core/host.js'
 export type { Clock, Moment } from './core/moment.js'
-export type { Failure, Intent, Origin, Seed, TokenPair, TokenSet } from './core/token-set.js'
+export type { Failure, Intent, Origin, Seed, SeedFile, TokenPair, TokenSet } from './core/token-set.js'
 export type {
   AuthorizationServer,
   CodeGrant,
@@ -41,6 +42,7 @@ export {
   Exit,
   LockTimeout,
   LoginRequired,
+  OtherClient,
   OutcomeUnknown,
   SeedInvalid,
   ServerUnavailable,

@@ -1,4 +1,11 @@
-import { loadConfig, requireClient, withEndpoints, type ClientConfig, type Config } from './config/load.js'
+import {
+  loadConfig,
+  namedClient,
+  requireClient,
+  withEndpoints,
+  type ClientConfig,
+  type Config,
+} from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
 import { fail, ok, skip, warn, type Check } from './core/check.js'
 import { ConfigInvalid } from './core/errors.js'
@@ -176,6 +183,7 @@ function tokenEndpoint(
   }
   return {
     host: config.tokenUrl?.host ?? (config.issuer === null ? 'the server' : new URL(config.issuer).host),
+    client: async () => namedClient(await known()),
     prepare: async () => {
       assertChecked(env)
       beforeSending()

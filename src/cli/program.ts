@@ -154,6 +154,12 @@ export function program(
         'only if the last refresh is older: the keep-alive for cron',
       ).argParser(seconds),
     )
+    .addOption(
+      new Option(
+        '--rebind',
+        'the same server has a new address: ask it there, and keep that address with the new tokens',
+      ).conflicts('ifOlder'),
+    )
     .action(
       withSession(async (session, options: RefreshOptions) =>
         (await import('./commands/refresh.js')).refresh(session, options),
@@ -256,6 +262,7 @@ export function program(
         .argParser(patience)
         .default(600, '10m'),
     )
+    .option('--force', 'replace the token set of another client; it is kept as the previous one')
     .addHelpText('after', LOGIN_HELP)
     .action(
       withSession(async (session, options: LoginFlags) =>

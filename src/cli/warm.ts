@@ -1,6 +1,7 @@
-import { loadConfig } from '../config/load.js'
+import { loadConfig, namedClient } from '../config/load.js'
 import { locate, type Surroundings } from '../config/locate.js'
 import type { Clock } from '../core/moment.js'
+import { isOwn } from '../core/ownership.js'
 import type { Seen, Turn } from '../core/ports.js'
 import { expiresAt, expiryPolicy, judge, type Verdict } from '../core/policy.js'
 import { isBusy } from '../store/addon.js'
@@ -92,13 +93,16 @@ class Unclear extends Error {}
 
 function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurroundings) {
   const { format, time, minValid = time } = flags
-  const { store, refresh, notices } = loadConfig({ ...around, ...locate(options, around) })
+  const config = loadConfig({ ...around, ...locate(options, around) })
+  const { store, refresh, notices } = config
   if (notices.length > 0) throw new Unclear()
   const policy = expiryPolicy(refresh.early, refresh.minValid)
+  const named = namedClient(config)
   const look = (): Found => {
     const set = peek(store.path)
     if (set === undefined || set.refusedAt !== null || set.pair.tokenType.toLowerCase() !== 'bearer')
       throw new Unclear()
+    if (!isOwn(set, named)) throw new Unclear()
     const at = clock()
     const { verdict, left, hold } = judge(set, at, policy, minValid === undefined ? {} : { minValid })
     // A token that lives less long than was asked for is served with a warning.

@@ -1,3 +1,4 @@
+import type { NamedClient } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Early } from '../core/policy.js'
 import type { Discovered, Notice } from '../core/ports.js'
@@ -102,6 +103,11 @@ export function loadConfig(source: ConfigSource): Config {
     network: networkConfig(settings, source),
     notices,
   }
+}
+
+/** The client that the configuration names, as far as it does. */
+export function namedClient({ tokenUrl, issuer, clientId }: Config): NamedClient {
+  return { tokenUrl: tokenUrl?.href ?? null, issuer, clientId }
 }
 
 /**

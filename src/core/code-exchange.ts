@@ -1,3 +1,4 @@
+import { wholeClient } from './client.js'
 import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, type TokenError } from './errors.js'
 import type { ExchangeParts } from './exchange.js'
 import { Landing } from './landing.js'
@@ -5,7 +6,7 @@ import type { Outcome } from './outcome.js'
 import type { HeldStore, PendingLogin, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
-import { entry, signedIn, type Tokens } from './transitions.js'
+import { entry, newGrantId, signedIn, type Tokens } from './transitions.js'
 
 /** The next command after a login that came to nothing. */
 export const AGAIN = 'begin anew: hq-token login'
@@ -40,7 +41,10 @@ export class CodeExchange {
   async takeUp(): Promise<TokenSet | undefined> {
     const records = await this.#held.rescue.records()
     const now = await this.#held.counters()
-    const kept = records.findLast(({ login, generation }) => login && generation === now.generation)
+    const pending = await this.#held.login()
+    const kept = records.findLast(
+      (record) => record.generation === now.generation && isAnswerTo(record, pending),
+    )
     if (kept === undefined) return this.#set
     const outcome = await this.#landing.read(kept.answer)
     const refreshToken = outcome.kind === 'granted' ? outcome.tokens.refreshToken : null
@@ -63,10 +67,11 @@ export class CodeExchange {
       const { generation, sequence } = await this.#held.counters()
       await this.#held.saveLogin({ ...pending, spent: code.fingerprint })
       const { server, timeoutMs } = this.#parts
+      const client = wholeClient(await server.client()) ?? null
       // Once: a code that comes twice costs what it brought (RFC 6749 section 4.1.2), and the person is at hand.
       const answer = await server.redeem({ code, verifier, redirectUri }, { timeoutMs })
       const about = { generation, attempt: sequence + 1, spent: code.fingerprint, login: true } as const
-      const record = { ...about, answer }
+      const record = { ...about, grant: pending.grant, client, answer }
       const kept = await this.#landing.keep(record)
       const outcome = await this.#landing.read(answer)
       if (outcome.kind !== 'granted') throw await this.#failed(outcome, code, pending, isBare)
@@ -86,7 +91,8 @@ export class CodeExchange {
     const { clock, defaultLifetime, host } = this.#parts
     const { generation, attempt, answer } = record
     const counters = { generation, sequence: attempt - 1 }
-    const next = signedIn(tokens, this.#set, counters, answer.sentAt, defaultLifetime, host)
+    const ownership = { grant: record.grant ?? newGrantId(), client: record.client ?? null }
+    const next = signedIn(tokens, this.#set, counters, answer.sentAt, defaultLifetime, host, ownership)
     const unsaved = await this.#landing.save(
       next,
       this.#set?.generation ?? 0,
@@ -140,4 +146,9 @@ export class CodeExchange {
         })
     }
   }
+}
+
+/** An answer that nobody waits for is none: what a stranger, or an older life of the store, has left is not taken up. */
+function isAnswerTo({ login, spent, grant = null }: Rescued, pending: PendingLogin | undefined): boolean {
+  return login === true && pending !== undefined && pending.spent === spent && pending.grant === grant
 }

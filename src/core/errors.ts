@@ -211,6 +211,17 @@ export class ConfigInvalid extends TokenError {
 }
 
 /**
+ * The token set in the store is another client's: the configuration names another client, or another server.
+ *
+ * @category Errors
+ */
+export class OtherClient extends TokenError {
+  readonly code = 'HQ_OTHER_CLIENT'
+  readonly exit = Exit.config
+  readonly transient = false
+}
+
+/**
  * The server refused the client or the request, not the grant.
  *
  * @see RFC 6749 section 5.2, `invalid_client`, `unauthorized_client`, `invalid_scope`, …

@@ -1,8 +1,10 @@
+import { wholeClient, type Client } from './client.js'
 import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, TokenError } from './errors.js'
 import type { Host } from './host.js'
 import { Landing, type LandingParts } from './landing.js'
 import { rfc3339 } from './moment.js'
 import type { Outcome } from './outcome.js'
+import { areSame, begunElsewhere, belongs, isOwn, otherClient } from './ownership.js'
 import type { HeldStore, RawAnswer, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
@@ -19,6 +21,8 @@ const HEARING_MS = 1_000
 const REPEAT_MS = 5_000
 
 export interface ExchangeParts extends LandingParts {
+  /** The store, for messages. */
+  readonly storeName: string
   /** This machine; `null` where that is not known. */
   readonly host: Host | null
   /** Milliseconds for the whole exchange, but for a first repetition, which has 5 s in any case. */
@@ -49,6 +53,8 @@ export class Exchange {
   #unsaved: Error | undefined
   /** The API had refused the access token: word of it is kept with the new one. */
   #isRejected = false
+  /** Who asks; `null` where the server does not say. */
+  #client: Client | null = null
 
   constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
     this.#held = held
@@ -66,7 +72,7 @@ export class Exchange {
   async takeUp(): Promise<TokenSet> {
     const records = [...(await this.#held.rescue.records())].sort((a, b) => b.attempt - a.attempt)
     for (const kept of records) {
-      if (kept.generation !== this.#set.generation) continue
+      if (kept.generation !== this.#set.generation || !belongs(kept, this.#set)) continue
       const spent = this.#tokenSent(kept)
       if (spent === undefined) continue
       const outcome = await this.#landing.read(kept.answer)
@@ -81,13 +87,15 @@ export class Exchange {
    * Spends the refresh token and saves what comes back.
    *
    * @param options.rejected The only reason is that the API refused the access token.
+   * @param options.rebind The server of the grant has a new address, by what a person says.
    * @returns The set as saved.
    * @throws {TokenError} The failure, after the store has learned of it.
    */
-  async run({ rejected = false } = {}): Promise<TokenSet> {
+  async run({ rejected = false, rebind = false } = {}): Promise<TokenSet> {
     this.assertSaved()
     this.#isRejected = rejected
     await this.#parts.server.prepare()
+    await this.#assertOwn(rebind)
     return this.#parts.uninterrupted(() => this.#ask())
   }
 
@@ -99,6 +107,18 @@ export class Exchange {
   /** Scrubs the rescue file, unless it holds what nobody could read. */
   async scrub(): Promise<void> {
     if (!this.#unread) await this.#held.rescue.scrub()
+  }
+
+  /** The last look at whose grant it is: here the token endpoint is known for certain. @throws {OtherClient} */
+  async #assertOwn(rebind: boolean): Promise<void> {
+    const named = await this.#parts.server.client()
+    const { client: bound, intent } = this.#set
+    const mayAsk = isOwn(this.#set, named) || (rebind && bound?.clientId === named.clientId)
+    if (bound !== null && !mayAsk) throw otherClient(this.#parts.storeName, bound, named)
+    this.#client = wholeClient(named) ?? null
+    const begunBy = intent?.client ?? null
+    if (intent !== null && begunBy !== null && this.#client !== null && !areSame(begunBy, this.#client))
+      throw begunElsewhere(intent, begunBy, named)
   }
 
   #tokenSent({ spent }: Rescued): Secret | undefined {
@@ -145,7 +165,7 @@ export class Exchange {
   /** Proves that the store can be written before the refresh token is spent. */
   async #commitIntent(): Promise<void> {
     const at = this.#parts.clock()
-    const next = intended(this.#set, at, this.#parts.host)
+    const next = intended(this.#set, at, this.#parts.host, this.#client)
     try {
       await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))
     } catch (error) {
@@ -178,14 +198,15 @@ export class Exchange {
   }
 
   #record(answer: RawAnswer, spent: Secret): Rescued {
-    const { generation, sequence } = this.#set
-    return { generation, attempt: sequence, spent: spent.fingerprint, answer }
+    const { generation, sequence, grant } = this.#set
+    const client = this.#client
+    return { generation, attempt: sequence, spent: spent.fingerprint, grant, client, answer }
   }
 
   async #save(tokens: Tokens, spent: Secret, record: Rescued, kept = true): Promise<TokenSet> {
     const { clock, defaultLifetime } = this.#parts
     const { sentAt } = record.answer
-    const saved = renewed(this.#set, tokens, spent, sentAt, defaultLifetime)
+    const saved = renewed(this.#set, tokens, spent, sentAt, defaultLifetime, record.client)
     const next = this.#isRejected ? { ...saved, rejectedAt: sentAt.now } : saved
     const word = entry(next, 'refresh', 'done', clock())
     this.#unsaved = await this.#landing.save(next, this.#set.generation, word, record, kept)
@@ -199,7 +220,7 @@ export class Exchange {
   async #settle(outcome: Exclude<Outcome, { kind: 'granted' }>): Promise<TokenError> {
     const at = this.#parts.clock()
     const error = this.#failure(outcome)
-    const next = failed(this.#set, error, at, this.#aftermath(outcome, at.now))
+    const next = failed(this.#set, error, at, this.#aftermath(outcome, at.now), this.#client)
     try {
       await this.#held.save(
         next,

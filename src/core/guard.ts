@@ -1,3 +1,4 @@
+import { isSameClient, isSameServer, wholeClient, type Client, type NamedClient } from './client.js'
 import { CodeExchange } from './code-exchange.js'
 import {
   ConfigInvalid,
@@ -10,6 +11,7 @@ import {
 } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
 import type { Host } from './host.js'
+import { asSeenBy, isOwn, otherClient, type Anew } from './ownership.js'
 import {
   ageOf,
   expiresAt,
@@ -24,7 +26,7 @@ import {
 import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore, Seen } from './ports.js'
 import type { Secret } from './secret.js'
 import type { Seed, TokenSet } from './token-set.js'
-import { entry, seeded, seedFingerprint } from './transitions.js'
+import { entry, newGrantId, seeded, seedFingerprint } from './transitions.js'
 import { rfc3339, type Clock } from './moment.js'
 
 /** What a guard is put together from; `openGuard` does it from a configuration. */
@@ -63,6 +65,18 @@ export interface TokenGuardOptions {
 export interface RefreshOptions {
   /** Seconds: only if the last refresh (or the seed) is older. Default: in any case. */
   readonly ifOlder?: number
+  /** The server of the grant has a new address, by what a person says: ask it there. Default: false. */
+  readonly rebind?: boolean
+}
+
+/** @category Start here */
+export interface Refreshed {
+  /** The set in the store. */
+  readonly set: TokenSet
+  /** Whether this call or another renewed it. */
+  readonly renewed: boolean
+  /** The addresses before and after, where the grant's server has another one now. */
+  readonly rebound: { readonly from: Client; readonly to: Client } | null
 }
 
 /** @category Start here */
@@ -86,11 +100,17 @@ export interface AccessToken {
 
 type Urgency = 'may' | 'must'
 
-interface Renewal {
-  readonly urgency: Urgency
-  readonly waitMs: number
+/** What a person says about a renewal. */
+interface Order {
   /** A person asks: then the pause after a refusal does not count. The server's word does. */
   readonly insist?: boolean
+  /** The server has a new address, by what a person says. */
+  readonly rebind?: boolean
+}
+
+interface Renewal extends Order {
+  readonly urgency: Urgency
+  readonly waitMs: number
 }
 
 const NO_TOKEN = 'there is no token set in'
@@ -196,18 +216,20 @@ export class TokenGuard {
   /**
    * Refreshes now. Of callers at one instant one refreshes, and the others get what it got.
    *
-   * @returns The set in the store, and whether this call or another renewed it.
    * @throws As `token`.
    */
-  async refresh(options: RefreshOptions = {}): Promise<{ set: TokenSet; renewed: boolean }> {
-    const { ifOlder } = options
-    const set = await this.#present()
+  async refresh(options: RefreshOptions = {}): Promise<Refreshed> {
+    const { ifOlder, rebind = false } = options
+    const set = await this.#present(rebind)
     const { age, clockWentBack } = ageOf(set.pair, this.#options.clock())
     const recent = ifOlder !== undefined && age <= ifOlder && !clockWentBack
     // An exchange that was cut off must be finished soon, however recent the last one was.
-    if (recent && set.intent === null) return { set, renewed: false }
-    const renewed = await this.#mustRenew(set, { outdated: set.pair.accessToken }, ifOlder === undefined)
-    return { set: renewed, renewed: true }
+    if (recent && set.intent === null) return { set, renewed: false, rebound: null }
+    const how = { insist: ifOlder === undefined, rebind }
+    const renewed = await this.#mustRenew(set, { outdated: set.pair.accessToken }, how)
+    const [from, to] = [set.client, renewed.client]
+    const isMoved = from !== null && to !== null && isSameServer(from, to) !== true
+    return { set: renewed, renewed: true, rebound: isMoved ? { from, to } : null }
   }
 
   /**
@@ -236,6 +258,7 @@ export class TokenGuard {
    *
    * @returns The set in the store, and whether it is the seed.
    * @throws {LoginRequired} the seed's grant is the one that the last logout ended, and `force` is not set
+   * @throws {OtherClient} the set in the store is another client's, and `force` is not set
    * @throws {LockTimeout | StoreUnusable}
    */
   adopt(seed: Seed, options: AdoptOptions = {}): Promise<{ set: TokenSet; imported: boolean }> {
@@ -244,18 +267,21 @@ export class TokenGuard {
 
   async #adopt(seed: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
     this.#forget()
-    const stored = await this.#options.store.read()
+    const read = await this.#options.store.read()
+    const stored = force ? read : read && (await this.#own(read, 'seed'))
     if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
+    const named = await this.#options.server.client()
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
-      const found = (await this.#signedIn(held)) ?? (await this.#outlived(held, seed))
+      const found = (await this.#signedIn(held)) ?? (await this.#outlived(held, seed, named))
       // An answer that waits to be saved belongs to the pair that is replaced.
       const exchange = found && new Exchange(held, found, this.#exchangeParts)
       const current = await exchange?.takeUp()
-      if (current !== undefined && !force && !givesWay(current, seed))
-        return { set: current, imported: false }
+      const seen = current && !force ? await this.#own(current, 'seed') : undefined
+      if (seen !== undefined && !givesWay(seen, seed)) return { set: seen, imported: false }
       exchange?.assertSaved()
       if (current === undefined && !force) await this.#assertNotEnded(seed)
-      const set = seeded(seed, current, await held.counters(), this.#exchangeParts.host)
+      const ownership = { grant: newGrantId(), client: wholeClient(named) ?? null }
+      const set = seeded(seed, current, await held.counters(), this.#exchangeParts.host, ownership)
       await held.save(
         set,
         current?.generation ?? 0,
@@ -286,20 +312,21 @@ export class TokenGuard {
    * The set before an answer that outlived its store (moved away, deleted): where the seed is the token
    * that was spent then, the answer holds what came of it, and the seed itself is no good any more.
    */
-  async #outlived(held: HeldStore, seed: Seed): Promise<TokenSet | undefined> {
+  async #outlived(held: HeldStore, seed: Seed, named: NamedClient): Promise<TokenSet | undefined> {
     const records = await held.rescue.records()
     const spent = records.findLast((record) => record.spent === seedFingerprint(seed))
-    if (spent === undefined) return undefined
-    const { generation, attempt } = spent
+    if (spent === undefined || (spent.client && isSameClient(spent.client, named) !== true)) return undefined
+    const { generation, attempt, grant = null, client = null } = spent
     const before = { generation: generation - 1, sequence: attempt - 1 }
-    const set = seeded(seed, undefined, before, this.#exchangeParts.host)
+    const set = seeded(seed, undefined, before, this.#exchangeParts.host, { grant, client })
     await held.save(set, 0, entry(set, 'seed', 'done', this.#options.clock(), seed.source))
     return set
   }
 
   /** The set in the store, seeded first where that is called for. */
-  async #present(): Promise<TokenSet> {
-    const set = (await this.#options.store.read()) ?? (await this.#begun())
+  async #present(rebind = false): Promise<TokenSet> {
+    const found = (await this.#options.store.read()) ?? (await this.#begun())
+    const set = found && (await this.#own(found, undefined, rebind))
     if (set !== undefined && set.refusedAt === null) return set
     const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'
     try {
@@ -323,6 +350,28 @@ export class TokenGuard {
       waitMs: this.#lockWaitMs,
       meanwhile: (set) => set,
     })
+  }
+
+  /**
+   * The set as the configured client sees it.
+   *
+   * @param anew The command that is to begin a grant, if one is.
+   * @param rebind Another address of the server is none that counts.
+   * @throws {OtherClient} it is another client's
+   */
+  async #own(set: TokenSet, anew?: Anew, rebind = false): Promise<TokenSet> {
+    const { store, server } = this.#options
+    const { client: bound } = set
+    let named = await server.client()
+    // Of an issuer that was never asked the token endpoint is not known: only that can tell.
+    if (bound !== null && isSameClient(bound, named) === undefined && !rebind) {
+      await server.prepare()
+      named = await server.client()
+    }
+    const isTheirs = bound !== null && !isOwn(set, named)
+    if (isTheirs && !(rebind && bound.clientId === named.clientId))
+      throw otherClient(store.name, bound, named, anew)
+    return asSeenBy(set, named)
   }
 
   #judge(set: TokenSet, ask: Demand): Judgement {
@@ -355,8 +404,9 @@ export class TokenGuard {
     }
   }
 
-  async #mustRenew(set: TokenSet, ask: Demand, insist = false): Promise<TokenSet> {
-    const how = { urgency: 'must', waitMs: this.#lockWaitMs, insist } as const
+  async #mustRenew(set: TokenSet, ask: Demand, order: Order = {}): Promise<TokenSet> {
+    const { insist = false } = order
+    const how = { urgency: 'must', waitMs: this.#lockWaitMs, ...order } as const
     for (;;) {
       const others = this.#renewing
       if (others === undefined) return this.#share('must', () => this.#renew(set, ask, how))
@@ -379,24 +429,27 @@ export class TokenGuard {
 
   async #renew(looked: TokenSet, ask: Demand, how: Renewal): Promise<TokenSet> {
     const seen = this.#options.seen ?? looked
+    const named = await this.#options.server.client()
     return this.#options.store.exclusive(
       async (held) => {
         const found = await this.#signedIn(held)
         if (found === undefined) throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
+        await this.#own(found, undefined, how.rebind)
         const exchange = new Exchange(held, found, this.#exchangeParts)
-        const set = await exchange.takeUp()
+        const set = await this.#own(await exchange.takeUp(), undefined, how.rebind)
         const { verdict, hold } = this.#judge(set, ask)
-        if (verdict === 'fresh' || this.#serves(set, seen, ask)) return set
+        if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set
         if (how.urgency === 'may' && hold !== null) return set
         this.#refuseToAsk(set, hold, how.insist === true)
         // A failure younger than this call is this call's too: else every process in the queue would try in turn.
         if (set.lastFailure !== null && set.generation === seen.generation && set.failures > seen.failures)
           throw recalled(set.lastFailure)
-        return exchange.run({ rejected: this.#isRejected(set, ask) })
+        return exchange.run({ rejected: this.#isRejected(set, ask), rebind: how.rebind === true })
       },
       {
         waitMs: how.waitMs,
-        meanwhile: (set) => (set !== undefined && this.#serves(set, seen, ask) ? set : undefined),
+        meanwhile: (set) =>
+          set !== undefined && isOwn(set, named) && this.#serves(set, seen, ask) ? set : undefined,
       },
     )
   }
@@ -471,6 +524,7 @@ export class TokenGuard {
 export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
   return {
     server: options.server,
+    storeName: options.store.name,
     clock: options.clock,
     host: options.host ?? null,
     sleep: options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),

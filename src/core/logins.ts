@@ -1,12 +1,14 @@
 import { AGAIN, CodeExchange } from './code-exchange.js'
-import { LoginRequired } from './errors.js'
+import { clientName, wholeClient, type NamedClient } from './client.js'
+import { LoginRequired, OtherClient } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
 import { exchangeParts, type TokenGuardOptions } from './guard.js'
 import { rfc3339 } from './moment.js'
+import { areSame, isOwn, otherClient, type Anew } from './ownership.js'
 import type { Discovered, HeldStore, PendingLogin } from './ports.js'
 import type { Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
-import { entry } from './transitions.js'
+import { entry, newGrantId } from './transitions.js'
 
 /** Seconds that a login may take, from its address to its answer: HighQ's codes live as long. */
 export const LOGIN_LIFETIME = 1800
@@ -37,23 +39,34 @@ export class Logins {
    * Notes a login that a person is about to be sent into the browser for; an earlier one is given up.
    * Nobody is sent there for nothing: the store can be written, and the client's secret is at hand.
    *
-   * @param discovered The endpoints that it begins with, to go on with.
+   * @param options.discovered The endpoints that it begins with, to go on with.
+   * @param options.force Another client's set may be replaced.
    * @returns The one that was given up while its answer could still come.
    * @throws {LockTimeout | StoreUnusable | ConfigInvalid}
+   * @throws {OtherClient} the set in the store is another client's, and `force` is not set
    */
   async begin(
     login: Pick<PendingLogin, 'state' | 'verifier' | 'redirectUri'>,
-    discovered?: Discovered,
+    { discovered, force = false }: LoginOptions & { readonly discovered?: Discovered | undefined } = {},
   ): Promise<PendingLogin | undefined> {
-    const { store, clock } = this.#options
+    const { store, clock, server } = this.#options
     const note = async (held: HeldStore): Promise<PendingLogin | undefined> => {
       // An answer that an earlier one had received is saved first.
-      await new CodeExchange(held, await held.read(), this.#parts).takeUp()
+      const found = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
+      if (!force) this.#assertReplaceable(found, await server.client())
       if (discovered !== undefined) await held.pin(discovered)
-      await this.#options.server.prepare()
+      await server.prepare()
+      const named = await server.client()
+      if (!force) this.#assertReplaceable(found, named)
       const before = await held.login()
       const { now } = clock()
-      await held.saveLogin({ ...login, begunAt: now, spent: null, grant: null, client: null })
+      await held.saveLogin({
+        ...login,
+        begunAt: now,
+        spent: null,
+        grant: newGrantId(),
+        client: wholeClient(named) ?? null,
+      })
       return before !== undefined && waits(before, now) ? before : undefined
     }
     return store.exclusive(note, { waitMs: this.#waitMs })
@@ -63,9 +76,13 @@ export class Logins {
    * The login that waits for its answer.
    *
    * @throws {LoginRequired} where none does.
+   * @throws {OtherClient} it was begun for another client, or the set that it would replace is another client's
    */
-  async waiting(): Promise<PendingLogin> {
-    return this.#checked(await this.#options.store.login())
+  async waiting({ force = false }: LoginOptions = {}): Promise<PendingLogin> {
+    const { store, server } = this.#options
+    const named = await server.client()
+    if (!force) this.#assertReplaceable(await store.read(), named)
+    return this.#checked(await store.login(), named)
   }
 
   /**
@@ -107,10 +124,12 @@ export class Logins {
    *   refused the code
    * @throws {ServerUnavailable | OutcomeUnknown | LockTimeout}
    * @throws {ClientRefused | ConfigInvalid | StoreUnusable}
+   * @throws {OtherClient} as `waiting`
    */
-  finish(code: Secret, state: Secret | null): Promise<TokenSet> {
+  finish(code: Secret, state: Secret | null, { force = false }: LoginOptions = {}): Promise<TokenSet> {
     const exchange = async (held: HeldStore): Promise<TokenSet> => {
-      const login = this.#checked(await held.login())
+      const named = await this.#options.server.client()
+      const login = this.#checked(await held.login(), named)
       if (state !== null && !state.equals(login.state))
         throw new LoginRequired(
           `this answer is not that of the login begun at ${rfc3339(login.begunAt)} (its state is another)`,
@@ -120,6 +139,7 @@ export class Logins {
       const refresh = before && new Exchange(held, before, this.#parts)
       const found = await refresh?.takeUp()
       refresh?.assertSaved()
+      if (!force) this.#assertReplaceable(found, named)
       return new CodeExchange(held, found, this.#parts).run(code, login, state === null)
     }
     return this.#options.store.exclusive(exchange, { waitMs: this.#waitMs })
@@ -129,16 +149,19 @@ export class Logins {
    * Ends the grant at the server, then forgets it.
    *
    * @param revoke `null`: forget only.
+   * @param options.anyClient Forgets another client's set too.
    * @returns False where there was nothing to forget.
    * @throws What `revoke` throws; all is kept then.
    * @throws {LockTimeout | StoreUnusable}
+   * @throws {OtherClient} the set is another client's: its refresh token is shown to no other server
    */
-  async logout(revoke: Revoke | null): Promise<boolean> {
+  async logout(revoke: Revoke | null, { anyClient = false } = {}): Promise<boolean> {
     if (await this.#options.store.isUntouched()) return false
     const end = async (held: HeldStore): Promise<boolean> => {
       const signedIn = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       // The newest token, which a refresh that died may have left in the rescue file, ends the whole grant.
       const set = signedIn && (await new Exchange(held, signedIn, this.#parts).takeUp())
+      if (!anyClient) this.#assertReplaceable(set, await this.#options.server.client(), null)
       if (set !== undefined && revoke !== null) await revoke(set.pair.refreshToken)
       const at = this.#options.clock()
       const last = set && { ...set, sequence: set.sequence + 1 }
@@ -149,7 +172,13 @@ export class Logins {
     return this.#options.store.exclusive(end, { waitMs: this.#waitMs })
   }
 
-  #checked(login: PendingLogin | undefined): PendingLogin {
+  /** @throws {OtherClient} */
+  #assertReplaceable(set: TokenSet | undefined, named: NamedClient, anew: Anew | null = 'login'): void {
+    if (set === undefined || set.client === null || isOwn(set, named)) return
+    throw otherClient(this.#options.store.name, set.client, named, anew ?? undefined)
+  }
+
+  #checked(login: PendingLogin | undefined, named: NamedClient): PendingLogin {
     const { store, clock } = this.#options
     if (login === undefined)
       throw new LoginRequired(`no login waits for an answer in ${store.name}`, {
@@ -162,8 +191,20 @@ export class Logins {
         `the login begun at ${rfc3339(login.begunAt)} has expired: it must be finished within ${LOGIN_LIFETIME / 60} minutes`,
         { hint: AGAIN },
       )
+    const here = wholeClient(named)
+    if (login.client !== null && here !== undefined && !areSame(login.client, here))
+      throw new OtherClient(
+        `the login begun at ${rfc3339(login.begunAt)} is for ${clientName(login.client)}, and the configuration names ${clientName(here)}`,
+        { hint: `use the --profile of that client; or ${AGAIN}` },
+      )
     return login
   }
+}
+
+/** What a person says about a login. */
+export interface LoginOptions {
+  /** Another client's set may be replaced. Default: false. */
+  readonly force?: boolean
 }
 
 /**

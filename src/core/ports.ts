@@ -1,4 +1,4 @@
-import type { Client } from './client.js'
+import type { Client, NamedClient } from './client.js'
 import type { Moment } from './moment.js'
 import type { Secret } from './secret.js'
 import type { Seed, TokenSet } from './token-set.js'
@@ -74,6 +74,11 @@ export interface RequestLimits {
 export interface AuthorizationServer {
   /** The token endpoint's host, for messages. */
   readonly host: string
+  /**
+   * The client that requests are made as: after `prepare` in full, before it as far as is known without asking
+   * anybody.
+   */
+  client(): Promise<NamedClient>
   /**
    * Gathers what a request needs (the client's secret, say) before anything is spent.
    *

@@ -1,4 +1,5 @@
-import { clientName } from './client.js'
+import { randomBytes } from 'node:crypto'
+import { clientName, type Client } from './client.js'
 import type { TokenError } from './errors.js'
 import { isSameHost, type Host } from './host.js'
 import type { Moment } from './moment.js'
@@ -21,6 +22,14 @@ const SETTLED = {
   intent: null,
 } as const
 
+/** Whose grant a set is, and which. */
+export type Ownership = Pick<TokenSet, 'grant' | 'client'>
+
+/** An id that no other grant has: by it an answer is told from one to an older life of the same store. */
+export function newGrantId(): string {
+  return randomBytes(8).toString('hex')
+}
+
 /**
  * The set that a seed begins. A set that it replaces becomes `previous`; counters go on, so that no
  * answer to the old one can be taken for the new one's.
@@ -30,9 +39,10 @@ export function seeded(
   replaced: TokenSet | undefined,
   counters: Counters,
   host: Host | null,
+  ownership: Ownership = { grant: newGrantId(), client: null },
 ): TokenSet {
   return {
-    ...begun(seed.pair, replaced, counters, host),
+    ...begun(seed.pair, replaced, counters, host, ownership),
     user: seed.user,
     seed: seedFingerprint(seed),
     seedFile: null,
@@ -44,13 +54,14 @@ function begun(
   replaced: TokenSet | undefined,
   { generation, sequence }: Counters,
   host: Host | null,
+  { grant, client }: Ownership,
 ): Omit<TokenSet, 'user' | 'seed' | 'seedFile'> {
   return {
     generation: generation + 1,
     sequence: sequence + 1,
     pair,
-    grant: null,
-    client: null,
+    grant,
+    client,
     previous: replaced?.pair ?? null,
     previousClient: replaced?.client ?? null,
     lastRefreshAt: null,
@@ -72,6 +83,7 @@ export function signedIn(
   sentAt: Moment,
   defaultLifetime: number,
   host: Host | null,
+  ownership: Ownership,
 ): TokenSet {
   const { accessToken, refreshToken, expiresIn, refreshExpiresIn, user } = tokens
   const pair: TokenPair = {
@@ -85,7 +97,7 @@ export function signedIn(
     refreshExpiresAt: refreshExpiresIn === null ? null : sentAt.now + refreshExpiresIn,
   }
   return {
-    ...begun(pair, replaced, counters, host),
+    ...begun(pair, replaced, counters, host, ownership),
     user,
     seed: replaced?.seed ?? null,
     seedFile: replaced?.seedFile ?? null,
@@ -98,14 +110,19 @@ export function seedFingerprint(seed: Seed): string {
 }
 
 /** Before anything is sent: from here on a process that dies leaves word of it. */
-export function intended(set: TokenSet, at: Moment, host: Host | null): TokenSet {
+export function intended(
+  set: TokenSet,
+  at: Moment,
+  host: Host | null,
+  client: Client | null = null,
+): TokenSet {
   const attempt = set.sequence + 1
   const salvaged = set.intent?.salvaged ?? null
   return {
     ...set,
     ...usedOn(host, set, at),
     sequence: attempt,
-    intent: { attempt, at: at.now, boot: at.boot, salvaged, client: null },
+    intent: { attempt, at: at.now, boot: at.boot, salvaged, client },
   }
 }
 
@@ -126,6 +143,7 @@ export function spendable(set: TokenSet): Secret {
  * The set after a successful refresh. `sentAt`, not the time of the answer, begins the new lifetime.
  *
  * @param spent The refresh token that was sent; it stays where the answer brought none.
+ * @param client Who sent it: from then on the grant is bound to that one.
  * @see RFC 6749 section 6
  */
 export function renewed(
@@ -134,6 +152,7 @@ export function renewed(
   spent: Secret,
   sentAt: Moment,
   defaultLifetime: number,
+  client: Client | null = set.client,
 ): TokenSet {
   const pair: TokenPair = {
     accessToken: tokens.accessToken,
@@ -153,8 +172,11 @@ export function renewed(
   return {
     ...set,
     generation: set.generation + 1,
+    grant: set.grant ?? newGrantId(),
+    client: client ?? set.client,
     pair,
     previous: set.pair,
+    previousClient: set.client,
     user: tokens.user ?? set.user,
     lastRefreshAt: sentAt.now,
     ...SETTLED,
@@ -169,12 +191,20 @@ export interface Aftermath {
   readonly refused?: boolean
 }
 
-export function failed(set: TokenSet, error: TokenError, at: Moment, aftermath: Aftermath = {}): TokenSet {
+/** @param client Who met the failure. */
+export function failed(
+  set: TokenSet,
+  error: TokenError,
+  at: Moment,
+  aftermath: Aftermath = {},
+  client: Client | null = null,
+): TokenSet {
   const failures = set.failures + 1
   return {
     ...set,
     failures,
     lastFailure: { at: at.now, code: error.code, message: error.message },
+    failureClient: client,
     // What is in doubt is asked again soon: servers forgive a repetition for a minute at most.
     backoffUntil: at.now + backoff(aftermath.unfinished === true ? 1 : failures),
     notBefore: aftermath.notBefore ?? null,

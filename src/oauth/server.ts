@@ -5,6 +5,7 @@
  */
 import * as oauth from 'oauth4webapi'
 
+import type { NamedClient } from '../core/client.js'
 import type { Clock } from '../core/moment.js'
 import type { AuthorizationServer, CodeGrant, RawAnswer, Reading, RequestLimits } from '../core/ports.js'
 import { Secret, withoutSecrets } from '../core/secret.js'
@@ -45,6 +46,11 @@ export class TokenEndpoint implements AuthorizationServer {
   constructor(options: TokenEndpointOptions) {
     this.#options = options
     this.host = options.tokenUrl.host
+  }
+
+  client(): Promise<NamedClient> {
+    const { tokenUrl, clientId } = this.#options
+    return Promise.resolve({ tokenUrl: tokenUrl.href, issuer: null, clientId })
   }
 
   /** @throws What `clientSecret` throws, and `ConfigInvalid` when it gives none. */

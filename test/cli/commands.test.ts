@@ -215,6 +215,7 @@ describe('seed', () => {
           generation: 1,
           attempt: 2,
           spent: set.pair.refreshToken.fingerprint,
+          grant: set.grant,
           answer,
         })
       },

@@ -726,6 +726,7 @@ describe('the store', () => {
             generation: set?.generation ?? 0,
             attempt: 2,
             spent: set?.pair.refreshToken.fingerprint ?? '',
+            grant: set?.grant ?? null,
           },
           answer: {
             ...{ sentAt: machineClock(), sent: true, status: 200, contentType: null, contentEncoding: null },

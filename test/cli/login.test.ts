@@ -108,7 +108,14 @@ describe('a login without a browser', () => {
         if (login !== undefined) await held.saveLogin({ ...login, spent: 'a code’s' })
         const body = Buffer.from('{"access_token":"access-9","refresh_token":"refresh-9"}')
         const kept = { ...raw(silence()), status: 200, contentType: 'application/json', complete: true, body }
-        await held.rescue.keep({ generation: 0, attempt: 1, spent: 'a code’s', login: true, answer: kept })
+        await held.rescue.keep({
+          generation: 0,
+          attempt: 1,
+          spent: 'a code’s',
+          login: true,
+          grant: login?.grant ?? null,
+          answer: kept,
+        })
       },
       { waitMs: 0 },
     )

@@ -27,7 +27,7 @@ import {
   type Said,
 } from '../support/fake-server.js'
 import { at, from } from '../support/memory-store.js'
-import { HOST, ISSUED, moment, pair, tokenSet } from '../support/token-sets.js'
+import { GRANT, HOST, ISSUED, moment, pair, tokenSet } from '../support/token-sets.js'
 import { Died, Stage } from './stage.js'
 
 // The exchange counts its time by `performance.now()`; here time passes only where a test lets it.
@@ -49,7 +49,15 @@ class ExchangeStage extends Stage {
         const found = await held.read()
         if (found === undefined) throw new Error('the store is empty')
         const exchange = new Exchange(held, found, {
-          ...{ server, clock, notify, timeoutMs: TIMEOUT, defaultLifetime: 18_000, host: HOST },
+          ...{
+            server,
+            clock,
+            notify,
+            storeName: 'memory',
+            timeoutMs: TIMEOUT,
+            defaultLifetime: 18_000,
+            host: HOST,
+          },
           uninterrupted: async (section) => {
             this.log.push('signals held')
             try {
@@ -105,6 +113,7 @@ const intent = (salvaged: string | null = null): Intent => ({
 const left = (said: Said, spent = 'refresh-1', generation = 1, attempt = 2): Rescued => ({
   ...{ generation, attempt },
   spent: new Secret(spent).fingerprint,
+  grant: GRANT,
   answer: raw(said, moment(ISSUED + 5)),
 })
 

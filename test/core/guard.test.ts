@@ -25,7 +25,7 @@ import {
   type Said,
 } from '../support/fake-server.js'
 import { at, from } from '../support/memory-store.js'
-import { ISSUED, moment, pair, seed, tokenSet } from '../support/token-sets.js'
+import { GRANT, ISSUED, moment, pair, seed, tokenSet } from '../support/token-sets.js'
 import { DUE, EXPIRED, FRESH, Stage } from './stage.js'
 
 let stage: Stage
@@ -436,7 +436,7 @@ describe('an expired token', () => {
       const spent = new Secret('refresh-1').fingerprint
       stage.store
         .put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null } }))
-        .leave({ generation: 1, attempt: 2, spent, answer })
+        .leave({ generation: 1, attempt: 2, spent, grant: GRANT, answer })
       stage.pass(36_000)
     })
 
@@ -750,7 +750,7 @@ describe('adopting a seed', () => {
     ['leaves what nobody could read: it may be the only copy of a pair', garbage(), 1],
   ])('forced: %s', async (_what, answer, left) => {
     const spent = new Secret('refresh-1').fingerprint
-    stage.store.leave({ generation: 1, attempt: 2, spent, answer: raw(answer) })
+    stage.store.leave({ generation: 1, attempt: 2, spent, grant: GRANT, answer: raw(answer) })
     await stage.guard().adopt(other, { force: true })
     expect(stage.store.rescued).toHaveLength(left)
   })
@@ -776,7 +776,7 @@ describe('adopting a seed', () => {
     const spent = new Secret('refresh-1').fingerprint
     stage.store
       .put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: null, salvaged: null, client: null } }))
-      .leave({ generation: 1, attempt: 2, spent, answer: raw(NEXT) })
+      .leave({ generation: 1, attempt: 2, spent, grant: GRANT, answer: raw(NEXT) })
     const { set } = await stage.guard().adopt(other, { force: true })
     expect(set.previous?.refreshToken.reveal()).toBe('refresh-2')
   })

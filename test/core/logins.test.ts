@@ -312,6 +312,7 @@ describe('a logout', () => {
       generation: set.generation,
       attempt: set.sequence,
       spent: set.pair.refreshToken.fingerprint,
+      grant: set.grant,
       answer: raw(granted('access-2', 'refresh-2')),
     })
     const revoked: string[] = []

@@ -335,6 +335,7 @@ async function keeps(answer: RawAnswer): Promise<boolean> {
   const store = new MemoryStore().put(tokenSet())
   const server: AuthorizationServer = {
     host: 'auth.example.com',
+    client: () => Promise.resolve({ tokenUrl: null, issuer: null, clientId: null }),
     prepare: () => Promise.resolve(),
     refresh: () => Promise.resolve(answer),
     redeem: () => Promise.resolve(answer),

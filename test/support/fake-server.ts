@@ -1,3 +1,4 @@
+import type { NamedClient } from '../../src/core/client.js'
 import type { Clock } from '../../src/core/moment.js'
 import type { AuthorizationServer, CodeGrant, RawAnswer, Reading } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
@@ -19,6 +20,8 @@ export class FakeServer implements AuthorizationServer {
   readonly sent: string[] = []
   /** Milliseconds that each request was given. */
   readonly timeouts: number[] = []
+  /** Whom it takes requests for. */
+  named: NamedClient = { tokenUrl: 'https://auth.example.com/token', issuer: null, clientId: '1012' }
   /** What gathering the client's secret does. */
   preparation: () => Promise<void> = () => Promise.resolve()
   #script: Said[] | Script
@@ -43,6 +46,10 @@ export class FakeServer implements AuthorizationServer {
     const [first] = said
     this.#script = typeof first === 'function' ? first : [...(said as Said[])]
     return this
+  }
+
+  client(): Promise<NamedClient> {
+    return Promise.resolve(this.named)
   }
 
   async prepare(): Promise<void> {

@@ -29,8 +29,14 @@ export function seed(changes: Partial<TokenPair> = {}): Seed {
   return { pair: pair(changes), user: 'someone@example.com', source: 'token.ini' }
 }
 
+/** The grant of these tests' sets. */
+export const GRANT = 'grant-1'
+
 export const HOST: Host = { name: 'acme-1', id: 'id-1', boot: 'boot-1' }
 
 export function tokenSet(changes: Partial<TokenSet> = {}): TokenSet {
-  return { ...seeded(seed(), undefined, { generation: 0, sequence: 0 }, HOST), ...changes }
+  return {
+    ...seeded(seed(), undefined, { generation: 0, sequence: 0 }, HOST, { grant: GRANT, client: null }),
+    ...changes,
+  }
 }

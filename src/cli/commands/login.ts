@@ -23,6 +23,11 @@ import { Broken, Questions } from '../questions.js'
 
 const COMPLETE = 'hq-token login --complete -'
 
+/** The second half of a login, as it was begun. */
+function completing({ force = false }: LoginFlags): string {
+  return force ? 'hq-token login --force --complete -' : COMPLETE
+}
+
 export interface LoginFlags {
   /** Commander's name for `--no-browser`. */
   readonly browser: boolean
@@ -30,6 +35,8 @@ export interface LoginFlags {
   readonly complete?: string
   /** Seconds to wait for the browser. */
   readonly timeout: number
+  /** Replace the set of another client. */
+  readonly force?: boolean
 }
 
 /**
@@ -39,7 +46,7 @@ export interface LoginFlags {
  */
 export async function login(session: Session, flags: LoginFlags): Promise<number | undefined> {
   try {
-    await (flags.complete === undefined ? begun(session, flags) : complete(session, flags.complete))
+    await (flags.complete === undefined ? begun(session, flags) : complete(session, flags.complete, flags))
     return undefined
   } catch (error) {
     if (!(error instanceof Broken)) throw error
@@ -49,16 +56,19 @@ export async function login(session: Session, flags: LoginFlags): Promise<number
 }
 
 async function begun(session: Session, flags: LoginFlags): Promise<void> {
-  const { options, redirectUri, begin } = await prepared(session)
+  const { options, redirectUri, begin } = await prepared(session, flags)
   if (!flags.browser)
-    return withoutBrowser(session, await begin(await authorizationRequest(options, redirectUri)))
-  return withBrowser(session, options, redirectUri, begin, flags.timeout)
+    return withoutBrowser(session, await begin(await authorizationRequest(options, redirectUri)), flags)
+  return withBrowser(session, options, redirectUri, begin, flags)
 }
 
 type Begin = (request: AuthorizationRequest) => Promise<AuthorizationRequest>
 
 /** All that must be known before a person is sent anywhere. */
-async function prepared(session: Session): Promise<{
+async function prepared(
+  session: Session,
+  { force = false }: LoginFlags,
+): Promise<{
   options: AuthorizationOptions
   redirectUri: string
   begin: Begin
@@ -89,7 +99,7 @@ async function prepared(session: Session): Promise<{
     options: { authorizeUrl, clientId, scope, issuer },
     redirectUri,
     begin: async (request) => {
-      const before = await logins.begin(request, discovered)
+      const before = await logins.begin(request, { discovered, force })
       if (before !== undefined)
         session.voice.tell({
           level: 'warning',
@@ -100,25 +110,30 @@ async function prepared(session: Session): Promise<{
   }
 }
 
-async function withoutBrowser({ world, voice }: Session, { url }: AuthorizationRequest): Promise<void> {
+async function withoutBrowser(
+  { world, voice }: Session,
+  { url }: AuthorizationRequest,
+  flags: LoginFlags,
+): Promise<void> {
   voice.tell({
     level: 'info',
     message:
       'open this address in any browser and log in; then copy the address that the browser ends at, whatever its page shows, within 30 minutes',
-    hint: COMPLETE,
+    hint: completing(flags),
   })
   await writeOut(world.stdout, `${url.href}\n`)
 }
 
-async function complete(session: Session, text: string): Promise<void> {
+async function complete(session: Session, text: string, flags: LoginFlags): Promise<void> {
   const { logins } = session
+  const { force = false } = flags
   const saved = await logins.takeUp()
   if (saved !== undefined) {
     welcome(session, saved)
     return
   }
   // Before anybody pastes for nothing.
-  const waiting = await logins.waiting()
+  const waiting = await logins.waiting({ force })
   const returned = pasted(text === '-' ? await answerFrom(session) : text)
   if (returned === undefined)
     throw new UsageError('this is neither the address that the browser ended at nor a code', {
@@ -128,7 +143,7 @@ async function complete(session: Session, text: string): Promise<void> {
     returned.kind === 'code'
       ? ([returned.code, null] as const)
       : ([await codeOf(session, returned.parameters, waiting.state), waiting.state] as const)
-  welcome(session, await finished(session, waiting.state, () => logins.finish(code, state)))
+  welcome(session, await finished(session, waiting.state, flags, () => logins.finish(code, state, { force })))
 }
 
 async function answerFrom({ world }: Session): Promise<string> {
@@ -145,6 +160,7 @@ async function answerFrom({ world }: Session): Promise<string> {
 async function finished(
   { store, world }: Session,
   state: Secret,
+  flags: LoginFlags,
   finish: () => Promise<TokenSet>,
 ): Promise<TokenSet> {
   try {
@@ -154,7 +170,7 @@ async function finished(
     const waiting = await store.login().catch(() => undefined)
     const isGood = waiting !== undefined && waiting.state.equals(state) && waits(waiting, world.clock().now)
     if (!isGood) throw error
-    const again = `the address that the browser shows is still good: ${COMPLETE}`
+    const again = `the address that the browser shows is still good: ${completing(flags)}`
     throw hinted(error, error.hint === undefined ? again : `${error.hint}; ${again}`)
   }
 }
@@ -180,9 +196,10 @@ async function withBrowser(
   options: AuthorizationOptions,
   redirectUri: string,
   begin: Begin,
-  timeout: number,
+  flags: LoginFlags,
 ): Promise<void> {
   const { world, voice, logins } = session
+  const { timeout, force = false } = flags
   if (!isLoopback(new URL(redirectUri)))
     throw new UsageError(
       `the browser will come back to ${new URL(redirectUri).origin}, where this program cannot listen`,
@@ -203,11 +220,13 @@ async function withBrowser(
     const arrival = await Promise.race([listener.arrival, waiting.over]).finally(waiting.end)
     if (arrival === undefined)
       throw new LoginRequired(`nobody finished the login within ${Math.round(timeout)} s`, {
-        hint: `hq-token login; or, where the browser has come to an end since, with its address: ${COMPLETE}`,
+        hint: `hq-token login; or, where the browser has come to an end since, with its address: ${completing(flags)}`,
       })
     try {
       const code = await codeOf(session, arrival.parameters, request.state)
-      const set = await finished(session, request.state, () => logins.finish(code, request.state))
+      const set = await finished(session, request.state, flags, () =>
+        logins.finish(code, request.state, { force }),
+      )
       welcome(session, set)
       await arrival.show(donePage(set.user))
     } catch (error) {

@@ -10,7 +10,7 @@ export async function logout(
   { local }: LogoutFlags,
 ): Promise<void> {
   const ending = local === true ? null : await revoke()
-  const did = await logins.logout(ending)
+  const did = await logins.logout(ending, { anyClient: local === true })
   if (!did) {
     voice.tell({ level: 'info', message: `there was nothing to forget in ${config.store.path}` })
     return

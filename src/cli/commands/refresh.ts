@@ -1,20 +1,39 @@
 import type { Session } from '../context.js'
+import type { Client } from '../../core/client.js'
 import { rfc3339 } from '../../core/moment.js'
 import { expiresAt } from '../../core/policy.js'
 
 export interface RefreshOptions {
   /** Seconds. */
   readonly ifOlder?: number
+  /** The server of the grant has a new address. */
+  readonly rebind?: boolean
 }
 
 /** Refreshes now; standard output stays empty, so that a cron job can discard nothing. */
-export async function refresh({ world, guard, voice }: Session, { ifOlder }: RefreshOptions): Promise<void> {
-  const { set, renewed } = await guard.refresh(ifOlder === undefined ? {} : { ifOlder })
+export async function refresh(session: Session, { ifOlder, rebind }: RefreshOptions): Promise<void> {
+  const { world, guard, voice } = session
+  const { set, renewed, rebound } = await guard.refresh({
+    ...(ifOlder !== undefined && { ifOlder }),
+    ...(rebind === true && { rebind }),
+  })
   const until = rfc3339(expiresAt(set.pair, world.clock()))
+  if (rebind === true)
+    voice.tell({
+      level: 'info',
+      message:
+        rebound === null
+          ? 'nothing had to be rebound: the configuration names the address that the grant is bound to'
+          : `the grant was bound to ${addressOf(rebound.from)}, and is bound to ${addressOf(rebound.to)} now`,
+    })
   voice.notice({
     level: 'info',
     message: renewed
       ? `refreshed; the access token is good until ${until}`
       : `not refreshed: the last one is recent enough; the access token is good until ${until}`,
   })
+}
+
+function addressOf({ tokenUrl, issuer }: Client): string {
+  return tokenUrl ?? issuer ?? 'an address that is not known'
 }
