@@ -7,6 +7,7 @@ import {
   type Config,
 } from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
+import type { NamedClient } from './core/client.js'
 import { fail, ok, skip, warn, type Check } from './core/check.js'
 import { ConfigInvalid } from './core/errors.js'
 import { TokenGuard, type TokenGuardOptions } from './core/guard.js'
@@ -24,6 +25,7 @@ import type {
   TokenStore,
   Turn,
 } from './core/ports.js'
+import { isOwn } from './core/ownership.js'
 import type { TokenSet } from './core/token-set.js'
 import { uninterrupted } from './signals.js'
 import type { Network } from './network/network.js'
@@ -60,6 +62,8 @@ export interface Opened {
   readonly store: TokenStore
   readonly guard: TokenGuard
   readonly logins: Logins
+  /** The client that the configuration names, as far as it is known without asking anybody. */
+  readonly named: () => Promise<NamedClient>
   /** The configuration with all endpoints that are known. @throws {ConfigInvalid} where it cannot refresh. */
   readonly client: () => Promise<ClientConfig>
   /** Ends a grant at the server; `null` where nobody knows how. */
@@ -111,6 +115,7 @@ export function open(choice: Choice, around: Around): Opened {
     store,
     guard: new TokenGuard(options),
     logins: new Logins(options),
+    named: async () => namedClient(await known()),
     client: async () => requireClient(await known()),
     revoke: async () => revocation(await known(), await agent()),
     agent,
@@ -218,6 +223,8 @@ export interface Examination {
     { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
   /** `undefined` where it cannot be read. */
   readonly config: Config | undefined
+  /** The client that it names; `undefined` where it cannot be read. */
+  readonly named: NamedClient | undefined
   /** `undefined` where the configuration cannot be read. */
   readonly policy: ExpiryPolicy | undefined
   /** Of the seed file that would be imported now; `undefined` where none would be. */
@@ -243,7 +250,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   if (loaded === undefined) {
     const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
     return {
-      ...{ here: [...checks, ...left], content: undefined, config: undefined },
+      ...{ here: [...checks, ...left], content: undefined, config: undefined, named: undefined },
       ...{ policy: undefined, seed: undefined },
       servers: () => Promise.resolve([]),
     }
@@ -264,6 +271,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     here: [...checks, ...settings, ...ofStore],
     content,
     config,
+    named: namedClient(config),
     policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
     seed:
       isEmpty && config.seedFile !== null ? await inspectSeed(config.seedFile, config, around) : undefined,
@@ -337,10 +345,11 @@ async function inspectServers(
   return [...ways.flatMap((way) => way?.checks ?? []), ...(await Promise.all(verdicts)), ...left]
 }
 
-function whyNoApi({ apiUrl }: Config, set: TokenSet | undefined): Check[] {
-  if (apiUrl === null)
+function whyNoApi(config: Config, set: TokenSet | undefined): Check[] {
+  if (config.apiUrl === null)
     return [skip('API', 'neither instance nor api_url in [client] of the config names one')]
-  return set === undefined ? [skip('API', 'needs a token set')] : []
+  if (set === undefined) return [skip('API', 'needs a token set')]
+  return isOwn(set, namedClient(config)) ? [] : [skip('API', 'the token in the store is another client’s')]
 }
 
 interface Question {
@@ -350,12 +359,13 @@ interface Question {
 }
 
 async function questionsFor(
-  { tokenUrl, authorizeUrl, apiUrl, instance, issuer }: Config,
+  config: Config,
   online: boolean,
   set: TokenSet | undefined,
   clock: Clock,
   network: Network,
 ): Promise<readonly Question[]> {
+  const { tokenUrl, authorizeUrl, apiUrl, instance, issuer } = config
   const oauth = await import('./oauth/inspect.js')
   const questions: Question[] = []
   if (tokenUrl !== null)
@@ -377,7 +387,7 @@ async function questionsFor(
       judge: () =>
         oauth.inspectIssuer(issuer, network.agent({ connectMs: 10_000, idleMs: 15_000 }), clock().now),
     })
-  if (online && apiUrl !== null && set !== undefined) {
+  if (online && apiUrl !== null && set !== undefined && isOwn(set, namedClient(config))) {
     const { API, inspectApi } = await import('./http/inspect.js')
     const { authorization } = await import('./http/repeat.js')
     // HighQ's API has nothing at its root.

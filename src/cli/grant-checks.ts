@@ -1,7 +1,9 @@
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { clientName, type NamedClient } from '../core/client.js'
 import { LoginRequired, recalled } from '../core/errors.js'
 import { LOGIN_LIFETIME } from '../core/logins.js'
 import { rfc3339, type Moment } from '../core/moment.js'
+import { asSeenBy, isOwn, otherClient } from '../core/ownership.js'
 import { expiresAt, judge, ageOf, LONGEST_PAUSE, type ExpiryPolicy } from '../core/policy.js'
 import type { PendingLogin } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
@@ -21,13 +23,33 @@ export function grantChecks(
   { set, login: pending }: { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined },
   seed: Check | undefined,
   at: Moment,
-  policy: ExpiryPolicy,
+  configured: Configured,
 ): readonly Check[] {
-  const grant =
-    set === undefined
-      ? withoutSet(seed)
-      : [login(set, at), access(set, at, policy), refresh(set, at), lastFailure(set, at)]
+  const grant = set === undefined ? withoutSet(seed) : withSet(set, at, configured)
   return pending === undefined ? grant : [...grant, pendingLogin(pending, at)]
+}
+
+/** What the configuration says about the grant. */
+export interface Configured {
+  readonly policy: ExpiryPolicy
+  readonly named: NamedClient
+  /** The store, for messages. */
+  readonly store: string
+}
+
+function withSet(stored: TokenSet, at: Moment, { policy, named, store }: Configured): readonly Check[] {
+  const set = asSeenBy(stored, named)
+  const checks = [login(set, at), access(set, at, policy), refresh(set, at), lastFailure(set, at)]
+  return [client(set, named, store), ...checks]
+}
+
+/** Whose grant it is: nothing is printed, sent or spent for another client. */
+function client(set: TokenSet, named: NamedClient, store: string): Check {
+  const name = 'grant'
+  if (set.client === null) return ok(name, 'not bound to a client yet: the first refresh does that')
+  return isOwn(set, named)
+    ? ok(name, `of ${clientName(set.client)}`)
+    : fail(name, otherClient(store, set.client, named))
 }
 
 function withoutSet(seed: Check | undefined): readonly Check[] {

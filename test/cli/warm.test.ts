@@ -12,6 +12,9 @@ import { folder } from '../support/folder.js'
 import { ISSUED, moment, tokenSet } from '../support/token-sets.js'
 import { told, worldFor, type Told } from '../support/world.js'
 
+/** What most of the configurations name. */
+const OURS = { tokenUrl: 'http://127.0.0.1:1/token', issuer: null, clientId: '1012' }
+
 /** What a store may hold; the token lives an hour. */
 const STATES: Readonly<Record<string, TokenSet | null>> = {
   empty: null,
@@ -21,6 +24,8 @@ const STATES: Readonly<Record<string, TokenSet | null>> = {
   unfinished: tokenSet({ intent: { attempt: 2, at: ISSUED + 5, boot: null, salvaged: null, client: null } }),
   failing: tokenSet({ failures: 3, backoffUntil: ISSUED + 4000, notBefore: ISSUED + 4000 }),
   mac: tokenSet({ pair: { ...tokenSet().pair, tokenType: 'mac' } }),
+  theirs: tokenSet({ client: { ...OURS, clientId: '7' } }),
+  ours: tokenSet({ client: OURS }),
   odd: tokenSet({ pair: { ...tokenSet().pair, tokenType: 'BEARER' } }),
 }
 

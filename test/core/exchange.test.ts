@@ -166,7 +166,7 @@ describe('a refresh that works', () => {
     await stage.run()
     expect(meanwhile).toMatchObject({
       ...{ generation: 1, sequence: 2 },
-      intent: { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null },
+      intent: { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: stage.server.named },
     })
   })
 

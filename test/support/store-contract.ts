@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Client } from '../../src/core/client.js'
 import { LockTimeout, StoreUnusable } from '../../src/core/errors.js'
 import type { HeldStore, PendingLogin, TokenStore } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
@@ -9,6 +10,8 @@ import { HOST, moment, pair, tokenSet } from './token-sets.js'
 
 const save = (held: HeldStore, set: TokenSet, after: number): Promise<void> =>
   held.save(set, after, entry(set, 'seed', 'done', moment()))
+
+const CLIENT: Client = { tokenUrl: 'https://acme.example/token', issuer: null, clientId: '1012' }
 
 /** What every store of a token set promises. Each adapter's test file runs it against itself. */
 export function tokenStoreContract(name: string, open: () => TokenStore): void {
@@ -28,6 +31,10 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
             notBefore: 6,
             refusedAt: 7,
             cameFrom: { name: 'acme-0', at: 8 },
+            client: CLIENT,
+            previousClient: { ...CLIENT, issuer: 'https://acme.example', tokenUrl: null },
+            bareSince: 9,
+            seedFile: { path: '/etc/token.ini', spentAt: 10, isMarked: true },
           }),
           moment(),
           HOST,
@@ -35,10 +42,11 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
         new ServerUnavailable('down'),
         moment(),
         { unfinished: true, notBefore: 9 },
+        { ...CLIENT, clientId: '7' },
       )
       const set: TokenSet = {
         ...full,
-        intent: { attempt: 2, at: 3, boot: 'b', salvaged: new Secret('salvaged'), client: null },
+        intent: { attempt: 2, at: 3, boot: 'b', salvaged: new Secret('salvaged'), client: CLIENT },
       }
       await store.exclusive((held) => save(held, set, 0), { waitMs: 0 })
       const read = await store.read()
@@ -147,7 +155,7 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
         begunAt: 5,
         spent: null,
         grant: 'grant-1',
-        client: { tokenUrl: 'https://acme.example/token', issuer: null, clientId: '1012' },
+        client: CLIENT,
       }
 
       it('is none at first', async () => {

@@ -55,11 +55,14 @@ export async function* examined(
   online: boolean,
 ): AsyncGenerator<readonly Check[]> {
   const at = world.clock()
-  const { here, config, content, policy, seed, servers } = await examine(
+  const { here, config, named, content, policy, seed, servers } = await examine(
     options,
     around(world, voice(world, options)),
   )
-  const grant = content === undefined || policy === undefined ? [] : grantChecks(content, seed, at, policy)
+  const grant =
+    content === undefined || policy === undefined || named === undefined
+      ? []
+      : grantChecks(content, seed, at, { policy, named, store: config?.store.path ?? 'the store' })
   const way = config === undefined ? LOGIN_HINT : wayIn(config, content?.login, at.now)
   yield [...here, ...grant].map(({ hint, ...check }) => ({
     ...check,

@@ -1,4 +1,6 @@
+import { clientName, isSameClient, type NamedClient } from '../../core/client.js'
 import { rfc3339 } from '../../core/moment.js'
+import { asSeenBy, otherClient } from '../../core/ownership.js'
 import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
 import type { Moment } from '../../core/moment.js'
 import type { TokenSet } from '../../core/token-set.js'
@@ -7,7 +9,7 @@ import { isColourful, palette, span } from '../looks.js'
 import { printable, printableJson, writeReport } from '../output.js'
 import { wayIn } from '../way-in.js'
 
-export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty'
+export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty' | 'other_client'
 
 /** `status --json`; a promise to scripts: keys may come, none may go. */
 export interface StatusReport {
@@ -21,6 +23,12 @@ export interface StatusReport {
   readonly last_error: { readonly at: string; readonly code: string; readonly message: string } | null
   readonly unfinished_since: string | null
   readonly generation: number
+  /** Whose grant it is; `null` where no refresh has bound it yet. */
+  readonly client: {
+    readonly token_url: string | null
+    readonly issuer: string | null
+    readonly client_id: string
+  } | null
 }
 
 interface TokenReport<Seconds> {
@@ -34,13 +42,26 @@ interface TokenReport<Seconds> {
 /** Tells how the token set stands. Reads only: nothing is refreshed, made or locked. */
 export async function status(session: Session, { json }: { readonly json?: boolean }): Promise<void> {
   const { world, config, store, policy } = session
-  const set = await store.read()
+  const stored = await store.read()
+  const named = await session.named()
+  const set = stored && asSeenBy(stored, named)
   const at = world.clock()
-  const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy)
-  const ended = report.state === 'empty' || report.state === 'login_required'
-  const next = ended ? wayIn(config, await store.login(), at.now) : null
+  const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy, named)
+  const next = await nextStep(session, report.state, set, named)
   const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next)
   await writeReport(world.stdout, text)
+}
+
+async function nextStep(
+  { config, store, world }: Session,
+  state: State,
+  set: TokenSet | undefined,
+  named: NamedClient,
+): Promise<string | null> {
+  if (state === 'empty' || state === 'login_required')
+    return wayIn(config, await store.login(), world.clock().now)
+  if (state !== 'other_client' || !set?.client) return null
+  return otherClient(store.name, set.client, named).hint ?? null
 }
 
 export function reportOn(
@@ -48,6 +69,7 @@ export function reportOn(
   instance: string | null,
   at: Moment,
   policy: ExpiryPolicy,
+  named: NamedClient,
 ): StatusReport {
   if (set === undefined)
     return {
@@ -61,12 +83,13 @@ export function reportOn(
       last_error: null,
       unfinished_since: null,
       generation: 0,
+      client: null,
     }
   const { pair, lastFailure, intent } = set
   const accessEnd = expiresAt(pair, at)
   return {
     format_version: 1,
-    state: set.refusedAt === null ? judge(set, at, policy).verdict : 'login_required',
+    state: stateOf(set, at, policy, named),
     instance,
     user: set.user,
     access: {
@@ -84,7 +107,18 @@ export function reportOn(
     last_error: lastFailure === null ? null : { ...lastFailure, at: rfc3339(lastFailure.at) },
     unfinished_since: intent === null ? null : rfc3339(intent.at),
     generation: set.generation,
+    client: set.client && {
+      token_url: set.client.tokenUrl,
+      issuer: set.client.issuer,
+      client_id: set.client.clientId,
+    },
   }
+}
+
+function stateOf(set: TokenSet, at: Moment, policy: ExpiryPolicy, named: NamedClient): State {
+  // Reading asks nobody: what only the issuer could tell is not held against the set.
+  if (set.client !== null && isSameClient(set.client, named) === false) return 'other_client'
+  return set.refusedAt === null ? judge(set, at, policy).verdict : 'login_required'
 }
 
 const BAR_WIDTH = 24
@@ -95,6 +129,7 @@ const SAID: Record<State, string> = {
   expired: 'expired: the next `get` renews it',
   login_required: 'a person must log in: the server has refused the refresh token',
   empty: 'empty: no token set yet',
+  other_client: 'another client’s: nothing is printed, sent or spent',
 }
 
 function described(
@@ -106,10 +141,18 @@ function described(
 ): string {
   const colourful = isColourful(world)
   const { dim, green, yellow, red, bold } = palette(world)
-  const tone = { fresh: green, due: yellow, expired: yellow, login_required: red, empty: red }[report.state]
+  const tone = {
+    fresh: green,
+    due: yellow,
+    expired: yellow,
+    login_required: red,
+    empty: red,
+    other_client: red,
+  }[report.state]
   const lines: [label: string, text: string][] = [
     ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
     ['user', report.user === null ? dim('unknown') : printable(report.user)],
+    ...(set?.client ? [['client', printable(clientName(set.client))] as [string, string]] : []),
     ['state', bold(tone(SAID[report.state]))],
   ]
   const life = (left: number, whole: number, end: string): string => {
