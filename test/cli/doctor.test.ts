@@ -63,10 +63,11 @@ async function examined(
   }
 }
 
-/** A place whose store holds a token set that lives for an hour. */
+/** A place whose store holds a token set that lives for an hour, and that no client is bound to yet. */
 async function seeded(options: PlaceOptions = {}, ttl = 3600): Promise<Place> {
   const made = await place(options, ttl)
-  expect((await told(['seed'], { env: { HQ_TOKEN_CONFIG: made.config } })).code).toBe(0)
+  const env = { HQ_TOKEN_STORE: join(made.dir, 'token.db') }
+  expect((await told(['seed', made.seed], { env })).code).toBe(0)
   return made
 }
 
@@ -136,13 +137,14 @@ describe('all is well', () => {
     ['ok', 'client secret', `given by ${config}, line 5: [client] client_secret`],
     ['ok', 'trust', 'the authorities of Node'],
     ['ok', 'store', `${join(dir, 'token.db')} ([store] path)`],
-    ['ok', 'schema', '4'],
+    ['ok', 'schema', '5'],
     ['ok', 'integrity', 'every page is whole'],
     ['ok', 'file system', 'local'],
     ['ok', 'disk space', 'N MiB left'],
     ['ok', 'writable', `${dir} and its files`],
     ['ok', 'lock', 'free'],
     ['ok', 'unfinished', 'nothing'],
+    ['ok', 'grant', 'not bound to a client yet: the first refresh does that'],
     ['ok', 'login', 'someone@example.com'],
     ['ok', 'access token', 'N left of 1h'],
     ['ok', 'refresh token', 'N left; never refreshed so far'],
@@ -504,7 +506,7 @@ describe('the store', () => {
     const made = await seeded()
     changed(made, 'PRAGMA user_version = 3')
     const before = contents(made.dir)
-    expect((await examined(made)).check('schema')?.message).toBe('3; the next refresh brings it to 4')
+    expect((await examined(made)).check('schema')?.message).toBe('3; the next refresh brings it to 5')
     expect(contents(made.dir)).toEqual(before)
   })
 

@@ -106,9 +106,10 @@ describe('a store that holds the token set of another client', () => {
         expect(code).toBe(78)
         expect(stdout).toMatch(failure)
         expect(stdout).not.toMatch(/(access|refresh)-of/)
-        expect(stderr).toMatch(/client-of-a at http:\/\/127\.0\.0\.1:\d+\/token.*client-of-b at http:/s)
-        expect(stderr).toMatch(/hint: .*--profile.*--force/)
-        expect(stderr).not.toMatch(/--rebind/)
+        const said = `${stdout}${stderr}`
+        expect(said).toMatch(/client-of-a at http:\/\/127\.0\.0\.1:\d+\/token.*client-of-b at http:/s)
+        expect(said).toMatch(/--profile.*--force/)
+        expect(said).not.toMatch(/--rebind/)
         expect([...a.heard, ...b.heard]).toEqual([])
         expect(JSON.stringify(await store.read())).toBe(JSON.stringify(before))
         expect(existsSync(join(dir, OUTFILE))).toBe(false)
