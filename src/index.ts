@@ -7,6 +7,7 @@ export {
   TokenGuard,
   type AccessToken,
   type AdoptOptions,
+  type Refreshed,
   type RefreshOptions,
   type TokenGuardOptions,
 } from './core/guard.js'

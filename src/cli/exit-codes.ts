@@ -25,7 +25,7 @@ export const exitCodes: readonly { readonly exit: ExitCode; readonly when: strin
     },
     {
       exit: Exit.config,
-      when: 'the configuration is wrong, or the server refused the client',
+      when: 'the configuration is wrong, the server refused the client, or the store holds another client’s token set',
       then: 'fix the config',
     },
     { exit: Exit.notExecutable, when: '`exec`: the command cannot be executed', then: 'fix the command' },

@@ -158,6 +158,20 @@ describe('a set whose issuer was never asked', () => {
   })
 })
 
+describe('a set whose server turns out to be another', () => {
+  it('is not spent, once the token endpoint is known for certain', async () => {
+    const stage = new Stage(tokenSet({ client: bound({ issuer: I }) })).pass(EXPIRED)
+    stage.server.named = { tokenUrl: null, issuer: I, clientId: '1012' }
+    stage.server.preparation = () => {
+      stage.server.named = { tokenUrl: `${T}2`, issuer: I, clientId: '1012' }
+      return Promise.resolve()
+    }
+    await expect(stage.guard().token()).rejects.toThrow(OtherClient)
+    expect(stage.server.sent).toEqual([])
+    expect((await stage.stored()).intent).toBeNull()
+  })
+})
+
 describe('an unfinished exchange', () => {
   const elsewhere = bound({ tokenUrl: `${T}2` })
   const intent = { attempt: 2, at: 1, boot: null, salvaged: new Secret('salvaged'), client: elsewhere }

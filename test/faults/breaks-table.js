@@ -121,7 +121,7 @@ export const BREAKS = [
   {
     name: 'no second look under the lock',
     file: 'src/core/guard.ts',
-    find: "        if (verdict === 'fresh' || this.#serves(set, seen, ask)) return set\n",
+    find: "        if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set\n",
     replace: '',
     by: tests('faults/storm', 'gets the lock when it has been renewed'),
   },
@@ -382,8 +382,8 @@ export const BREAKS = [
   {
     name: 'what a login had received is not taken up',
     file: 'src/core/code-exchange.ts',
-    find: 'login && generation === now.generation',
-    replace: 'login && generation < 0',
+    find: 'record.generation === now.generation && isAnswerTo(record, pending)',
+    replace: 'record.generation < 0 && isAnswerTo(record, pending)',
     by: tests('core/logins', 'wherever it dies'),
   },
   {
@@ -421,5 +421,70 @@ export const BREAKS = [
       },
     ],
     by: tests('store/sqlite-store', 'no byte of a token'),
+  },
+  {
+    name: 'another client’s token is handed out on the warm path',
+    file: 'src/cli/warm.ts',
+    find: '    if (!isOwn(set, named)) throw new Unclear()\n',
+    replace: '',
+    by: tests('e2e/other-client', 'is fresh.*"get"'),
+  },
+  {
+    name: 'another client’s set is not told from one’s own',
+    file: 'src/core/guard.ts',
+    find: '    const isTheirs = bound !== null && !isOwn(set, named)\n',
+    replace: '    const isTheirs = false\n',
+    by: tests('e2e/other-client', 'is not handed out by the library'),
+  },
+  {
+    name: 'the last look before a request does not compare the client',
+    file: 'src/core/exchange.ts',
+    find: '    if (bound !== null && !mayAsk) throw',
+    replace: "    if (bound !== null && bound.clientId === '' && !mayAsk) throw",
+    by: tests('core/client', 'endpoint is known for certain'),
+  },
+  {
+    name: 'an unfinished exchange is repeated at another address',
+    file: 'src/core/exchange.ts',
+    find: '    if (intent !== null && begunBy !== null && this.#client !== null && !areSame(begunBy, this.#client))\n      throw begunElsewhere(intent, begunBy, named)\n',
+    replace: '    void [intent, begunBy, areSame, begunElsewhere]\n',
+    by: tests('e2e/other-client', 'repeats nothing'),
+  },
+  {
+    name: 'an answer to another grant is landed',
+    file: 'src/core/ownership.ts',
+    find: '  if (grant !== set.grant) return false\n',
+    replace: '  void grant\n',
+    by: tests('core/client', 'to another grant'),
+  },
+  {
+    name: 'another client’s verdict counts',
+    file: 'src/core/ownership.ts',
+    find: '  return { ...set, ...NOTHING_BAD }',
+    replace: '  void NOTHING_BAD\n  return set',
+    by: tests('core/client', 'tells nothing about this one'),
+  },
+  {
+    name: 'a login is completed for another client',
+    file: 'src/core/logins.ts',
+    find: '    if (login.client !== null && here !== undefined && !areSame(login.client, here))',
+    replace:
+      "    if (login.client !== null && here !== undefined && login.client.clientId === '' && !areSame(login.client, here))",
+    by: tests('e2e/other-client', 'cannot be completed'),
+  },
+  {
+    name: 'a login’s answer that nobody waits for is taken up',
+    file: 'src/core/code-exchange.ts',
+    find: 'login === true && pending !== undefined && pending.spent === spent && pending.grant === grant',
+    replace: 'login === true && (pending?.spent ?? spent) === spent && (pending?.grant ?? grant) === grant',
+    by: tests('core/client', 'nobody waits for'),
+  },
+  {
+    name: 'a login replaces another client’s set without a word',
+    file: 'src/core/logins.ts',
+    find: '    if (set === undefined || set.client === null || isOwn(set, named)) return\n',
+    replace:
+      "    if (set === undefined || set.client === null || isOwn(set, named) || anew === 'login') return\n",
+    by: tests('e2e/other-client', '"login","--no-browser"'),
   },
 ]

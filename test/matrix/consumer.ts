@@ -12,6 +12,7 @@ import {
   machineClock,
   machineHost,
   openGuard,
+  OtherClient,
   OutcomeUnknown,
   Secret,
   SeedInvalid,
@@ -25,6 +26,7 @@ import {
   type AdoptOptions,
   type Ask,
   type AuthorizationServer,
+  type Client,
   type Clock,
   type CodeGrant,
   type Counters,
@@ -40,6 +42,7 @@ import {
   type Host,
   type Intent,
   type Moment,
+  type NamedClient,
   type Notice,
   type OpenGuardOptions,
   type Origin,
@@ -47,10 +50,12 @@ import {
   type RawAnswer,
   type Reading,
   type RequestLimits,
+  type Refreshed,
   type RefreshOptions,
   type Rescued,
   type RescueFile,
   type Seed,
+  type SeedFile,
   type SeedSource,
   type TokenGuardOptions,
   type TokenPair,
@@ -102,7 +107,7 @@ const source: TokenSource = guard
 
 // Neither finds anything to do: the token set is young, and the store holds it.
 const young: RefreshOptions = { ifOlder: 86_400 }
-const { set, renewed }: { set: TokenSet; renewed: boolean } = await guard.refresh(young)
+const { set, renewed }: Refreshed = await guard.refresh(young)
 const seed: Seed = { pair: set.pair, user: set.user, source: 'consumer' }
 const kept: AdoptOptions = { force: false }
 const { imported } = await guard.adopt(seed, kept)
@@ -119,7 +124,7 @@ const byNode: typeof fetch = tokenFetch(guard, bearerOptions)
 const any: AnyFetch = byUndici
 
 const classes = [
-  ...[ClientRefused, ConfigInvalid, LockTimeout, LoginRequired, OutcomeUnknown],
+  ...[ClientRefused, ConfigInvalid, LockTimeout, LoginRequired, OtherClient, OutcomeUnknown],
   ...[SeedInvalid, ServerUnavailable, StoreBusy, StoreUnusable, UsageError],
 ]
 const details: ErrorDetails = { hint: 'none' }
@@ -128,7 +133,7 @@ const codes: ExitCode[] = errors.map(({ exit }) => exit)
 
 export type Shapes = [
   ...[Connect, ExclusiveOptions<Moment>, Failure, HeldStore, HistoryEntry, Intent, Origin, RawAnswer],
-  ...[CodeGrant, Counters, Discovered, PendingLogin],
+  ...[Client, CodeGrant, Counters, Discovered, NamedClient, PendingLogin, SeedFile, TokenSet],
   ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, TokenPair],
 ]
 
