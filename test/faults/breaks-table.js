@@ -433,7 +433,7 @@ export const BREAKS = [
     name: 'another client’s set is not told from one’s own',
     file: 'src/core/guard.ts',
     find: '    const isTheirs = bound !== null && !isOwn(set, named)\n',
-    replace: '    const isTheirs = false\n',
+    replace: "    const isTheirs = bound !== null && bound.clientId === ''\n",
     by: tests('e2e/other-client', 'is not handed out by the library'),
   },
   {
