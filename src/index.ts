@@ -16,7 +16,16 @@ export { machineClock, machineHost } from './machine.js'
 export { Secret } from './core/secret.js'
 export type { Host } from './core/host.js'
 export type { Clock, Moment } from './core/moment.js'
-export type { Failure, Intent, Origin, Seed, TokenPair, TokenSet } from './core/token-set.js'
+export type {
+  Failure,
+  Intent,
+  Origin,
+  Seed,
+  SeedFile,
+  SpentSeed,
+  TokenPair,
+  TokenSet,
+} from './core/token-set.js'
 export type {
   AuthorizationServer,
   CodeGrant,
@@ -25,6 +34,7 @@ export type {
   ExclusiveOptions,
   HeldStore,
   HistoryEntry,
+  Marking,
   Notice,
   PendingLogin,
   RawAnswer,
@@ -32,6 +42,7 @@ export type {
   RequestLimits,
   Rescued,
   RescueFile,
+  SeedMarks,
   SeedSource,
   TokenStore,
 } from './core/ports.js'

@@ -21,8 +21,17 @@ import {
   type Hold,
   type Judgement,
 } from './policy.js'
-import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore, Seen } from './ports.js'
+import type {
+  AuthorizationServer,
+  HeldStore,
+  Notice,
+  SeedMarks,
+  SeedSource,
+  Seen,
+  TokenStore,
+} from './ports.js'
 import type { Secret } from './secret.js'
+import { assertUnspent, SeedMarking, withMark } from './seeding.js'
 import type { Seed, TokenSet } from './token-set.js'
 import { entry, seeded, seedFingerprint } from './transitions.js'
 import { rfc3339, type Clock } from './moment.js'
@@ -49,6 +58,8 @@ export interface TokenGuardOptions {
   readonly apiUrl?: URL | null
   /** Asked for a first token set when the store has none, or the server refused the one it has. */
   readonly seed?: SeedSource
+  /** The marks at spent seed files. Default: none is set, and none is heeded. */
+  readonly seedMarks?: SeedMarks
   /** Hears warnings. Default: nobody. */
   readonly notify?: (notice: Notice) => void
   /** Runs a section that no signal may cut short. Default: plainly. */
@@ -112,6 +123,7 @@ export class TokenGuard {
   readonly #options: TokenGuardOptions
   readonly #exchangeParts: ExchangeParts
   readonly #lockWaitMs: number
+  readonly #marking: SeedMarking
   /** What was handed out, within the second of the clock in which it was found fresh. */
   #recent:
     | { readonly now: number; readonly minValid: number | undefined; readonly token: Promise<AccessToken> }
@@ -126,6 +138,15 @@ export class TokenGuard {
     this.apiUrl = options.apiUrl ?? null
     this.#lockWaitMs = (options.lockWait ?? 90) * 1000
     this.#exchangeParts = exchangeParts(options)
+    this.#marking = new SeedMarking(options)
+  }
+
+  /**
+   * Ends when a seed file that a refresh has spent is marked, or cannot be. Nobody need wait for it but a process that
+   * is about to end by force. Never fails.
+   */
+  settled(): Promise<void> {
+    return this.#marking.settled()
   }
 
   /**
@@ -235,26 +256,35 @@ export class TokenGuard {
    * one and `seed` is another.
    *
    * @returns The set in the store, and whether it is the seed.
-   * @throws {LoginRequired} the seed's grant is the one that the last logout ended, and `force` is not set
+   * @throws {LoginRequired} the seed's grant is the one that the last logout ended, or the store is empty and the seed
+   *   is marked as spent; and `force` is not set
    * @throws {LockTimeout | StoreUnusable}
    */
   adopt(seed: Seed, options: AdoptOptions = {}): Promise<{ set: TokenSet; imported: boolean }> {
     return this.#adopt(seed, options.force ?? false, this.#lockWaitMs)
   }
 
-  async #adopt(seed: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
+  async #adopt(given: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
     this.#forget()
-    const stored = await this.#options.store.read()
+    const { store, seedMarks } = this.#options
+    const seed = await withMark(given, seedMarks)
+    const stored = await store.read()
+    // Before anything is made: this may be the folder that a volume is yet to be mounted on.
+    if (!force && (await store.isUntouched())) assertUnspent(seed, store.name)
     if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
-      const found = (await this.#signedIn(held)) ?? (await this.#outlived(held, seed))
+      const signedIn = await this.#signedIn(held)
+      if (signedIn === undefined && !force) {
+        await this.#assertNotEnded(seed)
+        assertUnspent(seed, store.name)
+      }
+      const found = signedIn ?? (await this.#outlived(held, seed))
       // An answer that waits to be saved belongs to the pair that is replaced.
       const exchange = found && new Exchange(held, found, this.#exchangeParts)
       const current = await exchange?.takeUp()
       if (current !== undefined && !force && !givesWay(current, seed))
         return { set: current, imported: false }
       exchange?.assertSaved()
-      if (current === undefined && !force) await this.#assertNotEnded(seed)
       const set = seeded(seed, current, await held.counters(), this.#exchangeParts.host)
       await held.save(
         set,
@@ -265,7 +295,7 @@ export class TokenGuard {
       await exchange?.scrub()
       return { set, imported: true }
     }
-    return this.#options.store.exclusive(replace, { waitMs })
+    return store.exclusive(replace, { waitMs })
   }
 
   /** A grant that a person has ended does not come back by itself: its refresh token is spent at the server. */
@@ -379,12 +409,13 @@ export class TokenGuard {
 
   async #renew(looked: TokenSet, ask: Demand, how: Renewal): Promise<TokenSet> {
     const seen = this.#options.seen ?? looked
-    return this.#options.store.exclusive(
+    const renewed = await this.#options.store.exclusive(
       async (held) => {
         const found = await this.#signedIn(held)
         if (found === undefined) throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
         const exchange = new Exchange(held, found, this.#exchangeParts)
         const set = await exchange.takeUp()
+        if (set.generation > found.generation) this.#marking.note(set)
         const { verdict, hold } = this.#judge(set, ask)
         if (verdict === 'fresh' || this.#serves(set, seen, ask)) return set
         if (how.urgency === 'may' && hold !== null) return set
@@ -392,13 +423,15 @@ export class TokenGuard {
         // A failure younger than this call is this call's too: else every process in the queue would try in turn.
         if (set.lastFailure !== null && set.generation === seen.generation && set.failures > seen.failures)
           throw recalled(set.lastFailure)
-        return exchange.run({ rejected: this.#isRejected(set, ask) })
+        return this.#marking.note(await exchange.run({ rejected: this.#isRejected(set, ask) }))
       },
       {
         waitMs: how.waitMs,
         meanwhile: (set) => (set !== undefined && this.#serves(set, seen, ask) ? set : undefined),
       },
     )
+    this.#marking.begin()
+    return renewed
   }
 
   /** Renewed since the caller looked, and good for what it asks; what it rejected was the one before. */
@@ -478,6 +511,7 @@ export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
     defaultLifetime: options.defaultLifetime ?? 18_000,
     uninterrupted: options.uninterrupted ?? ((section) => section()),
     notify: (notice) => options.notify?.(notice),
+    ...(options.seedMarks && { seedMarks: options.seedMarks }),
   }
 }
 
@@ -488,10 +522,16 @@ export function hasKnown(set: TokenSet, seed: Seed): boolean {
   return [set.seed, pair.refreshToken.fingerprint, previous?.refreshToken.fingerprint].includes(fingerprint)
 }
 
-/** A stored set gives way to a seed only when the server has refused it, and to another seed than its own. */
+/**
+ * A stored set gives way to a seed only when the server has refused it, and to another seed than its own that no mark
+ * calls spent.
+ */
 function givesWay(set: TokenSet, seed: Seed): boolean {
   const fingerprint = seedFingerprint(seed)
   return (
-    set.refusedAt !== null && set.seed !== fingerprint && set.pair.refreshToken.fingerprint !== fingerprint
+    set.refusedAt !== null &&
+    typeof seed.spentAt !== 'number' &&
+    set.seed !== fingerprint &&
+    set.pair.refreshToken.fingerprint !== fingerprint
   )
 }

@@ -1,3 +1,4 @@
+import type { Check } from '../../core/check.js'
 import { rfc3339 } from '../../core/moment.js'
 import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
 import type { Moment } from '../../core/moment.js'
@@ -39,7 +40,8 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy)
   const ended = report.state === 'empty' || report.state === 'login_required'
   const next = ended ? wayIn(config, await store.login(), at.now) : null
-  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next)
+  const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
+  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next, seed)
   await writeReport(world.stdout, text)
 }
 
@@ -103,6 +105,7 @@ function described(
   at: Moment,
   { world, voice, store }: Session,
   next: string | null,
+  seed: Check | undefined,
 ): string {
   const colourful = isColourful(world)
   const { dim, green, yellow, red, bold } = palette(world)
@@ -147,6 +150,7 @@ function described(
   if (set?.cameFrom)
     lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
   lines.push(['store', printable(store.name)])
+  if (seed !== undefined) lines.push(['seed', printable(seed.message)])
   if (next !== null) lines.push(['to do', voice.typed(next)])
   return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')
 }
