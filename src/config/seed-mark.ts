@@ -62,7 +62,7 @@ export function putMark(seed: string, spent: SpentSeed): 'put' | 'there' | { rea
   const path = markPath(seed)
   const found = lookAt(path)
   if (found.kind === 'mark' && found.spent.fingerprint === spent.fingerprint) return 'there'
-  if (found.kind === 'other') return { failure: `${path} is there and is no mark` }
+  if (found.kind === 'other') return { failure: found.failure }
   const draft = join(dirname(path), `.hq-token-${randomBytes(6).toString('hex')}`)
   try {
     writeNew(draft, markText(spent))
@@ -78,7 +78,8 @@ export function putMark(seed: string, spent: SpentSeed): 'put' | 'there' | { rea
 /** Why no mark can be put beside a seed; `undefined` where nothing speaks against it. */
 export function barrierToMark(seed: string): string | undefined {
   const path = markPath(seed)
-  if (lookAt(path).kind === 'other') return `${path} is there and is no mark`
+  const found = lookAt(path)
+  if (found.kind === 'other') return found.failure
   try {
     accessSync(dirname(path), constants.W_OK)
     return undefined
@@ -100,7 +101,7 @@ type Found =
   | { readonly kind: 'mark'; readonly spent: SpentSeed }
   /** Nothing, or what is left of a mark. */
   | { readonly kind: 'none' }
-  | { readonly kind: 'other' }
+  | { readonly kind: 'other'; readonly failure: string }
 
 /** Never follows a link and never waits: in a folder that many may write to, anything may lie under that name. */
 function lookAt(path: string): Found {
@@ -108,14 +109,15 @@ function lookAt(path: string): Found {
     const stats = lstatSync(path, { throwIfNoEntry: false })
     if (stats === undefined) return { kind: 'none' }
     const text = stats.isFile() ? readSmall(path) : undefined
-    if (text === undefined || !(text === '' || text.startsWith(FIRST_LINE))) return { kind: 'other' }
+    if (text === undefined || !(text === '' || text.startsWith(FIRST_LINE)))
+      return { kind: 'other', failure: `${path} is there and is no mark` }
     const [, fingerprint] = /^fingerprint = ([0-9a-f]{12})$/m.exec(text) ?? []
     const [, time = ''] = /^spent_at = (\S+)$/m.exec(text) ?? []
     const spentAt = Math.floor(Date.parse(time) / 1000)
     const isWhole = fingerprint !== undefined && !Number.isNaN(spentAt)
     return isWhole ? { kind: 'mark', spent: { fingerprint, spentAt } } : { kind: 'none' }
-  } catch {
-    return { kind: 'other' }
+  } catch (error) {
+    return { kind: 'other', failure: `${path}: ${reasonOf(error)}` }
   }
 }
 
