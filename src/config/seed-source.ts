@@ -15,7 +15,8 @@ export function seedSource(path: string, options: SeedOptions, notify: (notice: 
     const found = await seedIfThere(path, options)
     if (found === undefined)
       notify({ level: 'warning', message: `the seed file ${path} of [seed] file does not exist` })
-    for (const notice of found?.notices ?? []) notify(notice)
+    // Of a spent one there is nothing to say but that.
+    if (found?.seed.spentAt === null) for (const notice of found.notices) notify(notice)
     return found?.seed
   }
 }

@@ -135,16 +135,51 @@ describe('what lies under the name of the mark and is none', () => {
     return path
   }
 
-  it.each<[string, (path: string) => string | undefined]>([
+  it.each<[string, (path: string) => unknown]>([
     ['a link', (path) => linked(path, symlinkSync)],
     ['a second name of another file', (path) => linked(path, linkSync)],
-    ['a link to nothing', (path) => void symlinkSync('/nonexistent/file', path)],
-    ['a link to a mark', (path) => linkedToMark(path)],
-    ['a folder', (path) => void mkdirSync(path)],
-    ['a pipe', (path) => void execFileSync('mkfifo', [path])],
-    ['a seed that a person has put aside', (path) => void writeSeed(path, 'kept')],
-    ['a large file', (path) => void writeFileSync(path, '#'.repeat(5000))],
-    ['what is no text', (path) => void writeFileSync(path, Buffer.from([0xff, 0xfe, 0, 1]))],
+    [
+      'a link to nothing',
+      (path) => {
+        symlinkSync('/nonexistent/file', path)
+      },
+    ],
+    [
+      'a link to a mark',
+      (path) => {
+        linkedToMark(path)
+      },
+    ],
+    [
+      'a folder',
+      (path) => {
+        mkdirSync(path)
+      },
+    ],
+    [
+      'a pipe',
+      (path) => {
+        execFileSync('mkfifo', [path])
+      },
+    ],
+    [
+      'a seed that a person has put aside',
+      (path) => {
+        writeSeed(path, 'kept')
+      },
+    ],
+    [
+      'a large file',
+      (path) => {
+        writeFileSync(path, '#'.repeat(5000))
+      },
+    ],
+    [
+      'what is no text',
+      (path) => {
+        writeFileSync(path, Buffer.from([0xff, 0xfe, 0, 1]))
+      },
+    ],
   ])('%s: stays as it is, and marks nothing', async (_what, plant) => {
     const seed = seedFile()
     const path = markPath(seed)
@@ -154,7 +189,7 @@ describe('what lies under the name of the mark and is none', () => {
     expect(putMark(seed, SPENT)).toEqual({ failure: `${path} is there and is no mark` })
     expect(barrierToMark(seed)).toBe(`${path} is there and is no mark`)
     expect([lstatSync(path).ino, lstatSync(path).mtimeMs]).toEqual([before.ino, before.mtimeMs])
-    if (behind !== undefined) expect(readFileSync(behind, 'utf8')).toBe('precious')
+    if (typeof behind === 'string') expect(readFileSync(behind, 'utf8')).toBe('precious')
     expect(readdirSync(join(seed, '..')).sort()).toEqual(['token.ini', 'token.ini.spent'])
   })
 
@@ -164,11 +199,10 @@ describe('what lies under the name of the mark and is none', () => {
     return target
   }
 
-  function linkedToMark(path: string): undefined {
+  function linkedToMark(path: string): void {
     const other = seedFile()
     putMark(other, SPENT)
     symlinkSync(markPath(other), path)
-    return undefined
   }
 
   it('a mark in a folder that is gone, or under a name that is too long: why, in words', () => {
@@ -213,9 +247,24 @@ describe('the file that a seed is found again by', () => {
 
 describe('a seed file is marked', () => {
   it.each<[string, (path: string) => void]>([
-    ['it holds another token by now', (path) => void writeSeed(path, 'a-new-one')],
-    ['it cannot be read as a seed any more', (path) => void writeFileSync(path, 'x')],
-    ['it was moved away', (path) => void renameSync(path, `${path}.old`)],
+    [
+      'it holds another token by now',
+      (path) => {
+        writeSeed(path, 'a-new-one')
+      },
+    ],
+    [
+      'it cannot be read as a seed any more',
+      (path) => {
+        writeFileSync(path, 'x')
+      },
+    ],
+    [
+      'it was moved away',
+      (path) => {
+        renameSync(path, `${path}.old`)
+      },
+    ],
   ])('only while it holds what was spent: not where %s', async (_what, change) => {
     const seed = seedFile()
     change(seed)

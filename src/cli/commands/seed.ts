@@ -29,9 +29,9 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     issuedAt: issueTime(flags.issuedAt),
     defaultLifetime: config.refresh.defaultLifetime,
   })
-  for (const notice of notices) voice.tell(notice)
-
   const spentAt = typeof found.spentAt === 'number' ? `spent on ${rfc3339(found.spentAt)}` : undefined
+  // Of one that is refused, no more than that is of use.
+  if (spentAt === undefined || flags.force === true) for (const notice of notices) voice.tell(notice)
   if (spentAt !== undefined && flags.force === true)
     voice.tell({
       level: 'warning',
