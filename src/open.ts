@@ -7,8 +7,9 @@ import {
   type Config,
 } from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
+import { inspectSeed, seedMarks, seedSource } from './config/seed-source.js'
 import type { NamedClient } from './core/client.js'
-import { fail, ok, skip, warn, type Check } from './core/check.js'
+import { fail, skip, type Check } from './core/check.js'
 import { ConfigInvalid } from './core/errors.js'
 import { TokenGuard, type TokenGuardOptions } from './core/guard.js'
 import type { Host } from './core/host.js'
@@ -16,15 +17,7 @@ import { Logins, type Revoke } from './core/logins.js'
 import type { Clock } from './core/moment.js'
 import { rfc3339 } from './core/moment.js'
 import { ageOf, expiryPolicy, type ExpiryPolicy } from './core/policy.js'
-import type {
-  AuthorizationServer,
-  Discovered,
-  PendingLogin,
-  Notice,
-  SeedSource,
-  TokenStore,
-  Turn,
-} from './core/ports.js'
+import type { AuthorizationServer, Discovered, PendingLogin, Notice, TokenStore, Turn } from './core/ports.js'
 import { isOwn } from './core/ownership.js'
 import type { TokenSet } from './core/token-set.js'
 import { uninterrupted } from './signals.js'
@@ -68,6 +61,8 @@ export interface Opened {
   readonly client: () => Promise<ClientConfig>
   /** Ends a grant at the server; `null` where nobody knows how. */
   readonly revoke: () => Promise<Revoke | null>
+  /** How the seed file stands to what the store holds; `undefined` where there is nothing to say. */
+  readonly seedCheck: (set: TokenSet | undefined) => Promise<Check | undefined>
   /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
   readonly agent: () => Promise<Network['agent']>
 }
@@ -89,6 +84,7 @@ export function open(choice: Choice, around: Around): Opened {
   const store = new SqliteStore(config.store.path, { env, notify, turn })
   const known = async (): Promise<Config> =>
     config.issuer === null ? config : withEndpoints(config, await store.discovered())
+  const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   const options: TokenGuardOptions = {
     store,
     server: tokenEndpoint(config, known, around),
@@ -102,7 +98,8 @@ export function open(choice: Choice, around: Around): Opened {
     defaultLifetime: config.refresh.defaultLifetime,
     apiUrl: config.apiUrl,
     ...(turn && { seen: turn.seen }),
-    ...(config.seedFile !== null && { seed: seedSource(config.seedFile, config, around) }),
+    seedMarks: seedMarks(config.seedFile),
+    ...(config.seedFile !== null && { seed: seedSource(config.seedFile, seedOptions, notify) }),
   }
   const agent = async (): Promise<Network['agent']> => {
     assertChecked(env)
@@ -118,6 +115,7 @@ export function open(choice: Choice, around: Around): Opened {
     named: async () => namedClient(await known()),
     client: async () => requireClient(await known()),
     revoke: async () => revocation(await known(), await agent()),
+    seedCheck: (set) => inspectSeed(config.seedFile, set, store.name, seedOptions),
     agent,
   }
 }
@@ -127,17 +125,6 @@ function turnFor({ store }: Config, { turn }: Around): Turn | undefined {
   if (turn?.store === store.path) return turn
   turn?.lock.release()
   return undefined
-}
-
-function seedSource(path: string, { refresh }: Config, { clock, notify }: Around): SeedSource {
-  return async () => {
-    const { seedIfThere } = await import('./config/seed-file.js')
-    const found = await seedIfThere(path, { clock, defaultLifetime: refresh.defaultLifetime })
-    if (found === undefined)
-      notify({ level: 'warning', message: `the seed file ${path} of [seed] file does not exist` })
-    for (const notice of found?.notices ?? []) notify(notice)
-    return found?.seed
-  }
 }
 
 /** @throws {ConfigInvalid} where a file that it names cannot be used. */
@@ -227,7 +214,7 @@ export interface Examination {
   readonly named: NamedClient | undefined
   /** `undefined` where the configuration cannot be read. */
   readonly policy: ExpiryPolicy | undefined
-  /** Of the seed file that would be imported now; `undefined` where none would be. */
+  /** Of the seed file that would be imported now, or that is spent; `undefined` where there is nothing to say. */
   readonly seed: Check | undefined
   /**
    * Of the servers; the refresh token and the client secret are shown to none of them.
@@ -266,15 +253,14 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     await inspectSecret(config),
     trust,
   ]
-  const isEmpty = content !== undefined && content.set === undefined
+  const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   return {
     here: [...checks, ...settings, ...ofStore],
     content,
     config,
     named: namedClient(config),
     policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
-    seed:
-      isEmpty && config.seedFile !== null ? await inspectSeed(config.seedFile, config, around) : undefined,
+    seed: content && (await inspectSeed(config.seedFile, content.set, path, seedOptions)),
     servers: (online) =>
       trust.status === 'fail'
         ? Promise.resolve([skip('servers', 'nothing is sent anywhere before they can be told from others')])
@@ -296,18 +282,6 @@ function checkedTrust({ env, beforeSending }: Around): Check | undefined {
     return undefined
   } catch (error) {
     return fail('trust', error)
-  }
-}
-
-async function inspectSeed(path: string, { refresh }: Config, { clock }: Around): Promise<Check> {
-  const { seedIfThere } = await import('./config/seed-file.js')
-  try {
-    const found = await seedIfThere(path, { clock, defaultLifetime: refresh.defaultLifetime })
-    return found === undefined
-      ? warn('seed', `the seed file ${path} of [seed] file does not exist`)
-      : ok('seed', `${path}: the next \`get\` imports it`)
-  } catch (error) {
-    return fail('seed', error)
   }
 }
 

@@ -17,7 +17,7 @@ const SOON = 30 * DAY
  * How the grant stands: whether a person must log in, how long the tokens live, what the last failure means,
  * and whether a login waits for its answer.
  *
- * @param seed Of the seed file that would be imported now, if any.
+ * @param seed Of the seed file that would be imported now, or that is spent, if any.
  */
 export function grantChecks(
   { set, login: pending }: { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined },
@@ -25,7 +25,10 @@ export function grantChecks(
   at: Moment,
   configured: Configured,
 ): readonly Check[] {
-  const grant = set === undefined ? withoutSet(seed) : withSet(set, at, configured)
+  const grant =
+    set === undefined
+      ? withoutSet(seed)
+      : [...withSet(set, at, configured), ...(seed === undefined ? [] : [seed])]
   return pending === undefined ? grant : [...grant, pendingLogin(pending, at)]
 }
 

@@ -3,7 +3,7 @@ import { SeedInvalid, UsageError } from '../core/errors.js'
 import { LAST_INSTANT, rfc3339, type Clock } from '../core/moment.js'
 import type { Notice } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
-import type { Seed, TokenPair } from '../core/token-set.js'
+import { STANDARD_INPUT, type Seed, type TokenPair } from '../core/token-set.js'
 import {
   asProblem,
   exposure,
@@ -17,6 +17,7 @@ import {
 } from './file.js'
 import { named, readIni, shown, type Entry, type Ini } from './ini.js'
 import { isPlaceholder } from './placeholder.js'
+import { lastingPath, markedAt } from './seed-mark.js'
 import { suggestion } from './suggest.js'
 
 export type SeedInput = { readonly path: string } | { readonly stdin: Uint8Array }
@@ -63,10 +64,12 @@ export async function readSeed(
   input: SeedInput,
   { clock, issuedAt, defaultLifetime }: SeedOptions,
 ): Promise<{ seed: Seed; notices: Notice[] }> {
-  const source = 'path' in input ? input.path : 'standard input'
+  const source = 'path' in input ? input.path : STANDARD_INPUT
   try {
     const found =
-      'path' in input ? await readPath(input.path) : { bytes: input.stdin, modifiedAt: null, notices: [] }
+      'path' in input
+        ? await readPath(input.path)
+        : { bytes: input.stdin, modifiedAt: null, file: null, notices: [] }
     if (found.bytes.byteLength > MOST_BYTES) throw new FileProblem(TOO_LARGE)
     const at = clock()
     const ini = readIni(found.bytes)
@@ -90,7 +93,8 @@ export async function readSeed(
       ...(stated === undefined ? [issueNotice(source, issued, found.modifiedAt !== null)] : []),
       ...lifetimeNotices(auth, pair, at.now, source),
     ]
-    return { seed: { pair, user: userOf(auth), source }, notices }
+    const spentAt = found.file === null ? null : markedAt(found.file, pair.refreshToken.fingerprint)
+    return { seed: { pair, user: userOf(auth), source, file: found.file, spentAt }, notices }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new SeedInvalid(error.told('path' in input ? `the seed file ${source}` : source), error.details)
@@ -107,6 +111,16 @@ export async function seedIfThere(
   options: SeedOptions,
 ): Promise<{ seed: Seed; notices: Notice[] } | undefined> {
   return isThere(path) ? readSeed({ path }, options) : undefined
+}
+
+/** The fingerprint of the refresh token in a seed file; `undefined` where it is none that can be read. */
+export function seedIn(path: string): string | undefined {
+  try {
+    return token(authEntries(readIni(readRegular(path).bytes)), 'refresh_token').fingerprint
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error
+    return undefined
+  }
 }
 
 /**
@@ -130,15 +144,18 @@ interface Found {
   readonly bytes: Uint8Array
   /** Epoch seconds; `null` for what has no such time. */
   readonly modifiedAt: number | null
+  /** Absolute; `null` for what leaves no file behind. */
+  readonly file: string | null
   readonly notices: readonly Notice[]
 }
 
 async function readPath(path: string): Promise<Found> {
   const file = open(path)
-  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, notices: [] }
+  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, file: null, notices: [] }
   const { bytes, stats } = readRegular(path, file)
   const modifiedAt = Math.floor(stats.mtimeMs / 1000)
-  return { bytes, modifiedAt, notices: exposureNotices(path, { ...exposure(stats), write: false }, stats) }
+  const notices = exposureNotices(path, { ...exposure(stats), write: false }, stats)
+  return { bytes, modifiedAt, file: lastingPath(path), notices }
 }
 
 /** A socket waits for a pipe in the event loop; `fs` would wait in a thread that nothing can interrupt. */

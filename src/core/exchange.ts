@@ -5,7 +5,7 @@ import { Landing, type LandingParts } from './landing.js'
 import { rfc3339 } from './moment.js'
 import type { Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOwn, otherClient } from './ownership.js'
-import type { HeldStore, RawAnswer, Rescued } from './ports.js'
+import type { HeldStore, RawAnswer, Rescued, SeedMarks } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, failed, intended, renewed, spendable, type Aftermath, type Tokens } from './transitions.js'
@@ -31,6 +31,8 @@ export interface ExchangeParts extends LandingParts {
   readonly defaultLifetime: number
   /** Runs a section that must come to its end, whatever signal arrives. */
   readonly uninterrupted: <T>(section: () => Promise<T>) => Promise<T>
+  /** Tell whether another store has spent the seed of this one. */
+  readonly seedMarks?: SeedMarks
 }
 
 /**
@@ -55,6 +57,8 @@ export class Exchange {
   #isRejected = false
   /** Who asks; `null` where the server does not say. */
   #client: Client | null = null
+  /** Epoch seconds: when another store spent the seed that this one still holds, by the mark beside the file. */
+  #spentElsewhere: number | null = null
 
   constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
     this.#held = held
@@ -219,6 +223,7 @@ export class Exchange {
   /** Leaves word in the store of an exchange that brought no token. */
   async #settle(outcome: Exclude<Outcome, { kind: 'granted' }>): Promise<TokenError> {
     const at = this.#parts.clock()
+    if (outcome.kind === 'refused') this.#spentElsewhere = await this.#seedMark()
     const error = this.#failure(outcome)
     const next = failed(this.#set, error, at, this.#aftermath(outcome, at.now), this.#client)
     try {
@@ -279,9 +284,18 @@ export class Exchange {
     }
   }
 
+  /** Asked of the seed's own refresh token: what this store got by a refresh of its own, no mark knows. */
+  async #seedMark(): Promise<number | null> {
+    const { seed, seedFile, pair } = this.#set
+    if (seedFile === null || pair.refreshToken.fingerprint !== seed) return null
+    return (await this.#parts.seedMarks?.spentAt(seedFile.path, seed)) ?? null
+  }
+
   /** Two that spend one grant refuse each other's tokens: names the other one, as far as it can be known. */
   #otherUse(): string {
-    const { host, cameFrom, lastRefreshAt, pair } = this.#set
+    const { host, cameFrom, lastRefreshAt, pair, seedFile } = this.#set
+    if (this.#spentElsewhere !== null)
+      return `; ${seedFile?.path} was spent on ${rfc3339(this.#spentElsewhere)} by another store, which holds this grant now: each store needs a grant of its own`
     if (cameFrom !== null) {
       const here = host === null || host.name === cameFrom.name ? 'another machine of that name' : host.name
       return `; this store was on ${cameFrom.name} before ${rfc3339(cameFrom.at)} and is on ${here} now: if both use it, each ends the grant of the other`

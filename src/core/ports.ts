@@ -1,7 +1,7 @@
 import type { Client, NamedClient } from './client.js'
 import type { Moment } from './moment.js'
 import type { Secret } from './secret.js'
-import type { Seed, TokenSet } from './token-set.js'
+import type { Seed, SpentSeed, TokenSet } from './token-set.js'
 
 /** What came back from the token endpoint, byte for byte and before anybody has looked at it. */
 export interface RawAnswer {
@@ -269,10 +269,30 @@ export interface Notice {
   readonly hint?: string
   /** For a person to open. */
   readonly address?: string
+  /** True for what is worth knowing and comes once in the life of a token set: it is said without `--verbose` too. */
+  readonly isNews?: true
 }
 
 /** Reads the configured seed file; `undefined` where none is configured or it does not exist. */
 export type SeedSource = () => Promise<Seed | undefined>
+
+/** The marks beside seed files, which say that a refresh token is spent. */
+export interface SeedMarks {
+  /** The configured seed file, absolute; `null` where there is none. */
+  readonly configured: string | null
+  /**
+   * When this refresh token was spent, by the mark beside the file that held it.
+   *
+   * @param fingerprint Of the refresh token.
+   * @returns Epoch seconds; `null` where no mark says so. Never throws.
+   */
+  spentAt(path: string, fingerprint: string): Promise<number | null>
+  /** Puts a mark beside a file that still holds this refresh token. Never throws. */
+  put(path: string, spent: SpentSeed): Promise<Marking>
+}
+
+/** `there`: marked before. `gone`: the file holds this refresh token no more. A failure is for people: why it is not marked. */
+export type Marking = 'put' | 'there' | 'gone' | { readonly failure: string }
 
 /** What was done about the store's lock before the program was loaded that needs it. */
 export interface Turn {

@@ -357,7 +357,9 @@ describe('refresh', () => {
   it('refreshes now, and with --if-older only when that is so', async () => {
     const { config, sandbox } = await place({}, 3600)
     const env = { HQ_TOKEN_CONFIG: config }
-    expect(await told(['refresh'], { env })).toMatchObject({ code: 0, stdout: '', stderr: '' })
+    const first = await told(['refresh'], { env })
+    expect(first).toMatchObject({ code: 0, stdout: '' })
+    expect(first.stderr).toMatch(/^hq-token: the seed file .* can be removed now: .*\n$/)
     expect(await told(['refresh', '--if-older', '1d'], { env })).toMatchObject({ code: 0, stdout: '' })
     expect(sandbox.refreshes()).toBe(1)
     await told(['refresh', '--if-older', '0s'], { env, clock: later(5) })

@@ -2,6 +2,7 @@
 // the program on the store's files, of its request and of its output, and dies at one of them.
 //
 //   CRASH_FOLDER   the store's folder
+//   CRASH_SEEDS    the seed's folder; without it, the mark beside the seed is no point
 //   CRASH_LOG      a line for each point that is reached
 //   CRASH_AT       the point to die at; without it, every point is only named
 import { subscribe } from 'node:diagnostics_channel'
@@ -9,7 +10,7 @@ import fs from 'node:fs'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { basename, dirname } from 'node:path'
 
-const { CRASH_FOLDER, CRASH_LOG, CRASH_AT } = process.env
+const { CRASH_FOLDER, CRASH_SEEDS, CRASH_LOG, CRASH_AT } = process.env
 const { writeSync } = fs
 const log = fs.openSync(CRASH_LOG, 'a', 0o600)
 const counts = new Map()
@@ -33,6 +34,7 @@ function around(step, call) {
 function nameOf(path) {
   if (path === CRASH_FOLDER) return 'its folder'
   const name = basename(path)
+  if (dirname(path) === CRASH_SEEDS && /\.spent$|^\.hq-token-/.test(name)) return 'mark'
   return dirname(path) === CRASH_FOLDER && /^token\.(?:db|lock|rescue)/.test(name) ? name : undefined
 }
 

@@ -41,6 +41,7 @@ import {
   type HistoryEntry,
   type Host,
   type Intent,
+  type Marking,
   type Moment,
   type NamedClient,
   type Notice,
@@ -56,7 +57,9 @@ import {
   type RescueFile,
   type Seed,
   type SeedFile,
+  type SeedMarks,
   type SeedSource,
+  type SpentSeed,
   type TokenGuardOptions,
   type TokenPair,
   type TokenSet,
@@ -109,6 +112,15 @@ const source: TokenSource = guard
 const young: RefreshOptions = { ifOlder: 86_400 }
 const { set, renewed }: Refreshed = await guard.refresh(young)
 const seed: Seed = { pair: set.pair, user: set.user, source: 'consumer' }
+const file: SeedFile | null = set.seedFile
+const spent: SpentSeed = { fingerprint: set.pair.refreshToken.fingerprint, spentAt: 0 }
+const none: Marking = 'gone'
+export const seedMarks: SeedMarks = {
+  configured: file?.path ?? null,
+  spentAt: (_path, fingerprint) => Promise.resolve(fingerprint === spent.fingerprint ? spent.spentAt : null),
+  put: () => Promise.resolve(none),
+}
+await guard.settled()
 const kept: AdoptOptions = { force: false }
 const { imported } = await guard.adopt(seed, kept)
 await guard.accepted(token.secret)

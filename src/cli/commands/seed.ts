@@ -29,11 +29,23 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     issuedAt: issueTime(flags.issuedAt),
     defaultLifetime: config.refresh.defaultLifetime,
   })
-  for (const notice of notices) voice.tell(notice)
-
+  const spentAt = typeof found.spentAt === 'number' ? `spent on ${rfc3339(found.spentAt)}` : undefined
+  // Of one that is refused, no more than that is of use.
+  if (spentAt === undefined || flags.force === true) for (const notice of notices) voice.tell(notice)
+  if (spentAt !== undefined && flags.force === true)
+    voice.tell({
+      level: 'warning',
+      message: `${found.source} was ${spentAt}: if another store holds its grant, the server may end that at the next refresh`,
+    })
   const { set, imported } = await guard.adopt(found, { force: flags.force === true })
   const until = goodUntil(set, world)
   if (imported) voice.tell({ level: 'info', message: `imported ${found.source}; the access token ${until}` })
+  else if (spentAt !== undefined && !hasKnown(set, found))
+    voice.tell({
+      level: 'warning',
+      message: `${found.source} was disregarded: it was ${spentAt}; the store holds another token set${set.refusedAt === null ? '' : ', which the server has refused'}`,
+      ...(set.refusedAt !== null && { hint: LOGIN_HINT }),
+    })
   else if (!hasKnown(set, found))
     voice.tell({
       level: 'info',

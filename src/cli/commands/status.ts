@@ -1,4 +1,5 @@
 import { clientName, isSameClient, type NamedClient } from '../../core/client.js'
+import type { Check } from '../../core/check.js'
 import { rfc3339 } from '../../core/moment.js'
 import { asSeenBy, otherClient } from '../../core/ownership.js'
 import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
@@ -48,7 +49,8 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const at = world.clock()
   const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy, named)
   const next = await nextStep(session, report.state, set, named)
-  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next)
+  const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
+  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next, seed)
   await writeReport(world.stdout, text)
 }
 
@@ -138,6 +140,7 @@ function described(
   at: Moment,
   { world, voice, store }: Session,
   next: string | null,
+  seed: Check | undefined,
 ): string {
   const colourful = isColourful(world)
   const { dim, green, yellow, red, bold } = palette(world)
@@ -190,6 +193,7 @@ function described(
   if (set?.cameFrom)
     lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
   lines.push(['store', printable(store.name)])
+  if (seed !== undefined) lines.push(['seed', printable(seed.message)])
   if (next !== null) lines.push(['to do', voice.typed(next)])
   return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')
 }
