@@ -60,13 +60,20 @@ function settings(before: readonly Check[], location: Location, around: Surround
 
 /** Whether there is enough to ask the token endpoint. @param by What else than the config has given its URL. */
 export function inspectClient(config: Config, by: string | null): Check {
+  const { issuer, instance } = config
+  const asksFirst = issuer !== null && config.tokenUrl === null
   try {
-    const { clientId, tokenUrl, instance } = requireClient(config)
+    const { clientId, tokenUrl } = requireClient(
+      asksFirst ? { ...config, tokenUrl: new URL(issuer) } : config,
+    )
+    if (asksFirst)
+      return warn(
+        'settings',
+        `client ${clientId} at ${issuer}, whose endpoints are not known yet: the next refresh or login asks for them`,
+      )
     const where = instance?.href ?? tokenUrl.origin + tokenUrl.pathname
     return ok('settings', `client ${clientId} at ${where}${by === null ? '' : ` (${by})`}`)
   } catch (error) {
-    if (config.issuer !== null && config.tokenUrl === null)
-      return warn('settings', `the endpoints of ${config.issuer} are asked for at a login`)
     return fail('settings', error)
   }
 }

@@ -50,7 +50,7 @@ export class Logins {
       // An answer that an earlier one had received is saved first.
       await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       if (discovered !== undefined) await held.pin(discovered)
-      await this.#options.server.prepare()
+      await this.#options.server.prepare(held)
       const before = await held.login()
       const { now } = clock()
       await held.saveLogin({ ...login, begunAt: now, spent: null, grant: null, client: null })

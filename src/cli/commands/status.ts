@@ -36,7 +36,8 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const { world, config, store, policy } = session
   const set = await store.read()
   const at = world.clock()
-  const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy)
+  const instance = config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null
+  const report = reportOn(set, instance, at, policy)
   const ended = report.state === 'empty' || report.state === 'login_required'
   const next = ended ? wayIn(config, await store.login(), at.now) : null
   const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next)
