@@ -93,7 +93,7 @@ class Unclear extends Error {}
 function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurroundings) {
   const { format, time, minValid = time } = flags
   const { store, refresh, notices } = loadConfig({ ...around, ...locate(options, around) })
-  if (notices.length > 0) throw new Unclear()
+  if (notices.some(({ level }) => level === 'warning' || options.verbose === true)) throw new Unclear()
   const policy = expiryPolicy(refresh.early, refresh.minValid)
   const look = (): Found => {
     const set = peek(store.path)

@@ -4,6 +4,7 @@ import type { Early } from '../core/policy.js'
 import type { Discovered, Notice } from '../core/ports.js'
 import type { Secret } from '../core/secret.js'
 import { readSecret, type SecretOrigin } from './client-secret.js'
+import { environmentNotices } from './environment.js'
 import type { KeyName } from './keys.js'
 import type { Located } from './locate.js'
 import { networkConfig, type NetworkConfig } from './network.js'
@@ -101,7 +102,7 @@ export function loadConfig(source: ConfigSource): Config {
       defaultLifetime: values['refresh.default_lifetime'],
     },
     network: networkConfig(settings, source),
-    notices,
+    notices: [...(source.notices ?? []), ...environmentNotices(source, suggestion), ...notices],
   }
 }
 
