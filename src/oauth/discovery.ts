@@ -4,7 +4,7 @@ import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import * as oauth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
 import { addressProblem } from '../core/address.js'
-import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
+import { ConfigInvalid, ServerUnavailable, TokenError } from '../core/errors.js'
 import type { Discovered } from '../core/ports.js'
 import { networkCode } from './fetch-through.js'
 
@@ -65,13 +65,16 @@ async function metadata(
       [oauth.customFetch]: (address, { headers }) => bounded(new URL(address), headers, dispatcher, over),
     })
   } catch (error) {
-    if (error instanceof ConfigInvalid) throw error
-    const what = over.aborted ? 'TIMEOUT: no whole answer in time' : networkCode(error)
-    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (${what})`, {
-      hint: 'check the network and issuer, then run the same command again',
-      cause: error,
-    })
+    if (error instanceof TokenError) throw error
+    throw unavailable(url, over.aborted ? 'TIMEOUT: no whole answer in time' : networkCode(error), error)
   }
+}
+
+function unavailable({ host }: URL, what: string, cause?: unknown): ServerUnavailable {
+  return new ServerUnavailable(`the metadata of ${host} could not be had (${what})`, {
+    hint: 'check the network and issuer, then run the same command again',
+    cause,
+  })
 }
 
 /** Not by `fetch`: it decompresses on the way, and what it reads has no limit. */
@@ -90,7 +93,8 @@ async function bounded(
     // Nothing of it is read; the connection goes with the dispatcher.
     body.on('error', () => undefined).destroy()
     // The class takes no others.
-    return new Response(null, { status: status >= 200 && status < 600 ? status : 500 })
+    if (status > 599) throw unavailable(url, `HTTP ${status}`)
+    return new Response(null, { status })
   }
   const [coding] = [answer.headers['content-encoding'] ?? []].flat()
   const [contentType = ''] = [answer.headers['content-type'] ?? []].flat()
@@ -138,7 +142,7 @@ function tooLarge(): ConfigInvalid {
 
 async function read(url: URL, answer: Response): Promise<oauth.AuthorizationServer> {
   if (answer.status >= 500 || answer.status === 429 || answer.status === 408)
-    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (HTTP ${answer.status})`)
+    throw unavailable(url, `HTTP ${answer.status}`)
   try {
     return await oauth.processDiscoveryResponse(url, answer)
   } catch (error) {
