@@ -1,11 +1,4 @@
-import {
-  loadConfig,
-  namedClient,
-  requireClient,
-  withEndpoints,
-  type ClientConfig,
-  type Config,
-} from './config/load.js'
+import { loadConfig, namedClient, requireClient, type ClientConfig, type Config } from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
 import { inspectSeed, seedMarks, seedSource } from './config/seed-source.js'
 import type { NamedClient } from './core/client.js'
@@ -26,6 +19,7 @@ import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
 import { SqliteStore } from './store/sqlite-store.js'
 import type { Connect } from './oauth/server.js'
 import { packageVersion } from './version.js'
+import { Endpoints, knownHere, type Keep } from './wiring/endpoints.js'
 
 /** Which configuration to open; as `--config` and `--profile`. */
 export interface Choice {
@@ -57,6 +51,7 @@ export interface Opened {
   readonly logins: Logins
   /** The client that the configuration names, as far as it is known without asking anybody. */
   readonly named: () => Promise<NamedClient>
+  readonly endpoints: Endpoints
   /** The configuration with all endpoints that are known. @throws {ConfigInvalid} where it cannot refresh. */
   readonly client: () => Promise<ClientConfig>
   /** Ends a grant at the server; `null` where nobody knows how. */
@@ -82,12 +77,16 @@ export function open(choice: Choice, around: Around): Opened {
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
   const store = new SqliteStore(config.store.path, { env, notify, turn })
-  const known = async (): Promise<Config> =>
-    config.issuer === null ? config : withEndpoints(config, await store.discovered())
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
+  const agent = async (): Promise<Network['agent']> => {
+    assertChecked(env)
+    const network = await openNetwork(config)
+    return (options) => network.agent(options)
+  }
+  const endpoints = new Endpoints(config, { store, agent, clock })
   const options: TokenGuardOptions = {
     store,
-    server: tokenEndpoint(config, known, around),
+    server: tokenEndpoint(config, endpoints, around),
     clock,
     policy,
     notify,
@@ -101,20 +100,16 @@ export function open(choice: Choice, around: Around): Opened {
     seedMarks: seedMarks(config.seedFile),
     ...(config.seedFile !== null && { seed: seedSource(config.seedFile, seedOptions, notify) }),
   }
-  const agent = async (): Promise<Network['agent']> => {
-    assertChecked(env)
-    const network = await openNetwork(config)
-    return (options) => network.agent(options)
-  }
   return {
     config,
     policy,
     store,
     guard: new TokenGuard(options),
     logins: new Logins(options),
-    named: async () => namedClient(await known()),
-    client: async () => requireClient(await known()),
-    revoke: async () => revocation(await known(), await agent()),
+    endpoints,
+    named: () => endpoints.client(),
+    client: async () => requireClient(await endpoints.known()),
+    revoke: async () => revocation(await endpoints.forRevocation(), await agent()),
     seedCheck: (set) => inspectSeed(config.seedFile, set, store.name, seedOptions),
     agent,
   }
@@ -158,14 +153,16 @@ async function revocation(config: Config, agent: Network['agent']): Promise<Revo
 /** Loaded when it is first asked: a token that is fresh needs no client, no secret and no network. */
 function tokenEndpoint(
   config: Config,
-  known: () => Promise<Config>,
+  endpoints: Endpoints,
   { env, clock, beforeSending }: Around,
 ): AuthorizationServer {
   let loaded: AuthorizationServer | undefined
-  const endpoint = async (): Promise<AuthorizationServer> => {
+  const endpoint = async (keep?: Keep): Promise<AuthorizationServer> => {
     if (loaded !== undefined) return loaded
     const { TokenEndpoint } = await import('./oauth/server.js')
-    const { tokenUrl, clientId, clientSecret, authMethod, scope } = requireClient(await known())
+    const { tokenUrl, clientId, clientSecret, authMethod, scope } = requireClient(
+      await endpoints.withDiscovery(keep),
+    )
     const connect = await openConnect(config)
     loaded = new TokenEndpoint({
       ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock, connect },
@@ -175,11 +172,11 @@ function tokenEndpoint(
   }
   return {
     host: config.tokenUrl?.host ?? (config.issuer === null ? 'the server' : new URL(config.issuer).host),
-    client: async () => namedClient(await known()),
-    prepare: async () => {
+    client: () => endpoints.client(),
+    prepare: async (held) => {
       assertChecked(env)
       beforeSending()
-      await (await endpoint()).prepare()
+      await (await endpoint(held && ((found) => held.pin(found)))).prepare()
     },
     refresh: async (refreshToken, options) => (await endpoint()).refresh(refreshToken, options),
     redeem: async (grant, options) => (await endpoint()).redeem(grant, options),
@@ -245,10 +242,12 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   const { inspectStore } = await import('./store/inspect.js')
   const { path, rule } = loaded.store
   const { checks: ofStore, content } = await inspectStore(path, { rule, env })
-  const config = withEndpoints(loaded, content?.discovered)
+  const { config, problem } = knownHere(loaded, content?.discovered)
   const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
   const settings = [
-    inspectClient(config, endpointsFrom(loaded, content?.discovered)),
+    problem === undefined
+      ? inspectClient(config, endpointsFrom(loaded, content?.discovered))
+      : fail('settings', problem),
     inspectRedirectUri(config),
     await inspectSecret(config),
     trust,
@@ -258,7 +257,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     here: [...checks, ...settings, ...ofStore],
     content,
     config,
-    named: namedClient(config),
+    named: namedClient(config, content?.discovered),
     policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
     seed: content && (await inspectSeed(config.seedFile, content.set, path, seedOptions)),
     servers: (online) =>
@@ -339,7 +338,7 @@ async function questionsFor(
   clock: Clock,
   network: Network,
 ): Promise<readonly Question[]> {
-  const { tokenUrl, authorizeUrl, apiUrl, instance, issuer } = config
+  const { tokenUrl, authorizeUrl, apiUrl, instance, issuer, redirectUri } = config
   const oauth = await import('./oauth/inspect.js')
   const questions: Question[] = []
   if (tokenUrl !== null)
@@ -359,7 +358,10 @@ async function questionsFor(
       name: oauth.ISSUER,
       request: { url: oauth.metadataUrl(issuer), method: 'GET', headers: { accept: 'application/json' } },
       judge: () =>
-        oauth.inspectIssuer(issuer, network.agent({ connectMs: 10_000, idleMs: 15_000 }), clock().now),
+        oauth.inspectIssuer(
+          ...([issuer, network.agent({ connectMs: 10_000, idleMs: 15_000 }), clock().now] as const),
+          authorizeUrl === null && redirectUri !== null,
+        ),
     })
   if (online && apiUrl !== null && set !== undefined && isOwn(set, namedClient(config))) {
     const { API, inspectApi } = await import('./http/inspect.js')

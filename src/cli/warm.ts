@@ -95,7 +95,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
   const { format, time, minValid = time } = flags
   const config = loadConfig({ ...around, ...locate(options, around) })
   const { store, refresh, notices } = config
-  if (notices.length > 0) throw new Unclear()
+  if (notices.some(({ level }) => level === 'warning' || options.verbose === true)) throw new Unclear()
   const policy = expiryPolicy(refresh.early, refresh.minValid)
   const named = namedClient(config)
   const look = (): Found => {

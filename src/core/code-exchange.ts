@@ -61,7 +61,7 @@ export class CodeExchange {
    * @throws {TokenError} The set before is as it was.
    */
   async run(code: Secret, pending: PendingLogin, isBare = false): Promise<TokenSet> {
-    await this.#parts.server.prepare()
+    await this.#parts.server.prepare(this.#held)
     return this.#parts.uninterrupted(async () => {
       const { verifier, redirectUri } = pending
       const { generation, sequence } = await this.#held.counters()

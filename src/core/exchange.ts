@@ -98,9 +98,27 @@ export class Exchange {
   async run({ rejected = false, rebind = false } = {}): Promise<TokenSet> {
     this.assertSaved()
     this.#isRejected = rejected
-    await this.#parts.server.prepare()
+    await this.#prepare()
     await this.#assertOwn(rebind)
     return this.#parts.uninterrupted(() => this.#ask())
+  }
+
+  /** An issuer that cannot be asked fails for all who wait: else they would ask it in turn, for seconds each. */
+  async #prepare(): Promise<void> {
+    try {
+      await this.#parts.server.prepare(this.#held)
+    } catch (error) {
+      if (!(error instanceof ServerUnavailable)) throw error
+      const at = this.#parts.clock()
+      const { intent, notBefore, sequence } = this.#set
+      const noted = failed(this.#set, error, at, { unfinished: intent !== null, notBefore })
+      const next = { ...noted, sequence: sequence + 1 }
+      // The failure is worth more to the caller than that it could not be noted.
+      await this.#held
+        .save(next, next.generation, entry(next, 'refresh', error.code, at))
+        .catch(() => undefined)
+      throw error
+    }
   }
 
   /** @throws {StoreUnusable} while what was taken up is in the rescue file only: nothing may replace it then. */

@@ -56,7 +56,7 @@ export class Logins {
       const found = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       if (!force) this.#assertReplaceable(found, await server.client())
       if (discovered !== undefined) await held.pin(discovered)
-      await server.prepare()
+      await server.prepare(held)
       const named = await server.client()
       if (!force) this.#assertReplaceable(found, named)
       const before = await held.login()

@@ -80,11 +80,14 @@ export interface AuthorizationServer {
    */
   client(): Promise<NamedClient>
   /**
-   * Gathers what a request needs (the client's secret, say) before anything is spent.
+   * Gathers what a request needs before anything is spent: the client's secret, and the endpoints of an issuer that
+   * was never asked for them.
    *
+   * @param held Keeps those endpoints; without it they are asked for anew the next time.
    * @throws {ConfigInvalid}
+   * @throws {ServerUnavailable} the issuer could not be asked
    */
-  prepare(): Promise<void>
+  prepare(held?: Pick<HeldStore, 'pin'>): Promise<void>
   /**
    * One refresh grant, one request on a connection of its own, after `prepare`. Never throws, never
    * follows a redirect, never asks twice: whatever happened is in the answer.
@@ -118,7 +121,7 @@ export interface PendingLogin {
   readonly client: Client | null
 }
 
-/** The endpoints that a server's metadata named, at the last login. @see RFC 8414 */
+/** The endpoints that a server's metadata named when it was last asked. @see RFC 8414 */
 export interface Discovered {
   readonly issuer: string
   readonly authorizeUrl: string | null

@@ -398,10 +398,13 @@ describe('requireClient', () => {
     expect(noSecret.hint).toContain('auth_method = none')
   })
 
-  it('says that a login finds the endpoints of an issuer', async () => {
-    expect((await missing('issuer = https://x.example')).message).toContain(
-      'the endpoints of issuer are not known yet',
-    )
+  it('says what asks an issuer for its endpoints, where nothing else is missing', async () => {
+    const client = 'client_id = 1\nclient_secret = s3cret'
+    expect(await missing(`issuer = https://x.example\n${client}`)).toMatchObject({
+      message: 'the endpoints of the issuer https://x.example are not known yet',
+      hint: 'hq-token refresh asks for them, and so does hq-token login (or set token_url)',
+    })
+    expect((await missing('issuer = https://x.example')).message).toContain('lacks client_id')
   })
 
   it('names the environment where there is no file', async () => {

@@ -1,5 +1,5 @@
 import { instant, readSeed } from '../../config/seed-file.js'
-import { ConfigInvalid, LOGIN_HINT, UsageError } from '../../core/errors.js'
+import { LOGIN_HINT, TokenError, UsageError } from '../../core/errors.js'
 import { hasKnown } from '../../core/guard.js'
 import { rfc3339 } from '../../core/moment.js'
 import { expiresAt } from '../../core/policy.js'
@@ -78,15 +78,17 @@ function goodUntil({ pair }: TokenSet, { clock }: World): string {
 }
 
 /** Better said now than by the first cron job that has to refresh. */
-async function warnOfMissingClient({ client, voice }: Session): Promise<void> {
+async function warnOfMissingClient({ client, endpoints, config, voice }: Session): Promise<void> {
   try {
+    await endpoints.inAdvance(config.refresh.lockWait * 1000)
     await client()
   } catch (error) {
-    if (!(error instanceof ConfigInvalid)) throw error
+    if (!(error instanceof TokenError)) throw error
+    const hint = error.transient ? 'the first refresh tries that again' : error.hint
     voice.notice({
       level: 'warning',
       message: `the token cannot be refreshed yet: ${error.message}`,
-      ...(error.hint !== undefined && { hint: error.hint }),
+      ...(hint !== undefined && { hint }),
     })
   }
 }

@@ -47,7 +47,8 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const named = await session.named()
   const set = stored && asSeenBy(stored, named)
   const at = world.clock()
-  const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy, named)
+  const instance = config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null
+  const report = reportOn(set, instance, at, policy, named)
   const next = await nextStep(session, report.state, set, named)
   const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
   const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next, seed)
