@@ -145,6 +145,10 @@ export function requireClient(config: Config): ClientConfig {
       'client_secret, client_secret_file or client_secret_command (a public client: auth_method = none)',
       'HQ_TOKEN_CLIENT_SECRET',
     )
+  if (authMethod === 'client_secret_basic_plain' && clientId.includes(':'))
+    throw new ConfigInvalid('auth_method is client_secret_basic_plain, and client_id holds a colon', {
+      hint: 'set auth_method = client_secret_basic, which encodes it, or client_secret_post',
+    })
   return { ...config, tokenUrl, clientId }
 }
 
