@@ -8,7 +8,7 @@ export interface LenientMessage {
   readonly fields: ReadonlyMap<string, string>
   /** What stands behind the head, without the framing of chunks; all of the bytes where there is no head. */
   readonly body: Buffer
-  /** What stands behind a `Content-Length` that was met. Empty where there is none. */
+  /** What stands behind a `Content-Length` that was met, or behind the last chunk that is one. */
   readonly surplus: Buffer
   /** True where a length was told and met, or the last chunk has come. */
   readonly isWhole: boolean
@@ -98,18 +98,18 @@ function bodyOf(rest: Buffer, fields: Head['fields'], lengths: readonly string[]
 }
 
 /**
- * The chunks put together, as far as they go, and behind them what is left as it is.
+ * The chunks put together, as far as they go; what is left is the surplus.
  *
  * @returns `undefined` where not even the first is one: something between may have taken the framing away.
  * @see RFC 9112 section 7.1
  */
 function chunksOf(bytes: Buffer): Body | undefined {
   const parts: Buffer[] = []
-  const broken = (): Body => ({
-    body: withoutFraming(Buffer.concat([...parts, bytes.subarray(at)])),
-    surplus: NOTHING,
-    isWhole: false,
-  })
+  const broken = (): Body => {
+    const good = Buffer.concat(parts)
+    const all = withoutFraming(Buffer.concat([good, bytes.subarray(at)]))
+    return { body: all.subarray(0, good.byteLength), surplus: all.subarray(good.byteLength), isWhole: false }
+  }
   let at = 0
   while (at < bytes.byteLength) {
     const line = CHUNK_LINE.exec(bytes.toString('latin1', at, at + 256))
