@@ -236,7 +236,9 @@ export function clientHint(
   what: string,
   next: string,
 ): Pick<ErrorDetails, 'hint'> {
-  const hint = /^(?:invalid_client|unauthorized_client|incorrect_client_credentials)\b/.test(what) ? (server.clientHint ?? null) : null
+  const hint = /^(?:invalid_client|unauthorized_client|incorrect_client_credentials)\b/.test(what)
+    ? (server.clientHint ?? null)
+    : null
   return hint === null ? {} : { hint: `${hint}, then: ${next}` }
 }
 

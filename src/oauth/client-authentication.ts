@@ -53,18 +53,19 @@ export async function clientAuthentication(credentials: ClientCredentials): Prom
   if (isPlain) assertPlain(clientId, text)
   const pair = isPlain ? `${clientId}:${text}` : `${formEncoded(clientId)}:${formEncoded(text)}`
   const sent = new Secret(Buffer.from(pair).toString('base64'))
-  const isDoubtful = !isPlain && (isReadTwoWays(clientId) || isReadTwoWays(text))
+  const isDoubtful = isReadTwoWays(clientId) || isReadTwoWays(text)
   return {
     prove: (_, headers) => {
       headers.set('authorization', `Basic ${sent.reveal()}`)
     },
     secrets: [secret, sent],
-    hint: isDoubtful ? READ_TWO_WAYS : null,
+    hint: isDoubtful
+      ? `${READ_TWO_WAYS}: try auth_method = ${isPlain ? 'client_secret_basic' : 'client_secret_basic_plain'} in [client] of the config`
+      : null,
   }
 }
 
-const READ_TWO_WAYS =
-  'the client id or the client secret holds a character that servers read in two ways: try auth_method = client_secret_basic_plain in [client] of the config'
+const READ_TWO_WAYS = 'the client id or the client secret holds a character that servers read in two ways'
 
 /**
  * As forms are written, which leaves `* - . _` alone: of the encodings that a server may expect here it is the one
