@@ -67,6 +67,16 @@ Durations are seconds, or say their unit: \`90s\`, \`30m\`, \`5h\`, \`10d\`, \`2
 addresses only.
 `,
     ...tables,
+    `## \`client_secret_basic\`
+
+RFC 6749 (section 2.3.1) wants the client id and the client secret encoded as forms are before they go into the header of HTTP Basic.
+Many servers decode them; some compare what \`curl -u ID:SECRET\` would send, and decode nothing. \`client_secret_basic\` encodes, and
+leaves letters, digits and \`* - . _\` as they are: with these alone both kinds of server read the same. For any other character
+(\`;\`, \`#\`, \`~\`, \`+\`, \`/\`, a space …) only one of the two can be right, and nobody can see which. hq-token does not try both,
+because that would send the secret twice and count as a failed try where clients are locked out. It sends what the
+configuration says: if the server answers \`invalid_client\`, the hint names the other way, \`client_secret_basic_plain\`, which
+sends both as they are. That one cannot send a client id with a colon, nor control characters.
+`,
   ].join('\n')
 }
 

@@ -17,7 +17,6 @@ import { uninterrupted } from './signals.js'
 import type { Network } from './network/network.js'
 import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
 import { SqliteStore } from './store/sqlite-store.js'
-import type { Connect } from './oauth/server.js'
 import { packageVersion } from './version.js'
 import { Endpoints, knownHere, type Keep } from './wiring/endpoints.js'
 
@@ -130,14 +129,6 @@ async function openNetwork({ network }: Config): Promise<Network> {
   return opened
 }
 
-/** For the one request to the token endpoint. @throws As `openNetwork`. */
-async function openConnect(config: Config): Promise<Connect> {
-  const { proxy, credentials } = config.network
-  if (proxy === null) return (await import('./network/direct.js')).direct(credentials())
-  const network = await openNetwork(config)
-  return (_origin, options) => network.agent(options)
-}
-
 /** @see RFC 7009 */
 async function revocation(config: Config, agent: Network['agent']): Promise<Revoke | null> {
   const { revocationUrl } = config
@@ -145,9 +136,9 @@ async function revocation(config: Config, agent: Network['agent']): Promise<Revo
   const { clientId, authMethod, clientSecret } = requireClient(config)
   const { clientAuthentication } = await import('./oauth/client-authentication.js')
   const { revoke } = await import('./oauth/revocation.js')
-  const { authentication } = await clientAuthentication({ authMethod, clientSecret })
+  const { prove } = await clientAuthentication({ clientId, authMethod, clientSecret })
   const dispatcher = agent({ connectMs: 10_000, idleMs: 15_000 })
-  return (token) => revoke(token, { revocationUrl, clientId, authentication, dispatcher })
+  return (token) => revoke(token, { revocationUrl, clientId, prove, dispatcher })
 }
 
 /** Loaded when it is first asked: a token that is fresh needs no client, no secret and no network. */
@@ -160,12 +151,11 @@ function tokenEndpoint(
   const endpoint = async (keep?: Keep): Promise<AuthorizationServer> => {
     if (loaded !== undefined) return loaded
     const { TokenEndpoint } = await import('./oauth/server.js')
-    const { tokenUrl, clientId, clientSecret, authMethod, scope } = requireClient(
+    const { tokenUrl, clientId, clientSecret, authMethod, scope, network } = requireClient(
       await endpoints.withDiscovery(keep),
     )
-    const connect = await openConnect(config)
     loaded = new TokenEndpoint({
-      ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock, connect },
+      ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock, network },
       userAgent: `hq-token/${packageVersion()}`,
     })
     return loaded
@@ -173,6 +163,9 @@ function tokenEndpoint(
   return {
     host: config.tokenUrl?.host ?? (config.issuer === null ? 'the server' : new URL(config.issuer).host),
     client: () => endpoints.client(),
+    get clientHint() {
+      return loaded?.clientHint ?? null
+    },
     prepare: async (held) => {
       assertChecked(env)
       beforeSending()

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { accessSync, closeSync, constants } from 'node:fs'
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
 import { environmentNotices } from './environment.js'
@@ -93,13 +94,19 @@ export function inspectRedirectUri({ redirectUri }: Config): Check {
   return ok(name, redirectUri)
 }
 
+const READ_TWO_WAYS =
+  '; it, or client_id, holds a character that servers read in two ways: if the server refuses the client, try auth_method = client_secret_basic_plain'
+
 /** Whether the client secret can be had; what it is, nobody learns. */
-export async function inspectSecret({ secretFrom, authMethod, clientSecret }: Config): Promise<Check> {
+export async function inspectSecret(config: Config): Promise<Check> {
+  const { secretFrom, authMethod, clientSecret, clientId } = config
   if (authMethod === 'none') return ok('client secret', 'none: a public client')
   if (secretFrom === null) return skip('client secret', 'none is configured')
   try {
-    await clientSecret()
-    return ok('client secret', `given by ${secretFrom}`)
+    const secret = await clientSecret()
+    const isDoubtful =
+      authMethod === 'client_secret_basic' && [clientId ?? '', secret?.reveal() ?? ''].some(isReadTwoWays)
+    return ok('client secret', `given by ${secretFrom}${isDoubtful ? READ_TWO_WAYS : ''}`)
   } catch (error) {
     return fail('client secret', error)
   }

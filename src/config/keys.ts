@@ -82,7 +82,7 @@ export const configKeys = [
   }),
   key('client', 'auth_method', {
     description:
-      'How the client proves itself at the token endpoint: client_secret_post, client_secret_basic, or none for a public client.',
+      'How the client proves itself at the token endpoint: client_secret_post, client_secret_basic, client_secret_basic_plain (id and secret as they are, for servers that do not decode them), or none for a public client.',
     example: 'client_secret_basic',
     default: 'client_secret_post',
   }),

@@ -170,6 +170,10 @@ export function requireClient(config: Config): ClientConfig {
     throw new ConfigInvalid(`the endpoints of the issuer ${issuer ?? ''} are not known yet`, {
       hint: 'hq-token refresh asks for them, and so does hq-token login (or set token_url)',
     })
+  if (authMethod === 'client_secret_basic_plain' && clientId.includes(':'))
+    throw new ConfigInvalid('auth_method is client_secret_basic_plain, and client_id holds a colon', {
+      hint: 'set auth_method = client_secret_basic, which encodes it, or client_secret_post',
+    })
   return { ...config, tokenUrl, clientId }
 }
 

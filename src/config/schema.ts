@@ -71,7 +71,12 @@ function instance(text: string): URL {
   return url
 }
 
-const AUTH_METHODS = ['client_secret_post', 'client_secret_basic', 'none'] as const
+const AUTH_METHODS = [
+  'client_secret_post',
+  'client_secret_basic',
+  'client_secret_basic_plain',
+  'none',
+] as const
 
 export type AuthMethod = (typeof AUTH_METHODS)[number]
 
@@ -95,7 +100,7 @@ const READERS = {
   'client.auth_method': (text: string) =>
     known(
       AUTH_METHODS.find((method) => method === text),
-      'must be client_secret_post, client_secret_basic or none',
+      'must be client_secret_post, client_secret_basic, client_secret_basic_plain or none',
     ),
   'store.path': line,
   'seed.file': line,

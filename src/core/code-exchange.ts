@@ -1,7 +1,15 @@
 import { wholeClient } from './client.js'
-import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, type TokenError } from './errors.js'
+import {
+  ClientRefused,
+  clientHint,
+  LoginRequired,
+  OutcomeUnknown,
+  ServerUnavailable,
+  type TokenError,
+} from './errors.js'
 import type { ExchangeParts } from './exchange.js'
 import { Landing } from './landing.js'
+import { withLastLook } from './last-look.js'
 import type { Outcome } from './outcome.js'
 import type { HeldStore, PendingLogin, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
@@ -62,14 +70,14 @@ export class CodeExchange {
    */
   async run(code: Secret, pending: PendingLogin, isBare = false): Promise<TokenSet> {
     await this.#parts.server.prepare(this.#held)
-    return this.#parts.uninterrupted(async () => {
+    return this.#parts.uninterrupted(async (stop) => {
       const { verifier, redirectUri } = pending
       const { generation, sequence } = await this.#held.counters()
       await this.#held.saveLogin({ ...pending, spent: code.fingerprint })
       const { server, timeoutMs } = this.#parts
       const client = wholeClient(await server.client()) ?? null
       // Once: a code that comes twice costs what it brought (RFC 6749 section 4.1.2), and the person is at hand.
-      const answer = await server.redeem({ code, verifier, redirectUri }, { timeoutMs })
+      const answer = await server.redeem({ code, verifier, redirectUri }, withLastLook(timeoutMs, stop))
       const about = { generation, attempt: sequence + 1, spent: code.fingerprint, login: true } as const
       const record = { ...about, grant: pending.grant, client, answer }
       const kept = await this.#landing.keep(record)
@@ -143,6 +151,7 @@ export class CodeExchange {
       case 'misconfigured':
         return new ClientRefused(`${host} refused the client (${what})`, {
           hint: 'check client_id, client_secret and auth_method in the configuration, then: hq-token login',
+          ...clientHint(this.#parts.server, what, 'hq-token login'),
         })
     }
   }

@@ -241,6 +241,18 @@ export class ClientRefused extends TokenError {
   }
 }
 
+/** The hint for a client that the server does not know, where something speaks for one; else nothing. */
+export function clientHint(
+  server: { readonly clientHint?: string | null },
+  what: string,
+  next: string,
+): Pick<ErrorDetails, 'hint'> {
+  const hint = /^(?:invalid_client|unauthorized_client|incorrect_client_credentials)\b/.test(what)
+    ? (server.clientHint ?? null)
+    : null
+  return hint === null ? {} : { hint: `${hint}, then: ${next}` }
+}
+
 /** The same failure with another next command. */
 export function hinted(error: TokenError, hint: string): TokenError {
   const Class = error.constructor as new (message: string, details: ErrorDetails) => TokenError

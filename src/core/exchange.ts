@@ -1,7 +1,15 @@
 import { wholeClient, type Client } from './client.js'
-import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, TokenError } from './errors.js'
+import {
+  ClientRefused,
+  clientHint,
+  LoginRequired,
+  OutcomeUnknown,
+  ServerUnavailable,
+  TokenError,
+} from './errors.js'
 import type { Host } from './host.js'
 import { Landing, type LandingParts } from './landing.js'
+import { isStopped, withLastLook } from './last-look.js'
 import { rfc3339 } from './moment.js'
 import type { Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOwn, otherClient } from './ownership.js'
@@ -29,8 +37,8 @@ export interface ExchangeParts extends LandingParts {
   readonly timeoutMs: number
   /** Seconds; for answers without `expires_in`. */
   readonly defaultLifetime: number
-  /** Runs a section that must come to its end, whatever signal arrives. */
-  readonly uninterrupted: <T>(section: () => Promise<T>) => Promise<T>
+  /** Runs a section that must come to its end, whatever signal arrives; `stop` says that one has. */
+  readonly uninterrupted: <T>(section: (stop?: AbortSignal) => Promise<T>) => Promise<T>
   /** Tell whether another store has spent the seed of this one. */
   readonly seedMarks?: SeedMarks
 }
@@ -100,7 +108,7 @@ export class Exchange {
     this.#isRejected = rejected
     await this.#prepare()
     await this.#assertOwn(rebind)
-    return this.#parts.uninterrupted(() => this.#ask())
+    return this.#parts.uninterrupted((stop) => this.#ask(stop))
   }
 
   /** An issuer that cannot be asked fails for all who wait: else they would ask it in turn, for seconds each. */
@@ -155,15 +163,20 @@ export class Exchange {
     return Math.min(REPEAT_MS, this.#parts.timeoutMs)
   }
 
-  async #ask(): Promise<TokenSet> {
+  async #ask(stop?: AbortSignal): Promise<TokenSet> {
     let deadline = Infinity
     for (let tries = 0; ;) {
+      const before = this.#set
       await this.#commitIntent()
       deadline = Math.min(deadline, performance.now() + this.#parts.timeoutMs)
       const spent = spendable(this.#set)
-      const answer = await this.#parts.server.refresh(spent, {
-        timeoutMs: Math.max(this.#repeatMs, deadline - performance.now()),
-      })
+      const timeoutMs = Math.max(this.#repeatMs, deadline - performance.now())
+      // A signal does not hold up a repetition, because that may be what saves the grant.
+      const answer = await this.#parts.server.refresh(
+        spent,
+        withLastLook(timeoutMs, tries === 0 ? stop : undefined),
+      )
+      if (isStopped(answer, stop)) throw await this.#undo(before, answer.failure)
       const record = this.#record(answer, spent)
       const kept = await this.#landing.keep(record)
       const outcome = await this.#landing.read(answer)
@@ -200,6 +213,15 @@ export class Exchange {
       throw error
     }
     this.#set = next
+  }
+
+  /** Nothing was sent, and nobody failed: the store is as it was. */
+  async #undo(before: TokenSet, signal: string | null): Promise<TokenError> {
+    const error = new ServerUnavailable(`${signal ?? 'a signal'} ended the refresh before it was sent`)
+    const next = { ...before, sequence: this.#set.sequence }
+    const word = entry(next, 'refresh', error.code, this.#parts.clock(), signal)
+    await this.#held.save(next, next.generation, word).catch(() => undefined)
+    return error
   }
 
   #remember(outcome: Outcome, answer: RawAnswer, isLatest = true): void {
@@ -298,7 +320,10 @@ export class Exchange {
         return new LoginRequired(`${host} refused the refresh token (${what})${doubt}${this.#otherUse()}`)
       }
       case 'misconfigured':
-        return new ClientRefused(`${host} refused the client (${what})`)
+        return new ClientRefused(
+          `${host} refused the client (${what})`,
+          clientHint(this.#parts.server, what, 'hq-token refresh'),
+        )
     }
   }
 

@@ -64,8 +64,8 @@ export interface TokenGuardOptions {
   readonly seedMarks?: SeedMarks
   /** Hears warnings. Default: nobody. */
   readonly notify?: (notice: Notice) => void
-  /** Runs a section that no signal may cut short. Default: plainly. */
-  readonly uninterrupted?: <T>(section: () => Promise<T>) => Promise<T>
+  /** Runs a section that no signal may cut short; its `stop` says that one has come. Default: plainly. */
+  readonly uninterrupted?: <T>(section: (stop?: AbortSignal) => Promise<T>) => Promise<T>
   /** Waits between repetitions, in milliseconds. Default: by `setTimeout`. */
   readonly sleep?: (ms: number) => Promise<void>
   /** @hidden What this process saw of the set before it waited for the lock. */

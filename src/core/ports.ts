@@ -16,7 +16,7 @@ export interface RawAnswer {
   readonly retryAfter: string | null
   /** The server's `Date`; only ever used to warn. */
   readonly date: string | null
-  /** At most 1 MiB; what arrived, also of a broken-off answer, still content-encoded. */
+  /** At most 1 MiB, 2 MiB with the head; what arrived, also of a broken-off answer, still content-encoded. */
   readonly body: Uint8Array
   /** True when the answer arrived to its end. */
   readonly complete: boolean
@@ -25,7 +25,10 @@ export interface RawAnswer {
    * False where only the end of the connection ended it. Missing in a record of an older version.
    */
   readonly isFramed?: boolean
-  /** True where `body` is all that came on the connection, head included: the parser refused it. */
+  /**
+   * True where `body` is all that came on the connection, head included: the parser refused it, or saw no end of the
+   * head, or something stands behind the length that was told.
+   */
   readonly isRaw?: boolean
   /** Where a redirect pointed, without its query; `null` for another origin, and where there was none. */
   readonly location?: string | null
@@ -68,12 +71,21 @@ export interface CodeGrant {
 export interface RequestLimits {
   /** Milliseconds in all, from connecting to the last byte. */
   readonly timeoutMs: number
+  /**
+   * Asked where the connection is made and the request is about to be handed to it, with nothing awaited between: a
+   * code that says why it must not leave any more, `null` where it may. Connecting takes long at times.
+   */
+  readonly lastLook?: () => string | null
+  /** Ends a connection that is still being made; `lastLook` says why. */
+  readonly stop?: AbortSignal
 }
 
 /** The authorization server's token endpoint. */
 export interface AuthorizationServer {
   /** The token endpoint's host, for messages. */
   readonly host: string
+  /** What to try where it answers `invalid_client`, for a hint; `null` where nothing speaks for anything. */
+  readonly clientHint?: string | null
   /**
    * The client that requests are made as: after `prepare` in full, before it as far as is known without asking
    * anybody.

@@ -2,6 +2,7 @@ import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSyn
 
 import type { RawAnswer, Reading } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
+import { unwrapped } from './raw-answer.js'
 
 /** Bytes; what decompresses to more is no token set. */
 const MAX_DECODED = 1024 * 1024
@@ -18,7 +19,8 @@ export const LONGEST_DESCRIPTION = 300
  *
  * @see RFC 6749 sections 5.1 and 5.2
  */
-export async function readAnswer(answer: RawAnswer): Promise<Reading> {
+export async function readAnswer(kept: RawAnswer): Promise<Reading> {
+  const answer = unwrapped(kept)
   const { text, whole } = textOf(answer)
   const read =
     readFields(jsonFields(text)) ??

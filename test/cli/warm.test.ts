@@ -54,6 +54,7 @@ const lines = fc.record({
     'client_secret = a\nclient_secret_command = b',
     'auth_method = none',
     'auth_method = client_secret_basic\nclient_secret = x',
+    'auth_method = client_secret_basic_plain\nclient_secret = x',
     'auth_method = hmac',
   ),
   more: oneOf('', 'redirect_uri = http://127.0.0.1/cb', 'redirect_uri = /cb', 'scope = a b', 'client_id = 2'),

@@ -154,7 +154,10 @@ default_lifetime = 1h`)
     ['instance = https://acme.highq.com/acme/api//oauth2/token', 'must look like'],
     ['token_url = https://acme.highq.com/token#', 'fragment'],
     ['api_url = https://acme.highq.com/api?', 'query'],
-    ['auth_method = basic', 'must be client_secret_post, client_secret_basic or none'],
+    [
+      'auth_method = basic',
+      'must be client_secret_post, client_secret_basic, client_secret_basic_plain or none',
+    ],
     ['client_id = your_client_id', 'placeholder'],
     ['client_secret = REDACTED', 'placeholder'],
     ['client_secret =', 'is empty'],

@@ -117,6 +117,70 @@ const left = (said: Said, spent = 'refresh-1', generation = 1, attempt = 2): Res
   answer: raw(said, moment(ISSUED + 5)),
 })
 
+describe('the last look, when the connection stands', () => {
+  /** As the program's own: a signal aborts `stop`. */
+  function signalled(signal: string, nth = 1): Partial<ExchangeParts> {
+    const stop = new AbortController()
+    let connections = 0
+    stage.server.connecting = () => {
+      connections += 1
+      if (connections === nth) stop.abort(signal)
+    }
+    return { uninterrupted: (section) => section(stop.signal) }
+  }
+
+  it('sees a signal: nothing is spent, the store is as it was, and nobody has failed', async () => {
+    const before = await stage.stored()
+    const error = await failure(stage.run(signalled('SIGTERM')))
+    expect(error).toBeInstanceOf(ServerUnavailable)
+    expect((error as Error).message).toBe('SIGTERM ended the refresh before it was sent')
+    expect(stage.server.sent).toEqual([])
+    expect(await stage.stored()).toEqual({ ...before, sequence: before.sequence + 1 })
+    expect(await stage.store.history()).toMatchObject([
+      { sequence: 2, outcome: 'HQ_SERVER_UNAVAILABLE', note: 'SIGTERM' },
+    ])
+  })
+
+  it('leaves the doubt of an earlier process where it stood', async () => {
+    stage.store.put(tokenSet({ sequence: 2, intent: intent('refresh-9') }))
+    await failure(stage.run(signalled('SIGTERM')))
+    expect(await stage.stored()).toMatchObject({ sequence: 3, intent: intent('refresh-9') })
+    expect(stage.server.sent).toEqual([])
+  })
+
+  it('lets a repetition leave, whatever signal has come: it may be what saves the grant', async () => {
+    stage.server.answers(silence(), granted('access-2', 'refresh-2'))
+    const set = await stage.run(signalled('SIGTERM', 2))
+    expect(set.generation).toBe(2)
+    expect(stage.server.sent).toEqual(['refresh-1', 'refresh-1'])
+  })
+
+  it('sees that no time is left to hear an answer', async () => {
+    stage.server.connecting = () => {
+      stage.elapse(TIMEOUT - 500)
+    }
+    const error = await failure(stage.run())
+    expect(error).toBeInstanceOf(ServerUnavailable)
+    expect((error as Error).message).toContain('could not be reached (TIMEOUT)')
+    expect(stage.server.sent).toEqual([])
+    expect(await stage.stored()).toMatchObject({ intent: null, failures: 1 })
+  })
+})
+
+describe('the hint of a refused client', () => {
+  it.each([
+    ['invalid_client', 'try this, then: hq-token refresh'],
+    ['unauthorized_client', 'try this, then: hq-token refresh'],
+    ['invalid_scope', /^check client_id, client_secret and auth_method/],
+  ])('for %s', async (code, hint) => {
+    stage.server.clientHint = 'try this'
+    stage.server.answers(refusal(code))
+    const error = (await failure(stage.run())) as ClientRefused
+    expect(error).toBeInstanceOf(ClientRefused)
+    expect(error.hint).toMatch(hint)
+  })
+})
+
 describe('a refresh that works', () => {
   it('saves the new pair, keeps the old one as previous, and begins anew', async () => {
     stage.store.put(

@@ -65,7 +65,13 @@ import {
   type TokenSet,
   type TokenStore,
 } from 'hq-token'
-import { TokenEndpoint, type Connect, type TokenEndpointOptions } from 'hq-token/oauth'
+import {
+  TokenEndpoint,
+  type AuthMethod,
+  type Credentials,
+  type NetworkSettings,
+  type TokenEndpointOptions,
+} from 'hq-token/oauth'
 import { SqliteStore, type SqliteStoreOptions } from 'hq-token/sqlite'
 import {
   bearer,
@@ -86,6 +92,7 @@ const endpoint: TokenEndpointOptions = {
   scope: null,
   clock: machineClock,
   userAgent: 'consumer/1.0',
+  network: { proxy: null, noProxy: '', credentials: () => ({ ca: null, client: null }) },
 }
 const server: AuthorizationServer = new TokenEndpoint(endpoint)
 const early: Early = { percent: 10 }
@@ -144,7 +151,18 @@ const errors: TokenError[] = classes.map((Class) => new Class('told', details))
 const codes: ExitCode[] = errors.map(({ exit }) => exit)
 
 export type Shapes = [
-  ...[Connect, ExclusiveOptions<Moment>, Failure, HeldStore, HistoryEntry, Intent, Origin, RawAnswer],
+  ...[
+    AuthMethod,
+    Credentials,
+    NetworkSettings,
+    ExclusiveOptions<Moment>,
+    Failure,
+    HeldStore,
+    HistoryEntry,
+    Intent,
+    Origin,
+    RawAnswer,
+  ],
   ...[Client, CodeGrant, Counters, Discovered, NamedClient, PendingLogin, SeedFile, TokenSet],
   ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, TokenPair],
 ]

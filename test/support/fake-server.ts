@@ -1,6 +1,12 @@
 import type { NamedClient } from '../../src/core/client.js'
 import type { Clock } from '../../src/core/moment.js'
-import type { AuthorizationServer, CodeGrant, RawAnswer, Reading } from '../../src/core/ports.js'
+import type {
+  AuthorizationServer,
+  CodeGrant,
+  RawAnswer,
+  Reading,
+  RequestLimits,
+} from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
 import { moment } from './token-sets.js'
 
@@ -24,6 +30,9 @@ export class FakeServer implements AuthorizationServer {
   named: NamedClient = { tokenUrl: 'https://auth.example.com/token', issuer: null, clientId: '1012' }
   /** What gathering the client's secret does. */
   preparation: () => Promise<void> = () => Promise.resolve()
+  /** What happens while it is being connected to. */
+  connecting: () => void = () => undefined
+  clientHint: string | null = null
   #script: Said[] | Script
   readonly #clock: Clock
   readonly #event: (name: string) => void
@@ -57,12 +66,12 @@ export class FakeServer implements AuthorizationServer {
     await this.preparation()
   }
 
-  refresh(refreshToken: Secret, { timeoutMs }: { readonly timeoutMs: number }): Promise<RawAnswer> {
-    return this.#asked(refreshToken, timeoutMs)
+  refresh(refreshToken: Secret, limits: RequestLimits): Promise<RawAnswer> {
+    return this.#asked(refreshToken, limits)
   }
 
-  redeem({ code }: CodeGrant, { timeoutMs }: { readonly timeoutMs: number }): Promise<RawAnswer> {
-    return this.#asked(code, timeoutMs)
+  redeem({ code }: CodeGrant, limits: RequestLimits): Promise<RawAnswer> {
+    return this.#asked(code, limits)
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects and never throws
@@ -71,8 +80,11 @@ export class FakeServer implements AuthorizationServer {
     return reading(body)
   }
 
-  async #asked(secret: Secret, timeoutMs: number): Promise<RawAnswer> {
+  async #asked(secret: Secret, { timeoutMs, lastLook }: RequestLimits): Promise<RawAnswer> {
     const token = secret.reveal()
+    this.connecting()
+    const why = lastLook?.() ?? null
+    if (why !== null) return { sentAt: this.#clock(), ...notSent(why) }
     this.#event(`request with ${token}`)
     this.sent.push(token)
     this.timeouts.push(timeoutMs)
