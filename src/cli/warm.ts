@@ -3,6 +3,7 @@ import { locate, type Surroundings } from '../config/locate.js'
 import type { Clock } from '../core/moment.js'
 import type { Seen, Turn } from '../core/ports.js'
 import { expiresAt, expiryPolicy, judge, type Verdict } from '../core/policy.js'
+import { isBearer } from '../core/token-type.js'
 import { isBusy } from '../store/addon.js'
 import { storePaths } from '../store/files.js'
 import { peek, touchedAt } from '../store/peek.js'
@@ -97,8 +98,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
   const policy = expiryPolicy(refresh.early, refresh.minValid)
   const look = (): Found => {
     const set = peek(store.path)
-    if (set === undefined || set.refusedAt !== null || set.pair.tokenType.toLowerCase() !== 'bearer')
-      throw new Unclear()
+    if (set === undefined || set.refusedAt !== null || !isBearer(set.pair.tokenType)) throw new Unclear()
     const at = clock()
     const { verdict, left, hold } = judge(set, at, policy, minValid === undefined ? {} : { minValid })
     // A token that lives less long than was asked for is served with a warning.

@@ -4,15 +4,19 @@ import {
   LockTimeout,
   LOGIN_HINT,
   LoginRequired,
+  OutcomeUnknown,
   recalled,
   ServerUnavailable,
   TokenError,
 } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
+import { unreadHint } from './exchange-failure.js'
 import type { Host } from './host.js'
 import {
   ageOf,
   expiresAt,
+  isLikelyDead,
+  isPaused,
   judge,
   rejectionHold,
   type Ask,
@@ -24,6 +28,7 @@ import {
 import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore, Seen } from './ports.js'
 import type { Secret } from './secret.js'
 import type { Seed, TokenSet } from './token-set.js'
+import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from './token-type.js'
 import { entry, seeded, seedFingerprint } from './transitions.js'
 import { rfc3339, type Clock } from './moment.js'
 
@@ -245,13 +250,14 @@ export class TokenGuard {
   async #adopt(seed: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
     this.#forget()
     const stored = await this.#options.store.read()
-    if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
+    if (stored !== undefined && !force && !givesWay(stored, seed, this.#options.clock))
+      return { set: stored, imported: false }
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
       const found = (await this.#signedIn(held)) ?? (await this.#outlived(held, seed))
       // An answer that waits to be saved belongs to the pair that is replaced.
       const exchange = found && new Exchange(held, found, this.#exchangeParts)
       const current = await exchange?.takeUp()
-      if (current !== undefined && !force && !givesWay(current, seed))
+      if (current !== undefined && !force && !givesWay(current, seed, this.#options.clock))
         return { set: current, imported: false }
       exchange?.assertSaved()
       if (current === undefined && !force) await this.#assertNotEnded(seed)
@@ -300,7 +306,7 @@ export class TokenGuard {
   /** The set in the store, seeded first where that is called for. */
   async #present(): Promise<TokenSet> {
     const set = (await this.#options.store.read()) ?? (await this.#begun())
-    if (set !== undefined && set.refusedAt === null) return set
+    if (set !== undefined && !hasEnded(set, this.#options.clock)) return set
     const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'
     try {
       const seed = await this.#options.seed?.()
@@ -418,6 +424,12 @@ export class TokenGuard {
         `${this.#options.server.host} asks not to be called before ${rfc3339(hold.until)}`,
         { hint: 'nothing was lost; run the same command again then' },
       )
+    // Within the hour a person's word does not count either, because the repetition may end the grant that the answer holds.
+    if (hold?.because === 'unread' && (!insist || isPaused(set, this.#options.clock())))
+      throw new OutcomeUnknown(
+        set.lastFailure?.message ?? `an answer of ${this.#options.server.host} is kept that nobody can read`,
+        { hint: unreadHint(hold.until) },
+      )
     if (hold?.because === 'refused' && !insist)
       throw new LoginRequired(
         set.lastFailure?.code === 'HQ_LOGIN_REQUIRED'
@@ -429,13 +441,7 @@ export class TokenGuard {
 
   #issue(set: TokenSet, ask: Ask): AccessToken {
     const { accessToken, tokenType } = set.pair
-    if (tokenType.toLowerCase() !== 'bearer')
-      throw new ConfigInvalid(
-        'the server issued a token of another type than Bearer, which nothing here can use',
-        {
-          hint: 'ask the server’s administrator for bearer tokens (RFC 6750)',
-        },
-      )
+    if (!isBearer(tokenType)) throw new ConfigInvalid(NOT_BEARER, { hint: NOT_BEARER_HINT })
     const at = this.#options.clock()
     const { left } = this.#judge(set, ask)
     if (ask.minValid !== undefined && left < ask.minValid)
@@ -488,10 +494,14 @@ export function hasKnown(set: TokenSet, seed: Seed): boolean {
   return [set.seed, pair.refreshToken.fingerprint, previous?.refreshToken.fingerprint].includes(fingerprint)
 }
 
-/** A stored set gives way to a seed only when the server has refused it, and to another seed than its own. */
-function givesWay(set: TokenSet, seed: Seed): boolean {
+/** A stored set gives way to a seed only when its grant has ended, or probably has, and to another seed than its own. */
+function givesWay(set: TokenSet, seed: Seed, clock: Clock): boolean {
   const fingerprint = seedFingerprint(seed)
-  return (
-    set.refusedAt !== null && set.seed !== fingerprint && set.pair.refreshToken.fingerprint !== fingerprint
-  )
+  const isOwn = set.seed === fingerprint || set.pair.refreshToken.fingerprint === fingerprint
+  return hasEnded(set, clock) && !isOwn
+}
+
+/** Whether the server has refused the grant, or has said nothing for so long that it probably ended it. */
+function hasEnded(set: TokenSet, clock: Clock): boolean {
+  return set.refusedAt !== null || (set.bareSince !== null && isLikelyDead(set, clock()))
 }

@@ -167,6 +167,8 @@ export interface Aftermath {
   readonly unfinished?: boolean
   readonly notBefore?: number | null
   readonly refused?: boolean
+  /** Epoch seconds: since when nothing but a bare 400 or 401 comes. Default: as before. */
+  readonly bareSince?: number | null
 }
 
 export function failed(set: TokenSet, error: TokenError, at: Moment, aftermath: Aftermath = {}): TokenSet {
@@ -180,6 +182,7 @@ export function failed(set: TokenSet, error: TokenError, at: Moment, aftermath: 
     notBefore: aftermath.notBefore ?? null,
     // A failure that is no verdict on the grant does not take an earlier verdict back.
     refusedAt: aftermath.refused === true ? at.now : set.refusedAt,
+    bareSince: aftermath.bareSince === undefined ? set.bareSince : aftermath.bareSince,
     intent: aftermath.unfinished === true ? set.intent : null,
   }
 }
