@@ -261,6 +261,8 @@ export function hinted(error: TokenError, hint: string): TokenError {
 
 /** A failure that another process met and left word of in the store. */
 export function recalled({ code, message }: { readonly code: string; readonly message: string }): TokenError {
-  const Class = [LoginRequired, ClientRefused, OutcomeUnknown].find((known) => new known('').code === code)
+  const Class = [LoginRequired, ClientRefused, ConfigInvalid, OutcomeUnknown].find(
+    (known) => new known('').code === code,
+  )
   return new (Class ?? ServerUnavailable)(message)
 }

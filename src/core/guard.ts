@@ -5,16 +5,20 @@ import {
   LockTimeout,
   LOGIN_HINT,
   LoginRequired,
+  OutcomeUnknown,
   recalled,
   ServerUnavailable,
   TokenError,
 } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
+import { unreadHint } from './exchange-failure.js'
 import type { Host } from './host.js'
 import { asSeenBy, isOwn, otherClient, type Anew } from './ownership.js'
 import {
   ageOf,
   expiresAt,
+  isLikelyDead,
+  isPaused,
   judge,
   rejectionHold,
   type Ask,
@@ -35,6 +39,7 @@ import type {
 import type { Secret } from './secret.js'
 import { assertUnspent, SeedMarking, withMark } from './seeding.js'
 import type { Seed, TokenSet } from './token-set.js'
+import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from './token-type.js'
 import { entry, newGrantId, seeded, seedFingerprint } from './transitions.js'
 import { rfc3339, type Clock } from './moment.js'
 
@@ -289,13 +294,14 @@ export class TokenGuard {
 
   async #adopt(given: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
     this.#forget()
-    const { store, seedMarks } = this.#options
+    const { store, seedMarks, clock } = this.#options
     const seed = await withMark(given, seedMarks)
     const read = await store.read()
     const stored = force ? read : read && (await this.#own(read, 'seed'))
     // Before anything is made: this may be the folder that a volume is yet to be mounted on.
     if (!force && (await store.isUntouched())) assertUnspent(seed, store.name)
-    if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
+    if (stored !== undefined && !force && !givesWay(stored, seed, clock))
+      return { set: stored, imported: false }
     const named = await this.#options.server.client()
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
       const signedIn = await this.#signedIn(held)
@@ -308,7 +314,7 @@ export class TokenGuard {
       const exchange = found && new Exchange(held, found, this.#exchangeParts)
       const current = await exchange?.takeUp()
       const seen = current && !force ? await this.#own(current, 'seed') : undefined
-      if (seen !== undefined && !givesWay(seen, seed)) return { set: seen, imported: false }
+      if (seen !== undefined && !givesWay(seen, seed, clock)) return { set: seen, imported: false }
       exchange?.assertSaved()
       const ownership = { grant: newGrantId(), client: wholeClient(named) ?? null }
       const set = seeded(seed, current, await held.counters(), this.#exchangeParts.host, ownership)
@@ -357,7 +363,7 @@ export class TokenGuard {
   async #present(rebind = false): Promise<TokenSet> {
     const found = (await this.#options.store.read()) ?? (await this.#begun())
     const set = found && (await this.#own(found, undefined, rebind))
-    if (set !== undefined && set.refusedAt === null) return set
+    if (set !== undefined && !hasEnded(set, this.#options.clock)) return set
     const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'
     try {
       const seed = await this.#options.seed?.()
@@ -506,6 +512,12 @@ export class TokenGuard {
         `${this.#options.server.host} asks not to be called before ${rfc3339(hold.until)}`,
         { hint: 'nothing was lost; run the same command again then' },
       )
+    // Within the hour a person's word does not count either, because the repetition may end the grant that the answer holds.
+    if (hold?.because === 'unread' && (!insist || isPaused(set, this.#options.clock())))
+      throw new OutcomeUnknown(
+        set.lastFailure?.message ?? `an answer of ${this.#options.server.host} is kept that nobody can read`,
+        { hint: unreadHint(hold.until) },
+      )
     if (hold?.because === 'refused' && !insist)
       throw new LoginRequired(
         set.lastFailure?.code === 'HQ_LOGIN_REQUIRED'
@@ -517,13 +529,7 @@ export class TokenGuard {
 
   #issue(set: TokenSet, ask: Ask): AccessToken {
     const { accessToken, tokenType } = set.pair
-    if (tokenType.toLowerCase() !== 'bearer')
-      throw new ConfigInvalid(
-        'the server issued a token of another type than Bearer, which nothing here can use',
-        {
-          hint: 'ask the server’s administrator for bearer tokens (RFC 6750)',
-        },
-      )
+    if (!isBearer(tokenType)) throw new ConfigInvalid(NOT_BEARER, { hint: NOT_BEARER_HINT })
     const at = this.#options.clock()
     const { left } = this.#judge(set, ask)
     if (ask.minValid !== undefined && left < ask.minValid)
@@ -579,15 +585,16 @@ export function hasKnown(set: TokenSet, seed: Seed): boolean {
 }
 
 /**
- * A stored set gives way to a seed only when the server has refused it, and to another seed than its own that no mark
- * calls spent.
+ * A stored set gives way to a seed only when its grant has ended, or probably has, and to another seed than its own that
+ * no mark calls spent.
  */
-function givesWay(set: TokenSet, seed: Seed): boolean {
+function givesWay(set: TokenSet, seed: Seed, clock: Clock): boolean {
   const fingerprint = seedFingerprint(seed)
-  return (
-    set.refusedAt !== null &&
-    typeof seed.spentAt !== 'number' &&
-    set.seed !== fingerprint &&
-    set.pair.refreshToken.fingerprint !== fingerprint
-  )
+  const isOwnSeed = set.seed === fingerprint || set.pair.refreshToken.fingerprint === fingerprint
+  return hasEnded(set, clock) && typeof seed.spentAt !== 'number' && !isOwnSeed
+}
+
+/** Whether the server has refused the grant, or has said nothing for so long that it probably ended it. */
+function hasEnded(set: TokenSet, clock: Clock): boolean {
+  return set.refusedAt !== null || (set.bareSince !== null && isLikelyDead(set, clock()))
 }

@@ -14,7 +14,7 @@ export interface RawAnswer {
   readonly contentType: string | null
   readonly contentEncoding: string | null
   readonly retryAfter: string | null
-  /** The server's `Date`; only ever used to warn. */
+  /** The server's `Date`: compared with this machine's clock, and what an instant in the answer is counted from. */
   readonly date: string | null
   /** At most 1 MiB, 2 MiB with the head; what arrived, also of a broken-off answer, still content-encoded. */
   readonly body: Uint8Array
@@ -41,10 +41,14 @@ export type Reading =
   | {
       readonly kind: 'tokens'
       readonly accessToken: Secret
-      /** `null` where absent, empty or blank: the old one stays valid (RFC 6749 section 6). */
+      /** `null` where absent, empty or blank: the old one stays valid (RFC 6749 section 6). And where unusable. */
       readonly refreshToken: Secret | null
+      /** There is a refresh token in the answer, and it is none that can be sent: the answer is its only copy. */
+      readonly isRefreshTokenUnusable?: true
       /** Seconds; `null` where absent or unusable. */
       readonly expiresIn: number | null
+      /** The answer says how long the access token lives, and it is nothing that a lifetime can be. */
+      readonly isLifetimeUnusable?: true
       /** Seconds; `null` where absent or unusable. */
       readonly refreshExpiresIn: number | null
       readonly tokenType: string | null
@@ -52,12 +56,29 @@ export type Reading =
       readonly user: string | null
     }
   | { readonly kind: 'error'; readonly code: string; readonly description: string | null }
+  /** A web page, and nothing in it that looks like a token. */
   | { readonly kind: 'html' }
   | {
       readonly kind: 'unreadable'
       /** A refresh token that stands whole in an answer that was cut off behind it. */
       readonly salvaged: Secret | null
+      /** It has no end: more was to come. */
+      readonly isCut?: true
+      /** It is so short of anything like a token that it cannot hold one. */
+      readonly isIdle?: true
+      /** Something in it is named like a token and has a value, whatever the status. */
+      readonly holdsTokens?: true
+      /** What it looks like, by the names in it and never a value. */
+      readonly shape?: string
+      /** What it says in words of the server's own, where no `error` is. */
+      readonly said?: Words
     }
+
+/** A server's words, for a verdict: RFC 6749 section 5.2 calls them `error` and `error_description`. */
+export interface Words {
+  readonly code: string | null
+  readonly description: string | null
+}
 
 /** What an authorization code is exchanged with. */
 export interface CodeGrant {

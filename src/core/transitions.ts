@@ -196,6 +196,8 @@ export interface Aftermath {
   readonly unfinished?: boolean
   readonly notBefore?: number | null
   readonly refused?: boolean
+  /** Epoch seconds: since when nothing but a bare 400 or 401 comes. Default: as before. */
+  readonly bareSince?: number | null
 }
 
 /** @param client Who met the failure. */
@@ -217,6 +219,7 @@ export function failed(
     notBefore: aftermath.notBefore ?? null,
     // A failure that is no verdict on the grant does not take an earlier verdict back.
     refusedAt: aftermath.refused === true ? at.now : set.refusedAt,
+    bareSince: aftermath.bareSince === undefined ? set.bareSince : aftermath.bareSince,
     intent: aftermath.unfinished === true ? set.intent : null,
   }
 }

@@ -3,7 +3,7 @@ import type { RawAnswer } from '../core/ports.js'
 import { readLeniently } from '../network/lenient-http.js'
 
 /** Leaves any other answer as it is. */
-export function unwrapped(answer: RawAnswer): RawAnswer {
+export function ordinary(answer: RawAnswer): RawAnswer {
   if (answer.isRaw !== true) return answer
   const { status, fields, body, surplus, isWhole } = readLeniently(answer.body)
   const isCut = surplus.some((byte) => byte > 0x20) && !isWholeText(body)

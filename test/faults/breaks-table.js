@@ -490,7 +490,7 @@ export const BREAKS = [
   {
     name: 'what the parser refused is not read',
     file: 'src/oauth/answer.ts',
-    find: '  const answer = unwrapped(kept)\n',
+    find: '  const answer = ordinary(kept)\n',
     replace: '  const answer = kept\n',
     by: tests('network/send-once', 'is read, after one request'),
   },

@@ -3,6 +3,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import { describe, expect, test } from 'vitest'
 
 import type { RawAnswer, Reading } from '../../src/core/ports.js'
+import { Secret } from '../../src/core/secret.js'
 import { readAnswer } from '../../src/oauth/answer.js'
 
 const ACCESS = 'AT-0aZ.~+/=-_'
@@ -24,12 +25,14 @@ function answer(body: string | Uint8Array, changes: Partial<RawAnswer> = {}): Ra
   }
 }
 
-/** A reading with its secrets laid open, and without what is `null`. */
+/** What only tells an answer that cannot be read from another such. */
+const ASIDE = ['isCut', 'isIdle', 'holdsTokens', 'shape', 'said']
+
+/** A reading with its secrets laid open, and without what is `null` and what is `ASIDE`. */
 function plain(reading: Reading): Record<string, unknown> {
-  const open = Object.entries(reading).map(([name, value]): [string, unknown] => [
-    name,
-    typeof value === 'object' && value !== null ? value.reveal() : value,
-  ])
+  const open = Object.entries(reading)
+    .filter(([name]) => !ASIDE.includes(name))
+    .map(([name, value]): [string, unknown] => [name, value instanceof Secret ? value.reveal() : value])
   return Object.fromEntries(open.filter(([, value]) => value !== null))
 }
 

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { ConfigInvalid } from '../../src/core/errors.js'
 import type { RawAnswer } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
-import { unwrapped } from '../../src/oauth/raw-answer.js'
+import { ordinary } from '../../src/oauth/raw-answer.js'
 import { TokenEndpoint, type TokenEndpointOptions } from '../../src/oauth/server.js'
 import { CERTIFICATE, closedPort, http, loopback, type Loopback, type LoopbackOptions } from './loopback.js'
 
@@ -357,7 +357,7 @@ describe('the request was sent, and the answer', () => {
     const { answer, text, server } = await refresh(answering(bytes))
     expect(answer).toMatchObject({ status: 200, complete: true, isRaw: true, failure: null })
     expect(text).toBe(bytes.toString())
-    expect(unwrapped(answer)).toMatchObject({ body: Buffer.from(GOOD), isFramed: true })
+    expect(ordinary(answer)).toMatchObject({ body: Buffer.from(GOOD), isFramed: true })
     expect(server.requests).toHaveLength(1)
   })
 

@@ -102,6 +102,8 @@ interface Tokens {
   readonly tokenType?: string | null
   readonly scope?: string | null
   readonly user?: string | null
+  readonly isRefreshTokenUnusable?: true
+  readonly isLifetimeUnusable?: true
 }
 
 /** A new pair; `refresh` `null` where the server sends none, or an empty one. */
@@ -120,8 +122,8 @@ export function cutOff(salvaged: string | null = null, status = 200): Said {
 }
 
 /** A whole answer that makes no sense. */
-export function garbage(httpStatus = 200): Said {
-  return said(httpStatus, { kind: 'unreadable', salvaged: null })
+export function garbage(httpStatus = 200, rest: object = {}): Said {
+  return said(httpStatus, { kind: 'unreadable', salvaged: null, ...rest })
 }
 
 /** A status and no body. */
