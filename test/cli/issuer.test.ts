@@ -209,7 +209,7 @@ describe('an issuer that cannot be asked', () => {
     const failed = await there.tell(['get'])
     expect(failed).toEqual({
       ...{ code: 75, stdout: '' },
-      stderr: `hq-token: error: the metadata of ${host} could not be had (HTTP 503)\nhq-token: hint: check the network and issuer, then run the same command again\n`,
+      stderr: `hq-token: error: the metadata of ${host} could not be had (HTTP 503)\nhq-token: hint: nothing was lost; run the same command again later\n`,
     })
     expect(there.asked).toEqual([OIDC])
     expect(there.sandbox.log).toEqual([])
