@@ -126,28 +126,40 @@ export function namedClient(
  * The configuration with the endpoints that its issuer named, where it does not give them itself.
  *
  * @param discovered Of whichever issuer; another one's are passed over.
- * @throws {ConfigInvalid} where one that would be used is not fit: older versions have kept such.
+ * @param needed What a request is about to be sent to. Another that is not fit is left out: it must not keep a token
+ *   from being refreshed.
+ * @throws {ConfigInvalid} where the one that is needed is not fit: older versions have kept such.
  */
-export function withEndpoints(config: Config, discovered: Endpoints | undefined): Config {
+export function withEndpoints(
+  config: Config,
+  discovered: Omit<Discovered, 'at'> | undefined,
+  needed: Endpoint = 'tokenUrl',
+): Config {
   if (discovered === undefined || discovered.issuer !== config.issuer) return config
-  const { issuer, authorizeUrl, tokenUrl, revocationUrl } = discovered
-  const url = (what: string, text: string | null): URL | null => {
-    if (text === null) return null
+  const url = (name: Endpoint): URL | null => {
+    const text = discovered[name]
+    if (config[name] !== null || text === null) return config[name]
     const problem = addressProblem(text)
     if (problem === undefined) return new URL(text)
-    throw new ConfigInvalid(`the ${what} that the store keeps for the issuer ${issuer} ${problem}`, {
-      hint: `hq-token login asks the issuer anew (or set ${what} in [client] of the configuration)`,
-    })
+    if (name !== needed) return null
+    const key = KEY_OF[name]
+    throw new ConfigInvalid(
+      `the ${key} that the store keeps for the issuer ${discovered.issuer} ${problem}`,
+      { hint: `hq-token login asks the issuer anew (or set ${key} in [client] of the configuration)` },
+    )
   }
-  return {
-    ...config,
-    authorizeUrl: config.authorizeUrl ?? url('authorize_url', authorizeUrl),
-    tokenUrl: config.tokenUrl ?? url('token_url', tokenUrl),
-    revocationUrl: config.revocationUrl ?? url('revocation_url', revocationUrl),
-  }
+  const [authorizeUrl, tokenUrl, revocationUrl] = [url('authorizeUrl'), url('tokenUrl'), url('revocationUrl')]
+  return { ...config, authorizeUrl, tokenUrl, revocationUrl }
 }
 
-type Endpoints = Omit<Discovered, 'at'>
+const KEY_OF = {
+  authorizeUrl: 'authorize_url',
+  tokenUrl: 'token_url',
+  revocationUrl: 'revocation_url',
+} as const
+
+/** What an issuer can name. */
+export type Endpoint = keyof typeof KEY_OF
 
 /**
  * The configuration as one that can refresh.

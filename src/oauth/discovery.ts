@@ -66,15 +66,17 @@ async function metadata(
     })
   } catch (error) {
     if (error instanceof TokenError) throw error
-    throw unavailable(url, over.aborted ? 'TIMEOUT: no whole answer in time' : networkCode(error), error)
+    const what = over.aborted ? 'TIMEOUT: no whole answer in time' : networkCode(error)
+    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (${what})`, {
+      hint: 'check the network and issuer, then run the same command again',
+      cause: error,
+    })
   }
 }
 
-function unavailable({ host }: URL, what: string, cause?: unknown): ServerUnavailable {
-  return new ServerUnavailable(`the metadata of ${host} could not be had (${what})`, {
-    hint: 'check the network and issuer, then run the same command again',
-    cause,
-  })
+/** The server is there, and says that it cannot answer. */
+function failing({ host }: URL, status: number): ServerUnavailable {
+  return new ServerUnavailable(`the metadata of ${host} could not be had (HTTP ${status})`)
 }
 
 /** Not by `fetch`: it decompresses on the way, and what it reads has no limit. */
@@ -93,7 +95,7 @@ async function bounded(
     // Nothing of it is read; the connection goes with the dispatcher.
     body.on('error', () => undefined).destroy()
     // The class takes no others.
-    if (status > 599) throw unavailable(url, `HTTP ${status}`)
+    if (status > 599) throw failing(url, status)
     return new Response(null, { status })
   }
   const [coding] = [answer.headers['content-encoding'] ?? []].flat()
@@ -142,7 +144,7 @@ function tooLarge(): ConfigInvalid {
 
 async function read(url: URL, answer: Response): Promise<oauth.AuthorizationServer> {
   if (answer.status >= 500 || answer.status === 429 || answer.status === 408)
-    throw unavailable(url, `HTTP ${answer.status}`)
+    throw failing(url, answer.status)
   try {
     return await oauth.processDiscoveryResponse(url, answer)
   } catch (error) {

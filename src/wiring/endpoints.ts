@@ -29,7 +29,7 @@ export class Endpoints {
   /**
    * As far as they are known: nobody is asked. An issuer's may still be `null`.
    *
-   * @throws {ConfigInvalid} where the store keeps an address that is not fit
+   * @throws {ConfigInvalid} where the store keeps a token endpoint that is not fit
    * @throws {StoreUnusable}
    */
   async known(): Promise<Config> {
@@ -78,12 +78,13 @@ export class Endpoints {
    * @throws As `withDiscovery`.
    */
   async forRevocation(): Promise<Config> {
-    const known = await this.known()
     const { store } = this.#parts
-    if (known.issuer === null || known.revocationUrl !== null || (await store.isUntouched())) return known
+    const { issuer, revocationUrl } = this.#config
+    if (issuer === null || revocationUrl !== null || (await store.isUntouched())) return this.known()
+    const kept = await store.discovered()
     // Where it was asked and named none, it has none.
-    if ((await store.discovered())?.issuer === known.issuer) return known
-    return withEndpoints(this.#config, await this.#ask(known.issuer))
+    const found = kept?.issuer === issuer ? kept : await this.#ask(issuer)
+    return withEndpoints(this.#config, found, 'revocationUrl')
   }
 
   async #ask(issuer: string): Promise<Discovered> {

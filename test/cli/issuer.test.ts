@@ -77,8 +77,12 @@ function pin({ store }: Place, discovered: Discovered): Promise<void> {
   return store.exclusive((held) => held.pin(discovered), { waitMs: 5_000 })
 }
 
-const SEED = ['seed', 'FILE']
-const seedOf = (there: Place): string[] => SEED.map((word) => word.replace('FILE', there.seed))
+async function keptBy({ store }: Place): Promise<Discovered> {
+  const kept = await store.discovered()
+  if (kept === undefined) throw new Error('nothing was kept')
+  return kept
+}
+
 /** Without [seed] file, so that a store stays empty until it is seeded. */
 function unseeded({ config }: Place): void {
   writeFileSync(config, readFileSync(config, 'utf8').replace(/\[seed\]\nfile = .*/, ''))
@@ -209,7 +213,7 @@ describe('an issuer that cannot be asked', () => {
     const failed = await there.tell(['get'])
     expect(failed).toEqual({
       ...{ code: 75, stdout: '' },
-      stderr: `hq-token: error: the metadata of ${host} could not be had (HTTP 503)\nhq-token: hint: check the network and issuer, then run the same command again\n`,
+      stderr: `hq-token: error: the metadata of ${host} could not be had (HTTP 503)\nhq-token: hint: nothing was lost; run the same command again later\n`,
     })
     expect(there.asked).toEqual([OIDC])
     expect(there.sandbox.log).toEqual([])
@@ -289,11 +293,13 @@ describe('an endpoint that is not fit for secrets', () => {
   /** It is this machine by another name: what is sent there arrives, and is seen. */
   const unfit = ({ port }: Issuer): string => `http://0.0.0.0:${port}/token`
 
+  const withApi = ({ sandbox }: Issuer) => ({ HQ_TOKEN_API_URL: `${sandbox.url}api/` })
+
   it('and is discovered gets no token, no secret and no code', async () => {
     const there = await home()
     there.answers(json({ ...metadata(there.issuer, there), token_endpoint: unfit(there) }))
     const commands = [
-      seedOf(there),
+      ['seed', there.seed],
       ['get'],
       ['refresh'],
       ['api', '1/sites'],
@@ -301,7 +307,7 @@ describe('an endpoint that is not fit for secrets', () => {
       ['logout'],
     ]
     const codes = []
-    for (const args of commands) codes.push((await there.tell(args)).code)
+    for (const args of commands) codes.push((await there.tell(args, { env: withApi(there) })).code)
     expect(codes).toEqual([0, 78, 78, 78, 78, 78])
     expect((await there.tell(['get'])).stderr).toContain(
       `cannot be used: token_endpoint must be an https URL (http only to this machine itself)`,
@@ -310,20 +316,15 @@ describe('an endpoint that is not fit for secrets', () => {
     expect(await there.store.discovered()).toBeUndefined()
   })
 
-  it.each([
-    ['token_url', (url: string) => ({ tokenUrl: url })],
-    ['authorize_url', (url: string) => ({ authorizeUrl: url })],
-    ['revocation_url', (url: string) => ({ revocationUrl: url })],
-  ])('and is kept by an older version is not used: %s', async (name, change) => {
+  it('and is kept by an older version is not used, until a login asks anew', async () => {
     const there = await home()
     expect((await there.tell(['seed'])).code).toBe(0)
-    const kept = await there.store.discovered()
-    if (kept === undefined) throw new Error('nothing was kept')
-    await pin(there, { ...kept, ...change(unfit(there)) })
-    const message = `the ${name} that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)`
-    const hint = `hq-token login asks the issuer anew (or set ${name} in [client] of the configuration)`
-    for (const args of [['get'], ['refresh'], ['logout']])
-      expect(await there.tell(args)).toEqual({
+    const kept = await keptBy(there)
+    await pin(there, { ...kept, tokenUrl: unfit(there) })
+    const message = `the token_url that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)`
+    const hint = 'hq-token login asks the issuer anew (or set token_url in [client] of the configuration)'
+    for (const args of [['get'], ['refresh'], ['api', '1/sites']])
+      expect(await there.tell(args, { env: withApi(there) })).toEqual({
         ...{ code: 78, stdout: '', stderr: `hq-token: error: ${message}\nhq-token: hint: ${hint}\n` },
       })
     // What needs no server goes on.
@@ -342,14 +343,27 @@ describe('an endpoint that is not fit for secrets', () => {
     expect(there.elsewhere).toEqual([])
   })
 
+  it('and is kept to revoke at is not used: a logout keeps all, and a refresh goes on', async () => {
+    const there = await home()
+    expect((await there.tell(['seed'])).code).toBe(0)
+    await pin(there, { ...(await keptBy(there)), revocationUrl: unfit(there), authorizeUrl: unfit(there) })
+    expect(await there.tell(['get'])).toMatchObject({ code: 0, stderr: '' })
+    expect(await there.tell(['logout'])).toEqual({
+      ...{ code: 78, stdout: '' },
+      stderr: `hq-token: error: the revocation_url that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)\nhq-token: hint: hq-token login asks the issuer anew (or set revocation_url in [client] of the configuration)\n`,
+    })
+    expect((await there.store.read())?.generation).toBe(2)
+    expect((await there.tell(['doctor'])).code).toBe(0)
+    expect(there.elsewhere).toEqual([])
+    expect(await there.tell(['logout', '--local'])).toMatchObject({ code: 0 })
+  })
+
   it.each(['no URL at all', 'https://u:p@x.example/', 'https://x.example/#'])(
     'and is kept as %j is no bug of ours',
     async (address) => {
       const there = await home()
       expect((await there.tell(['seed'])).code).toBe(0)
-      const kept = await there.store.discovered()
-      if (kept === undefined) throw new Error('nothing was kept')
-      await pin(there, { ...kept, tokenUrl: address })
+      await pin(there, { ...(await keptBy(there)), tokenUrl: address })
       const { code, stderr } = await there.tell(['get'])
       expect([code, stderr]).toEqual([78, expect.stringContaining('that the store keeps for the issuer')])
       expect(stderr).not.toContain(address)
@@ -359,9 +373,7 @@ describe('an endpoint that is not fit for secrets', () => {
   it('and is kept does no harm where the configuration gives another', async () => {
     const there = await home()
     expect((await there.tell(['seed'])).code).toBe(0)
-    const kept = await there.store.discovered()
-    if (kept === undefined) throw new Error('nothing was kept')
-    await pin(there, { ...kept, tokenUrl: unfit(there) })
+    await pin(there, { ...(await keptBy(there)), tokenUrl: unfit(there) })
     const env = { HQ_TOKEN_TOKEN_URL: `${there.sandbox.url}api/oauth2/token` }
     expect(await there.tell(['get'], { env })).toMatchObject({ code: 0, stderr: '' })
     expect(there.elsewhere).toEqual([])
@@ -370,7 +382,7 @@ describe('an endpoint that is not fit for secrets', () => {
   it('may be forgotten: logout --local works', async () => {
     const there = await home()
     unseeded(there)
-    expect((await there.tell(seedOf(there))).code).toBe(0)
+    expect((await there.tell(['seed', there.seed])).code).toBe(0)
     await pin(there, {
       issuer: there.issuer,
       authorizeUrl: null,

@@ -120,6 +120,11 @@ default_lifetime = 1h`)
     expect(apiUrl?.href).toBe(`${INSTANCE}api/`)
   })
 
+  it('takes a query in an endpoint, as RFC 6749 and RFC 7009 allow', () => {
+    for (const key of ['token_url', 'authorize_url', 'revocation_url'])
+      expect(() => client(`${key} = https://x.example/e?tenant=1`)).not.toThrow()
+  })
+
   it('lets an endpoint of its own win over the instance', () => {
     expect(client(`instance = ${INSTANCE}\ntoken_url = https://x.example/t`).tokenUrl?.href).toBe(
       'https://x.example/t',

@@ -550,6 +550,42 @@ describe('before anything is sent', () => {
     expect(await stage.stored()).toBe(before)
     expect(await stage.store.history()).toEqual([])
   })
+
+  it('notes that an issuer could not be asked for its endpoints: nothing is in doubt for it', async () => {
+    const before = await stage.stored()
+    stage.server.preparation = () => Promise.reject(new ServerUnavailable('no metadata'))
+    await expect(stage.run()).rejects.toThrow('no metadata')
+    expect(stage.server.sent).toEqual([])
+    const after = await stage.stored()
+    expect(after).toMatchObject({
+      ...{ generation: before.generation, intent: null, failures: 1, refusedAt: null },
+      lastFailure: { code: 'HQ_SERVER_UNAVAILABLE', message: 'no metadata' },
+    })
+    expect(after.pair).toEqual(before.pair)
+    // A line of its own: the one of the event before stays.
+    expect(await stage.store.history()).toMatchObject([
+      { sequence: before.sequence + 1, event: 'refresh', outcome: 'HQ_SERVER_UNAVAILABLE' },
+    ])
+  })
+
+  it('keeps what is in doubt where an issuer could not be asked', async () => {
+    stage.server.answers(...Array.from({ length: 4 }, () => cutOff('salvaged')))
+    await expect(stage.run()).rejects.toThrow()
+    const { intent } = await stage.stored()
+    expect(intent).not.toBeNull()
+    stage.server.preparation = () => Promise.reject(new ServerUnavailable('no metadata'))
+    await expect(stage.run()).rejects.toThrow('no metadata')
+    expect((await stage.stored()).intent).toEqual(intent)
+    stage.server.preparation = () => Promise.resolve()
+    stage.server.answers(granted('access-2', 'refresh-2'))
+    expect((await stage.run()).pair.refreshToken.reveal()).toBe('refresh-2')
+  })
+
+  it('fails as the issuer did where that cannot be noted', async () => {
+    stage.store.savesFail = at(1)
+    stage.server.preparation = () => Promise.reject(new ServerUnavailable('no metadata'))
+    await expect(stage.run()).rejects.toThrow('no metadata')
+  })
 })
 
 describe('a salvaged refresh token', () => {
