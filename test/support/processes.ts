@@ -54,6 +54,12 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   return { child, done }
 }
 
+/** Without the one line that the refresh which spends a seed file has to say of it. */
+export function withoutNews(said: Ended): Ended {
+  const stderr = said.stderr.replace(/^hq-token: the seed file \S+ can be removed now: .*\n/m, '')
+  return { ...said, stderr }
+}
+
 /** What a process said, and how it ended. */
 export async function ended(child: ChildProcess): Promise<Ended> {
   let stdout = ''
