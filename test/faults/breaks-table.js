@@ -663,4 +663,88 @@ export const BREAKS = [
     replace: '',
     by: tests('cli/issuer', 'by the first refresh'),
   },
+  {
+    name: 'a spent seed is not marked',
+    file: 'src/core/guard.ts',
+    find: '        return this.#marking.note(await exchange.run({ rejected: this.#isRejected(set, ask) }))',
+    replace: '        return await exchange.run({ rejected: this.#isRejected(set, ask) })',
+    by: tests('cli/spent-seed', 'on an empty store'),
+  },
+  {
+    name: 'the mark of a spent seed is not heeded on an empty store',
+    file: 'src/core/seeding.ts',
+    find: "  if (typeof spentAt === 'number') throw seedIsSpent(source, spentAt, store)",
+    replace: '  if (spentAt === -1) throw seedIsSpent(source, spentAt, store)',
+    by: tests('cli/spent-seed', 'is not sent by'),
+  },
+  {
+    name: 'a mark is heeded whatever token it names',
+    file: 'src/config/seed-mark.ts',
+    find: "  return found.kind === 'mark' && found.spent.fingerprint === fingerprint ? found.spent.spentAt : null",
+    replace: "  return found.kind === 'mark' ? found.spent.spentAt : null",
+    by: tests('config/seed-mark', 'by its fingerprint alone'),
+  },
+  {
+    name: 'a seed is marked before the new pair is saved',
+    file: 'src/core/guard.ts',
+    find: '        return this.#marking.note(await exchange.run({ rejected: this.#isRejected(set, ask) }))',
+    replace:
+      '        this.#marking.note({ ...set, lastRefreshAt: 1, seedFile: set.seedFile && { ...set.seedFile, spentAt: 1 } })\n' +
+      '        this.#marking.begin()\n' +
+      '        return this.#marking.note(await exchange.run({ rejected: this.#isRejected(set, ask) }))',
+    by: tests('core/seeding', 'while the new pair is not saved'),
+  },
+  {
+    name: 'a seed is marked where the server does not rotate',
+    file: 'src/core/transitions.ts',
+    find: 'pair.refreshToken.fingerprint === seed && next.fingerprint !== seed',
+    replace: 'pair.refreshToken.fingerprint === seed && next.fingerprint !== null',
+    by: tests('core/seeding', 'the seed is alive until then'),
+  },
+  {
+    name: 'the token waits for the mark of its seed',
+    file: 'src/core/guard.ts',
+    find: '    this.#marking.begin()\n',
+    replace: '    this.#marking.begin()\n    await this.#marking.settled()\n',
+    by: tests('core/seeding', 'hands the token out first'),
+  },
+  {
+    name: 'a refused set is healed by a seed that is marked as spent',
+    file: 'src/core/guard.ts',
+    find: "    typeof seed.spentAt !== 'number' &&\n",
+    replace: '',
+    by: tests('core/seeding', 'does not heal a refused set'),
+  },
+  {
+    name: 'the mark replaces a file that is none',
+    file: 'src/config/seed-mark.ts',
+    find: "  if (found.kind === 'other') return { failure: found.failure }\n",
+    replace: '',
+    by: tests('config/seed-mark', 'stays as it is, and marks nothing'),
+  },
+  {
+    name: 'a mark is read through a link',
+    file: 'src/config/seed-mark.ts',
+    find: 'const stats = lstatSync(path, { throwIfNoEntry: false })',
+    replace: 'const stats = statSync(path, { throwIfNoEntry: false })',
+    and: [
+      { file: 'src/config/seed-mark.ts', find: '  lstatSync,\n', replace: '  statSync,\n' },
+      { file: 'src/config/seed-mark.ts', find: '(O_NOFOLLOW ?? 0)', replace: '(O_NOFOLLOW === 1 ? 1 : 0)' },
+    ],
+    by: tests('config/seed-mark', 'stays as it is, and marks nothing'),
+  },
+  {
+    name: 'a file is marked that holds another token by now',
+    file: 'src/config/seed-source.ts',
+    find: '  return seedIn(path) === fingerprint',
+    replace: '  return seedIn(path) !== fingerprint.repeat(2)',
+    by: tests('config/seed-mark', 'only while it holds what was spent'),
+  },
+  {
+    name: 'a seed that could not be marked is not tried again',
+    file: 'src/core/seeding.ts',
+    find: 'if (set.seedFile?.isMarked !== true && spentSeed(set) !== undefined)',
+    replace: 'if (set.seedFile?.isMarked !== true && spentSeed(set) !== undefined && isNews(set))',
+    by: tests('core/seeding', 'is marked by the next one'),
+  },
 ]

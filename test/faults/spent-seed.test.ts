@@ -238,7 +238,7 @@ describe('killed between the save of the new pair and the mark', () => {
 
   it(
     'at each step: the token was printed before, and the next refresh marks',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       const whole = await apart()
       expect(await dying(whole)).toMatchObject({ code: 0 })
