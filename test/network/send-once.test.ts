@@ -354,7 +354,7 @@ describe('through a proxy', () => {
       })
       for (const one of [onward, socket]) one.on('error', () => undefined)
     })
-    const proxyPort = await listening(proxy as ReturnType<typeof createHttpsServer>, '127.0.0.1')
+    const proxyPort = await listening(proxy, '127.0.0.1')
     return {
       url: `https://${HOST}:${port}/token`,
       seen,
