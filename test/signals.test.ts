@@ -26,11 +26,12 @@ describe('an uninterrupted section', () => {
     const release = beforeSignalsEnd(() => undefined)
     let reasons: unknown[] = []
     await uninterrupted((one) =>
-      uninterrupted(async (other) => {
+      uninterrupted((other) => {
         process.emit('SIGUSR2', 'SIGUSR2')
         reasons = [one.reason, other.reason]
         // What would end this process is taken back: somebody listens after all.
         process.on('SIGUSR2', keep)
+        return Promise.resolve()
       }),
     )
     release()

@@ -10,7 +10,7 @@ const HEARING_MS = 1_000
  * @param stop Aborted when a signal is about to end this process.
  */
 export function withLastLook(timeoutMs: number, stop: AbortSignal | undefined): RequestLimits {
-  const latest = performance.now() + timeoutMs - Math.min(HEARING_MS, timeoutMs / 2)
+  const latest = performance.now() + timeoutMs - Math.min(HEARING_MS, timeoutMs / 4)
   return {
     timeoutMs,
     lastLook: () => {

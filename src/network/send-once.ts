@@ -53,7 +53,7 @@ export function sendOnce(request: ExchangeRequest, way: Way, limits: RequestLimi
  * hear nothing.
  */
 function hearing(timeoutMs: number): number {
-  return Math.min(timeoutMs / 2, Math.max(1_000, timeoutMs / 3))
+  return timeoutMs / 4
 }
 
 class OneRequest {
@@ -81,12 +81,13 @@ class OneRequest {
   begin({ proxy, noProxy, tls }: Way): void {
     const { timeoutMs, stop } = this.#limits
     const connectMs = timeoutMs - hearing(timeoutMs)
-    const notInTime = (): void => {
-      if (this.#state === 'connecting') this.#end('TIMEOUT')
-    }
-    this.#after('connect', connectMs, notInTime)
+    // A process that stood still (SIGSTOP, a debugger) has what it waits for behind the timer.
+    this.#after('connect', connectMs, () => {
+      this.#after('connect', LATE_MS, () => {
+        this.#end('TIMEOUT')
+      })
+    })
     this.#after('all', timeoutMs, () => {
-      // A process that stood still (SIGSTOP, a debugger) has its answer waiting when the time is over.
       this.#after('all', LATE_MS, () => {
         this.#end('TIMEOUT')
       })

@@ -8,6 +8,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import fs from 'node:fs'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
+import net from 'node:net'
 import { basename, dirname } from 'node:path'
 
 const { CRASH_FOLDER, CRASH_SEEDS, CRASH_LOG, CRASH_AT } = process.env
@@ -83,15 +84,21 @@ Object.assign(prototype, {
   },
 })
 
-for (const [channel, name] of [
-  ['undici:client:sendHeaders', 'before the request leaves'],
-  ['undici:request:bodySent', 'after the request left'],
-  ['undici:request:headers', 'as the answer begins'],
-  ['undici:request:trailers', 'as the answer ends'],
-])
-  subscribe(channel, () => {
-    point(name)
+const socket = net.Socket.prototype
+const { write: send } = socket
+socket.write = function (chunk, ...rest) {
+  if (!Buffer.from(chunk).toString('latin1').startsWith('POST ')) return send.call(this, chunk, ...rest)
+  point('before the request leaves')
+  const sent = send.call(this, chunk, ...rest)
+  point('after the request left')
+  return sent
+}
+subscribe('http.client.response.finish', ({ response }) => {
+  point('as the answer begins')
+  response.prependListener('end', () => {
+    point('as the answer ends')
   })
+})
 
 const { stdout } = process
 const write = stdout.write.bind(stdout)
