@@ -149,7 +149,8 @@ export class Exchange {
       })
       const record = this.#record(answer, spent)
       const kept = await this.#landing.keep(record)
-      const outcome = withoutEcho(await this.#landing.read(answer), spent)
+      const read = withoutEcho(await this.#landing.read(answer), spent)
+      const outcome = kept ? read : unkept(read)
       if (outcome.kind === 'granted') return await this.#save(outcome.tokens, spent, record, kept)
 
       this.#remember(outcome)
@@ -323,4 +324,10 @@ export class Exchange {
 function withoutEcho(outcome: Outcome, spent: Secret): Outcome {
   const isEcho = outcome.kind === 'unknown' && outcome.salvaged?.equals(spent) === true
   return isEcho ? { ...outcome, salvaged: null } : outcome
+}
+
+/** What could be kept nowhere is no reason to wait for somebody who can read it. */
+function unkept(outcome: Outcome): Outcome {
+  if (outcome.kind !== 'unknown') return outcome
+  return { ...outcome, isKept: false, isUnread: false, mayHoldTokens: false }
 }
