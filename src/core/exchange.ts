@@ -3,7 +3,7 @@ import { failureOf } from './exchange-failure.js'
 import type { Host } from './host.js'
 import { Landing, type LandingParts } from './landing.js'
 import type { Moment } from './moment.js'
-import type { Outcome } from './outcome.js'
+import { unkept, withoutEcho, type Outcome } from './outcome.js'
 import { isGivenUp, isUnread, UNREAD_PAUSE } from './policy.js'
 import type { HeldStore, RawAnswer, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
@@ -318,16 +318,4 @@ export class Exchange {
     ]
     return withoutSecrets(text, secrets)
   }
-}
-
-/** A refresh token that an answer only quotes is none that it brings. */
-function withoutEcho(outcome: Outcome, spent: Secret): Outcome {
-  const isEcho = outcome.kind === 'unknown' && outcome.salvaged?.equals(spent) === true
-  return isEcho ? { ...outcome, salvaged: null } : outcome
-}
-
-/** What could be kept nowhere is no reason to wait for somebody who can read it. */
-function unkept(outcome: Outcome): Outcome {
-  if (outcome.kind !== 'unknown') return outcome
-  return { ...outcome, isKept: false, isUnread: false, mayHoldTokens: false }
 }

@@ -1,7 +1,8 @@
 import { rfc3339 } from '../../core/moment.js'
-import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
+import { expiresAt, isLikelyDead, judge, type ExpiryPolicy } from '../../core/policy.js'
 import type { Moment } from '../../core/moment.js'
 import type { TokenSet } from '../../core/token-set.js'
+import { isBearer } from '../../core/token-type.js'
 import type { Session } from '../context.js'
 import { isColourful, palette, span } from '../looks.js'
 import { printable, printableJson, writeReport } from '../output.js'
@@ -15,12 +16,20 @@ export interface StatusReport {
   readonly state: State
   readonly instance: string | null
   readonly user: string | null
-  readonly access: TokenReport<number> | null
+  readonly access: AccessReport | null
   readonly refresh: TokenReport<number | null> | null
   readonly last_refresh_at: string | null
   readonly last_error: { readonly at: string; readonly code: string; readonly message: string } | null
   readonly unfinished_since: string | null
+  /** Since when nothing but a bare 400 or 401 comes, where that has probably ended the grant. */
+  readonly likely_dead_since: string | null
   readonly generation: number
+}
+
+interface AccessReport extends TokenReport<number> {
+  /** Whether `expires_at` rests on `default_lifetime`, because nobody said how long the token lives. */
+  readonly lifetime_guessed: boolean
+  readonly token_type: string
 }
 
 interface TokenReport<Seconds> {
@@ -37,7 +46,8 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const set = await store.read()
   const at = world.clock()
   const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy)
-  const ended = report.state === 'empty' || report.state === 'login_required'
+  const ended =
+    report.state === 'empty' || report.state === 'login_required' || report.likely_dead_since !== null
   const next = ended ? wayIn(config, await store.login(), at.now) : null
   const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next)
   await writeReport(world.stdout, text)
@@ -60,13 +70,14 @@ export function reportOn(
       last_refresh_at: null,
       last_error: null,
       unfinished_since: null,
+      likely_dead_since: null,
       generation: 0,
     }
   const { pair, lastFailure, intent } = set
   const accessEnd = expiresAt(pair, at)
   return {
     format_version: 1,
-    state: set.refusedAt === null ? judge(set, at, policy).verdict : 'login_required',
+    state: stateOf(set, at, policy),
     instance,
     user: set.user,
     access: {
@@ -74,6 +85,8 @@ export function reportOn(
       obtained_at: rfc3339(pair.obtained.now),
       expires_at: rfc3339(accessEnd),
       expires_in: accessEnd - at.now,
+      lifetime_guessed: pair.isLifetimeGuessed,
+      token_type: pair.tokenType,
     },
     refresh: {
       fingerprint: pair.refreshToken.fingerprint,
@@ -83,8 +96,15 @@ export function reportOn(
     last_refresh_at: set.lastRefreshAt === null ? null : rfc3339(set.lastRefreshAt),
     last_error: lastFailure === null ? null : { ...lastFailure, at: rfc3339(lastFailure.at) },
     unfinished_since: intent === null ? null : rfc3339(intent.at),
+    likely_dead_since: set.bareSince !== null && isLikelyDead(set, at) ? rfc3339(set.bareSince) : null,
     generation: set.generation,
   }
+}
+
+/** A token that `get` does not hand out is as good as over: `fresh` would tell a script to go on. */
+function stateOf(set: TokenSet, at: Moment, policy: ExpiryPolicy): State {
+  if (set.refusedAt !== null) return 'login_required'
+  return isBearer(set.pair.tokenType) ? judge(set, at, policy).verdict : 'expired'
 }
 
 const BAR_WIDTH = 24
@@ -95,6 +115,17 @@ const SAID: Record<State, string> = {
   expired: 'expired: the next `get` renews it',
   login_required: 'a person must log in: the server has refused the refresh token',
   empty: 'empty: no token set yet',
+}
+
+function saidOf({ state, likely_dead_since: since }: StatusReport, set: TokenSet | undefined): string {
+  if (set === undefined) return SAID[state]
+  if (state === 'login_required' && set.bareSince !== null)
+    return `a person must log in: the server has given no reason since ${rfc3339(set.bareSince)}, and the access token is over`
+  if (state === 'expired' && since !== null)
+    return `expired, and the grant has probably ended: the server has given nothing but an empty refusal since ${since}`
+  if (state === 'expired' && !isBearer(set.pair.tokenType))
+    return `not usable: a token of the type ${printable(set.pair.tokenType)}, which nothing here can use`
+  return SAID[state]
 }
 
 function described(
@@ -110,7 +141,7 @@ function described(
   const lines: [label: string, text: string][] = [
     ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
     ['user', report.user === null ? dim('unknown') : printable(report.user)],
-    ['state', bold(tone(SAID[report.state]))],
+    ['state', bold(tone(saidOf(report, set)))],
   ]
   const life = (left: number, whole: number, end: string): string => {
     const drawn = colourful ? `${tone(bar(left / whole))} ` : ''
@@ -120,7 +151,9 @@ function described(
   }
   if (set !== undefined && report.access !== null && report.refresh !== null) {
     const { pair } = set
-    lines.push(['access', life(report.access.expires_in, pair.lifetime, String(report.access.expires_at))])
+    const guess = pair.isLifetimeGuessed ? ' (a guess: the server did not say how long it lives)' : ''
+    const access = life(report.access.expires_in, pair.lifetime, String(report.access.expires_at))
+    lines.push(['access', `${access}${dim(guess)}`])
     lines.push([
       'refresh',
       report.refresh.expires_in === null || pair.refreshExpiresAt === null
