@@ -48,7 +48,7 @@ export function failureOf(outcome: Failed, circumstances: Circumstances): TokenE
     case 'unknown':
       return outcome.mayHoldTokens
         ? new OutcomeUnknown(
-            `${host} gave an answer that nobody can read (${what}); it is kept, for it may hold the new tokens`,
+            `${host} gave no usable answer (${what}); it is kept, for it may hold the new tokens`,
             { hint: unreadHint(circumstances.retryAt) },
           )
         : new OutcomeUnknown(`${host} gave no usable answer (${what}); the refresh may have happened`)

@@ -5,7 +5,7 @@ import type { Host } from './host.js'
 import { Landing, type LandingParts } from './landing.js'
 import { isStopped, withLastLook } from './last-look.js'
 import type { Moment } from './moment.js'
-import type { Outcome } from './outcome.js'
+import { unkept, withoutEcho, type Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOwn, otherClient } from './ownership.js'
 import { isGivenUp, isUnread, UNREAD_PAUSE } from './policy.js'
 import type { HeldStore, RawAnswer, Rescued, SeedMarks } from './ports.js'
@@ -197,7 +197,8 @@ export class Exchange {
       if (isStopped(answer, stop)) throw await this.#undo(before, answer.failure)
       const record = this.#record(answer, spent)
       const kept = await this.#landing.keep(record)
-      const outcome = withoutEcho(await this.#landing.read(answer), spent)
+      const read = withoutEcho(await this.#landing.read(answer), spent)
+      const outcome = kept ? read : unkept(read)
       if (outcome.kind === 'granted') return await this.#save(outcome.tokens, spent, record, kept)
 
       this.#remember(outcome)
@@ -385,10 +386,4 @@ export class Exchange {
     ]
     return withoutSecrets(text, secrets)
   }
-}
-
-/** A refresh token that an answer only quotes is none that it brings. */
-function withoutEcho(outcome: Outcome, spent: Secret): Outcome {
-  const isEcho = outcome.kind === 'unknown' && outcome.salvaged?.equals(spent) === true
-  return isEcho ? { ...outcome, salvaged: null } : outcome
 }

@@ -99,6 +99,18 @@ export function outcomeOf(answer: RawAnswer, reading: Reading, now: number): Out
   return unknown(what, answer, reading)
 }
 
+/** A refresh token that an answer only quotes is none that it brings. */
+export function withoutEcho(outcome: Outcome, spent: Secret): Outcome {
+  const isEcho = outcome.kind === 'unknown' && outcome.salvaged?.equals(spent) === true
+  return isEcho ? { ...outcome, salvaged: null } : outcome
+}
+
+/** What could be kept nowhere is no reason to wait for somebody who can read it. */
+export function unkept(outcome: Outcome): Outcome {
+  if (outcome.kind !== 'unknown') return outcome
+  return { ...outcome, isKept: false, isUnread: false, mayHoldTokens: false }
+}
+
 function wordsOf(reading: Reading): Words | null {
   if (reading.kind === 'error') return reading
   return reading.kind === 'unreadable' ? (reading.said ?? null) : null

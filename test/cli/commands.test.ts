@@ -330,6 +330,7 @@ describe('get', () => {
     expect(stderr).toMatch(/client_id|instance|token_url/)
     expect(JSON.parse((await told(['status', '--json'], { env })).stdout)).toMatchObject({
       unfinished_since: null,
+      likely_dead_since: null,
     })
   })
 
@@ -387,6 +388,7 @@ describe('status', () => {
       generation: 1,
       last_error: null,
       unfinished_since: null,
+      likely_dead_since: null,
     })
     expect(after['access']).toMatchObject({ fingerprint: expect.stringMatching(/^[0-9a-f]{12}$/) as string })
     expect(JSON.stringify(after)).not.toContain('xxxx')

@@ -1,6 +1,7 @@
-import { instant, readSeed } from '../../config/seed-file.js'
+import { readSeed } from '../../config/seed-file.js'
 import { LOGIN_HINT, TokenError, UsageError } from '../../core/errors.js'
 import { hasKnown } from '../../core/guard.js'
+import { instant } from '../../core/lifetime.js'
 import { rfc3339 } from '../../core/moment.js'
 import { expiresAt } from '../../core/policy.js'
 import type { TokenSet } from '../../core/token-set.js'
