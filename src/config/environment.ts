@@ -40,11 +40,15 @@ function ownPart(env: string): string {
   return env.slice(PREFIX.length)
 }
 
-let known: ReadonlySet<string> | undefined
-
+/** Few are asked for, at every call: a look through the list is quicker than a set. */
 function isKnown(name: string): boolean {
-  known ??= new Set([...configKeys.map(({ env }) => ownPart(env)), ...OTHERS])
-  return known.has(name) || GIVEN.test(name) || INJECTED.test(name)
+  const env = PREFIX + name
+  return (
+    OTHERS.includes(name) ||
+    configKeys.some((key) => key.env === env) ||
+    GIVEN.test(name) ||
+    INJECTED.test(name)
+  )
 }
 
 /**

@@ -100,7 +100,7 @@ async function bounded(
   }
   const [coding] = [answer.headers['content-encoding'] ?? []].flat()
   const [contentType = ''] = [answer.headers['content-type'] ?? []].flat()
-  const bytes = decompressed(await whole(body), coding?.trim().toLowerCase())
+  const bytes = decompressed(await whole(body, url), coding?.trim().toLowerCase(), url)
   return new Response(bytes === undefined ? null : Uint8Array.from(bytes), {
     status,
     headers: { 'content-type': contentType },
@@ -108,13 +108,13 @@ async function bounded(
 }
 
 /** @throws {ConfigInvalid} An endless document is not the metadata of any server. */
-async function whole(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+async function whole(body: AsyncIterable<Uint8Array>, url: URL): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let length = 0
   for await (const chunk of body) {
     chunks.push(chunk)
     length += chunk.byteLength
-    if (length > MOST_BYTES) throw tooLarge()
+    if (length > MOST_BYTES) throw tooLarge(url)
   }
   return Buffer.concat(chunks)
 }
@@ -127,19 +127,19 @@ const DECOMPRESS = new Map([
 ])
 
 /** @returns `undefined` for what does not decompress. */
-function decompressed(bytes: Uint8Array, coding: string | undefined): Uint8Array | undefined {
+function decompressed(bytes: Uint8Array, coding: string | undefined, url: URL): Uint8Array | undefined {
   const way = DECOMPRESS.get(coding ?? '')
   if (way === undefined) return bytes
   try {
     return way(bytes, { maxOutputLength: MOST_BYTES })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge()
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(url)
     return undefined
   }
 }
 
-function tooLarge(): ConfigInvalid {
-  return new ConfigInvalid('what is at issuer is larger than 1 MiB, and no metadata', { hint: BY_HAND })
+function tooLarge({ host }: URL): ConfigInvalid {
+  return new ConfigInvalid(`what ${host} sends as its metadata is larger than 1 MiB`, { hint: BY_HAND })
 }
 
 async function read(url: URL, answer: Response): Promise<oauth.AuthorizationServer> {
