@@ -55,7 +55,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
 }
 
 /** Without the one line that the refresh which spends a seed file has to say of it. */
-export function withoutNews(said: Ended): Ended {
+export function withoutNews<T extends { readonly stderr: string }>(said: T): T {
   const stderr = said.stderr.replace(/^hq-token: the seed file \S+ can be removed now: .*\n/m, '')
   return { ...said, stderr }
 }
