@@ -135,7 +135,6 @@ export class Exchange {
   async #ask(): Promise<TokenSet> {
     let deadline = Infinity
     let isSecondAsk = false
-    let unread = 0
     for (let tries = 0; ;) {
       await this.#commitIntent()
       deadline = Math.min(deadline, performance.now() + this.#parts.timeoutMs)
@@ -165,9 +164,8 @@ export class Exchange {
           continue
         }
       }
-      // What nobody can read would come once more; a refresh token that stands in it is another matter, once.
-      const isOnlyRead = outcome.kind === 'unknown' && outcome.isUnread
-      if (isOnlyRead && (outcome.salvaged === null || unread++ > 0)) throw await this.#settle(outcome, answer)
+      // The same would come once more. A refresh token that stands in it is what the next request sends.
+      if (outcome.kind === 'unknown' && outcome.isUnread) throw await this.#settle(outcome, answer)
       const pause = TRY_AGAIN_AFTER[tries++]
       // The first repetition is worth more than the time it takes: a server that forgives one does so for seconds.
       const late = tries > 1 && performance.now() + (pause ?? 0) + HEARING_MS > deadline

@@ -45,8 +45,11 @@ interface Document {
 export async function readAnswer(answer: RawAnswer): Promise<Reading> {
   const { text, whole } = textOf(answer)
   const document = await documentIn(text, whole, answer.isFramed)
-  const own = document?.named === undefined ? [] : candidatesIn(document.named)
-  const found = own.length > 0 ? own : await candidatesAround(text, whole, answer.isFramed)
+  // What is understood to its end has its pair at most one level down: deeper it may be somebody else's.
+  const found =
+    document === undefined || document.named === undefined
+      ? await candidatesAround(text, whole, answer.isFramed)
+      : candidatesIn(document.named)
   const pairs = distinct(found)
   const [pair] = pairs
   if (pair !== undefined && pairs.length === 1) return tokensIn(pair, text, answer)
