@@ -199,9 +199,10 @@ export class Exchange {
   }
 
   #remember(outcome: Outcome, isLatest = true): void {
-    if (outcome.kind !== 'unknown') return
-    this.#doubt = true
+    if (outcome.kind !== 'unknown' && outcome.kind !== 'no-verdict') return
     if (outcome.isKept) this.#unread = true
+    if (outcome.kind === 'no-verdict') return
+    this.#doubt = true
     const { intent } = this.#set
     if (isLatest && outcome.salvaged !== null && intent !== null)
       this.#set = { ...this.#set, intent: { ...intent, salvaged: outcome.salvaged } }

@@ -31,6 +31,7 @@ type Unreadable = Extract<Reading, { kind: 'unreadable' }>
 /** What the whole of a text is, if it is anything. */
 interface Document {
   readonly named: Named | undefined
+  readonly isJson?: true
   readonly shape: string
 }
 
@@ -45,11 +46,10 @@ interface Document {
 export async function readAnswer(answer: RawAnswer): Promise<Reading> {
   const { text, whole } = textOf(answer)
   const document = await documentIn(text, whole, answer.isFramed)
-  // What is understood to its end has its pair at most one level down: deeper it may be somebody else's.
-  const found =
-    document === undefined || document.named === undefined
-      ? await candidatesAround(text, whole, answer.isFramed)
-      : candidatesIn(document.named)
+  const own = document?.named === undefined ? [] : candidatesIn(document.named)
+  // What JSON holds more than one level down may be somebody else's.
+  const isSearched = own.length === 0 && document?.isJson !== true
+  const found = isSearched ? await candidatesAround(text, whole, answer.isFramed) : own
   const pairs = distinct(found)
   const [pair] = pairs
   if (pair !== undefined && pairs.length === 1) return tokensIn(pair, text, answer)
@@ -76,7 +76,7 @@ async function documentIn(
   const json = jsonIn(text)
   if (json !== undefined) {
     const named = unwrapped(json)
-    return { named: isObject(named) ? named : undefined, shape: shapeOfJson(json) }
+    return { named: isObject(named) ? named : undefined, isJson: true, shape: shapeOfJson(json) }
   }
   const form = formIn(text)
   // The only one of the three whose end does not show.
