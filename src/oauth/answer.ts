@@ -162,7 +162,7 @@ function looksLikeTokens(text: string, status: number | null): boolean {
 
 /** A refresh token that has a value, anywhere: where none was read, the bytes are its only copy. */
 function mentionsRefreshToken(text: string): boolean {
-  return /refresh_?token(?:\\?["']|&quot;)\s{0,9}:\s{0,9}(?!null|false|\\?["']\s*\\?["']|&quot;\s*&quot;)\S|<(?:[\w.-]{1,40}:)?refresh_?token(?:\s[^<>]*)?>\s{0,99}[^<\s]|(?:^|&)refresh_?token=[^&]/i.test(
+  return /refresh_?token(?:\\?["']|&quot;)\s{0,9}:\s{0,9}(?!null|false|\\?["']\s*\\?["']|&quot;\s*&quot;)\S|<(?:[\w.-]{1,40}:)?refresh_?token(?:\s[^<>]*)?>\s{0,99}[^<\s]|refresh_?token=[^&\s]/i.test(
     text,
   )
 }
