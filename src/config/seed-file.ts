@@ -301,7 +301,7 @@ function lifetime(auth: Auth, issued: number): number | undefined {
 function misplacedEnd(auth: Auth): number | undefined {
   const value = auth.get('access_expiry')?.value ?? ''
   if (/^\d{4}-/.test(value)) return instant(value)
-  const number = /^\d{10,14}(?:\.\d*)?$/.test(value) ? Number(value) : 0
+  const number = /^\d{10,13}(?:\.\d*)?$/.test(value) ? Number(value) : 0
   return number >= 1e12 ? Math.floor(number / 1000) : number >= 1e9 ? Math.floor(number) : undefined
 }
 

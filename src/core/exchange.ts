@@ -178,7 +178,6 @@ export class Exchange {
   async #ask(stop?: AbortSignal): Promise<TokenSet> {
     let deadline = Infinity
     let isSecondAsk = false
-    let unread = 0
     for (let tries = 0; ;) {
       const before = this.#set
       await this.#commitIntent()
@@ -213,9 +212,8 @@ export class Exchange {
           continue
         }
       }
-      // What nobody can read would come once more; a refresh token that stands in it is another matter, once.
-      const isOnlyRead = outcome.kind === 'unknown' && outcome.isUnread
-      if (isOnlyRead && (outcome.salvaged === null || unread++ > 0)) throw await this.#settle(outcome, answer)
+      // The same would come once more. A refresh token that stands in it is what the next request sends.
+      if (outcome.kind === 'unknown' && outcome.isUnread) throw await this.#settle(outcome, answer)
       const pause = TRY_AGAIN_AFTER[tries++]
       // The first repetition is worth more than the time it takes: a server that forgives one does so for seconds.
       const late = tries > 1 && performance.now() + (pause ?? 0) + HEARING_MS > deadline
@@ -258,9 +256,10 @@ export class Exchange {
   }
 
   #remember(outcome: Outcome, isLatest = true): void {
-    if (outcome.kind !== 'unknown') return
-    this.#doubt = true
+    if (outcome.kind !== 'unknown' && outcome.kind !== 'no-verdict') return
     if (outcome.isKept) this.#unread = true
+    if (outcome.kind === 'no-verdict') return
+    this.#doubt = true
     const { intent } = this.#set
     if (isLatest && outcome.salvaged !== null && intent !== null)
       this.#set = { ...this.#set, intent: { ...intent, salvaged: outcome.salvaged } }

@@ -28,6 +28,8 @@ export type Outcome =
       readonly retryAfter: number | null
       /** A 400 or 401 that is no web page, and says nothing that is known. */
       readonly isBare: boolean
+      /** With the status of a success: it stays until a pair is saved, for somebody may find one in it. */
+      readonly isKept: boolean
       readonly redirect: Redirect | null
     }
   /** A verdict on the refresh token that was sent. */
@@ -94,7 +96,8 @@ export function outcomeOf(answer: RawAnswer, reading: Reading, now: number): Out
       reading.kind !== 'html' &&
       verdict === undefined &&
       answer.complete
-    return { ...noVerdict(what, pause(answer, now)), isBare }
+    const isKept = status < 300 && answer.body.byteLength > 0
+    return { ...noVerdict(what, pause(answer, now)), isBare, isKept }
   }
   return unknown(what, answer, reading)
 }
@@ -126,7 +129,7 @@ function verdictOf(reading: Reading, words: Words | null, status: number | null)
 }
 
 function noVerdict(what: string, retryAfter: number | null) {
-  return { kind: 'no-verdict', what, retryAfter, isBare: false, redirect: null } as const
+  return { kind: 'no-verdict', what, retryAfter, isBare: false, isKept: false, redirect: null } as const
 }
 
 function unknown(what: string, { status, body, complete }: RawAnswer, reading: Reading): Outcome {

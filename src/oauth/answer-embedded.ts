@@ -43,7 +43,7 @@ function objectsIn(text: string): readonly Named[] {
   let readTo = 0
   const keys = [...firstMatches(/"access_?token"\s*:/gi, text, MOST_KEYS)]
   for (const key of keys) {
-    if (key < readTo) continue
+    if (key < readTo || reads <= 0) continue
     let best: Named | undefined
     let from = key
     const floor = readTo
@@ -51,8 +51,8 @@ function objectsIn(text: string): readonly Named[] {
       from = text.lastIndexOf('{', from - 1)
       if (from < floor) break
       const end = endOf(text, from, reads)
-      reads -= (end ?? from + reads) - from
-      if (reads <= 0) return found
+      reads -= (end ?? text.length) - from
+      if (reads <= 0) break
       const value = end === undefined || end < key ? undefined : parsed(text.slice(from, end))
       if (!isObject(value) || (best !== undefined && candidatesIn(value).length === 0)) continue
       best = value

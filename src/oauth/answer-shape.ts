@@ -11,7 +11,7 @@ export function isName(key: string): boolean {
   if (key.length > LONGEST_NAME || (key.match(/\d/g) ?? []).length > 2) return false
   const words = key.split(/[_.:$@ -]+|(?<=[a-z])(?=[A-Z])/).filter((word) => word !== '')
   const isWord = (word: string): boolean => /^(?:[A-Za-z][a-z]{0,15}|[A-Z]{1,16})\d{0,2}$/.test(word)
-  return words.length > 0 && words.every(isWord) && key.length / words.length >= 3
+  return words.length > 0 && words.every(isWord) && (words.length === 1 || key.length / words.length >= 3)
 }
 
 function listed(keys: readonly string[], most: number): string {

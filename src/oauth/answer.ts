@@ -32,6 +32,7 @@ type Unreadable = Extract<Reading, { kind: 'unreadable' }>
 /** What the whole of a text is, if it is anything. */
 interface Document {
   readonly named: Named | undefined
+  readonly isJson?: true
   readonly shape: string
 }
 
@@ -48,7 +49,9 @@ export async function readAnswer(kept: RawAnswer): Promise<Reading> {
   const { text, whole } = textOf(answer)
   const document = await documentIn(text, whole, answer.isFramed)
   const own = document?.named === undefined ? [] : candidatesIn(document.named)
-  const found = own.length > 0 ? own : await candidatesAround(text, whole, answer.isFramed)
+  // What JSON holds more than one level down may be somebody else's.
+  const isSearched = own.length === 0 && document?.isJson !== true
+  const found = isSearched ? await candidatesAround(text, whole, answer.isFramed) : own
   const pairs = distinct(found)
   const [pair] = pairs
   if (pair !== undefined && pairs.length === 1) return tokensIn(pair, text, answer)
@@ -75,7 +78,7 @@ async function documentIn(
   const json = jsonIn(text)
   if (json !== undefined) {
     const named = unwrapped(json)
-    return { named: isObject(named) ? named : undefined, shape: shapeOfJson(json) }
+    return { named: isObject(named) ? named : undefined, isJson: true, shape: shapeOfJson(json) }
   }
   const form = formIn(text)
   // The only one of the three whose end does not show.
@@ -161,7 +164,7 @@ function looksLikeTokens(text: string, status: number | null): boolean {
 
 /** A refresh token that has a value, anywhere: where none was read, the bytes are its only copy. */
 function mentionsRefreshToken(text: string): boolean {
-  return /refresh_?token(?:\\?["']|&quot;)\s{0,9}:\s{0,9}(?!null|false|\\?["']\s*\\?["']|&quot;\s*&quot;)\S|<(?:[\w.-]{1,40}:)?refresh_?token(?:\s[^<>]*)?>\s{0,99}[^<\s]|(?:^|&)refresh_?token=[^&]/i.test(
+  return /refresh_?token(?:\\?["']|&quot;)\s{0,9}:\s{0,9}(?!null|false|\\?["']\s*\\?["']|&quot;\s*&quot;)\S|<(?:[\w.-]{1,40}:)?refresh_?token(?:\s[^<>]*)?>\s{0,99}[^<\s]|refresh_?token=[^&\s]/i.test(
     text,
   )
 }

@@ -82,7 +82,7 @@ function inSeconds(
 ): number | undefined {
   const thousandths = first(RELATIVE, (name) => thousandth(fields(name)))
   if (end === undefined || thousandths === undefined) return relative
-  return Math.abs(thousandths - end) <= Math.max(60, end / 50) ? end : relative
+  return Math.abs(thousandths - end) <= Math.max(5, end / 20) ? end : relative
 }
 
 function thousandth(value: unknown): number | undefined {

@@ -346,7 +346,7 @@ describe('a refresh that does not work', () => {
     ],
     ['HTTP 503', { said: [status(503)], thrown: ServerUnavailable, says: /HTTP 503/ }],
     ['HTTP 408', { said: [status(408)], thrown: ServerUnavailable, says: /HTTP 408/ }],
-    ['a web page', { said: [html()], thrown: ServerUnavailable, says: /a web page/ }],
+    ['a web page', { said: [html()], thrown: ServerUnavailable, says: /a web page/, kept: 1 }],
     ['HTTP 404', { said: [status(404)], thrown: ServerUnavailable, says: /HTTP 404/ }],
     ['a redirect', { said: [status(302)], thrown: ServerUnavailable, says: /redirect/ }],
     [
