@@ -37,10 +37,15 @@ export class Endpoints {
     return withEndpoints(this.#config, await this.#parts.store.discovered())
   }
 
-  /** The client that the configuration names, as far as it is known without asking anybody. @throws As `known`. */
+  /**
+   * The client that the configuration names, as far as it is known without asking anybody. An address that is not fit
+   * counts as not known.
+   *
+   * @throws {StoreUnusable}
+   */
   async client(): Promise<NamedClient> {
-    const known = await this.known()
-    return namedClient(known, known.issuer === null ? await this.#parts.store.discovered() : undefined)
+    const discovered = await this.#parts.store.discovered()
+    return namedClient(knownHere(this.#config, discovered).config, discovered)
   }
 
   /**

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { withoutNews } from '../support/processes.js'
 import type { Discovered } from '../../src/core/ports.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
 import { told, type Told, type WorldOptions } from '../support/world.js'
@@ -107,7 +108,7 @@ describe('an issuer is asked for its endpoints', () => {
 
   it('by the first refresh, where the seed came by itself', async () => {
     const there = await home()
-    const got = await there.tell(['get'])
+    const got = withoutNews(await there.tell(['get']))
     expect([got.code, got.stderr, await there.works(got.stdout.trim())]).toEqual([0, '', true])
     expect(there.asked).toEqual([OIDC])
     expect(await there.tell(['refresh'])).toMatchObject({ code: 0 })
@@ -116,7 +117,7 @@ describe('an issuer is asked for its endpoints', () => {
 
   it('not at all where the token is fresh', async () => {
     const there = await home({}, 3600)
-    expect(await there.tell(['get'])).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(there.asked).toEqual([])
   })
 
@@ -128,7 +129,7 @@ describe('an issuer is asked for its endpoints', () => {
       text.replace('[client]', `[client]\ntoken_url = ${there.sandbox.url}api/oauth2/token`),
     )
     expect(await there.tell(['seed'])).toMatchObject({ code: 0 })
-    expect(await there.tell(['get'])).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(there.asked).toEqual([])
   })
 
@@ -142,14 +143,14 @@ describe('an issuer is asked for its endpoints', () => {
       revocationUrl: null,
       at: 1,
     })
-    expect(await there.tell(['get'])).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(await there.store.discovered()).toMatchObject({ issuer: there.issuer })
     expect(there.elsewhere).toEqual([])
   })
 
   it('once, by as many processes as want a token at one time', { timeout: 60_000 }, async () => {
     const there = await home({ latencyMs: 300 })
-    const all = await Promise.all(Array.from({ length: 8 }, () => there.run(['get'])))
+    const all = await Promise.all(Array.from({ length: 8 }, () => there.run(['get']).then(withoutNews)))
     expect(new Set(all.map(({ code, stderr, stdout }) => `${code} ${stderr} ${stdout}`)).size).toBe(1)
     expect(all[0]?.code).toBe(0)
     expect(there.asked).toEqual([OIDC])
@@ -194,7 +195,7 @@ describe('an issuer that cannot be asked', () => {
     )
     expect((await there.store.read())?.generation).toBe(1)
     there.answers(json(metadata(there.issuer, there)))
-    expect(await there.tell(['get'])).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
   })
 
   it('is 75 where the token is over; nothing is spent, and the next call asks again', async () => {
@@ -224,7 +225,7 @@ describe('an issuer that cannot be asked', () => {
     const [last, first] = await there.store.history()
     expect([last?.event, last?.outcome, first?.event]).toEqual(['refresh', 'HQ_SERVER_UNAVAILABLE', 'seed'])
     there.answers(json(metadata(there.issuer, there)))
-    expect(await there.tell(['get'])).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
   })
 
   it('is asked once for all who wait', { timeout: 60_000 }, async () => {
@@ -256,7 +257,7 @@ describe('an issuer that cannot be asked', () => {
     expect([first.code, first.stdout]).toEqual([0, expect.stringMatching(/^\S+\n$/)])
     expect(first.stderr).toContain('the access token in the store is still good and is served')
     const second = await there.tell(['get'])
-    expect(second).toEqual({ code: 0, stdout: first.stdout, stderr: '' })
+    expect(withoutNews(second)).toEqual({ code: 0, stdout: first.stdout, stderr: '' })
     expect(there.asked).toEqual([OIDC])
   })
 
@@ -339,7 +340,7 @@ describe('an endpoint that is not fit for secrets', () => {
 
     expect(await there.tell(['login', '--no-browser'])).toMatchObject({ code: 0 })
     expect(await there.store.discovered()).toMatchObject({ tokenUrl: kept.tokenUrl })
-    expect(await there.tell(['get'])).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(there.elsewhere).toEqual([])
   })
 
@@ -347,7 +348,7 @@ describe('an endpoint that is not fit for secrets', () => {
     const there = await home()
     expect((await there.tell(['seed'])).code).toBe(0)
     await pin(there, { ...(await keptBy(there)), revocationUrl: unfit(there), authorizeUrl: unfit(there) })
-    expect(await there.tell(['get'])).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(await there.tell(['logout'])).toEqual({
       ...{ code: 78, stdout: '' },
       stderr: `hq-token: error: the revocation_url that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)\nhq-token: hint: hq-token login asks the issuer anew (or set revocation_url in [client] of the configuration)\n`,
@@ -375,7 +376,7 @@ describe('an endpoint that is not fit for secrets', () => {
     expect((await there.tell(['seed'])).code).toBe(0)
     await pin(there, { ...(await keptBy(there)), tokenUrl: unfit(there) })
     const env = { HQ_TOKEN_TOKEN_URL: `${there.sandbox.url}api/oauth2/token` }
-    expect(await there.tell(['get'], { env })).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await there.tell(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })
     expect(there.elsewhere).toEqual([])
   })
 

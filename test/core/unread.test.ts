@@ -3,7 +3,7 @@ import { ConfigInvalid, LoginRequired, OutcomeUnknown, ServerUnavailable } from 
 import { Secret } from '../../src/core/secret.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import { garbage, granted, invalidGrant, raw, refusal, silence, status } from '../support/fake-server.js'
-import { ISSUED, moment, pair, tokenSet } from '../support/token-sets.js'
+import { GRANT, ISSUED, moment, pair, tokenSet } from '../support/token-sets.js'
 import { EXPIRED, Stage } from './stage.js'
 
 const HOUR = 3600
@@ -27,7 +27,13 @@ describe('an answer that nobody could read', () => {
     const intent = { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null }
     stage.store.put(tokenSet({ sequence: 2, intent }))
     const answer = raw(garbage(), moment(stage.at.now))
-    stage.store.leave({ generation: 1, attempt: 2, spent: new Secret('refresh-1').fingerprint, answer })
+    stage.store.leave({
+      generation: 1,
+      attempt: 2,
+      grant: GRANT,
+      spent: new Secret('refresh-1').fingerprint,
+      answer,
+    })
     expect(await get()).toBeInstanceOf(OutcomeUnknown)
     expect(stage.server.requests).toBe(0)
     stage.pass(HOUR).server.answers(granted('access-2', 'refresh-2'))

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { withoutNews } from '../support/processes.js'
 import { aim, GOOD, NEW_ACCESS, REFRESH, type Aim } from '../faults/network-aim.js'
 import { CERTIFICATE, http } from '../oauth/loopback.js'
 import { listening } from '../support/proxy.js'
@@ -70,7 +71,7 @@ describe('a signal while the refresh is connecting', { timeout: 60_000 }, () => 
       await until(() => server.isReached)
       const begin = performance.now()
       child.kill(signal)
-      expect(await done).toEqual({ code: null, signal, stdout: '', stderr: '' })
+      expect(withoutNews(await done)).toEqual({ code: null, signal, stdout: '', stderr: '' })
       expect(performance.now() - begin).toBeLessThan(5000)
       server.open()
       const set = await aimed.store.read()
@@ -81,7 +82,7 @@ describe('a signal while the refresh is connecting', { timeout: 60_000 }, () => 
       expect((await aimed.store.history())[0]).toMatchObject({ event: 'refresh', note: signal })
 
       const next = await aimed.start(['get'], { env: trusting }).done
-      expect(next).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n`, stderr: '' })
+      expect(withoutNews(next)).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n`, stderr: '' })
       expect(server.requests).toBe(1)
     },
   )
@@ -95,7 +96,7 @@ describe('a signal while the refresh is connecting', { timeout: 60_000 }, () => 
     first.child.kill('SIGTERM')
     expect(await first.done).toMatchObject({ signal: 'SIGTERM', stdout: '' })
     server.open()
-    expect(await second.done).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n`, stderr: '' })
+    expect(withoutNews(await second.done)).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n`, stderr: '' })
     expect(server.requests).toBe(1)
   })
 

@@ -22,9 +22,9 @@ export const BREAKS = [
     name: 'the answer is read before it is kept',
     file: 'src/core/exchange.ts',
     find: `      const kept = await this.#landing.keep(record)
-      const outcome = await this.#landing.read(answer)
+      const read = withoutEcho(await this.#landing.read(answer), spent)
 `,
-    replace: `      const outcome = await this.#landing.read(answer)
+    replace: `      const read = withoutEcho(await this.#landing.read(answer), spent)
       const kept = await this.#landing.keep(record)
 `,
     by: tests('faults/kill', 'while it reads an answer'),
@@ -248,8 +248,8 @@ export const BREAKS = [
   {
     name: 'Retry-After is ignored',
     file: 'src/core/exchange.ts',
-    find: 'notBefore: outcome.retryAfter === null ? null : now + outcome.retryAfter',
-    replace: 'notBefore: null',
+    find: 'const notBefore = outcome.retryAfter === null ? null : at.now + outcome.retryAfter',
+    replace: 'const notBefore = null',
     by: tests('faults/network', 'binds the calls that follow'),
   },
   {
@@ -269,9 +269,9 @@ export const BREAKS = [
   },
   {
     name: 'an answer that was cut off is read as a whole one',
-    file: 'src/oauth/answer.ts',
-    find: '(whole ? readFields(formFields(text)) : undefined)',
-    replace: 'readFields(formFields(text))',
+    file: 'src/oauth/answer-fields.ts',
+    find: '  return whole && (isFramed !== false || !TOKEN_LAST.test(text))',
+    replace: '  return whole || isFramed !== false || !TOKEN_LAST.test(text)',
     by: tests('faults/answers', 'mutated bodies'),
   },
   {
@@ -526,7 +526,7 @@ export const BREAKS = [
   {
     name: 'a signal holds up the repetition',
     file: 'src/core/exchange.ts',
-    find: 'tries === 0 ? stop : undefined',
+    find: 'isFirst ? stop : undefined',
     replace: 'stop',
     by: tests('core/exchange', 'lets a repetition leave'),
   },
@@ -666,8 +666,8 @@ export const BREAKS = [
   {
     name: 'a spent seed is not marked',
     file: 'src/core/guard.ts',
-    find: '        return this.#marking.note(await exchange.run({ rejected: this.#isRejected(set, ask) }))',
-    replace: '        return await exchange.run({ rejected: this.#isRejected(set, ask) })',
+    find: '        return this.#marking.note(await exchange.run(asked))',
+    replace: '        return await exchange.run(asked)',
     by: tests('cli/spent-seed', 'on an empty store'),
   },
   {
@@ -687,11 +687,11 @@ export const BREAKS = [
   {
     name: 'a seed is marked before the new pair is saved',
     file: 'src/core/guard.ts',
-    find: '        return this.#marking.note(await exchange.run({ rejected: this.#isRejected(set, ask) }))',
+    find: '        return this.#marking.note(await exchange.run(asked))',
     replace:
       '        this.#marking.note({ ...set, lastRefreshAt: 1, seedFile: set.seedFile && { ...set.seedFile, spentAt: 1 } })\n' +
       '        this.#marking.begin()\n' +
-      '        return this.#marking.note(await exchange.run({ rejected: this.#isRejected(set, ask) }))',
+      '        return this.#marking.note(await exchange.run(asked))',
     by: tests('core/seeding', 'while the new pair is not saved'),
   },
   {
@@ -711,8 +711,8 @@ export const BREAKS = [
   {
     name: 'a refused set is healed by a seed that is marked as spent',
     file: 'src/core/guard.ts',
-    find: "    typeof seed.spentAt !== 'number' &&\n",
-    replace: '',
+    find: " && typeof seed.spentAt !== 'number' && !isOwnSeed",
+    replace: ' && !isOwnSeed',
     by: tests('core/seeding', 'does not heal a refused set'),
   },
   {

@@ -302,8 +302,8 @@ test('whatever arrives with a 2xx, the pair is saved or the record stays, and no
       const said = answer(body, { status, isFramed, complete, failure: complete ? null : 'ECONNRESET' })
       const store = new MemoryStore().put(tokenSet())
       const server: AuthorizationServer = {
-        ...{ host: 'auth.example.com',
-      client: () => Promise.resolve({ tokenUrl: null, issuer: null, clientId: null }), prepare: () => Promise.resolve(), read: readAnswer },
+        ...{ host: 'auth.example.com', prepare: () => Promise.resolve(), read: readAnswer },
+        client: () => Promise.resolve({ tokenUrl: null, issuer: null, clientId: null }),
         ...{ refresh: () => Promise.resolve(said), redeem: () => Promise.resolve(said) },
       }
       const words: string[] = []
