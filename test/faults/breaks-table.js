@@ -22,9 +22,9 @@ export const BREAKS = [
     name: 'the answer is read before it is kept',
     file: 'src/core/exchange.ts',
     find: `      const kept = await this.#landing.keep(record)
-      const outcome = await this.#landing.read(answer)
+      const read = withoutEcho(await this.#landing.read(answer), spent)
 `,
-    replace: `      const outcome = await this.#landing.read(answer)
+    replace: `      const read = withoutEcho(await this.#landing.read(answer), spent)
       const kept = await this.#landing.keep(record)
 `,
     by: tests('faults/kill', 'while it reads an answer'),
@@ -248,8 +248,8 @@ export const BREAKS = [
   {
     name: 'Retry-After is ignored',
     file: 'src/core/exchange.ts',
-    find: 'notBefore: outcome.retryAfter === null ? null : now + outcome.retryAfter',
-    replace: 'notBefore: null',
+    find: 'notBefore = outcome.retryAfter === null ? null : at.now + outcome.retryAfter',
+    replace: 'notBefore = null',
     by: tests('faults/network', 'binds the calls that follow'),
   },
   {
@@ -276,9 +276,9 @@ export const BREAKS = [
   },
   {
     name: 'an answer that was cut off is read as a whole one',
-    file: 'src/oauth/answer.ts',
-    find: '(whole ? readFields(formFields(text)) : undefined)',
-    replace: 'readFields(formFields(text))',
+    file: 'src/oauth/answer-fields.ts',
+    find: 'return whole && (isFramed !== false || !TOKEN_LAST.test(text))',
+    replace: 'return whole || isFramed !== false || text !== null',
     by: tests('faults/answers', 'mutated bodies'),
   },
   {
@@ -421,5 +421,97 @@ export const BREAKS = [
       },
     ],
     by: tests('store/sqlite-store', 'no byte of a token'),
+  },
+  {
+    name: 'an answer that nobody could read is asked for again',
+    file: 'src/core/exchange.ts',
+    find: "if (outcome.kind === 'unknown' && outcome.isUnread) throw",
+    replace: "if (outcome.kind === 'unknown' && outcome.isUnread && unanswered()) throw",
+    and: [
+      {
+        file: 'src/core/exchange.ts',
+        find: 'export interface ExchangeParts extends',
+        replace: 'const unanswered = (): boolean => false\nexport interface ExchangeParts extends',
+      },
+    ],
+    by: tests('cli/answers', 'is asked for once, kept'),
+  },
+  {
+    name: 'nobody waits after an answer that nobody could read',
+    file: 'src/core/policy.ts',
+    find: '  if (!isUnread(set)) return null\n',
+    replace: '  if (!isUnread(set) || set.generation > 0) return null\n',
+    by: tests('cli/answers', 'is asked for once, kept'),
+  },
+  {
+    name: 'the only copy of a refresh token is scrubbed',
+    file: 'src/core/exchange.ts',
+    find: 'const scrubs = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)',
+    replace: 'const scrubs = isUnusable || tokens.refreshToken !== null || !this.#unusable',
+    by: tests('cli/answers', 'the answer stays'),
+  },
+  {
+    name: 'a form that only the end of the connection ends is whole',
+    file: 'src/oauth/answer-fields.ts',
+    find: '(isFramed !== false || !TOKEN_LAST.test(text))',
+    replace: '(isFramed !== false || text !== null)',
+    by: tests('oauth/answer-kinds', 'with the connection'),
+  },
+  {
+    name: 'of two pairs one is taken',
+    file: 'src/oauth/answer.ts',
+    find: 'if (pair !== undefined && pairs.length === 1)',
+    replace: 'if (pair !== undefined)',
+    by: tests('oauth/answer-kinds', 'two pairs'),
+  },
+  {
+    name: 'a page with tokens in it is a page',
+    file: 'src/oauth/answer.ts',
+    find: '  const holdsTokens = pairs.length > 1 || looksLikeTokens(text, answer.status)\n',
+    replace:
+      '  const holdsTokens = pairs.length > 1 || (looksLikeTokens(text, answer.status) && text === null)\n',
+    by: tests('oauth/answer-kinds', 'its bytes stay'),
+  },
+  {
+    name: 'words of a server error are a verdict',
+    file: 'src/core/outcome.ts',
+    find: "  if (!isJudge && !(reading.kind === 'error' && isStandard(reading.code))) return undefined\n",
+    replace: '  if (!isJudge && isStandard("")) return undefined\n',
+    by: tests('core/outcome', 'its words with HTTP 500'),
+  },
+  {
+    name: 'a refusal of our own repetition counts at once',
+    file: 'src/core/exchange.ts',
+    find: 'return (this.#doubt || isBusy) && performance.now()',
+    replace: 'return this.#doubt && isBusy && deadline < 0 && performance.now()',
+    by: tests('core/unread', 'some seconds later'),
+  },
+  {
+    name: 'a bare refusal never calls a person',
+    file: 'src/core/exchange.ts',
+    find: 'const refused = isGivenUp(this.#set, at)',
+    replace: 'const refused = isGivenUp(this.#set, at) && at.now < 0',
+    by: tests('cli/answers', 'after a day a person is called'),
+  },
+  {
+    name: 'a bare refusal ends a grant whose token works',
+    file: 'src/core/policy.ts',
+    find: 'return bareFor(set, at) >= BARE_ENDED && isOver(set.pair, at)',
+    replace: 'return bareFor(set, at) >= BARE_ENDED',
+    by: tests('core/unread', 'whose access token works'),
+  },
+  {
+    name: 'a lifetime of more than a year is believed',
+    file: 'src/core/lifetime.ts',
+    find: 'seconds >= 1 && seconds <= longest',
+    replace: 'seconds >= 1 && seconds <= longest * 100',
+    by: tests('core/lifetime', 'more than a year'),
+  },
+  {
+    name: 'a copy is accused whatever the reason',
+    file: 'src/core/exchange-failure.ts',
+    find: "  if (namesReason(what)) return ''\n",
+    replace: '',
+    by: tests('core/unread', 'accuses nobody'),
   },
 ]
