@@ -74,7 +74,8 @@ export class CodeExchange {
       if (refreshToken === null) {
         await this.#held.saveLogin(null)
         await this.#scrub()
-        const none = isRefreshTokenUnusable === true ? 'a refresh token that cannot be used' : 'no refresh token'
+        const none =
+          isRefreshTokenUnusable === true ? 'a refresh token that cannot be used' : 'no refresh token'
         throw new ClientRefused(`${server.host} issued ${none}: nothing could be kept alive`, {
           hint: 'ask for one (scope = … offline_access, or the registration at the server), then: hq-token login',
         })
