@@ -161,7 +161,7 @@ describe('a lifetime', () => {
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
     const { pair } = await stored()
     expect(Math.abs(pair.lifetime - seconds)).toBeLessThanOrEqual(3)
-    expect((await status())['access']).toMatchObject({ lifetime_guessed: false })
+    expect(await status()).toMatchObject({ lifetime_guessed: false })
   })
 
   it('of nothing counts as the default, with one warning, and is called a guess', async () => {
@@ -170,7 +170,7 @@ describe('a lifetime', () => {
     expect(code).toBe(0)
     expect(stderr.match(/warning: .*counts as 18000 s/g)).toHaveLength(1)
     expect((await stored()).pair).toMatchObject({ lifetime: 18_000, isLifetimeGuessed: true })
-    expect((await status())['access']).toMatchObject({ lifetime_guessed: true })
+    expect(await status()).toMatchObject({ lifetime_guessed: true })
     expect((await run('status')).stdout).toMatch(/access .*a guess/)
     expect((await run('doctor')).stdout).toMatch(/access token.*a guess/)
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
@@ -179,7 +179,7 @@ describe('a lifetime', () => {
   it('that nobody says is a guess without a warning', async () => {
     const { run, status } = await stage('no-expiry')
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
-    expect((await status())['access']).toMatchObject({ lifetime_guessed: true })
+    expect(await status()).toMatchObject({ lifetime_guessed: true })
   })
 })
 
