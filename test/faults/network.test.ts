@@ -7,6 +7,7 @@ import { machineClock } from '../../src/machine.js'
 import { CERTIFICATE, closedPort, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
 import { peakPreload } from '../support/peak.js'
+import { withoutNews } from '../support/processes.js'
 import {
   aim,
   GOOD,
@@ -294,7 +295,7 @@ describe('the token endpoint', () => {
   it('is trusted by NODE_EXTRA_CA_CERTS', async () => {
     const server = await target(good, localhost)
     const aimed = aim(`https://localhost:${server.port}/token`)
-    const ended = await aimed.start(['get'], { env: trusting(localhost) }).done
+    const ended = withoutNews(await aimed.start(['get'], { env: trusting(localhost) }).done)
     expect(ended).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n`, stderr: '' })
     expect(server.requests).toHaveLength(1)
   })

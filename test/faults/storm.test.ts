@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { asker, signing } from '../support/asker.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
 import { hasOpen, stop } from '../support/proc.js'
-import { isHeld, letGo, type Running, type StartOptions } from '../support/processes.js'
+import { isHeld, letGo, withoutNews, type Running, type StartOptions } from '../support/processes.js'
 import { full, report } from './figures.js'
 
 const STORMS = full
@@ -78,7 +78,7 @@ async function stage(options: PlaceOptions, seedTtl?: number): Promise<Stage> {
 
 /** What they have said, each thing once. */
 async function said(processes: readonly Running[]): Promise<string[]> {
-  const ended = await Promise.all(processes.map(({ done }) => done))
+  const ended = await Promise.all(processes.map(({ done }) => done.then(withoutNews)))
   return [...new Set(ended.map(({ code, signal, stdout, stderr }) => `${code ?? signal} ${stdout}${stderr}`))]
 }
 
