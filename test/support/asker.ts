@@ -1,19 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
-import type { Sandbox } from '../../src/sandbox/server.js'
 
 const current = new AsyncLocalStorage<string | null>()
 
 // The sandbox serves in this process, so each request can be told apart before the sandbox sees it.
 subscribe('http.server.request.start', (message) => {
-  const { url = '/' } = (message as { request: IncomingMessage }).request
-  current.enterWith(new URL(url, 'http://localhost').searchParams.get('asker'))
+  const { 'x-asker': name } = (message as { request: IncomingMessage }).request.headers
+  current.enterWith(typeof name === 'string' ? name : null)
 })
 
-/** Makes a process sign its requests to the token endpoint; the sandbox does not look at a query. */
-export function signing(name: string, { url }: Pick<Sandbox, 'url'>): NodeJS.ProcessEnv {
-  return { HQ_TOKEN_TOKEN_URL: `${url}api/oauth2/token?asker=${name}` }
+/** Makes a process sign its requests by a header of its own, which `held.js` puts on them. */
+export function signing(name: string): NodeJS.ProcessEnv {
+  return { ASKER: name }
 }
 
 /** In the sandbox's `onRequest`: which process has asked. */
