@@ -12,6 +12,7 @@ import {
   openSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -48,10 +49,22 @@ export function lastingPath(path: string): string | null {
   return lasting
 }
 
+function realPathOf(seed: string): string {
+  try {
+    return realpathSync(seed)
+  } catch {
+    return seed
+  }
+}
+
 /** When this refresh token was spent, in epoch seconds; `null` where no mark that can be read says so. */
 export function markedAt(seed: string, fingerprint: string): number | null {
-  const found = lookAt(markPath(seed))
-  return found.kind === 'mark' && found.spent.fingerprint === fingerprint ? found.spent.spentAt : null
+  // Beside the name as it is given, and beside the file that a link leads to.
+  for (const place of new Set([seed, realPathOf(seed)])) {
+    const found = lookAt(markPath(place))
+    if (found.kind === 'mark' && found.spent.fingerprint === fingerprint) return found.spent.spentAt
+  }
+  return null
 }
 
 /**

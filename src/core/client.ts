@@ -46,6 +46,7 @@ export function wholeClient({ tokenUrl, issuer, clientId }: NamedClient): Client
 /** For messages: `client 1012 at https://…`. */
 export function clientName({ tokenUrl, issuer, clientId }: NamedClient): string {
   const server = tokenUrl ?? issuer
+  if (server === null && clientId === null) return 'no client'
   const client = clientId === null ? 'a client' : `client ${clientId}`
   return server === null ? client : `${client} at ${server}`
 }

@@ -13,7 +13,7 @@ import {
 import { Exchange, type ExchangeParts } from './exchange.js'
 import { unreadHint } from './exchange-failure.js'
 import type { Host } from './host.js'
-import { asSeenBy, isOwn, otherClient, type Anew } from './ownership.js'
+import { asSeenBy, isOwn, isStray, otherClient, type Anew } from './ownership.js'
 import {
   ageOf,
   expiresAt,
@@ -404,7 +404,7 @@ export class TokenGuard {
       await server.prepare()
       named = await server.client()
     }
-    const isTheirs = bound !== null && !isOwn(set, named)
+    const isTheirs = bound !== null && (!isOwn(set, named) || isStray(set, named, this.apiUrl))
     if (isTheirs && !(rebind && bound.clientId === named.clientId))
       throw otherClient(store.name, bound, named, anew)
     return asSeenBy(set, named)

@@ -4,7 +4,7 @@ import { LoginRequired, OtherClient } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
 import { exchangeParts, type TokenGuardOptions } from './guard.js'
 import { rfc3339 } from './moment.js'
-import { areSame, isOwn, otherClient, type Anew } from './ownership.js'
+import { areSame, isOwn, isStray, otherClient, type Anew } from './ownership.js'
 import type { Discovered, HeldStore, PendingLogin } from './ports.js'
 import type { Secret } from './secret.js'
 import { endedSeed, seedPaths } from './seeding.js'
@@ -185,7 +185,8 @@ export class Logins {
 
   /** @throws {OtherClient} */
   #assertReplaceable(set: TokenSet | undefined, named: NamedClient, anew: Anew | null = 'login'): void {
-    if (set === undefined || set.client === null || isOwn(set, named)) return
+    const isStrange = set !== undefined && isStray(set, named, this.#options.apiUrl ?? null)
+    if (set === undefined || set.client === null || (isOwn(set, named) && !isStrange)) return
     throw otherClient(this.#options.store.name, set.client, named, anew ?? undefined)
   }
 

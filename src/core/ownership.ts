@@ -11,6 +11,19 @@ export function isOwn({ client }: Pick<TokenSet, 'client'>, named: NamedClient):
 }
 
 /**
+ * Whether a configuration says where tokens go, and not whose they are: then nothing tells that a bound grant is meant
+ * for that place. One that names neither may still print a token.
+ */
+export function isStray(
+  { client }: Pick<TokenSet, 'client'>,
+  named: NamedClient,
+  apiUrl: URL | null,
+): boolean {
+  const { tokenUrl, issuer, clientId } = named
+  return client !== null && apiUrl !== null && [tokenUrl, issuer, clientId].every((one) => one === null)
+}
+
+/**
  * The set as the configured client sees it: a failure, a pause or a refusal that another client met tells nothing
  * about this one.
  */

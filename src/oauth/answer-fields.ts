@@ -74,7 +74,14 @@ export function candidatesIn(named: Named): readonly Fields[] {
 export const FORM = /^[^\s<>{}"=&]+=[^\r\n<>{}"]*$/
 
 export function formIn(text: string): Named | undefined {
-  return FORM.test(text) ? Object.fromEntries(new URLSearchParams(text)) : undefined
+  if (!FORM.test(text)) return undefined
+  const parameters = new URLSearchParams(text)
+  // One that comes twice with two values is no value (RFC 6749 section 3.2): which of them counts, nobody can tell.
+  const value = (name: string): string | readonly string[] => {
+    const [first = '', ...more] = new Set(parameters.getAll(name))
+    return more.length === 0 ? first : [first, ...more]
+  }
+  return Object.fromEntries([...parameters.keys()].map((name) => [name, value(name)]))
 }
 
 /** A parameter's name that ends a form whose own end does not show: then its value may be cut. */

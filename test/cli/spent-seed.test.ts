@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
@@ -55,6 +55,18 @@ describe('the first get', () => {
     expect([code, stdout]).toEqual([0, ''])
     expect(stderr).toContain(removable(seed, state))
     expect(existsSync(`${seed}.spent`)).toBe(true)
+  })
+
+  it('marks a seed for whoever reaches it by a link elsewhere too', async () => {
+    const { at, seed } = await hosts()
+    await at(folder(), 'get')
+    const link = join(folder(), 'link.ini')
+    symlinkSync(seed, link)
+    const env = { HQ_TOKEN_INSTANCE: 'http://127.0.0.1:1/', HQ_TOKEN_CLIENT_ID: '1012' }
+    const store = { HQ_TOKEN_SEED_FILE: link, HQ_TOKEN_STORE: join(folder(), 'token.db') }
+    const got = await told(['get'], { env: { ...env, ...store, HQ_TOKEN_CLIENT_SECRET: 'x' } })
+    expect(got).toMatchObject({ code: 4, stdout: '' })
+    expect(got.stderr).toMatch(/was spent on .*is the store’s volume mounted/)
   })
 
   it('by `seed -` marks the configured file of the same token', async () => {

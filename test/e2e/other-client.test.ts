@@ -203,6 +203,34 @@ describe('a store that holds the token set of another client', () => {
     expect([...a.heard, ...b.heard]).toEqual([])
   })
 
+  it.each([[['get']], [['get', '--min-valid', '1s']], [['api', 'x']], [['exec', '--', 'env']], [['logout']]])(
+    'is not used by %j of a configuration that names no client, but says where tokens go',
+    async (args) => {
+      await holdsA()
+      const path = join(dir, 'stray.ini')
+      const text = `[client]\napi_url = ${b.url}api/\n[store]\npath = token.db\n`
+      writeFileSync(path, text, { mode: 0o600 })
+      const { code, stdout, stderr } = await run(path, args)
+      expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
+      expect(stderr).toMatch(/is that of client client-of-a at .* the configuration names no client/)
+      expect([...a.heard, ...b.heard]).toEqual([])
+      expect(await store.read()).toBeDefined()
+    },
+  )
+
+  it('is other_client for status too where the other server is named by an issuer that was never asked', async () => {
+    await holdsA()
+    const path = config(b, {
+      token_url: '',
+      client_id: '',
+      client_secret: '',
+      issuer: b.url.replace(/\/$/, ''),
+    })
+    const { code, stdout } = await run(path, ['status', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ state: 'other_client' })
+  })
+
   it('is none where the same address is spelt otherwise', async () => {
     await holdsA()
     const { port } = new URL(a.url)

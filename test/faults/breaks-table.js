@@ -418,14 +418,14 @@ export const BREAKS = [
   {
     name: 'another client’s token is handed out on the warm path',
     file: 'src/cli/warm.ts',
-    find: '    if (!isOwn(set, named)) throw new Unclear()\n',
+    find: '    if (!isOwn(set, named) || isStray(set, named, config.apiUrl)) throw new Unclear()\n',
     replace: '',
     by: tests('e2e/other-client', 'is fresh.*"get"'),
   },
   {
     name: 'another client’s set is not told from one’s own',
     file: 'src/core/guard.ts',
-    find: '    const isTheirs = bound !== null && !isOwn(set, named)\n',
+    find: '    const isTheirs = bound !== null && (!isOwn(set, named) || isStray(set, named, this.apiUrl))\n',
     replace: "    const isTheirs = bound !== null && bound.clientId === ''\n",
     by: tests('e2e/other-client', 'is not handed out by the library'),
   },
@@ -475,9 +475,9 @@ export const BREAKS = [
   {
     name: 'a login replaces another client’s set without a word',
     file: 'src/core/logins.ts',
-    find: '    if (set === undefined || set.client === null || isOwn(set, named)) return\n',
+    find: '    if (set === undefined || set.client === null || (isOwn(set, named) && !isStrange)) return\n',
     replace:
-      "    if (set === undefined || set.client === null || isOwn(set, named) || anew === 'login') return\n",
+      "    if (set === undefined || set.client === null || isOwn(set, named) || isStrange || anew === 'login') return\n",
     by: tests('e2e/other-client', '"login","--no-browser"'),
   },
   {
@@ -680,8 +680,8 @@ export const BREAKS = [
   {
     name: 'a mark is heeded whatever token it names',
     file: 'src/config/seed-mark.ts',
-    find: "  return found.kind === 'mark' && found.spent.fingerprint === fingerprint ? found.spent.spentAt : null",
-    replace: "  return found.kind === 'mark' ? found.spent.spentAt : null",
+    find: "    if (found.kind === 'mark' && found.spent.fingerprint === fingerprint) return found.spent.spentAt",
+    replace: "    if (found.kind === 'mark' && fingerprint !== '') return found.spent.spentAt",
     by: tests('config/seed-mark', 'by its fingerprint alone'),
   },
   {
@@ -838,5 +838,27 @@ export const BREAKS = [
     find: "  if (namesReason(what)) return ''\n",
     replace: '',
     by: tests('core/unread', 'accuses nobody'),
+  },
+  {
+    name: 'a configuration that names no client sends a token where it says',
+    file: 'src/core/ownership.ts',
+    find: '  return client !== null && apiUrl !== null && [tokenUrl, issuer, clientId].every((one) => one === null)',
+    replace:
+      '  return client === null && apiUrl !== null && [tokenUrl, issuer, clientId].every((one) => one === null)',
+    by: tests('e2e/other-client', 'says where tokens go'),
+  },
+  {
+    name: 'of a parameter that comes twice the last one counts',
+    file: 'src/oauth/answer-fields.ts',
+    find: 'return more.length === 0 ? first : [first, ...more]',
+    replace: 'return more.at(-1) ?? first',
+    by: tests('oauth/answer-kinds', 'twice in a form'),
+  },
+  {
+    name: 'the mark is looked for beside the name alone',
+    file: 'src/config/seed-mark.ts',
+    find: 'new Set([seed, realPathOf(seed)])',
+    replace: 'new Set([seed, realPathOf(seed).replace(/^.*$/, seed)])',
+    by: tests('cli/spent-seed', 'by a link elsewhere'),
   },
 ]

@@ -157,6 +157,15 @@ describe('a refresh token', () => {
     expect(await read(twice)).toMatchObject({ kind: 'tokens', isRefreshTokenUnusable: true })
   })
 
+  it('twice in a form is there and unusable, unless it is the same twice', async () => {
+    const tokens = { access_token: ACCESS, refresh_token: REFRESH }
+    const form = (second: string): string =>
+      `${new URLSearchParams(tokens).toString()}&${new URLSearchParams({ refresh_token: second, a: 'b' }).toString()}`
+    expect(await read(form('RT-2'))).toMatchObject({ kind: 'tokens', isRefreshTokenUnusable: true })
+    const same = await read(form(REFRESH))
+    expect(same.kind === 'tokens' && same.refreshToken?.reveal()).toBe(REFRESH)
+  })
+
   it('somewhere else in the answer is there and unusable', async () => {
     const elsewhere = `{"access_token":"${ACCESS}","more":{"deep":{"refresh_token":"${REFRESH}"}}}`
     expect(await read(elsewhere)).toMatchObject({ kind: 'tokens', isRefreshTokenUnusable: true })

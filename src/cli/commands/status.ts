@@ -1,4 +1,4 @@
-import { clientName, isSameClient, type NamedClient } from '../../core/client.js'
+import { clientName, isSameClient, type Client, type NamedClient } from '../../core/client.js'
 import type { Check } from '../../core/check.js'
 import { rfc3339 } from '../../core/moment.js'
 import { asSeenBy, otherClient } from '../../core/ownership.js'
@@ -134,11 +134,18 @@ export function reportOn(
 }
 
 function stateOf(set: TokenSet, at: Moment, policy: ExpiryPolicy, named: NamedClient): State {
-  // Reading asks nobody: what only the issuer could tell is not held against the set.
-  if (set.client !== null && isSameClient(set.client, named) === false) return 'other_client'
+  if (set.client !== null && isElsewhere(set.client, named)) return 'other_client'
   if (set.refusedAt !== null) return 'login_required'
   // A token that `get` does not hand out is as good as over: `fresh` would tell a script to go on.
   return isBearer(set.pair.tokenType) ? judge(set, at, policy).verdict : 'expired'
+}
+
+/** Reading asks nobody: where only the issuer could tell, its origin does. */
+function isElsewhere(bound: Client, named: NamedClient): boolean {
+  const known = isSameClient(bound, named)
+  if (known !== undefined) return !known
+  const origins = [bound, named].map(({ tokenUrl, issuer }) => new URL(tokenUrl ?? issuer ?? 'about:').origin)
+  return origins[0] !== origins[1]
 }
 
 const BAR_WIDTH = 24
