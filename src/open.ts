@@ -244,7 +244,7 @@ export interface Examination {
  */
 export async function examine(choice: Choice, around: Around): Promise<Examination> {
   const { env, platform, homedir, clock } = around
-  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectTrust } =
+  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectSeedFile, inspectTrust } =
     await import('./config/inspect.js')
   const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
   if (loaded === undefined) {
@@ -265,6 +265,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     inspectRedirectUri(config),
     await inspectSecret(config),
     trust,
+    ...inspectSeedFile(config),
   ]
   const isEmpty = content !== undefined && content.set === undefined
   return {
