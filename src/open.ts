@@ -1,3 +1,4 @@
+import { withoutSecretVariables } from './config/keys.js'
 import {
   loadConfig,
   namedClient,
@@ -70,6 +71,8 @@ export interface Opened {
   readonly revoke: () => Promise<Revoke | null>
   /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
   readonly agent: () => Promise<Network['agent']>
+  /** The environment for programs that are started: none of them needs a secret of ours. */
+  readonly childEnv: () => NodeJS.ProcessEnv
 }
 
 /**
@@ -119,6 +122,7 @@ export function open(choice: Choice, around: Around): Opened {
     client: async () => requireClient(await known()),
     revoke: async () => revocation(await known(), await agent()),
     agent,
+    childEnv: () => withoutSecretVariables(env),
   }
 }
 

@@ -214,7 +214,7 @@ async function withBrowser(
   const listener = await RedirectListener.open(redirectUri, { elsewhere: elsewherePage, taken: takenPage })
   try {
     const request = await begin(await authorizationRequest(options, listener.redirectUri))
-    const isOpen = await world.openBrowser(request.url.href)
+    const isOpen = await world.openBrowser(request.url.href, session.childEnv())
     const what = isOpen
       ? 'the browser should show where to log in; if it does not, open this address'
       : `open this address in a browser on this machine (elsewhere: ${voice.typed('hq-token login --no-browser')})`
