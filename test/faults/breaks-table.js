@@ -311,7 +311,7 @@ export const BREAKS = [
   },
   {
     name: 'control characters reach the terminal',
-    file: 'src/cli/output.ts',
+    file: 'src/core/printable.ts',
     find: '    (character) => `\\\\x${',
     replace: '    (character) => character || `\\\\x${',
     by: tests('faults/hostile', 'control characters'),
@@ -396,8 +396,8 @@ export const BREAKS = [
   {
     name: 'the state of an answer is not compared',
     file: 'src/oauth/authorization.ts',
-    find: "parameters.get('state') !== state.reveal()",
-    replace: "parameters.get('state') === ''",
+    find: 'states.some((one) => !state.equals(new Secret(one)))',
+    replace: "states.some((one) => one === '')",
     and: [
       {
         file: 'src/oauth/authorization.ts',
@@ -486,5 +486,137 @@ export const BREAKS = [
     replace:
       "    if (set === undefined || set.client === null || isOwn(set, named) || anew === 'login') return\n",
     by: tests('e2e/other-client', '"login","--no-browser"'),
+  },
+  {
+    name: 'a file that others have planted counts as a last copy',
+    file: 'src/store/rescue.ts',
+    find: '    return stats?.isFile() === true && stats.size <= LIMIT && isPrivate(stats)\n',
+    replace: '    return stats !== undefined\n',
+    by: tests('e2e/planted', 'has no effect on a refresh'),
+  },
+  {
+    name: 'root removes what another user has planted',
+    file: 'src/store/rescue.ts',
+    find: '(uid === me && (mode & 0o077) === 0)',
+    replace: '(uid >= 0 && (mode & 0o077) === 0)',
+    by: tests('e2e/planted', 'root takes no file'),
+  },
+  {
+    name: 'a file that decides who is trusted may be another user’s',
+    file: 'src/config/trust.ts',
+    find: '  if (isStranger(stats, self))\n',
+    replace: '  if (isStranger(stats, self) && stats.size === 0)\n',
+    by: tests('e2e/trust', 'of another user is refused'),
+  },
+  {
+    name: 'a file that decides who is trusted may be changed by others',
+    file: 'src/config/trust.ts',
+    find: '  if (groupMayWrite ? (stats.mode & 0o002) !== 0 : write)\n',
+    replace: '  if (stats.size === 0 && (groupMayWrite || write))\n',
+    by: tests('e2e/trust', 'can write to is refused'),
+  },
+  {
+    name: 'another user’s link leads to a file that decides who is trusted',
+    file: 'src/config/trust.ts',
+    find: '      if (isStranger(stats, self)) return { path: next, uid: stats.uid }\n',
+    replace: '',
+    by: tests('e2e/trust', 'reached by a link'),
+  },
+  {
+    name: 'an answer that anybody has made up ends the login',
+    file: 'src/oauth/redirect-listener.ts',
+    find: '      const instead = this.#judge(parameters)\n',
+    replace: '      const instead: Page | undefined = undefined\n',
+    by: tests('e2e/login-strangers', 'gets the failed page'),
+  },
+  {
+    name: 'silent connections keep the browser out',
+    file: 'src/oauth/redirect-listener.ts',
+    find: '    if (silent.size > MOST_SILENT) oldest?.destroy()\n',
+    replace: '    void [oldest, MOST_SILENT]\n',
+    by: tests('oauth/redirect-listener', 'keep no browser out'),
+  },
+  {
+    name: 'a foreign answer makes the login be given up',
+    file: 'src/cli/commands/login.ts',
+    find: '    if (foreignAnswer(parameters, state, place) === undefined)',
+    replace:
+      "    if (foreignAnswer(parameters, state, place) === undefined || parameters.get('state') === state.reveal())",
+    by: tests('e2e/login-strangers', 'brought to --complete'),
+  },
+  {
+    name: 'a foreign file is replaced',
+    file: 'src/cli/outfile.ts',
+    find: '  if (stats !== undefined && isStranger(stats)) throw',
+    replace: '  if (stats?.size === 0 && isStranger(stats)) throw',
+    by: tests('e2e/drafts', 'a file is not replaced'),
+  },
+  {
+    name: 'a draft has the mode of the file from its beginning',
+    file: 'src/cli/outfile.ts',
+    find: '    const draft = new Draft(file)\n',
+    replace: '    const draft = new Draft(file, stats?.mode)\n',
+    and: [
+      {
+        file: 'src/cli/draft.ts',
+        find: '  constructor(target: string) {\n',
+        replace: '  constructor(target: string, mode = 0o600) {\n',
+      },
+      {
+        file: 'src/cli/draft.ts',
+        find: '      this.#setMode(0o600)\n',
+        replace: '      this.#setMode(mode & 0o777)\n',
+      },
+    ],
+    by: tests('e2e/drafts', 'is 0600 while it comes'),
+  },
+  {
+    name: 'a killed process’s draft stays',
+    file: 'src/cli/draft.ts',
+    find: '    removeLeftDrafts(folder)\n',
+    replace: '    void removeLeftDrafts\n',
+    by: tests('e2e/drafts', 'of a killed process'),
+  },
+  {
+    name: 'a living process’s draft is removed',
+    file: 'src/cli/draft.ts',
+    find: "    if (fate === 'alive') return\n",
+    replace: '',
+    and: [
+      {
+        file: 'src/cli/draft.ts',
+        find: "    if (fate === 'dead' ||",
+        replace: "    if (fate !== 'elsewhere' ||",
+      },
+    ],
+    by: tests('e2e/drafts', 'of a killed process'),
+  },
+  {
+    name: 'exec hands the client’s secret on',
+    file: 'src/open.ts',
+    find: '    childEnv: () => withoutSecretVariables(env),\n',
+    replace: '    childEnv: () => (withoutSecretVariables(env), env),\n',
+    by: tests('e2e/exec', 'environment that is handed on'),
+  },
+  {
+    name: 'headers that were typed follow a redirect elsewhere',
+    file: 'src/http/api-call.ts',
+    find: '      awayWith(awayHeaders),\n',
+    replace: '      (dispatch) => (void [awayWith, awayHeaders], dispatch),\n',
+    by: tests('cli/api', 'none of the headers'),
+  },
+  {
+    name: 'a body follows a redirect elsewhere',
+    file: 'src/http/api-call.ts',
+    find: ' && body === null\n',
+    replace: '\n',
+    by: tests('cli/api', 'of a GET that has a body'),
+  },
+  {
+    name: 'characters that are not seen pass',
+    file: 'src/core/printable.ts',
+    find: '/[\\p{C}\\p{Zl}\\p{Zp}\\p{Default_Ignorable_Code_Point}]/gu',
+    replace: '/[\\u0000-\\u001f\\u007f-\\u009f\\u200b-\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]/gu',
+    by: tests('faults/hostile', 'control characters'),
   },
 ]

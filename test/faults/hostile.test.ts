@@ -353,18 +353,15 @@ it(
   'control characters in what a server says are escaped in the warnings of the library',
   { timeout: 60_000 },
   async () => {
-    const said = JSON.stringify({ error: 'invalid_grant', error_description: 'no\u001b[2J\u061c\u{e0041}' })
+    const said = JSON.stringify({ error: 'invalid_client', error_description: 'no\u001b[2J\u061c\u{e0041}' })
     const { port } = await target((socket) => void socket.write(http(400, Buffer.from(said))))
-    const { config, told, dir } = aim(`http://127.0.0.1:${port}/token`, { accessTtl: 3600 })
-    await told(['get'])
-    await told(['refresh'])
+    const config = '[refresh]\nearly = 100%\n'
+    const aimed = aim(`http://127.0.0.1:${port}/token`, { accessTtl: 3600, config })
     const library = join(BIN, '../index.js')
     const program = `import { openGuard } from ${JSON.stringify(library)}; await (await openGuard()).token()`
     const { HOME, PATH } = process.env
-    const env = { HOME, PATH, HQ_TOKEN_CONFIG: config }
-    const { stderr } = await ended(
-      spawn(process.execPath, ['--input-type=module', '-e', program], { env, cwd: dir }),
-    )
+    const env = { HOME, PATH, HQ_TOKEN_CONFIG: aimed.config }
+    const { stderr } = await ended(spawn(process.execPath, ['--input-type=module', '-e', program], { env }))
     expect(stderr).toContain('HqTokenWarning')
     expect(stderr).toContain('no\\x1b[2J\\x61c\\xe0041')
   },
