@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, chownSync, lchownSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, chownSync, lchownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { requirePrograms } from './debian.js'
@@ -43,15 +43,18 @@ export interface AsOptions {
   readonly mounts?: Readonly<Record<string, string>>
 }
 
-/** The place of the project as every user can reach it: it may lie in a folder of root's. */
+/** What of the project is run, and needs to be found beside it. */
+const PARTS = ['dist', 'node_modules', 'package.json']
 let reachable: string | undefined
 
+/** The place of the project as every user can reach it: it may lie in a folder of root's, or be one. */
 function projectFor(): string {
   if (reachable === undefined) {
-    const around = folder()
-    chmodSync(around, 0o755)
-    reachable = join(around, 'project')
-    mkdirSync(reachable)
+    reachable = folder()
+    chmodSync(reachable, 0o755)
+    for (const part of PARTS)
+      if (part.includes('.')) writeFileSync(join(reachable, part), '')
+      else mkdirSync(join(reachable, part))
   }
   return reachable
 }
@@ -72,7 +75,8 @@ export function spawnAs(
   { env = {}, cwd = '/', umask = '022', input, mounts = {} }: AsOptions = {},
 ): ReturnType<typeof spawn> {
   requirePrograms(['setpriv', 'util-linux'], ['unshare', 'util-linux'])
-  const pairs = Object.entries({ [projectFor()]: PROJECT, ...mounts }).flatMap(([at, from]) => [from, at])
+  const project = PARTS.map((part) => [join(projectFor(), part), join(PROJECT, part)] as const)
+  const pairs = [...project, ...Object.entries(mounts)].flatMap(([at, from]) => [from, at])
   const script = `umask ${umask}; n=$1; shift
 while [ "$n" -gt 0 ]; do mount --bind "$1" "$2"; shift 2; n=$((n - 1)); done
 cd "$1"; shift; exec setpriv --reuid ${uid} --regid ${uid} --clear-groups "$@"`
