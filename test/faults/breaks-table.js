@@ -619,4 +619,11 @@ export const BREAKS = [
     replace: '/[\\u0000-\\u001f\\u007f-\\u009f\\u200b-\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]/gu',
     by: tests('faults/hostile', 'control characters'),
   },
+  {
+    name: 'the library warns in a server’s own characters',
+    file: 'src/open-guard.ts',
+    find: 'process.emitWarning(printable(',
+    replace: 'process.emitWarning(String(',
+    by: tests('faults/hostile', 'warnings of the library'),
+  },
 ]

@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -357,6 +358,8 @@ it(
     const { port } = await target((socket) => void socket.write(http(400, Buffer.from(said))))
     const config = '[refresh]\nearly = 100%\n'
     const aimed = aim(`http://127.0.0.1:${port}/token`, { accessTtl: 3600, config })
+    // Due, and served whatever comes of a refresh.
+    appendFileSync(aimed.seed, `issued_at = ${Math.floor(Date.now() / 1000) - 2000}\n`)
     const library = join(BIN, '../index.js')
     const program = `import { openGuard } from ${JSON.stringify(library)}; await (await openGuard()).token()`
     const { HOME, PATH } = process.env
