@@ -131,12 +131,29 @@ describe('the rescue file', () => {
   })
 
   it.each<[what: string, plant: (path: string) => void]>([
-    ['a folder', (path) => { mkdirSync(path, { mode: 0o700 }); }],
-    ['a link', (path) => { symlinkSync(`${path}.away`, path); }],
-    ['a file that others may read', (path) => { writeFileSync(path, '{', { mode: 0o644 }); }],
+    [
+      'a folder',
+      (path) => {
+        mkdirSync(path, { mode: 0o700 })
+      },
+    ],
+    [
+      'a link',
+      (path) => {
+        symlinkSync(`${path}.away`, path)
+      },
+    ],
+    [
+      'a file that others may read',
+      (path) => {
+        writeFileSync(path, '{', { mode: 0o644 })
+      },
+    ],
     [
       'a file too long to be one',
-      (path) => { writeFileSync(path, Buffer.alloc(8 * 1024 * 1024 + 1), { mode: 0o600 }); },
+      (path) => {
+        writeFileSync(path, Buffer.alloc(8 * 1024 * 1024 + 1), { mode: 0o600 })
+      },
     ],
   ])('passes over what is no last copy, though it is called like one: %s', async (_, plant) => {
     const said: string[] = []
