@@ -1,3 +1,4 @@
+import { withoutSecretVariables } from './config/keys.js'
 import { loadConfig, namedClient, requireClient, type ClientConfig, type Config } from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
 import { inspectSeed, seedMarks, seedSource } from './config/seed-source.js'
@@ -59,6 +60,8 @@ export interface Opened {
   readonly seedCheck: (set: TokenSet | undefined) => Promise<Check | undefined>
   /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
   readonly agent: () => Promise<Network['agent']>
+  /** The environment for programs that are started: none of them needs a secret of ours. */
+  readonly childEnv: () => NodeJS.ProcessEnv
 }
 
 /**
@@ -111,6 +114,7 @@ export function open(choice: Choice, around: Around): Opened {
     revoke: async () => revocation(await endpoints.forRevocation(), await agent()),
     seedCheck: (set) => inspectSeed(config.seedFile, set, store.name, seedOptions),
     agent,
+    childEnv: () => withoutSecretVariables(env),
   }
 }
 
@@ -221,7 +225,7 @@ export interface Examination {
  */
 export async function examine(choice: Choice, around: Around): Promise<Examination> {
   const { env, platform, homedir, clock } = around
-  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectTrust } =
+  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectSeedFile, inspectTrust } =
     await import('./config/inspect.js')
   const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
   if (loaded === undefined) {
@@ -244,6 +248,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     inspectRedirectUri(config),
     await inspectSecret(config),
     trust,
+    ...inspectSeedFile(config),
   ]
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   return {

@@ -38,6 +38,8 @@ const PREALLOCATED = 64 * 1024
 /** Answers that nobody could read pile up no further than this. */
 const LIMIT = 8 * 1024 * 1024
 const TRIES = 3
+/** Windows has no O_NONBLOCK, whatever the types say. */
+const NO_WAIT = (constants.O_NONBLOCK as number | undefined) ?? 0
 
 /**
  * The server's answers, on disk before anybody reads them: `token.rescue`, opened and sized before
@@ -189,6 +191,7 @@ class LastCopies {
   readonly #folders: readonly string[]
   readonly #prefix: string
   readonly #device: number
+  #known: readonly string[] | undefined
 
   constructor(paths: StorePaths, env: NodeJS.ProcessEnv) {
     // However the way to it is written.
@@ -226,6 +229,7 @@ class LastCopies {
         removeIfThere(path)
         continue
       }
+      this.#known = this.#known && [...this.#known, path]
       try {
         syncFolder(folder)
       } catch {
@@ -237,35 +241,49 @@ class LastCopies {
   }
 
   records(): Rescued[] {
-    return this.#paths().flatMap((path) => {
-      const stats = lstatOf(path)
-      // Of another user: anybody may put a file there.
-      if (stats === undefined || !isOurs(stats)) return []
-      checkOwn(path, stats, 'file')
-      return parse(readFileSync(path)).records
-    })
+    return this.#found().flatMap((path) => parse(read(path)).records)
   }
 
   remove(): void {
-    for (const path of this.#paths()) removeIfThere(path)
+    for (const path of this.#found()) removeIfThere(path)
+    this.#known = undefined
   }
 
-  /** One that could not be removed, if any. */
+  /** One that cannot be removed, if any. */
   left(): string | undefined {
-    return this.#paths()[0]
+    // Once more: a copy may have got a second name since they were looked for.
+    this.remove()
+    return this.#found()[0]
   }
 
-  #paths(): string[] {
-    return this.#folders.flatMap((folder) => {
-      try {
-        return readdirSync(folder)
-          .filter((name) => name.startsWith(this.#prefix))
-          .map((name) => join(folder, name))
-      } catch (error) {
-        if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(codeOf(error))) return []
-        throw error
-      }
-    })
+  /**
+   * Looked for once, since a flood of names that others have planted takes its time, and under the lock nobody
+   * else writes a last copy of this store.
+   */
+  #found(): readonly string[] {
+    this.#known ??= this.#folders.flatMap((folder) => this.#copiesIn(folder))
+    return this.#known
+  }
+
+  #copiesIn(folder: string): string[] {
+    try {
+      return readdirSync(folder)
+        .filter((name) => name.startsWith(this.#prefix))
+        .map((name) => join(folder, name))
+        .filter((path) => this.#isCopy(path))
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(codeOf(error))) return []
+      throw error
+    }
+  }
+
+  /**
+   * Anybody may put something by such a name into a shared folder: what `write` cannot have made is passed over.
+   * A second name, which others can give to a file of ours, takes nothing from it.
+   */
+  #isCopy(path: string): boolean {
+    const stats = lstatOf(path)
+    return stats?.isFile() === true && stats.size <= LIMIT && isPrivate(stats)
   }
 
   /** Another disk, another file system that goes with the power, the same that has just failed. */
@@ -295,8 +313,21 @@ export function keptRecords(paths: StorePaths, env: NodeJS.ProcessEnv): readonly
   }
 }
 
-function isOurs({ uid }: Stats): boolean {
-  return uid === (process.geteuid?.() ?? uid)
+/** Nobody else can have written, or read, a byte of it. Windows has neither owners nor modes to tell. */
+function isPrivate({ uid, mode }: Stats): boolean {
+  const me = process.geteuid?.()
+  return me === undefined || (uid === me && (mode & 0o077) === 0)
+}
+
+/** Never through a link, and never waits: another file may have taken the name since it was looked at. */
+function read(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | NO_FOLLOW | NO_WAIT)
+  try {
+    const stats = fstatSync(fd)
+    return stats.isFile() && isPrivate(stats) ? readFileSync(fd) : Buffer.alloc(0)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function insist(write: () => void): void {
