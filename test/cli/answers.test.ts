@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { withoutNews } from '../support/processes.js'
 import { machineClock } from '../../src/machine.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import type { FaultName } from '../../src/sandbox/faults.js'
@@ -19,7 +20,8 @@ async function stage(name: FaultName, count = Infinity, options: PlaceOptions = 
     const at = machineClock()
     return { ...at, now: at.now + ahead, uptime: at.uptime + ahead }
   }
-  const run = (...args: string[]): Promise<Told> => told(args, { env: { HQ_TOKEN_CONFIG: config }, clock })
+  const run = (...args: string[]): Promise<Told> =>
+    told(args, { env: { HQ_TOKEN_CONFIG: config }, clock }).then(withoutNews)
   await run('seed')
   return {
     ...made,
@@ -64,6 +66,18 @@ describe('an answer that brings a pair, whatever is around it or in it, is taken
     // The refresh token that was saved is the one that the server goes by.
     expect(await run('refresh')).toMatchObject({ code: 0 })
     expect(await stored()).toMatchObject({ generation: 3 })
+  })
+})
+
+describe('a form that is cut off in its last value', () => {
+  it('costs no refresh token, and the repetition heals it where the server forgives one', async () => {
+    const cut = await stage('form-cut', 1, { graceMs: 1e9 })
+    expect(await cut.run('get')).toMatchObject({ code: 0, stdout: expect.stringMatching(TOKEN) as string })
+    expect(await cut.run('refresh')).toMatchObject({ code: 0 })
+    const lasting = await stage('form-cut')
+    const { refreshToken } = (await lasting.stored()).pair
+    expect(await lasting.run('get')).toMatchObject({ stdout: '' })
+    expect((await lasting.stored()).pair.refreshToken.equals(refreshToken)).toBe(true)
   })
 })
 
