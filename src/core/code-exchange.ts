@@ -1,7 +1,14 @@
 import { wholeClient } from './client.js'
-import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, type TokenError } from './errors.js'
+import {
+  ClientRefused,
+  LoginRequired,
+  OutcomeUnknown,
+  Overtaken,
+  ServerUnavailable,
+  type TokenError,
+} from './errors.js'
 import type { ExchangeParts } from './exchange.js'
-import { Landing } from './landing.js'
+import { Landing, longest } from './landing.js'
 import type { Outcome } from './outcome.js'
 import type { HeldStore, PendingLogin, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
@@ -65,9 +72,12 @@ export class CodeExchange {
     return this.#parts.uninterrupted(async () => {
       const { verifier, redirectUri } = pending
       const { generation, sequence } = await this.#held.counters()
-      await this.#held.saveLogin({ ...pending, spent: code.fingerprint })
       const { server, timeoutMs } = this.#parts
+      const holder = this.#held.holder(longest(timeoutMs))
+      await this.#held.saveLogin({ ...pending, spent: code.fingerprint, ...(holder && { holder }) })
       const client = wholeClient(await server.client()) ?? null
+      // The last look: between it and the request nothing is awaited.
+      if (!this.#held.isStillOurs(code.fingerprint)) throw await this.#overtaken(code, pending)
       // Once: a code that comes twice costs what it brought (RFC 6749 section 4.1.2), and the person is at hand.
       const answer = await server.redeem({ code, verifier, redirectUri }, { timeoutMs })
       const about = { generation, attempt: sequence + 1, spent: code.fingerprint, login: true } as const
@@ -85,6 +95,13 @@ export class CodeExchange {
       }
       return this.#save({ ...outcome.tokens, refreshToken }, record, kept)
     })
+  }
+
+  /** Nothing was sent: the same answer of the browser will do again. */
+  async #overtaken({ fingerprint }: Secret, pending: PendingLogin): Promise<Overtaken> {
+    const noted = await this.#held.login().catch(() => undefined)
+    if (noted?.spent === fingerprint) await this.#held.saveLogin(pending).catch(() => undefined)
+    return new Overtaken()
   }
 
   async #save(tokens: Tokens & { refreshToken: Secret }, record: Rescued, kept: boolean): Promise<TokenSet> {
@@ -122,8 +139,9 @@ export class CodeExchange {
     const { host } = this.#parts.server
     const what = withoutSecrets(outcome.what, [code, pending.verifier, pending.state])
     // What was never sent can be sent again, with the same answer of the browser.
-    const left = outcome.kind === 'not-sent' || (isBare && outcome.kind === 'refused') ? pending : null
-    if (outcome.kind !== 'unknown') await this.#held.saveLogin(left).catch(() => undefined)
+    const isGood = outcome.kind === 'not-sent' || (isBare && outcome.kind === 'refused')
+    const spent = outcome.kind === 'unknown' ? { ...pending, spent: code.fingerprint } : null
+    await this.#held.saveLogin(isGood ? pending : spent).catch(() => undefined)
     await this.#scrub()
     switch (outcome.kind) {
       case 'not-sent':

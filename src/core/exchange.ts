@@ -1,7 +1,14 @@
 import { wholeClient, type Client } from './client.js'
-import { ClientRefused, LoginRequired, OutcomeUnknown, ServerUnavailable, TokenError } from './errors.js'
+import {
+  ClientRefused,
+  LoginRequired,
+  OutcomeUnknown,
+  Overtaken,
+  ServerUnavailable,
+  TokenError,
+} from './errors.js'
 import type { Host } from './host.js'
-import { Landing, type LandingParts } from './landing.js'
+import { Landing, longest, type LandingParts } from './landing.js'
 import { rfc3339 } from './moment.js'
 import type { Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOwn, otherClient } from './ownership.js'
@@ -136,9 +143,12 @@ export class Exchange {
   async #ask(): Promise<TokenSet> {
     let deadline = Infinity
     for (let tries = 0; ;) {
+      const before = this.#set
       await this.#commitIntent()
       deadline = Math.min(deadline, performance.now() + this.#parts.timeoutMs)
       const spent = spendable(this.#set)
+      // The last look: between it and the request nothing is awaited.
+      if (!this.#held.isStillOurs(this.#set.sequence)) throw await this.#overtaken(before)
       const answer = await this.#parts.server.refresh(spent, {
         timeoutMs: Math.max(this.#repeatMs, deadline - performance.now()),
       })
@@ -153,6 +163,7 @@ export class Exchange {
         const current = await this.#held.read()
         // Somebody went around the lock, and has a newer pair.
         if (current !== undefined && current.generation > this.#set.generation) return current
+        if (current?.sequence !== this.#set.sequence) throw new Overtaken()
       }
       const pause = TRY_AGAIN_AFTER[tries++]
       // The first repetition is worth more than the time it takes: a server that forgives one does so for seconds.
@@ -165,7 +176,8 @@ export class Exchange {
   /** Proves that the store can be written before the refresh token is spent. */
   async #commitIntent(): Promise<void> {
     const at = this.#parts.clock()
-    const next = intended(this.#set, at, this.#parts.host, this.#client)
+    const holder = this.#held.holder(longest(this.#parts.timeoutMs + REPEAT_MS))
+    const next = intended(this.#set, at, this.#parts.host, this.#client, holder)
     try {
       await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))
     } catch (error) {
@@ -178,6 +190,15 @@ export class Exchange {
       throw error
     }
     this.#set = next
+  }
+
+  /** Nothing was sent: the store is as it was, where nobody else has changed it. */
+  async #overtaken(before: TokenSet): Promise<Overtaken> {
+    const error = new Overtaken()
+    const next = { ...before, sequence: this.#set.sequence }
+    const word = entry(next, 'refresh', error.code, this.#parts.clock())
+    await this.#held.save(next, next.generation, word).catch(() => undefined)
+    return error
   }
 
   #remember(outcome: Outcome, answer: RawAnswer, isLatest = true): void {

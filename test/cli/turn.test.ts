@@ -90,7 +90,7 @@ describe('a `get` whose token must be renewed', () => {
 
   it.each([
     ['store', { store: '/elsewhere/token.db' }],
-    ['critical section', { lock: { isHeld: false, release: () => undefined } }],
+    ['critical section', { lock: { isHeld: false, isInPlace: () => true, release: () => undefined } }],
   ])('is no lock of another %s', async (_, change) => {
     const { turn } = ask(at(OVER))
     if (turn === undefined) throw new Error('there is none')

@@ -128,8 +128,15 @@ export const BREAKS = [
   {
     name: 'no lock',
     file: 'src/store/lock.ts',
-    find: '      if (tryLock(db, paths)) return',
-    replace: '      if (tryLock(db, paths) || waitMs >= 0) return',
+    find: '    if (!tryLock(this.#file.db, this.#paths)) return undefined\n',
+    replace: '    void tryLock(this.#file.db, this.#paths)\n',
+    and: [
+      {
+        file: 'src/store/holder.ts',
+        find: '  return startOf(String(holder.pid)) === holder.started\n',
+        replace: '  return startOf(String(holder.pid)) === -1\n',
+      },
+    ],
     by: tests('faults/storm', 'make one request'),
   },
   {
@@ -149,7 +156,7 @@ export const BREAKS = [
   {
     name: 'the early lock is that of every critical section',
     file: 'src/store/sqlite-store.ts',
-    find: '    this.#turn = undefined\n',
+    find: '        this.#turn = undefined\n',
     replace: '',
     by: tests('cli/turn', 'critical section, and no other'),
   },
@@ -191,13 +198,13 @@ export const BREAKS = [
   {
     name: 'signals are not held',
     file: 'src/signals.ts',
-    find: '  for (const signal of HELD) process.on(signal, hold)\n',
+    find: '  for (const signal of signals) process.on(signal, hold)\n',
     replace: '',
     by: tests('faults/storm', 'when it has saved'),
   },
   {
     name: 'the row is overwritten whatever it has become',
-    file: 'src/store/sqlite-store.ts',
+    file: 'src/store/write.ts',
     find: "if ((stored?.['generation'] ?? 0) !== after)",
     replace: "if (after < 0 && (stored?.['generation'] ?? 0) !== after)",
     by: tests('store/sqlite-store', 'overwrites nothing when the generation is another'),
@@ -218,7 +225,7 @@ export const BREAKS = [
   },
   {
     name: 'an intent rehearses nothing',
-    file: 'src/store/sqlite-store.ts',
+    file: 'src/store/write.ts',
     find: "    if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)\n",
     replace: '',
     by: tests('store/sqlite-store', 'takes no new page'),
@@ -389,8 +396,9 @@ export const BREAKS = [
   {
     name: 'a code may be sent twice',
     file: 'src/core/code-exchange.ts',
-    find: '      await this.#held.saveLogin({ ...pending, spent: code.fingerprint })\n',
-    replace: '',
+    find: '      await this.#held.saveLogin({ ...pending, spent: code.fingerprint, ...(holder && { holder }) })\n',
+    replace:
+      '      await this.#held.saveLogin({ ...pending, spent: null, ...(holder && { holder }) })\n      this.#held.isStillOurs = () => true\n',
     by: tests('core/logins', 'a second time'),
   },
   {
@@ -410,12 +418,12 @@ export const BREAKS = [
   },
   {
     name: 'a logout leaves tokens in the journal',
-    file: 'src/store/sqlite-store.ts',
+    file: 'src/store/write.ts',
     find: "  db.pragma('journal_mode = DELETE')\n  db.pragma('journal_mode = PERSIST')\n",
     replace: '',
     and: [
       {
-        file: 'src/store/sqlite-store.ts',
+        file: 'src/store/write.ts',
         find: '  if (row !== undefined) {\n    const columns',
         replace: "  if (row?.['id'] === 0) {\n    const columns",
       },

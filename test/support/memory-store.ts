@@ -35,6 +35,8 @@ export const from =
  */
 export class MemoryStore implements TokenStore {
   readonly name = 'memory'
+  /** What the last look finds. */
+  stillOurs: (what: number | string) => boolean = () => true
   savesFail = never
   keepsFail = never
   /** Runs before a caller reaches for the lock: what others do between its look and its lock. */
@@ -108,6 +110,8 @@ export class MemoryStore implements TokenStore {
         },
         forget: (entry) => this.#forget(entry),
         rescue: this.#rescue,
+        holder: () => undefined,
+        isStillOurs: (what) => this.stillOurs(what),
       })
     } finally {
       this.#held = false
