@@ -5,7 +5,7 @@ import {
   OutcomeUnknown,
   Overtaken,
   ServerUnavailable,
-  type TokenError,
+  TokenError,
 } from './errors.js'
 import type { ExchangeParts } from './exchange.js'
 import { Landing, longest } from './landing.js'
@@ -76,8 +76,8 @@ export class CodeExchange {
       const holder = this.#held.holder(longest(timeoutMs))
       await this.#held.saveLogin({ ...pending, spent: code.fingerprint, ...(holder && { holder }) })
       const client = wholeClient(await server.client()) ?? null
-      // The last look: between it and the request nothing is awaited.
-      if (!this.#held.isStillOurs(code.fingerprint)) throw await this.#overtaken(code, pending)
+      const obstacle = this.#lastLook(code)
+      if (obstacle !== undefined) throw await this.#undone(code, pending, obstacle)
       // Once: a code that comes twice costs what it brought (RFC 6749 section 4.1.2), and the person is at hand.
       const answer = await server.redeem({ code, verifier, redirectUri }, { timeoutMs })
       const about = { generation, attempt: sequence + 1, spent: code.fingerprint, login: true } as const
@@ -97,11 +97,21 @@ export class CodeExchange {
     })
   }
 
+  /** As that of a refresh. */
+  #lastLook({ fingerprint }: Secret): TokenError | undefined {
+    try {
+      return this.#held.isStillOurs(fingerprint) ? undefined : new Overtaken()
+    } catch (error) {
+      if (error instanceof TokenError) return error
+      throw error
+    }
+  }
+
   /** Nothing was sent: the same answer of the browser will do again. */
-  async #overtaken({ fingerprint }: Secret, pending: PendingLogin): Promise<Overtaken> {
+  async #undone({ fingerprint }: Secret, pending: PendingLogin, error: TokenError): Promise<TokenError> {
     const noted = await this.#held.login().catch(() => undefined)
     if (noted?.spent === fingerprint) await this.#held.saveLogin(pending).catch(() => undefined)
-    return new Overtaken()
+    return error
   }
 
   async #save(tokens: Tokens & { refreshToken: Secret }, record: Rescued, kept: boolean): Promise<TokenSet> {

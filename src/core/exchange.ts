@@ -147,8 +147,8 @@ export class Exchange {
       await this.#commitIntent()
       deadline = Math.min(deadline, performance.now() + this.#parts.timeoutMs)
       const spent = spendable(this.#set)
-      // The last look: between it and the request nothing is awaited.
-      if (!this.#held.isStillOurs(this.#set.sequence)) throw await this.#overtaken(before)
+      const obstacle = this.#lastLook()
+      if (obstacle !== undefined) throw await this.#undone(before, obstacle)
       const answer = await this.#parts.server.refresh(spent, {
         timeoutMs: Math.max(this.#repeatMs, deadline - performance.now()),
       })
@@ -192,9 +192,18 @@ export class Exchange {
     this.#set = next
   }
 
+  /** Why the token must not be sent, if anything says so. Between this and the request nothing is awaited. */
+  #lastLook(): TokenError | undefined {
+    try {
+      return this.#held.isStillOurs(this.#set.sequence) ? undefined : new Overtaken()
+    } catch (error) {
+      if (error instanceof TokenError) return error
+      throw error
+    }
+  }
+
   /** Nothing was sent: the store is as it was, where nobody else has changed it. */
-  async #overtaken(before: TokenSet): Promise<Overtaken> {
-    const error = new Overtaken()
+  async #undone(before: TokenSet, error: TokenError): Promise<TokenError> {
     const next = { ...before, sequence: this.#set.sequence }
     const word = entry(next, 'refresh', error.code, this.#parts.clock())
     await this.#held.save(next, next.generation, word).catch(() => undefined)

@@ -230,6 +230,7 @@ export interface HeldStore {
    * lock is where others meet it. Synchronous, so that nothing comes between it and the request.
    *
    * @param what The `attempt` of the intent, or the fingerprint of the code.
+   * @throws {StoreUnusable}
    */
   isStillOurs(what: number | string): boolean
 }

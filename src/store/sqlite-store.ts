@@ -135,7 +135,7 @@ export class SqliteStore implements TokenStore {
     section: Section<T>,
     notices: Notice[],
   ): Promise<T> {
-    const { paths, lock } = section
+    const { paths } = section
     if (lstatOf(paths.database) === undefined) {
       createDatabase(paths)
       // With a file there it is known whether the file system ignores case, and so what the lock is called.
@@ -152,7 +152,7 @@ export class SqliteStore implements TokenStore {
       const { env = process.env } = this.#options
       const rescue = new Rescue(paths, env, (notice) => notices.push(notice))
       try {
-        return await critical(this.#held(db, rescue, lock))
+        return await critical(this.#held(db, rescue, section))
       } finally {
         rescue.close()
       }
@@ -161,7 +161,7 @@ export class SqliteStore implements TokenStore {
     }
   }
 
-  #held(db: Database.Database, rescue: Rescue, lock: Lock): HeldStore {
+  #held<T>(db: Database.Database, rescue: Rescue, section: Section<T>): HeldStore {
     /** The sequence that this section knows of. */
     let known: number | undefined
     return {
@@ -196,7 +196,7 @@ export class SqliteStore implements TokenStore {
       },
       rescue,
       holder: holderFor,
-      isStillOurs: (what) => isStillOurs(db, lock, what),
+      isStillOurs: (what) => isStillOurs(db, section, what),
     }
   }
 
@@ -277,7 +277,11 @@ interface Section<T> {
 }
 
 /** Waits without letting go of the thread: between it and the request nothing may happen. */
-function isStillOurs(db: Database.Database, lock: Lock, what: number | string): boolean {
+function isStillOurs(
+  db: Database.Database,
+  { paths, lock }: Pick<Section<unknown>, 'paths' | 'lock'>,
+  what: number | string,
+): boolean {
   for (let tries = 1; ; tries++) {
     try {
       if (!lock.isInPlace()) return false
@@ -288,7 +292,8 @@ function isStillOurs(db: Database.Database, lock: Lock, what: number | string): 
       const set = selectSet(db)
       return set?.sequence === what && set.intent?.attempt === what && isMine(set.intent.holder)
     } catch (error) {
-      if (!isBusy(error) || tries === LAST_LOOKS) return false
+      if (!isBusy(error)) throw asUnusable(paths, error)
+      if (tries === LAST_LOOKS) return false
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
     }
   }

@@ -54,6 +54,18 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   return { child, done }
 }
 
+/** The same with standard streams of one's own, of which only a piped standard output is heard. */
+export function startWith(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  stdio: readonly (number | 'ignore' | 'pipe')[],
+): Running {
+  const { HOME, PATH } = process.env
+  const child = spawn(process.execPath, [BIN, ...args], { env: { HOME, PATH, ...env }, stdio: [...stdio] })
+  alive.add(child)
+  return { child, done: ended(child).finally(() => alive.delete(child)) }
+}
+
 /** What a process said, and how it ended. */
 export async function ended(child: ChildProcess): Promise<Ended> {
   let stdout = ''
