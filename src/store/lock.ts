@@ -82,6 +82,7 @@ class Contender {
     if (this.#leaveMutex === undefined) return undefined
     if (early?.isHeld === true) return this.#held(early)
     this.#file ??= openLock(this.#paths)
+    if (this.#file === undefined) return undefined
     if (!tryLock(this.#file.db, this.#paths)) return undefined
     if (isSame(this.#file)) return this.#held(this.#file)
     // Its name has gone to another file, which others lock.
@@ -123,7 +124,8 @@ function isSame({ path, identity }: LockFile): boolean {
   return identity !== undefined && identityOf(path) === identity
 }
 
-function openLock(paths: StorePaths): LockFile {
+/** @returns `undefined` where somebody has removed it in the meantime. */
+function openLock(paths: StorePaths): LockFile | undefined {
   try {
     closeSync(createPrivate(paths.lock))
   } catch (error) {
@@ -138,6 +140,7 @@ function openLock(paths: StorePaths): LockFile {
     // Where it was replaced in between, nothing tells which of the two is open.
     return { db, path: paths.lock, identity: identityOf(paths.lock) === before ? before : undefined }
   } catch (error) {
+    if (lstatOf(paths.lock) === undefined) return undefined
     throw unusable(paths.lock, 'cannot be opened', error)
   }
 }

@@ -22,8 +22,3 @@ export function takeMutex(place: string): (() => void) | undefined {
     places.delete(place)
   }
 }
-
-/** Whether a copy in this process has the lock file open. */
-export function isMutexTaken(place: string): boolean {
-  return shared[KEY]?.has(place) === true
-}

@@ -9,7 +9,7 @@ export interface StorePaths {
   readonly database: string
   readonly rescue: string
   readonly lock: string
-  /** Where versions before this one kept answers of this store; `null` where that is `rescue` still. */
+  /** Where versions before this one may have kept answers of this store beside `rescue`; `null` where nowhere. */
   readonly oldRescue: string | null
   /** True where the store `NAME.db` beside this one has that rescue file now: it is read, and left as it is. */
   readonly isOldShared: boolean
@@ -46,7 +46,10 @@ export function storePaths(path: string): StorePaths {
   if (isPlain)
     return {
       ...{ folder, database, rescue: `${stem}.rescue`, lock: `${stem}.lock` },
-      ...{ oldRescue: null, isOldShared: false, ...places },
+      // Where case is ignored, those versions knew the suffix in small letters only.
+      oldRescue: isCaseIgnored ? join(folder, `${name}.rescue`) : null,
+      isOldShared: false,
+      ...places,
     }
   return {
     ...{ folder, database, rescue: `${stem}-rescue`, lock: `${stem}-lock` },

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packed } from '../support/packed.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
 import { hasOpen } from '../support/proc.js'
-import { ended, type Ended } from '../support/processes.js'
+import { canMount, mountCaseless } from '../support/caseless.js'
+import { ended, type Ended, type StartOptions } from '../support/processes.js'
 import { report } from './figures.js'
 
 // The lock is the kernel's, and the kernel gives it away: to a second copy of SQLite in the process, to whoever makes
@@ -282,6 +283,39 @@ describe('a lock that was dropped, because its process has read its own files', 
     expect((await done).stdout).toBe('HQ_OUTCOME_UNKNOWN\n')
   }, 60_000)
 })
+
+const CASELESS = canMount()
+
+// A file system that ignores case, as those of Windows and macOS do.
+describe.skipIf(!CASELESS)('one store by two spellings of its path (needs ntfs-3g)', () => {
+  let folder: string
+
+  beforeAll(() => {
+    folder = mountCaseless()
+  })
+
+  it.each([
+    ['token.db', 'TOKEN.DB'],
+    ['TOKEN.DB', 'Token.Db'],
+    ['Acme', 'acme'],
+    ['acme.sqlite', 'Acme.SQLite'],
+  ])('%s and %s has one lock and one rescue file', async (one, other) => {
+    const made = await stage()
+    const state = join(folder, 'State')
+    rmSync(state, { recursive: true, force: true })
+    mkdirSync(state, { mode: 0o700 })
+    const at = (path: string): StartOptions => ({ env: { HQ_TOKEN_STORE: path } })
+    expect(await made.run(['seed'], at(join(folder, 'STATE', one)))).toMatchObject({ code: 0 })
+    const all = [join(state, one), join(folder, 'state', other), join(folder, 'STATE', one)]
+    const ends = await Promise.all(all.map((path) => made.run(['get'], at(path))))
+    await oneRequest(
+      made,
+      ends.map(({ stdout }) => stdout.trim()),
+    )
+    expect(readdirSync(state)).toHaveLength(4)
+  })
+})
+if (!CASELESS) process.stdout.write('lock: no file system that ignores case without ntfs-3g: left out\n')
 
 it('leaves nothing but the files of a store', async () => {
   const { dir } = stages[0] ?? (await stage())

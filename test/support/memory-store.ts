@@ -35,6 +35,8 @@ export const from =
  */
 export class MemoryStore implements TokenStore {
   readonly name = 'memory'
+  /** How a process that is at an exchange is called. */
+  holder: HeldStore['holder'] = () => undefined
   /** What the last look finds. */
   stillOurs: (what: number | string) => boolean = () => true
   savesFail = never
@@ -57,6 +59,10 @@ export class MemoryStore implements TokenStore {
 
   constructor(event: (name: string) => void = () => undefined) {
     this.#event = event
+  }
+
+  get isHeld(): boolean {
+    return this.#held
   }
 
   /** What is kept and not scrubbed, as another process would find it. */
@@ -110,7 +116,7 @@ export class MemoryStore implements TokenStore {
         },
         forget: (entry) => this.#forget(entry),
         rescue: this.#rescue,
-        holder: () => undefined,
+        holder: (lastsMs) => this.holder(lastsMs),
         isStillOurs: (what) => this.stillOurs(what),
       })
     } finally {
