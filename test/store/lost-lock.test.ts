@@ -9,7 +9,7 @@ import type { HeldStore } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
 import type { Holder, TokenSet } from '../../src/core/token-set.js'
 import { entry, intended } from '../../src/core/transitions.js'
-import { storePaths } from '../../src/store/files.js'
+import { identityOf, storePaths } from '../../src/store/files.js'
 import { holderFor } from '../../src/store/holder.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { folder } from '../support/folder.js'
@@ -118,12 +118,42 @@ describe('the last look', () => {
   const lock = (): string => storePaths(path).lock
 
   it.each<[string, () => void]>([
-    ['another attempt is noted', () => { meanwhile('UPDATE token_set SET intent_attempt = 9'); }],
-    ['another event is', () => { meanwhile('UPDATE token_set SET sequence = 9'); }],
-    ['the same is noted by another process', () => { leaveIntent({ ...(holderFor(1) as Holder), pid: 1 }); }],
-    ['the intent is gone', () => { meanwhile('UPDATE token_set SET intent_attempt = NULL'); }],
-    ['the set is gone', () => { meanwhile('DELETE FROM token_set'); }],
-    ['the lock’s file is gone', () => { rmSync(lock()); }],
+    [
+      'another attempt is noted',
+      () => {
+        meanwhile('UPDATE token_set SET intent_attempt = 9')
+      },
+    ],
+    [
+      'another event is',
+      () => {
+        meanwhile('UPDATE token_set SET sequence = 9')
+      },
+    ],
+    [
+      'the same is noted by another process',
+      () => {
+        leaveIntent({ ...(holderFor(1) as Holder), pid: 1 })
+      },
+    ],
+    [
+      'the intent is gone',
+      () => {
+        meanwhile('UPDATE token_set SET intent_attempt = NULL')
+      },
+    ],
+    [
+      'the set is gone',
+      () => {
+        meanwhile('DELETE FROM token_set')
+      },
+    ],
+    [
+      'the lock’s file is gone',
+      () => {
+        rmSync(lock())
+      },
+    ],
     [
       'another file is there',
       () => {
@@ -216,6 +246,26 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     await store.exclusive(begin, { waitMs: 0 })
     expect(await store.exclusive(async (held) => (await held.read())?.intent?.attempt, { waitMs: 0 })).toBe(2)
   })
+})
+
+it('a waiter that held the old file of a lock that was removed takes the new one', async () => {
+  const { lock } = storePaths(path)
+  const holder = new Database(lock)
+  holder.exec('BEGIN EXCLUSIVE')
+  const waiting = store.exclusive(() => Promise.resolve(identityOf(lock)), { waitMs: 5_000 })
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  rmSync(lock)
+  closeSync(openSync(lock, 'wx', 0o600))
+  const other = new Database(lock)
+  other.exec('BEGIN EXCLUSIVE')
+  holder.close()
+  let isFree = false
+  setTimeout(() => {
+    isFree = true
+    other.close()
+  }, 400)
+  expect(await waiting).toBe(identityOf(lock))
+  expect(isFree).toBe(true)
 })
 
 describe('the mutex of this process', () => {

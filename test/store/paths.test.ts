@@ -156,20 +156,54 @@ describe('two stores, x and x.db, in one folder', () => {
 const long = 'n'.repeat(300)
 /** What is made, and the path to a store that goes through it. */
 const UNRESOLVABLE: Record<string, readonly [make: () => void, path: string]> = {
-  'a dangling link in the place of the folder': [() => { symlinkSync('nowhere', join(here, 'd')); }, 'd/token.db'],
-  'a dangling link above it': [() => { symlinkSync('nowhere', join(here, 'd')); }, 'd/e/token.db'],
+  'a dangling link in the place of the folder': [
+    () => {
+      symlinkSync('nowhere', join(here, 'd'))
+    },
+    'd/token.db',
+  ],
+  'a dangling link above it': [
+    () => {
+      symlinkSync('nowhere', join(here, 'd'))
+    },
+    'd/e/token.db',
+  ],
   'a dangling link in the place of the file': [
-    () => { symlinkSync('nowhere', join(here, 'token.db')); },
+    () => {
+      symlinkSync('nowhere', join(here, 'token.db'))
+    },
     'token.db',
   ],
-  'a link to itself in the place of the folder': [() => { symlinkSync('l', join(here, 'l')); }, 'l/token.db'],
-  'a link to itself above it': [() => { symlinkSync('l', join(here, 'l')); }, 'l/m/token.db'],
+  'a link to itself in the place of the folder': [
+    () => {
+      symlinkSync('l', join(here, 'l'))
+    },
+    'l/token.db',
+  ],
+  'a link to itself above it': [
+    () => {
+      symlinkSync('l', join(here, 'l'))
+    },
+    'l/m/token.db',
+  ],
   'a link to itself in the place of the file': [
-    () => { symlinkSync('token.db', join(here, 'token.db')); },
+    () => {
+      symlinkSync('token.db', join(here, 'token.db'))
+    },
     'token.db',
   ],
-  'a file in the place of the folder': [() => { writeFileSync(join(here, 'f'), ''); }, 'f/token.db'],
-  'a file above it': [() => { writeFileSync(join(here, 'f'), ''); }, 'f/g/h/token.db'],
+  'a file in the place of the folder': [
+    () => {
+      writeFileSync(join(here, 'f'), '')
+    },
+    'f/token.db',
+  ],
+  'a file above it': [
+    () => {
+      writeFileSync(join(here, 'f'), '')
+    },
+    'f/g/h/token.db',
+  ],
   'a name that is too long': [() => undefined, `${long}/token.db`],
   'a file name that is too long': [() => undefined, `${long}.db`],
   'a file name that is too long with its suffix only': [() => undefined, 'n'.repeat(250)],
