@@ -59,8 +59,27 @@ function isProfiled(): boolean {
   }
 }
 
-/** Listeners of this file, for each of the signals: where there are more, a signal is not the end of this process. */
-let ours = 0
+/** Listeners of this file, for each signal: where there are more, a signal is not the end of this process. */
+const ours = new Map<NodeJS.Signals, number>()
+
+function listen(signals: readonly NodeJS.Signals[], listener: (signal: NodeJS.Signals) => void): () => void {
+  const count = (signal: NodeJS.Signals, more: number): void => {
+    ours.set(signal, (ours.get(signal) ?? 0) + more)
+  }
+  for (const signal of signals) {
+    process.on(signal, listener)
+    count(signal, 1)
+  }
+  let isOver = false
+  return () => {
+    if (isOver) return
+    isOver = true
+    for (const signal of signals) {
+      process.off(signal, listener)
+      count(signal, -1)
+    }
+  }
+}
 
 /**
  * Cleans up when a signal is about to end this process; which it does then, unless somebody else listens.
@@ -68,20 +87,13 @@ let ours = 0
  * @returns No longer.
  */
 export function beforeSignalsEnd(cleanUp: () => void): () => void {
-  ours += 1
-  let isOver = false
   const signals = held().filter((signal) => ENDING.includes(signal))
   const act = (signal: NodeJS.Signals): void => {
     release()
     cleanUp()
     if (process.listenerCount(signal) === 0) raise(signal)
   }
-  const release = (): void => {
-    if (!isOver) ours -= 1
-    isOver = true
-    for (const signal of signals) process.off(signal, act)
-  }
-  for (const signal of signals) process.on(signal, act)
+  const release = listen(signals, act)
   return release
 }
 
@@ -105,19 +117,18 @@ async function withHeld<T>(
   let ending: NodeJS.Signals | undefined
   let stopping: NodeJS.Signals | undefined
   const stop = new AbortController()
-  ours += 1
   const hold = (signal: NodeJS.Signals): void => {
     if (STOPPING.has(signal)) {
       stopping = signal
       return
     }
     ending ??= signal
-    if (process.listenerCount(signal) <= ours) stop.abort(signal)
+    if (process.listenerCount(signal) <= (ours.get(signal) ?? 0)) stop.abort(signal)
   }
   const goOn = (): void => {
     stopping = undefined
   }
-  for (const signal of signals) process.on(signal, hold)
+  const release = listen(signals, hold)
   process.on('SIGCONT', goOn)
   try {
     return await section(stop.signal)
@@ -125,8 +136,7 @@ async function withHeld<T>(
     // A signal that came while this process stood still is behind what it waited for: at the second turn it is heard.
     await turn()
     await turn()
-    ours -= 1
-    for (const signal of signals) process.off(signal, hold)
+    release()
     process.off('SIGCONT', goOn)
     // With nobody listening any more, this ends or stops the process as the signal would have. Who else listens, has
     // heard it.

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { describe, expect, it } from 'vitest'
 import { dieBy } from '../src/cli/child.js'
-import { heldSignals, raise } from '../src/signals.js'
+import { heldSignals, raise, uninterrupted, unstopped } from '../src/signals.js'
 
 const LINUX = { ...constants.signals }
 const MAC = {
@@ -77,5 +77,47 @@ describe('on Windows, where a signal would end a process with the status of a bu
     raise(signal, 'win32', (code) => ended.push(code))
     expect(ended).toEqual([status])
     expect(dieBy(signal, 'win32')).toBe(status)
+  })
+})
+
+describe('a section', () => {
+  const meanwhile = async (signal: NodeJS.Signals, isOthers: boolean): Promise<boolean> => {
+    const other = (): void => undefined
+    // Something has to listen in any case, or the signal ends the test.
+    const late = (): void => undefined
+    if (isOthers) process.on(signal, other)
+    try {
+      return await unstopped(() =>
+        uninterrupted(async (stop) => {
+          process.kill(process.pid, signal)
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          process.on(signal, late)
+          return stop.aborted
+        }),
+      )
+    } finally {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      process.off(signal, late)
+      process.off(signal, other)
+    }
+  }
+
+  it.runIf(process.platform !== 'win32').each(['SIGTERM', 'SIGALRM'] as const)(
+    'is told of a %s that is about to end the process, and not of one that somebody else listens to',
+    async (signal) => {
+      expect(await meanwhile(signal, false)).toBe(true)
+      expect(await meanwhile(signal, true)).toBe(false)
+    },
+  )
+
+  it.runIf(process.platform !== 'win32')('leaves no listener behind', async () => {
+    const before = heldSignals(process.platform, process.arch, constants.signals).map((signal) =>
+      process.listenerCount(signal),
+    )
+    await unstopped(() => uninterrupted(() => Promise.resolve()))
+    const after = heldSignals(process.platform, process.arch, constants.signals).map((signal) =>
+      process.listenerCount(signal),
+    )
+    expect(after).toEqual(before)
   })
 })

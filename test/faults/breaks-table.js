@@ -198,8 +198,8 @@ export const BREAKS = [
   {
     name: 'signals are not held',
     file: 'src/signals.ts',
-    find: '  for (const signal of signals) process.on(signal, hold)\n',
-    replace: '',
+    find: '  const release = listen(signals, hold)\n',
+    replace: '  const release = listen([], hold)\n',
     by: tests('faults/storm', 'when it has saved'),
   },
   {
