@@ -1,10 +1,10 @@
-/** The house's rule of who may import whom: `bin → cli → {config, network, oauth, store, http, sandbox} → core`. */
-const adapter = (name) => ({
-  name: `${name}-knows-core-only`,
-  comment: 'Adapters meet in open.ts alone.',
+/** The house's rule of who may import whom: `bin → cli → {config, oauth → network, store, http, sandbox} → core`. */
+const adapter = (name, ...others) => ({
+  name: `${name}-knows-${['core', ...others].join('-and-')}-only`,
+  comment: 'Adapters meet in open.ts and wiring/ alone.',
   severity: 'error',
   from: { path: `^src/${name}/` },
-  to: { path: '^src/', pathNot: `^src/(core|${name})/` },
+  to: { path: '^src/', pathNot: `^src/(${['core', name, ...others].join('|')})/` },
 })
 
 module.exports = {
@@ -16,7 +16,9 @@ module.exports = {
       from: { path: '^src/core/' },
       to: { pathNot: ['^src/core/', '^(node:)?(util|crypto)$'] },
     },
-    ...['config', 'network', 'oauth', 'store', 'http', 'sandbox'].map(adapter),
+    ...['config', 'network', 'store', 'http', 'sandbox'].map((name) => adapter(name)),
+    // The request that spends a token is made in network, and its answer is read in oauth.
+    adapter('oauth', 'network'),
     {
       name: 'only-the-edge-imports-cli',
       comment: 'The library must not pull in the command line.',
@@ -50,6 +52,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/(index|http/undici|store/sqlite-store|oauth/server)\\.ts$' },
       to: { path: '(^src/(cli|sandbox)/|(^|/)node_modules/commander/)', reachable: true },
+    },
+    {
+      name: 'refresh-stays-light',
+      comment: 'The exchange of a token needs neither a second HTTP client nor what a login needs.',
+      severity: 'error',
+      from: { path: '^src/oauth/server\\.ts$' },
+      to: { path: '(^|/)node_modules/(commander|zod|undici|oauth4webapi|pg)/', reachable: true },
     },
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
     {

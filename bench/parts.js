@@ -22,15 +22,13 @@ const PARTS = {
   "Node's own `Headers`": () => `new Headers()`,
   oauth4webapi: () => `await import(${url('node_modules/oauth4webapi/build/index.js')})`,
   commander: () => `require(${module('node_modules/commander')})`,
-  "undici's client, loaded": () => `require(${module('node_modules/undici/lib/dispatcher/client.js')})`,
-  "undici's client, one request": ({ plain }) => `
-    const Client = require(${module('node_modules/undici/lib/dispatcher/client.js')})
-    const client = new Client(${text(new URL(plain).origin)})
-    await new Promise((onResponseEnd, onResponseError) => {
-      const handler = { onRequestStart() {}, onResponseStart() {}, onResponseData() {}, onResponseEnd, onResponseError }
-      client.dispatch({ path: '/', method: 'GET' }, handler)
-    })
-    await client.close()`,
+  "Node's own http and tls, loaded": () => `await import('node:http'); await import('node:tls')`,
+  "Node's own http, one request": ({ plain }) => `
+    const http = require('node:http')
+    await new Promise((onEnd, onError) => {
+      const request = http.get(${text(new URL(plain).origin)}, { agent: false }, (response) => response.resume().on('end', onEnd))
+      request.on('error', onError)
+    })`,
 }
 
 /** What each of them adds to a bare Node, in CPU time. */

@@ -24,3 +24,7 @@ export function tooHeavy(
   stopwatch: Stopwatch,
   rounds?: number,
 ): Promise<readonly string[]>
+
+export function openedBeyondBare(
+  command: Command,
+): Promise<{ readonly files: readonly string[]; readonly packages: readonly string[] }>

@@ -1,10 +1,11 @@
 // How processes are measured: by the benchmark, and by the test that guards the warm path.
-import { execFileSync, spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 /** All that a measured process gets: NODE_OPTIONS, NODE_EXTRA_CA_CERTS and their like cost time before the first line. */
 export const CLEAN = { PATH: process.env.PATH, HOME: process.env.HOME, LANG: 'C.UTF-8' }
@@ -76,22 +77,19 @@ export function median(values) {
 }
 
 /** What `command` opens with success beyond a bare Node's files, and the packages that these belong to. */
-export function openedBeyondBare(command) {
-  const bare = opened(BARE)
-  const files = [...opened(command)].filter((path) => !bare.has(path))
+export async function openedBeyondBare(command) {
+  const bare = await opened(BARE)
+  const files = [...(await opened(command))].filter((path) => !bare.has(path))
   const packages = files.flatMap((path) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? [])
   return { files, packages: [...new Set(packages)] }
 }
 
-function opened({ argv, env = {} }) {
+async function opened({ argv, env = {} }) {
   const folder = mkdtempSync(join(tmpdir(), 'hq-token-opened-'))
   try {
     // A file for each thread: no call's line is cut in two by another's.
     const flags = ['-ff', '-qq', '-e', 'trace=open,openat,openat2', '-o', join(folder, 'trace')]
-    execFileSync('strace', [...flags, ...argv], {
-      env: { ...CLEAN, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    await promisify(execFile)('strace', [...flags, ...argv], { env: { ...CLEAN, ...env } })
     const traces = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
     return new Set([...traces.join('').matchAll(/^open[^"]*"([^"]*)".* = \d/gm)].map(([, path]) => path))
   } finally {
@@ -110,7 +108,7 @@ export async function tooHeavy(get, { cpu, files, packages }, stopwatch, rounds 
     rounds,
   )
   const ratio = medians.get.cpu / medians.bare.cpu
-  const found = openedBeyondBare(get)
+  const found = await openedBeyondBare(get)
   const others = found.packages.filter((name) => !packages.includes(name))
   return [
     ...(ratio > cpu ? [`CPU time: ${ratio.toFixed(2)} times a bare Node's, and not ${cpu}`] : []),

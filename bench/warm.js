@@ -33,15 +33,15 @@ export async function warm({ place, stopwatch }) {
     ),
     ...absent,
     compare('peak', '`node -e 0`', bare, { unit: MB, most: 1.15, target: 'at most 1.15 times' }),
-    opens(place),
+    await opens(place),
   ]
 }
 
-function opens({ fresh }) {
+async function opens({ fresh }) {
   const what = 'warm `get`, files opened beyond those of `node -e 0`'
   const target = 'at most 12'
   try {
-    return row({ what, ours: openedBeyondBare(fresh.get).files.length, most: 12, target })
+    return row({ what, ours: (await openedBeyondBare(fresh.get)).files.length, most: 12, target })
   } catch (error) {
     return missing(what, '', target, error)
   }

@@ -64,10 +64,73 @@ unset. An unknown section or key is an error that names its line. [\`config.exam
 
 A \`;\` or \`#\` begins a comment at the start of a line or after white space; a value that holds such goes into quotes.
 Durations are seconds, or say their unit: \`90s\`, \`30m\`, \`5h\`, \`10d\`, \`2w\`, \`1h30m\`. Plain \`http\` is taken for loopback
-addresses only.
+addresses only: \`localhost\`, \`127.…\` and \`[::1]\`, by these very names.
 `,
+    which(),
+    variables(),
     ...tables,
+    `## \`client_secret_basic\`
+
+RFC 6749 (section 2.3.1) wants the client id and the client secret encoded as forms are before they go into the header of HTTP Basic.
+Many servers decode them; some compare what \`curl -u ID:SECRET\` would send, and decode nothing. \`client_secret_basic\` encodes, and
+leaves letters, digits and \`* - . _\` as they are: with these alone both kinds of server read the same. For any other character
+(\`;\`, \`#\`, \`~\`, \`+\`, \`/\`, a space …) only one of the two can be right, and nobody can see which. hq-token does not try both,
+because that would send the secret twice and count as a failed try where clients are locked out. It sends what the
+configuration says: if the server answers \`invalid_client\`, the hint names the other way, \`client_secret_basic_plain\`, which
+sends both as they are. That one cannot send a client id with a colon, nor control characters.
+`,
   ].join('\n')
+}
+
+/** Tested cell by cell in test/config/which.test.ts. */
+function which() {
+  return `## Which file, which store
+
+What was typed wins over a variable, and a variable that names a file over one that names a folder. For a program
+\`openGuard({ config, profile })\` counts as typed.
+
+| typed | set | config file | store |
+| --- | --- | --- | --- |
+| | | \`config.ini\` in the usual places | \`token.db\` in the usual folder |
+| | \`HQ_TOKEN_CONFIG\` | that file | \`token.db\` |
+| \`--config\` | \`HQ_TOKEN_CONFIG\` or not | the one that was typed | \`token.db\` |
+| | \`HQ_TOKEN_PROFILE\` | \`profiles/NAME.ini\` in the usual places | \`NAME.db\` |
+| \`--profile\` | \`HQ_TOKEN_PROFILE\` or not | \`profiles/NAME.ini\` of the one that was typed | \`NAME.db\` |
+| \`--profile\` | \`HQ_TOKEN_CONFIG\` | \`profiles/NAME.ini\`: the variable is not used, and \`-v\` and \`doctor\` say so | \`NAME.db\` |
+| | \`HQ_TOKEN_CONFIG\` and \`HQ_TOKEN_PROFILE\` | that file | \`NAME.db\` |
+| \`--config\` | \`HQ_TOKEN_PROFILE\` | the one that was typed | \`NAME.db\` |
+| \`--config\` and \`--profile\` | | the one that was typed | \`NAME.db\` of the one that was typed |
+| any of these | \`HQ_TOKEN_CONFIG_DIR\` | where it is \`config.ini\` or \`profiles/NAME.ini\`: in that folder and nowhere else | as above |
+| any of these | \`HQ_TOKEN_STATE_DIR\` | as above | \`token.db\` or \`NAME.db\` in that folder |
+| any of these | | one with \`path\` in \`[store]\` | that path, also where \`HQ_TOKEN_STATE_DIR\` is set |
+| all but \`--profile\` | \`HQ_TOKEN_STORE\` | as above | that path, also where \`[store] path\` is another |
+| \`--profile\` | \`HQ_TOKEN_STORE\` | exit code 2: one file cannot be the store of two profiles | |
+
+The usual folder of the stores is \`$XDG_STATE_HOME/hq-token\` (\`~/.local/state/hq-token\`; \`%LOCALAPPDATA%\\hq-token\` on
+Windows). A variable that names a file or a folder may be relative to the working directory, or begin with \`~/\`. What
+\`hq-token init\` writes goes where it is then looked for, and each folder that it makes is the owner's alone.
+
+The variable of a key holds for every profile. A profile's name is made of \`a-z\`, \`0-9\`, \`_\` and \`-\`; it cannot be \`token\`,
+whose store would be \`token.db\`, unless its file has a \`[store] path\`.
+`
+}
+
+function variables() {
+  return `## Variables
+
+| variable | meaning |
+| --- | --- |
+| \`HQ_TOKEN_CONFIG\` | The config file. |
+| \`HQ_TOKEN_PROFILE\` | The profile. |
+| \`HQ_TOKEN_CONFIG_DIR\` | The folder of \`config.ini\` and \`profiles/\`; no other place is looked at. |
+| \`HQ_TOKEN_STATE_DIR\` | The folder of the stores that have no path of their own: \`token.db\`, \`NAME.db\`. |
+| \`HQ_TOKEN\`, \`HQ_TOKEN_EXPIRES_AT\`, \`HQ_TOKEN_FILE\` | Set by \`exec\` and \`get --format env\` for other programs; not read. |
+| those below | A key of the file; the variable wins. |
+
+Any other that begins with \`HQ_TOKEN_\` gets a warning with the nearest name, and a line in \`doctor\`; but not what Kubernetes sets
+for a service called \`hq-token\` or \`hq-token-…\` (\`HQ_TOKEN_SERVICE_HOST\`, \`HQ_TOKEN_PORT_443_TCP\` and so on), nor what begins with
+\`HQ_TOKEN_EVENT\`.
+`
 }
 
 function exits() {

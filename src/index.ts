@@ -18,7 +18,16 @@ export { Secret } from './core/secret.js'
 export type { Client, NamedClient } from './core/client.js'
 export type { Host } from './core/host.js'
 export type { Clock, Moment } from './core/moment.js'
-export type { Failure, Intent, Origin, Seed, SeedFile, TokenPair, TokenSet } from './core/token-set.js'
+export type {
+  Failure,
+  Intent,
+  Origin,
+  Seed,
+  SeedFile,
+  SpentSeed,
+  TokenPair,
+  TokenSet,
+} from './core/token-set.js'
 export type {
   AuthorizationServer,
   CodeGrant,
@@ -27,6 +36,7 @@ export type {
   ExclusiveOptions,
   HeldStore,
   HistoryEntry,
+  Marking,
   Notice,
   PendingLogin,
   RawAnswer,
@@ -34,6 +44,7 @@ export type {
   RequestLimits,
   Rescued,
   RescueFile,
+  SeedMarks,
   SeedSource,
   TokenStore,
 } from './core/ports.js'

@@ -8,7 +8,10 @@ import type { Choice } from './open.js'
 export interface OpenGuardOptions extends Choice {
   /** The config file. Default: found as the command line finds it, `HQ_TOKEN_CONFIG` included. */
   readonly config?: string
-  /** Another config and another store. Default: `HQ_TOKEN_PROFILE`, else none. */
+  /**
+   * Another config and another store. Default: `HQ_TOKEN_PROFILE`, else none. One that is given counts as typed: it wins
+   * over `HQ_TOKEN_CONFIG`, and `HQ_TOKEN_STORE` beside it is an error.
+   */
   readonly profile?: string
   /** Hears warnings. Default: each is a process warning (`process.emitWarning`), the same one only once. */
   readonly notify?: (notice: Notice) => void
@@ -19,7 +22,7 @@ export interface OpenGuardOptions extends Choice {
  * and the cron jobs beside it share one token set.
  *
  * @throws {ConfigInvalid} when the configuration cannot be read
- * @throws {UsageError} when `profile` is no name of a profile
+ * @throws {UsageError} when `profile` is no name of a profile, or is given where `HQ_TOKEN_STORE` is set
  * @example
  * const guard = await openGuard({ profile: 'acme' })
  * const { secret } = await guard.token({ minValid: 300 })

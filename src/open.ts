@@ -1,14 +1,8 @@
-import {
-  loadConfig,
-  namedClient,
-  requireClient,
-  withEndpoints,
-  type ClientConfig,
-  type Config,
-} from './config/load.js'
+import { loadConfig, namedClient, requireClient, type ClientConfig, type Config } from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
+import { inspectSeed, seedMarks, seedSource } from './config/seed-source.js'
 import type { NamedClient } from './core/client.js'
-import { fail, ok, skip, warn, type Check } from './core/check.js'
+import { fail, skip, type Check } from './core/check.js'
 import { ConfigInvalid } from './core/errors.js'
 import { TokenGuard, type TokenGuardOptions } from './core/guard.js'
 import type { Host } from './core/host.js'
@@ -17,23 +11,15 @@ import type { Clock } from './core/moment.js'
 import { rfc3339 } from './core/moment.js'
 import { ageOf, expiryPolicy, type ExpiryPolicy } from './core/policy.js'
 import { Notices } from './core/notices.js'
-import type {
-  AuthorizationServer,
-  Discovered,
-  PendingLogin,
-  Notice,
-  SeedSource,
-  TokenStore,
-  Turn,
-} from './core/ports.js'
+import type { AuthorizationServer, Discovered, PendingLogin, Notice, TokenStore, Turn } from './core/ports.js'
 import { isOwn } from './core/ownership.js'
 import type { TokenSet } from './core/token-set.js'
 import { uninterrupted, unstopped } from './signals.js'
 import type { Network } from './network/network.js'
 import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
 import { SqliteStore } from './store/sqlite-store.js'
-import type { Connect } from './oauth/server.js'
 import { packageVersion } from './version.js'
+import { Endpoints, knownHere, type Keep } from './wiring/endpoints.js'
 
 /** Which configuration to open; as `--config` and `--profile`. */
 export interface Choice {
@@ -67,10 +53,13 @@ export interface Opened {
   readonly logins: Logins
   /** The client that the configuration names, as far as it is known without asking anybody. */
   readonly named: () => Promise<NamedClient>
+  readonly endpoints: Endpoints
   /** The configuration with all endpoints that are known. @throws {ConfigInvalid} where it cannot refresh. */
   readonly client: () => Promise<ClientConfig>
   /** Ends a grant at the server; `null` where nobody knows how. */
   readonly revoke: () => Promise<Revoke | null>
+  /** How the seed file stands to what the store holds; `undefined` where there is nothing to say. */
+  readonly seedCheck: (set: TokenSet | undefined) => Promise<Check | undefined>
   /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
   readonly agent: () => Promise<Network['agent']>
 }
@@ -97,11 +86,16 @@ export function open(choice: Choice, around: Around): Opened {
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
   const whileHeld = quietlyAround(around)
   const store = notices.around(new SqliteStore(config.store.path, { env, notify, turn, whileHeld }))
-  const known = async (): Promise<Config> =>
-    config.issuer === null ? config : withEndpoints(config, await store.discovered())
+  const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
+  const agent = async (): Promise<Network['agent']> => {
+    assertChecked(env)
+    const network = await openNetwork(config)
+    return (options) => network.agent(options)
+  }
+  const endpoints = new Endpoints(config, { store, agent, clock })
   const options: TokenGuardOptions = {
     store,
-    server: tokenEndpoint(config, known, around),
+    server: tokenEndpoint(config, endpoints, around),
     clock,
     policy,
     notify,
@@ -112,12 +106,8 @@ export function open(choice: Choice, around: Around): Opened {
     defaultLifetime: config.refresh.defaultLifetime,
     apiUrl: config.apiUrl,
     ...(turn && { seen: turn.seen }),
-    ...(config.seedFile !== null && { seed: seedSource(config.seedFile, config, { clock, notify }) }),
-  }
-  const agent = async (): Promise<Network['agent']> => {
-    assertChecked(env)
-    const network = await openNetwork(config)
-    return (options) => network.agent(options)
+    seedMarks: seedMarks(config.seedFile),
+    ...(config.seedFile !== null && { seed: seedSource(config.seedFile, seedOptions, notify) }),
   }
   return {
     config,
@@ -125,9 +115,11 @@ export function open(choice: Choice, around: Around): Opened {
     store,
     guard: new TokenGuard(options),
     logins: new Logins(options),
-    named: async () => namedClient(await known()),
-    client: async () => requireClient(await known()),
-    revoke: async () => revocation(await known(), await agent()),
+    endpoints,
+    named: () => endpoints.client(),
+    client: async () => requireClient(await endpoints.known()),
+    revoke: async () => revocation(await endpoints.forRevocation(), await agent()),
+    seedCheck: (set) => inspectSeed(config.seedFile, set, store.name, seedOptions),
     agent,
   }
 }
@@ -152,35 +144,12 @@ function quietlyAround({ holdBack }: Around) {
     })
 }
 
-function seedSource(
-  path: string,
-  { refresh }: Config,
-  { clock, notify }: Pick<Around, 'clock' | 'notify'>,
-): SeedSource {
-  return async () => {
-    const { seedIfThere } = await import('./config/seed-file.js')
-    const found = await seedIfThere(path, { clock, defaultLifetime: refresh.defaultLifetime })
-    if (found === undefined)
-      notify({ level: 'warning', message: `the seed file ${path} of [seed] file does not exist` })
-    for (const notice of found?.notices ?? []) notify(notice)
-    return found?.seed
-  }
-}
-
 /** @throws {ConfigInvalid} where a file that it names cannot be used. */
 async function openNetwork({ network }: Config): Promise<Network> {
   const { Network } = await import('./network/network.js')
   const opened = new Network(network)
   opened.prepare()
   return opened
-}
-
-/** For the one request to the token endpoint. @throws As `openNetwork`. */
-async function openConnect(config: Config): Promise<Connect> {
-  const { proxy, credentials } = config.network
-  if (proxy === null) return (await import('./network/direct.js')).direct(credentials())
-  const network = await openNetwork(config)
-  return (_origin, options) => network.agent(options)
 }
 
 /** @see RFC 7009 */
@@ -190,36 +159,40 @@ async function revocation(config: Config, agent: Network['agent']): Promise<Revo
   const { clientId, authMethod, clientSecret } = requireClient(config)
   const { clientAuthentication } = await import('./oauth/client-authentication.js')
   const { revoke } = await import('./oauth/revocation.js')
-  const { authentication } = await clientAuthentication({ authMethod, clientSecret })
+  const { prove } = await clientAuthentication({ clientId, authMethod, clientSecret })
   const dispatcher = agent({ connectMs: 10_000, idleMs: 15_000 })
-  return (token) => revoke(token, { revocationUrl, clientId, authentication, dispatcher })
+  return (token) => revoke(token, { revocationUrl, clientId, prove, dispatcher })
 }
 
 /** Loaded when it is first asked: a token that is fresh needs no client, no secret and no network. */
 function tokenEndpoint(
   config: Config,
-  known: () => Promise<Config>,
+  endpoints: Endpoints,
   { env, clock, beforeSending }: Around,
 ): AuthorizationServer {
   let loaded: AuthorizationServer | undefined
-  const endpoint = async (): Promise<AuthorizationServer> => {
+  const endpoint = async (keep?: Keep): Promise<AuthorizationServer> => {
     if (loaded !== undefined) return loaded
     const { TokenEndpoint } = await import('./oauth/server.js')
-    const { tokenUrl, clientId, clientSecret, authMethod, scope } = requireClient(await known())
-    const connect = await openConnect(config)
+    const { tokenUrl, clientId, clientSecret, authMethod, scope, network } = requireClient(
+      await endpoints.withDiscovery(keep),
+    )
     loaded = new TokenEndpoint({
-      ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock, connect },
+      ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock, network },
       userAgent: `hq-token/${packageVersion()}`,
     })
     return loaded
   }
   return {
     host: config.tokenUrl?.host ?? (config.issuer === null ? 'the server' : new URL(config.issuer).host),
-    client: async () => namedClient(await known()),
-    prepare: async () => {
+    client: () => endpoints.client(),
+    get clientHint() {
+      return loaded?.clientHint ?? null
+    },
+    prepare: async (held) => {
       assertChecked(env)
       beforeSending()
-      await (await endpoint()).prepare()
+      await (await endpoint(held && ((found) => held.pin(found)))).prepare()
     },
     refresh: async (refreshToken, options) => (await endpoint()).refresh(refreshToken, options),
     redeem: async (grant, options) => (await endpoint()).redeem(grant, options),
@@ -254,7 +227,7 @@ export interface Examination {
   readonly named: NamedClient | undefined
   /** `undefined` where the configuration cannot be read. */
   readonly policy: ExpiryPolicy | undefined
-  /** Of the seed file that would be imported now; `undefined` where none would be. */
+  /** Of the seed file that would be imported now, or that is spent; `undefined` where there is nothing to say. */
   readonly seed: Check | undefined
   /**
    * Of the servers; the refresh token and the client secret are shown to none of them.
@@ -285,23 +258,24 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   const { inspectStore } = await import('./store/inspect.js')
   const { path, rule } = loaded.store
   const { checks: ofStore, content } = await inspectStore(path, { rule, env })
-  const config = withEndpoints(loaded, content?.discovered)
+  const { config, problem } = knownHere(loaded, content?.discovered)
   const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
   const settings = [
-    inspectClient(config, endpointsFrom(loaded, content?.discovered)),
+    problem === undefined
+      ? inspectClient(config, endpointsFrom(loaded, content?.discovered))
+      : fail('settings', problem),
     inspectRedirectUri(config),
     await inspectSecret(config),
     trust,
   ]
-  const isEmpty = content !== undefined && content.set === undefined
+  const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   return {
     here: [...checks, ...settings, ...ofStore],
     content,
     config,
-    named: namedClient(config),
+    named: namedClient(config, content?.discovered),
     policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
-    seed:
-      isEmpty && config.seedFile !== null ? await inspectSeed(config.seedFile, config, around) : undefined,
+    seed: content && (await inspectSeed(config.seedFile, content.set, path, seedOptions)),
     servers: (online) =>
       trust.status === 'fail'
         ? Promise.resolve([skip('servers', 'nothing is sent anywhere before they can be told from others')])
@@ -323,18 +297,6 @@ function checkedTrust({ env, beforeSending }: Around): Check | undefined {
     return undefined
   } catch (error) {
     return fail('trust', error)
-  }
-}
-
-async function inspectSeed(path: string, { refresh }: Config, { clock }: Around): Promise<Check> {
-  const { seedIfThere } = await import('./config/seed-file.js')
-  try {
-    const found = await seedIfThere(path, { clock, defaultLifetime: refresh.defaultLifetime })
-    return found === undefined
-      ? warn('seed', `the seed file ${path} of [seed] file does not exist`)
-      : ok('seed', `${path}: the next \`get\` imports it`)
-  } catch (error) {
-    return fail('seed', error)
   }
 }
 
@@ -392,7 +354,7 @@ async function questionsFor(
   clock: Clock,
   network: Network,
 ): Promise<readonly Question[]> {
-  const { tokenUrl, authorizeUrl, apiUrl, instance, issuer } = config
+  const { tokenUrl, authorizeUrl, apiUrl, instance, issuer, redirectUri } = config
   const oauth = await import('./oauth/inspect.js')
   const questions: Question[] = []
   if (tokenUrl !== null)
@@ -412,7 +374,10 @@ async function questionsFor(
       name: oauth.ISSUER,
       request: { url: oauth.metadataUrl(issuer), method: 'GET', headers: { accept: 'application/json' } },
       judge: () =>
-        oauth.inspectIssuer(issuer, network.agent({ connectMs: 10_000, idleMs: 15_000 }), clock().now),
+        oauth.inspectIssuer(
+          ...([issuer, network.agent({ connectMs: 10_000, idleMs: 15_000 }), clock().now] as const),
+          authorizeUrl === null && redirectUri !== null,
+        ),
     })
   if (online && apiUrl !== null && set !== undefined && isOwn(set, namedClient(config))) {
     const { API, inspectApi } = await import('./http/inspect.js')

@@ -85,6 +85,21 @@ describe('the import gate', { timeout: 60_000 }, () => {
       "import '../oauth/server.js'",
       'http-knows-core-only: src/http/repeat.ts → src/oauth/server.ts',
     ],
+    [
+      'oauth/answer.ts',
+      "import '../config/ini.js'",
+      'oauth-knows-core-and-network-only: src/oauth/answer.ts → src/config/ini.ts',
+    ],
+    [
+      'network/settings.ts',
+      "import '../oauth/answer.js'",
+      'network-knows-core-only: src/network/settings.ts → src/oauth/answer.ts',
+    ],
+    [
+      'network/tls.ts',
+      "import 'oauth4webapi'",
+      /refresh-stays-light: src\/oauth\/server\.ts → .*\/oauth4webapi\//,
+    ],
     ['core/moment.ts', "import './token-set.js'", 'no-circles: src/core/moment.ts'],
     ['core/alone.ts', 'export const alone = 1', 'no-orphans: src/core/alone.ts'],
     ['core/moment.ts', "import './nowhere.js'", 'resolvable: src/core/moment.ts → ./nowhere.js'],

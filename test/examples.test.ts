@@ -18,7 +18,8 @@ import { parse } from 'yaml'
 import { folder } from './support/folder.js'
 import { packed } from './support/packed.js'
 import { place, type Place } from './support/place.js'
-import { ended, type Ended } from './support/processes.js'
+import { ended, withoutNews, type Ended } from './support/processes.js'
+import { seedText } from './support/seed-text.js'
 
 const SITES = '101\tDeal room\n102\tResearch & know-how\n103\tClosed matters\n'
 const text = (name: string): string => readFileSync(join('examples', name), 'utf8')
@@ -44,7 +45,7 @@ function run(here: Place, command: readonly string[], env: NodeJS.ProcessEnv = {
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     }),
-  )
+  ).then(withoutNews)
 }
 
 /** A place whose token the API refuses, before its time. */
@@ -307,15 +308,26 @@ describe('the example of a container', () => {
     const image = join(folder(), 'image')
     cpSync(join(project, 'node_modules'), join(image, 'node_modules'), { recursive: true, dereference: true })
     symlinkSync('node_modules/hq-token/dist/bin.cjs', join(image, 'hq-token'))
-    for (const path of [here.config, here.seed]) chownSync(path, user, user)
-    for (const path of [here.dir, join(state, '..'), join(image, '..'), image]) chmodSync(path, 0o755)
+    // A second instance, with a grant of its own: the store of each is where the image keeps stores.
+    const profiles = join(here.dir, 'profiles')
+    mkdirSync(profiles)
+    const config = readFileSync(here.config, 'utf8').replace(/\[store\]\npath = .*/, '')
+    writeFileSync(here.config, config)
+    const acme = [join(profiles, 'acme.ini'), join(here.dir, 'acme-token.ini')] as const
+    writeFileSync(acme[0], config.replace('file = token.ini', 'file = ../acme-token.ini'))
+    writeFileSync(acme[1], seedText(here.sandbox.issue()))
+    for (const path of [here.config, here.seed, ...acme]) {
+      chmodSync(path, 0o600)
+      chownSync(path, user, user)
+    }
+    for (const path of [here.dir, profiles, join(state, '..'), join(image, '..'), image])
+      chmodSync(path, 0o755)
 
-    const [, store = ''] = /HQ_TOKEN_STORE=(\S+)/.exec(all('ENV').join()) ?? []
-    expect(store).toMatch(/^\/state\//)
+    const set = all('ENV').flatMap((line) => line.split(/ +/))
+    expect(set).toEqual(['HQ_TOKEN_CONFIG_DIR=/etc/hq-token', 'HQ_TOKEN_STATE_DIR=/state'])
     const env = {
       PATH: `${image}:${process.env['PATH'] ?? ''}`,
-      HQ_TOKEN_CONFIG: here.config,
-      HQ_TOKEN_STORE: store.replace('/state', state),
+      ...{ HQ_TOKEN_CONFIG_DIR: here.dir, HQ_TOKEN_STATE_DIR: state },
     }
     const command = [...all('ENTRYPOINT'), ...all('CMD')].flatMap((form) => JSON.parse(form) as string[])
     expect(command).toEqual(['hq-token', 'get'])
@@ -323,15 +335,25 @@ describe('the example of a container', () => {
     const script = isRoot
       ? `mount --bind ${state} ${state}; mount -o remount,ro,bind /; ! touch /written; exec ${asUser}`
       : 'exec'
-    const shell = ['sh', '-euc', `${script} ${command.join(' ')}`]
-    const [program = '', ...args] = isRoot ? ['unshare', '--mount', ...shell] : shell
-    const { code, stdout, stderr } = await ended(spawn(program, args, { env, cwd: '/' }))
-    expect({ code, stderr }).toEqual({
-      code: 0,
-      stderr: isRoot ? (expect.stringMatching(/^[^\n]*Read-only file system\n$/) as string) : '',
-    })
-    expect(stdout).toMatch(/^\S{40,}\n$/)
-    expect(statSync(join(state, 'token.db')).uid).toBe(user)
+    for (const [words, file] of [
+      [command, 'token.db'],
+      [['hq-token', '--profile', 'acme', 'get'], 'acme.db'],
+    ] as const) {
+      const shell = ['sh', '-euc', `${script} ${words.join(' ')}`]
+      const [program = '', ...args] = isRoot ? ['unshare', '--mount', ...shell] : shell
+      const { code, stdout, stderr } = await ended(spawn(program, args, { env, cwd: '/' }))
+      expect({ code, stderr }).toEqual({
+        code: 0,
+        // The folder of the configuration takes no mark, and that is said, once.
+        stderr: expect.stringMatching(
+          isRoot
+            ? /^[^\n]*Read-only file system\n[^\n]* the seed file .*\n.*hint: remove the file/
+            : /^(?:hq-token: the seed file .*\n)?$/,
+        ) as string,
+      })
+      expect(stdout).toMatch(/^\S{40,}\n$/)
+      expect(statSync(join(state, file)).uid).toBe(user)
+    }
   })
 })
 

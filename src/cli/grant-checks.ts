@@ -1,12 +1,21 @@
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
 import { clientName, type NamedClient } from '../core/client.js'
-import { LoginRequired, recalled } from '../core/errors.js'
+import { ConfigInvalid, LoginRequired, recalled } from '../core/errors.js'
 import { LOGIN_LIFETIME } from '../core/logins.js'
 import { rfc3339, type Moment } from '../core/moment.js'
 import { asSeenBy, isOwn, otherClient } from '../core/ownership.js'
-import { expiresAt, judge, ageOf, LONGEST_PAUSE, type ExpiryPolicy } from '../core/policy.js'
+import {
+  expiresAt,
+  judge,
+  ageOf,
+  isLikelyDead,
+  isUnread,
+  LONGEST_PAUSE,
+  type ExpiryPolicy,
+} from '../core/policy.js'
 import type { PendingLogin } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
+import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from '../core/token-type.js'
 import { span } from './looks.js'
 
 const DAY = 86_400
@@ -17,7 +26,7 @@ const SOON = 30 * DAY
  * How the grant stands: whether a person must log in, how long the tokens live, what the last failure means,
  * and whether a login waits for its answer.
  *
- * @param seed Of the seed file that would be imported now, if any.
+ * @param seed Of the seed file that would be imported now, or that is spent, if any.
  */
 export function grantChecks(
   { set, login: pending }: { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined },
@@ -25,7 +34,10 @@ export function grantChecks(
   at: Moment,
   configured: Configured,
 ): readonly Check[] {
-  const grant = set === undefined ? withoutSet(seed) : withSet(set, at, configured)
+  const grant =
+    set === undefined
+      ? withoutSet(seed)
+      : [...withSet(set, at, configured), ...(seed === undefined ? [] : [seed])]
   return pending === undefined ? grant : [...grant, pendingLogin(pending, at)]
 }
 
@@ -64,8 +76,16 @@ function login(set: TokenSet, at: Moment): Check {
   const user = set.user ?? 'a user whose name is not known'
   if (refusedAt !== null) {
     const why = failure?.code === new LoginRequired('').code ? `: ${failure.message}` : ''
-    return fail(name, new LoginRequired(`the server refused the refresh token ${ago(refusedAt, at)}${why}`))
+    const word = set.bareSince === null ? 'the server refused the refresh token' : 'the grant was given up'
+    return fail(name, new LoginRequired(`${word} ${ago(refusedAt, at)}${why}`))
   }
+  if (set.bareSince !== null && isLikelyDead(set, at))
+    return fail(
+      name,
+      new LoginRequired(
+        `the grant has probably ended: the server has said nothing but HTTP 400 or 401 without a reason for ${span(at.now - set.bareSince)}, and the access token is over`,
+      ),
+    )
   if (set.pair.refreshExpiresAt !== null && set.pair.refreshExpiresAt <= at.now)
     return fail(
       name,
@@ -101,7 +121,10 @@ function access(set: TokenSet, at: Moment, policy: ExpiryPolicy): Check {
   const name = 'access token'
   const { verdict } = judge(set, at, policy)
   const left = expiresAt(set.pair, at) - at.now
-  const life = `${span(left)} left of ${span(set.pair.lifetime)}`
+  const guess = set.pair.isLifetimeGuessed ? ', a guess: the server did not say' : ''
+  const life = `${span(left)} left of ${span(set.pair.lifetime)}${guess}`
+  if (!isBearer(set.pair.tokenType))
+    return fail(name, new ConfigInvalid(NOT_BEARER, { hint: NOT_BEARER_HINT }))
   if (ageOf(set.pair, at).clockWentBack)
     return warn(
       name,
@@ -124,12 +147,14 @@ function refresh({ pair, lastRefreshAt }: TokenSet, at: Moment): Check {
   return isSoon ? warn(name, said, 'a refresh brings a new one: hq-token refresh') : ok(name, said)
 }
 
-function lastFailure({ lastFailure: failure, notBefore, refusedAt }: TokenSet, at: Moment): Check {
+function lastFailure(set: TokenSet, at: Moment): Check {
   const name = 'last failure'
+  const { lastFailure: failure, notBefore, refusedAt } = set
   if (failure === null) return ok(name, 'none since the last success')
   // An instant further off is a clock that jumped.
   const isHeld = notBefore !== null && notBefore > at.now && notBefore - at.now <= LONGEST_PAUSE
-  const pause = isHeld ? `; the server wants to be left alone for another ${span(notBefore - at.now)}` : ''
+  const who = isUnread(set) ? 'it is not asked again' : 'the server wants to be left alone'
+  const pause = isHeld ? `; ${who} for another ${span(notBefore - at.now)}` : ''
   const said = `${ago(failure.at, at)}: ${failure.message}${pause}`
   if (refusedAt !== null) return warn(name, said)
   const error = recalled({ ...failure, message: said })

@@ -9,7 +9,7 @@ import type { Screen, World } from './world.js'
  * is the next command to type. What came from outside is escaped: it may hold a terminal's commands.
  */
 export interface Voice {
-  /** A warning; of what is merely worth knowing, only with `--verbose`. */
+  /** A warning; of what is merely worth knowing, only with `--verbose`, unless it is news. */
   readonly notice: (notice: Notice) => void
   /** What the command was asked to say. */
   readonly tell: (notice: Notice) => void
@@ -61,7 +61,7 @@ export function voice(world: World, options: GlobalOptions): Voice {
       return world.stderr.isTTY === true && !json ? world.stderr : undefined
     },
     notice: (notice) => {
-      if (notice.level === 'warning' || options.verbose === true) tell(notice)
+      if (notice.level === 'warning' || notice.isNews === true || options.verbose === true) tell(notice)
     },
     tell,
     error: (error) => {

@@ -107,6 +107,7 @@ export function program(
       new Option('--auth-method <method>', 'how the client proves itself').choices([
         'client_secret_post',
         'client_secret_basic',
+        'client_secret_basic_plain',
         'none',
       ]),
     )

@@ -10,5 +10,9 @@ export async function inSession<T>(
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   const session = openSession(world, options)
-  return showingTheWayIn(session, () => work(session))
+  try {
+    return await showingTheWayIn(session, () => work(session))
+  } finally {
+    await session.guard.settled()
+  }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../core/moment.js'
 import { isOwn } from '../core/ownership.js'
 import type { Seen, Turn } from '../core/ports.js'
 import { expiresAt, expiryPolicy, judge, type Verdict } from '../core/policy.js'
+import { isBearer } from '../core/token-type.js'
 import { isBusy } from '../store/addon.js'
 import { storePaths } from '../store/files.js'
 import { peek, touchedAt } from '../store/peek.js'
@@ -95,13 +96,12 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
   const { format, time, minValid = time } = flags
   const config = loadConfig({ ...around, ...locate(options, around) })
   const { store, refresh, notices } = config
-  if (notices.length > 0) throw new Unclear()
+  if (notices.some(({ level }) => level === 'warning' || options.verbose === true)) throw new Unclear()
   const policy = expiryPolicy(refresh.early, refresh.minValid)
   const named = namedClient(config)
   const look = (): Found => {
     const set = peek(store.path)
-    if (set === undefined || set.refusedAt !== null || set.pair.tokenType.toLowerCase() !== 'bearer')
-      throw new Unclear()
+    if (set === undefined || set.refusedAt !== null || !isBearer(set.pair.tokenType)) throw new Unclear()
     if (!isOwn(set, named)) throw new Unclear()
     const at = clock()
     const { verdict, left, hold } = judge(set, at, policy, minValid === undefined ? {} : { minValid })

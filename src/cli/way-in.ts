@@ -28,7 +28,7 @@ export async function showingTheWayIn<T>(session: Session, work: () => Promise<T
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof LoginRequired) || error.hint?.startsWith(LOGIN_HINT) !== true) throw error
+    if (!(error instanceof LoginRequired) || error.hint?.includes(LOGIN_HINT) !== true) throw error
     const { config, store, world } = session
     const way = wayIn(config, await store.login().catch(() => undefined), world.clock().now)
     throw hinted(error, error.hint.replace(LOGIN_HINT, way))

@@ -1,12 +1,15 @@
 import { X509Certificate } from 'node:crypto'
 import { accessSync, closeSync, constants } from 'node:fs'
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
+import { environmentNotices } from './environment.js'
 import { FileProblem, open } from './file.js'
 import { loadConfig, requireClient, type Config } from './load.js'
 import { locate, usualFiles, variable, type Environment, type Location, type Surroundings } from './locate.js'
-import { trustNotices } from './settings.js'
+import { readSettings, trustNotices } from './settings.js'
+import { suggestion } from './suggest.js'
 
 export interface ConfigInspection {
   readonly checks: readonly Check[]
@@ -16,25 +19,28 @@ export interface ConfigInspection {
 
 /**
  * Where the configuration is, by which rule, who else can read or change it, and whether it can be understood.
- *
- * @throws {UsageError} when the profile's name is none.
  */
 export function inspectConfig(
   flags: { readonly config?: string | undefined; readonly profile?: string | undefined },
   around: Surroundings,
 ): ConfigInspection {
+  const unknown = environmentNotices(around, suggestion).map(({ message, hint }) =>
+    warn('environment', message, hint),
+  )
   let location: Location
   try {
     location = locate(flags, around)
   } catch (error) {
-    return { checks: [fail('config', error)], config: undefined }
+    return { checks: [fail('config', error), ...unknown], config: undefined }
   }
-  const { file, profile } = location
+  const { file, profile, notices = [] } = location
+  const unused = notices.map(({ message }) => `; ${message}`).join('')
   if (file === undefined) {
     const places = usualFiles(profile, around).map(({ path }) => path)
-    return settings([ok('config', `no file (${places.join(', ')}): the environment alone`)], location, around)
+    const none = ok('config', `no file (${places.join(', ')}): the environment alone${unused}`)
+    return settings([none, ...unknown], location, around)
   }
-  const found = ok('config', `${file.path} (${file.rule})`)
+  const found = [ok('config', `${file.path} (${file.rule})${unused}`), ...unknown]
   try {
     const { fd, stats } = open(file.path)
     closeSync(fd)
@@ -42,15 +48,18 @@ export function inspectConfig(
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     const problem = new ConfigInvalid(error.told(`the config file ${file.path}`), error.details)
-    return { checks: [found, fail('permissions', problem)], config: undefined }
+    return { checks: [...found, fail('permissions', problem)], config: undefined }
   }
-  return settings([found], location, around)
+  return settings(found, location, around)
 }
 
 function settings(before: readonly Check[], location: Location, around: Surroundings): ConfigInspection {
   try {
-    const config = loadConfig({ ...around, ...location })
-    const exposed = config.notices.map(({ message, hint }) => warn('permissions', message, hint))
+    const source = { ...around, ...location }
+    const config = loadConfig(source)
+    const exposed = readSettings(source).notices.map(({ message, hint }) =>
+      warn('permissions', message, hint),
+    )
     const kept = config.file === null ? [] : [ok('permissions', 'nobody else can read or change it')]
     return { checks: [...before, ...(exposed.length > 0 ? exposed : kept)], config }
   } catch (error) {
@@ -60,13 +69,20 @@ function settings(before: readonly Check[], location: Location, around: Surround
 
 /** Whether there is enough to ask the token endpoint. @param by What else than the config has given its URL. */
 export function inspectClient(config: Config, by: string | null): Check {
+  const { issuer, instance } = config
+  const asksFirst = issuer !== null && config.tokenUrl === null
   try {
-    const { clientId, tokenUrl, instance } = requireClient(config)
+    const { clientId, tokenUrl } = requireClient(
+      asksFirst ? { ...config, tokenUrl: new URL(issuer) } : config,
+    )
+    if (asksFirst)
+      return warn(
+        'settings',
+        `client ${clientId} at ${issuer}, whose endpoints are not known yet: the next refresh or login asks for them`,
+      )
     const where = instance?.href ?? tokenUrl.origin + tokenUrl.pathname
     return ok('settings', `client ${clientId} at ${where}${by === null ? '' : ` (${by})`}`)
   } catch (error) {
-    if (config.issuer !== null && config.tokenUrl === null)
-      return warn('settings', `the endpoints of ${config.issuer} are asked for at a login`)
     return fail('settings', error)
   }
 }
@@ -78,13 +94,19 @@ export function inspectRedirectUri({ redirectUri }: Config): Check {
   return ok(name, redirectUri)
 }
 
+const READ_TWO_WAYS =
+  '; it, or client_id, holds a character that servers read in two ways: if the server refuses the client, try auth_method = client_secret_basic_plain'
+
 /** Whether the client secret can be had; what it is, nobody learns. */
-export async function inspectSecret({ secretFrom, authMethod, clientSecret }: Config): Promise<Check> {
+export async function inspectSecret(config: Config): Promise<Check> {
+  const { secretFrom, authMethod, clientSecret, clientId } = config
   if (authMethod === 'none') return ok('client secret', 'none: a public client')
   if (secretFrom === null) return skip('client secret', 'none is configured')
   try {
-    await clientSecret()
-    return ok('client secret', `given by ${secretFrom}`)
+    const secret = await clientSecret()
+    const isDoubtful =
+      authMethod === 'client_secret_basic' && [clientId ?? '', secret?.reveal() ?? ''].some(isReadTwoWays)
+    return ok('client secret', `given by ${secretFrom}${isDoubtful ? READ_TWO_WAYS : ''}`)
   } catch (error) {
     return fail('client secret', error)
   }

@@ -73,7 +73,7 @@ export const configKeys = [
   }),
   key('client', 'issuer', {
     description:
-      'Issuer identifier of the authorization server. At a login its metadata (RFC 8414, OpenID Connect) give the endpoints that are not set here; the store keeps them.',
+      'Issuer identifier of the authorization server. Its metadata (RFC 8414, OpenID Connect) give the endpoints that are not set here. It is asked at every login, at a seed, and by a refresh where nobody has asked before; the store keeps what it says.',
     example: 'https://login.example.com/',
   }),
   key('client', 'scope', {
@@ -82,14 +82,14 @@ export const configKeys = [
   }),
   key('client', 'auth_method', {
     description:
-      'How the client proves itself at the token endpoint: client_secret_post, client_secret_basic, or none for a public client.',
+      'How the client proves itself at the token endpoint: client_secret_post, client_secret_basic, client_secret_basic_plain (id and secret as they are, for servers that do not decode them), or none for a public client.',
     example: 'client_secret_basic',
     default: 'client_secret_post',
   }),
   key('store', 'path', {
     env: 'HQ_TOKEN_STORE',
     description:
-      'SQLite file that keeps the token set. Default: $XDG_STATE_HOME/hq-token/token.db (~/.local/state/hq-token/token.db; %LOCALAPPDATA%\\hq-token\\token.db on Windows), with a profile NAME.db.',
+      'SQLite file that keeps the token set. Default: $XDG_STATE_HOME/hq-token/token.db (~/.local/state/hq-token/token.db; %LOCALAPPDATA%\\hq-token\\token.db on Windows), with a profile NAME.db; in HQ_TOKEN_STATE_DIR where that is set.',
     example: '/var/lib/hq-token/token.db',
   }),
   key('store', 'url', {

@@ -1,9 +1,11 @@
-import type { NamedClient } from '../core/client.js'
+import { addressProblem } from '../core/address.js'
+import { isSameServer, type NamedClient } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Early } from '../core/policy.js'
 import type { Discovered, Notice } from '../core/ports.js'
 import type { Secret } from '../core/secret.js'
 import { readSecret, type SecretOrigin } from './client-secret.js'
+import { environmentNotices } from './environment.js'
 import type { KeyName } from './keys.js'
 import type { Located } from './locate.js'
 import { networkConfig, type NetworkConfig } from './network.js'
@@ -101,33 +103,63 @@ export function loadConfig(source: ConfigSource): Config {
       defaultLifetime: values['refresh.default_lifetime'],
     },
     network: networkConfig(settings, source),
-    notices,
+    notices: [...(source.notices ?? []), ...environmentNotices(source, suggestion), ...notices],
   }
 }
 
-/** The client that the configuration names, as far as it does. */
-export function namedClient({ tokenUrl, issuer, clientId }: Config): NamedClient {
-  return { tokenUrl: tokenUrl?.href ?? null, issuer, clientId }
+/**
+ * The client that the configuration names, as far as it does.
+ *
+ * @param discovered What an issuer has named: where that is the configured token endpoint, the two are one server.
+ */
+export function namedClient(
+  { tokenUrl, issuer, clientId }: Config,
+  discovered?: Pick<Discovered, 'issuer' | 'tokenUrl'>,
+): NamedClient {
+  const named = { tokenUrl: tokenUrl?.href ?? null, issuer, clientId }
+  if (issuer !== null || tokenUrl === null || discovered === undefined) return named
+  const itsOwn = { tokenUrl: discovered.tokenUrl, issuer: null, clientId: '' }
+  return isSameServer(itsOwn, named) === true ? { ...named, issuer: discovered.issuer } : named
 }
 
 /**
  * The configuration with the endpoints that its issuer named, where it does not give them itself.
  *
  * @param discovered Of whichever issuer; another one's are passed over.
+ * @param needed What a request is about to be sent to. Another that is not fit is left out: it must not keep a token
+ *   from being refreshed.
+ * @throws {ConfigInvalid} where the one that is needed is not fit: older versions have kept such.
  */
-export function withEndpoints(config: Config, discovered: Endpoints | undefined): Config {
+export function withEndpoints(
+  config: Config,
+  discovered: Omit<Discovered, 'at'> | undefined,
+  needed: Endpoint = 'tokenUrl',
+): Config {
   if (discovered === undefined || discovered.issuer !== config.issuer) return config
-  const { authorizeUrl, tokenUrl, revocationUrl } = discovered
-  const url = (text: string | null): URL | null => (text === null ? null : new URL(text))
-  return {
-    ...config,
-    authorizeUrl: config.authorizeUrl ?? url(authorizeUrl),
-    tokenUrl: config.tokenUrl ?? url(tokenUrl),
-    revocationUrl: config.revocationUrl ?? url(revocationUrl),
+  const url = (name: Endpoint): URL | null => {
+    const text = discovered[name]
+    if (config[name] !== null || text === null) return config[name]
+    const problem = addressProblem(text)
+    if (problem === undefined) return new URL(text)
+    if (name !== needed) return null
+    const key = KEY_OF[name]
+    throw new ConfigInvalid(
+      `the ${key} that the store keeps for the issuer ${discovered.issuer} ${problem}`,
+      { hint: `hq-token login asks the issuer anew (or set ${key} in [client] of the configuration)` },
+    )
   }
+  const [authorizeUrl, tokenUrl, revocationUrl] = [url('authorizeUrl'), url('tokenUrl'), url('revocationUrl')]
+  return { ...config, authorizeUrl, tokenUrl, revocationUrl }
 }
 
-type Endpoints = Omit<Discovered, 'at'>
+const KEY_OF = {
+  authorizeUrl: 'authorize_url',
+  tokenUrl: 'token_url',
+  revocationUrl: 'revocation_url',
+} as const
+
+/** What an issuer can name. */
+export type Endpoint = keyof typeof KEY_OF
 
 /**
  * The configuration as one that can refresh.
@@ -135,14 +167,9 @@ type Endpoints = Omit<Discovered, 'at'>
  * @throws {ConfigInvalid} naming what is missing and where to put it.
  */
 export function requireClient(config: Config): ClientConfig {
-  const { tokenUrl, clientId, authMethod, secretFrom } = config
-  if (tokenUrl === null) {
-    if (config.issuer !== null)
-      throw new ConfigInvalid('the endpoints of issuer are not known yet: a login asks for them', {
-        hint: 'hq-token login (or set token_url)',
-      })
+  const { tokenUrl, clientId, authMethod, secretFrom, issuer } = config
+  if (tokenUrl === null && issuer === null)
     throw missing(config, 'instance or token_url', 'instance = https://HOST/INSTANCE/', 'HQ_TOKEN_INSTANCE')
-  }
   if (clientId === null) throw missing(config, 'client_id', 'client_id = …', 'HQ_TOKEN_CLIENT_ID')
   if (secretFrom === null && authMethod !== 'none')
     throw missing(
@@ -151,6 +178,14 @@ export function requireClient(config: Config): ClientConfig {
       'client_secret, client_secret_file or client_secret_command (a public client: auth_method = none)',
       'HQ_TOKEN_CLIENT_SECRET',
     )
+  if (tokenUrl === null)
+    throw new ConfigInvalid(`the endpoints of the issuer ${issuer ?? ''} are not known yet`, {
+      hint: 'hq-token refresh asks for them, and so does hq-token login (or set token_url)',
+    })
+  if (authMethod === 'client_secret_basic_plain' && clientId.includes(':'))
+    throw new ConfigInvalid('auth_method is client_secret_basic_plain, and client_id holds a colon', {
+      hint: 'set auth_method = client_secret_basic, which encodes it, or client_secret_post',
+    })
   return { ...config, tokenUrl, clientId }
 }
 

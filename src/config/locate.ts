@@ -1,5 +1,6 @@
 import { posix, win32 } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
+import type { Notice } from '../core/ports.js'
 import { isThere } from './file.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -18,7 +19,9 @@ export interface Located {
   readonly rule:
     | '--config'
     | 'HQ_TOKEN_CONFIG'
+    | 'HQ_TOKEN_CONFIG_DIR'
     | 'HQ_TOKEN_STORE'
+    | 'HQ_TOKEN_STATE_DIR'
     | '[store] path'
     | '$XDG_CONFIG_HOME'
     | '~/.config'
@@ -33,6 +36,14 @@ export interface Location {
   /** `undefined` where there is no config file: everything may come from the environment. */
   readonly file: Located | undefined
   readonly profile: string | undefined
+  /** What of the environment was not used, because something that was typed wins over it. */
+  readonly notices?: readonly Notice[]
+}
+
+/** What was typed, or given to the library. */
+export interface Typed {
+  readonly config?: string | undefined
+  readonly profile?: string | undefined
 }
 
 const BASES = {
@@ -57,68 +68,75 @@ const BASES = {
 } as const
 
 /**
- * Finds the config file: `--config`, `HQ_TOKEN_CONFIG`, the user's own, the machine's. Never the
- * working directory's. An environment variable that is empty counts as unset.
+ * Finds the config file: `--config`, `HQ_TOKEN_CONFIG`, the user's own, the machine's; where `HQ_TOKEN_CONFIG_DIR` is
+ * set, that folder's and no other. Never the working directory's. A profile that was typed wins over
+ * `HQ_TOKEN_CONFIG`. An environment variable that is empty counts as unset.
  *
- * @param flags As on the command line.
  * @param exists For tests.
- * @throws {UsageError} when the profile's name is none.
+ * @throws {UsageError} when the profile's name is none, or it was typed and `HQ_TOKEN_STORE` is set.
  * @throws {ConfigInvalid} when a file that was named, or a profile's, does not exist.
  * @see XDG Base Directory Specification: a relative `$XDG_CONFIG_HOME` is ignored.
  */
 export function locate(
-  flags: { readonly config?: string | undefined; readonly profile?: string | undefined },
+  typed: Typed,
   around: Surroundings,
   exists: (path: string) => boolean = isThere,
 ): Location {
-  const profile = profileName(flags.profile ?? variable(around.env, 'HQ_TOKEN_PROFILE'))
-  const named = namedFile(flags.config, around)
+  const profile = profileOf(typed, around)
+  const notices = passedOver(typed, around)
+  const told = notices.length > 0 ? { notices } : {}
+  const named = namedFile(typed, around)
   if (named !== undefined) {
-    if (exists(named.path)) return { file: named, profile }
+    if (exists(named.path)) return { file: named, profile, ...told }
     throw new ConfigInvalid(`the config file ${named.path} (from ${named.rule}) does not exist`, {
       hint: 'name one that does, or none to look in the usual places',
     })
   }
   const candidates = usualFiles(profile, around)
   const file = candidates.find(({ path }) => exists(path))
-  if (file === undefined && profile !== undefined)
-    throw new ConfigInvalid(`the profile ${profile} has no config file`, {
+  if (file === undefined && profile !== undefined) {
+    const why = notices.map(({ message }) => ` (${message})`).join('')
+    throw new ConfigInvalid(`the profile ${profile} has no config file${why}`, {
       hint: `write ${candidates.map(({ path }) => path).join(' or ')}`,
     })
-  return { file, profile }
+  }
+  return { file, profile, ...told }
 }
 
 /**
  * Where a new config file goes, so that `locate` finds it from then on. It may be there already.
  *
- * @throws {UsageError} when the profile's name is none.
+ * @throws {UsageError} as `locate`, and for a profile that would share its store with the configuration without one.
  * @throws {ConfigInvalid} where nothing was named and the user has no home.
  */
-export function locateNew(
-  flags: { readonly config?: string | undefined; readonly profile?: string | undefined },
-  around: Surroundings,
-): Location & { readonly file: Located } {
-  const profile = profileName(flags.profile ?? variable(around.env, 'HQ_TOKEN_PROFILE'))
-  const file = namedFile(flags.config, around) ?? usualFiles(profile, around)[0]
-  if (file !== undefined) return { file, profile }
+export function locateNew(typed: Typed, around: Surroundings): Location & { readonly file: Located } {
+  const profile = profileOf(typed, around)
+  storeName(profile)
+  const notices = passedOver(typed, around)
+  const file = namedFile(typed, around) ?? usualFiles(profile, around)[0]
+  if (file !== undefined) return { file, profile, ...(notices.length > 0 && { notices }) }
   throw new ConfigInvalid('there is no home directory to keep the config file in', {
-    hint: 'name the file: hq-token init --config FILE',
+    hint: 'name the file: hq-token init --config FILE; or the folder: HQ_TOKEN_CONFIG_DIR',
   })
 }
 
 /**
  * Where the token set lives unless the configuration says otherwise.
  *
+ * @throws {UsageError} where that would be the store of another configuration.
  * @throws {ConfigInvalid} where the user has no home.
  */
 export function defaultStore(profile: string | undefined, around: Surroundings): Located {
-  const name = `${profile ?? 'token'}.db`
+  const name = storeName(profile)
+  const paths = pathsOf(around)
+  const own = named('HQ_TOKEN_STATE_DIR', around)
+  if (own !== undefined) return { ...own, path: paths.join(own.path, name) }
   const folder = baseDirectory('state', around)
   if (folder === undefined)
     throw new ConfigInvalid('there is no home directory to keep the store in', {
-      hint: 'set HQ_TOKEN_STORE, or path in [store] of the config file',
+      hint: 'set HQ_TOKEN_STATE_DIR or HQ_TOKEN_STORE, or path in [store] of the config file',
     })
-  return { ...folder, path: pathsOf(around).join(folder.path, 'hq-token', name) }
+  return { ...folder, path: paths.join(folder.path, 'hq-token', name) }
 }
 
 /** The home directory; `undefined` where the user has none. */
@@ -137,30 +155,77 @@ export function variable(env: Environment, name: string): string | undefined {
   return text === '' ? undefined : text
 }
 
-function profileName(name: string | undefined): string | undefined {
-  if (name === undefined || /^[a-z0-9][a-z0-9_-]*$/.test(name)) return name
-  throw new UsageError(
-    'the name of a profile is made of a-z, 0-9, _ and -, and begins with a letter or digit',
-    {
-      hint: 'hq-token --profile NAME …, or HQ_TOKEN_PROFILE=NAME',
-    },
-  )
+/** One file cannot be the store of two profiles: whoever types a profile means its own. */
+function profileOf(typed: Typed, around: Surroundings): string | undefined {
+  const profile = typed.profile ?? variable(around.env, 'HQ_TOKEN_PROFILE')
+  if (profile === undefined) return undefined
+  checkProfileName(profile, around)
+  if (typed.profile !== undefined && variable(around.env, 'HQ_TOKEN_STORE') !== undefined)
+    throw new UsageError(
+      `--profile ${profile} and HQ_TOKEN_STORE exclude one another: one file cannot be the store of two profiles`,
+      {
+        hint: `unset HQ_TOKEN_STORE, or leave out --profile ${profile}; HQ_TOKEN_STATE_DIR names a folder with a store for each profile`,
+      },
+    )
+  return profile
 }
 
-function namedFile(flag: string | undefined, around: Surroundings): Located | undefined {
+function checkProfileName(name: string, { platform }: Surroundings): void {
+  const hint = 'hq-token --profile NAME …, or HQ_TOKEN_PROFILE=NAME'
+  if (!/^[a-z0-9][a-z0-9_-]*$/.test(name))
+    throw new UsageError(
+      'the name of a profile is made of a-z, 0-9, _ and -, and begins with a letter or digit',
+      { hint },
+    )
+  if (platform === 'win32' && /^(?:con|prn|aux|nul|com\d|lpt\d)$/.test(name))
+    throw new UsageError(`a profile cannot be called ${name}: on Windows that is the name of a device`, {
+      hint,
+    })
+}
+
+/** The file name of a store. @throws {UsageError} */
+function storeName(profile: string | undefined): string {
+  if (profile === 'token')
+    throw new UsageError(
+      'a profile cannot be called token: its store would be token.db, which is the store of the configuration without a profile',
+      { hint: 'give it another name, or a path of its own in [store] of its config file' },
+    )
+  return `${profile ?? 'token'}.db`
+}
+
+/** What a typed profile leaves unused, for those who wonder. */
+function passedOver({ config, profile }: Typed, { env }: Surroundings): Notice[] {
+  if (config !== undefined || profile === undefined || variable(env, 'HQ_TOKEN_CONFIG') === undefined)
+    return []
+  return [{ level: 'info', message: `HQ_TOKEN_CONFIG is not used: --profile ${profile} was given` }]
+}
+
+function namedFile({ config, profile }: Typed, around: Surroundings): Located | undefined {
+  if (config !== undefined) return { path: pathsOf(around).resolve(config), rule: '--config' }
+  return profile === undefined ? named('HQ_TOKEN_CONFIG', around) : undefined
+}
+
+/** What a variable names: relative to the working directory; `~` is the home directory, as no shell has seen it. */
+function named(name: Located['rule'], around: Surroundings): Located | undefined {
+  const text = variable(around.env, name)
+  if (text === undefined) return undefined
   const paths = pathsOf(around)
-  if (flag !== undefined) return { path: paths.resolve(flag), rule: '--config' }
-  const fromEnv = variable(around.env, 'HQ_TOKEN_CONFIG')
-  return fromEnv === undefined ? undefined : { path: paths.resolve(fromEnv), rule: 'HQ_TOKEN_CONFIG' }
+  if (!/^~(?:[/\\]|$)/.test(text)) return { path: paths.resolve(text), rule: name }
+  const directory = home(around)
+  if (directory === undefined)
+    throw new ConfigInvalid(`${name} begins with ~, and there is no home directory`)
+  return { path: paths.join(directory, text.slice(1)), rule: name }
 }
 
 /** Where it is looked for when nothing names it, in this order. */
 export function usualFiles(profile: string | undefined, around: Surroundings): Located[] {
   const paths = pathsOf(around)
   const name = profile === undefined ? 'config.ini' : paths.join('profiles', `${profile}.ini`)
-  const own = baseDirectory('config', around)
+  const own = named('HQ_TOKEN_CONFIG_DIR', around)
+  if (own !== undefined) return [{ ...own, path: paths.join(own.path, name) }]
+  const users = baseDirectory('config', around)
   const machine: Located[] = around.platform === 'win32' ? [] : [{ path: '/etc', rule: '/etc' }]
-  const folders = own === undefined ? machine : [own, ...machine]
+  const folders = users === undefined ? machine : [users, ...machine]
   return folders.map(({ path, rule }) => ({ path: paths.join(path, 'hq-token', name), rule }))
 }
 

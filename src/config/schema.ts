@@ -1,3 +1,4 @@
+import { addressProblem } from '../core/address.js'
 import { seconds } from '../core/duration.js'
 import type { KeyName } from './keys.js'
 import { isPlaceholder } from './placeholder.js'
@@ -33,20 +34,10 @@ function duration(text: string, bounds: string, inRange: (value: number) => bool
   return known(fits, `must be a duration such as 90s, 30m or 5h${bounds}`)
 }
 
-/** Plain http would show secrets to the network; to this machine itself it does not leave it. */
-function isSafe({ protocol, hostname }: URL): boolean {
-  if (protocol === 'https:') return true
-  return protocol === 'http:' && /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
-}
-
-/** @see RFC 6749 sections 3.1 and 3.2: an endpoint has no fragment. */
 function address(text: string): URL {
-  must(URL.canParse(line(text)) && !/\s/.test(text), 'must be a URL such as https://…')
-  const url = new URL(text)
-  must(isSafe(url), 'must be an https URL (http only to this machine itself)')
-  must(url.username + url.password === '', 'must not hold a user name or password')
-  must(!text.includes('#'), 'must not have a fragment (#…)')
-  return url
+  const problem = addressProblem(text)
+  if (problem !== undefined) throw new Unfit(problem)
+  return new URL(text)
 }
 
 function plain(text: string): URL {
@@ -80,7 +71,12 @@ function instance(text: string): URL {
   return url
 }
 
-const AUTH_METHODS = ['client_secret_post', 'client_secret_basic', 'none'] as const
+const AUTH_METHODS = [
+  'client_secret_post',
+  'client_secret_basic',
+  'client_secret_basic_plain',
+  'none',
+] as const
 
 export type AuthMethod = (typeof AUTH_METHODS)[number]
 
@@ -97,14 +93,14 @@ const READERS = {
   'client.redirect_uri': asWritten(address),
   'client.token_url': address,
   'client.authorize_url': address,
-  'client.revocation_url': plain,
+  'client.revocation_url': address,
   'client.api_url': (text: string) => folder(plain(text)),
   'client.issuer': asWritten(plain),
   'client.scope': line,
   'client.auth_method': (text: string) =>
     known(
       AUTH_METHODS.find((method) => method === text),
-      'must be client_secret_post, client_secret_basic or none',
+      'must be client_secret_post, client_secret_basic, client_secret_basic_plain or none',
     ),
   'store.path': line,
   'seed.file': line,

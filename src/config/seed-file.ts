@@ -1,9 +1,11 @@
 import { Socket } from 'node:net'
 import { SeedInvalid, UsageError } from '../core/errors.js'
-import { LAST_INSTANT, rfc3339, type Clock } from '../core/moment.js'
+import { instant, LONGEST_ACCESS, lifetimeOf } from '../core/lifetime.js'
+import { rfc3339, type Clock } from '../core/moment.js'
 import type { Notice } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
-import type { Seed, TokenPair } from '../core/token-set.js'
+import { STANDARD_INPUT, type Seed, type TokenPair } from '../core/token-set.js'
+import { isBearer } from '../core/token-type.js'
 import {
   asProblem,
   exposure,
@@ -17,6 +19,7 @@ import {
 } from './file.js'
 import { named, readIni, shown, type Entry, type Ini } from './ini.js'
 import { isPlaceholder } from './placeholder.js'
+import { lastingPath, markedAt } from './seed-mark.js'
 import { suggestion } from './suggest.js'
 
 export type SeedInput = { readonly path: string } | { readonly stdin: Uint8Array }
@@ -48,8 +51,6 @@ const PIPE_PATIENCE_MS = 30_000
 const MOST_TOKEN = 65_536
 /** Two machines' clocks differ by less. */
 const CLOCK_TOLERANCE = 60
-/** No access token lives as long: such a lifetime is a point in time, or milliseconds. */
-const TEN_YEARS = 315_360_000
 /** A thousand years, in seconds. */
 const LONGEST = 31_536_000_000
 
@@ -63,10 +64,12 @@ export async function readSeed(
   input: SeedInput,
   { clock, issuedAt, defaultLifetime }: SeedOptions,
 ): Promise<{ seed: Seed; notices: Notice[] }> {
-  const source = 'path' in input ? input.path : 'standard input'
+  const source = 'path' in input ? input.path : STANDARD_INPUT
   try {
     const found =
-      'path' in input ? await readPath(input.path) : { bytes: input.stdin, modifiedAt: null, notices: [] }
+      'path' in input
+        ? await readPath(input.path)
+        : { bytes: input.stdin, modifiedAt: null, file: null, notices: [] }
     if (found.bytes.byteLength > MOST_BYTES) throw new FileProblem(TOO_LARGE)
     const at = clock()
     const ini = readIni(found.bytes)
@@ -90,7 +93,8 @@ export async function readSeed(
       ...(stated === undefined ? [issueNotice(source, issued, found.modifiedAt !== null)] : []),
       ...lifetimeNotices(auth, pair, at.now, source),
     ]
-    return { seed: { pair, user: userOf(auth), source }, notices }
+    const spentAt = found.file === null ? null : markedAt(found.file, pair.refreshToken.fingerprint)
+    return { seed: { pair, user: userOf(auth), source, file: found.file, spentAt }, notices }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new SeedInvalid(error.told('path' in input ? `the seed file ${source}` : source), error.details)
@@ -109,36 +113,32 @@ export async function seedIfThere(
   return isThere(path) ? readSeed({ path }, options) : undefined
 }
 
-/**
- * Reads a point in time: RFC 3339, or epoch seconds.
- *
- * @returns Epoch seconds, whole; `undefined` when the text is none, or has no offset from UTC.
- * @see RFC 3339 section 5.6
- */
-export function instant(text: string): number | undefined {
-  if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text) <= LAST_INSTANT ? Math.floor(Number(text)) : undefined
-  const [, date, time] =
-    /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))$/i.exec(text) ?? []
-  if (date === undefined || time === undefined) return undefined
-  const milliseconds = Date.parse(`${date}T${time.toUpperCase()}`)
-  // Date.parse makes March of 30 February.
-  const sameDay = new Date(`${date}T00:00:00Z`).getUTCDate() === Number(date.slice(-2))
-  return Number.isNaN(milliseconds) || !sameDay ? undefined : Math.floor(milliseconds / 1000)
+/** The fingerprint of the refresh token in a seed file; `undefined` where it is none that can be read. */
+export function seedIn(path: string): string | undefined {
+  try {
+    return token(authEntries(readIni(readRegular(path).bytes)), 'refresh_token').fingerprint
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error
+    return undefined
+  }
 }
 
 interface Found {
   readonly bytes: Uint8Array
   /** Epoch seconds; `null` for what has no such time. */
   readonly modifiedAt: number | null
+  /** Absolute; `null` for what leaves no file behind. */
+  readonly file: string | null
   readonly notices: readonly Notice[]
 }
 
 async function readPath(path: string): Promise<Found> {
   const file = open(path)
-  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, notices: [] }
+  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, file: null, notices: [] }
   const { bytes, stats } = readRegular(path, file)
   const modifiedAt = Math.floor(stats.mtimeMs / 1000)
-  return { bytes, modifiedAt, notices: exposureNotices(path, { ...exposure(stats), write: false }, stats) }
+  const notices = exposureNotices(path, { ...exposure(stats), write: false }, stats)
+  return { bytes, modifiedAt, file: lastingPath(path), notices }
 }
 
 /** A socket waits for a pipe in the event loop; `fs` would wait in a thread that nothing can interrupt. */
@@ -234,7 +234,8 @@ function token(auth: Auth, key: 'access_token' | 'refresh_token'): Secret {
 function tokenType(auth: Auth): string {
   const entry = auth.get('token_type')
   if (entry === undefined) return 'Bearer'
-  if (entry.value.toLowerCase() !== 'bearer') throw new FileProblem('token_type is not bearer', entry.line)
+  if (entry.value === '' || !isBearer(entry.value))
+    throw new FileProblem('token_type is not bearer', entry.line)
   return entry.value
 }
 
@@ -283,11 +284,25 @@ function checkedIssue(issuedAt: number, now: number): number {
   return issuedAt
 }
 
-/** Seconds from the issue on. A point in time says more than a lifetime whose beginning may be a guess. */
+/**
+ * Seconds from the issue on, as a server's own are read; 0 where it is over. A point in time says more than a lifetime
+ * whose beginning may be a guess.
+ *
+ * @returns `undefined` where nothing is said, or nothing that a lifetime can be.
+ */
 function lifetime(auth: Auth, issued: number): number | undefined {
+  const end = instantOf(auth, 'access_expires_at') ?? misplacedEnd(auth)
+  if (end !== undefined) return end <= issued ? 0 : lifetimeOf(end, issued, LONGEST_ACCESS)
   const expiry = duration(auth, 'access_expiry')
-  const expiresAt = instantOf(auth, 'access_expires_at')
-  return expiresAt === undefined ? expiry : Math.max(0, expiresAt - issued)
+  return expiry === 0 ? 0 : lifetimeOf(expiry, issued, LONGEST_ACCESS)
+}
+
+/** A point in time in the place of a lifetime: epoch seconds of 2001 and later, milliseconds, or RFC 3339. */
+function misplacedEnd(auth: Auth): number | undefined {
+  const value = auth.get('access_expiry')?.value ?? ''
+  if (/^\d{4}-/.test(value)) return instant(value)
+  const number = /^\d{10,13}(?:\.\d*)?$/.test(value) ? Number(value) : 0
+  return number >= 1e12 ? Math.floor(number / 1000) : number >= 1e9 ? Math.floor(number) : undefined
 }
 
 function refreshExpiry(auth: Auth, issued: number): number | null {
@@ -302,19 +317,23 @@ function issueNotice(source: string, issued: number, byFile: boolean): Notice {
 }
 
 function lifetimeNotices(auth: Auth, pair: TokenPair, now: number, source: string): Notice[] {
-  const expiry = duration(auth, 'access_expiry')
+  const end = instantOf(auth, 'access_expires_at')
+  const misplaced = misplacedEnd(auth)
+  const expiry = misplaced === undefined ? duration(auth, 'access_expiry') : undefined
   const notices: Notice[] = []
-  if (pair.lifetime === expiry && expiry > TEN_YEARS)
+  if (end === undefined && misplaced !== undefined)
     notices.push({
       level: 'warning',
-      message: `${source}: the access token would live for more than ten years`,
+      message: `${source}: access_expiry is a point in time, and counts as one`,
       hint: 'access_expiry is a lifetime in seconds; a point in time goes into access_expires_at',
     })
-  if (
-    auth.has('access_expires_at') &&
-    expiry !== undefined &&
-    Math.abs(expiry - pair.lifetime) > CLOCK_TOLERANCE
-  )
+  if (pair.isLifetimeGuessed && (auth.has('access_expiry') || auth.has('access_expires_at')))
+    notices.push({
+      level: 'warning',
+      message: `${source}: no access token lives for more than a year; this one counts as living ${pair.lifetime} s`,
+      hint: 'access_expiry is a lifetime in seconds; a point in time goes into access_expires_at',
+    })
+  if (end !== undefined && expiry !== undefined && Math.abs(expiry - pair.lifetime) > CLOCK_TOLERANCE)
     notices.push(info(`${source}: access_expires_at and access_expiry disagree; access_expires_at counts`))
   if (pair.obtained.now + pair.lifetime <= now)
     notices.push(info(`${source}: the access token has expired; the next hq-token get refreshes it`))

@@ -57,3 +57,11 @@ function normal(address: string): string {
   url.pathname = url.pathname.replace(/\/+$/, '')
   return url.href
 }
+
+/**
+ * Whether a server that decodes what `client_secret_basic` sends reads another text than one that does not: the
+ * characters that the form encoding leaves as they are tell nothing.
+ */
+export function isReadTwoWays(text: string): boolean {
+  return /[^\w.*-]/.test(text)
+}

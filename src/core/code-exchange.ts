@@ -1,14 +1,15 @@
 import { wholeClient } from './client.js'
 import {
   ClientRefused,
+  clientHint,
   LoginRequired,
   OutcomeUnknown,
-  Overtaken,
   ServerUnavailable,
-  TokenError,
+  type TokenError,
 } from './errors.js'
 import type { ExchangeParts } from './exchange.js'
 import { Landing, longest } from './landing.js'
+import { LastLook } from './last-look.js'
 import type { Outcome } from './outcome.js'
 import type { HeldStore, PendingLogin, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
@@ -68,18 +69,19 @@ export class CodeExchange {
    * @throws {TokenError} The set before is as it was.
    */
   async run(code: Secret, pending: PendingLogin, isBare = false): Promise<TokenSet> {
-    await this.#parts.server.prepare()
-    return this.#parts.uninterrupted(async () => {
+    await this.#parts.server.prepare(this.#held)
+    return this.#parts.uninterrupted(async (stop) => {
       const { verifier, redirectUri } = pending
       const { generation, sequence } = await this.#held.counters()
       const { server, timeoutMs } = this.#parts
       const holder = this.#held.holder(longest(timeoutMs))
       await this.#held.saveLogin({ ...pending, spent: code.fingerprint, ...(holder && { holder }) })
       const client = wholeClient(await server.client()) ?? null
-      const obstacle = this.#lastLook(code)
-      if (obstacle !== undefined) throw await this.#undone(code, pending, obstacle)
       // Once: a code that comes twice costs what it brought (RFC 6749 section 4.1.2), and the person is at hand.
-      const answer = await server.redeem({ code, verifier, redirectUri }, { timeoutMs })
+      const look = new LastLook(timeoutMs, stop, () => this.#held.isStillOurs(code.fingerprint))
+      const answer = await server.redeem({ code, verifier, redirectUri }, look.limits)
+      const obstacle = look.ofStore(answer)
+      if (obstacle !== undefined) throw await this.#undone(code, pending, obstacle)
       const about = { generation, attempt: sequence + 1, spent: code.fingerprint, login: true } as const
       const record = { ...about, grant: pending.grant, client, answer }
       const kept = await this.#landing.keep(record)
@@ -95,16 +97,6 @@ export class CodeExchange {
       }
       return this.#save({ ...outcome.tokens, refreshToken }, record, kept)
     })
-  }
-
-  /** As that of a refresh. */
-  #lastLook({ fingerprint }: Secret): TokenError | undefined {
-    try {
-      return this.#held.isStillOurs(fingerprint) ? undefined : new Overtaken()
-    } catch (error) {
-      if (error instanceof TokenError) return error
-      throw error
-    }
   }
 
   /** Nothing was sent: the same answer of the browser will do again. */
@@ -171,6 +163,7 @@ export class CodeExchange {
       case 'misconfigured':
         return new ClientRefused(`${host} refused the client (${what})`, {
           hint: 'check client_id, client_secret and auth_method in the configuration, then: hq-token login',
+          ...clientHint(this.#parts.server, what, 'hq-token login'),
         })
     }
   }

@@ -252,6 +252,18 @@ export class ClientRefused extends TokenError {
   }
 }
 
+/** The hint for a client that the server does not know, where something speaks for one; else nothing. */
+export function clientHint(
+  server: { readonly clientHint?: string | null },
+  what: string,
+  next: string,
+): Pick<ErrorDetails, 'hint'> {
+  const hint = /^(?:invalid_client|unauthorized_client|incorrect_client_credentials)\b/.test(what)
+    ? (server.clientHint ?? null)
+    : null
+  return hint === null ? {} : { hint: `${hint}, then: ${next}` }
+}
+
 /** The same failure with another next command. */
 export function hinted(error: TokenError, hint: string): TokenError {
   const Class = error.constructor as new (message: string, details: ErrorDetails) => TokenError
@@ -260,6 +272,8 @@ export function hinted(error: TokenError, hint: string): TokenError {
 
 /** A failure that another process met and left word of in the store. */
 export function recalled({ code, message }: { readonly code: string; readonly message: string }): TokenError {
-  const Class = [LoginRequired, ClientRefused, OutcomeUnknown].find((known) => new known('').code === code)
+  const Class = [LoginRequired, ClientRefused, ConfigInvalid, OutcomeUnknown].find(
+    (known) => new known('').code === code,
+  )
   return new (Class ?? ServerUnavailable)(message)
 }

@@ -1,18 +1,14 @@
 import { wholeClient, type Client } from './client.js'
-import {
-  ClientRefused,
-  LoginRequired,
-  OutcomeUnknown,
-  Overtaken,
-  ServerUnavailable,
-  TokenError,
-} from './errors.js'
+import { clientHint, Overtaken, ServerUnavailable, TokenError } from './errors.js'
+import { failureOf } from './exchange-failure.js'
 import type { Host } from './host.js'
 import { Landing, longest, type LandingParts } from './landing.js'
-import { rfc3339 } from './moment.js'
-import type { Outcome } from './outcome.js'
+import { LastLook } from './last-look.js'
+import type { Moment } from './moment.js'
+import { unkept, withoutEcho, type Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOwn, otherClient } from './ownership.js'
-import type { HeldStore, RawAnswer, Rescued } from './ports.js'
+import { isGivenUp, isUnread, UNREAD_PAUSE } from './policy.js'
+import type { HeldStore, RawAnswer, Rescued, SeedMarks } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, failed, intended, renewed, spendable, type Aftermath, type Tokens } from './transitions.js'
@@ -26,6 +22,11 @@ const TRY_AGAIN_AFTER = [500, 2_000, 5_000]
 const HEARING_MS = 1_000
 /** Milliseconds for the repetition of a request that took all the time there was. */
 const REPEAT_MS = 5_000
+/**
+ * A refusal of our own repetition may be that of a request which is still at work: it is asked again, once and this much
+ * later, in milliseconds, before it counts.
+ */
+const REFUSED_AGAIN_MS = 3_000
 
 export interface ExchangeParts extends LandingParts {
   /** The store, for messages. */
@@ -36,8 +37,10 @@ export interface ExchangeParts extends LandingParts {
   readonly timeoutMs: number
   /** Seconds; for answers without `expires_in`. */
   readonly defaultLifetime: number
-  /** Runs a section that must come to its end, whatever signal arrives. */
-  readonly uninterrupted: <T>(section: () => Promise<T>) => Promise<T>
+  /** Runs a section that must come to its end, whatever signal arrives; `stop` says that one has. */
+  readonly uninterrupted: <T>(section: (stop?: AbortSignal) => Promise<T>) => Promise<T>
+  /** Tell whether another store has spent the seed of this one. */
+  readonly seedMarks?: SeedMarks
 }
 
 /**
@@ -56,12 +59,16 @@ export class Exchange {
   #doubt: boolean
   /** An answer that could not be read is kept: it may hold the only copy of a pair. */
   #unread = false
+  /** An earlier answer brought a refresh token that cannot be used: that answer is its only copy. */
+  #unusable = false
   /** Why a pair that was received is in the rescue file only: until it is saved nothing may be spent. */
   #unsaved: Error | undefined
   /** The API had refused the access token: word of it is kept with the new one. */
   #isRejected = false
   /** Who asks; `null` where the server does not say. */
   #client: Client | null = null
+  /** Epoch seconds: when another store spent the seed that this one still holds, by the mark beside the file. */
+  #spentElsewhere: number | null = null
 
   constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
     this.#held = held
@@ -79,15 +86,25 @@ export class Exchange {
   async takeUp(): Promise<TokenSet> {
     const records = [...(await this.#held.rescue.records())].sort((a, b) => b.attempt - a.attempt)
     for (const kept of records) {
+      if (kept.generation < this.#set.generation) this.#unusable ||= await this.#bringsUnusable(kept)
       if (kept.generation !== this.#set.generation || !belongs(kept, this.#set)) continue
       const spent = this.#tokenSent(kept)
       if (spent === undefined) continue
-      const outcome = await this.#landing.read(kept.answer)
+      const outcome = withoutEcho(await this.#landing.read(kept.answer), spent)
       if (outcome.kind === 'granted') return this.#save(outcome.tokens, spent, kept)
       // A token that an earlier attempt salvaged is in the store, or was refused since.
-      this.#remember(outcome, kept.answer, kept.attempt === this.#set.intent?.attempt)
+      const isLatest = kept.attempt === this.#set.intent?.attempt
+      this.#remember(outcome, isLatest)
+      // Its process died before it could leave word of what it had received.
+      if (isLatest && outcome.kind === 'unknown' && outcome.mayHoldTokens && !isUnread(this.#set))
+        await this.#settle(outcome, kept.answer)
     }
     return this.#set
+  }
+
+  async #bringsUnusable({ answer, login }: Rescued): Promise<boolean> {
+    const outcome = login === true ? undefined : await this.#landing.read(answer)
+    return outcome?.kind === 'granted' && outcome.tokens.isRefreshTokenUnusable === true
   }
 
   /**
@@ -101,9 +118,27 @@ export class Exchange {
   async run({ rejected = false, rebind = false } = {}): Promise<TokenSet> {
     this.assertSaved()
     this.#isRejected = rejected
-    await this.#parts.server.prepare()
+    await this.#prepare()
     await this.#assertOwn(rebind)
-    return this.#parts.uninterrupted(() => this.#ask())
+    return this.#parts.uninterrupted((stop) => this.#ask(stop))
+  }
+
+  /** An issuer that cannot be asked fails for all who wait: else they would ask it in turn, for seconds each. */
+  async #prepare(): Promise<void> {
+    try {
+      await this.#parts.server.prepare(this.#held)
+    } catch (error) {
+      if (!(error instanceof ServerUnavailable)) throw error
+      const at = this.#parts.clock()
+      const { intent, notBefore, sequence } = this.#set
+      const noted = failed(this.#set, error, at, { unfinished: intent !== null, notBefore })
+      const next = { ...noted, sequence: sequence + 1 }
+      // The failure is worth more to the caller than that it could not be noted.
+      await this.#held
+        .save(next, next.generation, entry(next, 'refresh', error.code, at))
+        .catch(() => undefined)
+      throw error
+    }
   }
 
   /** @throws {StoreUnusable} while what was taken up is in the rescue file only: nothing may replace it then. */
@@ -140,37 +175,59 @@ export class Exchange {
     return Math.min(REPEAT_MS, this.#parts.timeoutMs)
   }
 
-  async #ask(): Promise<TokenSet> {
+  async #ask(stop?: AbortSignal): Promise<TokenSet> {
     let deadline = Infinity
+    let isSecondAsk = false
     for (let tries = 0; ;) {
       const before = this.#set
       await this.#commitIntent()
       deadline = Math.min(deadline, performance.now() + this.#parts.timeoutMs)
       const spent = spendable(this.#set)
-      const obstacle = this.#lastLook()
-      if (obstacle !== undefined) throw await this.#undone(before, obstacle)
-      const answer = await this.#parts.server.refresh(spent, {
-        timeoutMs: Math.max(this.#repeatMs, deadline - performance.now()),
-      })
+      const left = deadline - performance.now()
+      const timeoutMs = isSecondAsk
+        ? Math.max(HEARING_MS, left + this.#repeatMs)
+        : Math.max(this.#repeatMs, left)
+      // A signal does not hold up a repetition, because that may be what saves the grant.
+      const isFirst = tries === 0 && !isSecondAsk
+      const look = new LastLook(Math.min(timeoutMs, this.#parts.timeoutMs), isFirst ? stop : undefined, () =>
+        this.#held.isStillOurs(this.#set.sequence),
+      )
+      const answer = await this.#parts.server.refresh(spent, look.limits)
+      const obstacle = look.obstacle(answer)
+      if (obstacle !== undefined) throw await this.#undone(before, obstacle, answer.failure)
       const record = this.#record(answer, spent)
       const kept = await this.#landing.keep(record)
-      const outcome = await this.#landing.read(answer)
+      const read = withoutEcho(await this.#landing.read(answer), spent)
+      const outcome = kept ? read : unkept(read)
       if (outcome.kind === 'granted') return await this.#save(outcome.tokens, spent, record, kept)
 
-      this.#remember(outcome, answer)
+      this.#remember(outcome)
       if (outcome.kind === 'refused') {
         if (this.#discardSalvaged()) continue
         const current = await this.#held.read()
         // Somebody went around the lock, and has a newer pair.
         if (current !== undefined && current.generation > this.#set.generation) return current
         if (current?.sequence !== this.#set.sequence) throw new Overtaken()
+        if (!isSecondAsk && this.#isWorthAsking(outcome.isBusy, deadline)) {
+          isSecondAsk = true
+          await this.#parts.sleep(REFUSED_AGAIN_MS)
+          continue
+        }
       }
+      // The same would come once more. A refresh token that stands in it is what the next request sends.
+      if (outcome.kind === 'unknown' && outcome.isUnread) throw await this.#settle(outcome, answer)
       const pause = TRY_AGAIN_AFTER[tries++]
       // The first repetition is worth more than the time it takes: a server that forgives one does so for seconds.
       const late = tries > 1 && performance.now() + (pause ?? 0) + HEARING_MS > deadline
-      if (outcome.kind !== 'unknown' || pause === undefined || late) throw await this.#settle(outcome)
+      if (outcome.kind !== 'unknown' || pause === undefined || late) throw await this.#settle(outcome, answer)
       await this.#parts.sleep(pause)
     }
+  }
+
+  /** Whether a refusal may be another one a moment later, and there is time to hear it. */
+  #isWorthAsking(isBusy: boolean, deadline: number): boolean {
+    const last = deadline + this.#repeatMs
+    return (this.#doubt || isBusy) && performance.now() + REFUSED_AGAIN_MS + HEARING_MS <= last
   }
 
   /** Proves that the store can be written before the refresh token is spent. */
@@ -192,28 +249,19 @@ export class Exchange {
     this.#set = next
   }
 
-  /** Why the token must not be sent, if anything says so. Between this and the request nothing is awaited. */
-  #lastLook(): TokenError | undefined {
-    try {
-      return this.#held.isStillOurs(this.#set.sequence) ? undefined : new Overtaken()
-    } catch (error) {
-      if (error instanceof TokenError) return error
-      throw error
-    }
-  }
-
-  /** Nothing was sent: the store is as it was, where nobody else has changed it. */
-  async #undone(before: TokenSet, error: TokenError): Promise<TokenError> {
+  /** Nothing was sent, and nobody failed: the store is as it was, where nobody else has changed it. */
+  async #undone(before: TokenSet, error: TokenError, why: string | null): Promise<TokenError> {
     const next = { ...before, sequence: this.#set.sequence }
-    const word = entry(next, 'refresh', error.code, this.#parts.clock())
+    const word = entry(next, 'refresh', error.code, this.#parts.clock(), why)
     await this.#held.save(next, next.generation, word).catch(() => undefined)
     return error
   }
 
-  #remember(outcome: Outcome, answer: RawAnswer, isLatest = true): void {
-    if (outcome.kind !== 'unknown') return
+  #remember(outcome: Outcome, isLatest = true): void {
+    if (outcome.kind !== 'unknown' && outcome.kind !== 'no-verdict') return
+    if (outcome.isKept) this.#unread = true
+    if (outcome.kind === 'no-verdict') return
     this.#doubt = true
-    if (isUnread(outcome, answer)) this.#unread = true
     const { intent } = this.#set
     if (isLatest && outcome.salvaged !== null && intent !== null)
       this.#set = { ...this.#set, intent: { ...intent, salvaged: outcome.salvaged } }
@@ -239,24 +287,57 @@ export class Exchange {
     const saved = renewed(this.#set, tokens, spent, sentAt, defaultLifetime, record.client)
     const next = this.#isRejected ? { ...saved, rejectedAt: sentAt.now } : saved
     const word = entry(next, 'refresh', 'done', clock())
-    this.#unsaved = await this.#landing.save(next, this.#set.generation, word, record, kept)
+    const isUnusable = tokens.isRefreshTokenUnusable === true
+    // An answer that is the only copy of a refresh token stays until another good one is saved.
+    const scrubs = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)
+    this.#unsaved = await this.#landing.save(next, this.#set.generation, word, record, kept, scrubs)
+    this.#warnOf(tokens)
     if (this.#unsaved !== undefined) return next
     this.#set = next
     this.#doubt = this.#unread = false
+    this.#unusable = !scrubs
     return next
   }
 
-  /** Leaves word in the store of an exchange that brought no token. */
-  async #settle(outcome: Exclude<Outcome, { kind: 'granted' }>): Promise<TokenError> {
-    const at = this.#parts.clock()
-    const error = this.#failure(outcome)
-    const next = failed(this.#set, error, at, this.#aftermath(outcome, at.now), this.#client)
-    try {
-      await this.#held.save(
-        next,
-        next.generation,
-        entry(next, 'refresh', error.code, at, this.#withoutSecrets(outcome.what)),
+  #warnOf({ isRefreshTokenUnusable, isLifetimeUnusable }: Tokens): void {
+    const { server, defaultLifetime } = this.#parts
+    if (isRefreshTokenUnusable === true)
+      this.#landing.warn(
+        `${server.host} sent a new refresh token that cannot be used; the one before stays, and the answer is kept in the rescue file`,
+        'a person must log in if the server has ended the one before: hq-token login',
       )
+    if (isLifetimeUnusable === true)
+      this.#landing.warn(
+        `${server.host} says nothing usable on how long the access token lives; it counts as ${defaultLifetime} s`,
+        'set default_lifetime in [refresh] to what the server issues',
+      )
+  }
+
+  /** Leaves word in the store of an exchange that brought no token. */
+  async #settle(outcome: Exclude<Outcome, { kind: 'granted' }>, answer: RawAnswer): Promise<TokenError> {
+    const at = this.#parts.clock()
+    const aftermath = this.#aftermath(outcome, answer, at)
+    const what = this.#withoutSecrets(outcome.what)
+    if (outcome.kind === 'refused') this.#spentElsewhere = await this.#seedMark()
+    const error = failureOf(
+      { ...outcome, what },
+      {
+        ...{
+          host: this.#parts.server.host,
+          set: this.#set,
+          at,
+          doubt: this.#doubt,
+          unusable: this.#unusable,
+          spentElsewhere: this.#spentElsewhere,
+          hint: clientHint(this.#parts.server, what, 'hq-token refresh'),
+        },
+        retryAt: aftermath.notBefore ?? null,
+      },
+    )
+    const next = failed(this.#set, error, at, aftermath, this.#client)
+    try {
+      await this.#held.save(next, next.generation, entry(next, 'refresh', error.code, at, what))
+      this.#set = next
       await this.scrub()
     } catch {
       // The failure is worth more to the caller than that it could not be noted; the intent stands.
@@ -264,62 +345,37 @@ export class Exchange {
     return error
   }
 
-  #aftermath(outcome: Outcome, now: number): Aftermath {
+  #aftermath(outcome: Outcome, { status, sentAt }: RawAnswer, at: Moment): Aftermath {
+    const { bareSince } = this.#set
+    // An earlier try of this exchange may have rotated: the doubt outlives every other answer.
+    const unfinished = this.#doubt
     switch (outcome.kind) {
       case 'unknown':
-        return { unfinished: true }
-      case 'refused':
-        return { refused: true }
-      case 'no-verdict':
-        // An earlier try of this exchange may have rotated: the doubt outlives this answer.
         return {
-          unfinished: this.#doubt,
-          notBefore: outcome.retryAfter === null ? null : now + outcome.retryAfter,
+          unfinished: true,
+          ...(outcome.mayHoldTokens ? { notBefore: sentAt.now + UNREAD_PAUSE } : {}),
+          ...(status !== null && status < 300 ? { bareSince: null } : {}),
         }
-      default:
-        return { unfinished: this.#doubt }
-    }
-  }
-
-  #failure(outcome: Exclude<Outcome, { kind: 'granted' }>): TokenError {
-    const { host } = this.#parts.server
-    const what = this.#withoutSecrets(outcome.what)
-    switch (outcome.kind) {
-      case 'not-sent':
-        return new ServerUnavailable(`${host} could not be reached (${what})`, {
-          hint: 'nothing was lost; check the network and the URL, then run the same command again',
-        })
-      case 'unknown':
-        return new OutcomeUnknown(`${host} gave no usable answer (${what}); the refresh may have happened`)
-      case 'no-verdict':
-        return new ServerUnavailable(
-          `${host} did not answer as a token endpoint (${what})`,
-          /^HTTP 40[45]\b/.test(what)
-            ? { hint: 'nothing was lost; check instance or token_url in the configuration' }
-            : outcome.retryAfter === null
-              ? {}
-              : { hint: `nothing was lost; the server asks to wait ${outcome.retryAfter} s` },
-        )
-      case 'refused': {
-        const doubt = this.#doubt ? '; an earlier answer of the server had been lost' : ''
-        return new LoginRequired(`${host} refused the refresh token (${what})${doubt}${this.#otherUse()}`)
+      case 'refused':
+        return { refused: true, bareSince: null }
+      case 'no-verdict': {
+        const notBefore = outcome.retryAfter === null ? null : at.now + outcome.retryAfter
+        if (!outcome.isBare) return { unfinished, notBefore }
+        const refused = isGivenUp(this.#set, at)
+        return { unfinished, notBefore, bareSince: bareSince ?? at.now, refused }
       }
       case 'misconfigured':
-        return new ClientRefused(`${host} refused the client (${what})`)
+        return { unfinished, bareSince: null }
+      default:
+        return { unfinished }
     }
   }
 
-  /** Two that spend one grant refuse each other's tokens: names the other one, as far as it can be known. */
-  #otherUse(): string {
-    const { host, cameFrom, lastRefreshAt, pair } = this.#set
-    if (cameFrom !== null) {
-      const here = host === null || host.name === cameFrom.name ? 'another machine of that name' : host.name
-      return `; this store was on ${cameFrom.name} before ${rfc3339(cameFrom.at)} and is on ${here} now: if both use it, each ends the grant of the other`
-    }
-    // Then the lost answer is the cause.
-    if (this.#doubt) return ''
-    const here = host === null ? '' : ` (this one is on ${host.name})`
-    return `; unless the grant was ended at the server, a copy of this store${here}, on another machine or from a backup, has used it since ${rfc3339(lastRefreshAt ?? pair.obtained.now)}`
+  /** Asked of the seed's own refresh token: what this store got by a refresh of its own, no mark knows. */
+  async #seedMark(): Promise<number | null> {
+    const { seed, seedFile, pair } = this.#set
+    if (seedFile === null || pair.refreshToken.fingerprint !== seed) return null
+    return (await this.#parts.seedMarks?.spentAt(seedFile.path, seed)) ?? null
   }
 
   /** Some servers quote in an error what was sent. */
@@ -331,9 +387,4 @@ export class Exchange {
     ]
     return withoutSecrets(text, secrets)
   }
-}
-
-/** A success by its status, in words that nobody understood: it may hold the only copy of a pair. */
-function isUnread(outcome: Outcome, { status, body }: RawAnswer): boolean {
-  return outcome.kind === 'unknown' && status !== null && status < 300 && body.byteLength > 0
 }

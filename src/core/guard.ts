@@ -5,17 +5,21 @@ import {
   LockTimeout,
   LOGIN_HINT,
   LoginRequired,
+  OutcomeUnknown,
   recalled,
   ServerUnavailable,
   TokenError,
 } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
+import { unreadHint } from './exchange-failure.js'
 import type { Host } from './host.js'
 import { asSeenBy, isOwn, otherClient, type Anew } from './ownership.js'
 import { Notices } from './notices.js'
 import {
   ageOf,
   expiresAt,
+  isLikelyDead,
+  isPaused,
   judge,
   rejectionHold,
   type Ask,
@@ -24,9 +28,19 @@ import {
   type Hold,
   type Judgement,
 } from './policy.js'
-import type { AuthorizationServer, HeldStore, Notice, SeedSource, TokenStore, Seen } from './ports.js'
+import type {
+  AuthorizationServer,
+  HeldStore,
+  Notice,
+  SeedMarks,
+  SeedSource,
+  Seen,
+  TokenStore,
+} from './ports.js'
 import type { Secret } from './secret.js'
+import { assertUnspent, SeedMarking, withMark } from './seeding.js'
 import type { Seed, TokenSet } from './token-set.js'
+import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from './token-type.js'
 import { entry, newGrantId, seeded, seedFingerprint } from './transitions.js'
 import { rfc3339, type Clock } from './moment.js'
 
@@ -52,10 +66,12 @@ export interface TokenGuardOptions {
   readonly apiUrl?: URL | null
   /** Asked for a first token set when the store has none, or the server refused the one it has. */
   readonly seed?: SeedSource
+  /** The marks at spent seed files. Default: none is set, and none is heeded. */
+  readonly seedMarks?: SeedMarks
   /** Hears warnings. Default: nobody. */
   readonly notify?: (notice: Notice) => void
-  /** Runs a section that no signal may cut short. Default: plainly. */
-  readonly uninterrupted?: <T>(section: () => Promise<T>) => Promise<T>
+  /** Runs a section that no signal may cut short; its `stop` says that one has come. Default: plainly. */
+  readonly uninterrupted?: <T>(section: (stop?: AbortSignal) => Promise<T>) => Promise<T>
   /** Waits between repetitions, in milliseconds. Default: by `setTimeout`. */
   readonly sleep?: (ms: number) => Promise<void>
   /** @hidden What this process saw of the set before it waited for the lock. */
@@ -133,6 +149,7 @@ export class TokenGuard {
   readonly #options: TokenGuardOptions
   readonly #exchangeParts: ExchangeParts
   readonly #lockWaitMs: number
+  readonly #marking: SeedMarking
   /** What was handed out, within the second of the clock in which it was found fresh. */
   #recent:
     | { readonly now: number; readonly minValid: number | undefined; readonly token: Promise<AccessToken> }
@@ -148,6 +165,15 @@ export class TokenGuard {
     this.apiUrl = options.apiUrl ?? null
     this.#lockWaitMs = (options.lockWait ?? 90) * 1000
     this.#exchangeParts = exchangeParts(this.#options)
+    this.#marking = new SeedMarking(this.#options)
+  }
+
+  /**
+   * Ends when a seed file that a refresh has spent is marked, or cannot be. Nobody need wait for it but a process that
+   * is about to end by force. Never fails.
+   */
+  settled(): Promise<void> {
+    return this.#marking.settled()
   }
 
   /**
@@ -259,7 +285,8 @@ export class TokenGuard {
    * one and `seed` is another.
    *
    * @returns The set in the store, and whether it is the seed.
-   * @throws {LoginRequired} the seed's grant is the one that the last logout ended, and `force` is not set
+   * @throws {LoginRequired} the seed's grant is the one that the last logout ended, or the store is empty and the seed
+   *   is marked as spent; and `force` is not set
    * @throws {OtherClient} the set in the store is another client's, and `force` is not set
    * @throws {LockTimeout | StoreUnusable}
    */
@@ -267,21 +294,30 @@ export class TokenGuard {
     return this.#adopt(seed, options.force ?? false, this.#lockWaitMs)
   }
 
-  async #adopt(seed: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
+  async #adopt(given: Seed, force: boolean, waitMs: number): Promise<{ set: TokenSet; imported: boolean }> {
     this.#forget()
-    const read = await this.#options.store.read()
+    const { store, seedMarks, clock } = this.#options
+    const seed = await withMark(given, seedMarks)
+    const read = await store.read()
     const stored = force ? read : read && (await this.#own(read, 'seed'))
-    if (stored !== undefined && !force && !givesWay(stored, seed)) return { set: stored, imported: false }
+    // Before anything is made: this may be the folder that a volume is yet to be mounted on.
+    if (!force && (await store.isUntouched())) assertUnspent(seed, store.name)
+    if (stored !== undefined && !force && !givesWay(stored, seed, clock))
+      return { set: stored, imported: false }
     const named = await this.#options.server.client()
     const replace = async (held: HeldStore): Promise<{ set: TokenSet; imported: boolean }> => {
-      const found = (await this.#signedIn(held)) ?? (await this.#outlived(held, seed, named))
+      const signedIn = await this.#signedIn(held)
+      if (signedIn === undefined && !force) {
+        await this.#assertNotEnded(seed)
+        assertUnspent(seed, store.name)
+      }
+      const found = signedIn ?? (await this.#outlived(held, seed, named))
       // An answer that waits to be saved belongs to the pair that is replaced.
       const exchange = found && new Exchange(held, found, this.#exchangeParts)
       const current = await exchange?.takeUp()
       const seen = current && !force ? await this.#own(current, 'seed') : undefined
-      if (seen !== undefined && !givesWay(seen, seed)) return { set: seen, imported: false }
+      if (seen !== undefined && !givesWay(seen, seed, clock)) return { set: seen, imported: false }
       exchange?.assertSaved()
-      if (current === undefined && !force) await this.#assertNotEnded(seed)
       const ownership = { grant: newGrantId(), client: wholeClient(named) ?? null }
       const set = seeded(seed, current, await held.counters(), this.#exchangeParts.host, ownership)
       await held.save(
@@ -293,7 +329,7 @@ export class TokenGuard {
       await exchange?.scrub()
       return { set, imported: true }
     }
-    return this.#options.store.exclusive(replace, { waitMs })
+    return store.exclusive(replace, { waitMs })
   }
 
   /** A grant that a person has ended does not come back by itself: its refresh token is spent at the server. */
@@ -329,7 +365,7 @@ export class TokenGuard {
   async #present(rebind = false): Promise<TokenSet> {
     const found = (await this.#options.store.read()) ?? (await this.#begun())
     const set = found && (await this.#own(found, undefined, rebind))
-    if (set !== undefined && set.refusedAt === null) return set
+    if (set !== undefined && !hasEnded(set, this.#options.clock)) return set
     const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'
     try {
       const seed = await this.#options.seed?.()
@@ -432,13 +468,15 @@ export class TokenGuard {
   async #renew(looked: TokenSet, ask: Demand, how: Renewal): Promise<TokenSet> {
     const seen = this.#options.seen ?? looked
     const named = await this.#options.server.client()
-    return this.#options.store.exclusive(
+    const renewed = await this.#options.store.exclusive(
       async (held) => {
         const found = await this.#signedIn(held)
         if (found === undefined) throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
         await this.#own(found, undefined, how.rebind)
         const exchange = new Exchange(held, found, this.#exchangeParts)
-        const set = await this.#own(await exchange.takeUp(), undefined, how.rebind)
+        const carriedOn = await exchange.takeUp()
+        if (carriedOn.generation > found.generation) this.#marking.note(carriedOn)
+        const set = await this.#own(carriedOn, undefined, how.rebind)
         const { verdict, hold } = this.#judge(set, ask)
         if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set
         if (how.urgency === 'may' && hold !== null) return set
@@ -446,7 +484,8 @@ export class TokenGuard {
         // A failure younger than this call is this call's too: else every process in the queue would try in turn.
         if (set.lastFailure !== null && set.generation === seen.generation && set.failures > seen.failures)
           throw recalled(set.lastFailure)
-        return exchange.run({ rejected: this.#isRejected(set, ask), rebind: how.rebind === true })
+        const asked = { rejected: this.#isRejected(set, ask), rebind: how.rebind === true }
+        return this.#marking.note(await exchange.run(asked))
       },
       {
         waitMs: how.waitMs,
@@ -454,6 +493,8 @@ export class TokenGuard {
           set !== undefined && isOwn(set, named) && this.#serves(set, seen, ask) ? set : undefined,
       },
     )
+    this.#marking.begin()
+    return renewed
   }
 
   /** Renewed since the caller looked, and good for what it asks; what it rejected was the one before. */
@@ -473,6 +514,12 @@ export class TokenGuard {
         `${this.#options.server.host} asks not to be called before ${rfc3339(hold.until)}`,
         { hint: 'nothing was lost; run the same command again then' },
       )
+    // Within the hour a person's word does not count either, because the repetition may end the grant that the answer holds.
+    if (hold?.because === 'unread' && (!insist || isPaused(set, this.#options.clock())))
+      throw new OutcomeUnknown(
+        set.lastFailure?.message ?? `an answer of ${this.#options.server.host} is kept that nobody can read`,
+        { hint: unreadHint(hold.until) },
+      )
     if (hold?.because === 'refused' && !insist)
       throw new LoginRequired(
         set.lastFailure?.code === 'HQ_LOGIN_REQUIRED'
@@ -484,13 +531,7 @@ export class TokenGuard {
 
   #issue(set: TokenSet, ask: Ask): AccessToken {
     const { accessToken, tokenType } = set.pair
-    if (tokenType.toLowerCase() !== 'bearer')
-      throw new ConfigInvalid(
-        'the server issued a token of another type than Bearer, which nothing here can use',
-        {
-          hint: 'ask the server’s administrator for bearer tokens (RFC 6750)',
-        },
-      )
+    if (!isBearer(tokenType)) throw new ConfigInvalid(NOT_BEARER, { hint: NOT_BEARER_HINT })
     const at = this.#options.clock()
     const { left } = this.#judge(set, ask)
     if (ask.minValid !== undefined && left < ask.minValid)
@@ -534,6 +575,7 @@ export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
     defaultLifetime: options.defaultLifetime ?? 18_000,
     uninterrupted: options.uninterrupted ?? ((section) => section()),
     notify: (notice) => options.notify?.(notice),
+    ...(options.seedMarks && { seedMarks: options.seedMarks }),
   }
 }
 
@@ -544,10 +586,17 @@ export function hasKnown(set: TokenSet, seed: Seed): boolean {
   return [set.seed, pair.refreshToken.fingerprint, previous?.refreshToken.fingerprint].includes(fingerprint)
 }
 
-/** A stored set gives way to a seed only when the server has refused it, and to another seed than its own. */
-function givesWay(set: TokenSet, seed: Seed): boolean {
+/**
+ * A stored set gives way to a seed only when its grant has ended, or probably has, and to another seed than its own that
+ * no mark calls spent.
+ */
+function givesWay(set: TokenSet, seed: Seed, clock: Clock): boolean {
   const fingerprint = seedFingerprint(seed)
-  return (
-    set.refusedAt !== null && set.seed !== fingerprint && set.pair.refreshToken.fingerprint !== fingerprint
-  )
+  const isOwnSeed = set.seed === fingerprint || set.pair.refreshToken.fingerprint === fingerprint
+  return hasEnded(set, clock) && typeof seed.spentAt !== 'number' && !isOwnSeed
+}
+
+/** Whether the server has refused the grant, or has said nothing for so long that it probably ended it. */
+function hasEnded(set: TokenSet, clock: Clock): boolean {
+  return set.refusedAt !== null || (set.bareSince !== null && isLikelyDead(set, clock()))
 }

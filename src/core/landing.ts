@@ -62,6 +62,7 @@ export class Landing {
    *
    * @param kept Whether the answer is on disk already: then a store that cannot be written costs
    *   nothing, since the next run finishes from the rescue file.
+   * @param scrubs Whether nothing that was kept is worth more than what is saved now.
    * @returns Why the pair is in the rescue file only: until it is saved nothing may be spent.
    */
   async save(
@@ -70,6 +71,7 @@ export class Landing {
     entry: HistoryEntry,
     record: Rescued,
     kept: boolean,
+    scrubs = true,
   ): Promise<Error | undefined> {
     for (const giveUp = performance.now() + CLING_MS; ;) {
       try {
@@ -88,7 +90,7 @@ export class Landing {
         await this.#parts.sleep(500)
       }
     }
-    await this.#held.rescue.scrub()
+    if (scrubs) await this.#held.rescue.scrub()
     this.#compareClocks(record.answer)
     return undefined
   }

@@ -8,6 +8,7 @@ import { Notices } from './notices.js'
 import { areSame, isOwn, otherClient, type Anew } from './ownership.js'
 import type { Discovered, HeldStore, PendingLogin } from './ports.js'
 import type { Secret } from './secret.js'
+import { endedSeed, seedPaths } from './seeding.js'
 import type { TokenSet } from './token-set.js'
 import { entry, newGrantId } from './transitions.js'
 
@@ -57,7 +58,7 @@ export class Logins {
       const found = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       if (!force) this.#assertReplaceable(found, await server.client())
       if (discovered !== undefined) await held.pin(discovered)
-      await server.prepare()
+      await server.prepare(held)
       const named = await server.client()
       if (!force) this.#assertReplaceable(found, named)
       const before = await held.login()
@@ -159,7 +160,7 @@ export class Logins {
    */
   async logout(revoke: Revoke | null, { anyClient = false } = {}): Promise<boolean> {
     if (await this.#options.store.isUntouched()) return false
-    const end = async (held: HeldStore): Promise<boolean> => {
+    const end = async (held: HeldStore): Promise<TokenSet | undefined> => {
       const signedIn = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       // The newest token, which a refresh that died may have left in the rescue file, ends the whole grant.
       const set = signedIn && (await new Exchange(held, signedIn, this.#parts).takeUp())
@@ -169,9 +170,19 @@ export class Logins {
       const last = set && { ...set, sequence: set.sequence + 1 }
       // By its fingerprint: so that its seed file does not bring it back.
       await held.forget(last === undefined ? null : entry(last, 'logout', 'done', at, last.seed))
-      return set !== undefined
+      return set
     }
-    return this.#options.store.exclusive(end, { waitMs: this.#waitMs })
+    const set = await this.#options.store.exclusive(end, { waitMs: this.#waitMs })
+    if (set !== undefined) await this.#markSeed(set, revoke !== null)
+    return set !== undefined
+  }
+
+  /** An empty store on another machine, or after this one is lost, must not import it again. */
+  async #markSeed(set: TokenSet, isRevoked: boolean): Promise<void> {
+    const { seedMarks, clock } = this.#options
+    const ended = endedSeed(set, isRevoked, clock().now)
+    if (seedMarks === undefined || ended === undefined) return
+    for (const path of seedPaths(set, seedMarks.configured)) await seedMarks.put(path, ended)
   }
 
   /** @throws {OtherClient} */

@@ -1,7 +1,8 @@
-import type { RawAnswer, Reading } from './ports.js'
+import type { RawAnswer, Reading, Words } from './ports.js'
 import { LONGEST_PAUSE } from './policy.js'
 import type { Secret } from './secret.js'
 import type { Tokens } from './transitions.js'
+import { isBusy, isStandard, verdictIn } from './verdict.js'
 
 /** What one answer of the token endpoint means for the grant. */
 export type Outcome =
@@ -9,43 +10,53 @@ export type Outcome =
   /** No byte left this machine. */
   | { readonly kind: 'not-sent'; readonly what: string }
   /** The request left; the server may have rotated. */
-  | { readonly kind: 'unknown'; readonly what: string; readonly salvaged: Secret | null }
+  | {
+      readonly kind: 'unknown'
+      readonly what: string
+      readonly salvaged: Secret | null
+      /** What came may hold the only copy of a pair: it stays until one is saved. */
+      readonly isKept: boolean
+      /** It came whole, and nobody can read it: to ask again would bring the same. */
+      readonly isUnread: boolean
+      /** It came whole, and is long enough to hold a token: what it is an answer to is spent. */
+      readonly mayHoldTokens: boolean
+    }
   /** Somebody answered, and said nothing about the grant. */
-  | { readonly kind: 'no-verdict'; readonly what: string; readonly retryAfter: number | null }
+  | {
+      readonly kind: 'no-verdict'
+      readonly what: string
+      readonly retryAfter: number | null
+      /** A 400 or 401 that is no web page, and says nothing that is known. */
+      readonly isBare: boolean
+      /** With the status of a success: it stays until a pair is saved, for somebody may find one in it. */
+      readonly isKept: boolean
+      readonly redirect: Redirect | null
+    }
   /** A verdict on the refresh token that was sent. */
-  | { readonly kind: 'refused'; readonly what: string }
+  | {
+      readonly kind: 'refused'
+      readonly what: string
+      /** By its words it may be no verdict a moment later. */
+      readonly isBusy: boolean
+    }
   /** A verdict on the client or the request. */
   | { readonly kind: 'misconfigured'; readonly what: string }
 
-/** `invalid_grant`, what GitHub and OpenAI call it, and OpenID Connect's words for "a person is needed". */
-const REFUSED = new Set([
-  'invalid_grant',
-  'bad_refresh_token',
-  'refresh_token_reused',
-  'refresh_token_expired',
-  'login_required',
-  'interaction_required',
-  'consent_required',
-])
-
-/** RFC 6749 section 5.2 but for `invalid_grant`, and GitHub's name for `invalid_client`. */
-const MISCONFIGURED = new Set([
-  'invalid_client',
-  'unauthorized_client',
-  'invalid_scope',
-  'invalid_request',
-  'unsupported_grant_type',
-  'access_denied',
-  'invalid_target',
-  'incorrect_client_credentials',
-])
+export interface Redirect {
+  /** At the same origin; `null` for elsewhere, and where it was not told. */
+  readonly location: string | null
+  readonly isPermanent: boolean
+}
 
 /** Seconds nobody asks a server that says "too many" without saying for how long. */
 const UNSAID_PAUSE = 30
+/** 407 is a proxy's, and the others say that nobody has looked at the grant. */
+const NOBODY_LOOKED = new Set([407, 408, 425, 429])
 
 /**
- * Reads a verdict from an answer. Pure; an access token anywhere wins, then an error code whatever
- * the status (servers send `invalid_grant` with 200, 401, 403 and 404), then the status.
+ * Reads a verdict from an answer. Pure; an access token anywhere wins, then a code of RFC 6749 whatever
+ * the status (servers send `invalid_grant` with 200, 401, 403 and 404), then the server's own words with a
+ * status that can be a verdict, then the status.
  *
  * @param now Epoch seconds, for a `Retry-After` that is a date.
  * @see RFC 6749 sections 5.1 and 5.2, RFC 9110 section 10.2.3
@@ -54,38 +65,97 @@ export function outcomeOf(answer: RawAnswer, reading: Reading, now: number): Out
   if (reading.kind === 'tokens') return { kind: 'granted', tokens: reading }
 
   const { status } = answer
-  if (reading.kind === 'error') {
-    const what = reading.description === null ? reading.code : `${reading.code}: ${reading.description}`
-    if (REFUSED.has(reading.code)) return { kind: 'refused', what }
-    if (MISCONFIGURED.has(reading.code)) return { kind: 'misconfigured', what }
+  const words = wordsOf(reading)
+  const verdict = verdictOf(reading, words, status)
+  if (verdict === 'refused' || verdict === 'misconfigured') {
+    const what = [words?.code, words?.description].filter((part) => part != null).join(': ')
+    return verdict === 'refused'
+      ? { kind: 'refused', what, isBusy: isBusy(what) }
+      : { kind: 'misconfigured', what }
   }
   if (status === null) {
     const what = answer.failure ?? 'no answer'
-    return answer.sent ? { kind: 'unknown', what, salvaged: null } : { kind: 'not-sent', what }
+    return answer.sent ? unknown(what, answer, reading) : { kind: 'not-sent', what }
   }
-  const what = `HTTP ${status}${reading.kind === 'error' ? ` (${reading.code})` : ''}${describe(answer, reading)}`
-  if (status === 429 || status === 503 || status === 408)
+  const said = words?.code == null ? '' : ` (${words.code})`
+  const what = `HTTP ${status}${said}${describe(answer, reading)}`
+  const holdsTokens = reading.kind === 'unreadable' && reading.holdsTokens === true
+  if ((status === 429 || status === 503 || status === 408) && !holdsTokens)
+    return noVerdict(what, pause(answer, now) ?? (status === 429 ? UNSAID_PAUSE : null))
+  if (status >= 500 || holdsTokens) return unknown(what, answer, reading)
+  if (status >= 300 && status < 400) {
+    const isPermanent = status === 301 || status === 308
     return {
-      kind: 'no-verdict',
-      what,
-      retryAfter: pause(answer, now) ?? (status === 429 ? UNSAID_PAUSE : null),
+      ...noVerdict(what, pause(answer, now)),
+      redirect: { location: answer.location ?? null, isPermanent },
     }
-  if (status >= 500) return { kind: 'unknown', what, salvaged: salvagedFrom(reading) }
-  if (status >= 300 || reading.kind === 'html' || reading.kind === 'error')
-    return { kind: 'no-verdict', what, retryAfter: pause(answer, now) }
-  return { kind: 'unknown', what, salvaged: salvagedFrom(reading) }
+  }
+  if (status >= 300 || reading.kind === 'html' || reading.kind === 'error') {
+    const isBare =
+      (status === 400 || status === 401) &&
+      reading.kind !== 'html' &&
+      verdict === undefined &&
+      answer.complete
+    const isKept = status < 300 && answer.body.byteLength > 0
+    return { ...noVerdict(what, pause(answer, now)), isBare, isKept }
+  }
+  return unknown(what, answer, reading)
 }
 
-function salvagedFrom(reading: Reading): Secret | null {
-  return reading.kind === 'unreadable' ? reading.salvaged : null
+/** A refresh token that an answer only quotes is none that it brings. */
+export function withoutEcho(outcome: Outcome, spent: Secret): Outcome {
+  const isEcho = outcome.kind === 'unknown' && outcome.salvaged?.equals(spent) === true
+  return isEcho ? { ...outcome, salvaged: null } : outcome
 }
+
+/** What could be kept nowhere is no reason to wait for somebody who can read it. */
+export function unkept(outcome: Outcome): Outcome {
+  if (outcome.kind !== 'unknown') return outcome
+  return { ...outcome, isKept: false, isUnread: false, mayHoldTokens: false }
+}
+
+function wordsOf(reading: Reading): Words | null {
+  if (reading.kind === 'error') return reading
+  return reading.kind === 'unreadable' ? (reading.said ?? null) : null
+}
+
+function verdictOf(reading: Reading, words: Words | null, status: number | null) {
+  if (words === null) return undefined
+  const isError = reading.kind === 'error' || (status !== null && status >= 400)
+  const isJudge =
+    status === null || ((status < 300 || (status >= 400 && status < 500)) && !NOBODY_LOOKED.has(status))
+  if (!isJudge && !(reading.kind === 'error' && isStandard(reading.code))) return undefined
+  return verdictIn(words, isError)
+}
+
+function noVerdict(what: string, retryAfter: number | null) {
+  return { kind: 'no-verdict', what, retryAfter, isBare: false, isKept: false, redirect: null } as const
+}
+
+function unknown(what: string, { status, body, complete }: RawAnswer, reading: Reading): Outcome {
+  if (reading.kind !== 'unreadable')
+    return { kind: 'unknown', what, salvaged: null, isKept: false, isUnread: false, mayHoldTokens: false }
+  const { salvaged, isCut, isIdle, holdsTokens } = reading
+  const isKept =
+    body.byteLength > 0 && (status === null || status < 300 || salvaged !== null || holdsTokens === true)
+  const isUnread = isKept && complete && isCut !== true && status !== null
+  return { kind: 'unknown', what, salvaged, isKept, isUnread, mayHoldTokens: isUnread && isIdle !== true }
+}
+
+/** Characters of an address that are said on. */
+const LONGEST_ADDRESS = 300
 
 function describe(answer: RawAnswer, reading: Reading): string {
+  const { status, failure, location } = answer
   if (reading.kind === 'html') return ', a web page and not the token endpoint’s answer'
-  if (answer.failure !== null) return `, broken off (${answer.failure})`
-  if (answer.status !== null && answer.status >= 300 && answer.status < 400)
-    return ', a redirect, which is not followed'
-  if (answer.status !== null && answer.status < 300) return ', an answer that cannot be read'
+  if (failure !== null) return `, broken off (${failure})`
+  if (status !== null && status >= 300 && status < 400)
+    return location == null
+      ? ', a redirect, which is not followed'
+      : `, a redirect to ${location.slice(0, LONGEST_ADDRESS)}, which is not followed`
+  if (reading.kind !== 'unreadable') return ''
+  if ((status !== null && status < 300) || reading.holdsTokens === true)
+    return `, an answer that cannot be read${reading.shape === undefined ? '' : ` (${reading.shape})`}`
   return ''
 }
 

@@ -25,6 +25,12 @@ export const LONGEST_PAUSE = HOUR
 const REJECTED_PAUSE = HOUR
 /** A refused refresh token is tried again no sooner than this. */
 const REFUSED_PAUSE = HOUR
+/** An answer that nobody could read is followed by another request no sooner than this. */
+export const UNREAD_PAUSE = HOUR
+/** A server that says nothing but a bare 400 or 401 for this long has probably ended the grant … */
+const BARE_LIKELY = HOUR
+/** … and after this long a person is called. */
+const BARE_ENDED = DAY
 /** A clock this far behind the time when the token was obtained has gone back. */
 const CLOCK_TOLERANCE = 60
 
@@ -76,9 +82,9 @@ export interface Demand extends Ask {
  */
 export type Verdict = 'fresh' | 'due' | 'expired'
 
-/** Why no renewal may be tried yet. */
+/** Why no renewal may be tried yet. `unread`: an answer is kept that nobody could read, and may hold the new tokens. */
 export interface Hold {
-  readonly because: 'server' | 'backoff' | 'refused'
+  readonly because: 'server' | 'backoff' | 'refused' | 'unread'
   /** Epoch seconds. */
   readonly until: number
 }
@@ -103,15 +109,17 @@ export function judge(set: TokenSet, at: Moment, policy: ExpiryPolicy, ask: Dema
   const { age, clockWentBack } = ageOf(set.pair, at)
   const left = lifetime - age
   const newest = age <= lifetime / 10
+  const isOver =
+    !(left > 0) || (ask.rejected?.equals(accessToken) === true && rejectionHold(set, at) === null)
   const mustRenew =
-    !(left > 0) ||
-    (left < needed(policy, ask) && !newest) ||
-    ask.outdated?.equals(accessToken) === true ||
-    (ask.rejected?.equals(accessToken) === true && rejectionHold(set, at) === null)
+    isOver || (left < needed(policy, ask) && !newest) || ask.outdated?.equals(accessToken) === true
 
-  if (mustRenew) return { verdict: 'expired', left, hold: holdOn(set, at, 'must') }
+  if (mustRenew)
+    return { verdict: 'expired', left, hold: unreadHold(set, at, isOver) ?? holdOn(set, at, 'must') }
   const due = left <= earlyWindow(policy.early, lifetime) || set.intent !== null || clockWentBack
-  return due ? { verdict: 'due', left, hold: holdOn(set, at, 'may') } : { verdict: 'fresh', left, hold: null }
+  return due
+    ? { verdict: 'due', left, hold: unreadHold(set, at, false) ?? holdOn(set, at, 'may') }
+    : { verdict: 'fresh', left, hold: null }
 }
 
 /** No caller gets less than the policy asks for, not even one who asks for no number. */
@@ -148,8 +156,53 @@ function earlyWindow(early: Early, lifetime: number): number {
   return Math.min(wanted, DAY, lifetime / 2)
 }
 
+/**
+ * While an answer is kept that nobody could read, the refresh token is spent, and its repetition may end the grant: one
+ * waits for an hour, and for as long as the access token works.
+ */
+function unreadHold(set: TokenSet, at: Moment, isOver: boolean): Hold | null {
+  if (!isUnread(set)) return null
+  const pause = isPaused(set, at) ? set.notBefore : at.now
+  const until = isOver ? pause : Math.max(pause, expiresAt(set.pair, at))
+  return until > at.now ? { because: 'unread', until } : null
+}
+
+/** Whether the last exchange ended with an answer that nobody could read, and that is kept. */
+export function isUnread({ intent, notBefore, lastFailure }: TokenSet): boolean {
+  // The server's own pauses come with answers that are no such thing.
+  return intent !== null && notBefore !== null && lastFailure?.code === 'HQ_OUTCOME_UNKNOWN'
+}
+
+/** Whether nobody is to ask the server yet, not even a person. */
+export function isPaused(set: TokenSet, { now }: Moment): set is TokenSet & { readonly notBefore: number } {
+  return ahead(set.notBefore, now, LONGEST_PAUSE)
+}
+
+/** Whether the access token has come to its end. */
+export function isOver(pair: TokenPair, at: Moment): boolean {
+  return !(pair.lifetime - ageOf(pair, at).age > 0)
+}
+
+/**
+ * Whether the grant has probably ended, though the server does not say so: for an hour it has answered nothing but a bare
+ * 400 or 401, and the access token is over.
+ */
+export function isLikelyDead(set: TokenSet, at: Moment): boolean {
+  return bareFor(set, at) >= BARE_LIKELY && isOver(set.pair, at)
+}
+
+/** Whether that has lasted for so long, a day, that a person must be called. */
+export function isGivenUp(set: TokenSet, at: Moment): boolean {
+  return bareFor(set, at) >= BARE_ENDED && isOver(set.pair, at)
+}
+
+function bareFor({ bareSince }: TokenSet, { now }: Moment): number {
+  return bareSince === null ? -1 : now - bareSince
+}
+
 function holdOn(set: TokenSet, { now }: Moment, urgency: 'may' | 'must'): Hold | null {
-  if (ahead(set.notBefore, now, LONGEST_PAUSE)) return { because: 'server', until: set.notBefore }
+  if (!isUnread(set) && ahead(set.notBefore, now, LONGEST_PAUSE))
+    return { because: 'server', until: set.notBefore }
   if (set.refusedAt !== null) {
     const until = set.refusedAt + REFUSED_PAUSE
     if (ahead(until, now, REFUSED_PAUSE)) return { because: 'refused', until }

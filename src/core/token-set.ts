@@ -123,10 +123,28 @@ export interface Origin {
   readonly at: number
 }
 
+/** The `source` of a seed that has no path. */
+export const STANDARD_INPUT = 'standard input'
+
 /** A first token set, as a person obtained it. */
 export interface Seed {
   readonly pair: TokenPair
   readonly user: string | null
   /** Where it came from, for messages: a path, or `standard input`. */
   readonly source: string
+  /** The file that it came from, absolute; `null` or missing for what leaves no file behind, such as a pipe. */
+  readonly file?: string | null
+  /**
+   * Epoch seconds: when its refresh token was spent, by the mark beside its file; `null` or missing where no mark
+   * says so.
+   */
+  readonly spentAt?: number | null
+}
+
+/** A refresh token that a seed file holds, and that is no good any more. */
+export interface SpentSeed {
+  /** Of the refresh token. */
+  readonly fingerprint: string
+  /** Epoch seconds. */
+  readonly spentAt: number
 }

@@ -6,7 +6,7 @@ import type { Moment } from './moment.js'
 import { backoff } from './policy.js'
 import type { Counters, HistoryEntry, Reading } from './ports.js'
 import type { Secret } from './secret.js'
-import type { Holder, Intent, Seed, TokenPair, TokenSet } from './token-set.js'
+import type { Holder, Intent, Seed, SeedFile, TokenPair, TokenSet } from './token-set.js'
 
 export type Tokens = Extract<Reading, { kind: 'tokens' }>
 
@@ -45,7 +45,7 @@ export function seeded(
     ...begun(seed.pair, replaced, counters, host, ownership),
     user: seed.user,
     seed: seedFingerprint(seed),
-    seedFile: null,
+    seedFile: seed.file ? { path: seed.file, spentAt: null, isMarked: false } : null,
   }
 }
 
@@ -180,8 +180,15 @@ export function renewed(
     previousClient: set.client,
     user: tokens.user ?? set.user,
     lastRefreshAt: sentAt.now,
+    seedFile: seedFileAfter(set, pair.refreshToken, sentAt.now),
     ...SETTLED,
   }
+}
+
+/** An answer that replaces the seed's own refresh token spends the seed; a server that does not rotate leaves it alive. */
+function seedFileAfter({ seed, seedFile, pair }: TokenSet, next: Secret, at: number): SeedFile | null {
+  const isSpent = pair.refreshToken.fingerprint === seed && next.fingerprint !== seed
+  return seedFile !== null && isSpent ? { ...seedFile, spentAt: at, isMarked: false } : seedFile
 }
 
 /** What a failure changes besides being remembered. */
@@ -190,6 +197,8 @@ export interface Aftermath {
   readonly unfinished?: boolean
   readonly notBefore?: number | null
   readonly refused?: boolean
+  /** Epoch seconds: since when nothing but a bare 400 or 401 comes. Default: as before. */
+  readonly bareSince?: number | null
 }
 
 /** @param client Who met the failure. */
@@ -211,6 +220,7 @@ export function failed(
     notBefore: aftermath.notBefore ?? null,
     // A failure that is no verdict on the grant does not take an earlier verdict back.
     refusedAt: aftermath.refused === true ? at.now : set.refusedAt,
+    bareSince: aftermath.bareSince === undefined ? set.bareSince : aftermath.bareSince,
     intent: aftermath.unfinished === true && set.intent !== null ? left(set.intent) : null,
   }
 }

@@ -1,22 +1,9 @@
 import type { SecureContextOptions } from 'node:tls'
 import { Agent, EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici'
-import { limits, tlsOptions, type ConnectOptions, type Credentials } from './tls.js'
+import type { NetworkSettings } from './settings.js'
+import { limits, tlsOptions, type ConnectOptions } from './tls.js'
 
-/** How servers are reached. */
-export interface NetworkSettings {
-  /** May hold a user name and a password: not for messages. */
-  readonly proxy: URL | null
-  /** Hosts that are reached without the proxy, as in `NO_PROXY`. */
-  readonly noProxy: string
-  /**
-   * Reads the files that are named; asked before anything is sent.
-   *
-   * @throws {ConfigInvalid}
-   */
-  readonly credentials: () => Credentials
-}
-
-/** The way to all servers: every request of the program is made through it. */
+/** The way to all servers: every request of the program but the one that spends a token. */
 export class Network {
   readonly #settings: NetworkSettings
   #tls: SecureContextOptions | undefined

@@ -1,13 +1,6 @@
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
-
-/** PEM texts. */
-export interface Credentials {
-  /** Authorities to trust beside those that Node trusts by itself. */
-  readonly ca: string | null
-  /** What this client shows to servers that ask who it is. */
-  readonly client: { readonly cert: string; readonly key: string } | null
-}
+import type { Credentials } from './settings.js'
 
 export interface ConnectOptions {
   /** Milliseconds to establish a connection, TLS included. */

@@ -1,100 +1,191 @@
+// Asks an issuer for its endpoints. The issuer is named by the configuration; what it answers is taken for no more
+// than a stranger's word: bounded in time and size, about this very issuer, and of addresses that are fit for secrets.
+import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import * as oauth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
-import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
+import { addressProblem } from '../core/address.js'
+import { ConfigInvalid, ServerUnavailable, TokenError } from '../core/errors.js'
 import type { Discovered } from '../core/ports.js'
-import { fetchThrough, networkCode } from './fetch-through.js'
+import { networkCode } from './fetch-through.js'
 
-/** Milliseconds for one document. */
+/** Milliseconds in all: both places, connect to last byte. */
 const TIMEOUT_MS = 15_000
+/** Bytes, as they come and decompressed. */
+const MOST_BYTES = 1024 * 1024
 
 /**
- * Asks a server for its endpoints: OpenID Connect's metadata, else RFC 8414's.
+ * Asks a server for its endpoints: OpenID Connect's metadata, else RFC 8414's. Follows no redirect.
  *
+ * @param dispatcher Is destroyed in the end.
  * @param now Epoch seconds.
- * @throws {ConfigInvalid} there is no metadata, or it is that of another issuer
+ * @param timeoutMs Milliseconds in all.
+ * @throws {ConfigInvalid} there is no metadata, it is that of another issuer, or it names an address that is not fit
  * @throws {ServerUnavailable} the network or the server failed
  * @see RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4
  */
-export async function discover(issuer: string, dispatcher: Dispatcher, now: number): Promise<Discovered> {
+export async function discover(
+  issuer: string,
+  dispatcher: Dispatcher,
+  now: number,
+  timeoutMs = TIMEOUT_MS,
+): Promise<Discovered> {
+  const over = AbortSignal.timeout(timeoutMs)
+  let problem: ConfigInvalid | undefined
   try {
-    return await asked(issuer, dispatcher, now)
+    for (const algorithm of ['oidc', 'oauth2'] as const) {
+      try {
+        const answer = await metadata(new URL(issuer), algorithm, dispatcher, over)
+        if (answer.status !== 404) return endpoints(await read(new URL(issuer), answer), issuer, now)
+      } catch (error) {
+        // A server that has but one of the two may answer for the other with anything.
+        if (!(error instanceof ConfigInvalid)) throw error
+        problem ??= error
+      }
+    }
   } finally {
     void dispatcher.destroy()
   }
-}
-
-async function asked(issuer: string, dispatcher: Dispatcher, now: number): Promise<Discovered> {
-  const url = new URL(issuer)
-  let first: unknown
-  for (const algorithm of ['oidc', 'oauth2'] as const) {
-    const answer = await metadata(url, algorithm, dispatcher)
-    try {
-      const found = await read(url, answer)
-      const { authorization_endpoint, token_endpoint, revocation_endpoint } = found
-      if (token_endpoint === undefined)
-        throw new ConfigInvalid(`the metadata of ${url.href} names no token endpoint`, { hint: BY_HAND })
-      return {
-        issuer,
-        authorizeUrl: checked(authorization_endpoint, url),
-        tokenUrl: checked(token_endpoint, url) ?? '',
-        revocationUrl: checked(revocation_endpoint, url),
-        at: now,
-      }
-    } catch (error) {
-      // A server that has but one of the two may answer for the other with anything.
-      if (!(error instanceof ConfigInvalid)) throw error
-      first ??= error
-    }
-  }
-  throw first
+  const what = `${new URL(issuer).href} publishes no metadata (RFC 8414 or OpenID Connect)`
+  throw problem ?? new ConfigInvalid(what, { hint: BY_HAND })
 }
 
 const BY_HAND = 'check issuer, or set authorize_url and token_url instead'
 
-async function metadata(url: URL, algorithm: 'oidc' | 'oauth2', dispatcher: Dispatcher): Promise<Response> {
+async function metadata(
+  url: URL,
+  algorithm: 'oidc' | 'oauth2',
+  dispatcher: Dispatcher,
+  over: AbortSignal,
+): Promise<Response> {
   try {
     return await oauth.discoveryRequest(url, {
       algorithm,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
       // eslint-disable-next-line @typescript-eslint/no-deprecated -- it is not; the mark is there to stand out
       [oauth.allowInsecureRequests]: url.protocol === 'http:',
-      [oauth.customFetch]: fetchThrough(dispatcher),
+      [oauth.customFetch]: (address, { headers }) => bounded(new URL(address), headers, dispatcher, over),
     })
   } catch (error) {
-    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (${networkCode(error)})`, {
+    if (error instanceof TokenError) throw error
+    const what = over.aborted ? 'TIMEOUT: no whole answer in time' : networkCode(error)
+    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (${what})`, {
       hint: 'check the network and issuer, then run the same command again',
       cause: error,
     })
   }
 }
 
+/** The server is there, and says that it cannot answer. */
+function failing({ host }: URL, status: number): ServerUnavailable {
+  return new ServerUnavailable(`the metadata of ${host} could not be had (HTTP ${status})`)
+}
+
+/** Not by `fetch`: it decompresses on the way, and what it reads has no limit. */
+async function bounded(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  dispatcher: Dispatcher,
+  signal: AbortSignal,
+): Promise<Response> {
+  const answer = await dispatcher.request({
+    ...{ origin: url.origin, path: url.pathname + url.search, method: 'GET', signal },
+    headers: { ...headers, 'accept-encoding': 'identity' },
+  })
+  const { statusCode: status, body } = answer
+  if (status !== 200) {
+    // Nothing of it is read; the connection goes with the dispatcher.
+    body.on('error', () => undefined).destroy()
+    // The class takes no others.
+    if (status > 599) throw failing(url, status)
+    return new Response(null, { status })
+  }
+  const [coding] = [answer.headers['content-encoding'] ?? []].flat()
+  const [contentType = ''] = [answer.headers['content-type'] ?? []].flat()
+  const bytes = decompressed(await whole(body, url), coding?.trim().toLowerCase(), url)
+  return new Response(bytes === undefined ? null : Uint8Array.from(bytes), {
+    status,
+    headers: { 'content-type': contentType },
+  })
+}
+
+/** @throws {ConfigInvalid} An endless document is not the metadata of any server. */
+async function whole(body: AsyncIterable<Uint8Array>, url: URL): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of body) {
+    chunks.push(chunk)
+    length += chunk.byteLength
+    if (length > MOST_BYTES) throw tooLarge(url)
+  }
+  return Buffer.concat(chunks)
+}
+
+const DECOMPRESS = new Map([
+  ['gzip', gunzipSync],
+  ['x-gzip', gunzipSync],
+  ['deflate', inflateSync],
+  ['br', brotliDecompressSync],
+])
+
+/** @returns `undefined` for what does not decompress. */
+function decompressed(bytes: Uint8Array, coding: string | undefined, url: URL): Uint8Array | undefined {
+  const way = DECOMPRESS.get(coding ?? '')
+  if (way === undefined) return bytes
+  try {
+    return way(bytes, { maxOutputLength: MOST_BYTES })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(url)
+    return undefined
+  }
+}
+
+function tooLarge({ host }: URL): ConfigInvalid {
+  return new ConfigInvalid(`what ${host} sends as its metadata is larger than 1 MiB`, { hint: BY_HAND })
+}
+
 async function read(url: URL, answer: Response): Promise<oauth.AuthorizationServer> {
   if (answer.status >= 500 || answer.status === 429 || answer.status === 408)
-    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (HTTP ${answer.status})`)
-  if (answer.status === 404)
-    throw new ConfigInvalid(`${url.href} publishes no metadata (RFC 8414 or OpenID Connect)`, {
-      hint: BY_HAND,
-    })
+    throw failing(url, answer.status)
   try {
     return await oauth.processDiscoveryResponse(url, answer)
   } catch (error) {
-    const isOther = (error as { code?: string }).code === oauth.JSON_ATTRIBUTE_COMPARISON
     throw new ConfigInvalid(
-      isOther
-        ? `the metadata at ${url.href} is that of another issuer`
+      isOfAnother(error)
+        ? `the metadata at ${url.href} is that of another issuer: ${shown(error.cause.body.issuer)}`
         : `the metadata of ${url.href} cannot be read (HTTP ${answer.status})`,
       { hint: BY_HAND, cause: error },
     )
   }
 }
 
-/** Whoever reads the metadata must not be led to send a secret in the clear. */
-function checked(endpoint: string | undefined, issuer: URL): string | null {
-  if (endpoint === undefined) return null
-  const isFit = URL.canParse(endpoint) && ['https:', issuer.protocol].includes(new URL(endpoint).protocol)
-  if (!isFit)
-    throw new ConfigInvalid(`the metadata of ${issuer.href} names an endpoint that is no https URL`, {
-      hint: BY_HAND,
-    })
-  return endpoint
+function isOfAnother(error: unknown): error is { cause: { body: { issuer: string } } } {
+  return (error as { code?: string }).code === oauth.JSON_ATTRIBUTE_COMPARISON
+}
+
+/** What a stranger's document holds, for a message: a URL has no character that could command a terminal. */
+function shown(issuer: string): string {
+  const { origin, pathname, protocol } = new URL(issuer)
+  const text = /^https?:$/.test(protocol) ? origin + pathname : protocol
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}
+
+function endpoints(found: oauth.AuthorizationServer, issuer: string, now: number): Discovered {
+  const tokenUrl = endpoint(found, 'token_endpoint', issuer)
+  if (tokenUrl === null)
+    throw new ConfigInvalid(`the metadata of ${issuer} names no token endpoint`, { hint: BY_HAND })
+  return {
+    issuer,
+    authorizeUrl: endpoint(found, 'authorization_endpoint', issuer),
+    tokenUrl,
+    revocationUrl: endpoint(found, 'revocation_endpoint', issuer),
+    at: now,
+  }
+}
+
+/** Some write `null` or nothing for what they do not have. @throws {ConfigInvalid} */
+function endpoint(found: oauth.AuthorizationServer, name: string, issuer: string): string | null {
+  const address = found[name]
+  if (address === undefined || address === null || address === '') return null
+  const problem = typeof address === 'string' ? addressProblem(address) : 'is no text'
+  if (problem === undefined) return address as string
+  throw new ConfigInvalid(`the metadata of ${issuer} cannot be used: ${name} ${problem}`, { hint: BY_HAND })
 }

@@ -84,10 +84,23 @@ export function metadataUrl(issuer: string): URL {
   return new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
 }
 
-/** Whether the next login will find the issuer's endpoints: asked as it asks. */
-export async function inspectIssuer(issuer: string, dispatcher: Dispatcher, now: number): Promise<Check> {
+/**
+ * Whether the next login, or the next refresh, will find the issuer's endpoints: asked as they ask.
+ *
+ * @param login A login needs to know where people log in, and nothing else says it.
+ */
+export async function inspectIssuer(
+  issuer: string,
+  dispatcher: Dispatcher,
+  now: number,
+  login: boolean,
+): Promise<Check> {
   try {
-    await discover(issuer, dispatcher, now)
+    const { authorizeUrl } = await discover(issuer, dispatcher, now)
+    if (login && authorizeUrl === null)
+      throw new ConfigInvalid(`the metadata of ${issuer} does not say where to log in`, {
+        hint: 'set authorize_url in [client] of the configuration',
+      })
     return ok(ISSUER, `${issuer} tells its endpoints`)
   } catch (error) {
     return fail(ISSUER, error)

@@ -2,6 +2,7 @@ import * as oauth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
 import { ClientRefused, ServerUnavailable } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
+import type { ClientAuthentication } from './client-authentication.js'
 import { fetchThrough, networkCode } from './fetch-through.js'
 
 /** Milliseconds. */
@@ -10,7 +11,7 @@ const TIMEOUT_MS = 15_000
 export interface RevocationOptions {
   readonly revocationUrl: URL
   readonly clientId: string
-  readonly authentication: oauth.ClientAuth
+  readonly prove: ClientAuthentication['prove']
   readonly dispatcher: Dispatcher
 }
 
@@ -21,13 +22,15 @@ export interface RevocationOptions {
  * @see RFC 7009 section 2
  */
 export async function revoke(refreshToken: Secret, options: RevocationOptions): Promise<void> {
-  const { revocationUrl, clientId, authentication, dispatcher } = options
+  const { revocationUrl, clientId, prove, dispatcher } = options
   try {
     const server = { issuer: revocationUrl.origin, revocation_endpoint: revocationUrl.href }
     const answer = await oauth.revocationRequest(
       server,
       { client_id: clientId },
-      authentication,
+      (_server, _client, body, headers) => {
+        prove(body, headers)
+      },
       refreshToken.reveal(),
       {
         additionalParameters: { token_type_hint: 'refresh_token' },

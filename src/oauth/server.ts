@@ -3,17 +3,17 @@
  *
  * @module hq-token/oauth
  */
-import * as oauth from 'oauth4webapi'
-
 import type { NamedClient } from '../core/client.js'
 import type { Clock } from '../core/moment.js'
 import type { AuthorizationServer, CodeGrant, RawAnswer, Reading, RequestLimits } from '../core/ports.js'
-import { Secret, withoutSecrets } from '../core/secret.js'
+import { withoutSecrets, type Secret } from '../core/secret.js'
+import { sendOnce, type Way } from '../network/send-once.js'
+import { STRAIGHT, type Credentials, type NetworkSettings } from '../network/settings.js'
+import { tlsOptions } from '../network/tls.js'
 import { readAnswer } from './answer.js'
-import { clientAuthentication } from './client-authentication.js'
-import { sendOnce, type Connect } from './exchange-request.js'
+import { clientAuthentication, type AuthMethod, type ClientAuthentication } from './client-authentication.js'
 
-export type { Connect }
+export type { AuthMethod, Credentials, NetworkSettings }
 
 /** A client as it is registered at a token endpoint. */
 export interface TokenEndpointOptions {
@@ -23,16 +23,25 @@ export interface TokenEndpointOptions {
   readonly clientId: string
   /** Asked anew at every `prepare`, and not at all where `authMethod` is `none`. */
   readonly clientSecret: () => Promise<Secret | undefined>
-  /** How the client proves that it is itself (RFC 6749 section 2.3.1); `none` for a public client. */
-  readonly authMethod: 'client_secret_post' | 'client_secret_basic' | 'none'
+  /**
+   * How the client proves that it is itself (RFC 6749 section 2.3.1); `none` for a public client.
+   * `client_secret_basic` encodes id and secret as forms do, `client_secret_basic_plain` sends them as they are.
+   */
+  readonly authMethod: AuthMethod
   /** Never sent with a refresh: omitted, it means the scope as granted (RFC 6749 section 6). */
   readonly scope: string | null
   /** Tells the time: `machineClock`. */
   readonly clock: Clock
   /** For `User-Agent`. */
   readonly userAgent: string
-  /** Default: straight, with the authorities that Node trusts. */
-  readonly connect?: Connect
+  /** The way to it; its `credentials` are asked for at every `prepare`. Default: straight, with the authorities that Node trusts. */
+  readonly network?: NetworkSettings
+}
+
+/** What `prepare` has gathered for a request. */
+interface Prepared {
+  readonly authentication: ClientAuthentication
+  readonly way: Way
 }
 
 /** A token endpoint over HTTP. */
@@ -40,8 +49,7 @@ export class TokenEndpoint implements AuthorizationServer {
   /** The token endpoint's host, for messages. */
   readonly host: string
   readonly #options: TokenEndpointOptions
-  #authentication: oauth.ClientAuth | undefined
-  #secret: Secret | undefined
+  #prepared: Prepared | undefined
 
   constructor(options: TokenEndpointOptions) {
     this.#options = options
@@ -53,19 +61,25 @@ export class TokenEndpoint implements AuthorizationServer {
     return Promise.resolve({ tokenUrl: tokenUrl.href, issuer: null, clientId })
   }
 
-  /** @throws What `clientSecret` throws, and `ConfigInvalid` when it gives none. */
+  /** What to try where it does not know the client; `null` before `prepare`, and where nothing speaks for anything. */
+  get clientHint(): string | null {
+    return this.#prepared?.authentication.hint ?? null
+  }
+
+  /**
+   * @throws What `clientSecret` and the network's `credentials` throw, and `ConfigInvalid` where there is no secret,
+   *   or one that `authMethod` cannot send.
+   */
   async prepare(): Promise<void> {
-    this.#authentication = await this.#clientAuthentication()
+    this.#prepared = await this.#prepare()
   }
 
   /**
    * @throws What `prepare` throws, before anything is sent, if that was not called. Nothing else.
-   * @see RFC 6749 sections 2.3.1 and 6
+   * @see RFC 6749 section 6
    */
   refresh(refreshToken: Secret, limits: RequestLimits): Promise<RawAnswer> {
-    return this.#post(limits.timeoutMs, (server, client, authentication, how) =>
-      oauth.refreshTokenGrantRequest(server, client, authentication, refreshToken.reveal(), how),
-    )
+    return this.#post({ grant_type: 'refresh_token', refresh_token: refreshToken.reveal() }, limits)
   }
 
   /**
@@ -73,79 +87,46 @@ export class TokenEndpoint implements AuthorizationServer {
    * @see RFC 6749 section 4.1.3, RFC 7636 section 4.5
    */
   redeem({ code, verifier, redirectUri }: CodeGrant, limits: RequestLimits): Promise<RawAnswer> {
-    return this.#post(limits.timeoutMs, (server, client, authentication, how) => {
-      // The library wants to have seen the answer of the browser: whoever took it checked its state and issuer.
-      const seen = oauth.validateAuthResponse(
-        server,
-        client,
-        new URLSearchParams({ code: code.reveal() }),
-        oauth.skipStateCheck,
-      )
-      return oauth.authorizationCodeGrantRequest(
-        ...([server, client, authentication, seen, redirectUri, verifier.reveal(), how] as const),
-      )
-    })
+    const grant = { grant_type: 'authorization_code', code: code.reveal() }
+    return this.#post({ ...grant, redirect_uri: redirectUri, code_verifier: verifier.reveal() }, limits)
   }
 
   /** Reads any answer. Total: what cannot be read is `unreadable`. */
   async read(answer: RawAnswer): Promise<Reading> {
     const reading = await readAnswer(answer)
-    if (reading.kind !== 'error' || this.#secret === undefined) return reading
-    const { clientId } = this.#options
-    const basic = new Secret(Buffer.from(`${clientId}:${this.#secret.reveal()}`).toString('base64'))
-    const safe = (text: string): string =>
-      withoutSecrets(text, [basic, ...(this.#secret ? [this.#secret] : [])])
+    const secrets = this.#prepared?.authentication.secrets ?? []
+    if (reading.kind !== 'error' || secrets.length === 0) return reading
     const { code, description } = reading
+    const safe = (text: string): string => withoutSecrets(text, secrets)
     return { ...reading, code: safe(code), description: description === null ? null : safe(description) }
   }
 
-  async #post(timeoutMs: number, build: Build): Promise<RawAnswer> {
-    const { tokenUrl, clock, userAgent, connect } = this.#options
-    this.#authentication ??= await this.#clientAuthentication()
-    const { headers, body } = await this.#request(build, this.#authentication)
-    const request = {
-      url: tokenUrl,
-      headers: {
-        ...headers,
-        accept: 'application/json',
-        // A few hundred bytes gain nothing, and a compressed answer that is cut off is lost whole.
-        'accept-encoding': 'identity',
-        'user-agent': userAgent,
-      },
-      body: Buffer.from(body.toString()),
-    }
+  async #post(parameters: Record<string, string>, limits: RequestLimits): Promise<RawAnswer> {
+    const { tokenUrl, clock, userAgent } = this.#options
+    this.#prepared ??= await this.#prepare()
+    const { authentication, way } = this.#prepared
+    const form = new URLSearchParams(parameters)
+    const headers = new Map([
+      ['accept', 'application/json'],
+      // A few hundred bytes gain nothing, and a compressed answer that is cut off is lost whole.
+      ['accept-encoding', 'identity'],
+      ['connection', 'close'],
+      ['content-type', 'application/x-www-form-urlencoded'],
+      ['user-agent', userAgent],
+    ])
+    authentication.prove(form, headers)
+    const body = form.toString()
+    headers.set('content-length', String(body.length))
     const sentAt = clock()
-    return { sentAt, ...(await sendOnce(request, timeoutMs, connect)) }
+    return {
+      sentAt,
+      ...(await sendOnce({ url: tokenUrl, headers: Object.fromEntries(headers), body }, way, limits)),
+    }
   }
 
-  /** The library builds the request and is handed an empty answer: its own reading throws before one can save. */
-  #request(build: Build, authentication: oauth.ClientAuth): Promise<BuiltRequest> {
-    const { tokenUrl, clientId } = this.#options
-    const server = { issuer: tokenUrl.origin, token_endpoint: tokenUrl.href }
-    return new Promise((resolve, reject) => {
-      build(server, { client_id: clientId }, authentication, {
-        // eslint-disable-next-line @typescript-eslint/no-deprecated -- it is not; the mark is there to stand out
-        [oauth.allowInsecureRequests]: tokenUrl.protocol === 'http:',
-        [oauth.customFetch]: (_url, request) => {
-          resolve(request)
-          return Promise.resolve(new Response())
-        },
-      }).catch(reject)
-    })
-  }
-
-  async #clientAuthentication(): Promise<oauth.ClientAuth> {
-    const { authentication, secret } = await clientAuthentication(this.#options)
-    this.#secret = secret
-    return authentication
+  async #prepare(): Promise<Prepared> {
+    const { proxy, noProxy, credentials } = this.#options.network ?? STRAIGHT
+    const way = { proxy, noProxy, tls: tlsOptions(credentials()) }
+    return { authentication: await clientAuthentication(this.#options), way }
   }
 }
-
-type Build = (
-  server: oauth.AuthorizationServer,
-  client: oauth.Client,
-  authentication: oauth.ClientAuth,
-  how: oauth.TokenEndpointRequestOptions,
-) => Promise<Response>
-
-type BuiltRequest = oauth.CustomFetchOptions<'POST', URLSearchParams>

@@ -14,6 +14,8 @@ export interface Reply {
   readonly body: Buffer
   /** Bytes of the body after which the connection is destroyed; `Content-Length` promises the whole. */
   readonly cutAt?: number
+  /** Only the end of the connection ends it: no length, no last chunk. */
+  readonly unframed?: boolean
   /** One byte a second. */
   readonly drip?: boolean
 }
@@ -74,7 +76,13 @@ export async function deliver(answer: Answer, response: ServerResponse): Promise
     response.destroy()
     return
   }
-  const { status, headers, body, cutAt, drip } = answer
+  const { status, headers, body, cutAt, drip, unframed } = answer
+  if (unframed === true) {
+    response.useChunkedEncodingByDefault = false
+    response.shouldKeepAlive = false
+    response.writeHead(status, headers).end(body)
+    return
+  }
   response.writeHead(status, { ...headers, 'content-length': body.length })
   if (cutAt !== undefined) response.write(body.subarray(0, cutAt), () => response.destroy())
   else if (drip === true) await dripped(body, response)

@@ -1,31 +1,30 @@
+// The faults that `hq-token sandbox --fault NAME` knows, and those that are still to strike.
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 
 import { UsageError } from '../core/errors.js'
-import type { Answer, Fields, Format, Reply } from './answers.js'
-import { refusal, reply, written } from './answers.js'
+import { reply, written } from './answers.js'
+import { answerFaults } from './fault-answers.js'
+import {
+  asStrings,
+  cut,
+  html,
+  kept,
+  midst,
+  refreshTokenIn,
+  rotated,
+  spuriously,
+  text,
+  untouched,
+  without,
+  type FaultKind,
+} from './fault-kinds.js'
 
 /** Where the fault `redirect` points; every request that arrives there was a redirect followed. */
 export const REDIRECTED_PATH = '/sandbox/redirected'
 
 const HUGE = 50 * 2 ** 20
 
-/** The server never looks at the grant. */
-interface Untouched {
-  readonly description: string
-  readonly grant: 'untouched'
-  readonly answer: (format: Format, now: number) => Answer
-}
-
-/** The grant is given, and then something goes wrong. */
-interface Given {
-  readonly description: string
-  /** `kept`: with a new access token alone. */
-  readonly grant: 'rotated' | 'kept'
-  readonly answer: (fields: Fields, format: Format) => Answer
-}
-
-type FaultKind = Untouched | Given
 type NamedFault = FaultKind & { readonly name: FaultName }
 
 const faultKinds = {
@@ -97,6 +96,7 @@ const faultKinds = {
     written(without(fields, 'expires_in', 'refresh_token_expires_in'), format),
   ),
   strings: rotated('answers with numbers as strings', (fields, format) => written(asStrings(fields), format)),
+  ...answerFaults,
 } satisfies Record<string, FaultKind>
 
 export type FaultName = `${keyof typeof faultKinds}`
@@ -153,51 +153,4 @@ export class FaultQueue {
     if (first === undefined) return
     this.#faults = first.count > 1 ? [{ ...first, count: first.count - 1 }, ...others] : others
   }
-}
-
-function untouched(description: string, answer: Untouched['answer']): Untouched {
-  return { description, grant: 'untouched', answer }
-}
-
-function rotated(description: string, answer: Given['answer']): Given {
-  return { description: `rotates, then ${description}`, grant: 'rotated', answer }
-}
-
-function kept(description: string, answer: Given['answer']): Given {
-  return { description: `gives a new access token without rotating, ${description}`, grant: 'kept', answer }
-}
-
-function spuriously(error: string): (format: Format) => Reply {
-  return (format) => refusal(error, 'A fault of the sandbox', format)
-}
-
-function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
-  return reply(status, 'text/plain', body, headers)
-}
-
-function html(status: number, title: string): Reply {
-  const body = `<!doctype html><html lang="en"><title>${title}</title><h1>${title}</h1></html>`
-  return reply(status, 'text/html', body)
-}
-
-/** Sends the body up to the end of `last`. */
-function cut(whole: Reply, last: string): Reply {
-  return { ...whole, cutAt: whole.body.indexOf(last) + last.length }
-}
-
-function midst(fields: Fields): string {
-  const token = refreshTokenIn(fields)
-  return token.slice(0, token.length / 2)
-}
-
-function refreshTokenIn(fields: Fields): string {
-  return String(fields['refresh_token'])
-}
-
-function without(fields: Fields, ...names: readonly string[]): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)))
-}
-
-function asStrings(fields: Fields): Record<string, string> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)]))
 }

@@ -7,8 +7,8 @@ import type { Sandbox } from './server.js'
 /** The first line of what may be written over. */
 const MARK = '# Written by hq-token sandbox; the next run writes it anew.'
 
-/** What a store beside the configuration consists of. */
-const STORE = ['token.db', 'token.db-journal', 'token.rescue', 'token.lock']
+/** What a store beside the configuration consists of, and the mark beside its seed. */
+const STORE = ['token.db', 'token.db-journal', 'token.rescue', 'token.lock', 'token.ini.spent']
 
 export interface SandboxFiles {
   /** Path of `config.ini`. */

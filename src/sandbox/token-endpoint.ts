@@ -105,7 +105,12 @@ export function tokenEndpoint({ grants, faults, registration, clock }: Surroundi
     if (fault === undefined)
       return { answer: written(fields, format), outcome: ordinary(grant), presented, issued }
     faults.struck()
-    return { answer: fault.answer(fields, format), outcome: `fault:${fault.name}`, presented, issued }
+    return {
+      answer: fault.answer(fields, format, clock()),
+      outcome: `fault:${fault.name}`,
+      presented,
+      issued,
+    }
   }
 }
 

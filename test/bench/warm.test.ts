@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Stopwatch, tooHeavy, type Command } from '../../bench/processes.js'
+import { openedBeyondBare, Stopwatch, tooHeavy, type Command } from '../../bench/processes.js'
 import { requirePrograms } from '../support/debian.js'
 import { place } from '../support/place.js'
 
@@ -59,20 +59,67 @@ describe('a `get` of a fresh token', { timeout: 120_000 }, () => {
   })
 })
 
+describe('a `get` that refreshes', { timeout: 120_000 }, () => {
+  it('loads no package but those of the store and the configuration, and none of Node’s own fetch', async () => {
+    expect(await loadedByRefresh(process.cwd())).toEqual({ packages: LIGHT, isFetchLoaded: false })
+  })
+
+  it.each(['undici', 'oauth4webapi'])('is seen to load %s when it does', async (heavy) => {
+    const copy = planted(heavy, 'dist/oauth/server.js')
+    const { packages } = await loadedByRefresh(copy)
+    expect(packages).toContain(heavy)
+    expect(packages).not.toEqual(LIGHT)
+  })
+
+  it('is seen to load Node’s own fetch when it does', async () => {
+    const copy = planted('node:http', 'dist/oauth/server.js', 'new Headers()')
+    expect(await loadedByRefresh(copy)).toEqual({ packages: LIGHT, isFetchLoaded: true })
+  })
+})
+
+/** Packages that a whole refresh may load: those of the store, and of the configuration. */
+const LIGHT = ['better-sqlite3', 'bindings', 'fastest-levenshtein', 'file-uri-to-path', 'ini']
+
+/** What one refresh loads. */
+async function loadedByRefresh(
+  root: string,
+): Promise<{ readonly packages: readonly string[]; readonly isFetchLoaded: boolean }> {
+  const { config, dir, sandbox } = await place()
+  const [preload, list] = [join(dir, 'preload.cjs'), join(dir, 'modules')]
+  writeFileSync(
+    preload,
+    `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(list)}, process.moduleLoadList.join()))`,
+  )
+  const { packages } = await openedBeyondBare({
+    argv: [process.execPath, join(root, BIN), 'get'],
+    env: { HQ_TOKEN_CONFIG: config, NODE_OPTIONS: `--require=${preload}` },
+  })
+  expect(sandbox.refreshes()).toBe(1)
+  return {
+    packages: packages.toSorted(),
+    isFetchLoaded: readFileSync(list, 'utf8').includes('internal/deps/undici'),
+  }
+}
+
 const copies: string[] = []
 
 afterAll(() => {
   for (const copy of copies) rmSync(copy, { recursive: true, force: true })
 })
 
-/** The program with an import more, where it finds its packages. */
-function planted(heavy: string): string {
+/** The program with an import more, where it finds its packages; by default in the file that is loaded first. */
+function planted(heavy: string, into: string = BIN, and = ''): string {
   mkdirSync('artifacts', { recursive: true })
   const copy = mkdtempSync(join(process.cwd(), 'artifacts/planted-'))
   copies.push(copy)
   for (const name of ['package.json', 'dist']) cpSync(name, join(copy, name), { recursive: true })
-  const file = join(copy, BIN)
-  const [interpreter = '', ...rest] = readFileSync(file, 'utf8').split('\n')
-  writeFileSync(file, [interpreter, `require('${heavy}')`, ...rest].join('\n'))
+  const file = join(copy, into)
+  const text = readFileSync(file, 'utf8')
+  const [interpreter = '', ...rest] = text.split('\n')
+  const planted =
+    into === BIN
+      ? [interpreter, `require('${heavy}')`, ...rest].join('\n')
+      : `import '${heavy}'\n${and}\n${text}`
+  writeFileSync(file, planted)
   return copy
 }

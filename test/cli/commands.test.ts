@@ -330,6 +330,7 @@ describe('get', () => {
     expect(stderr).toMatch(/client_id|instance|token_url/)
     expect(JSON.parse((await told(['status', '--json'], { env })).stdout)).toMatchObject({
       unfinished_since: null,
+      likely_dead_since: null,
     })
   })
 
@@ -357,7 +358,9 @@ describe('refresh', () => {
   it('refreshes now, and with --if-older only when that is so', async () => {
     const { config, sandbox } = await place({}, 3600)
     const env = { HQ_TOKEN_CONFIG: config }
-    expect(await told(['refresh'], { env })).toMatchObject({ code: 0, stdout: '', stderr: '' })
+    const first = await told(['refresh'], { env })
+    expect(first).toMatchObject({ code: 0, stdout: '' })
+    expect(first.stderr).toMatch(/^hq-token: the seed file .* can be removed now: .*\n$/)
     expect(await told(['refresh', '--if-older', '1d'], { env })).toMatchObject({ code: 0, stdout: '' })
     expect(sandbox.refreshes()).toBe(1)
     await told(['refresh', '--if-older', '0s'], { env, clock: later(5) })
@@ -385,6 +388,7 @@ describe('status', () => {
       generation: 1,
       last_error: null,
       unfinished_since: null,
+      likely_dead_since: null,
     })
     expect(after['access']).toMatchObject({ fingerprint: expect.stringMatching(/^[0-9a-f]{12}$/) as string })
     expect(JSON.stringify(after)).not.toContain('xxxx')

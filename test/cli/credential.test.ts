@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { folder } from '../support/folder.js'
+import { withoutNews } from '../support/processes.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
 import { told, type Told } from '../support/world.js'
 
@@ -150,7 +151,7 @@ describe('git', () => {
       ask(['erase'], asked(sandbox.url, ['username=oauth2', `password=${password}`]))
     expect(await erased('of-another-helper')).toEqual({ code: 0, stdout: '', stderr: '' })
     expect(sandbox.refreshes()).toBe(0)
-    expect(await erased(first)).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(withoutNews(await erased(first))).toEqual({ code: 0, stdout: '', stderr: '' })
     expect(sandbox.refreshes()).toBe(1)
     const second = await token()
     expect(second).not.toBe(first)

@@ -1141,6 +1141,22 @@ describe('the server', { timeout: 60_000 }, () => {
     expect(await made.run(['login', '--no-browser'])).toMatchObject({ code: 0 })
   })
 
+  it('whose issuer does not say where to log in: as a login has it, where one is meant to be', async () => {
+    const issuer: string = await serving((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ issuer, token_endpoint: `${issuer}/t` }))
+    })
+    const made = await seeded()
+    rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
+    expect((await examined(made)).check('issuer')).toMatchObject({
+      ...{ status: 'fail', exit: 78, message: `the metadata of ${issuer} does not say where to log in` },
+      hint: 'set authorize_url in [client] of the configuration',
+    })
+    expect(await made.run(['login', '--no-browser'])).toMatchObject({ code: 78, stdout: '' })
+    rewritten(made, (text) => text.replace(/redirect_uri = .*\n/, ''))
+    expect((await examined(made)).check('issuer')).toMatchObject({ status: 'ok' })
+  })
+
   it('and the configuration and the store, when all have failed: the first says with what it ends', async () => {
     const made = await seeded()
     rewritten(made, (text) =>

@@ -3,6 +3,7 @@ import type { TokenSet } from '../../src/core/token-set.js'
 import type { FaultName } from '../../src/sandbox/faults.js'
 import { startSandbox } from '../../src/sandbox/server.js'
 import { place, type PlaceOptions } from '../support/place.js'
+import { withoutNews } from '../support/processes.js'
 import { told, type Told } from '../support/world.js'
 
 /** One exchange against a sandbox that fails as told, the store after it, and the call after that. */
@@ -29,7 +30,7 @@ async function exchange(
     first,
     after,
     requests,
-    next: () => told(['get'], { env }),
+    next: () => told(['get'], { env }).then(withoutNews),
     requestsNext: () => sandbox.log.length - requests,
     mend: () => {
       sandbox.setFaults([])
@@ -59,30 +60,25 @@ describe('an answer that brings a token, however it is written, is taken', () =>
 
   it('XML, where the server speaks nothing else', async () => {
     const { sandbox, config, store } = await place({ xml: true })
-    expect(await told(['get'], { env: { HQ_TOKEN_CONFIG: config } })).toMatchObject({ code: 0, stderr: '' })
+    const { code, stderr } = withoutNews(await told(['get'], { env: { HQ_TOKEN_CONFIG: config } }))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect((await store.read())?.user).toBe('someone@example.com')
     expect(sandbox.refreshes()).toBe(1)
   })
 })
 
 describe('an answer that was lost is asked for again with the same refresh token, at once', () => {
-  it.concurrent.each<FaultName>([
-    'close',
-    'lost-answer',
-    'cut-body',
-    '500',
-    '502-html',
-    'garbage',
-    'unreadable',
-    'empty',
-  ])('%s, once, from a server that forgives the repetition', async (name) => {
-    const { first, after, requests } = await exchange(name, 1, { graceMs: 60_000 })
-    expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(TOKEN) as string })
-    expect(requests).toBe(2)
-    expect(after).toMatchObject({ generation: 2, intent: null, failures: 0 })
-  })
+  it.concurrent.each<FaultName>(['close', 'lost-answer', 'cut-body', '500', '502-html', 'empty'])(
+    '%s, once, from a server that forgives the repetition',
+    async (name) => {
+      const { first, after, requests } = await exchange(name, 1, { graceMs: 60_000 })
+      expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(TOKEN) as string })
+      expect(requests).toBe(2)
+      expect(after).toMatchObject({ generation: 2, intent: null, failures: 0 })
+    },
+  )
 
-  it.concurrent.each<FaultName>(['close', 'lost-answer', '500', 'garbage'])(
+  it.concurrent.each<FaultName>(['close', 'lost-answer', '500', 'empty-rotated'])(
     '%s, for good: the intent stays, and the next call carries on',
     { timeout: 60_000 },
     async (name) => {

@@ -199,7 +199,7 @@ describe('init by flags', () => {
     [
       'an unknown method',
       ['--auth-method', 'magic'],
-      /Allowed choices are client_secret_post, client_secret_basic, none/,
+      /Allowed choices are client_secret_post, client_secret_basic, client_secret_basic_plain, none/,
     ],
     ['a secret and none', ['--auth-method', 'none'], /--client-secret is given, and --auth-method none/],
     ['two secrets', ['--client-secret-file', 'x'], /--client-secret and --client-secret-file exclude/],

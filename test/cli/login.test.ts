@@ -438,7 +438,7 @@ describe('the endpoints of an issuer', () => {
     [
       'with an endpoint in the clear',
       (issuer: string) => ({ ...all(issuer), token_endpoint: 'ftp://x/t' }),
-      'no https URL',
+      'token_endpoint must be an https URL',
     ],
     ['a list', () => [], 'cannot be read'],
   ])('are not taken from metadata that is %s', async (_, body, message) => {

@@ -54,6 +54,7 @@ const lines = fc.record({
     'client_secret = a\nclient_secret_command = b',
     'auth_method = none',
     'auth_method = client_secret_basic\nclient_secret = x',
+    'auth_method = client_secret_basic_plain\nclient_secret = x',
     'auth_method = hmac',
   ),
   more: oneOf('', 'redirect_uri = http://127.0.0.1/cb', 'redirect_uri = /cb', 'scope = a b', 'client_id = 2'),
@@ -94,9 +95,28 @@ const environment: fc.Arbitrary<Record<string, string>> = fc.oneof(
       HQ_TOKEN_PROFILE: fc.constantFrom('acme', 'No', ''),
       HTTPS_PROXY: fc.constantFrom('http://proxy.example:3128', 'nowhere at all'),
       HQ_TOKEN_STORE_URL: fc.constantFrom('x'),
+      HQ_TOKEN_STORE: fc.constantFrom('', 'HERE/token.db'),
+      HQ_TOKEN_CONFIG_DIR: fc.constantFrom('', 'HERE', 'nowhere'),
+      HQ_TOKEN_STATE_DIR: fc.constantFrom('', 'HERE', 'nowhere'),
+      HQ_TOKEN_STROE: fc.constantFrom('x', ''),
+      HQ_TOKEN_SERVICE_HOST: fc.constantFrom('10.0.0.1'),
     },
     { requiredKeys: [] },
   ),
+  // By the two folders alone: then a profile has a file and a store there too.
+  {
+    weight: 3,
+    arbitrary: fc.record(
+      {
+        HQ_TOKEN_CONFIG: fc.constantFrom('', 'CONFIG'),
+        HQ_TOKEN_STORE: fc.constant(''),
+        HQ_TOKEN_CONFIG_DIR: fc.constant('HERE'),
+        HQ_TOKEN_STATE_DIR: fc.constant('HERE'),
+        HQ_TOKEN_PROFILE: fc.constantFrom('acme', 'token', ''),
+      },
+      { requiredKeys: ['HQ_TOKEN_CONFIG', 'HQ_TOKEN_STORE', 'HQ_TOKEN_CONFIG_DIR', 'HQ_TOKEN_STATE_DIR'] },
+    ),
+  },
 )
 
 const word = fc.oneof(
@@ -176,17 +196,22 @@ beforeAll(async () => {
 
 /** The same place again for each way of going through it. */
 function place({ state: name, lines: text, mode }: Situation): void {
-  for (const file of ['token.db', 'token.db-journal', 'token.lock', 'token.rescue', 'OUT'])
-    rmSync(join(here, file), { force: true })
-  const database = join(kept, name, 'token.db')
-  if (existsSync(database)) copyFileSync(database, join(here, 'token.db'))
-  writeFileSync(join(here, 'token.lock'), '', { mode: 0o600 })
+  rmSync(out, { force: true })
+  for (const stem of ['token', 'acme']) {
+    for (const end of ['db', 'db-journal', 'lock', 'rescue'])
+      rmSync(join(here, `${stem}.${end}`), { force: true })
+    const database = join(kept, name, 'token.db')
+    if (existsSync(database)) copyFileSync(database, join(here, `${stem}.db`))
+    writeFileSync(join(here, `${stem}.lock`), '', { mode: 0o600 })
+  }
   const { head, instance, id, secret, more, early, valid, rest, network, end } = text
   writeFileSync(
     config,
     [head, '[client]', instance, id, secret, more, '[refresh]', early, valid, rest, network, end].join('\n'),
   )
   chmodSync(config, mode)
+  mkdirSync(join(here, 'profiles'), { recursive: true })
+  copyFileSync(config, join(here, 'profiles', 'acme.ini'))
 }
 
 interface Answer extends Told {
@@ -201,13 +226,21 @@ async function answered(situation: Situation, run: () => Promise<Told>): Promise
 
 describe('the short ways of a `get`', { timeout: 300_000 }, () => {
   it('say what the long one says, or that they do not know', async () => {
-    const seen = { warm: 0, plain: 0, turns: 0, runs: 0 }
+    const seen = { warm: 0, plain: 0, turns: 0, runs: 0, profiles: 0 }
     await fc.assert(
       fc.asyncProperty(situation, async (one) => {
         const args = one.argv.map((arg: string) => arg.replace('OUT', out).replace('CONFIG', config))
         const at = moment(ISSUED + one.age, undefined, one.boot ? 'another boot' : undefined)
         const options = {
-          env: { HQ_TOKEN_CONFIG: config, HQ_TOKEN_STORE: join(here, 'token.db'), ...one.env },
+          env: {
+            ...{ HQ_TOKEN_CONFIG: config, HQ_TOKEN_STORE: join(here, 'token.db') },
+            ...Object.fromEntries(
+              Object.entries(one.env).map(([name, text]) => [
+                name,
+                text.replace('HERE', here).replace('CONFIG', config),
+              ]),
+            ),
+          },
           clock: () => at,
         }
         seen.runs++
@@ -233,6 +266,7 @@ describe('the short ways of a `get`', { timeout: 300_000 }, () => {
         }
         if (warm === undefined) return
         seen.warm++
+        if ([...args, one.env['HQ_TOKEN_PROFILE']].includes('acme')) seen.profiles++
         const { outfile } = plain.flags
         if (outfile === undefined || outfile === '-')
           expect(long).toEqual({ code: 0, stdout: warm, stderr: '', file: undefined })
@@ -240,10 +274,11 @@ describe('the short ways of a `get`', { timeout: 300_000 }, () => {
       }),
       { numRuns: 3000 },
     )
-    // None of the four is for show.
+    // None of the five is for show.
     expect(seen.plain).toBeGreaterThan(seen.runs / 4)
     expect(seen.warm).toBeGreaterThan(seen.runs / 20)
     expect(seen.turns).toBeGreaterThan(seen.runs / 50)
+    expect(seen.profiles).toBeGreaterThan(seen.runs / 200)
   })
 
   it.each([

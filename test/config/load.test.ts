@@ -120,6 +120,11 @@ default_lifetime = 1h`)
     expect(apiUrl?.href).toBe(`${INSTANCE}api/`)
   })
 
+  it('takes a query in an endpoint, as RFC 6749 and RFC 7009 allow', () => {
+    for (const key of ['token_url', 'authorize_url', 'revocation_url'])
+      expect(() => client(`${key} = https://x.example/e?tenant=1`)).not.toThrow()
+  })
+
   it('lets an endpoint of its own win over the instance', () => {
     expect(client(`instance = ${INSTANCE}\ntoken_url = https://x.example/t`).tokenUrl?.href).toBe(
       'https://x.example/t',
@@ -154,7 +159,10 @@ default_lifetime = 1h`)
     ['instance = https://acme.highq.com/acme/api//oauth2/token', 'must look like'],
     ['token_url = https://acme.highq.com/token#', 'fragment'],
     ['api_url = https://acme.highq.com/api?', 'query'],
-    ['auth_method = basic', 'must be client_secret_post, client_secret_basic or none'],
+    [
+      'auth_method = basic',
+      'must be client_secret_post, client_secret_basic, client_secret_basic_plain or none',
+    ],
     ['client_id = your_client_id', 'placeholder'],
     ['client_secret = REDACTED', 'placeholder'],
     ['client_secret =', 'is empty'],
@@ -398,10 +406,13 @@ describe('requireClient', () => {
     expect(noSecret.hint).toContain('auth_method = none')
   })
 
-  it('says that a login finds the endpoints of an issuer', async () => {
-    expect((await missing('issuer = https://x.example')).message).toContain(
-      'the endpoints of issuer are not known yet',
-    )
+  it('says what asks an issuer for its endpoints, where nothing else is missing', async () => {
+    const client = 'client_id = 1\nclient_secret = s3cret'
+    expect(await missing(`issuer = https://x.example\n${client}`)).toMatchObject({
+      message: 'the endpoints of the issuer https://x.example are not known yet',
+      hint: 'hq-token refresh asks for them, and so does hq-token login (or set token_url)',
+    })
+    expect((await missing('issuer = https://x.example')).message).toContain('lacks client_id')
   })
 
   it('names the environment where there is no file', async () => {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { instant, readSeed, seedIfThere, type SeedOptions } from '../../src/config/seed-file.js'
+import { rfc3339 } from '../../src/core/moment.js'
+import { readSeed, seedIfThere, type SeedOptions } from '../../src/config/seed-file.js'
 import { SeedInvalid, UsageError } from '../../src/core/errors.js'
 import { folder } from '../support/folder.js'
 import { ISSUED, moment } from '../support/token-sets.js'
@@ -275,11 +276,36 @@ describe('the time of issue', () => {
     expect(notices).toEqual([{ level: 'info', message: expect.stringContaining('has expired') as string }])
   })
 
-  it('is not mixed up with a lifetime in silence', async () => {
-    const { notices } = await read(auth(`issued_at = ${ISSUED}`, `access_expiry = ${ISSUED}`))
-    expect(notices).toMatchObject([
-      { level: 'warning', hint: expect.stringContaining('access_expires_at') as string },
-    ])
+  const END = rfc3339(ISSUED + 7200)
+  it.each([
+    ['epoch seconds', `access_expiry = ${ISSUED + 7200}`, 7200],
+    ['epoch milliseconds', `access_expiry = ${ISSUED + 7200}000`, 7200],
+    ['a date', `access_expiry = ${END}`, 7200],
+    ['one that is past', `access_expiry = ${ISSUED}`, 0],
+  ])('is taken for one in the place of a lifetime, with a warning: %s', async (_what, line, lifetime) => {
+    const { seed, notices } = await read(auth(`issued_at = ${ISSUED}`, line))
+    expect(seed.pair).toMatchObject({ lifetime, isLifetimeGuessed: false })
+    expect(notices[0]).toMatchObject({
+      level: 'warning',
+      hint: expect.stringContaining('access_expires_at') as string,
+    })
+  })
+
+  it.each([`access_expiry = ${367 * 86_400}`, `access_expires_at = ${ISSUED + 367 * 86_400}`])(
+    'is no lifetime of an access token where it is more than a year off: %s',
+    async (line) => {
+      const { seed, notices } = await read(auth(`issued_at = ${ISSUED}`, line))
+      expect(seed.pair).toMatchObject({ lifetime: options.defaultLifetime, isLifetimeGuessed: true })
+      expect(notices).toMatchObject([
+        { level: 'warning', message: expect.stringContaining('more than a year') as string },
+      ])
+    },
+  )
+
+  it('of a year is one', async () => {
+    const { seed, notices } = await read(auth(`issued_at = ${ISSUED}`, `access_expiry = ${365 * 86_400}`))
+    expect(seed.pair).toMatchObject({ lifetime: 365 * 86_400, isLifetimeGuessed: false })
+    expect(notices).toEqual([])
   })
 })
 
@@ -369,30 +395,5 @@ describe('any seed file', () => {
       }),
       { numRuns: 1000 },
     )
-  })
-})
-
-describe('instant', () => {
-  it.each([
-    ['0', 0],
-    ['1800000000.9', ISSUED],
-    ['2027-01-15T08:00:00Z', ISSUED],
-    ['2027-01-15T08:00:00.999-00:00', ISSUED],
-    ['2028-02-29T00:00:00Z', 1_835_395_200],
-  ])('reads %s', (text, expected) => {
-    expect(instant(text)).toBe(expected)
-  })
-
-  it.each([
-    '',
-    '-1',
-    '1e9',
-    '2027-01-15',
-    '2027-01-15T08:00Z',
-    '2027-01-15T25:00:00Z',
-    '2027-13-15T08:00:00Z',
-    '2027-02-29T00:00:00Z',
-  ])('takes %j for none', (text) => {
-    expect(instant(text)).toBeUndefined()
   })
 })

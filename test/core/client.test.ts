@@ -11,7 +11,7 @@ import { asSeenBy, belongs } from '../../src/core/ownership.js'
 import { Secret } from '../../src/core/secret.js'
 import { failed } from '../../src/core/transitions.js'
 import { ServerUnavailable } from '../../src/core/errors.js'
-import { garbage, granted, raw } from '../support/fake-server.js'
+import { granted, raw } from '../support/fake-server.js'
 import { GRANT, moment, pair, tokenSet } from '../support/token-sets.js'
 import { EXPIRED, FRESH, ISSUED, Stage } from './stage.js'
 
@@ -187,13 +187,30 @@ describe('an unfinished exchange', () => {
 })
 
 describe('a login’s answer that nobody waits for', () => {
-  it('is not taken up', async () => {
-    const answer = raw(granted('access-9', 'refresh-9'))
-    const stage = new Stage(null)
-    stage.store.leave({ generation: 0, attempt: 1, spent: 'x', login: true, grant: 'of a stranger', answer })
-    stage.server.answers(garbage())
-    await expect(stage.guard().token()).rejects.toMatchObject({ exit: 4 })
+  const answer = raw(granted('access-9', 'refresh-9'), moment(ISSUED + EXPIRED))
+  const planted = {
+    generation: 1,
+    attempt: 2,
+    spent: 'x',
+    login: true,
+    grant: 'of a stranger',
+    answer,
+  } as const
+
+  it('is not taken up where no login was begun', async () => {
+    const stage = new Stage().pass(EXPIRED)
+    stage.store.leave(planted)
+    stage.server.answers(granted('access-2', 'refresh-2'))
+    expect((await stage.guard().token()).secret.reveal()).toBe('access-2')
     await expect(stage.logins().takeUp()).resolves.toBeUndefined()
-    expect(await stage.store.read()).toBeUndefined()
+  })
+
+  it('is not taken up by a login that waits for another', async () => {
+    const stage = new Stage().pass(EXPIRED)
+    const waiting = { state: new Secret('s'), verifier: new Secret('v'), redirectUri: 'http://127.0.0.1/' }
+    await stage.logins().begin(waiting)
+    stage.store.leave(planted)
+    stage.server.answers(granted('access-2', 'refresh-2'))
+    expect((await stage.guard().token()).secret.reveal()).toBe('access-2')
   })
 })

@@ -118,6 +118,70 @@ const left = (said: Said, spent = 'refresh-1', generation = 1, attempt = 2): Res
   answer: raw(said, moment(ISSUED + 5)),
 })
 
+describe('the last look, when the connection stands', () => {
+  /** As the program's own: a signal aborts `stop`. */
+  function signalled(signal: string, nth = 1): Partial<ExchangeParts> {
+    const stop = new AbortController()
+    let connections = 0
+    stage.server.connecting = () => {
+      connections += 1
+      if (connections === nth) stop.abort(signal)
+    }
+    return { uninterrupted: (section) => section(stop.signal) }
+  }
+
+  it('sees a signal: nothing is spent, the store is as it was, and nobody has failed', async () => {
+    const before = await stage.stored()
+    const error = await failure(stage.run(signalled('SIGTERM')))
+    expect(error).toBeInstanceOf(ServerUnavailable)
+    expect((error as Error).message).toBe('SIGTERM ended the refresh before it was sent')
+    expect(stage.server.sent).toEqual([])
+    expect(await stage.stored()).toEqual({ ...before, sequence: before.sequence + 1 })
+    expect(await stage.store.history()).toMatchObject([
+      { sequence: 2, outcome: 'HQ_SERVER_UNAVAILABLE', note: 'SIGTERM' },
+    ])
+  })
+
+  it('leaves the doubt of an earlier process where it stood', async () => {
+    stage.store.put(tokenSet({ sequence: 2, intent: intent('refresh-9') }))
+    await failure(stage.run(signalled('SIGTERM')))
+    expect(await stage.stored()).toMatchObject({ sequence: 3, intent: intent('refresh-9') })
+    expect(stage.server.sent).toEqual([])
+  })
+
+  it('lets a repetition leave, whatever signal has come: it may be what saves the grant', async () => {
+    stage.server.answers(silence(), granted('access-2', 'refresh-2'))
+    const set = await stage.run(signalled('SIGTERM', 2))
+    expect(set.generation).toBe(2)
+    expect(stage.server.sent).toEqual(['refresh-1', 'refresh-1'])
+  })
+
+  it('sees that no time is left to hear an answer', async () => {
+    stage.server.connecting = () => {
+      stage.elapse(TIMEOUT - 500)
+    }
+    const error = await failure(stage.run())
+    expect(error).toBeInstanceOf(ServerUnavailable)
+    expect((error as Error).message).toContain('could not be reached (TIMEOUT)')
+    expect(stage.server.sent).toEqual([])
+    expect(await stage.stored()).toMatchObject({ intent: null, failures: 1 })
+  })
+})
+
+describe('the hint of a refused client', () => {
+  it.each([
+    ['invalid_client', 'try this, then: hq-token refresh'],
+    ['unauthorized_client', 'try this, then: hq-token refresh'],
+    ['invalid_scope', /^check client_id, client_secret and auth_method/],
+  ])('for %s', async (code, hint) => {
+    stage.server.clientHint = 'try this'
+    stage.server.answers(refusal(code))
+    const error = (await failure(stage.run())) as ClientRefused
+    expect(error).toBeInstanceOf(ClientRefused)
+    expect(error.hint).toMatch(hint)
+  })
+})
+
 describe('a refresh that works', () => {
   it('saves the new pair, keeps the old one as previous, and begins anew', async () => {
     stage.store.put(
@@ -256,7 +320,10 @@ describe('a refresh that does not work', () => {
     ],
     [
       'nonsense',
-      { said: times(garbage()), thrown: OutcomeUnknown, says: /read/, requests: 4, pending: true, kept: 4 },
+      {
+        ...{ said: [garbage()], thrown: OutcomeUnknown, says: /read.*kept/, pending: true, kept: 1 },
+        notBefore: ISSUED + 3600,
+      },
     ],
     [
       'HTTP 500',
@@ -280,7 +347,7 @@ describe('a refresh that does not work', () => {
     ],
     ['HTTP 503', { said: [status(503)], thrown: ServerUnavailable, says: /HTTP 503/ }],
     ['HTTP 408', { said: [status(408)], thrown: ServerUnavailable, says: /HTTP 408/ }],
-    ['a web page', { said: [html()], thrown: ServerUnavailable, says: /a web page/ }],
+    ['a web page', { said: [html()], thrown: ServerUnavailable, says: /a web page/, kept: 1 }],
     ['HTTP 404', { said: [status(404)], thrown: ServerUnavailable, says: /HTTP 404/ }],
     ['a redirect', { said: [status(302)], thrown: ServerUnavailable, says: /redirect/ }],
     [
@@ -295,7 +362,13 @@ describe('a refresh that does not work', () => {
     ['invalid_scope', { said: [refusal('invalid_scope')], thrown: ClientRefused, says: /invalid_scope/ }],
     [
       'silence, then invalid_grant',
-      { said: [silence(), invalidGrant()], thrown: LoginRequired, says: /lost$/, requests: 2, refused: true },
+      {
+        said: [silence(), invalidGrant(), invalidGrant()],
+        thrown: LoginRequired,
+        says: /lost$/,
+        requests: 3,
+        refused: true,
+      },
     ],
     [
       'silence, then HTTP 503',
@@ -487,6 +560,42 @@ describe('before anything is sent', () => {
     expect(await stage.stored()).toBe(before)
     expect(await stage.store.history()).toEqual([])
   })
+
+  it('notes that an issuer could not be asked for its endpoints: nothing is in doubt for it', async () => {
+    const before = await stage.stored()
+    stage.server.preparation = () => Promise.reject(new ServerUnavailable('no metadata'))
+    await expect(stage.run()).rejects.toThrow('no metadata')
+    expect(stage.server.sent).toEqual([])
+    const after = await stage.stored()
+    expect(after).toMatchObject({
+      ...{ generation: before.generation, intent: null, failures: 1, refusedAt: null },
+      lastFailure: { code: 'HQ_SERVER_UNAVAILABLE', message: 'no metadata' },
+    })
+    expect(after.pair).toEqual(before.pair)
+    // A line of its own: the one of the event before stays.
+    expect(await stage.store.history()).toMatchObject([
+      { sequence: before.sequence + 1, event: 'refresh', outcome: 'HQ_SERVER_UNAVAILABLE' },
+    ])
+  })
+
+  it('keeps what is in doubt where an issuer could not be asked', async () => {
+    stage.server.answers(...Array.from({ length: 4 }, () => cutOff('salvaged')))
+    await expect(stage.run()).rejects.toThrow()
+    const { intent } = await stage.stored()
+    expect(intent).not.toBeNull()
+    stage.server.preparation = () => Promise.reject(new ServerUnavailable('no metadata'))
+    await expect(stage.run()).rejects.toThrow('no metadata')
+    expect((await stage.stored()).intent).toEqual(intent)
+    stage.server.preparation = () => Promise.resolve()
+    stage.server.answers(granted('access-2', 'refresh-2'))
+    expect((await stage.run()).pair.refreshToken.reveal()).toBe('refresh-2')
+  })
+
+  it('fails as the issuer did where that cannot be noted', async () => {
+    stage.store.savesFail = at(1)
+    stage.server.preparation = () => Promise.reject(new ServerUnavailable('no metadata'))
+    await expect(stage.run()).rejects.toThrow('no metadata')
+  })
 })
 
 describe('a salvaged refresh token', () => {
@@ -510,7 +619,7 @@ describe('a salvaged refresh token', () => {
   })
 
   it('is refused, and so is the stored one: then a person must log in', async () => {
-    stage.server.answers(cutOff('refresh-2'), invalidGrant(), invalidGrant())
+    stage.server.answers(cutOff('refresh-2'), invalidGrant(), invalidGrant(), invalidGrant())
     await expect(stage.run()).rejects.toThrow(/answer of the server had been lost/)
     expect(await stage.stored()).toMatchObject({ intent: null, refusedAt: stage.at.now })
   })
@@ -572,7 +681,7 @@ describe('what an earlier process left', () => {
 
   it('an intent, and the server refuses: it says that an answer had been lost', async () => {
     stage.store.put(tokenSet({ intent: intent() }))
-    stage.server.answers(invalidGrant())
+    stage.server.answers(invalidGrant(), invalidGrant())
     await expect(stage.run()).rejects.toThrow('an earlier answer of the server had been lost')
   })
 
@@ -654,7 +763,7 @@ describe('what an earlier process left', () => {
 
   it('an answer that nobody can read stays, also when the server then refuses', async () => {
     stage.store.put(tokenSet()).leave(left(garbage()))
-    stage.server.answers(invalidGrant())
+    stage.server.answers(invalidGrant(), invalidGrant())
     await expect(stage.run()).rejects.toThrow('had been lost')
     expect(stage.store.rescued.map(({ attempt }) => attempt)).toContain(2)
   })

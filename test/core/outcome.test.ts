@@ -77,9 +77,70 @@ describe('what an answer means', () => {
     ['invalid_request', refusal('invalid_request'), 'misconfigured'],
     ['unsupported_grant_type', refusal('unsupported_grant_type'), 'misconfigured'],
     ['access_denied', refusal('access_denied'), 'misconfigured'],
+    ['a word of its own for a dead grant', refusal('invalid_code', null, 200), 'refused'],
+    [
+      'its words with a code of RFC 6749',
+      refusal('invalid_request', 'The refresh token is invalid.'),
+      'refused',
+    ],
+    ['its words with HTTP 500', refusal('oops', 'The refresh token is invalid.', 500), 'unknown'],
+    ['its words with HTTP 503', refusal('oops', 'The refresh token is invalid.', 503), 'no-verdict'],
+    ['its words with HTTP 429', refusal('oops', 'Invalid refresh token', 429), 'no-verdict'],
+    [
+      'its words without an error',
+      garbage(400, { said: { code: 'BAD_REFRESH_TOKEN', description: null } }),
+      'refused',
+    ],
+    [
+      'its words with HTTP 200',
+      garbage(200, { said: { code: null, description: 'refresh token expired' } }),
+      'refused',
+    ],
+    ['other words with HTTP 200', garbage(200, { said: { code: 'OK', description: 'done' } }), 'unknown'],
+    ['a dead client', refusal('deleted_client', null, 401), 'misconfigured'],
+    ['what may hold tokens, with HTTP 400', garbage(400, { holdsTokens: true }), 'unknown'],
+    ['what may hold tokens, with HTTP 503', garbage(503, { holdsTokens: true }), 'unknown'],
+
     ['GitHub’s invalid_client', refusal('incorrect_client_credentials', null, 200), 'misconfigured'],
   ])('%s', (_what, said, kind) => {
     expect(outcome(said).kind).toBe(kind)
+  })
+
+  it.each<[string, Said, boolean]>([
+    ['HTTP 400 and nothing', status(400), true],
+    ['HTTP 401 and nothing', status(401), true],
+    [
+      'HTTP 401 in words that say nothing',
+      garbage(401, { said: { code: null, description: 'Unauthorized' } }),
+      true,
+    ],
+    ['an error that nobody knows', refusal('E1234'), true],
+    ['an error that goes by', refusal('temporarily_unavailable'), false],
+    ['a page', html(400), false],
+    ['a broken-off HTTP 400', cutOff(null, 400), false],
+    ['HTTP 403', status(403), false],
+    ['HTTP 404', status(404), false],
+    ['HTTP 407', status(407), false],
+    ['HTTP 408', status(408), false],
+    ['HTTP 429', status(429), false],
+  ])('%s: bare, %s', (_what, said, isBare) => {
+    expect(outcome(said)).toMatchObject({ kind: 'no-verdict', isBare: isBare })
+  })
+
+  it.each<[string, Said, object]>([
+    ['a whole answer that makes no sense', garbage(), { isKept: true, isUnread: true, mayHoldTokens: true }],
+    [
+      'too short for a token',
+      garbage(200, { isIdle: true }),
+      { isKept: true, isUnread: true, mayHoldTokens: false },
+    ],
+    ['a cut-off one', cutOff(), { isKept: true, isUnread: false, mayHoldTokens: false }],
+    ['one without its end', garbage(200, { isCut: true }), { isKept: true, isUnread: false }],
+    ['nothing', status(200), { isKept: false, isUnread: false, mayHoldTokens: false }],
+    ['HTTP 500', garbage(500), { isKept: false, isUnread: false, mayHoldTokens: false }],
+    ['HTTP 500 that may hold tokens', garbage(500, { holdsTokens: true }), { isKept: true, isUnread: true }],
+  ])('what is kept of %s', (_what, said, kept) => {
+    expect(outcome(said)).toMatchObject({ kind: 'unknown', ...kept })
   })
 
   it.each([
@@ -105,6 +166,16 @@ describe('what is said of it', () => {
     ['a broken-off answer', cutOff(), 'HTTP 200, broken off (UND_ERR_SOCKET)'],
     ['a redirect', status(302), 'HTTP 302, a redirect, which is not followed'],
     ['nonsense', garbage(), 'HTTP 200, an answer that cannot be read'],
+    [
+      'its shape',
+      garbage(200, { shape: 'JSON with the keys a' }),
+      'HTTP 200, an answer that cannot be read (JSON with the keys a)',
+    ],
+    [
+      'a redirect within the origin',
+      { ...status(308), location: 'https://a.example/token/' },
+      'HTTP 308, a redirect to https://a.example/token/, which is not followed',
+    ],
   ])('%s', (_what, said, what) => {
     expect(outcome(said)).toMatchObject({ what })
   })

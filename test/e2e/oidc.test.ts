@@ -38,3 +38,38 @@ describe.each(['client_secret_post', 'client_secret_basic'] as const)('oidc-prov
     await server.close()
   })
 })
+
+describe('oidc-provider, by its issuer and a seed file', () => {
+  it(
+    'is asked for its endpoints by the seed, or by the refresh that needs them',
+    { timeout: 60_000 },
+    async () => {
+      const server = await startOidcServer('client_secret_basic')
+      const dir = folder()
+      const seed = join(dir, 'token.ini')
+      const client = `[client]\nissuer = ${server.issuer}\nclient_id = ${server.clientId}\nclient_secret_file = secret\nauth_method = client_secret_basic\n`
+      writeFileSync(join(dir, 'config.ini'), `${client}[seed]\nfile = token.ini\n`, { mode: 0o600 })
+      writeFileSync(join(dir, 'secret'), `${server.clientSecret}\n`, { mode: 0o600 })
+      const hq = (store: string, ...args: string[]): ReturnType<typeof start>['done'] =>
+        start(args, { env: { HQ_TOKEN_CONFIG_DIR: dir, HQ_TOKEN_STATE_DIR: join(dir, store) } }).done
+
+      for (const [store, commands] of [
+        ['seeded', [['seed'], ['get']]],
+        ['unattended', [['get']]],
+      ] as const) {
+        const token = await server.issue()
+        writeFileSync(seed, `[AUTH]\naccess_token = over\naccess_expiry = 0\nrefresh_token = ${token}\n`, {
+          mode: 0o600,
+        })
+        const before = server.requests()
+        for (const [command] of commands)
+          expect((await hq(store, command)).code, `${store}: ${command}`).toBe(0)
+        expect(server.requests() - before).toBe(1)
+        expect(await hq(store, 'refresh')).toMatchObject({ code: 0, stderr: '' })
+        const status = JSON.parse((await hq(store, 'status', '--json')).stdout) as Record<string, unknown>
+        expect(status).toMatchObject({ state: 'fresh', instance: server.issuer, generation: 3 })
+      }
+      await server.close()
+    },
+  )
+})

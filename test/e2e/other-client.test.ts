@@ -41,7 +41,9 @@ function config(server: LoggingServer, changes: Readonly<Record<string, string>>
     ...changes,
   }
   const path = join(dir, `config-${server.name}-${Object.values(changes).join('').length}.ini`)
-  const lines = Object.entries(keys).map(([key, value]) => `${key} = ${value}\n`)
+  const lines = Object.entries(keys)
+    .filter(([, value]) => value !== '')
+    .map(([key, value]) => `${key} = ${value}\n`)
   writeFileSync(path, `[client]\n${lines.join('')}[store]\npath = token.db\n[refresh]\nlock_wait = 5s\n`, {
     mode: 0o600,
   })
@@ -206,6 +208,17 @@ describe('a store that holds the token set of another client', () => {
     const { port } = new URL(a.url)
     for (const url of [`HTTP://127.0.0.1:${port}/token`, `${a.url}token/`, `http://127.0.0.1:0${port}/token`])
       expect(await run(config(a, { token_url: url }), ['get'])).toMatchObject({ code: 0 })
+  })
+
+  it('is none where an issuer is configured, or the token endpoint that it names', async () => {
+    const issuer = a.url.replace(/\/$/, '')
+    a.metadata = { issuer, token_endpoint: `${a.url}token`, authorization_endpoint: `${a.url}authorize` }
+    const byIssuer = config(a, { token_url: '', issuer })
+    expect(await run(byIssuer, ['seed', seedFile('a', 3600)])).toMatchObject({ code: 0 })
+    expect(await store.read()).toMatchObject({ client: { issuer } })
+    for (const path of [config(a), byIssuer, config(a)])
+      for (const command of ['get', 'refresh']) expect(await run(path, [command])).toMatchObject({ code: 0 })
+    expect(await run(config(b), ['get'])).toMatchObject({ code: 78, stdout: '' })
   })
 
   it('keeps a verdict with the client that it is about', async () => {

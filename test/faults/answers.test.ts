@@ -134,7 +134,7 @@ describe('a whole get with one answer', () => {
     )
     // Too short for a third try: what one answer means is what is asked here.
     const { told, store } = aim(`http://127.0.0.1:${server.port}/token`, {
-      config: '[refresh]\ntimeout = 1\n',
+      config: '[refresh]\ntimeout = 2\n',
     })
     const { code, stdout, stderr } = await told(['get'])
     const isDone = kind === 'done' || kind === 'kept old'

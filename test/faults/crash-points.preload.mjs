@@ -2,14 +2,16 @@
 // the program on the store's files, of its request and of its output, and dies at one of them.
 //
 //   CRASH_FOLDER   the store's folder
+//   CRASH_SEEDS    the seed's folder; without it, the mark beside the seed is no point
 //   CRASH_LOG      a line for each point that is reached
 //   CRASH_AT       the point to die at; without it, every point is only named
 import { subscribe } from 'node:diagnostics_channel'
 import fs from 'node:fs'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
+import net from 'node:net'
 import { basename, dirname } from 'node:path'
 
-const { CRASH_FOLDER, CRASH_LOG, CRASH_AT } = process.env
+const { CRASH_FOLDER, CRASH_SEEDS, CRASH_LOG, CRASH_AT } = process.env
 const { writeSync } = fs
 const log = fs.openSync(CRASH_LOG, 'a', 0o600)
 const counts = new Map()
@@ -33,6 +35,7 @@ function around(step, call) {
 function nameOf(path) {
   if (path === CRASH_FOLDER) return 'its folder'
   const name = basename(path)
+  if (dirname(path) === CRASH_SEEDS && /\.spent$|^\.hq-token-/.test(name)) return 'mark'
   return dirname(path) === CRASH_FOLDER && /^token\.(?:db|lock|rescue)/.test(name) ? name : undefined
 }
 
@@ -81,15 +84,21 @@ Object.assign(prototype, {
   },
 })
 
-for (const [channel, name] of [
-  ['undici:client:sendHeaders', 'before the request leaves'],
-  ['undici:request:bodySent', 'after the request left'],
-  ['undici:request:headers', 'as the answer begins'],
-  ['undici:request:trailers', 'as the answer ends'],
-])
-  subscribe(channel, () => {
-    point(name)
+const socket = net.Socket.prototype
+const { write: send } = socket
+socket.write = function (chunk, ...rest) {
+  if (!Buffer.from(chunk).toString('latin1').startsWith('POST ')) return send.call(this, chunk, ...rest)
+  point('before the request leaves')
+  const sent = send.call(this, chunk, ...rest)
+  point('after the request left')
+  return sent
+}
+subscribe('http.client.response.finish', ({ response }) => {
+  point('as the answer begins')
+  response.prependListener('end', () => {
+    point('as the answer ends')
   })
+})
 
 const { stdout } = process
 const write = stdout.write.bind(stdout)

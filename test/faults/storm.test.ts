@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { asker, signing } from '../support/asker.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
 import { hasOpen, stop } from '../support/proc.js'
-import { isHeld, letGo, type Running, type StartOptions } from '../support/processes.js'
+import { isHeld, letGo, withoutNews, type Running, type StartOptions } from '../support/processes.js'
 import { full, report } from './figures.js'
 
 const STORMS = full
@@ -45,12 +45,12 @@ async function stage(options: PlaceOptions, seedTtl?: number): Promise<Stage> {
     if (grantType !== null) asked.push(asker())
   }
   const made = await place({ ...options, onRequest }, seedTtl)
-  const { start, sandbox } = made
+  const { start } = made
   const get = (name: string, options: StartOptions = {}): Running => {
     sum.processes++
     // Every other one by the long way: the lock is taken in two places.
     const long = sum.processes % 2 === 0 ? ['-t0', '-v'] : []
-    return start(['get', ...long], { ...options, env: signing(name, sandbox) })
+    return start(['get', ...long], { ...options, env: signing(name) })
   }
   const stage: Stage = {
     ...made,
@@ -79,7 +79,13 @@ async function stage(options: PlaceOptions, seedTtl?: number): Promise<Stage> {
 /** What they have said, each thing once. */
 async function said(processes: readonly Running[]): Promise<string[]> {
   const ended = await Promise.all(processes.map(({ done }) => done))
-  return [...new Set(ended.map(({ code, signal, stdout, stderr }) => `${code ?? signal} ${stdout}${stderr}`))]
+  return [
+    ...new Set(
+      ended
+        .map(withoutNews)
+        .map(({ code, signal, stdout, stderr }) => `${code ?? signal} ${stdout}${stderr}`),
+    ),
+  ]
 }
 
 const ONE_TOKEN = [expect.stringMatching(/^0 access-[\w-]{43}\n$/)]

@@ -41,6 +41,7 @@ import {
   type HistoryEntry,
   type Host,
   type Intent,
+  type Marking,
   type Moment,
   type NamedClient,
   type Notice,
@@ -56,13 +57,21 @@ import {
   type RescueFile,
   type Seed,
   type SeedFile,
+  type SeedMarks,
   type SeedSource,
+  type SpentSeed,
   type TokenGuardOptions,
   type TokenPair,
   type TokenSet,
   type TokenStore,
 } from 'hq-token'
-import { TokenEndpoint, type Connect, type TokenEndpointOptions } from 'hq-token/oauth'
+import {
+  TokenEndpoint,
+  type AuthMethod,
+  type Credentials,
+  type NetworkSettings,
+  type TokenEndpointOptions,
+} from 'hq-token/oauth'
 import { SqliteStore, type SqliteStoreOptions } from 'hq-token/sqlite'
 import {
   bearer,
@@ -83,6 +92,7 @@ const endpoint: TokenEndpointOptions = {
   scope: null,
   clock: machineClock,
   userAgent: 'consumer/1.0',
+  network: { proxy: null, noProxy: '', credentials: () => ({ ca: null, client: null }) },
 }
 const server: AuthorizationServer = new TokenEndpoint(endpoint)
 const early: Early = { percent: 10 }
@@ -109,6 +119,15 @@ const source: TokenSource = guard
 const young: RefreshOptions = { ifOlder: 86_400 }
 const { set, renewed }: Refreshed = await guard.refresh(young)
 const seed: Seed = { pair: set.pair, user: set.user, source: 'consumer' }
+const file: SeedFile | null = set.seedFile
+const spent: SpentSeed = { fingerprint: set.pair.refreshToken.fingerprint, spentAt: 0 }
+const none: Marking = 'gone'
+export const seedMarks: SeedMarks = {
+  configured: file?.path ?? null,
+  spentAt: (_path, fingerprint) => Promise.resolve(fingerprint === spent.fingerprint ? spent.spentAt : null),
+  put: () => Promise.resolve(none),
+}
+await guard.settled()
 const kept: AdoptOptions = { force: false }
 const { imported } = await guard.adopt(seed, kept)
 await guard.accepted(token.secret)
@@ -132,7 +151,18 @@ const errors: TokenError[] = classes.map((Class) => new Class('told', details))
 const codes: ExitCode[] = errors.map(({ exit }) => exit)
 
 export type Shapes = [
-  ...[Connect, ExclusiveOptions<Moment>, Failure, HeldStore, HistoryEntry, Intent, Origin, RawAnswer],
+  ...[
+    AuthMethod,
+    Credentials,
+    NetworkSettings,
+    ExclusiveOptions<Moment>,
+    Failure,
+    HeldStore,
+    HistoryEntry,
+    Intent,
+    Origin,
+    RawAnswer,
+  ],
   ...[Client, CodeGrant, Counters, Discovered, NamedClient, PendingLogin, SeedFile, TokenSet],
   ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, TokenPair],
 ]

@@ -3,6 +3,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import { describe, expect, test } from 'vitest'
 
 import type { RawAnswer, Reading } from '../../src/core/ports.js'
+import { Secret } from '../../src/core/secret.js'
 import { readAnswer } from '../../src/oauth/answer.js'
 
 const ACCESS = 'AT-0aZ.~+/=-_'
@@ -24,12 +25,14 @@ function answer(body: string | Uint8Array, changes: Partial<RawAnswer> = {}): Ra
   }
 }
 
-/** A reading with its secrets laid open, and without what is `null`. */
+/** What only tells an answer that cannot be read from another such. */
+const ASIDE = ['isCut', 'isIdle', 'holdsTokens', 'shape', 'said']
+
+/** A reading with its secrets laid open, and without what is `null` and what is `ASIDE`. */
 function plain(reading: Reading): Record<string, unknown> {
-  const open = Object.entries(reading).map(([name, value]): [string, unknown] => [
-    name,
-    typeof value === 'object' && value !== null ? value.reveal() : value,
-  ])
+  const open = Object.entries(reading)
+    .filter(([name]) => !ASIDE.includes(name))
+    .map(([name, value]): [string, unknown] => [name, value instanceof Secret ? value.reveal() : value])
   return Object.fromEntries(open.filter(([, value]) => value !== null))
 }
 
@@ -79,14 +82,26 @@ const SHAPES: readonly Case[] = [
 
   // Lifetimes
   ['a fraction of a second', json({ expires_in: '3600.7' }), tokens({ expiresIn: 3600 })],
-  ['a lifetime of 0', json({ expires_in: 0 }), tokens()],
-  ['a negative lifetime', json({ expires_in: -1 }), tokens()],
+  ['a lifetime of 0', json({ expires_in: 0 }), tokens({ isLifetimeUnusable: true })],
+  ['a negative lifetime', json({ expires_in: -1 }), tokens({ isLifetimeUnusable: true })],
   ['a lifetime of null', json({ expires_in: null }), tokens()],
-  ['a lifetime of NaN', json({ expires_in: 'NaN' }), tokens()],
-  ['a lifetime of 1e99', `{"access_token":"${ACCESS}","expires_in":1e99}`, tokens()],
-  ['a lifetime that is an instant', json({ expires_in: 1_634_244_444 }), tokens()],
-  ['a lifetime with letters behind it', json({ expires_in: '3600abc' }), tokens()],
-  ['a lifetime of true', json({ expires_in: true }), tokens()],
+  ['a lifetime of NaN', json({ expires_in: 'NaN' }), tokens({ isLifetimeUnusable: true })],
+  [
+    'a lifetime of 1e99',
+    `{"access_token":"${ACCESS}","expires_in":1e99}`,
+    tokens({ isLifetimeUnusable: true }),
+  ],
+  [
+    'a lifetime that is an instant',
+    json({ expires_in: 1_634_244_444 }),
+    tokens({ isLifetimeUnusable: true }),
+  ],
+  [
+    'a lifetime with letters behind it',
+    json({ expires_in: '3600abc' }),
+    tokens({ isLifetimeUnusable: true }),
+  ],
+  ['a lifetime of true', json({ expires_in: true }), tokens({ isLifetimeUnusable: true })],
   ['`expires` for `expires_in`', json({ expires: 5_184_000 }), tokens({ expiresIn: 5_184_000 })],
   [
     '`expires` beside an unusable `expires_in`',
@@ -110,8 +125,16 @@ const SHAPES: readonly Case[] = [
   ['an empty refresh token', json({ refresh_token: '' }), tokens()],
   ['a blank refresh token', json({ refresh_token: ' \t' }), tokens()],
   ['a refresh token of null', json({ refresh_token: null }), tokens()],
-  ['a refresh token that is an object', json({ refresh_token: {} }), tokens()],
-  ['a refresh token that was garbled', json({ refresh_token: 'RT\uFFFD' }), tokens()],
+  [
+    'a refresh token that is an object',
+    json({ refresh_token: {} }),
+    tokens({ isRefreshTokenUnusable: true }),
+  ],
+  [
+    'a refresh token that was garbled',
+    json({ refresh_token: 'RT\uFFFD' }),
+    tokens({ isRefreshTokenUnusable: true }),
+  ],
 
   // Other fields and names
   ['no token type', json({ scope: 'read write' }), tokens({ scope: 'read write' })],
@@ -150,10 +173,15 @@ const SHAPES: readonly Case[] = [
   [
     'plain text labelled deflate, which would inflate to a byte',
     `{\n  "expires_in": 0,"access_token":"${ACCESS}"}`,
-    tokens(),
+    tokens({ isLifetimeUnusable: true }),
     { contentEncoding: 'deflate' },
   ],
-  ['a coding that is no coding', json({ refresh_token: 'é' }), tokens(), { contentEncoding: 'constructor' }],
+  [
+    'a coding that is no coding',
+    json({ refresh_token: 'é' }),
+    tokens({ isRefreshTokenUnusable: true }),
+    { contentEncoding: 'constructor' },
+  ],
   [
     'gzip cut behind the refresh token',
     gzipSync(HIGHQ_JSON + ' '.repeat(9)).subarray(0, -9),
@@ -212,10 +240,14 @@ const SHAPES: readonly Case[] = [
   [
     'XML with a document type',
     `<!DOCTYPE r [<!ENTITY x "y">]><r><access_token>${ACCESS}</access_token></r>`,
+    tokens(),
+  ],
+  [
+    'XML nested too deep',
+    `<a><access_token>${ACCESS}</access_token><b><c><d><e>1</e></d></c></b></a>`,
     unreadable,
   ],
-  ['XML nested too deep', `<a><access_token>${ACCESS}</access_token><b><c><d>1</d></c></b></a>`, unreadable],
-  ['XML with two roots', `<r><access_token>${ACCESS}</access_token></r><s/>`, unreadable],
+  ['XML with two roots', `<r><access_token>${ACCESS}</access_token></r><s/>`, tokens()],
   [
     'XML with two access tokens',
     `<r><access_token>a</access_token><access_token>b</access_token></r>`,
@@ -289,14 +321,14 @@ const SHAPES: readonly Case[] = [
   ['an empty body', '', unreadable],
   ['a word', 'OK', unreadable],
   ['a JSON string', `"${ACCESS}"`, unreadable],
-  ['a JSON array', `[${json({})}]`, unreadable],
-  ['a token one level down', `{"data":${json({})}}`, unreadable],
+  ['a JSON array', `[${json({})}]`, tokens()],
+  ['a token one level down', `{"data":${json({})}}`, tokens()],
   ['an access token with a space', '{"access_token":"a b"}', unreadable],
-  ['an access token with a line end', '{"access_token":"a\\n"}', unreadable],
+  ['an access token with a line end', '{"access_token":"a\\n"}', tokens({ accessToken: 'a' })],
   ['an access token that is a number', '{"access_token":12345}', unreadable],
   ['an access token that is not ASCII', '{"access_token":"tökén"}', unreadable],
   ['bytes of no text', Buffer.from([0, 255, 254, 1, 2]), unreadable],
-  ['JSON with something behind it', `${json({})}<!-- served by x -->`, unreadable],
+  ['JSON with something behind it', `${json({})}<!-- served by x -->`, tokens()],
 
   // Broken off
   ['whole JSON of an answer that broke off', json({}), tokens(), cut],

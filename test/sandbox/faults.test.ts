@@ -5,6 +5,7 @@ import { UsageError } from '../../src/core/errors.js'
 import type { FaultName } from '../../src/sandbox/faults.js'
 import { faultNames, parseFault } from '../../src/sandbox/faults.js'
 import type { Arrived } from './client.js'
+import { answerPromises } from './fault-answers.js'
 import { JSON_PLEASE, movableClock, post, rawRefresh, refresh, sandboxFor } from './client.js'
 
 interface Promised {
@@ -41,7 +42,17 @@ const retryAfter = (arrived: Arrived): void => {
   expect(arrived.headers['retry-after']).toBe('2')
 }
 
+const answers = Object.fromEntries(
+  Object.entries(answerPromises).map(([name, { says, ...rest }]): [string, Promised] => {
+    const also = (arrived: Arrived): void => {
+      expect(text(arrived)).toMatch(says)
+    }
+    return [name, { ...rest, also }]
+  }),
+) as Record<keyof typeof answerPromises, Promised>
+
 const promises: Record<FaultName, Promised> = {
+  ...answers,
   close: { status: null, rotates: false, complete: false },
   silence: { status: null, rotates: false, complete: false, forMs: 200 },
   'lost-answer': { status: null, rotates: true, complete: false },

@@ -1,6 +1,12 @@
 import type { NamedClient } from '../../src/core/client.js'
 import type { Clock } from '../../src/core/moment.js'
-import type { AuthorizationServer, CodeGrant, RawAnswer, Reading } from '../../src/core/ports.js'
+import type {
+  AuthorizationServer,
+  CodeGrant,
+  RawAnswer,
+  Reading,
+  RequestLimits,
+} from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
 import { moment } from './token-sets.js'
 
@@ -24,6 +30,9 @@ export class FakeServer implements AuthorizationServer {
   named: NamedClient = { tokenUrl: 'https://auth.example.com/token', issuer: null, clientId: '1012' }
   /** What gathering the client's secret does. */
   preparation: () => Promise<void> = () => Promise.resolve()
+  /** What happens while it is being connected to. */
+  connecting: () => void = () => undefined
+  clientHint: string | null = null
   #script: Said[] | Script
   readonly #clock: Clock
   readonly #event: (name: string) => void
@@ -57,12 +66,12 @@ export class FakeServer implements AuthorizationServer {
     await this.preparation()
   }
 
-  refresh(refreshToken: Secret, { timeoutMs }: { readonly timeoutMs: number }): Promise<RawAnswer> {
-    return this.#asked(refreshToken, timeoutMs)
+  refresh(refreshToken: Secret, limits: RequestLimits): Promise<RawAnswer> {
+    return this.#asked(refreshToken, limits)
   }
 
-  redeem({ code }: CodeGrant, { timeoutMs }: { readonly timeoutMs: number }): Promise<RawAnswer> {
-    return this.#asked(code, timeoutMs)
+  redeem({ code }: CodeGrant, limits: RequestLimits): Promise<RawAnswer> {
+    return this.#asked(code, limits)
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects and never throws
@@ -71,8 +80,11 @@ export class FakeServer implements AuthorizationServer {
     return reading(body)
   }
 
-  async #asked(secret: Secret, timeoutMs: number): Promise<RawAnswer> {
+  async #asked(secret: Secret, { timeoutMs, lastLook }: RequestLimits): Promise<RawAnswer> {
     const token = secret.reveal()
+    this.connecting()
+    const why = lastLook?.() ?? null
+    if (why !== null) return { sentAt: this.#clock(), ...notSent(why) }
     this.#event(`request with ${token}`)
     this.sent.push(token)
     this.timeouts.push(timeoutMs)
@@ -90,6 +102,8 @@ interface Tokens {
   readonly tokenType?: string | null
   readonly scope?: string | null
   readonly user?: string | null
+  readonly isRefreshTokenUnusable?: true
+  readonly isLifetimeUnusable?: true
 }
 
 /** A new pair; `refresh` `null` where the server sends none, or an empty one. */
@@ -108,8 +122,8 @@ export function cutOff(salvaged: string | null = null, status = 200): Said {
 }
 
 /** A whole answer that makes no sense. */
-export function garbage(httpStatus = 200): Said {
-  return said(httpStatus, { kind: 'unreadable', salvaged: null })
+export function garbage(httpStatus = 200, rest: object = {}): Said {
+  return said(httpStatus, { kind: 'unreadable', salvaged: null, ...rest })
 }
 
 /** A status and no body. */

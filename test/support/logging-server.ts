@@ -18,6 +18,8 @@ export interface LoggingServer {
   readonly asked: () => number
   /** Answers requests for tokens from now on; `undefined` for a pair with the server's name in it. */
   answer: (() => { readonly status: number; readonly body: unknown }) | undefined
+  /** What it says of itself as an issuer; nothing by default. */
+  metadata: object | undefined
   /** A second address of the same server. */
   readonly alias: () => Promise<string>
 }
@@ -31,7 +33,7 @@ afterAll(() => {
 export async function loggingServer(name: string): Promise<LoggingServer> {
   const heard: Heard[] = []
   let pairs = 0
-  const server: { answer: LoggingServer['answer'] } = { answer: undefined }
+  const server: Pick<LoggingServer, 'answer' | 'metadata'> = { answer: undefined, metadata: undefined }
   const listen = async (): Promise<string> => {
     const listener = createServer((request, response) => {
       let body = ''
@@ -42,7 +44,9 @@ export async function loggingServer(name: string): Promise<LoggingServer> {
         const said =
           url.startsWith('/token') && method === 'POST'
             ? (server.answer?.() ?? { status: 200, body: pair(name, ++pairs) })
-            : { status: 200, body: {} }
+            : url.startsWith('/.well-known/')
+              ? { status: server.metadata === undefined ? 404 : 200, body: server.metadata ?? {} }
+              : { status: 200, body: {} }
         response.writeHead(said.status, { 'content-type': 'application/json' }).end(JSON.stringify(said.body))
       })
     })

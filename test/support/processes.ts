@@ -66,6 +66,12 @@ export function startWith(
   return { child, done: ended(child).finally(() => alive.delete(child)) }
 }
 
+/** Without the one line that the refresh which spends a seed file has to say of it. */
+export function withoutNews<T extends { readonly stderr: string }>(said: T): T {
+  const stderr = said.stderr.replace(/^hq-token: the seed file \S+ can be removed now: .*\n/m, '')
+  return { ...said, stderr }
+}
+
 /** What a process said, and how it ended. */
 export async function ended(child: ChildProcess): Promise<Ended> {
   let stdout = ''

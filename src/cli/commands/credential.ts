@@ -28,6 +28,7 @@ export async function credential(
     const session = openSession(world, global, () => !quiet)
     const answer = await showingTheWayIn(session, () => HELPERS[protocol](session, operation))
     await writeOut(world.stdout, answer)
+    await session.guard.settled()
     return Exit.ok
   } catch (error) {
     if (!quiet || !(error instanceof TokenError) || error instanceof OutputFailed) throw error

@@ -35,6 +35,8 @@ export async function exec(
   const session = openSession(world, global, (notice) => hush.lets(notice))
   const ask = minValid === undefined ? {} : { minValid }
   const token = await showingTheWayIn(session, () => session.guard.token(ask))
+  // Its word is said before the streams are the command's.
+  await session.guard.settled()
 
   const stead = new Stead()
   const runtimeDir = world.env['XDG_RUNTIME_DIR']
@@ -64,6 +66,7 @@ export async function exec(
     over.abort()
     // A refresh that is under way must come to its end.
     await keeping
+    await session.guard.settled()
     file?.remove()
   }
   // At its end Node sets a terminal back to how it found it, and with it what the command has set (`stty`).

@@ -67,6 +67,7 @@ export async function init(
 ): Promise<number | undefined> {
   const speaker = voice(world, options)
   const location = locateNew(options, world)
+  for (const notice of location.notices ?? []) speaker.notice(notice)
   const { path } = location.file
   // Before anything is asked; and once more when the file is put in place.
   if (flags.force !== true && isTaken(path)) throw taken(path)

@@ -1,6 +1,7 @@
-import { instant, readSeed } from '../../config/seed-file.js'
-import { ConfigInvalid, LOGIN_HINT, UsageError } from '../../core/errors.js'
+import { readSeed } from '../../config/seed-file.js'
+import { LOGIN_HINT, TokenError, UsageError } from '../../core/errors.js'
 import { hasKnown } from '../../core/guard.js'
+import { instant } from '../../core/lifetime.js'
 import { rfc3339 } from '../../core/moment.js'
 import { expiresAt } from '../../core/policy.js'
 import type { TokenSet } from '../../core/token-set.js'
@@ -29,11 +30,23 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     issuedAt: issueTime(flags.issuedAt),
     defaultLifetime: config.refresh.defaultLifetime,
   })
-  for (const notice of notices) voice.tell(notice)
-
+  const spentAt = typeof found.spentAt === 'number' ? `spent on ${rfc3339(found.spentAt)}` : undefined
+  // Of one that is refused, no more than that is of use.
+  if (spentAt === undefined || flags.force === true) for (const notice of notices) voice.tell(notice)
+  if (spentAt !== undefined && flags.force === true)
+    voice.tell({
+      level: 'warning',
+      message: `${found.source} was ${spentAt}: if another store holds its grant, the server may end that at the next refresh`,
+    })
   const { set, imported } = await guard.adopt(found, { force: flags.force === true })
   const until = goodUntil(set, world)
   if (imported) voice.tell({ level: 'info', message: `imported ${found.source}; the access token ${until}` })
+  else if (spentAt !== undefined && !hasKnown(set, found))
+    voice.tell({
+      level: 'warning',
+      message: `${found.source} was disregarded: it was ${spentAt}; the store holds another token set${set.refusedAt === null ? '' : ', which the server has refused'}`,
+      ...(set.refusedAt !== null && { hint: LOGIN_HINT }),
+    })
   else if (!hasKnown(set, found))
     voice.tell({
       level: 'info',
@@ -66,15 +79,17 @@ function goodUntil({ pair }: TokenSet, { clock }: World): string {
 }
 
 /** Better said now than by the first cron job that has to refresh. */
-async function warnOfMissingClient({ client, voice }: Session): Promise<void> {
+async function warnOfMissingClient({ client, endpoints, config, voice }: Session): Promise<void> {
   try {
+    await endpoints.inAdvance(config.refresh.lockWait * 1000)
     await client()
   } catch (error) {
-    if (!(error instanceof ConfigInvalid)) throw error
+    if (!(error instanceof TokenError)) throw error
+    const hint = error.transient ? 'the first refresh tries that again' : error.hint
     voice.notice({
       level: 'warning',
       message: `the token cannot be refreshed yet: ${error.message}`,
-      ...(error.hint !== undefined && { hint: error.hint }),
+      ...(hint !== undefined && { hint }),
     })
   }
 }

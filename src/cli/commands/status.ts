@@ -1,9 +1,11 @@
 import { clientName, isSameClient, type NamedClient } from '../../core/client.js'
+import type { Check } from '../../core/check.js'
 import { rfc3339 } from '../../core/moment.js'
 import { asSeenBy, otherClient } from '../../core/ownership.js'
-import { expiresAt, judge, type ExpiryPolicy } from '../../core/policy.js'
+import { expiresAt, isLikelyDead, judge, type ExpiryPolicy } from '../../core/policy.js'
 import type { Moment } from '../../core/moment.js'
 import type { TokenSet } from '../../core/token-set.js'
+import { isBearer } from '../../core/token-type.js'
 import type { Session } from '../context.js'
 import { isColourful, palette, span } from '../looks.js'
 import { printable, printableJson, writeReport } from '../output.js'
@@ -17,11 +19,13 @@ export interface StatusReport {
   readonly state: State
   readonly instance: string | null
   readonly user: string | null
-  readonly access: TokenReport<number> | null
+  readonly access: AccessReport | null
   readonly refresh: TokenReport<number | null> | null
   readonly last_refresh_at: string | null
   readonly last_error: { readonly at: string; readonly code: string; readonly message: string } | null
   readonly unfinished_since: string | null
+  /** Since when nothing but a bare 400 or 401 comes, where that has probably ended the grant. */
+  readonly likely_dead_since: string | null
   readonly generation: number
   /** Whose grant it is; `null` where no refresh has bound it yet. */
   readonly client: {
@@ -29,6 +33,12 @@ export interface StatusReport {
     readonly issuer: string | null
     readonly client_id: string
   } | null
+}
+
+interface AccessReport extends TokenReport<number> {
+  /** Whether `expires_at` rests on `default_lifetime`, because nobody said how long the token lives. */
+  readonly lifetime_guessed: boolean
+  readonly token_type: string
 }
 
 interface TokenReport<Seconds> {
@@ -46,19 +56,22 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const named = await session.named()
   const set = stored && asSeenBy(stored, named)
   const at = world.clock()
-  const report = reportOn(set, config.instance?.href ?? config.tokenUrl?.href ?? null, at, policy, named)
-  const next = await nextStep(session, report.state, set, named)
-  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next)
+  const instance = config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null
+  const report = reportOn(set, instance, at, policy, named)
+  const next = await nextStep(session, report, set, named)
+  const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
+  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next, seed)
   await writeReport(world.stdout, text)
 }
 
 async function nextStep(
   { config, store, world }: Session,
-  state: State,
+  { state, likely_dead_since: deadSince }: StatusReport,
   set: TokenSet | undefined,
   named: NamedClient,
 ): Promise<string | null> {
-  if (state === 'empty' || state === 'login_required')
+  const hasEnded = deadSince !== null && state !== 'other_client'
+  if (state === 'empty' || state === 'login_required' || hasEnded)
     return wayIn(config, await store.login(), world.clock().now)
   if (state !== 'other_client' || !set?.client) return null
   return otherClient(store.name, set.client, named).hint ?? null
@@ -82,6 +95,7 @@ export function reportOn(
       last_refresh_at: null,
       last_error: null,
       unfinished_since: null,
+      likely_dead_since: null,
       generation: 0,
       client: null,
     }
@@ -97,6 +111,8 @@ export function reportOn(
       obtained_at: rfc3339(pair.obtained.now),
       expires_at: rfc3339(accessEnd),
       expires_in: accessEnd - at.now,
+      lifetime_guessed: pair.isLifetimeGuessed,
+      token_type: pair.tokenType,
     },
     refresh: {
       fingerprint: pair.refreshToken.fingerprint,
@@ -106,6 +122,7 @@ export function reportOn(
     last_refresh_at: set.lastRefreshAt === null ? null : rfc3339(set.lastRefreshAt),
     last_error: lastFailure === null ? null : { ...lastFailure, at: rfc3339(lastFailure.at) },
     unfinished_since: intent === null ? null : rfc3339(intent.at),
+    likely_dead_since: set.bareSince !== null && isLikelyDead(set, at) ? rfc3339(set.bareSince) : null,
     generation: set.generation,
     client: set.client && {
       token_url: set.client.tokenUrl,
@@ -118,7 +135,9 @@ export function reportOn(
 function stateOf(set: TokenSet, at: Moment, policy: ExpiryPolicy, named: NamedClient): State {
   // Reading asks nobody: what only the issuer could tell is not held against the set.
   if (set.client !== null && isSameClient(set.client, named) === false) return 'other_client'
-  return set.refusedAt === null ? judge(set, at, policy).verdict : 'login_required'
+  if (set.refusedAt !== null) return 'login_required'
+  // A token that `get` does not hand out is as good as over: `fresh` would tell a script to go on.
+  return isBearer(set.pair.tokenType) ? judge(set, at, policy).verdict : 'expired'
 }
 
 const BAR_WIDTH = 24
@@ -132,12 +151,24 @@ const SAID: Record<State, string> = {
   other_client: 'another client’s: nothing is printed, sent or spent',
 }
 
+function saidOf({ state, likely_dead_since: since }: StatusReport, set: TokenSet | undefined): string {
+  if (set === undefined) return SAID[state]
+  if (state === 'login_required' && set.bareSince !== null)
+    return `a person must log in: the server has given no reason since ${rfc3339(set.bareSince)}, and the access token is over`
+  if (state === 'expired' && since !== null)
+    return `expired, and the grant has probably ended: the server has given nothing but an empty refusal since ${since}`
+  if (state === 'expired' && !isBearer(set.pair.tokenType))
+    return `not usable: a token of the type ${printable(set.pair.tokenType)}, which nothing here can use`
+  return SAID[state]
+}
+
 function described(
   report: StatusReport,
   set: TokenSet | undefined,
   at: Moment,
   { world, voice, store }: Session,
   next: string | null,
+  seed: Check | undefined,
 ): string {
   const colourful = isColourful(world)
   const { dim, green, yellow, red, bold } = palette(world)
@@ -153,7 +184,7 @@ function described(
     ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
     ['user', report.user === null ? dim('unknown') : printable(report.user)],
     ...(set?.client ? [['client', printable(clientName(set.client))] as [string, string]] : []),
-    ['state', bold(tone(SAID[report.state]))],
+    ['state', bold(tone(saidOf(report, set)))],
   ]
   const life = (left: number, whole: number, end: string): string => {
     const drawn = colourful ? `${tone(bar(left / whole))} ` : ''
@@ -163,7 +194,9 @@ function described(
   }
   if (set !== undefined && report.access !== null && report.refresh !== null) {
     const { pair } = set
-    lines.push(['access', life(report.access.expires_in, pair.lifetime, String(report.access.expires_at))])
+    const guess = pair.isLifetimeGuessed ? ' (a guess: the server did not say how long it lives)' : ''
+    const access = life(report.access.expires_in, pair.lifetime, String(report.access.expires_at))
+    lines.push(['access', `${access}${dim(guess)}`])
     lines.push([
       'refresh',
       report.refresh.expires_in === null || pair.refreshExpiresAt === null
@@ -190,6 +223,7 @@ function described(
   if (set?.cameFrom)
     lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
   lines.push(['store', printable(store.name)])
+  if (seed !== undefined) lines.push(['seed', printable(seed.message)])
   if (next !== null) lines.push(['to do', voice.typed(next)])
   return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')
 }

@@ -1,0 +1,84 @@
+// Which environment variables are ours: a misspelt one would else be without effect, and nobody would know why.
+import type { Notice } from '../core/ports.js'
+import { configKeys } from './keys.js'
+import { variable, type Surroundings } from './locate.js'
+import type { Suggest } from './suggest.js'
+
+const PREFIX = 'HQ_TOKEN_'
+
+/** What is read besides the keys, and what `exec` and `get --format env` set. */
+const OTHERS = ['CONFIG', 'PROFILE', 'CONFIG_DIR', 'STATE_DIR', 'EXPIRES_AT', 'FILE']
+
+/** What a notification's command is given. */
+const GIVEN = /^EVENT(?:_|$)/
+
+/**
+ * What Kubernetes sets in every container for a service called `hq-token`, or `hq-token-…`.
+ *
+ * @see https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+ */
+const INJECTED =
+  /^(?:SERVICE_|PORT(?:_|$)|\w+_SERVICE_(?:HOST|PORT(?:_\w+)?)$|\w+_PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?$)/
+
+/** A name that a message may repeat: what somebody has put into a name by mistake may be a secret. */
+const SHOWN = /^[A-Z][A-Z0-9_]{0,31}$/i
+
+/** From the names that somebody may think of to those that are: `STORE_PATH` is a section and its key. */
+function names(): ReadonlyMap<string, string> {
+  const supported = configKeys
+    .filter((key) => key.supported)
+    .map(({ env, ...key }) => ({ ...key, name: ownPart(env) }))
+  return new Map([
+    ...supported.map(({ section, key, name }): [string, string] => [`${section}_${key}`.toUpperCase(), name]),
+    // Who takes the first TOKEN for that of the key.
+    ...supported.map(({ name }): [string, string] => [name.replace(/^TOKEN_/, ''), name]),
+    ...[...supported.map(({ name }) => name), ...OTHERS].map((name): [string, string] => [name, name]),
+  ])
+}
+
+function ownPart(env: string): string {
+  return env.slice(PREFIX.length)
+}
+
+/** Few are asked for, at every call: a look through the list is quicker than a set. */
+function isKnown(name: string): boolean {
+  const env = PREFIX + name
+  return (
+    OTHERS.includes(name) ||
+    configKeys.some((key) => key.env === env) ||
+    GIVEN.test(name) ||
+    INJECTED.test(name)
+  )
+}
+
+/**
+ * A warning for each variable that begins as ours do and is none; one that is empty counts as unset. Its value is in
+ * no message.
+ *
+ * @param suggest Finds the close name.
+ */
+export function environmentNotices(
+  { env, platform }: Pick<Surroundings, 'env' | 'platform'>,
+  suggest: Suggest,
+): Notice[] {
+  const notices: Notice[] = []
+  for (const given in env) {
+    // Windows does not tell the case.
+    const name = platform === 'win32' ? given.toUpperCase() : given
+    if (!name.startsWith(PREFIX) || variable(env, given) === undefined) continue
+    const own = ownPart(name)
+    if (!isKnown(own)) notices.push(unknown(own, suggest))
+  }
+  return notices
+}
+
+function unknown(name: string, suggest: Suggest): Notice {
+  const shown = SHOWN.test(name) ? `${PREFIX}${name}` : `a variable that begins with ${PREFIX}`
+  const all = names()
+  const close = suggest(name.toUpperCase().slice(0, 64), [...all.keys()])
+  const hint =
+    close === undefined
+      ? 'docs/config.md has every variable'
+      : `did you mean ${PREFIX}${all.get(close) ?? close}?`
+  return { level: 'warning', message: `${shown} is not known and has no effect`, hint }
+}

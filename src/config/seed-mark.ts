@@ -1,0 +1,174 @@
+// The mark beside a seed file that says that its refresh token is spent. It holds a fingerprint and a time, never a
+// token. Only a mark is ever replaced: another file under its name stays as it is.
+import { randomBytes } from 'node:crypto'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { rfc3339 } from '../core/moment.js'
+import type { SpentSeed } from '../core/token-set.js'
+
+const FIRST_LINE = '# hq-token: the seed file beside this one is spent.'
+/** As many bytes as no mark has. */
+const TOO_MANY = 4096
+/** As many as Linux follows. */
+const MOST_LINKS = 40
+/** What is open already: there is no file beside which a mark could be found again. */
+const DESCRIPTOR = /^\/(?:dev\/(?:stdin|fd\/.*)|proc\/[^/]+\/(?:task\/[^/]+\/)?fd\/.*)$/
+
+/** Beside the name that was given, be it a link: by that name it is looked for. */
+export function markPath(seed: string): string {
+  return `${seed}.spent`
+}
+
+/** The name by which a seed is found again, absolute; `null` for a descriptor such as `/dev/stdin`. */
+export function lastingPath(path: string): string | null {
+  const lasting = resolve(path)
+  let place = lasting
+  for (let links = 0; links < MOST_LINKS; links++) {
+    if (DESCRIPTOR.test(place)) return null
+    try {
+      place = resolve(dirname(place), readlinkSync(place))
+    } catch {
+      return lasting
+    }
+  }
+  return lasting
+}
+
+/** When this refresh token was spent, in epoch seconds; `null` where no mark that can be read says so. */
+export function markedAt(seed: string, fingerprint: string): number | null {
+  const found = lookAt(markPath(seed))
+  return found.kind === 'mark' && found.spent.fingerprint === fingerprint ? found.spent.spentAt : null
+}
+
+/**
+ * Marks the seed, whole or not at all. Everybody may read the mark, whatever the umask: who may read the seed must not
+ * import it again.
+ */
+export function putMark(seed: string, spent: SpentSeed): 'put' | 'there' | { readonly failure: string } {
+  const path = markPath(seed)
+  const found = lookAt(path)
+  if (found.kind === 'mark' && found.spent.fingerprint === spent.fingerprint) return 'there'
+  if (found.kind === 'other') return { failure: found.failure }
+  const draft = join(dirname(path), `.hq-token-${randomBytes(6).toString('hex')}`)
+  try {
+    writeNew(draft, markText(spent))
+    renameSync(draft, path)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    return { failure: reasonOf(error) }
+  }
+  syncName(dirname(path))
+  return 'put'
+}
+
+/** Why no mark can be put beside a seed; `undefined` where nothing speaks against it. */
+export function barrierToMark(seed: string): string | undefined {
+  const path = markPath(seed)
+  const found = lookAt(path)
+  if (found.kind === 'other') return found.failure
+  try {
+    accessSync(dirname(path), constants.W_OK)
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
+  }
+}
+
+function markText({ fingerprint, spentAt }: SpentSeed): string {
+  return `${FIRST_LINE}
+# Its refresh token was replaced, or its grant was ended. Importing it again could end the grant that came of it, so
+# hq-token does not. This file holds no token. Remove the seed file, and this one with it.
+fingerprint = ${fingerprint}
+spent_at = ${rfc3339(spentAt)}
+`
+}
+
+type Found =
+  | { readonly kind: 'mark'; readonly spent: SpentSeed }
+  /** Nothing, or what is left of a mark. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'other'; readonly failure: string }
+
+/** Never follows a link and never waits: in a folder that many may write to, anything may lie under that name. */
+function lookAt(path: string): Found {
+  try {
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    if (stats === undefined) return { kind: 'none' }
+    const text = stats.isFile() ? readSmall(path) : undefined
+    if (text === undefined || !(text === '' || text.startsWith(FIRST_LINE)))
+      return { kind: 'other', failure: `${path} is there and is no mark` }
+    const [, fingerprint] = /^fingerprint = ([0-9a-f]{12})$/m.exec(text) ?? []
+    const [, time = ''] = /^spent_at = (\S+)$/m.exec(text) ?? []
+    const spentAt = Math.floor(Date.parse(time) / 1000)
+    const isWhole = fingerprint !== undefined && !Number.isNaN(spentAt)
+    return isWhole ? { kind: 'mark', spent: { fingerprint, spentAt } } : { kind: 'none' }
+  } catch (error) {
+    return { kind: 'other', failure: `${path}: ${reasonOf(error)}` }
+  }
+}
+
+/** `undefined` where it is no regular file, or a large one. */
+function readSmall(path: string): string | undefined {
+  // Windows has neither, whatever the types say.
+  const { O_NOFOLLOW, O_NONBLOCK } = constants as Partial<typeof constants>
+  const fd = openSync(path, constants.O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0))
+  try {
+    const stats = fstatSync(fd)
+    return stats.isFile() && stats.size < TOO_MANY ? readFileSync(fd, 'utf8') : undefined
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function writeNew(path: string, text: string): void {
+  const fd = openSync(path, 'wx', 0o644)
+  try {
+    if (process.platform !== 'win32') fchmodSync(fd, 0o644)
+    writeFileSync(fd, text)
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The mark is in place: where its name cannot be made durable, that is no failure any more. */
+function syncName(folder: string): void {
+  try {
+    const fd = openSync(folder, 'r')
+    try {
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    // A folder that may not be read, a file system that has no such thing, Windows.
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk is full',
+  ENAMETOOLONG: 'the name is too long',
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  return REASONS[code] ?? code
+}

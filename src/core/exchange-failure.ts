@@ -1,0 +1,149 @@
+// What a person is told of a refresh that brought no token. Pure: the words, the exit code and the next command.
+import {
+  ClientRefused,
+  ConfigInvalid,
+  LOGIN_HINT,
+  LoginRequired,
+  OutcomeUnknown,
+  ServerUnavailable,
+  type ErrorDetails,
+  type TokenError,
+} from './errors.js'
+import { rfc3339, type Moment } from './moment.js'
+import type { Outcome, Redirect } from './outcome.js'
+import { isGivenUp, isLikelyDead, isOver } from './policy.js'
+import type { TokenSet } from './token-set.js'
+import { namesReason } from './verdict.js'
+
+type Failed = Exclude<Outcome, { kind: 'granted' }>
+
+/** What an outcome is judged by besides the answer. */
+export interface Circumstances {
+  /** The token endpoint's. */
+  readonly host: string
+  /** As it was before this failure. */
+  readonly set: TokenSet
+  readonly at: Moment
+  /** Whether an earlier answer of the server may have been lost. */
+  readonly doubt: boolean
+  /** Whether an earlier answer brought a refresh token that cannot be used. */
+  readonly unusable: boolean
+  /** What to try where the server does not know the client. */
+  readonly hint: Pick<ErrorDetails, 'hint'>
+  /** Epoch seconds: when another store spent the seed that this one still holds; `null` where no mark says so. */
+  readonly spentElsewhere: number | null
+  /** Epoch seconds: when the server is asked again at the earliest; `null` where that is not set. */
+  readonly retryAt: number | null
+}
+
+/** @param outcome Its words without any secret. */
+export function failureOf(outcome: Failed, circumstances: Circumstances): TokenError {
+  const { host, doubt, unusable } = circumstances
+  const { what } = outcome
+  switch (outcome.kind) {
+    case 'not-sent':
+      return new ServerUnavailable(`${host} could not be reached (${what})`, {
+        hint: 'nothing was lost; check the network and the URL, then run the same command again',
+      })
+    case 'unknown':
+      return outcome.mayHoldTokens
+        ? new OutcomeUnknown(
+            `${host} gave no usable answer (${what}); it is kept, for it may hold the new tokens`,
+            { hint: unreadHint(circumstances.retryAt) },
+          )
+        : new OutcomeUnknown(`${host} gave no usable answer (${what}); the refresh may have happened`)
+    case 'no-verdict':
+      return withoutVerdict(outcome, circumstances)
+    case 'refused': {
+      const lost = doubt ? '; an earlier answer of the server had been lost' : ''
+      const kept = unusable ? '; it had sent a new one that cannot be used' : ''
+      const other = unusable ? '' : otherUse(what, circumstances)
+      return new LoginRequired(`${host} refused the refresh token (${what})${lost}${kept}${other}`)
+    }
+    case 'misconfigured':
+      return new ClientRefused(`${host} refused the client (${what})`, circumstances.hint)
+  }
+}
+
+/** The next step with an answer that is kept and cannot be read. */
+export function unreadHint(until: number | null): string {
+  const again = until === null ? '' : `, and the server is not asked again before ${rfc3339(until)}`
+  return `each call reads it again${again}; tell the shape to the makers of hq-token, or begin anew: hq-token login`
+}
+
+function withoutVerdict(
+  outcome: Extract<Failed, { kind: 'no-verdict' }>,
+  circumstances: Circumstances,
+): TokenError {
+  const { host, set } = circumstances
+  const { what, retryAfter, redirect } = outcome
+  const message = `${host} did not answer as a token endpoint (${what})`
+  if (redirect !== null) return redirected(message, redirect, circumstances)
+  if (outcome.isBare && set.bareSince !== null) return bare(message, set.bareSince, circumstances)
+  if (/^HTTP 40[45]\b/.test(what))
+    return new ServerUnavailable(message, {
+      hint: 'nothing was lost; check instance or token_url in the configuration',
+    })
+  return new ServerUnavailable(
+    message,
+    retryAfter === null ? {} : { hint: `nothing was lost; the server asks to wait ${retryAfter} s` },
+  )
+}
+
+/**
+ * A redirect that says it is for good, and comes for the second time in a row while no token is left, is a fault of the
+ * configuration: nothing but a person heals it.
+ */
+function redirected(
+  message: string,
+  { location, isPermanent }: Redirect,
+  { set, at }: Circumstances,
+): TokenError {
+  if (location === null)
+    return new ServerUnavailable(message, {
+      hint: 'nothing was lost; check instance or token_url in the configuration, and whether a proxy asks for a login',
+    })
+  const hint = `nothing was lost; if that is the server’s own address, set in the configuration: token_url = ${location}`
+  const isLasting = isPermanent && set.lastFailure?.message === message && isOver(set.pair, at)
+  return isLasting ? new ConfigInvalid(message, { hint }) : new ServerUnavailable(message, { hint })
+}
+
+/** A 400 or 401 that says nothing is no verdict, but one that lasts is hardly anything else. */
+function bare(message: string, since: number, { host, set, at }: Circumstances): TokenError {
+  const lasting = `${message}, and nothing else since ${rfc3339(since)}`
+  if (isGivenUp(set, at))
+    return new LoginRequired(
+      `${lasting}; the access token is over, so ${host} has probably ended the grant`,
+      {
+        hint: `${LOGIN_HINT} (if token_url is wrong: hq-token doctor)`,
+      },
+    )
+  return isLikelyDead(set, at)
+    ? new ServerUnavailable(`${lasting}; the grant has probably ended`, { hint: LOGIN_HINT })
+    : new ServerUnavailable(lasting)
+}
+
+/** Seconds without a refresh after which servers end a grant by themselves. */
+const IDLE = 90 * 86_400
+
+/** Two that spend one grant refuse each other's tokens: names the other one, where nothing else explains a refusal. */
+function otherUse(what: string, { set, at, doubt, spentElsewhere }: Circumstances): string {
+  const { host, cameFrom, lastRefreshAt, pair, seedFile } = set
+  if (spentElsewhere !== null && seedFile !== null)
+    return `; ${seedFile.path} was spent on ${rfc3339(spentElsewhere)} by another store, which holds this grant now: each store needs a grant of its own`
+  const hasEnded = pair.refreshExpiresAt !== null && pair.refreshExpiresAt <= at.now
+  if (hasEnded) return `; by what the server said it ended at ${rfc3339(pair.refreshExpiresAt)}`
+  if (namesReason(what)) return ''
+  if (cameFrom !== null) {
+    const here = host === null || host.name === cameFrom.name ? 'another machine of that name' : host.name
+    return `; this store was on ${cameFrom.name} before ${rfc3339(cameFrom.at)} and is on ${here} now: if both use it, each ends the grant of the other`
+  }
+  // Then the lost answer is the cause.
+  if (doubt) return ''
+  // What a seed file holds may have been old, or spent by whatever had it before.
+  if (lastRefreshAt === null)
+    return '; it had never been used here: where it came from, it may have been replaced or ended'
+  if (at.now - lastRefreshAt > IDLE) return `; it had not been used since ${rfc3339(lastRefreshAt)}`
+  const here = host === null ? '' : ` (this one is on ${host.name})`
+  return `; unless the grant was ended at the server, a copy of this store${here}, on another machine or from a backup, has used it since ${rfc3339(lastRefreshAt)}`
+}

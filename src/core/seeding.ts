@@ -1,0 +1,161 @@
+// Decides what becomes of the file that a token set was seeded from: when its refresh token is spent, the mark beside
+// it, and the words about it. No I/O: the marks are an adapter's.
+import { LOGIN_HINT, LoginRequired } from './errors.js'
+import { rfc3339, type Clock } from './moment.js'
+import type { Notice, SeedMarks, TokenStore } from './ports.js'
+import { shellWord } from './shell.js'
+import { STANDARD_INPUT, type Seed, type SeedFile, type SpentSeed, type TokenSet } from './token-set.js'
+import { entry, seedFingerprint } from './transitions.js'
+
+/** What to do about a spent seed file that cannot be marked. */
+export const REMOVE_HINT = 'remove the file, or take [seed] file out of the configuration'
+
+/** A mark beside the seed file says that its refresh token is spent, and the store holds no newer one. */
+export function seedIsSpent(source: string, spentAt: number, store: string): LoginRequired {
+  const typed = source === STANDARD_INPUT ? '-' : shellWord(source)
+  return new LoginRequired(
+    `${source} was spent on ${rfc3339(spentAt)}, and there is no token set in ${store}: is the store’s volume mounted?`,
+    {
+      hint: `mount it, then run the same command again; where the store is lost: ${LOGIN_HINT} (the spent one all the same, which may end the grant if another store holds it: hq-token seed --force ${typed})`,
+    },
+  )
+}
+
+/** The seed with what the marks say of it: that beside its own file, or beside the configured one. */
+export async function withMark(seed: Seed, marks: SeedMarks | undefined): Promise<Seed> {
+  if (typeof seed.spentAt === 'number' || !marks?.configured) return seed
+  return { ...seed, spentAt: await marks.spentAt(marks.configured, seedFingerprint(seed)) }
+}
+
+/** @throws {LoginRequired} where a mark says that this seed is spent. */
+export function assertUnspent({ source, spentAt }: Seed, store: string): void {
+  if (typeof spentAt === 'number') throw seedIsSpent(source, spentAt, store)
+}
+
+/** The seed of this set, once its refresh token was replaced; `undefined` while it is alive, or where there was none. */
+export function spentSeed({ seed, seedFile, pair, lastRefreshAt }: TokenSet): SpentSeed | undefined {
+  if (seed === null) return undefined
+  if (seedFile !== null)
+    return seedFile.spentAt === null ? undefined : { fingerprint: seed, spentAt: seedFile.spentAt }
+  // From standard input, or by an older version: a file of the same token may lie where the configuration names one.
+  const isReplaced = lastRefreshAt !== null && pair.refreshToken.fingerprint !== seed
+  return isReplaced ? { fingerprint: seed, spentAt: lastRefreshAt } : undefined
+}
+
+/**
+ * The seed of a set that a logout has forgotten, where it is no good any more.
+ *
+ * @param isRevoked The server has ended the grant of the set's refresh token.
+ */
+export function endedSeed(set: TokenSet, isRevoked: boolean, now: number): SpentSeed | undefined {
+  const spent = spentSeed(set)
+  if (spent !== undefined || set.seed === null) return spent
+  const isEnded = isRevoked && set.pair.refreshToken.fingerprint === set.seed
+  return isEnded ? { fingerprint: set.seed, spentAt: now } : undefined
+}
+
+/** Where the seed file of a set may lie: as it was given, and as it is configured. */
+export function seedPaths(
+  { seedFile }: Pick<TokenSet, 'seedFile'>,
+  configured: string | null,
+): readonly string[] {
+  const paths = [seedFile?.path ?? null, configured].filter((path) => path !== null)
+  return [...new Set(paths)]
+}
+
+export interface SeedMarkingParts {
+  readonly store: TokenStore
+  readonly clock: Clock
+  readonly seedMarks?: SeedMarks
+  readonly notify?: (notice: Notice) => void
+}
+
+/**
+ * Marks the seed file of a set once its refresh token is spent: after the lock is released, and after the caller has
+ * the token. Nothing that fails here costs anybody a token: the next refresh tries again.
+ */
+export class SeedMarking {
+  readonly #parts: SeedMarkingParts
+  #noted: TokenSet | undefined
+  #done: Promise<void> = Promise.resolve()
+
+  constructor(parts: SeedMarkingParts) {
+    this.#parts = parts
+  }
+
+  /** Under the lock: this process has saved this set. */
+  note(set: TokenSet): TokenSet {
+    if (set.seedFile?.isMarked !== true && spentSeed(set) !== undefined) this.#noted = set
+    return set
+  }
+
+  /** Without the lock. The caller goes on at once. */
+  begin(): void {
+    const set = this.#noted
+    const { seedMarks } = this.#parts
+    this.#noted = undefined
+    if (set === undefined || seedMarks === undefined) return
+    const turn = new Promise<void>((resolve) => setImmediate(resolve))
+    this.#done = Promise.all([turn, this.#done])
+      .then(() => this.#settle(set, seedMarks))
+      .catch(() => undefined)
+  }
+
+  /** Never fails. */
+  settled(): Promise<void> {
+    return this.#done
+  }
+
+  async #settle(set: TokenSet, marks: SeedMarks): Promise<void> {
+    const spent = spentSeed(set)
+    if (spent === undefined) return
+    let remembered: SeedFile | undefined
+    for (const path of seedPaths(set, marks.configured)) {
+      const marking = await marks.put(path, spent)
+      if (marking === 'gone') continue
+      const isMarked = marking === 'put' || marking === 'there'
+      remembered ??= { path, spentAt: spent.spentAt, isMarked }
+      if (marking === 'put') this.#sayRemovable(path)
+      else if (!isMarked && isNews(set)) this.#sayUnmarked(path, marking.failure)
+    }
+    if (remembered !== undefined && !isSame(remembered, set.seedFile)) await this.#remember(set, remembered)
+  }
+
+  /** Where somebody else has the lock, or a newer set: the next refresh finds the mark. */
+  async #remember(set: TokenSet, seedFile: SeedFile): Promise<void> {
+    await this.#parts.store.exclusive(
+      async (held) => {
+        const current = await held.read()
+        if (current?.generation !== set.generation || current.sequence !== set.sequence) return
+        const next = { ...current, seedFile }
+        await held.save(next, next.generation, entry(next, 'refresh', 'done', this.#parts.clock()))
+      },
+      { waitMs: 0 },
+    )
+  }
+
+  #sayRemovable(path: string): void {
+    this.#parts.notify?.({
+      level: 'info',
+      isNews: true,
+      message: `the seed file ${path} can be removed now: its refresh token is spent, and ${this.#parts.store.name} holds the newer one`,
+    })
+  }
+
+  #sayUnmarked(path: string, failure: string): void {
+    this.#parts.notify?.({
+      level: 'warning',
+      message: `the seed file ${path} can be removed now: its refresh token is spent. It could not be marked so (${failure}): with an empty store it would be imported again, and the server may end the grant`,
+      hint: REMOVE_HINT,
+    })
+  }
+}
+
+/** Whether it was this very refresh that spent the seed, or the first to learn of its file: what fails is said once. */
+function isNews({ seed, seedFile, previous }: TokenSet): boolean {
+  return seedFile === null || previous?.refreshToken.fingerprint === seed
+}
+
+function isSame(one: SeedFile, other: SeedFile | null): boolean {
+  return one.path === other?.path && one.spentAt === other.spentAt && one.isMarked === other.isMarked
+}

@@ -1,0 +1,138 @@
+/** Opens one connection to a server, straight or through a proxy's tunnel. Sends the server nothing. */
+import http from 'node:http'
+import net, { type Socket } from 'node:net'
+import tls from 'node:tls'
+import { isExempt } from './no-proxy.js'
+import type { NetworkSettings } from './settings.js'
+
+/** Where to, and how. */
+export interface Target {
+  readonly url: URL
+  readonly proxy: NetworkSettings['proxy']
+  readonly noProxy: string
+  readonly tls: tls.SecureContextOptions
+  /** Milliseconds for each of the addresses that a name has, the last one apart. */
+  readonly attemptMs: number
+}
+
+export interface Hears {
+  /** In the turn of the event loop in which the connection is made, its TLS included. */
+  readonly onOpen: (socket: Socket) => void
+  /** A code; nothing was sent to the server. Not after `onOpen`. */
+  readonly onFailure: (code: string) => void
+}
+
+/** @returns What closes all of it, at any time. */
+export function openConnection(target: Target, { onOpen, onFailure }: Hears): () => void {
+  const opened: Socket[] = []
+  const { url, proxy, noProxy } = target
+  const isTls = url.protocol === 'https:'
+
+  const made = (socket: Socket, event: 'connect' | 'secureConnect', then: () => void): void => {
+    opened.push(socket)
+    socket.once(event, then)
+    // It stays: an error of a connection that was given up concerns nobody.
+    socket.on('error', (error) => {
+      onFailure(codeOf(error))
+    })
+    socket.once('close', () => {
+      onFailure('CONNECTION_CLOSED')
+    })
+  }
+  const dial = (
+    to: URL,
+    secure: tls.SecureContextOptions | undefined,
+    then: (socket: Socket) => void,
+  ): void => {
+    const at = { ...address(to), ...families(target.attemptMs) }
+    const socket = secure === undefined ? net.connect(at) : tls.connect({ ...at, ...secured(to, secure) })
+    made(socket, secure === undefined ? 'connect' : 'secureConnect', () => {
+      then(socket)
+    })
+  }
+
+  if (!isTls || proxy === null || isExempt(url, noProxy)) dial(url, isTls ? target.tls : undefined, onOpen)
+  else {
+    const { ca } = target.tls
+    dial(proxy, proxy.protocol === 'https:' ? (ca === undefined ? {} : { ca }) : undefined, (toProxy) => {
+      const onTunnel = (): void => {
+        const socket = tls.connect({ socket: toProxy, host: hostOf(url), ...secured(url, target.tls) })
+        made(socket, 'secureConnect', () => {
+          onOpen(socket)
+        })
+      }
+      askForTunnel(toProxy, proxy, url, { onTunnel, onFailure })
+    })
+  }
+  return () => {
+    for (const socket of opened) socket.destroy()
+  }
+}
+
+/** @see RFC 9110 section 9.3.6 */
+function askForTunnel(
+  socket: Socket,
+  proxy: URL,
+  url: URL,
+  { onTunnel, onFailure }: Pick<Hears, 'onFailure'> & { readonly onTunnel: () => void },
+): void {
+  const authority = `${url.hostname}:${url.port || '443'}`
+  const request = http.request({
+    ...{ method: 'CONNECT', path: authority, insecureHTTPParser: true },
+    headers: { host: authority, 'proxy-connection': 'keep-alive', ...credentials(proxy) },
+    createConnection: () => socket,
+  })
+  request.removeHeader('connection')
+  request.on('connect', ({ statusCode = 0 }, _, first) => {
+    if (statusCode < 200 || statusCode > 299) {
+      onFailure(`PROXY_HTTP_${statusCode}`)
+      return
+    }
+    if (first.byteLength > 0) socket.unshift(first)
+    onTunnel()
+  })
+  request.on('error', (error) => {
+    const code = codeOf(error)
+    onFailure(code === 'ECONNRESET' ? 'PROXY_CLOSED' : code)
+  })
+  request.end()
+}
+
+function credentials({ username, password }: URL): { 'proxy-authorization'?: string } {
+  if (username === '' && password === '') return {}
+  const pair = `${unescaped(username)}:${unescaped(password)}`
+  return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+function address(url: URL): { host: string; port: number } {
+  return { host: hostOf(url), port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
+}
+
+/** Node's own quarter of a second ends connections to far servers, and takes the time of all for a dead address. */
+function families(attemptMs: number) {
+  return { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(attemptMs)) }
+}
+
+/** Whom the certificate must name is told by `host`; SNI knows names only (RFC 6066 section 3). */
+function secured(url: URL, options: tls.SecureContextOptions): tls.ConnectionOptions {
+  const host = hostOf(url)
+  const name = net.isIP(host) === 0 ? { servername: host.replace(/\.$/, '') } : {}
+  return { ...options, ...name, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true }
+}
+
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '')
+}
+
+/** Never the message: a parser's quotes what it read. */
+export function codeOf(error: Error & { readonly code?: unknown }): string {
+  return typeof error.code === 'string' ? error.code : error.name
+}

@@ -1,0 +1,113 @@
+// Where the endpoints of an issuer come from: the configuration, else what the store keeps, else the issuer itself.
+import { namedClient, withEndpoints, type Config } from '../config/load.js'
+import type { NamedClient } from '../core/client.js'
+import { ConfigInvalid } from '../core/errors.js'
+import type { Clock } from '../core/moment.js'
+import type { Discovered, TokenStore } from '../core/ports.js'
+import type { Network } from '../network/network.js'
+
+/** Keeps what an issuer has named: `HeldStore.pin`, which needs the store's lock. */
+export type Keep = (found: Discovered) => Promise<void>
+
+export interface EndpointsParts {
+  readonly store: TokenStore
+  /** Makes the way to the issuer. @throws {ConfigInvalid} */
+  readonly agent: () => Promise<Network['agent']>
+  readonly clock: Clock
+}
+
+/** The configuration with the endpoints of its issuer, where it names one. */
+export class Endpoints {
+  readonly #config: Config
+  readonly #parts: EndpointsParts
+
+  constructor(config: Config, parts: EndpointsParts) {
+    this.#config = config
+    this.#parts = parts
+  }
+
+  /**
+   * As far as they are known: nobody is asked. An issuer's may still be `null`.
+   *
+   * @throws {ConfigInvalid} where the store keeps a token endpoint that is not fit
+   * @throws {StoreUnusable}
+   */
+  async known(): Promise<Config> {
+    if (this.#config.issuer === null) return this.#config
+    return withEndpoints(this.#config, await this.#parts.store.discovered())
+  }
+
+  /**
+   * The client that the configuration names, as far as it is known without asking anybody. An address that is not fit
+   * counts as not known.
+   *
+   * @throws {StoreUnusable}
+   */
+  async client(): Promise<NamedClient> {
+    const discovered = await this.#parts.store.discovered()
+    return namedClient(knownHere(this.#config, discovered).config, discovered)
+  }
+
+  /**
+   * As a request to the token endpoint needs it: asks the issuer where that one is not known.
+   *
+   * @param keep Under the store's lock, so that of many processes one asks. Without it nothing is kept.
+   * @throws As `known`.
+   * @throws {ConfigInvalid} the issuer's answer cannot be used
+   * @throws {ServerUnavailable} the issuer could not be asked
+   */
+  async withDiscovery(keep?: Keep): Promise<Config> {
+    const known = await this.known()
+    if (known.issuer === null || known.tokenUrl !== null) return known
+    const found = await this.#ask(known.issuer)
+    await keep?.(found)
+    return withEndpoints(this.#config, found)
+  }
+
+  /**
+   * As `withDiscovery`, before anybody needs it.
+   *
+   * @param waitMs Milliseconds to wait for the store's lock.
+   * @throws As `withDiscovery`.
+   * @throws {LockTimeout | StoreUnusable}
+   */
+  async inAdvance(waitMs: number): Promise<Config> {
+    const known = await this.known()
+    if (known.issuer === null || known.tokenUrl !== null) return known
+    return this.#parts.store.exclusive((held) => this.withDiscovery((found) => held.pin(found)), { waitMs })
+  }
+
+  /**
+   * As a logout needs it: asks an issuer that was never asked, unless there is nothing to revoke.
+   *
+   * @throws As `withDiscovery`.
+   */
+  async forRevocation(): Promise<Config> {
+    const { store } = this.#parts
+    const { issuer, revocationUrl } = this.#config
+    if (issuer === null || revocationUrl !== null || (await store.isUntouched())) return this.known()
+    const kept = await store.discovered()
+    // Where it was asked and named none, it has none.
+    const found = kept?.issuer === issuer ? kept : await this.#ask(issuer)
+    return withEndpoints(this.#config, found, 'revocationUrl')
+  }
+
+  async #ask(issuer: string): Promise<Discovered> {
+    const agent = await this.#parts.agent()
+    const { discover } = await import('../oauth/discovery.js')
+    return discover(issuer, agent({ connectMs: 10_000, idleMs: 15_000 }), this.#parts.clock().now)
+  }
+}
+
+/** The configuration as far as the store completes it, for a look that goes on where that cannot be used. */
+export function knownHere(
+  config: Config,
+  discovered: Discovered | undefined,
+): { readonly config: Config; readonly problem: ConfigInvalid | undefined } {
+  try {
+    return { config: withEndpoints(config, discovered), problem: undefined }
+  } catch (error) {
+    if (!(error instanceof ConfigInvalid)) throw error
+    return { config, problem: error }
+  }
+}
