@@ -53,7 +53,7 @@ export function realWorld(given: Given): World {
     host: machineHost,
     interrupted: () =>
       new Promise((resolve) => {
-        for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+        for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const)
           process.once(signal, () => {
             resolve()
           })

@@ -117,7 +117,7 @@ describe('rounds of eight processes at once, half of them killed at random', { t
     for (let round = 0; round < ROUNDS; round++) {
       const clients = Array.from({ length: CLIENTS }, (_, index) => {
         const name = `${round}.${index}`
-        return { name, ...start(pick(COMMANDS), { held: 'start', env: signing(name, sandbox) }) }
+        return { name, ...start(pick(COMMANDS), { held: 'start', env: signing(name) }) }
       })
       await Promise.all(clients.map(isHeld))
       letGo(clients)

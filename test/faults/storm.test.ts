@@ -45,12 +45,12 @@ async function stage(options: PlaceOptions, seedTtl?: number): Promise<Stage> {
     if (grantType !== null) asked.push(asker())
   }
   const made = await place({ ...options, onRequest }, seedTtl)
-  const { start, sandbox } = made
+  const { start } = made
   const get = (name: string, options: StartOptions = {}): Running => {
     sum.processes++
     // Every other one by the long way: the lock is taken in two places.
     const long = sum.processes % 2 === 0 ? ['-t0', '-v'] : []
-    return start(['get', ...long], { ...options, env: signing(name, sandbox) })
+    return start(['get', ...long], { ...options, env: signing(name) })
   }
   const stage: Stage = {
     ...made,
