@@ -1,5 +1,7 @@
+import { closeSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { APPLICATION_ID } from './schema.js'
 
 /** As much of a connection of SQLite as a look at one row takes. */
 export interface Connection {
@@ -46,6 +48,37 @@ export function openByAddon(path: string, { readonly = true } = {}): Connection 
   return new addon.Database(path, path, anonymous, readonly, mustExist, waitMs, null, null, null, null)
 }
 
+/**
+ * Whether a file is a store of this program. Asked through SQLite, because closing a handle of any other kind would
+ * drop the locks that this process may hold on it.
+ *
+ * @throws Where somebody is writing it at this moment.
+ */
+export function isStore(database: string): boolean {
+  let db
+  try {
+    db = openByAddon(database)
+    return db.prepare('PRAGMA application_id', db, false, false).pluck().get() === APPLICATION_ID
+  } catch (error) {
+    if (isBusy(error)) throw error
+    return needsRollback(error) && applicationOf(database) === APPLICATION_ID
+  } finally {
+    db?.close()
+  }
+}
+
+/** As the file's header has it. @see https://www.sqlite.org/fileformat.html#application_id */
+function applicationOf(database: string): number {
+  const fd = openSync(database, 'r')
+  try {
+    const header = Buffer.alloc(100)
+    readSync(fd, header, 0, header.byteLength, 0)
+    return header.readUInt32BE(68)
+  } finally {
+    closeSync(fd)
+  }
+}
+
 let loaded: Addon | undefined
 
 function load(): Addon {
@@ -69,6 +102,11 @@ const record = (value: unknown): object => ({ value, done: false })
 /** Not by its class: of that each copy of better-sqlite3 in a process has its own, and SQLite throws the first one's. */
 export function isSqlite(error: unknown): error is Error & { readonly code: string } {
   return error instanceof Error && 'code' in error && /^SQLITE_/.test(String(error.code))
+}
+
+/** A transaction cut off by a crash has left a journal; only a connection that may write can roll it back. */
+export function needsRollback(error: unknown): boolean {
+  return isSqlite(error) && /^SQLITE_(READONLY_ROLLBACK|READONLY_RECOVERY|CANTOPEN)/.test(error.code)
 }
 
 export function isBusy(error: unknown): boolean {

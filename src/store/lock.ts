@@ -57,7 +57,7 @@ function openLock(paths: StorePaths): Database.Database {
     if (codeOf(error) !== 'EEXIST') throw unusable(paths.lock, 'cannot be made', error)
   }
   const stats = lstatOf(paths.lock)
-  if (stats !== undefined) checkLockable(paths.lock, stats)
+  if (stats !== undefined) checkLockable(paths, stats)
   try {
     return new Database(paths.lock, { fileMustExist: true, timeout: 0 })
   } catch (error) {

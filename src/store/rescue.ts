@@ -63,7 +63,7 @@ export class Rescue implements RescueFile {
     this.#notify = notify
     const stats = lstatOf(this.#path)
     if (stats === undefined) createWhole(this.#path, new Uint8Array(PREALLOCATED))
-    else checkOwn(this.#path, stats, 'file')
+    else checkOwn(this.#path, stats, 'file', paths.database)
     this.#lastCopies = new LastCopies(paths, env)
     try {
       this.#fd = openSync(this.#path, constants.O_RDWR | NO_FOLLOW)
@@ -287,7 +287,7 @@ class LastCopies {
 export function keptRecords(paths: StorePaths, env: NodeJS.ProcessEnv): readonly Rescued[] {
   try {
     const stats = lstatOf(paths.rescue)
-    if (stats !== undefined) checkOwn(paths.rescue, stats, 'file')
+    if (stats !== undefined) checkOwn(paths.rescue, stats, 'file', paths.database)
     const own = stats === undefined ? [] : parse(readFileSync(paths.rescue)).records
     return [...own, ...new LastCopies(paths, env).records()]
   } catch (error) {

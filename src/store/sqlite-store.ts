@@ -15,16 +15,18 @@ import type {
   Turn,
 } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
-import { isBusy } from './addon.js'
+import { isBusy, needsRollback } from './addon.js'
+import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
 import {
-  asUnusable,
-  bringUpToDate,
-  createDatabase,
-  needsRollback,
-  openForReading,
-  openForWriting,
-} from './database.js'
-import { checkOwn, damaged, ensureFolder, lstatOf, storePaths, type StorePaths } from './files.js'
+  checkOwn,
+  damaged,
+  ensureFolder,
+  folderStats,
+  lstatOf,
+  storePaths,
+  type StorePaths,
+} from './files.js'
+import { takeFromGroup } from './group.js'
 import { acquire, sleep } from './lock.js'
 import { padding, recordBytes } from './record.js'
 import { Rescue } from './rescue.js'
@@ -92,6 +94,7 @@ export class SqliteStore implements TokenStore {
     critical: (held: HeldStore) => Promise<T>,
     { waitMs, meanwhile }: { waitMs: number; meanwhile?: (set: TokenSet | undefined) => T | undefined },
   ): Promise<T> {
+    await this.#takeFromGroup()
     this.#prepareFolder()
     const turn = this.#turn
     this.#turn = undefined
@@ -153,14 +156,22 @@ export class SqliteStore implements TokenStore {
     }
   }
 
+  /** Before the lock is taken: a notice may have to wait for who reads it. */
+  #takeFromGroup(): Promise<void> {
+    return this.#patiently(() => {
+      takeFromGroup(this.#paths, this.#options.notify ?? (() => undefined))
+    })
+  }
+
   #prepareFolder(): void {
     ensureFolder(this.#paths.folder)
-    const stats = lstatOf(this.#paths.folder)
-    if (stats !== undefined) checkOwn(this.#paths.folder, stats, 'folder')
+    const stats = folderStats(this.#paths)
+    if (stats !== undefined) checkOwn(this.#paths.folder, stats, 'folder', this.#paths.database)
   }
 
   /** Reads as a guest: nothing is made, migrated or locked where that can be helped. */
   async #reading<T>(select: (db: Database.Database) => T): Promise<T | undefined> {
+    await this.#takeFromGroup()
     return this.#patiently(() => {
       try {
         return readOnce(openForReading(this.#paths), select)

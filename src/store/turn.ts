@@ -8,11 +8,11 @@ export class AddonLock implements EarlyLock {
   isHeld = false
 
   /** @throws Where there is anything about it but that another process may hold it: `acquire` knows what. */
-  constructor({ lock }: StorePaths) {
-    const stats = lstatOf(lock)
+  constructor(paths: StorePaths) {
+    const stats = lstatOf(paths.lock)
     if (stats === undefined) throw new Error('no lock yet')
-    checkLockable(lock, stats)
-    this.#db = openByAddon(lock, { readonly: false })
+    checkLockable(paths, stats)
+    this.#db = openByAddon(paths.lock, { readonly: false })
   }
 
   /** Whether it is ours now. @throws As the constructor. */

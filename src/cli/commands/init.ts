@@ -11,7 +11,7 @@ import { configText, readBack, type Texts } from '../../config/write.js'
 import { ConfigInvalid, OutputFailed, StoreUnusable, UsageError } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
 import { uninterrupted } from '../../signals.js'
-import { codeOf, ensureFolder, lookAt, removeIfThere } from '../../store/files.js'
+import { codeOf, ensureFolder, lookAt, ofForeignFolder, removeIfThere } from '../../store/files.js'
 import { dieBy } from '../child.js'
 import { readAll } from '../input.js'
 import { replaceFile, syncName } from '../outfile.js'
@@ -70,6 +70,8 @@ export async function init(
   const { path } = location.file
   // Before anything is asked; and once more when the file is put in place.
   if (flags.force !== true && isTaken(path)) throw taken(path)
+  const refusal = ofForeignFolder(dirname(path), '--config FILE')
+  if (refusal !== undefined) throw new OutputFailed(...refusal)
 
   const answers = await given(world, flags)
   try {
