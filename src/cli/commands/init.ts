@@ -245,7 +245,7 @@ function problem(name: ClientKey, text: string): string | undefined {
   const reading = read(name, text)
   if ('problem' in reading) return reading.problem
   return iniValue(text) === undefined
-    ? 'cannot be written to an INI file: it mixes quotes with comments'
+    ? 'cannot be written to an INI file: it mixes quotes of both kinds, or quotes with comments'
     : undefined
 }
 
