@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { assertLoadable, remember } from './addon-fault.js'
 import { APPLICATION_ID } from './schema.js'
 
 /** As much of a connection of SQLite as a look at one row takes. */
@@ -82,11 +83,13 @@ function applicationOf(database: string): number {
 let loaded: Addon | undefined
 
 function load(): Addon {
+  assertLoadable()
   const require = createRequire(import.meta.filename)
   const folder = dirname(require.resolve('better-sqlite3/package.json'))
   try {
     return require(join(folder, 'build/Release/better_sqlite3.node')) as Addon
-  } catch {
+  } catch (error) {
+    remember(error)
     return (require(join(folder, 'lib/binding.js')) as { getBinding: () => Addon }).getBinding()
   }
 }

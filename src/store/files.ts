@@ -18,6 +18,7 @@ import { basename, dirname, join } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
 import { notForRoot } from '../core/root.js'
 import { shellWord } from '../core/shell.js'
+import { addonFault } from './addon-fault.js'
 import { isBusy, isStore } from './addon.js'
 import { throughLink } from './link.js'
 
@@ -264,11 +265,8 @@ export function codeOf(error: unknown): string {
 
 export function unusable(path: string, what: string, cause: unknown, hint?: string): StoreUnusable {
   if (cause instanceof StoreUnusable) return cause
-  if (cause instanceof Error && /bindings file|ERR_DLOPEN/.test(`${cause.message} ${codeOf(cause)}`))
-    return new StoreUnusable('better-sqlite3 was installed without its native part', {
-      hint: 'npm install -g --allow-scripts=better-sqlite3 hq-token',
-      cause,
-    })
+  const fault = addonFault(cause)
+  if (fault !== undefined) return fault
   return new StoreUnusable(`${path} ${what} (${codeOf(cause)})`, {
     hint: hint ?? `look at the disk and the permissions: ${lookAt(path)}`,
     cause,

@@ -6,6 +6,7 @@ import { rfc3339 } from '../core/moment.js'
 import type { Discovered, PendingLogin } from '../core/ports.js'
 import { shellWord } from '../core/shell.js'
 import type { TokenSet } from '../core/token-set.js'
+import { assertLoadable } from './addon-fault.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, openForReading, refuseNewer, versionOf } from './database.js'
 import { checkOwn, damaged, lstatOf, nearest, storePaths, unusable, type StorePaths } from './files.js'
@@ -133,6 +134,7 @@ function ofVolume(shared: readonly Shared[]): StoreInspection {
 
 function look(paths: StorePaths, rule: string): Look {
   const { database } = paths
+  assertLoadable()
   const shared = sharedByVolume(paths)
   if (shared.length > 0) return { ...ofVolume(shared), isThere: false }
   const db = openForReading(paths)

@@ -3,6 +3,7 @@
  *
  * @module hq-token/sqlite
  */
+import '../core/node.js' // Before all else.
 import type Database from 'better-sqlite3'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import type {
@@ -15,6 +16,7 @@ import type {
   Turn,
 } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
+import { assertLoadable } from './addon-fault.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
 import {
@@ -94,7 +96,7 @@ export class SqliteStore implements TokenStore {
     critical: (held: HeldStore) => Promise<T>,
     { waitMs, meanwhile }: { waitMs: number; meanwhile?: (set: TokenSet | undefined) => T | undefined },
   ): Promise<T> {
-    await this.#takeFromGroup()
+    await this.#prepare()
     this.#prepareFolder()
     const turn = this.#turn
     this.#turn = undefined
@@ -157,8 +159,9 @@ export class SqliteStore implements TokenStore {
   }
 
   /** Before the lock is taken: a notice may have to wait for who reads it. */
-  #takeFromGroup(): Promise<void> {
+  #prepare(): Promise<void> {
     return this.#patiently(() => {
+      assertLoadable()
       takeFromGroup(this.#paths, this.#options.notify ?? (() => undefined))
     })
   }
@@ -171,7 +174,7 @@ export class SqliteStore implements TokenStore {
 
   /** Reads as a guest: nothing is made, migrated or locked where that can be helped. */
   async #reading<T>(select: (db: Database.Database) => T): Promise<T | undefined> {
-    await this.#takeFromGroup()
+    await this.#prepare()
     return this.#patiently(() => {
       try {
         return readOnce(openForReading(this.#paths), select)
