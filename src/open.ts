@@ -29,6 +29,7 @@ import { isOwn } from './core/ownership.js'
 import type { TokenSet } from './core/token-set.js'
 import { uninterrupted } from './signals.js'
 import type { Network } from './network/network.js'
+import { assertWay } from './network/no-proxy.js'
 import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
 import { SqliteStore } from './store/sqlite-store.js'
 import type { Connect } from './oauth/server.js'
@@ -68,8 +69,8 @@ export interface Opened {
   readonly client: () => Promise<ClientConfig>
   /** Ends a grant at the server; `null` where nobody knows how. */
   readonly revoke: () => Promise<Revoke | null>
-  /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
-  readonly agent: () => Promise<Network['agent']>
+  /** Makes the way to servers other than the token endpoint, the first of them known. @throws {ConfigInvalid} */
+  readonly agent: (first: URL | null) => Promise<Network['agent']>
 }
 
 /**
@@ -104,8 +105,9 @@ export function open(choice: Choice, around: Around): Opened {
     ...(turn && { seen: turn.seen }),
     ...(config.seedFile !== null && { seed: seedSource(config.seedFile, config, around) }),
   }
-  const agent = async (): Promise<Network['agent']> => {
+  const agent = async (first: URL | null): Promise<Network['agent']> => {
     assertChecked(env)
+    if (first !== null) assertWay(first, config.network)
     const network = await openNetwork(config)
     return (options) => network.agent(options)
   }
@@ -117,7 +119,10 @@ export function open(choice: Choice, around: Around): Opened {
     logins: new Logins(options),
     named: async () => namedClient(await known()),
     client: async () => requireClient(await known()),
-    revoke: async () => revocation(await known(), await agent()),
+    revoke: async () => {
+      const now = await known()
+      return revocation(now, await agent(now.revocationUrl))
+    },
     agent,
   }
 }
@@ -179,6 +184,7 @@ function tokenEndpoint(
     if (loaded !== undefined) return loaded
     const { TokenEndpoint } = await import('./oauth/server.js')
     const { tokenUrl, clientId, clientSecret, authMethod, scope } = requireClient(await known())
+    assertWay(tokenUrl, config.network)
     const connect = await openConnect(config)
     loaded = new TokenEndpoint({
       ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock, connect },
@@ -323,8 +329,17 @@ async function inspectServers(
   const { proxy, proxyFrom } = config.network
   const proxyShown = proxy === null ? null : `${proxy.origin} (${proxyFrom ?? ''})`
   const network = await openNetwork(config)
+  const asked = await questionsFor(config, online, set, clock, network)
+  try {
+    for (const { request } of asked) assertWay(request.url, config.network)
+  } catch (error) {
+    return [
+      fail('proxy', error),
+      ...asked.map(({ name, request: { url } }) => skip(name, `needs a way to ${url.host}`)),
+    ]
+  }
   const questions = await Promise.all(
-    (await questionsFor(config, online, set, clock, network)).map(async (question) => {
+    asked.map(async (question) => {
       const headers = { ...question.request.headers, 'user-agent': `hq-token/${packageVersion()}` }
       const found = await probe(network, proxy, { ...question.request, headers })
       return { ...question, found, now: clock().now }
