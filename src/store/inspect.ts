@@ -9,8 +9,17 @@ import type { TokenSet } from '../core/token-set.js'
 import { assertLoadable } from './addon-fault.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, openForReading, refuseNewer, versionOf } from './database.js'
-import { checkOwn, damaged, lstatOf, nearest, storePaths, unusable, type StorePaths } from './files.js'
-import { named, sharedByVolume, type Shared } from './group.js'
+import {
+  checkOwn,
+  damaged,
+  lstatOf,
+  nearest,
+  ofForeignFolder,
+  storePaths,
+  unusable,
+  type StorePaths,
+} from './files.js'
+import { named, sharedByVolume } from './group.js'
 import { sleep, unlockable } from './lock.js'
 import { keptRecords } from './rescue.js'
 import { SCHEMA_VERSION } from './schema.js'
@@ -123,20 +132,15 @@ function cutOff(database: string): StoreInspection {
   }
 }
 
-/** Here nothing is repaired. */
-function ofVolume(shared: readonly Shared[]): StoreInspection {
-  const message = `its group may use ${named(shared)}, as on a volume with fsGroup: the next command takes that away`
-  return {
-    checks: [warn('store', message, 'hq-token status'), ...needStore('schema', 'integrity')],
-    content: undefined,
-  }
-}
-
 function look(paths: StorePaths, rule: string): Look {
   const { database } = paths
   assertLoadable()
   const shared = sharedByVolume(paths)
-  if (shared.length > 0) return { ...ofVolume(shared), isThere: false }
+  if (shared.length > 0) {
+    const message = `its group may use ${named(shared)}, as on a volume with fsGroup: the next command takes that away`
+    const checks = [warn('store', message, 'hq-token status'), ...needStore('schema', 'integrity')]
+    return { checks, content: undefined, isThere: false }
+  }
   const db = openForReading(paths)
   if (db === undefined)
     return {
@@ -187,6 +191,8 @@ function writable(paths: StorePaths, isThere: boolean): Check {
   try {
     if (!isThere) {
       const place = nearest(folder)
+      const refusal = place === folder ? undefined : ofForeignFolder(place, 'HQ_TOKEN_STORE=FILE')
+      if (refusal !== undefined) throw new StoreUnusable(...refusal)
       assertWritable(place)
       return ok('writable', place === folder ? folder : `${folder} can be made`)
     }

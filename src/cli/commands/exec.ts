@@ -36,6 +36,12 @@ export async function exec(
   const ask = minValid === undefined ? {} : { minValid }
   const token = await showingTheWayIn(session, () => session.guard.token(ask))
 
+  if (process.pid === 1)
+    session.voice.notice({
+      level: 'info',
+      message: 'this is the first process of its container: what the command leaves behind stays as zombies',
+      hint: 'docker run --init',
+    })
   const stead = new Stead()
   const runtimeDir = world.env['XDG_RUNTIME_DIR']
   removeLeftovers(runtimeDir)
