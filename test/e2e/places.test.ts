@@ -12,6 +12,8 @@ import {
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { configKeys } from '../../src/config/keys.js'
 import { lastCopies } from '../../src/store/unit.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
@@ -192,7 +194,7 @@ describe.runIf(isRoot)('root with a user’s HOME, as `sudo -E` leaves it', { ti
     'HQ_TOKEN_SEED_FILE',
   ])('%s of a file that is none: nobody is told to close it or to move it away', async (name) => {
     const { env } = await home()
-    const { HQ_TOKEN_CLIENT_SECRET: _, ...others } = env
+    const others = { ...env, HQ_TOKEN_CLIENT_SECRET: '' }
     const file = join(folder(), 'passwd')
     writeFileSync(file, 'root:x:0:0:root:/root:/bin/bash\nbin:x:2:2:bin:/bin:/usr/sbin/nologin\n', {
       mode: 0o644,
@@ -268,4 +270,26 @@ describe.runIf(isRoot)('the first process of a container', { timeout: 60_000 }, 
     expect(code).toBe(0)
     expect(stderr).toMatch(/first process of its container.*zombies\n.*hint: docker run --init/)
   })
+})
+
+it('the guide’s CronJob names what there is', () => {
+  interface Container {
+    readonly args: readonly string[]
+    readonly env: readonly { readonly name: string; readonly value?: string }[]
+    readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
+  }
+  interface Pod {
+    readonly containers: readonly [Container]
+    readonly volumes: readonly { readonly name: string }[]
+  }
+  const guide = readFileSync('docs/guide.md', 'utf8')
+  const [, text = ''] = /```yaml\n(apiVersion: batch\/v1\n[^]*?)```/.exec(guide) ?? []
+  const { spec } = parse(text) as { spec: { jobTemplate: { spec: { template: { spec: Pod } } } } }
+  const { containers, volumes } = spec.jobTemplate.spec.template.spec
+  const [{ args, env, volumeMounts }] = containers
+  expect(args).toEqual(['refresh', '--if-older', '7d'])
+  const known = configKeys.map((key) => String(key.env))
+  for (const { name } of env) expect(known).toContain(name)
+  expect(volumeMounts.map(({ name }) => name)).toEqual(volumes.map(({ name }) => name))
+  expect(env[0]?.value).toMatch(new RegExp(`^${volumeMounts[0]?.mountPath ?? ''}/[^/]+/token\\.db$`))
 })
