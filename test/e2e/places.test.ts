@@ -288,7 +288,7 @@ it('the guide’s CronJob names what there is', () => {
   const { containers, volumes } = spec.jobTemplate.spec.template.spec
   const [{ args, env, volumeMounts }] = containers
   expect(args).toEqual(['refresh', '--if-older', '7d'])
-  const known = configKeys.map((key) => String(key.env))
+  const known = configKeys.map((key): string => key.env)
   for (const { name } of env) expect(known).toContain(name)
   expect(volumeMounts.map(({ name }) => name)).toEqual(volumes.map(({ name }) => name))
   expect(env[0]?.value).toMatch(new RegExp(`^${volumeMounts[0]?.mountPath ?? ''}/[^/]+/token\\.db$`))
