@@ -158,7 +158,9 @@ async function openConnect(config: Config): Promise<Connect> {
 
 /** @see RFC 7009 */
 async function revocation(config: Config, agent: Network['agent']): Promise<Revoke | null> {
-  const { revocationUrl } = config
+  const { revocationUrl, unfit } = config
+  const wrong = unfit.find(({ name }) => name === 'client.revocation_url')
+  if (wrong !== undefined) throw wrong.error
   if (revocationUrl === null) return null
   const { clientId, authMethod, clientSecret } = requireClient(config)
   const { clientAuthentication } = await import('./oauth/client-authentication.js')
@@ -188,6 +190,7 @@ function tokenEndpoint(
   }
   return {
     host: config.tokenUrl?.host ?? (config.issuer === null ? 'the server' : new URL(config.issuer).host),
+    proxy: config.network.proxy?.host ?? null,
     client: async () => namedClient(await known()),
     prepare: async () => {
       assertChecked(env)
@@ -244,7 +247,7 @@ export interface Examination {
  */
 export async function examine(choice: Choice, around: Around): Promise<Examination> {
   const { env, platform, homedir, clock } = around
-  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectTrust } =
+  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectTrust, inspectUnfit } =
     await import('./config/inspect.js')
   const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
   if (loaded === undefined) {
@@ -262,7 +265,8 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
   const settings = [
     inspectClient(config, endpointsFrom(loaded, content?.discovered)),
-    inspectRedirectUri(config),
+    ...inspectRedirectUri(config),
+    ...inspectUnfit(config),
     await inspectSecret(config),
     trust,
   ]

@@ -113,6 +113,15 @@ export function notTaken(error: NodeJS.ErrnoException): OutputFailed {
 }
 
 /**
+ * Whether whoever read standard output has seen enough and gone, as `head` and `true` do: the exit code tells that
+ * not all was taken, and there is nothing to say to anybody. Windows calls it EOF.
+ */
+export function isReaderGone(error: unknown): boolean {
+  const { code } = ((error as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException
+  return error instanceof OutputFailed && (code === 'EPIPE' || code === 'EOF')
+}
+
+/**
  * Writes the answer, and ends only when it has been taken.
  *
  * @throws {OutputFailed} A closed pipe, a full disk: whoever reads the exit code must not believe in a token.
@@ -135,8 +144,7 @@ export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<voi
 /** A report that is for reading: who looks at its first lines only has seen enough. */
 export async function writeReport(stdout: Screen, text: string): Promise<void> {
   await writeOut(stdout, text).catch((error: unknown) => {
-    const { code } = (error as OutputFailed).cause as NodeJS.ErrnoException
-    if (code !== 'EPIPE') throw error
+    if (!isReaderGone(error)) throw error
   })
 }
 

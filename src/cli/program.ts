@@ -419,10 +419,34 @@ function usage(error: CommanderError, command: Command): UsageError {
       hint: help,
     })
   }
-  const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
+  const [message = '', close] = error.message.replace(/^error: /, '').split('\n')
+  const known = meant(message, command)
+  const suggestion = known === undefined ? close?.replace(/[()]/g, '') : `Did you mean ${known}?`
   return new UsageError(message, {
-    hint: suggestion === undefined ? help : `${suggestion.replace(/[()]/g, '')} See: ${help}`,
+    hint: suggestion === undefined ? help : `${suggestion} See: ${help}`,
   })
+}
+
+/** What users of other programs write, and what it is called here; by command, and for all. */
+const MEANT: Readonly<Record<string, string | Readonly<Record<string, string>>>> = {
+  '-V': '--version',
+  '--json': { get: '--format json', '': '--log-format json' },
+  '--format': { status: '--json', doctor: '--json', '': '--log-format' },
+  '--output': { get: '--outfile' },
+  '-o': { get: '--outfile' },
+  '--data': { api: '--input FILE, or -f KEY=VALUE' },
+  '-d': { api: '--input FILE, or -f KEY=VALUE' },
+  version: '--version',
+  import: 'seed',
+  run: 'exec',
+  token: 'get',
+}
+
+function meant(message: string, command: Command): string | undefined {
+  const word = /^unknown (?:option|command) '([^'=]+)(?:=[^']*)?'/.exec(message)?.[1]
+  const found = word === undefined || !Object.hasOwn(MEANT, word) ? undefined : MEANT[word]
+  if (typeof found !== 'object') return found
+  return found[command.parent === null ? '' : command.name()] ?? found['']
 }
 
 function optionOf({ flags, description, choices, value, default: usual, hidden }: OptionRow): Option {

@@ -171,3 +171,17 @@ export type KeyName = NameOf<(typeof configKeys)[number]>
 export function nameOf({ section, key }: (typeof configKeys)[number]): KeyName {
   return `${section}.${key}` as KeyName
 }
+
+/** Keys that only a person needs, to log in or out: what is wrong with one of them costs no script its token. */
+export const personKeys = [
+  'client.redirect_uri',
+  'client.authorize_url',
+  'client.revocation_url',
+  'client.scope',
+] as const satisfies readonly KeyName[]
+
+export type PersonKey = (typeof personKeys)[number]
+
+export function isPersonKey(name: string): name is PersonKey {
+  return (personKeys as readonly string[]).includes(name)
+}

@@ -3,8 +3,9 @@ import { ConfigInvalid } from '../core/errors.js'
 import type { Early } from '../core/policy.js'
 import type { Discovered, Notice } from '../core/ports.js'
 import type { Secret } from '../core/secret.js'
+import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
 import { readSecret, type SecretOrigin } from './client-secret.js'
-import type { KeyName } from './keys.js'
+import { isPersonKey, type KeyName, type PersonKey } from './keys.js'
 import type { Located } from './locate.js'
 import { networkConfig, type NetworkConfig } from './network.js'
 import { read, supportedKeys, type AuthMethod, type SupportedKey, type Values } from './schema.js'
@@ -52,7 +53,14 @@ export interface Config {
     readonly defaultLifetime: number
   }
   readonly network: NetworkConfig
+  /** Of the keys that only a login or a logout needs: those that cannot be used. Who needs one throws its error. */
+  readonly unfit: readonly Unfit[]
   readonly notices: readonly Notice[]
+}
+
+export interface Unfit {
+  readonly name: PersonKey
+  readonly error: ConfigInvalid
 }
 
 /** A configuration that is enough to ask the token endpoint. */
@@ -65,7 +73,7 @@ export type ClientConfig = Config & { readonly tokenUrl: URL; readonly clientId:
  */
 export function loadConfig(source: ConfigSource): Config {
   const { settings, notices } = readSettings(source, suggestion)
-  const values = valuesOf(settings)
+  const { values, unfit } = valuesOf(settings)
   const secret = secretOrigin(settings, source)
   if (secret !== undefined && values['client.auth_method'] === 'none')
     throw new ConfigInvalid(`auth_method is none, but ${secret.where} is given`, {
@@ -81,7 +89,10 @@ export function loadConfig(source: ConfigSource): Config {
     profile: source.profile ?? null,
     instance,
     tokenUrl: values['client.token_url'] ?? below('api/oauth2/token'),
-    authorizeUrl: values['client.authorize_url'] ?? below('authorize.action'),
+    // One that cannot be used is not exchanged for another place.
+    authorizeUrl: isUnfit(unfit, 'client.authorize_url')
+      ? null
+      : (values['client.authorize_url'] ?? below('authorize.action')),
     revocationUrl: values['client.revocation_url'] ?? null,
     apiUrl: values['client.api_url'] ?? below('api/'),
     issuer: values['client.issuer'] ?? null,
@@ -101,6 +112,7 @@ export function loadConfig(source: ConfigSource): Config {
       defaultLifetime: values['refresh.default_lifetime'],
     },
     network: networkConfig(settings, source),
+    unfit,
     notices,
   }
 }
@@ -119,9 +131,10 @@ export function withEndpoints(config: Config, discovered: Endpoints | undefined)
   if (discovered === undefined || discovered.issuer !== config.issuer) return config
   const { authorizeUrl, tokenUrl, revocationUrl } = discovered
   const url = (text: string | null): URL | null => (text === null ? null : new URL(text))
+  const { unfit } = config
   return {
     ...config,
-    authorizeUrl: config.authorizeUrl ?? url(authorizeUrl),
+    authorizeUrl: config.authorizeUrl ?? (isUnfit(unfit, 'client.authorize_url') ? null : url(authorizeUrl)),
     tokenUrl: config.tokenUrl ?? url(tokenUrl),
     revocationUrl: config.revocationUrl ?? url(revocationUrl),
   }
@@ -136,6 +149,7 @@ type Endpoints = Omit<Discovered, 'at'>
  */
 export function requireClient(config: Config): ClientConfig {
   const { tokenUrl, clientId, authMethod, secretFrom } = config
+  if (tokenUrl === null && config.issuer === null && isUnconfigured(config)) throw notConfigured()
   if (tokenUrl === null) {
     if (config.issuer !== null)
       throw new ConfigInvalid('the endpoints of issuer are not known yet: a login asks for them', {
@@ -164,16 +178,24 @@ function missing({ file }: Config, what: string, entry: string, variable: string
       })
 }
 
-function valuesOf(settings: Settings): Values {
+function valuesOf(settings: Settings): { readonly values: Values; readonly unfit: readonly Unfit[] } {
   const values: Partial<Record<SupportedKey, unknown>> = {}
+  const unfit: Unfit[] = []
   for (const name of supportedKeys) {
     const setting = settings[name]
     if (setting === undefined) continue
-    const reading = read(name, setting.text)
-    if ('problem' in reading) throw new ConfigInvalid(`${setting.where} ${reading.problem}`)
-    values[name] = reading.value
+    const reading = setting.text === '' ? { problem: 'is empty' } : read(name, setting.text)
+    if ('problem' in reading) {
+      const error = new ConfigInvalid(`${setting.where} ${reading.problem}`)
+      if (!isPersonKey(name)) throw error
+      unfit.push({ name, error })
+    } else values[name] = reading.value
   }
-  return values as Values
+  return { values: values as Values, unfit }
+}
+
+function isUnfit(unfit: readonly Unfit[], name: PersonKey): boolean {
+  return unfit.some((one) => one.name === name)
 }
 
 function secretOrigin(settings: Settings, source: ConfigSource): SecretOrigin | undefined {

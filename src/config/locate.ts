@@ -76,15 +76,16 @@ export function locate(
   if (named !== undefined) {
     if (exists(named.path)) return { file: named, profile }
     throw new ConfigInvalid(`the config file ${named.path} (from ${named.rule}) does not exist`, {
-      hint: 'name one that does, or none to look in the usual places',
+      hint: 'hq-token init writes it; or name one that does, or none to look in the usual places',
     })
   }
   const candidates = usualFiles(profile, around)
   const file = candidates.find(({ path }) => exists(path))
   if (file === undefined && profile !== undefined)
-    throw new ConfigInvalid(`the profile ${profile} has no config file`, {
-      hint: `write ${candidates.map(({ path }) => path).join(' or ')}`,
-    })
+    throw new ConfigInvalid(
+      `the profile ${profile} has no config file (${candidates.map(({ path }) => path).join(', ')})`,
+      { hint: `hq-token --profile ${profile} init` },
+    )
   return { file, profile }
 }
 

@@ -1,4 +1,5 @@
 import { seconds } from '../core/duration.js'
+import { missingScheme } from '../core/missing-scheme.js'
 import type { KeyName } from './keys.js'
 import { isPlaceholder } from './placeholder.js'
 import { readEarly } from './settings.js'
@@ -41,6 +42,8 @@ function isSafe({ protocol, hostname }: URL): boolean {
 
 /** @see RFC 6749 sections 3.1 and 3.2: an endpoint has no fragment. */
 function address(text: string): URL {
+  const scheme = missingScheme(line(text))
+  must(scheme === undefined, `must be a URL: it lacks ${scheme ?? ''} at its beginning`)
   must(URL.canParse(line(text)) && !/\s/.test(text), 'must be a URL such as https://…')
   const url = new URL(text)
   must(isSafe(url), 'must be an https URL (http only to this machine itself)')

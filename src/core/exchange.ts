@@ -9,6 +9,7 @@ import type { HeldStore, RawAnswer, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, failed, intended, renewed, spendable, type Aftermath, type Tokens } from './transitions.js'
+import { checkOf, unreached } from './unreached.js'
 
 /**
  * After an unknown outcome the same refresh token is sent again this soon, in milliseconds: the
@@ -252,12 +253,12 @@ export class Exchange {
   }
 
   #failure(outcome: Exclude<Outcome, { kind: 'granted' }>): TokenError {
-    const { host } = this.#parts.server
+    const { host, proxy = null } = this.#parts.server
     const what = this.#withoutSecrets(outcome.what)
     switch (outcome.kind) {
       case 'not-sent':
-        return new ServerUnavailable(`${host} could not be reached (${what})`, {
-          hint: 'nothing was lost; check the network and the URL, then run the same command again',
+        return new ServerUnavailable(unreached(host, what, proxy), {
+          hint: `nothing was lost; ${checkOf(what)}, then run the same command again`,
         })
       case 'unknown':
         return new OutcomeUnknown(`${host} gave no usable answer (${what}); the refresh may have happened`)

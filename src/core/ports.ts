@@ -74,6 +74,8 @@ export interface RequestLimits {
 export interface AuthorizationServer {
   /** The token endpoint's host, for messages. */
   readonly host: string
+  /** Host and port of the proxy that the way may lead through, for messages. Default: not known. */
+  readonly proxy?: string | null
   /**
    * The client that requests are made as: after `prepare` in full, before it as far as is known without asking
    * anybody.

@@ -297,7 +297,7 @@ describe('the configuration', () => {
     expect(got.check('config')).toEqual({
       ...{ name: 'config', status: 'fail', exit: 78 },
       message: 'the config file /nonexistent/config.ini (from HQ_TOKEN_CONFIG) does not exist',
-      hint: 'name one that does, or none to look in the usual places',
+      hint: 'hq-token init writes it; or name one that does, or none to look in the usual places',
     })
     for (const name of ['store', 'servers'])
       expect(got.check(name)).toMatchObject({
@@ -313,9 +313,11 @@ describe('the configuration', () => {
     expect(code).toBe(78)
     expect(stdout).toContain(`no file (${homedir}/.config/hq-token/config.ini, /etc/hq-token/config.ini)`)
     expect(stdout).toMatch(
-      /^fail {3}settings {7}instance or token_url is missing.*\n {7}→ hq-token init writes a config file/m,
+      /^fail {3}settings {7}there is no config file, and HQ_TOKEN_CLIENT_ID is not set\n {7}→ hq-token init$/m,
     )
-    expect(stdout).toMatch(/^fail {3}login .*\n {7}→ hq-token init$/m)
+    // One next command, once.
+    expect(stdout.match(/→/g)).toHaveLength(1)
+    expect(stdout).toMatch(/^skip {3}login {10}no token set yet: the configuration comes first$/m)
   })
 
   it('that cannot be read: 78', async () => {
@@ -1057,6 +1059,20 @@ describe('the server', { timeout: 60_000 }, () => {
     ['a redirect', 302, 'text/plain', '', 'fail', 75, /leads elsewhere \(HTTP 302\)/],
     ['an error of its own', 500, 'text/plain', 'oops', 'fail', 75, /HTTP 500/],
     ['400 without a reason', 400, 'text/plain', 'bad', 'warn', 0, /not as RFC 6749 has it/],
+    // As glewlwyd, to a request without a client.
+    [
+      '400 without a word',
+      400,
+      '',
+      '',
+      'ok',
+      0,
+      /refuses a request without a client, as it should \(HTTP 400\)/,
+    ],
+    ['401 without a word', 401, 'text/plain', '\n', 'ok', 0, /refuses a request without a client/],
+    ['403 without a word', 403, '', '', 'warn', 0, /not as RFC 6749 has it/],
+    ['405 without a word', 405, '', '', 'warn', 0, /not as RFC 6749 has it/],
+    ['success without a word', 200, '', '', 'warn', 0, /not as RFC 6749 has it/],
     [
       'an error in XML',
       400,

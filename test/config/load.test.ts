@@ -406,7 +406,10 @@ describe('requireClient', () => {
 
   it('names the environment where there is no file', async () => {
     const error = await refusal(() => requireClient(loadConfig(sourceOf({}))))
-    expect(words(error)).toContain('HQ_TOKEN_INSTANCE')
+    expect(words(error)).toContain('hq-token init')
+    const env = { HQ_TOKEN_CLIENT_ID: '1012' }
+    const partly = await refusal(() => requireClient(loadConfig(sourceOf({ env }))))
+    expect(words(partly)).toContain('HQ_TOKEN_INSTANCE')
   })
 })
 

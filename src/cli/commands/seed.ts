@@ -1,3 +1,4 @@
+import { isUnconfigured, notConfigured } from '../../core/unconfigured.js'
 import { instant, readSeed } from '../../config/seed-file.js'
 import { ConfigInvalid, LOGIN_HINT, UsageError } from '../../core/errors.js'
 import { hasKnown } from '../../core/guard.js'
@@ -18,6 +19,7 @@ export interface SeedFlags {
 export async function seed(session: Session, file: string | undefined, flags: SeedFlags): Promise<void> {
   const { world, voice, config, guard } = session
   const source = file ?? config.seedFile
+  if (source === null && isUnconfigured(config)) throw notConfigured()
   if (source === null)
     throw new UsageError('no seed file named, on the command line or as [seed] file in the config', {
       hint: 'hq-token seed FILE',

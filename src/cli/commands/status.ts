@@ -1,3 +1,4 @@
+import { isUnconfigured } from '../../core/unconfigured.js'
 import { clientName, isSameClient, type NamedClient } from '../../core/client.js'
 import { rfc3339 } from '../../core/moment.js'
 import { asSeenBy, otherClient } from '../../core/ownership.js'
@@ -131,14 +132,16 @@ const SAID: Record<State, string> = {
   empty: 'empty: no token set yet',
   other_client: 'another client’s: nothing is printed, sent or spent',
 }
+const UNCONFIGURED = 'empty: no config file and no token set yet'
 
 function described(
   report: StatusReport,
   set: TokenSet | undefined,
   at: Moment,
-  { world, voice, store }: Session,
+  { world, voice, store, config }: Session,
   next: string | null,
 ): string {
+  const isBare = report.state === 'empty' && isUnconfigured(config)
   const colourful = isColourful(world)
   const { dim, green, yellow, red, bold } = palette(world)
   const tone = {
@@ -153,7 +156,7 @@ function described(
     ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
     ['user', report.user === null ? dim('unknown') : printable(report.user)],
     ...(set?.client ? [['client', printable(clientName(set.client))] as [string, string]] : []),
-    ['state', bold(tone(SAID[report.state]))],
+    ['state', bold(tone(isBare ? UNCONFIGURED : SAID[report.state]))],
   ]
   const life = (left: number, whole: number, end: string): string => {
     const drawn = colourful ? `${tone(bar(left / whole))} ` : ''
