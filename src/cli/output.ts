@@ -30,6 +30,13 @@ export interface GlobalOptions {
   readonly logFormat?: 'text' | 'json'
 }
 
+/** What a program may look for in a line. */
+interface Marks {
+  readonly code?: string
+  readonly address?: string | undefined
+  readonly event?: Notice['event']
+}
+
 export function voice(world: World, options: GlobalOptions): Voice {
   const json = options.logFormat === 'json'
   const typed = asTypedWith(options)
@@ -37,14 +44,13 @@ export function voice(world: World, options: GlobalOptions): Voice {
     level: string,
     message: string,
     hint: string | undefined,
-    code?: string,
-    address?: string,
+    { code, address, event }: Marks = {},
   ): void => {
     const next = hint === undefined ? undefined : typed(hint)
     if (json) {
       const time = new Date(world.clock().now * 1000).toISOString()
       world.stderr.write(
-        `${printableJson({ time, level, ...(code && { code }), message, ...(address && { address }), ...(next && { hint: next }) })}\n`,
+        `${printableJson({ time, level, ...(code && { code }), message, ...(event && { event }), ...(address && { address }), ...(next && { hint: next }) })}\n`,
       )
       return
     }
@@ -52,8 +58,8 @@ export function voice(world: World, options: GlobalOptions): Voice {
     if (address !== undefined) world.stderr.write(`  ${printable(address)}\n`)
     if (next !== undefined) world.stderr.write(`hq-token: hint: ${printable(next)}\n`)
   }
-  const tell = ({ level, message, hint, address }: Notice): void => {
-    say(level, message, hint, undefined, address)
+  const tell = ({ level, message, hint, address, event }: Notice): void => {
+    say(level, message, hint, { address, event })
   }
   return {
     typed,
@@ -65,7 +71,7 @@ export function voice(world: World, options: GlobalOptions): Voice {
     },
     tell,
     error: (error) => {
-      say('error', error.message, error.hint, error.code)
+      say('error', error.message, error.hint, { code: error.code })
     },
     bug: (error) => {
       // Name and place only: the message of a foreign error may quote what it choked on.

@@ -271,6 +271,8 @@ export interface Notice {
   readonly hint?: string
   /** For a person to open. */
   readonly address?: string
+  /** For a program: what has happened to a seed file. */
+  readonly event?: 'seed_imported' | 'seed_disregarded'
 }
 
 /** Reads the configured seed file; `undefined` where none is configured or it does not exist. */

@@ -265,6 +265,34 @@ describe('a grant that has ended', () => {
   })
 })
 
+describe('a program that seeds', () => {
+  const json = async (env: NodeJS.ProcessEnv, ...argv: string[]): Promise<(string | undefined)[]> => {
+    const { code, stdout, stderr } = await told(['--log-format', 'json', 'seed', ...argv], { env })
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+    const lines = stderr.trim().split('\n')
+    return lines.flatMap((line) => (JSON.parse(line) as { event?: string }).event ?? [])
+  }
+
+  it('knows by the event whether the file was imported or disregarded', async () => {
+    const { config, seed, sandbox } = await place({}, 3600)
+    const env = { HQ_TOKEN_CONFIG: config }
+    expect(await json(env, seed)).toEqual(['seed_imported'])
+    expect(await json(env, seed)).toEqual(['seed_disregarded'])
+    const other = join(folder(), 'other.ini')
+    writeFileSync(other, '[AUTH]\naccess_token = AT\nrefresh_token = RT\n', { mode: 0o600 })
+    expect(await json(env, other)).toEqual(['seed_disregarded'])
+    expect(await json(env, '--force', other)).toEqual(['seed_imported'])
+    // One that the server has refused is disregarded, too.
+    sandbox.setArchived(true)
+    expect((await told(['refresh'], { env })).code).toBeGreaterThan(0)
+    expect(await json(env, other)).toEqual(['seed_disregarded'])
+    // People read the same in words.
+    const { stderr } = await told(['seed', other], { env })
+    expect(stderr).toMatch(/was disregarded: /)
+    expect(stderr).not.toContain('seed_disregarded')
+  })
+})
+
 it('a folder in place of the config is not taken for none', async () => {
   const homedir = folder()
   mkdirSync(join(homedir, '.config/hq-token/config.ini'), { recursive: true })

@@ -9,6 +9,9 @@ import type { Session } from '../context.js'
 import { readAll } from '../input.js'
 import type { World } from '../world.js'
 
+/** By this a program knows that nothing was imported: the exit code is 0 then too. */
+const DISREGARDED = 'seed_disregarded'
+
 export interface SeedFlags {
   readonly force?: boolean
   readonly issuedAt?: string
@@ -35,20 +38,28 @@ export async function seed(session: Session, file: string | undefined, flags: Se
 
   const { set, imported } = await guard.adopt(found, { force: flags.force === true })
   const until = goodUntil(set, world)
-  if (imported) voice.tell({ level: 'info', message: `imported ${found.source}; the access token ${until}` })
+  if (imported)
+    voice.tell({
+      level: 'info',
+      event: 'seed_imported',
+      message: `imported ${found.source}; the access token ${until}`,
+    })
   else if (!hasKnown(set, found))
     voice.tell({
       level: 'info',
+      event: DISREGARDED,
       message: `${found.source} was disregarded: the store holds another token set already; keep the file, or replace that one with: ${voice.typed(`hq-token seed --force ${source}`)}`,
     })
   else if (set.refusedAt === null)
     voice.tell({
       level: 'info',
+      event: DISREGARDED,
       message: `${found.source} was disregarded: it was imported already; the access token in the store ${until}`,
     })
   else
     voice.tell({
       level: 'warning',
+      event: DISREGARDED,
       message: `${found.source} was disregarded: it holds the grant that the server has refused`,
       hint: LOGIN_HINT,
     })
