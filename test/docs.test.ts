@@ -23,7 +23,7 @@ const commands = program(
 ).commands
 
 describe('the documentation', () => {
-  it('is not stale: `npm run docs` would change nothing', { timeout: 120_000 }, async () => {
+  it('is not stale: `npm run docs` would change nothing', { timeout: 300_000 }, async () => {
     await expect(promisify(execFile)(process.execPath, ['scripts/docs.js', '--check'])).resolves.toBeDefined()
   })
 
@@ -85,7 +85,7 @@ describe('the documentation', () => {
   })
 
   it('gives a query that makes a seed of the previous pair', async () => {
-    const { config, dir, sandbox, store } = await place({ graceMs: 60_000 }, 3600)
+    const { config, dir, sandbox, store } = await place({ graceMs: 3_600_000 }, 3600)
     const env = { HQ_TOKEN_CONFIG: config }
     await told(['refresh'], { env })
     const previous = (await store.read())?.previous
@@ -113,7 +113,7 @@ const programs = ['README.md', 'docs/guide.md'].flatMap((name) =>
     .filter(({ code }) => code !== ''),
 )
 
-describe('a program in the documentation', { timeout: 180_000 }, () => {
+describe('a program in the documentation', { timeout: 300_000 }, () => {
   it('is there to be tried', () => {
     expect(programs.map(({ name }) => name)).toContain('docs/guide.md, ## As a library')
   })

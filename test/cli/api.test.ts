@@ -581,7 +581,7 @@ describe('a token that the API refuses', () => {
       () => {
         expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, true])
       },
-      { timeout: 20_000 },
+      { timeout: 120_000 },
     )
   })
 

@@ -6,6 +6,7 @@ import { readSecret } from '../../src/config/client-secret.js'
 import { configKeys } from '../../src/config/keys.js'
 import { loadConfig, requireClient, type Config } from '../../src/config/load.js'
 import { ConfigInvalid } from '../../src/core/errors.js'
+import { asRoot } from '../support/as-root.js'
 import { folder } from '../support/folder.js'
 import { failure, mutation, sourceOf, words, written } from './places.js'
 
@@ -259,7 +260,7 @@ describe('permissions of a config file', () => {
   })
 })
 
-describe.skipIf(process.getuid?.() !== 0)('a config file of another user', () => {
+describe.runIf(asRoot('a config file of another user'))('a config file of another user', () => {
   it('is refused: they could have the tokens sent elsewhere', async () => {
     const file = written('config.ini', '[client]\nclient_id = 1')
     chownSync(file, 65_534, 65_534)

@@ -63,7 +63,7 @@ describe('the examples of calls of the API', () => {
 
   it(
     'are answered by the sandbox, in JSON and in XML, one after the other',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       expect(ofGuide.length).toBeGreaterThanOrEqual(7)
       expect(ofHelp.length).toBeGreaterThanOrEqual(2)
@@ -81,7 +81,7 @@ describe('the examples of calls of the API', () => {
 
   it(
     'do what they say: a site is made, a file goes up and comes back as it was',
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async () => {
       const run = shell(await place({}, 3600))
       expect(JSON.parse((await run("hq-token api 1/sites -f sitename='A & B' -F count=3")).stdout)).toEqual({
@@ -158,7 +158,7 @@ describe('the examples with --min-valid', () => {
 describe('the transcript of init in the guide', () => {
   const transcript = /```text\n\$ hq-token init\n([^]*?)```/.exec(guide)?.[1] ?? ''
 
-  it('is what a person sees at a terminal, in this order', { timeout: 60_000 }, async () => {
+  it('is what a person sees at a terminal, in this order', { timeout: 180_000 }, async () => {
     requirePrograms('python3')
     const { sandbox } = await place()
     const home = folder()

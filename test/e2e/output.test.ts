@@ -134,7 +134,7 @@ it('standard error that nobody takes costs neither the token nor the exit code',
 describe('no token and no secret', () => {
   it.concurrent.each(Object.keys(faultNames) as FaultName[])(
     'reaches standard error, whatever the server does: %s',
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async (name) => {
       const { run, store, sandbox, seed, config } = await place({
         faults: [{ name, count: Infinity }],

@@ -86,7 +86,7 @@ async function allowed({ child, done }: { child: ChildProcess; done: Promise<End
 
 it(
   'the guide’s way from a registration to a cron line can be walked, command by command',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const { sandbox, works } = await place()
     const home = folder()
@@ -152,7 +152,7 @@ it.each(crontab)('no `%` ends the command early for cron: $line', ({ line }) => 
 
 it(
   'the guide’s way can be walked against the sandbox, and the sandbox’s own lines tried',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const section = /^## Trying things\n([^]*?)^## /m.exec(guide)?.[1] ?? ''
     const block = /```sh\n(hq-token sandbox --dir [^]*?)```/.exec(section)?.[1] ?? ''

@@ -28,7 +28,7 @@ afterAll(() => {
   for (const one of [proxy, locked]) one.end()
 })
 
-describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
+describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
   it('through the proxy that the configuration names, with TLS by a private authority', async () => {
     const { run, tunnels } = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
     expect(await run(['get'])).toMatchObject({ code: 0, stderr: '' })
@@ -190,7 +190,7 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
   })
 })
 
-describe('nothing is spent when', { timeout: 60_000 }, () => {
+describe('nothing is spent when', { timeout: 300_000 }, () => {
   it.each([
     ['takes the connection and closes it', (socket: Socket) => void socket.on('data', () => socket.end())],
     ['resets the connection', (socket: Socket) => void socket.on('data', () => socket.resetAndDestroy())],
