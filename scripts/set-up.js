@@ -53,6 +53,8 @@ function isComplete() {
     if (path === '' || optional) return true
     const is = installed[path]?.version
     if (path === SQLITE && HAS_BINARY && is?.startsWith('13.')) return true
+    // npm counts it as installed before it is built, and after an installation without scripts.
+    if (path === SQLITE && !existsSync(at(`${SQLITE}/build/Release/better_sqlite3.node`))) return false
     return is === version
   })
 }
@@ -65,13 +67,19 @@ function install() {
   const ci = ['ci', '--include=dev', '--no-audit', '--no-fund']
   const { ok, said } = run('npm', ci, headers())
   if (ok) return
-  mkdirSync(at('artifacts'), { recursive: true })
-  writeFileSync(at(LOG), said)
+  const log = [said]
   if (HAS_BINARY && isSqlite(said)) {
     // The newer one needs neither compiler nor headers, and `package.json` allows it.
     const newer = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', 'better-sqlite3@13']
-    if (run('npm', [...ci, '--ignore-scripts']).ok && run('npm', newer).ok) return
+    const isThere = [[...ci, '--ignore-scripts'], newer].every((args) => {
+      const next = run('npm', args)
+      log.push(next.said)
+      return next.ok
+    })
+    if (isThere) return
   }
+  mkdirSync(at('artifacts'), { recursive: true })
+  writeFileSync(at(LOG), log.join('\n'))
   process.stderr.write(`${missing(said)}; all that npm said is in ${at(LOG)}\n`)
   process.exit(1)
 }
@@ -102,6 +110,11 @@ function versionIn(folder) {
   }
 }
 
+/** Of a package that needs to be built nowhere. */
+const OTHERWISE = HAS_BINARY
+  ? 'nor could better-sqlite3 13 be installed, which has a binary for this Node in it'
+  : 'or use Node 22 or later, where a binary is in the package'
+
 /** What an installation failed for, and what helps, in one line. */
 function missing(said) {
   if (!isSqlite(said))
@@ -110,16 +123,16 @@ function missing(said) {
       : 'npm ci failed'
   const failed = 'better-sqlite3 cannot be built'
   if (/Could not find any Python|find Python.*not/i.test(said))
-    return `${failed}: there is no Python 3; install python3, make and a C++ compiler, or use Node 22 or later, where a binary is in the package`
+    return `${failed}: there is no Python 3; install python3, make and a C++ compiler, ${OTHERWISE}`
   if (
     /not found: make|`make` failed to run|(?:g\+\+|c\+\+|cc): (?:command )?not found|make: \S+: No such file/.test(
       said,
     )
   )
-    return `${failed}: there is no make or no C++ compiler; install both (Debian: apt-get install make g++), or use Node 22 or later, where a binary is in the package`
+    return `${failed}: there is no make or no C++ compiler; install both (Debian: apt-get install make g++), ${OTHERWISE}`
   if (/gyp http GET|nodejs\.org|ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN/.test(said))
-    return `${failed}: github.com has its binary and nodejs.org the headers of Node ${process.version}, and neither can be reached; npm config set nodedir DIR, where DIR/include/node/node.h is (Node's own archive has it), or use Node 22 or later, where a binary is in the package`
-  return `${failed}; it needs Python 3, make and a C++ compiler, or Node 22 or later, where a binary is in the package`
+    return `${failed}: github.com has its binary and nodejs.org the headers of Node ${process.version}, and neither can be reached; npm config set nodedir DIR, where DIR/include/node/node.h is (Node's own archive has it), ${OTHERWISE}`
+  return `${failed}; it needs Python 3, make and a C++ compiler, ${OTHERWISE}`
 }
 
 if (!isComplete()) install()

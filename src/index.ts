@@ -51,6 +51,7 @@ export {
   StoreUnusable,
   TokenError,
   UsageError,
+  type ErrorCode,
   type ErrorDetails,
   type ExitCode,
 } from './core/errors.js'

@@ -65,6 +65,7 @@ export interface CodeGrant {
   readonly redirectUri: string
 }
 
+/** How long one request may take. */
 export interface RequestLimits {
   /** Milliseconds in all, from connecting to the last byte. */
   readonly timeoutMs: number
@@ -187,6 +188,7 @@ export interface Counters {
 
 /** The store, while this process alone may change it. */
 export interface HeldStore {
+  /** The token set as it stands. */
   read(): Promise<TokenSet | undefined>
   /**
    * Durable when it returns.
@@ -198,6 +200,7 @@ export interface HeldStore {
   save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void>
   /** Where the numbers stand, also when the token set was forgotten: they never begin anew. */
   counters(): Promise<Counters>
+  /** The login that waits for its answer, if any. */
   login(): Promise<PendingLogin | undefined>
   /**
    * Durable when it returns; `null` forgets it.
@@ -216,6 +219,7 @@ export interface HeldStore {
   readonly rescue: RescueFile
 }
 
+/** How a critical section waits for its turn. */
 export interface ExclusiveOptions<T> {
   /** Milliseconds to wait for the lock. */
   readonly waitMs: number

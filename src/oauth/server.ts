@@ -43,6 +43,7 @@ export class TokenEndpoint implements AuthorizationServer {
   #authentication: oauth.ClientAuth | undefined
   #secret: Secret | undefined
 
+  /** Sends nothing, and asks for no secret yet. */
   constructor(options: TokenEndpointOptions) {
     this.#options = options
     this.host = options.tokenUrl.host
