@@ -203,7 +203,7 @@ describe('the example of a guard that is put together by hand', () => {
       .replace('https://acme.highq.com/acme/', here.sandbox.url)
       .replace('/var/lib/reports/token.db', store)
       // Over at once, so that there is something to refresh.
-      .replace('lifetime: 18_000', 'lifetime: 1')
+      .replace('lifetime: 18_000', 'lifetime: 0')
     writeFileSync(join(project, 'by-hand.ts'), program)
     mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
     for (const name of ['@types/node', 'undici-types'])
