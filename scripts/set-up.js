@@ -131,7 +131,7 @@ function missing(said) {
   )
     return `${failed}: there is no make or no C++ compiler; install both (Debian: apt-get install make g++), ${OTHERWISE}`
   if (/gyp http GET|nodejs\.org|ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN/.test(said))
-    return `${failed}: github.com has its binary and nodejs.org the headers of Node ${process.version}, and neither can be reached; npm config set nodedir DIR, where DIR/include/node/node.h is (Node's own archive has it), ${OTHERWISE}`
+    return `${failed}: github.com has its binary and nodejs.org the headers of Node ${process.version}, and neither can be reached; npm_config_nodedir=DIR npm start, where DIR/include/node/node.h is (Node's own archive has it), ${OTHERWISE}`
   return `${failed}; it needs Python 3, make and a C++ compiler, ${OTHERWISE}`
 }
 

@@ -70,7 +70,7 @@ describe('an installation that fails says in one line what is missing and what h
     [
       'nodejs.org and github.com are closed',
       CLOSED,
-      `better-sqlite3 cannot be built: github.com has its binary and nodejs.org the headers of Node ${process.version}, and neither can be reached; npm config set nodedir DIR, where DIR/include/node/node.h is (Node's own archive has it), ${OTHERWISE}`,
+      `better-sqlite3 cannot be built: github.com has its binary and nodejs.org the headers of Node ${process.version}, and neither can be reached; npm_config_nodedir=DIR npm start, where DIR/include/node/node.h is (Node's own archive has it), ${OTHERWISE}`,
     ],
     [
       'there is no make',
