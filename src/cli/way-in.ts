@@ -6,7 +6,7 @@ import type { Session } from './context.js'
 
 type Known = Pick<
   Session['config'],
-  'file' | 'clientId' | 'redirectUri' | 'authorizeUrl' | 'issuer' | 'unfit'
+  'file' | 'clientId' | 'tokenUrl' | 'redirectUri' | 'authorizeUrl' | 'issuer' | 'unfit'
 >
 
 const SEED = '; or put a new token into a seed file, then: hq-token seed FILE'
@@ -20,7 +20,7 @@ export function wayIn(config: Known, pending: PendingLogin | undefined, now: num
   const { redirectUri, authorizeUrl, issuer, unfit } = config
   if (pending !== undefined && waits(pending, now))
     return 'hq-token login --complete - (a login waits for its answer), or begin anew: hq-token login'
-  if (isUnconfigured(config)) return 'hq-token init'
+  if (config.file === null && config.clientId === null) return 'hq-token init'
   if (unfit.length > 0)
     return `mend what hq-token doctor shows of the configuration, then: hq-token login${SEED}`
   if (authorizeUrl === null && issuer === null) return `set authorize_url, then: hq-token login${SEED}`

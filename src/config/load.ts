@@ -149,7 +149,7 @@ type Endpoints = Omit<Discovered, 'at'>
  */
 export function requireClient(config: Config): ClientConfig {
   const { tokenUrl, clientId, authMethod, secretFrom } = config
-  if (tokenUrl === null && config.issuer === null && isUnconfigured(config)) throw notConfigured()
+  if (isUnconfigured(config)) throw notConfigured()
   if (tokenUrl === null) {
     if (config.issuer !== null)
       throw new ConfigInvalid('the endpoints of issuer are not known yet: a login asks for them', {

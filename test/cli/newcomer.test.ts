@@ -300,3 +300,16 @@ it('a folder in place of the config is not taken for none', async () => {
   expect(code).toBe(78)
   expect(stderr).toContain('is a directory')
 })
+
+describe('with half of a configuration in the environment', () => {
+  it.each([
+    [['refresh'], { HQ_TOKEN_INSTANCE: 'https://acme.highq.com/acme/' }, 4, /hint: hq-token init$/m],
+    [['login'], { HQ_TOKEN_INSTANCE: 'https://acme.highq.com/acme/' }, 78, /hint: hq-token init$/m],
+    [['api', '1/sites'], { HQ_TOKEN_CLIENT_ID: '1012' }, 78, /api_url/],
+    [['refresh'], { HQ_TOKEN_CLIENT_ID: '1012' }, 4, /there is no token set/],
+  ] as const)('%j says what is missing beside it', async (argv, env, code, message) => {
+    const ended = await told(argv, { env, homedir: folder() })
+    expect(ended).toMatchObject({ code, stdout: '' })
+    expect(ended.stderr).toMatch(message)
+  })
+})

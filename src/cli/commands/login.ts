@@ -1,5 +1,5 @@
 import type { PersonKey } from '../../config/keys.js'
-import { isUnconfigured, notConfigured } from '../../core/unconfigured.js'
+import { notConfigured } from '../../core/unconfigured.js'
 import { ConfigInvalid, hinted, LoginRequired, TokenError, UsageError } from '../../core/errors.js'
 import { waits } from '../../core/logins.js'
 import { rfc3339 } from '../../core/moment.js'
@@ -77,7 +77,7 @@ async function prepared(
 }> {
   const { config, world, logins } = session
   const { clientId, scope, redirectUri, issuer } = config
-  if (isUnconfigured(config)) throw notConfigured()
+  if (config.file === null && clientId === null) throw notConfigured()
   assertFit(config, ['client.redirect_uri', 'client.authorize_url', 'client.scope'])
   if (redirectUri === null)
     throw new ConfigInvalid('redirect_uri is missing: the server sends the browser there after the login', {
