@@ -47,6 +47,7 @@ export type {
   SeedMarks,
   SeedSource,
   TokenStore,
+  Words,
 } from './core/ports.js'
 export {
   ClientRefused,

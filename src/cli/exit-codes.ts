@@ -8,7 +8,7 @@ export const exitCodes: readonly { readonly exit: ExitCode; readonly when: strin
     { exit: Exit.usage, when: 'wrong usage', then: 'fix the command' },
     {
       exit: Exit.login,
-      when: 'a person must log in: no token set, or the server refused the refresh token',
+      when: 'a person must log in: no token set, or the server refused the refresh token (or has answered nothing but a bare 400 or 401 for a day, with no good access token left)',
       then: 'page a person',
     },
     { exit: Exit.api, when: '`api`: the API answered with an error', then: 'look at what it said' },

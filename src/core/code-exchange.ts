@@ -87,11 +87,13 @@ export class CodeExchange {
       const kept = await this.#landing.keep(record)
       const outcome = await this.#landing.read(answer)
       if (outcome.kind !== 'granted') throw await this.#failed(outcome, code, pending, isBare)
-      const { refreshToken } = outcome.tokens
+      const { refreshToken, isRefreshTokenUnusable } = outcome.tokens
       if (refreshToken === null) {
         await this.#held.saveLogin(null)
         await this.#scrub()
-        throw new ClientRefused(`${server.host} issued no refresh token: nothing could be kept alive`, {
+        const none =
+          isRefreshTokenUnusable === true ? 'a refresh token that cannot be used' : 'no refresh token'
+        throw new ClientRefused(`${server.host} issued ${none}: nothing could be kept alive`, {
           hint: 'ask for one (scope = … offline_access, or the registration at the server), then: hq-token login',
         })
       }

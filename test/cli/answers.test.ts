@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { withoutNews } from '../support/processes.js'
 import { machineClock } from '../../src/machine.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import type { FaultName } from '../../src/sandbox/faults.js'
@@ -19,7 +20,8 @@ async function stage(name: FaultName, count = Infinity, options: PlaceOptions = 
     const at = machineClock()
     return { ...at, now: at.now + ahead, uptime: at.uptime + ahead }
   }
-  const run = (...args: string[]): Promise<Told> => told(args, { env: { HQ_TOKEN_CONFIG: config }, clock })
+  const run = (...args: string[]): Promise<Told> =>
+    told(args, { env: { HQ_TOKEN_CONFIG: config }, clock }).then(withoutNews)
   await run('seed')
   return {
     ...made,
@@ -64,6 +66,18 @@ describe('an answer that brings a pair, whatever is around it or in it, is taken
     // The refresh token that was saved is the one that the server goes by.
     expect(await run('refresh')).toMatchObject({ code: 0 })
     expect(await stored()).toMatchObject({ generation: 3 })
+  })
+})
+
+describe('a form that is cut off in its last value', () => {
+  it('costs no refresh token, and the repetition heals it where the server forgives one', async () => {
+    const cut = await stage('form-cut', 1, { graceMs: 1e9 })
+    expect(await cut.run('get')).toMatchObject({ code: 0, stdout: expect.stringMatching(TOKEN) as string })
+    expect(await cut.run('refresh')).toMatchObject({ code: 0 })
+    const lasting = await stage('form-cut')
+    const { refreshToken } = (await lasting.stored()).pair
+    expect(await lasting.run('get')).toMatchObject({ stdout: '' })
+    expect((await lasting.stored()).pair.refreshToken.equals(refreshToken)).toBe(true)
   })
 })
 
@@ -161,7 +175,7 @@ describe('a lifetime', () => {
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
     const { pair } = await stored()
     expect(Math.abs(pair.lifetime - seconds)).toBeLessThanOrEqual(3)
-    expect((await status())['access']).toMatchObject({ lifetime_guessed: false })
+    expect(await status()).toMatchObject({ lifetime_guessed: false })
   })
 
   it('of nothing counts as the default, with one warning, and is called a guess', async () => {
@@ -170,7 +184,7 @@ describe('a lifetime', () => {
     expect(code).toBe(0)
     expect(stderr.match(/warning: .*counts as 18000 s/g)).toHaveLength(1)
     expect((await stored()).pair).toMatchObject({ lifetime: 18_000, isLifetimeGuessed: true })
-    expect((await status())['access']).toMatchObject({ lifetime_guessed: true })
+    expect(await status()).toMatchObject({ lifetime_guessed: true })
     expect((await run('status')).stdout).toMatch(/access .*a guess/)
     expect((await run('doctor')).stdout).toMatch(/access token.*a guess/)
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
@@ -179,7 +193,7 @@ describe('a lifetime', () => {
   it('that nobody says is a guess without a warning', async () => {
     const { run, status } = await stage('no-expiry')
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
-    expect((await status())['access']).toMatchObject({ lifetime_guessed: true })
+    expect(await status()).toMatchObject({ lifetime_guessed: true })
   })
 })
 

@@ -33,9 +33,20 @@ const ENTITY = `<!DOCTYPE r [<!ENTITY x "EXPANDED">]>`
 // On its own: a parser that refuses this one would hide that it takes the other.
 const FILE_ENTITY = `<!DOCTYPE r [<!ENTITY f SYSTEM "file:///proc/self/status">]>`
 
-type Kind = 'done' | 'kept old' | 'unknown' | 'no verdict' | 'refused' | 'client'
+type Kind =
+  'done' | 'kept old' | 'unusable' | 'unknown' | 'unread' | 'idle' | 'no verdict' | 'refused' | 'client'
 const EXIT: Record<Kind, number> = {
-  ...{ done: 0, 'kept old': 0, unknown: 75, 'no verdict': 75, refused: 4, client: 78 },
+  ...{
+    done: 0,
+    'kept old': 0,
+    unusable: 0,
+    unknown: 75,
+    unread: 75,
+    idle: 75,
+    'no verdict': 75,
+    refused: 4,
+    client: 78,
+  },
 }
 interface Shape {
   readonly body: string | Uint8Array
@@ -109,22 +120,57 @@ const SHAPES: Record<string, readonly [Shape, Kind]> = {
   'a 405': [of('Method Not Allowed', 405), 'no verdict'],
   nothing: [of(''), 'unknown'],
   'no content (204)': [of('', 204, { 'content-length': '0' }), 'unknown'],
-  'an empty object': [of('{}'), 'unknown'],
-  'a list': [of(`[${JSON_BODY}]`), 'unknown'],
-  'a string': [of(JSON.stringify(NEW_ACCESS)), 'unknown'],
-  null: [of('null'), 'unknown'],
-  'two objects': [of(JSON_BODY + JSON_BODY), 'unknown'],
-  'JSON with a comma too many': [of(JSON_BODY.replace('}', ',}')), 'unknown'],
-  'half of it': [of(JSON_BODY.slice(0, 30)), 'unknown'],
-  'half of the XML': [of(XML_BODY.slice(0, 70)), 'unknown'],
-  'a token with white space': [json({ access_token: `${NEW_ACCESS} x` }), 'unknown'],
-  'a token with a line end': [json({ access_token: `${NEW_ACCESS}\r\nx: y` }), 'unknown'],
-  'an empty token': [json({ access_token: '' }), 'unknown'],
-  'a token that is a number': [json({ access_token: 5 }), 'unknown'],
-  'a token that is an object': [json({ access_token: {} }), 'unknown'],
-  'entities of its own': [of(`${ENTITY}<r><access_token>&x;</access_token></r>`), 'unknown'],
-  'an entity for a file': [of(`${FILE_ENTITY}<r><access_token>&f;</access_token></r>`), 'unknown'],
-  binary: [of(Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))), 'unknown'],
+  'an empty object': [of('{}'), 'unread'],
+  'a list': [of(`[${JSON_BODY}]`), 'done'],
+  'a string': [of(JSON.stringify(NEW_ACCESS)), 'unread'],
+  null: [of('null'), 'idle'],
+  'two objects': [of(JSON_BODY + JSON_BODY), 'done'],
+  'JSON with a comma too many': [of(JSON_BODY.replace('}', ',}')), 'unread'],
+  'half of it': [of(JSON_BODY.slice(0, 30)), 'unread'],
+  'half of the XML': [of(XML_BODY.slice(0, 70)), 'unread'],
+  'a token with white space': [json({ access_token: `${NEW_ACCESS} x` }), 'unread'],
+  'a token with a line end': [json({ access_token: `${NEW_ACCESS}\r\nx: y` }), 'unread'],
+  'an empty token': [json({ access_token: '' }), 'unread'],
+  'a token that is a number': [json({ access_token: 5 }), 'unread'],
+  'a token that is an object': [json({ access_token: {} }), 'unread'],
+  'entities of its own': [of(`${ENTITY}<r><access_token>&x;</access_token></r>`), 'unread'],
+  'an entity for a file': [of(`${FILE_ENTITY}<r><access_token>&f;</access_token></r>`), 'unread'],
+  'a refresh token that is a number': [json({ refresh_token: 4711 }), 'unusable'],
+  'a refresh token that is an object': [json({ refresh_token: { value: NEW_REFRESH } }), 'unusable'],
+  'a refresh token with a line end': [json({ refresh_token: `${NEW_REFRESH}\n` }), 'done'],
+  'a notice before it': [
+    of(`<b>Notice</b>: x in y\n${JSON_BODY}`, 200, { 'content-type': 'text/html' }),
+    'done',
+  ],
+  'a page behind it': [
+    of(`${JSON_BODY}<!doctype html><p>Site`, 200, { 'content-type': 'text/html' }),
+    'done',
+  ],
+  'an envelope': [of(`{"status":0,"body":${JSON_BODY}}`), 'done'],
+  'two pairs': [of(JSON_BODY + JSON_BODY.replace(NEW_ACCESS, 'AT-other-5511aa')), 'unread'],
+  'three levels': [of(`{"a":{"b":{"c":${JSON_BODY}}}}`), 'unread'],
+  'a page with a token': [of(`<!doctype html><p>access_token: "${NEW_ACCESS}"`), 'unread'],
+  'its own word for a dead grant': [
+    of('{"status":"BAD_REFRESH_TOKEN","message":"missing or unknown"}', 400),
+    'refused',
+  ],
+  'its own words for a dead grant': [of('{"message":"The refresh token has been revoked"}', 401), 'refused'],
+  'invalid_request for a dead grant': [
+    error('invalid_request', 400, { error_description: 'The refresh token is invalid.' }),
+    'refused',
+  ],
+  'invalid_code with 200': [error('invalid_code', 200), 'refused'],
+  'a missing parameter': [
+    error('invalid_request', 400, { error_description: 'refresh_token is missing' }),
+    'client',
+  ],
+  'a grant type that it does not know': [of('{"message":"Unsupported grant_type"}', 400), 'client'],
+  'a dead client': [error('deleted_client', 401), 'client'],
+  'a disabled client': [of('{"message":"The client is disabled"}', 403), 'client'],
+  'words about a dead grant on a page': [of('<html><p>The refresh token is invalid', 400), 'no verdict'],
+  'words about a dead grant with 500': [of('{"message":"The refresh token is invalid"}', 500), 'unknown'],
+  'a redirect': [of('', 308, { location: 'token/' }), 'no verdict'],
+  binary: [of(Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))), 'unread'],
 }
 
 describe('a whole get with one answer', () => {
@@ -137,7 +183,7 @@ describe('a whole get with one answer', () => {
       config: '[refresh]\ntimeout = 2\n',
     })
     const { code, stdout, stderr } = await told(['get'])
-    const isDone = kind === 'done' || kind === 'kept old'
+    const isDone = kind === 'done' || kind === 'kept old' || kind === 'unusable'
     expect({ code, stdout }, stderr).toEqual({ code: EXIT[kind], stdout: isDone ? `${NEW_ACCESS}\n` : '' })
     // What is in doubt is asked once more, however short the time.
     expect(server.requests).toHaveLength(kind === 'unknown' ? 2 : 1)
@@ -146,14 +192,24 @@ describe('a whole get with one answer', () => {
     const set = await store.read()
     expect(set?.pair.refreshToken.reveal()).toBe(kind === 'done' ? NEW_REFRESH : REFRESH)
     expect({ intent: set?.intent != null, refused: set?.refusedAt != null }).toEqual({
-      intent: kind === 'unknown',
+      intent: kind === 'unknown' || kind === 'unread' || kind === 'idle',
       refused: kind === 'refused',
     })
     expect(JSON.stringify([set?.lastFailure, await store.history()])).not.toMatch(/EXPANDED|VmPeak/)
     if (isDone) expect(set?.pair.lifetime).toBeGreaterThan(0)
 
+    // What may hold the only copy of a refresh token stays, and is not asked for again.
+    const kept = await store.exclusive(async (held) => (await held.rescue.records()).length, { waitMs: 0 })
+    if (kind === 'unread' || kind === 'unusable') expect(kept).toBe(1)
+    if (isDone && kind !== 'unusable') expect(kept).toBe(0)
+    if (kind === 'unread') {
+      server.onRequest = (socket) => void socket.end(http(200, JSON_BODY))
+      expect(await told(['get'])).toMatchObject({ code: 75, stdout: '' })
+      expect(server.requests).toHaveLength(1)
+    }
+
     // The next call heals what no person has to.
-    if (kind === 'unknown' || kind === 'no verdict') {
+    if (kind === 'unknown' || kind === 'idle' || kind === 'no verdict') {
       server.onRequest = (socket) => void socket.end(http(200, JSON_BODY))
       expect(await told(['get'])).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n` })
     }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import type { SandboxRequest } from '../../src/sandbox/request.js'
 import { place, type Place } from '../support/place.js'
-import type { Ended } from '../support/processes.js'
+import { withoutNews, type Ended } from '../support/processes.js'
 import { full, report } from './figures.js'
 import { withLargeTokens } from './disk-large-tokens.js'
 import { mount, type FileSystem, type Mount } from './disk-mounts.js'
@@ -49,7 +49,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       await one.hq('get')
       one.disk.fill()
       // Saved whole or not begun; both are right.
-      const ended = await one.hq('refresh')
+      const ended = withoutNews(await one.hq('refresh'))
       expect({ ...ended, asked: asked(one) }).toMatchObject(
         ended.code === 0 ? { stderr: '', asked: 2 } : { code: 74, asked: 1 },
       )
@@ -105,7 +105,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       one.meanwhile(() => {
         one.disk.fill()
       })
-      const ended = await one.run(['get'], { env })
+      const ended = withoutNews(await one.run(['get'], { env }))
       expect(ended).toMatchObject({ code: 0, stderr: '' })
       expect(ended.stdout.length).toBeGreaterThan(6_000)
       expect(await one.run(['get'], { env })).toEqual(ended)

@@ -19,7 +19,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CERTIFICATE, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
-import { BIN } from '../support/processes.js'
+import { BIN, withoutNews } from '../support/processes.js'
 import { ACCESS, aim, GOOD, leaked, NEW_ACCESS, target, type Aim, type Target } from './network-aim.js'
 import { full, report } from './figures.js'
 import { requireStrace } from './strace.js'
@@ -178,7 +178,7 @@ describe('under umask 000', () => {
     { timeout: 90_000 },
     async () => {
       requireStrace()
-      const { dir, config } = aim(`http://127.0.0.1:${server.port}/token`)
+      const { dir, config, seed } = aim(`http://127.0.0.1:${server.port}/token`)
       writeFileSync(config, readFileSync(config, 'utf8').replace('path = token.db', 'path = a/b/token.db'))
       const log = join(dir, 'strace.log')
       const calls = 'openat,open,creat,mkdir,mkdirat,chmod,fchmod,fchmodat,mknod,mknodat'
@@ -191,6 +191,8 @@ describe('under umask 000', () => {
         })
         const code = await new Promise((resolve) => child.on('close', resolve))
         expect(code).toBe(0)
+        // The mark beside a spent seed holds no secret, and is for all to read: without the file there is none.
+        if (args === 'seed') rmSync(seed)
       }
       const made = ['seed', 'get', 'refresh'].flatMap((args) => creations(`${log}.${args}`))
       expect(made.map(({ path }) => path)).toEqual(
@@ -252,7 +254,7 @@ describe('an environment that lays things open', () => {
       await pause(100)
       expect(listening(child.pid ?? 0)).toEqual([])
     }
-    expect(await done).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n`, stderr: '' })
+    expect(withoutNews(await done)).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n`, stderr: '' })
     figures.places += 1
   })
 

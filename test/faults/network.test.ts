@@ -7,6 +7,7 @@ import { machineClock } from '../../src/machine.js'
 import { CERTIFICATE, closedPort, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
 import { peakPreload } from '../support/peak.js'
+import { withoutNews } from '../support/processes.js'
 import {
   aim,
   GOOD,
@@ -106,6 +107,8 @@ interface Fault {
 }
 
 const unknown: Expected = { requests: 4, intent: true, code: 'HQ_OUTCOME_UNKNOWN' }
+/** A whole answer that nobody can read: it is kept, and not asked for again. */
+const unread = { ...unknown, requests: 1 }
 /** What took all the time there was is asked once more: a server that forgives does so for seconds. */
 const twice = { ...unknown, requests: 2 }
 const noVerdict: Expected = { requests: 1, intent: false, code: 'HQ_SERVER_UNAVAILABLE' }
@@ -137,12 +140,12 @@ const FAULTS: Record<string, Fault> = {
   'drips, and is not through in time': { onRequest: drip, timeout: 2, expected: twice },
   'sends a gzip bomb': {
     onRequest: write(http(200, gzipSync(Buffer.alloc(50_000_000)), { 'content-encoding': 'gzip' })),
-    expected: unknown,
+    expected: unread,
     weigh: true,
   },
   'sends a gzip bomb that says nothing of gzip': {
     onRequest: write(http(200, gzipSync(Buffer.alloc(50_000_000)))),
-    expected: unknown,
+    expected: unread,
     weigh: true,
   },
   'streams a gzip bomb without end': {
@@ -153,17 +156,17 @@ const FAULTS: Record<string, Fault> = {
       socket.on('close', () => gzip.destroy())
       gzip.end(Buffer.alloc(50_000_000))
     },
-    expected: unknown,
+    expected: unread,
     weigh: true,
   },
   'sends 50 MB': { onRequest: flood, expected: unknown, weigh: true },
   'sends 1 MB in chunks of one byte': {
     onRequest: write(chunked('1\r\nx\r\n'.repeat(1_000_000), '0\r\n\r\n')),
-    expected: unknown,
+    expected: unread,
     weigh: true,
   },
   'sends garbage for HTTP': { onRequest: write('\u0000\u0001SSH-2.0-x\r\n\r\n'), expected: unknown },
-  'sends garbage for a token': { onRequest: write(http(200, '\u00ff\u0000{{{')), expected: unknown },
+  'sends garbage for a token': { onRequest: write(http(200, '\u00ff\u0000{{{')), expected: unread },
   'sends nothing with status 200': { onRequest: write(http(200, '')), expected: unknown },
   'fails with 500': { onRequest: write(http(500, '')), expected: unknown },
   'fails with 502 and a web page': {
@@ -255,7 +258,7 @@ describe('the token endpoint', () => {
       if (fault.says !== undefined) expect(stderr).toContain(fault.says)
       expect(server.requests).toHaveLength(expected.requests)
       // What broke before a request was whole was tried as often.
-      if (expected.code === 'HQ_OUTCOME_UNKNOWN' && certificate === undefined)
+      if (expected.code === 'HQ_OUTCOME_UNKNOWN' && expected !== unread && certificate === undefined)
         expect(server.connections).toBe(Math.max(expected.requests, fault.timeout === undefined ? 4 : 2))
       expect(leaked(stderr)).toEqual([])
       expect(stderr.trim().split('\n').length).toBeLessThanOrEqual(4)
@@ -292,7 +295,7 @@ describe('the token endpoint', () => {
   it('is trusted by NODE_EXTRA_CA_CERTS', async () => {
     const server = await target(good, localhost)
     const aimed = aim(`https://localhost:${server.port}/token`)
-    const ended = await aimed.start(['get'], { env: trusting(localhost) }).done
+    const ended = withoutNews(await aimed.start(['get'], { env: trusting(localhost) }).done)
     expect(ended).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n`, stderr: '' })
     expect(server.requests).toHaveLength(1)
   })

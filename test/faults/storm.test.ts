@@ -78,14 +78,8 @@ async function stage(options: PlaceOptions, seedTtl?: number): Promise<Stage> {
 
 /** What they have said, each thing once. */
 async function said(processes: readonly Running[]): Promise<string[]> {
-  const ended = await Promise.all(processes.map(({ done }) => done))
-  return [
-    ...new Set(
-      ended
-        .map(withoutNews)
-        .map(({ code, signal, stdout, stderr }) => `${code ?? signal} ${stdout}${stderr}`),
-    ),
-  ]
+  const ended = await Promise.all(processes.map(({ done }) => done.then(withoutNews)))
+  return [...new Set(ended.map(({ code, signal, stdout, stderr }) => `${code ?? signal} ${stdout}${stderr}`))]
 }
 
 const ONE_TOKEN = [expect.stringMatching(/^0 access-[\w-]{43}\n$/)]

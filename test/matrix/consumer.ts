@@ -64,6 +64,7 @@ import {
   type TokenPair,
   type TokenSet,
   type TokenStore,
+  type Words,
 } from 'hq-token'
 import {
   TokenEndpoint,
@@ -163,7 +164,7 @@ export type Shapes = [
     Origin,
     RawAnswer,
   ],
-  ...[Client, CodeGrant, Counters, Discovered, NamedClient, PendingLogin, SeedFile, TokenSet],
+  ...[Client, CodeGrant, Counters, Discovered, NamedClient, PendingLogin, SeedFile, TokenSet, Words],
   ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, TokenPair],
 ]
 

@@ -1,6 +1,7 @@
 // Preloaded into a process that is to be held: with its modules there, what is let go is its work and not
 // their loading. Those of the exchange are left to the one that makes it.
 import fs from 'node:fs'
+import http from 'node:http'
 import { syncBuiltinESMExports } from 'node:module'
 
 const HARNESS = 3
@@ -15,8 +16,15 @@ function hold() {
 for (const name of ['main', 'program', 'context', 'commands/get', 'commands/refresh', 'commands/status'])
   await import(new URL(`../../dist/cli/${name}.js`, import.meta.url))
 
+// Signed, so that the sandbox can tell who has asked.
+if (process.env.ASKER) {
+  const { request } = http
+  http.request = (options, ...rest) =>
+    request({ ...options, headers: { ...options.headers, 'x-asker': process.env.ASKER } }, ...rest)
+}
+
 if (process.env.HELD === 'start') hold()
-else {
+else if (process.env.HELD === 'lock') {
   // It has looked at the store by then, and found that it needs the lock.
   const { lstatSync } = fs
   let isLetGo = false

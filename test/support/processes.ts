@@ -39,7 +39,13 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   const { HOME, PATH } = process.env
   const { held } = options
   const child = spawn(process.execPath, [BIN, ...args], {
-    env: { HOME, PATH, ...(held && { NODE_OPTIONS: `--import=${PRELOAD}`, HELD: held }), ...options.env },
+    env: {
+      HOME,
+      PATH,
+      ...((held ?? options.env?.['ASKER']) && { NODE_OPTIONS: `--import=${PRELOAD}` }),
+      ...(held && { HELD: held }),
+      ...options.env,
+    },
     stdio: [
       options.input === undefined ? 'ignore' : 'pipe',
       options.stdout ?? 'pipe',

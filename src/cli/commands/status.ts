@@ -20,6 +20,8 @@ export interface StatusReport {
   readonly instance: string | null
   readonly user: string | null
   readonly access: AccessReport | null
+  /** Whether the end of the access token rests on `default_lifetime`, because nobody said how long it lives. */
+  readonly lifetime_guessed: boolean | null
   readonly refresh: TokenReport<number | null> | null
   readonly last_refresh_at: string | null
   readonly last_error: { readonly at: string; readonly code: string; readonly message: string } | null
@@ -36,8 +38,6 @@ export interface StatusReport {
 }
 
 interface AccessReport extends TokenReport<number> {
-  /** Whether `expires_at` rests on `default_lifetime`, because nobody said how long the token lives. */
-  readonly lifetime_guessed: boolean
   readonly token_type: string
 }
 
@@ -91,6 +91,7 @@ export function reportOn(
       instance,
       user: null,
       access: null,
+      lifetime_guessed: null,
       refresh: null,
       last_refresh_at: null,
       last_error: null,
@@ -111,9 +112,9 @@ export function reportOn(
       obtained_at: rfc3339(pair.obtained.now),
       expires_at: rfc3339(accessEnd),
       expires_in: accessEnd - at.now,
-      lifetime_guessed: pair.isLifetimeGuessed,
       token_type: pair.tokenType,
     },
+    lifetime_guessed: pair.isLifetimeGuessed,
     refresh: {
       fingerprint: pair.refreshToken.fingerprint,
       expires_at: pair.refreshExpiresAt === null ? null : rfc3339(pair.refreshExpiresAt),
