@@ -41,7 +41,7 @@ export function grantChecks(
   return pending === undefined ? grant : [...grant, pendingLogin(pending, at)]
 }
 
-/** What the configuration says about the grant. */
+/** The part of the configuration that a grant is judged by. */
 export interface Configured {
   readonly policy: ExpiryPolicy
   readonly named: NamedClient

@@ -6,14 +6,14 @@ import type { Suggest } from './suggest.js'
 
 const PREFIX = 'HQ_TOKEN_'
 
-/** What is read besides the keys, and what `exec` and `get --format env` set. */
+/** Variables that are no keys: the program reads the first four; `exec` and `get --format env` set the others. */
 const OTHERS = ['CONFIG', 'PROFILE', 'CONFIG_DIR', 'STATE_DIR', 'EXPIRES_AT', 'FILE']
 
-/** What a notification's command is given. */
+/** Variables that the command of a notification will get. */
 const GIVEN = /^EVENT(?:_|$)/
 
 /**
- * What Kubernetes sets in every container for a service called `hq-token`, or `hq-token-…`.
+ * Variables that Kubernetes sets in every container for a service called `hq-token`, or `hq-token-…`.
  *
  * @see https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
  */

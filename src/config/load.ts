@@ -158,7 +158,7 @@ const KEY_OF = {
   revocationUrl: 'revocation_url',
 } as const
 
-/** What an issuer can name. */
+/** The endpoints that an issuer can name. */
 export type Endpoint = keyof typeof KEY_OF
 
 /**

@@ -36,11 +36,11 @@ export interface Location {
   /** `undefined` where there is no config file: everything may come from the environment. */
   readonly file: Located | undefined
   readonly profile: string | undefined
-  /** What of the environment was not used, because something that was typed wins over it. */
+  /** Names variables that were not used, because something that was typed wins over them. */
   readonly notices?: readonly Notice[]
 }
 
-/** What was typed, or given to the library. */
+/** The options as typed, or as given to the library. */
 export interface Typed {
   readonly config?: string | undefined
   readonly profile?: string | undefined
@@ -193,7 +193,7 @@ function storeName(profile: string | undefined): string {
   return `${profile ?? 'token'}.db`
 }
 
-/** What a typed profile leaves unused, for those who wonder. */
+/** Tells that a typed profile leaves `HQ_TOKEN_CONFIG` unused, for those who wonder. */
 function passedOver({ config, profile }: Typed, { env }: Surroundings): Notice[] {
   if (config !== undefined || profile === undefined || variable(env, 'HQ_TOKEN_CONFIG') === undefined)
     return []
@@ -205,7 +205,7 @@ function namedFile({ config, profile }: Typed, around: Surroundings): Located | 
   return profile === undefined ? named('HQ_TOKEN_CONFIG', around) : undefined
 }
 
-/** What a variable names: relative to the working directory; `~` is the home directory, as no shell has seen it. */
+/** The path in a variable: relative to the working directory; `~` is the home directory, because no shell has seen it. */
 function named(name: Located['rule'], around: Surroundings): Located | undefined {
   const text = variable(around.env, name)
   if (text === undefined) return undefined

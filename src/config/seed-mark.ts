@@ -26,7 +26,7 @@ const FIRST_LINE = '# hq-token: the seed file beside this one is spent.'
 const TOO_MANY = 4096
 /** As many as Linux follows. */
 const MOST_LINKS = 40
-/** What is open already: there is no file beside which a mark could be found again. */
+/** Paths of descriptors: they are open already, and no mark could be found again beside them. */
 const DESCRIPTOR = /^\/(?:dev\/(?:stdin|fd\/.*)|proc\/[^/]+\/(?:task\/[^/]+\/)?fd\/.*)$/
 
 /** Beside the name that was given, be it a link: by that name it is looked for. */

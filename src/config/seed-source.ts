@@ -1,5 +1,5 @@
 // The configured seed file, for a guard and for `doctor`: read when it is asked for, and the marks at spent ones.
-// What parses a seed file is loaded with the first that is read.
+// The parser of seed files is loaded with the first that is read.
 import { fail, ok, warn, type Check } from '../core/check.js'
 import { rfc3339 } from '../core/moment.js'
 import type { Notice, SeedMarks, SeedSource } from '../core/ports.js'

@@ -6,7 +6,7 @@ import { Landing, type LandingParts } from './landing.js'
 import { isStopped, withLastLook } from './last-look.js'
 import type { Moment } from './moment.js'
 import { unkept, withoutEcho, type Outcome } from './outcome.js'
-import { areSame, begunElsewhere, belongs, isOwn, otherClient } from './ownership.js'
+import { areSame, begunElsewhere, belongs, isOfGrant, isOwn, otherClient } from './ownership.js'
 import { isGivenUp, isUnread, UNREAD_PAUSE } from './policy.js'
 import type { HeldStore, RawAnswer, Rescued, SeedMarks } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
@@ -86,7 +86,8 @@ export class Exchange {
   async takeUp(): Promise<TokenSet> {
     const records = [...(await this.#held.rescue.records())].sort((a, b) => b.attempt - a.attempt)
     for (const kept of records) {
-      if (kept.generation < this.#set.generation) this.#unusable ||= await this.#bringsUnusable(kept)
+      if (kept.generation < this.#set.generation && isOfGrant(kept, this.#set))
+        this.#unusable ||= await this.#bringsUnusable(kept)
       if (kept.generation !== this.#set.generation || !belongs(kept, this.#set)) continue
       const spent = this.#tokenSent(kept)
       if (spent === undefined) continue
@@ -212,7 +213,7 @@ export class Exchange {
           continue
         }
       }
-      // The same would come once more. A refresh token that stands in it is what the next request sends.
+      // A repetition would bring the same. The next call sends the refresh token that stands in the answer, if one does.
       if (outcome.kind === 'unknown' && outcome.isUnread) throw await this.#settle(outcome, answer)
       const pause = TRY_AGAIN_AFTER[tries++]
       // The first repetition is worth more than the time it takes: a server that forgives one does so for seconds.

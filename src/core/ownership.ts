@@ -41,9 +41,15 @@ const NOTHING_BAD = {
   bareSince: null,
 } as const
 
-/** Whether an answer that was kept is one to this very grant, and was asked for by a client of it. */
-export function belongs({ grant = null, client = null }: Rescued, set: TokenSet): boolean {
-  if (grant !== set.grant) return false
+/** Whether an answer that was kept is one to this very grant. */
+export function isOfGrant({ grant = null }: Rescued, set: TokenSet): boolean {
+  return grant === set.grant
+}
+
+/** As `isOfGrant`, and asked for by a client of it. */
+export function belongs(record: Rescued, set: TokenSet): boolean {
+  if (!isOfGrant(record, set)) return false
+  const { client = null } = record
   if (client === null || set.client === null) return true
   return [set.client, set.intent?.client ?? null].some((own) => own !== null && areSame(own, client))
 }

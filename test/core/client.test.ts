@@ -11,7 +11,7 @@ import { asSeenBy, belongs } from '../../src/core/ownership.js'
 import { Secret } from '../../src/core/secret.js'
 import { failed } from '../../src/core/transitions.js'
 import { ServerUnavailable } from '../../src/core/errors.js'
-import { granted, raw } from '../support/fake-server.js'
+import { granted, invalidGrant, raw } from '../support/fake-server.js'
 import { GRANT, moment, pair, tokenSet } from '../support/token-sets.js'
 import { EXPIRED, FRESH, ISSUED, Stage } from './stage.js'
 
@@ -102,12 +102,12 @@ describe('what another client met', () => {
   })
 })
 
-describe('an answer that was kept', () => {
-  const record = {
-    ...{ generation: 1, attempt: 2, spent: pair().refreshToken.fingerprint, grant: GRANT },
-    answer: raw(granted('access-2', 'refresh-2'), moment(ISSUED + EXPIRED)),
-  }
+const record = {
+  ...{ generation: 1, attempt: 2, spent: pair().refreshToken.fingerprint, grant: GRANT },
+  answer: raw(granted('access-2', 'refresh-2'), moment(ISSUED + EXPIRED)),
+}
 
+describe('an answer that was kept', () => {
   it.each([
     ['another grant', { ...record, grant: 'of an older life' }, false],
     ['no grant, of an older version', { ...record, grant: null }, false],
@@ -135,6 +135,24 @@ describe('an answer that was kept', () => {
     expect(stage.server.sent).toEqual([])
     expect(rebound).toEqual({ from: bound(), to: there })
     expect(await stage.stored()).toMatchObject({ client: there, previousClient: bound(), grant: GRANT })
+  })
+})
+
+describe('an answer with a refresh token that cannot be used', () => {
+  it.each([
+    [GRANT, true],
+    ['of an older life', false],
+  ])('in a record of the grant %s explains a refusal of this one: %s', async (grant, explains) => {
+    const stage = new Stage(tokenSet({ generation: 2, client: bound() })).pass(EXPIRED)
+    stage.server.named = bound()
+    const answer = raw(granted('access-2', null, { isRefreshTokenUnusable: true }))
+    stage.store.leave({ ...record, generation: 1, grant, answer })
+    stage.server.answers(invalidGrant())
+    const error = await stage
+      .guard()
+      .token()
+      .catch((thrown: unknown) => String(thrown))
+    expect(/had sent a new one that cannot be used/.test(String(error))).toBe(explains)
   })
 })
 

@@ -31,7 +31,7 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     defaultLifetime: config.refresh.defaultLifetime,
   })
   const spentAt = typeof found.spentAt === 'number' ? `spent on ${rfc3339(found.spentAt)}` : undefined
-  // Of one that is refused, no more than that is of use.
+  // A spent seed is refused below, and then nothing else about the file helps.
   if (spentAt === undefined || flags.force === true) for (const notice of notices) voice.tell(notice)
   if (spentAt !== undefined && flags.force === true)
     voice.tell({
