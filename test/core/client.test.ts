@@ -151,8 +151,8 @@ describe('an answer with a refresh token that cannot be used', () => {
     const error = await stage
       .guard()
       .token()
-      .catch((thrown: unknown) => String(thrown))
-    expect(/had sent a new one that cannot be used/.test(String(error))).toBe(explains)
+      .catch((thrown: unknown) => (thrown as Error).message)
+    expect(/had sent a new one that cannot be used/.test(error as string)).toBe(explains)
   })
 })
 
