@@ -1,3 +1,4 @@
+import { withoutSecretVariables } from './config/keys.js'
 import { loadConfig, namedClient, requireClient, type ClientConfig, type Config } from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
 import { inspectSeed, seedMarks, seedSource } from './config/seed-source.js'
@@ -10,10 +11,11 @@ import { Logins, type Revoke } from './core/logins.js'
 import type { Clock } from './core/moment.js'
 import { rfc3339 } from './core/moment.js'
 import { ageOf, expiryPolicy, type ExpiryPolicy } from './core/policy.js'
+import { Notices } from './core/notices.js'
 import type { AuthorizationServer, Discovered, PendingLogin, Notice, TokenStore, Turn } from './core/ports.js'
 import { isOwn } from './core/ownership.js'
 import type { TokenSet } from './core/token-set.js'
-import { uninterrupted } from './signals.js'
+import { uninterrupted, unstopped } from './signals.js'
 import type { Network } from './network/network.js'
 import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
 import { SqliteStore } from './store/sqlite-store.js'
@@ -40,6 +42,8 @@ export interface Around extends Surroundings {
   readonly beforeSending: () => void
   /** What was done about the store's lock before. */
   readonly turn?: Turn | undefined
+  /** Keeps what is written to standard error until it is called again; called when the lock is taken. */
+  readonly holdBack?: () => () => void
 }
 
 export interface Opened {
@@ -59,6 +63,8 @@ export interface Opened {
   readonly seedCheck: (set: TokenSet | undefined) => Promise<Check | undefined>
   /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
   readonly agent: () => Promise<Network['agent']>
+  /** The environment for programs that are started: none of them needs a secret of ours. */
+  readonly childEnv: () => NodeJS.ProcessEnv
 }
 
 /**
@@ -68,14 +74,21 @@ export interface Opened {
  * @throws {ConfigInvalid | UsageError}
  */
 export function open(choice: Choice, around: Around): Opened {
-  const { env, platform, homedir, clock, notify } = around
+  const { env, platform, homedir, clock } = around
+  const notices = new Notices((notice) => {
+    // Whoever hears it may take his time: nobody is to wait for that.
+    around.turn?.lock.release()
+    around.notify(notice)
+  })
+  const { notify } = notices
   const surroundings = { env, platform, homedir }
   const config = loadConfig({ ...surroundings, ...locate(choice, surroundings) })
   for (const notice of config.notices) notify(notice)
   const turn = turnFor(config, around)
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
-  const store = new SqliteStore(config.store.path, { env, notify, turn })
+  const whileHeld = quietlyAround(around)
+  const store = notices.around(new SqliteStore(config.store.path, { env, notify, turn, whileHeld }))
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   const agent = async (): Promise<Network['agent']> => {
     assertChecked(env)
@@ -111,6 +124,7 @@ export function open(choice: Choice, around: Around): Opened {
     revoke: async () => revocation(await endpoints.forRevocation(), await agent()),
     seedCheck: (set) => inspectSeed(config.seedFile, set, store.name, seedOptions),
     agent,
+    childEnv: () => withoutSecretVariables(env),
   }
 }
 
@@ -119,6 +133,19 @@ function turnFor({ store }: Config, { turn }: Around): Turn | undefined {
   if (turn?.store === store.path) return turn
   turn?.lock.release()
   return undefined
+}
+
+/** Nothing that this process writes, and no stop, keeps the lock: a terminal may take nothing, a person go home. */
+function quietlyAround({ holdBack }: Around) {
+  return <T>(section: () => Promise<T>): Promise<T> =>
+    unstopped(async () => {
+      const letGo = holdBack?.()
+      try {
+        return await section()
+      } finally {
+        letGo?.()
+      }
+    })
 }
 
 /** @throws {ConfigInvalid} where a file that it names cannot be used. */
@@ -221,7 +248,7 @@ export interface Examination {
  */
 export async function examine(choice: Choice, around: Around): Promise<Examination> {
   const { env, platform, homedir, clock } = around
-  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectTrust } =
+  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectSeedFile, inspectTrust } =
     await import('./config/inspect.js')
   const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
   if (loaded === undefined) {
@@ -244,6 +271,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     inspectRedirectUri(config),
     await inspectSecret(config),
     trust,
+    ...inspectSeedFile(config),
   ]
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   return {

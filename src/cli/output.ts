@@ -1,7 +1,10 @@
 import { OutputFailed, type TokenError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
+import { printable, printableJson } from '../core/printable.js'
 import { shellWord } from '../core/shell.js'
 import type { Screen, World } from './world.js'
+
+export { printable, printableJson }
 
 /**
  * The output rules. stdout carries the answer or nothing. Everything else goes to stderr as
@@ -83,25 +86,12 @@ export function voice(world: World, options: GlobalOptions): Voice {
 
 const BUG_HINT = 'please report it with the version (hq-token --version) and what you did'
 
-/** Control characters and direction marks made visible: none of them reaches the terminal. */
-export function printable(text: string): string {
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )
-}
-
-/** The same for text of many lines, of which only what commands a terminal is escaped. */
+/**
+ * A text of many lines, of which only what commands a terminal is escaped: what it is written in may need marks of its
+ * own, and a script gets it as it is.
+ */
 export function printableText(text: string): string {
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]|\r(?!\n)/g, printable)
-}
-
-/** JSON in which no character of the value can command a terminal. */
-export function printableJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 }
 
 /** What becomes of an answer that standard output does not take. */

@@ -373,14 +373,15 @@ Ends with the exit code of the first \`fail\`, and with 0 where there are warnin
 
 const API_HELP = `
 Ends with 22 where the API answers with an error, whose words go to standard output, and with 75 where the
-network failed. Redirects of GET and HEAD are followed, to another origin without the token. What is sent is
-sent again once when the API refuses the token: fields, a file, and up to 1 MiB of standard input.
+network failed. Redirects of GET and HEAD are followed, to another origin without the token and what -H gives.
+What is sent is sent again once when the API refuses the token: fields, a file, and up to 1 MiB of standard input.
 
   hq-token api 1/sites -f sitename='Deal room'
   hq-token api 1/files/7 -o contract.pdf`
 
 const EXEC_HELP = `
-Ends as the command does; with 126 where it cannot be run, with 127 where there is none.
+Ends as the command does; with 126 where it cannot be run, with 127 where there is none. Variables of hq-token that
+hold a secret (HQ_TOKEN_CLIENT_SECRET) are not handed on.
 
   hq-token exec -- ./export-sites.py --since yesterday
   hq-token exec --token-file -- ./daemon`

@@ -1,7 +1,6 @@
-import { createWriteStream, openSync, statSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import type { TokenError } from '../core/errors.js'
-import { notWritten, replacement } from './outfile.js'
+import { notWritten, outputStream, replacement } from './outfile.js'
 import { notTaken } from './output.js'
 import type { Screen } from './world.js'
 
@@ -45,25 +44,8 @@ export function standardOutput(stdout: Screen): Sink {
  */
 export function fileSink(path: string): Sink {
   let failed: TokenError | undefined
-  const { stream, takePlace, discard } = isStream(path) ? opened(path) : replacement(path)
+  const open = outputStream(path)
+  const { stream, takePlace, discard } = open ? { ...open, takePlace: () => undefined } : replacement(path)
   stream.on('error', (error) => (failed ??= notWritten(path, error)))
   return { stream, isTerminal: false, done: takePlace, discard, failure: () => failed }
-}
-
-function isStream(path: string): boolean {
-  try {
-    const stats = statSync(path)
-    return !stats.isFile() && !stats.isDirectory()
-  } catch {
-    return false
-  }
-}
-
-function opened(path: string): Pick<Sink, 'stream' | 'discard'> & { readonly takePlace: () => void } {
-  try {
-    const stream = createWriteStream('', { fd: openSync(path, 'w') })
-    return { stream, takePlace: () => undefined, discard: () => stream.destroy() }
-  } catch (error) {
-    throw notWritten(path, error)
-  }
 }

@@ -5,6 +5,7 @@ import { FileProblem, readRegular } from './file.js'
 import { decode } from './ini.js'
 import type { Environment } from './locate.js'
 import { isPlaceholder } from './placeholder.js'
+import { trustNotices } from './trust.js'
 
 const COMMAND_TIMEOUT_MS = 10_000
 const MOST_OUTPUT = 65_536
@@ -49,7 +50,9 @@ function checked(text: string, where: string): Secret {
 
 function readSecretFile({ path, where }: { path: string; where: string }): string {
   try {
-    return decode(readRegular(path).bytes)
+    const { bytes, stats } = readRegular(path)
+    trustNotices('secret', path, stats)
+    return decode(bytes)
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(`${where}: ${error.told(path)}`, error.details)

@@ -3,6 +3,7 @@ import { ConfigInvalid } from '../core/errors.js'
 import { FileProblem, readRegular } from './file.js'
 import { variable, type Environment } from './locate.js'
 import { pathIn, type ConfigSource, type Setting, type Settings } from './settings.js'
+import { trustNotices, type TrustedFile } from './trust.js'
 
 /** How servers are reached, as configured. */
 export interface NetworkConfig {
@@ -73,7 +74,7 @@ function proxyUrl(text: string): URL | undefined {
 }
 
 function authorities(setting: Setting, source: ConfigSource): string {
-  const { text, path } = readPem(setting, source)
+  const { text, path } = readPem('ca', setting, source)
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   if (blocks.length === 0) throw unfit(setting, path, 'holds no certificate in PEM')
   // One by one: OpenSSL would pass over those that it cannot read.
@@ -87,8 +88,8 @@ function authorities(setting: Setting, source: ConfigSource): string {
 }
 
 function certificate(certSetting: Setting, keySetting: Setting, source: ConfigSource) {
-  const cert = readPem(certSetting, source)
-  const key = readPem(keySetting, source)
+  const cert = readPem('certificate', certSetting, source)
+  const key = readPem('key', keySetting, source)
   const shown = orThrow(
     () => new X509Certificate(cert.text),
     () => unfit(certSetting, cert.path, 'holds no certificate in PEM'),
@@ -102,10 +103,12 @@ function certificate(certSetting: Setting, keySetting: Setting, source: ConfigSo
   return { cert: cert.text, key: key.text }
 }
 
-function readPem(setting: Setting, source: ConfigSource): { text: string; path: string } {
+function readPem(kind: TrustedFile, setting: Setting, source: ConfigSource): { text: string; path: string } {
   const path = pathIn(setting, source)
   try {
-    return { text: Buffer.from(readRegular(path).bytes).toString('latin1'), path }
+    const { bytes, stats } = readRegular(path)
+    trustNotices(kind, path, stats)
+    return { text: Buffer.from(bytes).toString('latin1'), path }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(`${setting.where}: ${error.told(path)}`, error.details)

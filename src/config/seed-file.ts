@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { SeedInvalid, UsageError } from '../core/errors.js'
 import { instant, LONGEST_ACCESS, lifetimeOf } from '../core/lifetime.js'
@@ -8,19 +9,19 @@ import { STANDARD_INPUT, type Seed, type TokenPair } from '../core/token-set.js'
 import { isBearer } from '../core/token-type.js'
 import {
   asProblem,
-  exposure,
-  exposureNotices,
   FileProblem,
   isThere,
   MOST_BYTES,
   open,
   readRegular,
   TOO_LARGE,
+  type OpenFile,
 } from './file.js'
 import { named, readIni, shown, type Entry, type Ini } from './ini.js'
 import { isPlaceholder } from './placeholder.js'
 import { lastingPath, markedAt } from './seed-mark.js'
 import { suggestion } from './suggest.js'
+import { trustNotices } from './trust.js'
 
 export type SeedInput = { readonly path: string } | { readonly stdin: Uint8Array }
 
@@ -134,11 +135,22 @@ interface Found {
 
 async function readPath(path: string): Promise<Found> {
   const file = open(path)
-  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, file: null, notices: [] }
+  const notices = judged(path, file)
+  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, file: null, notices }
   const { bytes, stats } = readRegular(path, file)
   const modifiedAt = Math.floor(stats.mtimeMs / 1000)
-  const notices = exposureNotices(path, { ...exposure(stats), write: false }, stats)
   return { bytes, modifiedAt, file: lastingPath(path), notices }
+}
+
+/** What is handed over as a descriptor has been chosen by whoever runs this: it counts as standard input does. */
+function judged(path: string, { fd, stats }: OpenFile): Notice[] {
+  if (/^\/(?:dev\/(?:stdin|fd\/\d+)|proc\/(?:self|\d+)\/fd\/\d+)$/.test(path)) return []
+  try {
+    return trustNotices('seed', path, stats)
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
 }
 
 /** A socket waits for a pipe in the event loop; `fs` would wait in a thread that nothing can interrupt. */

@@ -142,6 +142,17 @@ export class StoreBusy extends TokenError {
 }
 
 /**
+ * Another process has begun something in the store though this one held the lock. Nothing was sent: begun anew, the
+ * work comes out right.
+ */
+export class Overtaken extends StoreBusy {
+  /** @hidden */
+  constructor(message = 'another process has taken over the store', details: ErrorDetails = {}) {
+    super(message, { hint: 'run the same command again', ...details })
+  }
+}
+
+/**
  * The server could not be reached, or gave no verdict on the grant. Nothing was lost.
  *
  * @category Errors

@@ -13,6 +13,7 @@ import {
 import { Exchange, type ExchangeParts } from './exchange.js'
 import { unreadHint } from './exchange-failure.js'
 import type { Host } from './host.js'
+import { Notices } from './notices.js'
 import { asSeenBy, isOwn, isStray, otherClient, type Anew } from './ownership.js'
 import {
   ageOf,
@@ -159,11 +160,12 @@ export class TokenGuard {
   #renewing: { readonly urgency: Urgency; readonly done: Promise<TokenSet> } | undefined
 
   constructor(options: TokenGuardOptions) {
-    this.#options = options
+    const notices = new Notices((notice) => options.notify?.(notice))
+    this.#options = { ...options, store: notices.around(options.store), notify: notices.notify }
     this.apiUrl = options.apiUrl ?? null
     this.#lockWaitMs = (options.lockWait ?? 90) * 1000
-    this.#exchangeParts = exchangeParts(options)
-    this.#marking = new SeedMarking(options)
+    this.#exchangeParts = exchangeParts(this.#options)
+    this.#marking = new SeedMarking(this.#options)
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Client, NamedClient } from './client.js'
 import type { Moment } from './moment.js'
 import type { Secret } from './secret.js'
-import type { Seed, SpentSeed, TokenSet } from './token-set.js'
+import type { Holder, Seed, SpentSeed, TokenSet } from './token-set.js'
 
 /** What came back from the token endpoint, byte for byte and before anybody has looked at it. */
 export interface RawAnswer {
@@ -152,6 +152,8 @@ export interface PendingLogin {
   readonly grant: string | null
   /** The client that it was begun for; `null` in a store of an older version. */
   readonly client: Client | null
+  /** Who is exchanging the code at this moment; as in an intent. */
+  readonly holder?: Holder
 }
 
 /** The endpoints that a server's metadata named when it was last asked. @see RFC 8414 */
@@ -219,7 +221,10 @@ export interface Counters {
   readonly sequence: number
 }
 
-/** The store, while this process alone may change it. */
+/**
+ * The store, while this process alone may change it. A lock can be lost all the same (its file removed, or read by
+ * this very process, which makes the kernel drop it): what another process writes then is noticed.
+ */
 export interface HeldStore {
   read(): Promise<TokenSet | undefined>
   /**
@@ -228,6 +233,8 @@ export interface HeldStore {
    * @param after The generation that must stand in the store; 0 for none. Another one there means
    *   that somebody went around the lock: nothing is overwritten.
    * @throws {StoreUnusable}
+   * @throws {Overtaken} another process has begun something since the set was read here; a new pair is saved all the
+   *   same.
    */
   save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void>
   /** Where the numbers stand, also when the token set was forgotten: they never begin anew. */
@@ -248,6 +255,20 @@ export interface HeldStore {
    */
   forget(entry: HistoryEntry | null): Promise<void>
   readonly rescue: RescueFile
+  /**
+   * Names this process as the one at an exchange; `undefined` where the system has no such names.
+   *
+   * @param lastsMs Milliseconds that it lasts at most.
+   */
+  holder(lastsMs: number): Holder | undefined
+  /**
+   * The last look before a token or a code is sent: whether the store still says that this process does it, and the
+   * lock is where others meet it. Synchronous, so that nothing comes between it and the request.
+   *
+   * @param what The `attempt` of the intent, or the fingerprint of the code.
+   * @throws {StoreUnusable}
+   */
+  isStillOurs(what: number | string): boolean
 }
 
 export interface ExclusiveOptions<T> {
@@ -344,6 +365,8 @@ export interface Turn {
 /** A lock for the first critical section, if it is held; whoever says something lets go of it before. */
 export interface EarlyLock {
   readonly isHeld: boolean
+  /** Whether others still meet it: nobody has removed the file that is locked. */
+  readonly isInPlace: () => boolean
   /** Does nothing the second time. */
   readonly release: () => void
 }

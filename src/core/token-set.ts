@@ -32,6 +32,21 @@ export interface Intent {
   readonly salvaged: Secret | null
   /** The client that the request was made as; `null` where that is not known. */
   readonly client: Client | null
+  /** Who is at it at this moment; missing where nobody is, and where the system has no name for it. */
+  readonly holder?: Holder
+}
+
+/** A thread of a process that is at an exchange. */
+export interface Holder {
+  /** Names the boot of the machine. */
+  readonly boot: string
+  /** Names the set of processes in which `pid` is one: a container has its own. */
+  readonly pidNamespace: string
+  readonly pid: number
+  /** When the thread started, in ticks since the boot: a number of a dead one is given to another. */
+  readonly started: number
+  /** Seconds since the boot: by then the exchange is over in any case. */
+  readonly until: number
 }
 
 /** Why the last renewal failed. */

@@ -16,19 +16,9 @@ import {
 import { dirname } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
+import type { StorePaths } from './paths.js'
 
-/** The three files of a store, side by side in one folder. */
-export interface StorePaths {
-  readonly folder: string
-  readonly database: string
-  readonly rescue: string
-  readonly lock: string
-}
-
-export function storePaths(database: string): StorePaths {
-  const stem = database.replace(/\.db$/, '')
-  return { folder: dirname(database), database, rescue: `${stem}.rescue`, lock: `${stem}.lock` }
-}
+export { storePaths, type StorePaths } from './paths.js'
 
 const posix = process.platform !== 'win32'
 
@@ -119,8 +109,23 @@ export function lstatOf(path: string): Stats | undefined {
   }
 }
 
+/**
+ * Tells a file from any other that has its name before or after it. Never opens it.
+ *
+ * @returns `undefined` where there is none.
+ */
+export function identityOf(path: string): string | undefined {
+  try {
+    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+    // A number of a file that was removed is given to the next one.
+    return stats && `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`
+  } catch (error) {
+    throw unusable(path, 'cannot be looked at', error)
+  }
+}
+
 /** Whether there is a database, of which nobody else can have written a byte. Opens nothing. @throws {StoreUnusable} */
-export function isThere({ folder, database }: StorePaths): boolean {
+export function isThere({ folder, database }: Pick<StorePaths, 'folder' | 'database'>): boolean {
   const folderStats = lstatOf(folder)
   if (folderStats === undefined) return false
   checkOwn(folder, folderStats, 'folder')

@@ -1,34 +1,51 @@
 import type { EarlyLock } from '../core/ports.js'
 import { isBusy, openByAddon, type Connection } from './addon.js'
-import { checkLockable, lstatOf, type StorePaths } from './files.js'
+import { checkLockable, identityOf, lstatOf, type StorePaths } from './files.js'
 
 /** The store's lock as `acquire` takes it, for those who have not loaded the program yet. */
 export class AddonLock implements EarlyLock {
-  readonly #db: Connection
+  readonly #path: string
+  #db: Connection
+  #identity: string | undefined
   isHeld = false
 
   /** @throws Where there is anything about it but that another process may hold it: `acquire` knows what. */
   constructor({ lock }: StorePaths) {
-    const stats = lstatOf(lock)
-    if (stats === undefined) throw new Error('no lock yet')
-    checkLockable(lock, stats)
-    this.#db = openByAddon(lock, { readonly: false })
+    this.#path = lock
+    this.#db = this.#open()
   }
 
   /** Whether it is ours now. @throws As the constructor. */
   take(): boolean {
     try {
       this.#db.exec(LOCK)
-      return (this.isHeld = true)
     } catch (error) {
       if (isBusy(error)) return false
       throw error
     }
+    if (this.isInPlace()) return (this.isHeld = true)
+    this.#db.close()
+    this.#db = this.#open()
+    return false
+  }
+
+  isInPlace(): boolean {
+    return this.#identity !== undefined && identityOf(this.#path) === this.#identity
   }
 
   release(): void {
     this.isHeld = false
     this.#db.close()
+  }
+
+  #open(): Connection {
+    const stats = lstatOf(this.#path)
+    if (stats === undefined) throw new Error('no lock yet')
+    checkLockable(this.#path, stats)
+    const before = identityOf(this.#path)
+    const db = openByAddon(this.#path, { readonly: false })
+    this.#identity = identityOf(this.#path) === before ? before : undefined
+    return db
   }
 }
 

@@ -9,7 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -578,6 +578,57 @@ describe('a redirect', () => {
     answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/file` }).end()
     expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'of the other' })
     expect(shown).toBeUndefined()
+  })
+
+  it('to another origin takes none of the headers along that were typed, nor does the way back', async () => {
+    const there: IncomingHttpHeaders[] = []
+    const elsewhere = await listening((request, response) => {
+      there.push(request.headers)
+      response.writeHead(302, { location: `${api}/acme/api/back` }).end()
+    })
+    answer = (request, response) => {
+      if (request.url?.endsWith('/back') === true) response.end('back')
+      else if (request.url?.endsWith('/y') === true)
+        response.writeHead(302, { location: `${elsewhere}/file` }).end()
+      else response.writeHead(302, { location: 'y' }).end()
+    }
+    takes = () => true
+    const typed = {
+      'x-api-key': 'k3y',
+      cookie: 'a=b',
+      'proxy-authorization': 'Basic x',
+      accept: 'application/pdf',
+      'x-trace': '1',
+    }
+    const flags = Object.entries(typed).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+    expect(await ask(['x', ...flags, '-H', 'User-Agent:'])).toMatchObject({ code: 0, stdout: 'back' })
+    // On its own origin they go along.
+    expect(seen.map(({ url }) => url)).toEqual(['/acme/api/x', '/acme/api/y', '/acme/api/back'])
+    for (const { headers } of seen.slice(0, 2)) expect(headers).toMatchObject(typed)
+    for (const headers of [...there, seen[2]?.headers ?? {}]) {
+      for (const name of [
+        'x-api-key',
+        'cookie',
+        'proxy-authorization',
+        'x-trace',
+        'authorization',
+        'user-agent',
+      ])
+        expect(headers).not.toHaveProperty(name)
+      expect(headers.accept).toBe('application/json')
+    }
+  })
+
+  it.each([302, 307, 308])('of a GET that has a body is not followed: %d', async (status) => {
+    let asked = 0
+    const elsewhere = await listening((_request, response) => {
+      asked += 1
+      response.end()
+    })
+    answer = (_request, response) => void response.writeHead(status, { location: `${elsewhere}/y` }).end()
+    const { code, stderr } = await ask(['x', '-X', 'GET', '--input', '-'], { input: 'a secret' })
+    expect({ code, asked }).toEqual({ code: 22, asked: 0 })
+    expect(stderr).toContain(`hint: what has a body is not redirected; it leads to ${elsewhere}/y\n`)
   })
 
   it('to another origin that refuses says nothing of the token', async () => {

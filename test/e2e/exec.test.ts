@@ -599,3 +599,53 @@ while not os.path.exists(sys.argv[1]):
     await Promise.all([done, other.done])
   })
 })
+
+describe('the environment that is handed on', { timeout: 60_000 }, () => {
+  it('has none of the variables of hq-token that hold a secret, and all others', async () => {
+    const { sandbox, config, start: begin, seed } = await place({}, 3600)
+    const text = readFileSync(config, 'utf8').replace(/client_secret = .*\n/, '')
+    writeFileSync(config, text)
+    const env = {
+      HQ_TOKEN_CLIENT_SECRET: sandbox.clientSecret,
+      HQ_TOKEN_PROXY: 'http://user:pass-w0rd@127.0.0.1:9',
+      HQ_TOKEN_SCOPE: 'kept',
+      HQ_TOKEN_SEED_FILE: seed,
+      OTHER_SECRET: 'another program’s',
+    }
+    const { code, stdout } = await begin(['exec', '--', 'env'], { env }).done
+    expect(code).toBe(0)
+    const handed = Object.fromEntries(
+      stdout
+        .split('\n')
+        .map((line): [string, string] => [line.replace(/=.*/, ''), line.replace(/^[^=]*=/, '')]),
+    )
+    expect(handed).toMatchObject({
+      HQ_TOKEN: expect.any(String) as string,
+      HQ_TOKEN_SCOPE: 'kept',
+      HQ_TOKEN_CONFIG: config,
+      OTHER_SECRET: 'another program’s',
+    })
+    expect(Object.keys(handed)).not.toContain('HQ_TOKEN_CLIENT_SECRET')
+    expect(Object.keys(handed)).not.toContain('HQ_TOKEN_PROXY')
+    expect(stdout).not.toContain(sandbox.clientSecret)
+
+    const plain = await begin(['exec', '--', 'env'], {
+      env: { ...env, HQ_TOKEN_PROXY: 'http://127.0.0.1:9' },
+    }).done
+    expect(plain.stdout).toContain('HQ_TOKEN_PROXY=http://127.0.0.1:9\n')
+  })
+
+  it('of the browser has none either', async () => {
+    const { sandbox, config, start: begin } = await place()
+    const opened = join(folder(), 'opened')
+    const script = join(folder(), 'browser')
+    writeFileSync(script, `#!/bin/sh\nenv > ${opened}.new; mv ${opened}.new ${opened}\n`, { mode: 0o755 })
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/client_secret = .*\n/, ''))
+    const env = { BROWSER: script, HQ_TOKEN_CLIENT_SECRET: sandbox.clientSecret }
+    const { done } = begin(['login', '--timeout', '4s'], { env })
+    await done
+    const handed = readFileSync(opened, 'utf8')
+    expect(handed).toContain(`BROWSER=${script}\n`)
+    expect(handed).not.toContain(sandbox.clientSecret)
+  })
+})

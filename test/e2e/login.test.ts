@@ -172,17 +172,19 @@ describe('a login in a browser', { timeout: 60_000 }, () => {
 })
 
 describe('an answer that is not the login’s', { timeout: 60_000 }, () => {
-  it('by its state ends the login with nothing stored', async () => {
+  it('by its state is shown so, and the login waits on', async () => {
     const { start: begin, store } = await home()
     const login = begin(['login'])
-    const callback = callbackOf(await addressOf(login))
+    const address = await addressOf(login)
+    const callback = callbackOf(address)
     const page = await person.newPage()
-    await page.goto(`${callback.href}?code=stolen&state=another`)
+    expect((await page.goto(`${callback.href}?code=stolen&state=another`))?.status()).toBe(400)
     expect(await heading(page)).toBe('The login did not work')
     expect(await page.getByRole('main').innerText()).toContain('its state is another')
     await looksWell(page, 'wrong-state')
-    expect(await login.done).toMatchObject({ code: 4, stdout: '' })
     expect(await store.read()).toBeUndefined()
+    expect(await heading(await decide(address, 'Allow'))).toBe('You are logged in')
+    expect(await login.done).toMatchObject({ code: 0, stdout: '' })
   })
 
   it('but the same one once more finds nobody any more', async () => {

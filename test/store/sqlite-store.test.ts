@@ -216,8 +216,8 @@ describe('a rewrite', () => {
 it('is written with what a power cut asks for', async () => {
   await put(tokenSet(), 0)
   const db = openForWriting(storePaths(path))
-  const names = ['journal_mode', 'synchronous', 'secure_delete', 'trusted_schema']
-  expect(names.map((name) => db.pragma(name, { simple: true }))).toEqual(['persist', 3, 1, 0])
+  const names = ['journal_mode', 'synchronous', 'secure_delete', 'trusted_schema', 'fullfsync']
+  expect(names.map((name) => db.pragma(name, { simple: true }))).toEqual(['persist', 3, 1, 0, 1])
   db.close()
 })
 

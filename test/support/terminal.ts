@@ -16,6 +16,7 @@ export interface Step {
 
 export const CTRL_C = '\u0003'
 export const CTRL_D = '\u0004'
+export const CTRL_S = '\u0013'
 export const CTRL_Z = '\u001a'
 export const CTRL_BACKSLASH = '\u001c'
 

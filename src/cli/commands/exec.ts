@@ -59,7 +59,7 @@ export async function exec(
     }
     end = await stead.run(
       command,
-      { ...world.env, ...environment(token), HQ_TOKEN_FILE: file?.path },
+      { ...session.childEnv(), ...environment(token), HQ_TOKEN_FILE: file?.path },
       world.inherited,
     )
   } finally {

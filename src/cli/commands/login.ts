@@ -5,16 +5,18 @@ import { expiresAt } from '../../core/policy.js'
 import type { Secret } from '../../core/secret.js'
 import type { TokenSet } from '../../core/token-set.js'
 import {
+  AGAIN,
   authorizationRequest,
   codeFrom,
+  foreignAnswer,
   pasted,
   type AuthorizationOptions,
   type AuthorizationRequest,
 } from '../../oauth/authorization.js'
 import { discover } from '../../oauth/discovery.js'
-import { isLoopback, RedirectListener } from '../../oauth/redirect-listener.js'
+import { isLoopback, RedirectListener, type Page } from '../../oauth/redirect-listener.js'
 import type { Session } from '../context.js'
-import { countdown } from '../countdown.js'
+import { countdown, type Countdown } from '../countdown.js'
 import { dieBy } from '../child.js'
 import { readAll } from '../input.js'
 import { donePage, elsewherePage, failedPage, takenPage } from '../login-pages.js'
@@ -182,11 +184,13 @@ async function codeOf(
   state: Secret,
 ): Promise<Secret> {
   const { clientId, issuer, authorizeUrl } = await client()
+  const place = { issuer, authorizeUrl: authorizeUrl ?? unknownPlace() }
   try {
-    return codeFrom(parameters, state, { issuer, clientId, authorizeUrl: authorizeUrl ?? unknownPlace() })
+    return codeFrom(parameters, state, { clientId, ...place })
   } catch (error) {
-    // The server has answered, with an error: this login is over.
-    if (parameters.get('state') === state.reveal()) await logins.giveUp(state).catch(() => undefined)
+    // The server has answered, with an error: this login is over. By anything else it is not.
+    if (foreignAnswer(parameters, state, place) === undefined)
+      await logins.giveUp(state).catch(() => undefined)
     throw error
   }
 }
@@ -210,14 +214,16 @@ async function withBrowser(
   const listener = await RedirectListener.open(redirectUri, { elsewhere: elsewherePage, taken: takenPage })
   try {
     const request = await begin(await authorizationRequest(options, listener.redirectUri))
-    const isOpen = await world.openBrowser(request.url.href)
+    const isOpen = await world.openBrowser(request.url.href, session.childEnv())
     const what = isOpen
       ? 'the browser should show where to log in; if it does not, open this address'
       : `open this address in a browser on this machine (elsewhere: ${voice.typed('hq-token login --no-browser')})`
     // On a line of its own, where it can be taken from.
     voice.tell({ level: 'info', message: what, address: request.url.href })
     const waiting = countdown(voice.canvas, timeout)
-    const arrival = await Promise.race([listener.arrival, waiting.over]).finally(waiting.end)
+    const strangers = new Strangers(session, options, request.state, waiting)
+    const answer = listener.answer((parameters) => strangers.judge(parameters))
+    const arrival = await Promise.race([answer, waiting.over]).finally(waiting.end)
     if (arrival === undefined)
       throw new LoginRequired(`nobody finished the login within ${Math.round(timeout)} s`, {
         hint: `hq-token login; or, where the browser has come to an end since, with its address: ${completing(flags)}`,
@@ -239,6 +245,37 @@ async function withBrowser(
     listener.close()
   }
 }
+
+/** Answers that are not this login's: each is shown why, and the person hears of the first. */
+class Strangers {
+  readonly #session: Session
+  readonly #options: AuthorizationOptions
+  readonly #state: Secret
+  readonly #waiting: Countdown
+  #isTold = false
+
+  constructor(session: Session, options: AuthorizationOptions, state: Secret, waiting: Countdown) {
+    this.#session = session
+    this.#options = options
+    this.#state = state
+    this.#waiting = waiting
+  }
+
+  judge(parameters: URLSearchParams): Page | undefined {
+    const why = foreignAnswer(parameters, this.#state, this.#options)
+    if (why === undefined) return undefined
+    const { voice } = this.#session
+    const hint = why.hint === AGAIN ? WAITS_ON : `${WAITS_ON}; ${why.hint ?? ''}`
+    if (!this.#isTold)
+      this.#waiting.aside(() => {
+        voice.tell({ level: 'warning', message: `an answer was turned away: ${why.message}`, hint })
+      })
+    this.#isTold = true
+    return failedPage(why.message, hint, voice.typed)
+  }
+}
+
+const WAITS_ON = 'the login waits on: finish it in the window in which it began'
 
 function welcome({ world, voice }: Session, { pair, user }: TokenSet): void {
   voice.tell({

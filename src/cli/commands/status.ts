@@ -232,7 +232,7 @@ function described(
     lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
   lines.push(['store', printable(store.name)])
   if (seed !== undefined) lines.push(['seed', printable(seed.message)])
-  if (next !== null) lines.push(['to do', voice.typed(next)])
+  if (next !== null) lines.push(['to do', printable(voice.typed(next))])
   return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')
 }
 
