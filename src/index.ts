@@ -20,6 +20,7 @@ export type { Host } from './core/host.js'
 export type { Clock, Moment } from './core/moment.js'
 export type {
   Failure,
+  Holder,
   Intent,
   Origin,
   Seed,

@@ -158,6 +158,7 @@ export const BREAKS = [
     file: 'src/store/sqlite-store.ts',
     find: '        this.#turn = undefined\n',
     replace: '',
+    and: [{ file: 'src/store/mutex.ts', find: '  if (places.has(place)) return undefined\n', replace: '' }],
     by: tests('cli/turn', 'critical section, and no other'),
   },
   {
@@ -392,6 +393,13 @@ export const BREAKS = [
     find: '      await this.#held.saveLogin({ ...pending, spent: code.fingerprint, ...(holder && { holder }) })\n',
     replace:
       '      await this.#held.saveLogin({ ...pending, spent: null, ...(holder && { holder }) })\n      this.#held.isStillOurs = () => true\n',
+    and: [
+      {
+        file: 'src/core/code-exchange.ts',
+        find: '{ ...pending, spent: code.fingerprint } : null',
+        replace: 'pending : null',
+      },
+    ],
     by: tests('core/logins', 'a second time'),
   },
   {
@@ -841,10 +849,9 @@ export const BREAKS = [
   {
     name: 'an exchange that came to nothing is still somebody’s',
     file: 'src/core/transitions.ts',
-    find: 'aftermath.unfinished === true && set.intent !== null ? left(set.intent) : null',
-    replace:
-      'aftermath.unfinished === true && left(set.intent ?? { attempt: 0, at: 0, boot: null, salvaged: null, client: null }).attempt >= 0 ? set.intent : null',
-    by: tests('faults/lock', 'lives on after it has given up'),
+    find: 'set.intent !== null ? left(set.intent) : null',
+    replace: '(set.intent === null || left(set.intent).attempt > 0) ? set.intent : null',
+    by: tests('core/exchange', 'come to nothing is nobody'),
   },
   {
     name: 'no last look before the request',

@@ -295,11 +295,14 @@ describe('the mutex of this process', () => {
   it.runIf(process.platform === 'linux')(
     'taken by another copy, keeps this one from opening the file',
     async () => {
-      const { place } = storePaths(path)
+      const { place, lock } = storePaths(path)
       places()?.add(place)
+      rmSync(lock)
       const work = store.exclusive(() => Promise.resolve('done'), { waitMs: 5_000 })
       await new Promise((resolve) => setTimeout(resolve, 200))
       expect(isOpen()).toBe(false)
+      // Nor has it been open in between.
+      expect(identityOf(lock)).toBeUndefined()
       places()?.delete(place)
       expect(await work).toBe('done')
       expect(isOpen()).toBe(false)
