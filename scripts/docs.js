@@ -62,7 +62,10 @@ function config() {
 working directory's. A relative path in it is relative to it. The environment wins over the file; an empty variable counts as
 unset. An unknown section or key is an error that names its line. [\`config.example.ini\`](../config.example.ini) has every key.
 
-A \`;\` or \`#\` begins a comment at the start of a line or after white space; a value that holds such goes into quotes.
+A \`;\` or \`#\` begins a comment at the start of a line or after white space; a value that holds such goes into quotes. One
+pair of quotes around a value, single or double, is taken away; where the same quotes stand inside too, all of them stay:
+\`"/bin/sh" -c "exit 3"\` is a command of three words. There are no escapes: what holds double quotes goes into single ones, and a
+value that begins and ends with a double quote of its own is written \`'"…"'\`.
 Durations are seconds, or say their unit: \`90s\`, \`30m\`, \`5h\`, \`10d\`, \`2w\`, \`1h30m\`. Plain \`http\` is taken for loopback
 addresses only: \`localhost\`, \`127.…\` and \`[::1]\`, by these very names.
 `,

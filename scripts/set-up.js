@@ -37,7 +37,10 @@ if (Object.entries(packagesOf('package-lock.json')).some(isMissing)) {
   run('npm', 'ci', '--include=dev', '--no-audit', '--no-fund')
 }
 // A stamp of our own: the compiler writes its `.tsbuildinfo` when it only checks, too.
-if (age('dist/.built') < Math.max(newest('src'), age('scripts/bundle.js'), age('tsconfig.json'))) {
+if (
+  age('dist/.built') <
+  Math.max(newest('src'), age('scripts/bundle.js'), age('scripts/bin.cjs'), age('tsconfig.json'))
+) {
   process.stderr.write('Building …\n')
   run(process.execPath, at('node_modules/typescript/bin/tsc'), '-p', root)
   run(process.execPath, at('scripts/bundle.js'))

@@ -3,6 +3,7 @@
  *
  * @module hq-token
  */
+import './core/node.js' // Before all else.
 export {
   TokenGuard,
   type AccessToken,

@@ -17,6 +17,7 @@ import { isOwn } from './core/ownership.js'
 import type { TokenSet } from './core/token-set.js'
 import { uninterrupted, unstopped } from './signals.js'
 import type { Network } from './network/network.js'
+import { assertWay } from './network/no-proxy.js'
 import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
 import { SqliteStore } from './store/sqlite-store.js'
 import { packageVersion } from './version.js'
@@ -61,8 +62,8 @@ export interface Opened {
   readonly revoke: () => Promise<Revoke | null>
   /** How the seed file stands to what the store holds; `undefined` where there is nothing to say. */
   readonly seedCheck: (set: TokenSet | undefined) => Promise<Check | undefined>
-  /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
-  readonly agent: () => Promise<Network['agent']>
+  /** Makes the way to servers other than the token endpoint, the first of them known. @throws {ConfigInvalid} */
+  readonly agent: (first: URL | null) => Promise<Network['agent']>
   /** The environment for programs that are started: none of them needs a secret of ours. */
   readonly childEnv: () => NodeJS.ProcessEnv
 }
@@ -90,8 +91,9 @@ export function open(choice: Choice, around: Around): Opened {
   const whileHeld = quietlyAround(around)
   const store = notices.around(new SqliteStore(config.store.path, { env, notify, turn, whileHeld }))
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
-  const agent = async (): Promise<Network['agent']> => {
+  const agent = async (first: URL | null): Promise<Network['agent']> => {
     assertChecked(env)
+    if (first !== null) assertWay(first, config.network)
     const network = await openNetwork(config)
     return (options) => network.agent(options)
   }
@@ -121,7 +123,10 @@ export function open(choice: Choice, around: Around): Opened {
     endpoints,
     named: () => endpoints.client(),
     client: async () => requireClient(await endpoints.known()),
-    revoke: async () => revocation(await endpoints.forRevocation(), await agent()),
+    revoke: async () => {
+      const now = await endpoints.forRevocation()
+      return revocation(now, await agent(now.revocationUrl))
+    },
     seedCheck: (set) => inspectSeed(config.seedFile, set, store.name, seedOptions),
     agent,
     childEnv: () => withoutSecretVariables(env),
@@ -181,6 +186,7 @@ function tokenEndpoint(
     const { tokenUrl, clientId, clientSecret, authMethod, scope, network } = requireClient(
       await endpoints.withDiscovery(keep),
     )
+    assertWay(tokenUrl, network)
     loaded = new TokenEndpoint({
       ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock, network },
       userAgent: `hq-token/${packageVersion()}`,
@@ -317,8 +323,17 @@ async function inspectServers(
   const { proxy, proxyFrom } = config.network
   const proxyShown = proxy === null ? null : `${proxy.origin} (${proxyFrom ?? ''})`
   const network = await openNetwork(config)
+  const asked = await questionsFor(config, online, set, clock, network)
+  try {
+    for (const { request } of asked) assertWay(request.url, config.network)
+  } catch (error) {
+    return [
+      fail('proxy', error),
+      ...asked.map(({ name, request: { url } }) => skip(name, `needs a way to ${url.host}`)),
+    ]
+  }
   const questions = await Promise.all(
-    (await questionsFor(config, online, set, clock, network)).map(async (question) => {
+    asked.map(async (question) => {
       const headers = { ...question.request.headers, 'user-agent': `hq-token/${packageVersion()}` }
       const found = await probe(network, proxy, { ...question.request, headers })
       return { ...question, found, now: clock().now }

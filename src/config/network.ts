@@ -13,6 +13,11 @@ export interface NetworkConfig {
   readonly proxyFrom: string | null
   readonly noProxy: string
   /**
+   * Why the proxy of the environment is of no use; `null` where it is, or where there is none. It may be meant for other
+   * programs: it is complained of where a server is to be reached through it.
+   */
+  readonly proxyFault: ConfigInvalid | null
+  /**
    * PEM texts; reads the files at each call.
    *
    * @throws {ConfigInvalid}
@@ -36,9 +41,8 @@ export function networkConfig(settings: Settings, source: ConfigSource): Network
     })
   const ca = settings['network.ca_file']
   const noProxy = variable(env, 'no_proxy') ?? variable(env, 'NO_PROXY') ?? ''
-  const proxy = /^\s*\*\s*$/.test(noProxy) ? null : proxySetting(settings, env)
   return {
-    ...(proxy ?? { proxy: null, proxyFrom: null }),
+    ...proxySetting(settings, env),
     noProxy: [noProxy, ...LOOPBACK].join(','),
     credentials: () => ({
       ca: ca === undefined ? null : authorities(ca, source),
@@ -47,15 +51,31 @@ export function networkConfig(settings: Settings, source: ConfigSource): Network
   }
 }
 
-function proxySetting(settings: Settings, env: Environment) {
+type ProxySetting = Pick<NetworkConfig, 'proxy' | 'proxyFrom' | 'proxyFault'>
+
+const STRAIGHT: ProxySetting = { proxy: null, proxyFrom: null, proxyFault: null }
+
+/** @throws {ConfigInvalid} where our own setting cannot be used. */
+function proxySetting(settings: Settings, env: Environment): ProxySetting {
   const given = settings['network.proxy']
-  if (given?.text === 'none') return null
+  if (given?.text === 'none') return STRAIGHT
   const [name, text] = given === undefined ? proxyVariable(env) : [given.where, given.text]
-  if (text === undefined) return null
+  if (text === undefined) return STRAIGHT
   const proxy = proxyUrl(text)
-  if (proxy === undefined)
-    throw new ConfigInvalid(`${name} must be the URL of a proxy such as http://proxy.example.com:3128`)
-  return { proxy, proxyFrom: name }
+  if (proxy !== undefined) return { proxy, proxyFrom: name, proxyFault: null }
+  const proxyFault = unusableProxy(name, text)
+  if (given !== undefined) throw proxyFault
+  return { ...STRAIGHT, proxyFault }
+}
+
+/** Never with the value: it may hold a password. */
+function unusableProxy(name: string, text: string): ConfigInvalid {
+  const what = /^socks/i.test(text)
+    ? 'names a SOCKS proxy, which hq-token does not speak to'
+    : 'must be the URL of a proxy such as http://proxy.example.com:3128'
+  return new ConfigInvalid(`${name} ${what}`, {
+    hint: 'in the config: [network] proxy = http://HOST:PORT; or proxy = none, where this machine reaches the server by itself',
+  })
 }
 
 /** The names that curl, git and Go know. Plain http needs none: it goes to this machine itself only. */

@@ -69,10 +69,18 @@ export function readSettings(
 function secretFileNotices(path: string): Notice[] {
   try {
     const stats = statSync(path)
-    return exposureNotices(path, exposure(stats), stats)
+    const exposed = exposure(stats)
+    // What is no secret, such as /etc/passwd, must not be closed to those who need it.
+    return (exposed.read || exposed.write) && holdsSecret(path) ? exposureNotices(path, exposed, stats) : []
   } catch {
     return []
   }
+}
+
+/** One line, or a key in PEM. @throws {FileProblem} */
+function holdsSecret(path: string): boolean {
+  const text = Buffer.from(readRegular(path).bytes).toString('latin1')
+  return /^[^\n]*\n?$/.test(text) || text.includes('PRIVATE KEY-----')
 }
 
 /** The store's file: the configured one, else the one in the default place. */

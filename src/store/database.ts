@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import { StoreUnusable } from '../core/errors.js'
 import { createWhole, damaged, isThere, removeIfThere, unusable, type StorePaths } from './files.js'
-import { isBusy, isSqlite } from './addon.js'
+import { isBusy, isSqlite, needsRollback } from './addon.js'
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 
 /**
@@ -68,11 +68,6 @@ export function bringUpToDate(db: Database.Database): void {
   db.transaction(() => {
     migrate(db, version)
   }).exclusive()
-}
-
-/** A transaction cut off by a crash has left a journal; only a connection that may write can roll it back. */
-export function needsRollback(error: unknown): boolean {
-  return isSqlite(error) && /^SQLITE_(READONLY_ROLLBACK|READONLY_RECOVERY|CANTOPEN)/.test(error.code)
 }
 
 export function asUnusable({ database }: DatabasePath, error: unknown): unknown {

@@ -133,7 +133,7 @@ function openLock(paths: StorePaths): LockFile | undefined {
     if (codeOf(error) !== 'EEXIST') throw unusable(paths.lock, 'cannot be made', error)
   }
   const stats = lstatOf(paths.lock)
-  if (stats !== undefined) checkLockable(paths.lock, stats)
+  if (stats !== undefined) checkLockable(paths, stats)
   const before = identityOf(paths.lock)
   try {
     const db = new Database(paths.lock, { fileMustExist: true, timeout: 0 })

@@ -67,7 +67,7 @@ export class Rescue implements RescueFile {
     this.#notify = notify
     const stats = lstatOf(this.#path)
     if (stats === undefined) createWhole(this.#path, new Uint8Array(PREALLOCATED))
-    else checkOwn(this.#path, stats, 'file')
+    else checkOwn(this.#path, stats, 'file', paths.database)
     this.#lastCopies = new LastCopies(paths, env)
     this.#old = new OldRescue(paths)
     try {
@@ -313,7 +313,7 @@ function deviceOf(folder: string): number | undefined {
 export function keptRecords(paths: StorePaths, env: NodeJS.ProcessEnv): readonly Rescued[] {
   try {
     const stats = lstatOf(paths.rescue)
-    if (stats !== undefined) checkOwn(paths.rescue, stats, 'file')
+    if (stats !== undefined) checkOwn(paths.rescue, stats, 'file', paths.database)
     const own = stats === undefined ? [] : parse(readFileSync(paths.rescue)).records
     return [...own, ...new OldRescue(paths).records(), ...new LastCopies(paths, env).records()]
   } catch (error) {

@@ -3,6 +3,7 @@
  *
  * @module hq-token/sqlite
  */
+import '../core/node.js' // Before all else.
 import { dirname, resolve } from 'node:path'
 import type Database from 'better-sqlite3'
 import { Overtaken, StoreBusy } from '../core/errors.js'
@@ -17,16 +18,11 @@ import type {
   Turn,
 } from '../core/ports.js'
 import type { Holder, TokenSet } from '../core/token-set.js'
-import { isBusy } from './addon.js'
-import {
-  asUnusable,
-  bringUpToDate,
-  createDatabase,
-  needsRollback,
-  openForReading,
-  openForWriting,
-} from './database.js'
-import { checkOwn, ensureFolder, lstatOf, storePaths, type StorePaths } from './files.js'
+import { assertLoadable } from './addon-fault.js'
+import { isBusy, needsRollback } from './addon.js'
+import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
+import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePaths } from './files.js'
+import { takeFromGroup } from './group.js'
 import { holderFor, isMe, isOtherAlive } from './holder.js'
 import { acquire, notInTime, sleep, type Lock } from './lock.js'
 import { Rescue } from './rescue.js'
@@ -97,6 +93,7 @@ export class SqliteStore implements TokenStore {
     const deadline = performance.now() + options.waitMs
     const { notify, whileHeld = plainly } = this.#options
     const notices: Notice[] = []
+    await this.#claim()
     try {
       for (;;) {
         const turn = this.#turn
@@ -225,13 +222,22 @@ export class SqliteStore implements TokenStore {
   #prepared(): StorePaths {
     const paths = storePaths(this.#path)
     ensureFolder(paths.folder)
-    const stats = lstatOf(paths.folder)
-    if (stats !== undefined) checkOwn(paths.folder, stats, 'folder')
+    const stats = folderStats(paths)
+    if (stats !== undefined) checkOwn(paths.folder, stats, 'folder', paths.database)
     return paths
+  }
+
+  /** Before the lock is taken: a notice may have to wait for who reads it. */
+  #claim(): Promise<void> {
+    return this.#patiently(() => {
+      assertLoadable()
+      takeFromGroup(storePaths(this.#path), this.#options.notify ?? (() => undefined))
+    })
   }
 
   /** Reads as a guest: nothing is made, migrated or locked where that can be helped. */
   async #reading<T>(select: (db: Database.Database) => T): Promise<T | undefined> {
+    await this.#claim()
     return this.#patiently(() => {
       try {
         return readOnce(openForReading(this.#database), select)

@@ -4,14 +4,14 @@ import { checkLockable, identityOf, lstatOf, type StorePaths } from './files.js'
 
 /** The store's lock as `acquire` takes it, for those who have not loaded the program yet. */
 export class AddonLock implements EarlyLock {
-  readonly #path: string
+  readonly #paths: StorePaths
   #db: Connection
   #identity: string | undefined
   isHeld = false
 
   /** @throws Where there is anything about it but that another process may hold it: `acquire` knows what. */
-  constructor({ lock }: StorePaths) {
-    this.#path = lock
+  constructor(paths: StorePaths) {
+    this.#paths = paths
     this.#db = this.#open()
   }
 
@@ -30,7 +30,7 @@ export class AddonLock implements EarlyLock {
   }
 
   isInPlace(): boolean {
-    return this.#identity !== undefined && identityOf(this.#path) === this.#identity
+    return this.#identity !== undefined && identityOf(this.#paths.lock) === this.#identity
   }
 
   release(): void {
@@ -39,12 +39,12 @@ export class AddonLock implements EarlyLock {
   }
 
   #open(): Connection {
-    const stats = lstatOf(this.#path)
+    const stats = lstatOf(this.#paths.lock)
     if (stats === undefined) throw new Error('no lock yet')
-    checkLockable(this.#path, stats)
-    const before = identityOf(this.#path)
-    const db = openByAddon(this.#path, { readonly: false })
-    this.#identity = identityOf(this.#path) === before ? before : undefined
+    checkLockable(this.#paths, stats)
+    const before = identityOf(this.#paths.lock)
+    const db = openByAddon(this.#paths.lock, { readonly: false })
+    this.#identity = identityOf(this.#paths.lock) === before ? before : undefined
     return db
   }
 }

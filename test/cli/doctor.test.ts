@@ -550,7 +550,7 @@ describe('the store', () => {
       ...{ status: 'fail', exit: 74 },
       message: expect.stringContaining('is damaged') as string,
       hint: expect.stringMatching(
-        /; move it away \(mv \S+ \S+\), then: hq-token login \(or: hq-token seed FILE\)$/,
+        /; (?:if it never was a store, name another \[store\] path; else )?move it away \(mv \S+ \S+\), then: hq-token login \(or: hq-token seed FILE\)$/,
       ) as string,
     })
     expect(got.names).not.toContain('login')
@@ -586,7 +586,7 @@ describe('the store', () => {
     expect((await examined(made)).check('store')).toMatchObject({
       ...{ status: 'fail', exit: 74 },
       message: expect.stringContaining('belongs to another user (uid 12345)') as string,
-      hint: 'run as that user, or name another [store] path',
+      hint: "run as that user: sudo -u '#12345' hq-token …; or name another [store] path",
     })
   })
 

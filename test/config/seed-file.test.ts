@@ -364,7 +364,7 @@ describe('any seed file', () => {
             [access, seed.pair.accessToken],
             [refresh, seed.pair.refreshToken],
           ] as const) {
-            const quoted = /^(["'])(.+)\1$/.exec(given)?.[2]
+            const quoted = /^(["'])((?:(?!\1).)+)\1$/.exec(given)?.[2]
             expect(got.reveal()).toBe(quoted ?? given)
           }
           exact++

@@ -226,7 +226,8 @@ describe('nothing is spent when', { timeout: 60_000 }, () => {
       'holds no private key in PEM, or one that needs a passphrase',
     ],
     ['there is a certificate and no key', () => `client_cert_file = ${firm.cert}`, 'is given alone'],
-    ['the proxy is no URL', () => 'proxy = socks5://proxy.example.com', 'must be the URL of a proxy'],
+    ['the proxy is no URL', () => 'proxy = http://', 'must be the URL of a proxy'],
+    ['the proxy is a SOCKS one', () => 'proxy = socks5://proxy.example.com', 'names a SOCKS proxy'],
   ])('%s: 78, with the file and the line', async (_, network, message) => {
     const { run, sandbox, config } = await behindTls({ network: network() })
     const got = await run(['get'])
@@ -270,3 +271,73 @@ async function behindTls({ network = '', mutual = false }): Promise<BehindTls> {
   const before = proxy.tunnels()
   return { ...fronted, tunnels: () => proxy.tunnels() - before }
 }
+
+describe('a proxy of the environment that is of no use here', { timeout: 60_000 }, () => {
+  const SECRET = 'secret-of-the-proxy'
+  const PROXIES = [
+    ['ALL_PROXY', `socks://me:${SECRET}@127.0.0.1:1/`],
+    ['all_proxy', 'socks5://127.0.0.1:1'],
+    ['ALL_PROXY', 'socks5h://127.0.0.1:1'],
+    ['HTTPS_PROXY', 'socks4://127.0.0.1:1'],
+    ['HTTPS_PROXY', `ftp://me:${SECRET}@127.0.0.1:1`],
+  ] as const
+
+  it.each(PROXIES)('%s=%s fails nothing that needs none', async (name, value) => {
+    const { run } = await place({}, 0)
+    const env = { [name]: value }
+    expect(await run(['get'], { env })).toMatchObject({ code: 0, stderr: '' })
+    for (const args of [
+      ['get'],
+      ['status'],
+      ['refresh'],
+      ['api', '1/sites'],
+      ['exec', '--', 'true'],
+      ['doctor'],
+    ])
+      expect(await run(args, { env }), args.join(' ')).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  it.each(PROXIES)('%s=%s where one is needed: 78 before anything is sent', async (name, value) => {
+    const { run, sandbox, tunnels, config, store } = await behindTls({ network: `ca_file = ${firm.cert}` })
+    const env = { [name]: value }
+    const text = readFileSync(config, 'utf8')
+    writeFileSync(config, text.replace('[client]', `[client]\nrevocation_url = https://${HOST}:1/r`))
+    for (const args of [['get'], ['refresh'], ['api', '1/sites'], ['logout']]) {
+      const { code, stdout, stderr } = await run(args, { env })
+      expect({ code, stdout }, stderr).toEqual({ code: 78, stdout: '' })
+      expect(stderr).toMatch(new RegExp(`error: ${name} (?:names a SOCKS proxy|must be the URL of a proxy)`))
+      expect(stderr).toMatch(/hint: in the config: \[network\] proxy = .*; or proxy = none/)
+      expect(stderr).not.toContain(SECRET)
+    }
+    const doctor = await run(['doctor'], { env })
+    expect(doctor.code).toBe(78)
+    expect(doctor.stdout).toMatch(new RegExp(`^fail +proxy +${name} `, 'm'))
+    expect(doctor.stdout).toMatch(/^skip +token URL +needs a way to /m)
+    expect([sandbox.refreshes(), tunnels()]).toEqual([0, 0])
+    expect((await store.read())?.intent ?? null).toBeNull()
+
+    expect(await run(['refresh'], { env: { ...env, NO_PROXY: `192.0.2.0/24,${HOST}/32` } })).toMatchObject({
+      code: 0,
+    })
+    expect(await run(['refresh'], { env: { ...env, HQ_TOKEN_PROXY: 'none' } })).toMatchObject({ code: 0 })
+    expect(await run(['api', '1/sites'], { env: { ...env, HQ_TOKEN_PROXY: proxy.url } })).toMatchObject({
+      code: 0,
+    })
+    expect(tunnels()).toBe(1)
+  })
+
+  it('gives way to HTTPS_PROXY, as with curl', async () => {
+    const { run, tunnels } = await behindTls({ network: `ca_file = ${firm.cert}` })
+    const env = { ALL_PROXY: 'socks://127.0.0.1:1', HTTPS_PROXY: proxy.url }
+    expect(await run(['get'], { env })).toMatchObject({ code: 0, stderr: '' })
+    expect(tunnels()).toBe(1)
+  })
+
+  it('gives way for a range of NO_PROXY to the proxy that is of use, too', async () => {
+    const { run, tunnels } = await behindTls({ network: `ca_file = ${firm.cert}` })
+    const env = { HTTPS_PROXY: proxy.url, NO_PROXY: HOST.replace(/\d+$/, '0/24') }
+    expect(await run(['get'], { env })).toMatchObject({ code: 0, stderr: '' })
+    expect(await run(['api', '1/sites'], { env })).toMatchObject({ code: 0, stderr: '' })
+    expect(tunnels()).toBe(0)
+  })
+})

@@ -62,8 +62,8 @@ describe('the files', () => {
 
   it.each(['.db', '.rescue', '.lock'])('are refused when others can read the %s file', async (suffix) => {
     await put(tokenSet(), 0)
-    chmodSync(path.replace(/\.db$/, suffix), 0o640)
-    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/others \(mode 640\)/)
+    chmodSync(path.replace(/\.db$/, suffix), 0o604)
+    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/others \(mode 604\)/)
   })
 
   it('are refused in a folder that others can write', async () => {

@@ -40,8 +40,8 @@ export interface ApiOptions {
  */
 export async function api(session: Session, target: string, options: ApiOptions): Promise<void> {
   const { world, config, guard, voice } = session
-  const agent = await session.agent()
   const url = apiUrl(target, config.apiUrl)
+  const agent = await session.agent(url)
   const typed = headersOf(options.header ?? [])
   const quiet: Progress = { add: () => undefined, end: () => undefined }
   let upload = quiet

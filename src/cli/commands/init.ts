@@ -10,7 +10,7 @@ import { configText, readBack, type Texts } from '../../config/write.js'
 import { ConfigInvalid, OutputFailed, StoreUnusable, UsageError } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
 import { uninterrupted } from '../../signals.js'
-import { codeOf, ensureFolder, lookAt } from '../../store/files.js'
+import { codeOf, ensureFolder, lookAt, ofForeignFolder } from '../../store/files.js'
 import { dieBy } from '../child.js'
 import { readAll } from '../input.js'
 import { Draft, syncName } from '../draft.js'
@@ -71,6 +71,8 @@ export async function init(
   const { path } = location.file
   // Before anything is asked; and once more when the file is put in place.
   if (flags.force !== true && isTaken(path)) throw taken(path)
+  const refusal = ofForeignFolder(dirname(path), '--config FILE')
+  if (refusal !== undefined) throw new OutputFailed(...refusal)
 
   const answers = await given(world, flags)
   try {
@@ -244,7 +246,7 @@ function problem(name: ClientKey, text: string): string | undefined {
   const reading = read(name, text)
   if ('problem' in reading) return reading.problem
   return iniValue(text) === undefined
-    ? 'cannot be written to an INI file: it mixes quotes with comments'
+    ? 'cannot be written to an INI file: it mixes quotes of both kinds, or quotes with comments'
     : undefined
 }
 

@@ -87,7 +87,7 @@ async function prepared(
     })
   const { authorizeUrl: authorize, tokenUrl, revocationUrl } = config
   const isComplete = authorize !== null && tokenUrl !== null && revocationUrl !== null
-  const agent = await session.agent()
+  const agent = await session.agent(isComplete || issuer === null ? null : new URL(issuer))
   const discovered =
     issuer === null || isComplete
       ? undefined
