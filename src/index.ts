@@ -65,6 +65,7 @@ export {
   StoreUnusable,
   TokenError,
   UsageError,
+  type ErrorCode,
   type ErrorDetails,
   type ExitCode,
 } from './core/errors.js'

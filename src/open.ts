@@ -163,7 +163,9 @@ async function openNetwork({ network }: Config): Promise<Network> {
 
 /** @see RFC 7009 */
 async function revocation(config: Config, agent: Network['agent']): Promise<Revoke | null> {
-  const { revocationUrl } = config
+  const { revocationUrl, unfit } = config
+  const wrong = unfit.find(({ name }) => name === 'client.revocation_url')
+  if (wrong !== undefined) throw wrong.error
   if (revocationUrl === null) return null
   const { clientId, authMethod, clientSecret } = requireClient(config)
   const { clientAuthentication } = await import('./oauth/client-authentication.js')
@@ -196,6 +198,7 @@ function tokenEndpoint(
   return {
     host: config.tokenUrl?.host ?? (config.issuer === null ? 'the server' : new URL(config.issuer).host),
     client: () => endpoints.client(),
+    proxy: config.network.proxy?.host ?? null,
     get clientHint() {
       return loaded?.clientHint ?? null
     },
@@ -254,8 +257,15 @@ export interface Examination {
  */
 export async function examine(choice: Choice, around: Around): Promise<Examination> {
   const { env, platform, homedir, clock } = around
-  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectSeedFile, inspectTrust } =
-    await import('./config/inspect.js')
+  const {
+    inspectClient,
+    inspectConfig,
+    inspectRedirectUri,
+    inspectSecret,
+    inspectSeedFile,
+    inspectTrust,
+    inspectUnfit,
+  } = await import('./config/inspect.js')
   const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
   if (loaded === undefined) {
     const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
@@ -274,7 +284,8 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     problem === undefined
       ? inspectClient(config, endpointsFrom(loaded, content?.discovered))
       : fail('settings', problem),
-    inspectRedirectUri(config),
+    ...inspectRedirectUri(config),
+    ...inspectUnfit(config),
     await inspectSecret(config),
     trust,
     ...inspectSeedFile(config),

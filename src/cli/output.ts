@@ -33,6 +33,13 @@ export interface GlobalOptions {
   readonly logFormat?: 'text' | 'json'
 }
 
+/** What a program may look for in a line. */
+interface Marks {
+  readonly code?: string
+  readonly address?: string | undefined
+  readonly event?: Notice['event']
+}
+
 export function voice(world: World, options: GlobalOptions): Voice {
   const json = options.logFormat === 'json'
   const typed = asTypedWith(options)
@@ -40,14 +47,13 @@ export function voice(world: World, options: GlobalOptions): Voice {
     level: string,
     message: string,
     hint: string | undefined,
-    code?: string,
-    address?: string,
+    { code, address, event }: Marks = {},
   ): void => {
     const next = hint === undefined ? undefined : typed(hint)
     if (json) {
       const time = new Date(world.clock().now * 1000).toISOString()
       world.stderr.write(
-        `${printableJson({ time, level, ...(code && { code }), message, ...(address && { address }), ...(next && { hint: next }) })}\n`,
+        `${printableJson({ time, level, ...(code && { code }), message, ...(event && { event }), ...(address && { address }), ...(next && { hint: next }) })}\n`,
       )
       return
     }
@@ -55,8 +61,8 @@ export function voice(world: World, options: GlobalOptions): Voice {
     if (address !== undefined) world.stderr.write(`  ${printable(address)}\n`)
     if (next !== undefined) world.stderr.write(`hq-token: hint: ${printable(next)}\n`)
   }
-  const tell = ({ level, message, hint, address }: Notice): void => {
-    say(level, message, hint, undefined, address)
+  const tell = ({ level, message, hint, address, event }: Notice): void => {
+    say(level, message, hint, { address, event })
   }
   return {
     typed,
@@ -68,7 +74,7 @@ export function voice(world: World, options: GlobalOptions): Voice {
     },
     tell,
     error: (error) => {
-      say('error', error.message, error.hint, error.code)
+      say('error', error.message, error.hint, { code: error.code })
     },
     bug: (error) => {
       // Name and place only: the message of a foreign error may quote what it choked on.
@@ -103,6 +109,15 @@ export function notTaken(error: NodeJS.ErrnoException): OutputFailed {
 }
 
 /**
+ * Whether whoever read standard output has seen enough and gone, as `head` and `true` do: the exit code tells that
+ * not all was taken, and there is nothing to say to anybody. Windows calls it EOF.
+ */
+export function isReaderGone(error: unknown): boolean {
+  const { code } = ((error as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException
+  return error instanceof OutputFailed && (code === 'EPIPE' || code === 'EOF')
+}
+
+/**
  * Writes the answer, and ends only when it has been taken.
  *
  * @throws {OutputFailed} A closed pipe, a full disk: whoever reads the exit code must not believe in a token.
@@ -125,8 +140,7 @@ export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<voi
 /** A report that is for reading: who looks at its first lines only has seen enough. */
 export async function writeReport(stdout: Screen, text: string): Promise<void> {
   await writeOut(stdout, text).catch((error: unknown) => {
-    const { code } = (error as OutputFailed).cause as NodeJS.ErrnoException
-    if (code !== 'EPIPE') throw error
+    if (!isReaderGone(error)) throw error
   })
 }
 

@@ -1,5 +1,5 @@
 import { Exit, TokenError, type ExitCode } from '../core/errors.js'
-import { voice, type GlobalOptions } from './output.js'
+import { isReaderGone, voice, type GlobalOptions } from './output.js'
 import { ofTheSystem } from './unloadable.js'
 import type { World } from './world.js'
 
@@ -8,7 +8,7 @@ export function report(error: unknown, world: World, options: GlobalOptions = {}
   const speaker = voice(world, options)
   const known = error instanceof TokenError ? error : ofTheSystem(error)
   if (known !== undefined) {
-    speaker.error(known)
+    if (!isReaderGone(known) || options.verbose === true) speaker.error(known)
     return known.exit
   }
   speaker.bug(error)

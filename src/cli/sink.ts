@@ -4,6 +4,8 @@ import { notWritten, outputStream, replacement } from './outfile.js'
 import { notTaken } from './output.js'
 import type { Screen } from './world.js'
 
+const LINE_FEED = 0x0a
+
 /** Where an answer goes to. */
 export interface Sink {
   readonly stream: Writable
@@ -17,10 +19,18 @@ export interface Sink {
 
 export function standardOutput(stdout: Screen): Sink {
   let failed: TokenError | undefined
+  let isMidLine = false
+  const isTerminal = stdout.isTTY === true
   const fail = (error: NodeJS.ErrnoException): TokenError => (failed = notTaken(error))
+  // What a terminal shows next, a message or the prompt, begins on a line of its own.
+  const endLine = (): void => {
+    if (isTerminal && isMidLine && failed === undefined) stdout.write('\n')
+    isMidLine = false
+  }
   // Not stdout itself: the pipeline would end it, and destroy it for a failure of the network.
   const stream = new Writable({
-    write: (chunk, _encoding, next) => {
+    write: (chunk: Buffer, _encoding, next) => {
+      if (chunk.byteLength > 0) isMidLine = chunk.at(-1) !== LINE_FEED
       stdout.write(chunk, (error) => {
         next(error ? fail(error) : null)
       })
@@ -29,9 +39,9 @@ export function standardOutput(stdout: Screen): Sink {
   stdout.on('error', fail)
   return {
     stream,
-    isTerminal: stdout.isTTY === true,
-    done: () => undefined,
-    discard: () => undefined,
+    isTerminal,
+    done: endLine,
+    discard: endLine,
     failure: () => failed,
   }
 }

@@ -6,6 +6,7 @@ import { ConfigInvalid } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
 import { environmentNotices } from './environment.js'
 import { asProblem, FileProblem, open } from './file.js'
+import type { PersonKey } from './keys.js'
 import { loadConfig, requireClient, type Config } from './load.js'
 import { locate, usualFiles, variable, type Environment, type Location, type Surroundings } from './locate.js'
 import { readSettings } from './settings.js'
@@ -88,8 +89,24 @@ export function inspectClient(config: Config, by: string | null): Check {
   }
 }
 
-/** Where the browser comes back to after a login. */
-export function inspectRedirectUri({ redirectUri }: Config): Check {
+/** What only a login or a logout needs: nothing else says that it cannot be used. */
+export function inspectUnfit({ unfit }: Config): readonly Check[] {
+  return unfit.map(({ name, error }) => fail(NAMES[name], error))
+}
+
+const NAMES: Readonly<Record<PersonKey, string>> = {
+  'client.redirect_uri': 'redirect URI',
+  'client.authorize_url': 'authorize URL',
+  'client.revocation_url': 'revocation URL',
+  'client.scope': 'scope',
+}
+
+/** Where the browser comes back to after a login; nothing where `inspectUnfit` has said what is wrong with it. */
+export function inspectRedirectUri({ redirectUri, unfit }: Config): readonly Check[] {
+  return unfit.some(({ name }) => name === 'client.redirect_uri') ? [] : [redirection(redirectUri)]
+}
+
+function redirection(redirectUri: string | null): Check {
   const name = 'redirect URI'
   if (redirectUri === null) return skip(name, 'none: nobody can log in by this configuration')
   return ok(name, redirectUri)

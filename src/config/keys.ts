@@ -197,3 +197,17 @@ export function withoutSecretVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEn
   }
   return Object.fromEntries(Object.entries(env).filter(isKept))
 }
+
+/** Keys that only a person needs, to log in or out: what is wrong with one of them costs no script its token. */
+export const personKeys = [
+  'client.redirect_uri',
+  'client.authorize_url',
+  'client.revocation_url',
+  'client.scope',
+] as const satisfies readonly KeyName[]
+
+export type PersonKey = (typeof personKeys)[number]
+
+export function isPersonKey(name: string): name is PersonKey {
+  return (personKeys as readonly string[]).includes(name)
+}

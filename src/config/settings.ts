@@ -6,7 +6,7 @@ import type { Early } from '../core/policy.js'
 import type { Notice } from '../core/ports.js'
 import { exposure, exposureNotices, FileProblem, readRegular } from './file.js'
 import { readIni, shown, type Entry } from './ini.js'
-import { configKeys, nameOf, type KeyName } from './keys.js'
+import { configKeys, isPersonKey, nameOf, type KeyName } from './keys.js'
 import {
   defaultStore,
   home,
@@ -160,7 +160,7 @@ function checkSection(section: string, line: number, suggest: Suggest): void {
 function checkEntry({ section, key, value, line }: Entry, suggest: Suggest): void {
   const homes = configKeys.filter((known) => known.key === key).map((known) => known.section)
   if (homes.some((known) => known === section)) {
-    if (value === '')
+    if (value === '' && !isPersonKey(`${section}.${key}`))
       throw new FileProblem(`[${section}] ${key} is empty`, line, 'give it a value, or take it out')
     return
   }

@@ -15,6 +15,7 @@ import type { HeldStore, PendingLogin, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, newGrantId, signedIn, type Tokens } from './transitions.js'
+import { unreached } from './unreached.js'
 
 /** The next command after a login that came to nothing. */
 export const AGAIN = 'begin anew: hq-token login'
@@ -140,7 +141,7 @@ export class CodeExchange {
     pending: PendingLogin,
     isBare: boolean,
   ): Promise<TokenError> {
-    const { host } = this.#parts.server
+    const { host, proxy = null } = this.#parts.server
     const what = withoutSecrets(outcome.what, [code, pending.verifier, pending.state])
     // What was never sent can be sent again, with the same answer of the browser.
     const isGood = outcome.kind === 'not-sent' || (isBare && outcome.kind === 'refused')
@@ -149,7 +150,7 @@ export class CodeExchange {
     await this.#scrub()
     switch (outcome.kind) {
       case 'not-sent':
-        return new ServerUnavailable(`${host} could not be reached (${what})`, {
+        return new ServerUnavailable(unreached(host, what, proxy), {
           hint: 'check the network',
         })
       case 'no-verdict':

@@ -325,6 +325,7 @@ export class Exchange {
       {
         ...{
           host: this.#parts.server.host,
+          proxy: this.#parts.server.proxy ?? null,
           set: this.#set,
           at,
           doubt: this.#doubt,

@@ -89,6 +89,7 @@ export interface CodeGrant {
   readonly redirectUri: string
 }
 
+/** How long one request may take. */
 export interface RequestLimits {
   /** Milliseconds in all, from connecting to the last byte. */
   readonly timeoutMs: number
@@ -107,6 +108,8 @@ export interface AuthorizationServer {
   readonly host: string
   /** What to try where it answers `invalid_client`, for a hint; `null` where nothing speaks for anything. */
   readonly clientHint?: string | null
+  /** Host and port of the proxy that the way may lead through, for messages. Default: not known. */
+  readonly proxy?: string | null
   /**
    * The client that requests are made as: after `prepare` in full, before it as far as is known without asking
    * anybody.
@@ -226,6 +229,7 @@ export interface Counters {
  * this very process, which makes the kernel drop it): what another process writes then is noticed.
  */
 export interface HeldStore {
+  /** The token set as it stands. */
   read(): Promise<TokenSet | undefined>
   /**
    * Durable when it returns.
@@ -239,6 +243,7 @@ export interface HeldStore {
   save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void>
   /** Where the numbers stand, also when the token set was forgotten: they never begin anew. */
   counters(): Promise<Counters>
+  /** The login that waits for its answer, if any. */
   login(): Promise<PendingLogin | undefined>
   /**
    * Durable when it returns; `null` forgets it.
@@ -271,6 +276,7 @@ export interface HeldStore {
   isStillOurs(what: number | string): boolean
 }
 
+/** How a critical section waits for its turn. */
 export interface ExclusiveOptions<T> {
   /** Milliseconds to wait for the lock. */
   readonly waitMs: number
@@ -328,6 +334,8 @@ export interface Notice {
   readonly address?: string
   /** True for what is worth knowing and comes once in the life of a token set: it is said without `--verbose` too. */
   readonly isNews?: true
+  /** For a program: what has happened to a seed file. */
+  readonly event?: 'seed_imported' | 'seed_disregarded'
 }
 
 /** Reads the configured seed file; `undefined` where none is configured or it does not exist. */

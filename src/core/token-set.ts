@@ -5,7 +5,9 @@ import type { Secret } from './secret.js'
 
 /** What one successful answer of the token endpoint gave (RFC 6749 section 5.1). */
 export interface TokenPair {
+  /** What API calls carry. */
   readonly accessToken: Secret
+  /** What the next pair is asked for with. */
   readonly refreshToken: Secret
   /** As the server wrote it; compared without regard to case. */
   readonly tokenType: string
@@ -128,7 +130,9 @@ export const STANDARD_INPUT = 'standard input'
 
 /** A first token set, as a person obtained it. */
 export interface Seed {
+  /** The tokens, and since when they count. */
   readonly pair: TokenPair
+  /** Whose they are, for people; `null` where that is not known. */
   readonly user: string | null
   /** Where it came from, for messages: a path, or `standard input`. */
   readonly source: string

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { interceptors, type Dispatcher } from 'undici'
 import { ServerUnavailable } from '../core/errors.js'
+import { checkOf, unreached } from '../core/unreached.js'
 import { bearer } from './bearer.js'
 import { hasAuthorization } from './fields.js'
 import { isRefusal } from './refusal.js'
@@ -114,8 +115,11 @@ export function asUnavailable({ host }: URL, error: unknown): unknown {
   const isNetwork =
     NETWORK.some((codes) => codes.test(code)) || syscall === 'connect' || error.name === 'HTTPParserError'
   if (!isNetwork) return error
-  return new ServerUnavailable(`the transfer with ${host} failed (${code === '' ? error.name : code})`, {
-    hint: 'check the network and the URL, then run the same command again',
+  const what = code === '' ? error.name : code
+  const { proxy = null } = error as { readonly proxy?: string | null }
+  const message = proxy === null ? `the transfer with ${host} failed (${what})` : unreached(host, what, proxy)
+  return new ServerUnavailable(message, {
+    hint: `${checkOf(what)}, then run the same command again`,
     cause: error,
   })
 }

@@ -88,14 +88,31 @@ class Ways extends Dispatcher {
 class ProxyPool extends Pool {
   override connect = (async (options: Dispatcher.ConnectOptions) => {
     const tunnel = await super.connect(options).catch((error: unknown) => {
-      throw (error as { code?: string }).code === 'UND_ERR_SOCKET' ? refused('PROXY_CLOSED', error) : error
+      throw this.#unreached(error)
     })
     if (tunnel.statusCode === 200) return tunnel
     tunnel.socket.on('error', () => undefined).destroy()
-    throw refused(`PROXY_HTTP_${tunnel.statusCode}`)
+    throw this.#refused(`PROXY_HTTP_${tunnel.statusCode}`)
   }) as Pool['connect']
-}
+  readonly #proxy: string
 
-function refused(code: string, cause?: unknown): Error {
-  return Object.assign(new Error('the proxy made no connection', { cause }), { code })
+  constructor(url: URL, options: Pool.Options) {
+    super(url, options)
+    this.#proxy = url.host
+  }
+
+  #unreached(error: unknown): unknown {
+    const { code } = error as { readonly code?: string }
+    if (code === undefined) return error
+    return this.#refused(code === 'UND_ERR_SOCKET' ? 'PROXY_CLOSED' : `PROXY_${code}`, error)
+  }
+
+  #refused(code: string, cause?: unknown): Error {
+    const { syscall } = (cause ?? {}) as NodeJS.ErrnoException
+    return Object.assign(new Error('the proxy made no connection', { cause }), {
+      code,
+      proxy: this.#proxy,
+      ...(syscall !== undefined && { syscall }),
+    })
+  }
 }

@@ -45,14 +45,19 @@ export function openForReading(paths: DatabasePath): Database.Database | undefin
 
 /** For writing, and for reading where a transaction that was cut off must be rolled back first. */
 export function openForWriting(paths: DatabasePath): Database.Database {
-  if (!isThere(paths)) throw new StoreUnusable(`${paths.database} has vanished`)
+  if (!isThere(paths))
+    throw new StoreUnusable(`${paths.database} has vanished`, {
+      hint: 'run the same command again: it finds out what is there now',
+    })
   const db = opened(paths, {})
   try {
     refuseNewer(db, paths)
     for (const [name, value, readBack] of PRAGMAS) {
       db.pragma(`${name} = ${value}`)
       if (db.pragma(name, { simple: true }) !== readBack)
-        throw new StoreUnusable(`${paths.database} does not take ${name} = ${value}`)
+        throw new StoreUnusable(`${paths.database} does not take ${name} = ${value}`, {
+          hint: 'hq-token doctor shows what the store’s file system can do',
+        })
     }
     return db
   } catch (error) {

@@ -37,6 +37,7 @@ const LOOK_EVERY_MS = 50
 /** Tries of the last look, some milliseconds apart. */
 const LAST_LOOKS = 20
 
+/** What a store is told beside its path; the command line gives what it has itself. */
 export interface SqliteStoreOptions {
   /** Names the folder for a last copy where the store's own disk fails. Default: the process's. */
   readonly env?: NodeJS.ProcessEnv
@@ -60,6 +61,11 @@ export class SqliteStore implements TokenStore {
   #turn: Turn | undefined
   readonly name: string
 
+  /**
+   * Makes and opens nothing yet: the first call does.
+   *
+   * @param path Of the SQLite file; its folder is made where there is none.
+   */
   constructor(path: string, options: SqliteStoreOptions = {}) {
     this.name = path
     this.#path = resolve(path)

@@ -32,6 +32,7 @@ import {
   type Counters,
   type Discovered,
   type Early,
+  type ErrorCode,
   type ErrorDetails,
   type ExclusiveOptions,
   type ExitCode,
@@ -150,7 +151,7 @@ const classes = [
 ]
 const details: ErrorDetails = { hint: 'none' }
 const errors: TokenError[] = classes.map((Class) => new Class('told', details))
-const codes: ExitCode[] = errors.map(({ exit }) => exit)
+const codes: [ExitCode, ErrorCode][] = errors.map(({ exit, code }) => [exit, code])
 
 export type Shapes = [
   ...[
@@ -187,7 +188,7 @@ console.log(
     token: String(token.secret),
     left: token.expiresAt > machineClock().now,
     calls: typeof any,
-    codes: codes.includes(Exit.login),
+    codes: codes.some(([exit, code]) => exit === Exit.login && code === 'HQ_LOGIN_REQUIRED'),
     did: [renewed, imported],
     warnings: warnings.map(({ level }) => level),
   }),

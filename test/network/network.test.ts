@@ -9,7 +9,7 @@ import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { decided } from '../support/person.js'
 import { place } from '../support/place.js'
-import { listening, tinyproxy, type Proxy } from '../support/proxy.js'
+import { freePort, listening, tinyproxy, type Proxy } from '../support/proxy.js'
 import { HOST, inFrontOf, type Fronted } from '../support/tls-front.js'
 
 let firm: Authority
@@ -29,7 +29,7 @@ afterAll(() => {
   for (const one of [proxy, locked]) one.end()
 })
 
-describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
+describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
   it('through the proxy that the configuration names, with TLS by a private authority', async () => {
     const { run, tunnels } = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
     expect(withoutNews(await run(['get']))).toMatchObject({ code: 0, stderr: '' })
@@ -96,7 +96,8 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
     const refused = await behindTls({ network: `proxy = ${url.href}\nca_file = ${firm.cert}` })
     const without = await refused.run(['get'])
     expect(without).toMatchObject({ code: 75, stdout: '' })
-    expect(without.stderr).toContain('could not be reached (PROXY_HTTP_407)')
+    expect(without.stderr).toContain(`could not be reached (PROXY_HTTP_407) through the proxy ${url.host}\n`)
+    expect(without.stderr).toMatch(/hint: nothing was lost; check the proxy \(\[network\] proxy, HTTPS_PROXY/)
     expect(refused.sandbox.refreshes()).toBe(0)
     expect(await refused.run(['api', '1/sites'])).toMatchObject({ code: 75, stdout: '' })
 
@@ -106,6 +107,45 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
     const got = await run(['-v', 'get'])
     expect(got).toMatchObject({ code: 0 })
     expect(got.stderr).not.toContain('secret')
+  })
+
+  it('is named as the proxy where that is down, by whatever command', async () => {
+    const port = await freePort()
+    for (const [network, env] of [
+      [`proxy = http://someone:word@127.0.0.1:${port}\n`, {}],
+      ['', { HTTPS_PROXY: `http://someone:word@127.0.0.1:${port}` }],
+    ] as const) {
+      const { run, sandbox, config } = await behindTls({ network: `${network}ca_file = ${firm.cert}` })
+      const said = `the proxy 127.0.0.1:${port} could not be reached (ECONNREFUSED), and the way to ${HOST}`
+      for (const args of [['get'], ['refresh'], ['exec', '--', 'true']]) {
+        const { code, stdout, stderr } = await run(args, { env })
+        expect({ code, stdout }).toEqual({ code: 75, stdout: '' })
+        expect(stderr).toContain(said)
+        expect(stderr).toContain('check the proxy ([network] proxy, HTTPS_PROXY or ALL_PROXY')
+        expect(stderr).not.toContain('word@')
+      }
+      const input = '[AUTH]\naccess_token = AT\naccess_expiry = 3600\nrefresh_token = RT\n'
+      expect(await run(['seed', '--force', '-'], { env, input })).toMatchObject({ code: 0 })
+      const api = await run(['api', '1/sites'], { env })
+      expect(api).toMatchObject({ code: 75, stdout: '' })
+      expect(api.stderr).toContain(said)
+      writeFileSync(config, readFileSync(config, 'utf8').replace(/instance = .*/, `issuer = https://${HOST}`))
+      const login = await run(['login', '--no-browser'], { env })
+      expect(login).toMatchObject({ code: 75, stdout: '' })
+      expect(login.stderr).toContain(`at the proxy 127.0.0.1:${port})`)
+      writeFileSync(
+        config,
+        readFileSync(config, 'utf8').replace(/issuer = .*/, `instance = https://${HOST}/x/`),
+      )
+      expect(sandbox.log).toEqual([])
+      const doctor = await run(['doctor'], { env })
+      expect(doctor.stdout).toMatch(
+        new RegExp(
+          `^fail +proxy +http://127\\.0\\.0\\.1:${port} \\(.*\\): it cannot be reached \\(ECONNREFUSED\\)$`,
+          'm',
+        ),
+      )
+    }
   })
 
   it('with the authority of NODE_EXTRA_CA_CERTS, also beside one in the configuration', async () => {
@@ -151,7 +191,7 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
   })
 })
 
-describe('nothing is spent when', { timeout: 60_000 }, () => {
+describe('nothing is spent when', { timeout: 300_000 }, () => {
   it.each([
     ['takes the connection and closes it', (socket: Socket) => void socket.on('data', () => socket.end())],
     ['resets the connection', (socket: Socket) => void socket.on('data', () => socket.resetAndDestroy())],

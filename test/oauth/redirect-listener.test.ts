@@ -111,7 +111,7 @@ it('a window that was closed meanwhile is not waited for', async () => {
   await show(page(200))
 })
 
-it('nor one that takes no page', { timeout: 20_000 }, async () => {
+it('nor one that takes no page', { timeout: 120_000 }, async () => {
   const url = await open('http://127.0.0.1/callback')
   const socket = connect(Number(url.port), url.hostname)
   socket.pause()

@@ -7,7 +7,7 @@ import { apiUrl } from '../api-url.js'
 import { fileBody, streamBody, textBody } from '../body.js'
 import type { Session } from '../context.js'
 import { fieldsObject, filled, type Field, type FileField } from '../fields.js'
-import { printableText } from '../output.js'
+import { isReaderGone, printableText } from '../output.js'
 import { progress, type Progress } from '../progress.js'
 import { fileSink, standardOutput, type Sink } from '../sink.js'
 
@@ -91,7 +91,10 @@ export async function api(session: Session, target: string, options: ApiOptions)
   else {
     // What the API says against it is not what the file is for.
     sink.discard()
-    await write(session, url, response, standardOutput(world.stdout), options)
+    // That it was refused tells more than that nobody wanted to read all of why.
+    await write(session, url, response, standardOutput(world.stdout), options).catch((error: unknown) => {
+      if (!isReaderGone(error)) throw error
+    })
     throw refusal(response, method, url, sent)
   }
 }

@@ -1,3 +1,5 @@
+import type { PersonKey } from '../../config/keys.js'
+import { notConfigured } from '../../core/unconfigured.js'
 import { ConfigInvalid, hinted, LoginRequired, TokenError, UsageError } from '../../core/errors.js'
 import { waits } from '../../core/logins.js'
 import { rfc3339 } from '../../core/moment.js'
@@ -77,10 +79,8 @@ async function prepared(
 }> {
   const { config, world, logins } = session
   const { clientId, scope, redirectUri, issuer } = config
-  if (config.file === null && clientId === null)
-    throw new ConfigInvalid('there is no config file, and HQ_TOKEN_CLIENT_ID is not set', {
-      hint: 'hq-token init',
-    })
+  if (config.file === null && clientId === null) throw notConfigured()
+  assertFit(config, ['client.redirect_uri', 'client.authorize_url', 'client.scope'])
   if (redirectUri === null)
     throw new ConfigInvalid('redirect_uri is missing: the server sends the browser there after the login', {
       hint: 'set redirect_uri in [client] to that of the registration, such as http://127.0.0.1:8765/callback',
@@ -112,6 +112,12 @@ async function prepared(
   }
 }
 
+/** @throws {ConfigInvalid} where one of the keys is given and cannot be used */
+function assertFit({ unfit }: Session['config'], needed: readonly PersonKey[]): void {
+  const wrong = unfit.find(({ name }) => needed.includes(name))
+  if (wrong !== undefined) throw wrong.error
+}
+
 async function withoutBrowser(
   { world, voice }: Session,
   { url }: AuthorizationRequest,
@@ -127,8 +133,10 @@ async function withoutBrowser(
 }
 
 async function complete(session: Session, text: string, flags: LoginFlags): Promise<void> {
-  const { logins } = session
+  const { config, logins } = session
   const { force = false } = flags
+  // Where the browser was sent to is in the store; the place itself is compared with the answer's.
+  assertFit(config, ['client.authorize_url'])
   const saved = await logins.takeUp()
   if (saved !== undefined) {
     welcome(session, saved)
