@@ -9,6 +9,7 @@ import { asProblem, FileProblem, open } from './file.js'
 import type { PersonKey } from './keys.js'
 import { loadConfig, requireClient, type Config } from './load.js'
 import { locate, usualFiles, variable, type Environment, type Location, type Surroundings } from './locate.js'
+import { seedIn } from './seed-file.js'
 import { readSettings } from './settings.js'
 import { suggestion } from './suggest.js'
 import { trustNotices } from './trust.js'
@@ -132,7 +133,8 @@ export async function inspectSecret(config: Config): Promise<Check> {
 
 /** Who else can read or change the seed file; whether it can be used at all is found out when it would be. */
 export function inspectSeedFile({ seedFile }: Config): Check[] {
-  if (seedFile === null) return []
+  // Of what is no seed the check of the seed says so; nobody is told to change its mode.
+  if (seedFile === null || seedIn(seedFile) === undefined) return []
   try {
     const { fd, stats } = open(seedFile)
     closeSync(fd)

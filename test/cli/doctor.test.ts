@@ -334,7 +334,7 @@ describe('the configuration', () => {
       0o700,
       0o600,
       ({ config }: Place) => config,
-      /; run as that user, or make it yours/,
+      /; run as that user: sudo -u '#12345' hq-token …$/,
     ],
     [
       'in a folder of another user',

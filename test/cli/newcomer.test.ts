@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
+import { withoutNews } from '../support/processes.js'
 import { told } from '../support/world.js'
 
 const NOT_CONFIGURED =
@@ -123,7 +124,7 @@ describe('what only a login needs', () => {
     const env = { HQ_TOKEN_CONFIG: config }
     const got = await told(['get'], { env })
     expect(got).toMatchObject({ code: 0, stderr: '' })
-    expect(await told(['refresh'], { env })).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await told(['refresh'], { env }))).toMatchObject({ code: 0, stderr: '' })
     expect(sandbox.refreshes()).toBe(1)
     expect(await told(['api', '1/sites'], { env })).toMatchObject({ code: 0, stderr: '' })
     expect(await told(['status'], { env })).toMatchObject({ code: 0, stderr: '' })
@@ -219,7 +220,7 @@ describe('refresh', () => {
   ])('%j says on a terminal what it did, and nothing to cron', async (argv, said) => {
     const env = { HQ_TOKEN_CONFIG: (await place({}, 3600)).config }
     await told(['seed'], { env })
-    expect(await told(argv, { env })).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(withoutNews(await told(argv, { env }))).toEqual({ code: 0, stdout: '', stderr: '' })
     const shown = await told(argv, { env, terminal: 80 })
     expect(shown).toMatchObject({ code: 0, stdout: '' })
     expect(shown.stderr).toMatch(said)

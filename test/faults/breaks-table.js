@@ -1299,8 +1299,8 @@ export const BREAKS = [
   {
     name: 'an answer that nobody took ends with 0',
     file: 'src/cli/report.ts',
-    find: '    return error.exit\n',
-    replace: '    return isReaderGone(error) ? Exit.ok : error.exit\n',
+    find: '    return known.exit\n',
+    replace: '    return isReaderGone(known) ? Exit.ok : known.exit\n',
     by: tests('e2e/output', 'closed by its reader'),
   },
   {

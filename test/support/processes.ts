@@ -72,9 +72,12 @@ export function startWith(
   return { child, done: ended(child).finally(() => alive.delete(child)) }
 }
 
-/** Without the one line that the refresh which spends a seed file has to say of it. */
+/** Without what the refresh that spends a seed file has to say of it, once. */
 export function withoutNews<T extends { readonly stderr: string }>(said: T): T {
-  const stderr = said.stderr.replace(/^hq-token: the seed file \S+ can be removed now: .*\n/m, '')
+  const stderr = said.stderr.replace(
+    /^hq-token: (?:warning: )?the seed file \S+ can be removed now: .*\n(?:hq-token: hint: remove the file.*\n)?/m,
+    '',
+  )
   return { ...said, stderr }
 }
 
