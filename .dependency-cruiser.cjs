@@ -1,10 +1,10 @@
 /** The house's rule of who may import whom: `bin → cli → {config, oauth → network, store, http, sandbox} → core`. */
 const adapter = (name, ...others) => ({
   name: `${name}-knows-${['core', ...others].join('-and-')}-only`,
-  comment: 'Adapters meet in open.ts and wiring/ alone.',
+  comment: 'Adapters meet in open.ts and wiring/ alone; signals are the process’s, and everybody’s.',
   severity: 'error',
   from: { path: `^src/${name}/` },
-  to: { path: '^src/', pathNot: `^src/(${['core', name, ...others].join('|')})/` },
+  to: { path: '^src/', pathNot: `^src/((${['core', name, ...others].join('|')})/|signals\\.ts$)` },
 })
 
 module.exports = {

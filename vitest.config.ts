@@ -9,8 +9,10 @@ if (!canFault) process.stderr.write('the fault harnesses need Linux and root: th
 export default defineConfig({
   test: {
     globalSetup: 'test/support/global-setup.ts',
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    // For what hangs: on a machine with fifteen others at work a test takes ten times as long as by itself.
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
     pool: 'forks',
     projects: [
       {

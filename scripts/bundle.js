@@ -1,5 +1,6 @@
-// After the compiler: bundles the warm path into one file, dist/bin.cjs, since to open a few dozen takes longer than
+// After the compiler: bundles the warm path into one file, dist/start.cjs, since to open a few dozen takes longer than
 // to hand out a fresh token, and takes the comments out of the others, which are in the declarations and the sources.
+// Before it comes dist/bin.cjs, which tells a Node that could not even read it that it is too old.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
@@ -16,7 +17,7 @@ const bundle = await rolldown({
   treeshake: { moduleSideEffects: 'no-external' },
 })
 await bundle.write({
-  file: 'dist/bin.cjs',
+  file: 'dist/start.cjs',
   // The loader of ES modules costs a fifth of Node's start.
   format: 'cjs',
   // A module is loaded when something of it is first used: most commands use few of Node's own.
@@ -25,6 +26,14 @@ await bundle.write({
   sourcemap: true,
   sourcemapExcludeSources: true,
 })
+
+const { engines } = JSON.parse(readFileSync('package.json', 'utf8'))
+const [, major, minor] = /^>=(\d+)\.(\d+)$/.exec(engines.node)
+const check = readFileSync('scripts/bin.cjs', 'utf8')
+writeFileSync(
+  'dist/bin.cjs',
+  check.replace('MAJOR = 0', `MAJOR = ${major}`).replace('MINOR = 0', `MINOR = ${minor}`),
+)
 
 for (const name of readdirSync('dist', { recursive: true }).filter((name) => name.endsWith('.js'))) {
   const path = join('dist', name)

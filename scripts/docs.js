@@ -15,6 +15,8 @@ const MADE = '<!-- Made by `npm run docs`; changes here are lost. -->\n'
 
 function help(command) {
   let text = ''
+  // Those that every command takes are shown once, with the program's own.
+  command.configureHelp({ showGlobalOptions: false })
   command.configureOutput({
     writeOut: (part) => (text += part),
     getOutHelpWidth: () => 100,
@@ -38,6 +40,7 @@ function cli() {
   return [
     MADE,
     '# Commands\n',
+    'Every command takes the options of `hq-token` itself too, before its name or behind it.\n',
     ...pages,
     `## Faults of the sandbox\n\n\`hq-token sandbox --fault NAME[:COUNT]\` makes the token endpoint fail so, COUNT times or for good.\n\n| name | what it does |\n| --- | --- |\n${faults.join('')}`,
   ].join('\n')
@@ -62,7 +65,10 @@ function config() {
 working directory's. A relative path in it is relative to it. The environment wins over the file; an empty variable counts as
 unset. An unknown section or key is an error that names its line. [\`config.example.ini\`](../config.example.ini) has every key.
 
-A \`;\` or \`#\` begins a comment at the start of a line or after white space; a value that holds such goes into quotes.
+A \`;\` or \`#\` begins a comment at the start of a line or after white space; a value that holds such goes into quotes. One
+pair of quotes around a value, single or double, is taken away; where the same quotes stand inside too, all of them stay:
+\`"/bin/sh" -c "exit 3"\` is a command of three words. There are no escapes: what holds double quotes goes into single ones, and a
+value that begins and ends with a double quote of its own is written \`'"…"'\`.
 Durations are seconds, or say their unit: \`90s\`, \`30m\`, \`5h\`, \`10d\`, \`2w\`, \`1h30m\`. Plain \`http\` is taken for loopback
 addresses only: \`localhost\`, \`127.…\` and \`[::1]\`, by these very names.
 `,
@@ -136,7 +142,7 @@ for a service called \`hq-token\` or \`hq-token-…\` (\`HQ_TOKEN_SERVICE_HOST\`
 function exits() {
   const rows = exitCodes.map(({ exit, when, then }) => `| ${exit} | ${when} | ${then} |\n`)
   const classes = Object.values(errors)
-    .filter((value) => value.prototype instanceof errors.TokenError)
+    .filter((value) => value.prototype instanceof errors.TokenError && value !== errors.Overtaken)
     .map((Class) => ({ name: Class.name, ...new Class('') }))
     .sort((a, b) => a.exit - b.exit || a.code.localeCompare(b.code))
     .map(
@@ -146,9 +152,19 @@ function exits() {
   return `${MADE}
 # Exit codes
 
-On any failure standard output stays empty (but for \`api\`, which hands on what the API said), and standard error has
-\`hq-token: error: …\`, then \`hq-token: hint: …\` with the next command to type. \`exec\` ends as its command does: with that
-one's exit code, 126 where it cannot be run, 127 where there is none, or by the signal that ended it.
+On any failure standard output stays empty, and standard error has \`hq-token: error: …\`, then \`hq-token: hint: …\` with the
+next command to type. But:
+
+* \`api\` hands on what the API said, on standard output. \`HQ_API_REFUSED\` has a hint at 401, 403 and a redirect only; every
+  other error has one always.
+* \`credential --protocol google\` tells of a failure as that protocol has it: as JSON on standard output
+  (\`{"version":1,"success":false,"code":…,"message":…}\`), with nothing on standard error.
+* \`doctor\` writes its report to standard output whatever it finds, and ends with the exit code of the first \`fail\`; what to do
+  stands below each line. \`status\` ends with 0 in every state.
+* Where whoever read standard output has gone (\`… | head -1\`, \`… | true\`), it is 74 without a word: not all was taken. Of a
+  report (\`status\`, \`doctor\`, a help) that is no failure.
+* \`exec\` ends as its command does: with that one's exit code, 126 where it cannot be run, 127 where there is none, or by the
+  signal that ended it.
 
 | code | when | a script should |
 | --- | --- | --- |
@@ -175,6 +191,8 @@ async function api() {
     outputs: [{ name: 'markdown', path: folder }],
     logLevel: 'Warn',
     readme: 'none',
+    validation: { notDocumented: true, notExported: true, invalidLink: true },
+    requiredToBeDocumented: ['Class', 'Interface', 'TypeAlias', 'Function', 'Variable'],
     router: 'module',
     entryFileName: 'README',
     excludeExternals: true,
@@ -207,13 +225,22 @@ async function api() {
   if (project === undefined) throw new Error('the sources do not compile')
   app.validate(project)
   if (app.logger.hasWarnings()) throw new Error('the docstrings are not right')
-  // The theme leaves out what is thrown, and says when only.
-  for (const { comment } of Object.values(project.reflections))
-    for (const { typeAnnotation = '', content } of comment?.getTags('@throws') ?? []) {
+  // The theme leaves out what is thrown, says when only, and gives each a heading of its own.
+  for (const { comment } of Object.values(project.reflections)) {
+    const thrown = comment?.getTags('@throws') ?? []
+    for (const { typeAnnotation = '', content } of thrown) {
       const names = typeAnnotation.match(/\w+/g) ?? []
       const codes = names.map((name) => `\`${name}\``).join(', ')
       if (names.length > 0) content.unshift({ kind: 'text', text: content.length > 0 ? `${codes}: ` : codes })
     }
+    const [first, ...more] = thrown
+    if (more.length === 0) continue
+    first.content = thrown.flatMap(({ content }, at) => [
+      { kind: 'text', text: `${at === 0 ? '' : '\n'}* ` },
+      ...content,
+    ])
+    comment.blockTags = comment.blockTags.filter((tag) => !more.includes(tag))
+  }
   await app.generateOutputs(project)
   const written = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith('.md'))
   const pages = written.map((name) => {

@@ -4,6 +4,7 @@ import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { plainGet } from './cli/plain.js'
 import { warmAnswer } from './cli/warm.js'
+import { unloadable } from './cli/unloadable.js'
 import { machineClock } from './machine.js'
 
 // Without a listener this signal opens Node's inspector, to every user of the machine.
@@ -17,6 +18,10 @@ const { text, turn } = plain === undefined ? {} : warmAnswer(plain, around)
 if (plain === undefined || text === undefined)
   void import('./cli/main.js')
     .then(({ main }) => main(argv, plain, { inherited, turn }))
+    .catch((error: unknown) => {
+      turn?.lock.release()
+      return unloadable(error, argv)
+    })
     .then((status) => (process.exitCode = status))
 else {
   const bytes = Buffer.from(text)
@@ -25,6 +30,7 @@ else {
   if (left.byteLength === 0) process.exit()
   void import('./cli/main.js')
     .then(({ handOutPlain }) => handOutPlain(left, plain, { inherited }))
+    .catch((error: unknown) => unloadable(error, argv))
     .then((status) => (process.exitCode = status))
 }
 

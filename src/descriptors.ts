@@ -5,7 +5,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
  * Only Linux tells which there are. The process edge imports this before all else: what this program opens
  * is never among them.
  */
-export const inherited: readonly number[] = process.argv.includes('exec') ? descriptors() : []
+export const inherited: readonly number[] =
+  process.argv.includes('exec') && process.platform === 'linux' ? descriptors() : []
 
 interface Descriptor {
   readonly fd: number

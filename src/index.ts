@@ -3,6 +3,7 @@
  *
  * @module hq-token
  */
+import './core/node.js' // Before all else.
 export {
   TokenGuard,
   type AccessToken,
@@ -20,6 +21,7 @@ export type { Host } from './core/host.js'
 export type { Clock, Moment } from './core/moment.js'
 export type {
   Failure,
+  Holder,
   Intent,
   Origin,
   Seed,
@@ -63,6 +65,7 @@ export {
   StoreUnusable,
   TokenError,
   UsageError,
+  type ErrorCode,
   type ErrorDetails,
   type ExitCode,
 } from './core/errors.js'

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import type { TokenGuard } from './core/guard.js'
 import type { Notice } from './core/ports.js'
+import { printable } from './core/printable.js'
 import { machineClock, machineHost } from './machine.js'
 import type { Choice } from './open.js'
 
@@ -45,5 +46,6 @@ const warned = new Set<string>()
 function warn({ level, message, hint }: Notice): void {
   if (level !== 'warning' || warned.has(message)) return
   warned.add(message)
-  process.emitWarning(hint === undefined ? message : `${message} (${hint})`, 'HqTokenWarning')
+  // Node writes it to standard error as it is.
+  process.emitWarning(printable(hint === undefined ? message : `${message} (${hint})`), 'HqTokenWarning')
 }

@@ -1,3 +1,4 @@
+import { withoutSecretVariables } from './config/keys.js'
 import { loadConfig, namedClient, requireClient, type ClientConfig, type Config } from './config/load.js'
 import { locate, type Surroundings } from './config/locate.js'
 import { inspectSeed, seedMarks, seedSource } from './config/seed-source.js'
@@ -10,11 +11,13 @@ import { Logins, type Revoke } from './core/logins.js'
 import type { Clock } from './core/moment.js'
 import { rfc3339 } from './core/moment.js'
 import { ageOf, expiryPolicy, type ExpiryPolicy } from './core/policy.js'
+import { Notices } from './core/notices.js'
 import type { AuthorizationServer, Discovered, PendingLogin, Notice, TokenStore, Turn } from './core/ports.js'
 import { isOwn } from './core/ownership.js'
 import type { TokenSet } from './core/token-set.js'
-import { uninterrupted } from './signals.js'
+import { uninterrupted, unstopped } from './signals.js'
 import type { Network } from './network/network.js'
+import { assertWay } from './network/no-proxy.js'
 import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
 import { SqliteStore } from './store/sqlite-store.js'
 import { packageVersion } from './version.js'
@@ -40,6 +43,8 @@ export interface Around extends Surroundings {
   readonly beforeSending: () => void
   /** What was done about the store's lock before. */
   readonly turn?: Turn | undefined
+  /** Keeps what is written to standard error until it is called again; called when the lock is taken. */
+  readonly holdBack?: () => () => void
 }
 
 export interface Opened {
@@ -57,8 +62,10 @@ export interface Opened {
   readonly revoke: () => Promise<Revoke | null>
   /** How the seed file stands to what the store holds; `undefined` where there is nothing to say. */
   readonly seedCheck: (set: TokenSet | undefined) => Promise<Check | undefined>
-  /** Makes the way to servers other than the token endpoint. @throws {ConfigInvalid} */
-  readonly agent: () => Promise<Network['agent']>
+  /** Makes the way to servers other than the token endpoint, the first of them known. @throws {ConfigInvalid} */
+  readonly agent: (first: URL | null) => Promise<Network['agent']>
+  /** The environment for programs that are started: none of them needs a secret of ours. */
+  readonly childEnv: () => NodeJS.ProcessEnv
 }
 
 /**
@@ -68,17 +75,25 @@ export interface Opened {
  * @throws {ConfigInvalid | UsageError}
  */
 export function open(choice: Choice, around: Around): Opened {
-  const { env, platform, homedir, clock, notify } = around
+  const { env, platform, homedir, clock } = around
+  const notices = new Notices((notice) => {
+    // Whoever hears it may take his time: nobody is to wait for that.
+    around.turn?.lock.release()
+    around.notify(notice)
+  })
+  const { notify } = notices
   const surroundings = { env, platform, homedir }
   const config = loadConfig({ ...surroundings, ...locate(choice, surroundings) })
   for (const notice of config.notices) notify(notice)
   const turn = turnFor(config, around)
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
-  const store = new SqliteStore(config.store.path, { env, notify, turn })
+  const whileHeld = quietlyAround(around)
+  const store = notices.around(new SqliteStore(config.store.path, { env, notify, turn, whileHeld }))
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
-  const agent = async (): Promise<Network['agent']> => {
+  const agent = async (first: URL | null): Promise<Network['agent']> => {
     assertChecked(env)
+    if (first !== null) assertWay(first, config.network)
     const network = await openNetwork(config)
     return (options) => network.agent(options)
   }
@@ -108,9 +123,13 @@ export function open(choice: Choice, around: Around): Opened {
     endpoints,
     named: () => endpoints.client(),
     client: async () => requireClient(await endpoints.known()),
-    revoke: async () => revocation(await endpoints.forRevocation(), await agent()),
+    revoke: async () => {
+      const now = await endpoints.forRevocation()
+      return revocation(now, await agent(now.revocationUrl))
+    },
     seedCheck: (set) => inspectSeed(config.seedFile, set, store.name, seedOptions),
     agent,
+    childEnv: () => withoutSecretVariables(env),
   }
 }
 
@@ -119,6 +138,19 @@ function turnFor({ store }: Config, { turn }: Around): Turn | undefined {
   if (turn?.store === store.path) return turn
   turn?.lock.release()
   return undefined
+}
+
+/** Nothing that this process writes, and no stop, keeps the lock: a terminal may take nothing, a person go home. */
+function quietlyAround({ holdBack }: Around) {
+  return <T>(section: () => Promise<T>): Promise<T> =>
+    unstopped(async () => {
+      const letGo = holdBack?.()
+      try {
+        return await section()
+      } finally {
+        letGo?.()
+      }
+    })
 }
 
 /** @throws {ConfigInvalid} where a file that it names cannot be used. */
@@ -131,7 +163,9 @@ async function openNetwork({ network }: Config): Promise<Network> {
 
 /** @see RFC 7009 */
 async function revocation(config: Config, agent: Network['agent']): Promise<Revoke | null> {
-  const { revocationUrl } = config
+  const { revocationUrl, unfit } = config
+  const wrong = unfit.find(({ name }) => name === 'client.revocation_url')
+  if (wrong !== undefined) throw wrong.error
   if (revocationUrl === null) return null
   const { clientId, authMethod, clientSecret } = requireClient(config)
   const { clientAuthentication } = await import('./oauth/client-authentication.js')
@@ -154,6 +188,7 @@ function tokenEndpoint(
     const { tokenUrl, clientId, clientSecret, authMethod, scope, network } = requireClient(
       await endpoints.withDiscovery(keep),
     )
+    assertWay(tokenUrl, network)
     loaded = new TokenEndpoint({
       ...{ tokenUrl, clientId, clientSecret, authMethod, scope, clock, network },
       userAgent: `hq-token/${packageVersion()}`,
@@ -163,6 +198,7 @@ function tokenEndpoint(
   return {
     host: config.tokenUrl?.host ?? (config.issuer === null ? 'the server' : new URL(config.issuer).host),
     client: () => endpoints.client(),
+    proxy: config.network.proxy?.host ?? null,
     get clientHint() {
       return loaded?.clientHint ?? null
     },
@@ -221,8 +257,15 @@ export interface Examination {
  */
 export async function examine(choice: Choice, around: Around): Promise<Examination> {
   const { env, platform, homedir, clock } = around
-  const { inspectClient, inspectConfig, inspectRedirectUri, inspectSecret, inspectTrust } =
-    await import('./config/inspect.js')
+  const {
+    inspectClient,
+    inspectConfig,
+    inspectRedirectUri,
+    inspectSecret,
+    inspectSeedFile,
+    inspectTrust,
+    inspectUnfit,
+  } = await import('./config/inspect.js')
   const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
   if (loaded === undefined) {
     const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
@@ -241,9 +284,11 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     problem === undefined
       ? inspectClient(config, endpointsFrom(loaded, content?.discovered))
       : fail('settings', problem),
-    inspectRedirectUri(config),
+    ...inspectRedirectUri(config),
+    ...inspectUnfit(config),
     await inspectSecret(config),
     trust,
+    ...inspectSeedFile(config),
   ]
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   return {
@@ -289,8 +334,17 @@ async function inspectServers(
   const { proxy, proxyFrom } = config.network
   const proxyShown = proxy === null ? null : `${proxy.origin} (${proxyFrom ?? ''})`
   const network = await openNetwork(config)
+  const asked = await questionsFor(config, online, set, clock, network)
+  try {
+    for (const { request } of asked) assertWay(request.url, config.network)
+  } catch (error) {
+    return [
+      fail('proxy', error),
+      ...asked.map(({ name, request: { url } }) => skip(name, `needs a way to ${url.host}`)),
+    ]
+  }
   const questions = await Promise.all(
-    (await questionsFor(config, online, set, clock, network)).map(async (question) => {
+    asked.map(async (question) => {
       const headers = { ...question.request.headers, 'user-agent': `hq-token/${packageVersion()}` }
       const found = await probe(network, proxy, { ...question.request, headers })
       return { ...question, found, now: clock().now }

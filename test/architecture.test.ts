@@ -35,7 +35,7 @@ async function gate(edits: readonly Edit[] = []): Promise<string> {
   )
 }
 
-describe('the import gate', { timeout: 60_000 }, () => {
+describe('the import gate', { timeout: 300_000 }, () => {
   it('is green, and has looked at the sources', async () => {
     const said = await gate()
     expect(said).toMatch(/no dependency violations found/)

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { program } from '../src/cli/program.js'
 import { exitCodes } from '../src/cli/exit-codes.js'
 import { configKeys } from '../src/config/keys.js'
-import { Exit, TokenError } from '../src/core/errors.js'
+import { Exit, TokenError, type ErrorCode } from '../src/core/errors.js'
 import * as library from '../src/index.js'
 import { faultNames } from '../src/sandbox/faults.js'
 import { HARNESSES } from './faults/figures.js'
@@ -23,7 +23,7 @@ const commands = program(
 ).commands
 
 describe('the documentation', () => {
-  it('is not stale: `npm run docs` would change nothing', { timeout: 120_000 }, async () => {
+  it('is not stale: `npm run docs` would change nothing', { timeout: 300_000 }, async () => {
     await expect(promisify(execFile)(process.execPath, ['scripts/docs.js', '--check'])).resolves.toBeDefined()
   })
 
@@ -38,6 +38,34 @@ describe('the documentation', () => {
       expect(page('docs/cli.md')).toContain(`## \`hq-token ${name}\``)
     },
   )
+
+  it('has an example for every command, in its help and in the reference', () => {
+    for (const command of commands) {
+      const section = page('docs/cli.md').split(`## \`hq-token ${command.name()}\``)[1]?.split('\n## ')[0]
+      expect([command.name(), section]).toEqual([
+        command.name(),
+        expect.stringMatching(
+          new RegExp(`^ {2}\\S.*\\bhq-token ${command.name()}\\b|^ {2}hq-token ${command.name()}`, 'm'),
+        ),
+      ])
+    }
+  })
+
+  it('shows what every command takes once', () => {
+    expect(page('docs/cli.md').match(/^ +--profile <name>/gm)).toHaveLength(1)
+    // At a terminal it is beside the command's own.
+    let help = ''
+    const get = commands.find((command) => command.name() === 'get')
+    get?.configureOutput({ writeOut: (text) => (help += text) }).outputHelp()
+    expect(help).toContain('--profile <name>')
+  })
+
+  it('has one heading for all that a function throws', () => {
+    for (const name of ['hq-token', 'hq-token/undici', 'hq-token/sqlite', 'hq-token/oauth']) {
+      const functions = page(`docs/api/${name}.md`).split(/^#{2,5} (?!Throws)/m)
+      for (const text of functions) expect(text.match(/^#+ Throws$/gm)?.length ?? 0).toBeLessThanOrEqual(1)
+    }
+  })
 
   it('gives options in the examples of a help that the command has', () => {
     const examples = [...page('docs/cli.md').matchAll(/^ {2}hq-token (\w+)(.*)$/gm)]
@@ -65,6 +93,23 @@ describe('the documentation', () => {
       expect(page('README.md')).toContain(`| ${exit} | ${when} | ${then} |`)
   })
 
+  it('has every code of an error, and its type has no other', () => {
+    // The compiler wants all of the type here, and nothing else.
+    const codes: Record<ErrorCode, true> = {
+      ...{ HQ_USAGE: true, HQ_LOGIN_REQUIRED: true, HQ_SEED_INVALID: true, HQ_STORE_UNUSABLE: true },
+      ...{
+        HQ_LOCK_TIMEOUT: true,
+        HQ_STORE_BUSY: true,
+        HQ_SERVER_UNAVAILABLE: true,
+        HQ_OUTCOME_UNKNOWN: true,
+      },
+      ...{ HQ_CONFIG_INVALID: true, HQ_OTHER_CLIENT: true, HQ_CLIENT_REFUSED: true, HQ_OUTPUT_FAILED: true },
+      ...{ HQ_API_REFUSED: true, HQ_COMMAND_NOT_FOUND: true, HQ_COMMAND_NOT_EXECUTABLE: true },
+    }
+    const listed = [...page('docs/exit-codes.md').matchAll(/^\| `(HQ_\w+)` \|/gm)].map(([, code]) => code)
+    expect(listed.sort()).toEqual(Object.keys(codes).sort())
+  })
+
   it('names no class that the library does not have', () => {
     const named = [...page('docs/exit-codes.md').matchAll(/^\| `HQ_\w+` \| `(\w+)` /gm)].map(
       ([, name]) => name,
@@ -85,7 +130,7 @@ describe('the documentation', () => {
   })
 
   it('gives a query that makes a seed of the previous pair', async () => {
-    const { config, dir, sandbox, store } = await place({ graceMs: 60_000 }, 3600)
+    const { config, dir, sandbox, store } = await place({ graceMs: 3_600_000 }, 3600)
     const env = { HQ_TOKEN_CONFIG: config }
     await told(['refresh'], { env })
     const previous = (await store.read())?.previous
@@ -113,7 +158,7 @@ const programs = ['README.md', 'docs/guide.md'].flatMap((name) =>
     .filter(({ code }) => code !== ''),
 )
 
-describe('a program in the documentation', { timeout: 180_000 }, () => {
+describe('a program in the documentation', { timeout: 300_000 }, () => {
   it('is there to be tried', () => {
     expect(programs.map(({ name }) => name)).toContain('docs/guide.md, ## As a library')
   })
@@ -136,6 +181,50 @@ describe('a program in the documentation', { timeout: 180_000 }, () => {
     expect(stderr).toBe('')
     expect(stdout.match(/sitename: 'Deal room'/g)).toHaveLength(2)
     expect(stdout).toMatch(/^\[secret\] until 20/m)
+    expect(here.sandbox.refreshes()).toBe(1)
+  })
+})
+
+describe('the example of a guard that is put together by hand', () => {
+  const source = page('src/core/guard.ts')
+  const block = /^ \* ```ts\n([^]*?)^ \* ```$/m.exec(source)?.[1] ?? ''
+  const code = block.replaceAll(/^ \* ?/gm, '')
+
+  it('is in the reference', () => {
+    expect(code).toContain('new TokenGuard({')
+    expect(page('docs/api/hq-token.md')).toContain(code)
+  })
+
+  it('compiles under strict rules, takes its seed, and refreshes', { timeout: 300_000 }, async () => {
+    const [here, project] = [await place(), await packed()]
+    const { accessToken, refreshToken } = here.sandbox.issue()
+    const store = join(here.dir, 'by-hand.db')
+    const program = code
+      .replace('https://acme.highq.com/acme/', here.sandbox.url)
+      .replace('/var/lib/reports/token.db', store)
+      // Over at once, so that there is something to refresh.
+      .replace('lifetime: 18_000', 'lifetime: 0')
+    writeFileSync(join(project, 'by-hand.ts'), program)
+    mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
+    for (const name of ['@types/node', 'undici-types'])
+      if (!existsSync(join(project, 'node_modules', name)))
+        symlinkSync(join(process.cwd(), 'node_modules', name), join(project, 'node_modules', name))
+    const tsc = join(process.cwd(), 'node_modules/typescript/bin/tsc')
+    const options = ['--strict', '--exactOptionalPropertyTypes', '--noUnusedLocals', '--skipLibCheck']
+    const run = promisify(execFile)
+    const target = ['--types', 'node', '--target', 'es2022', '--module', 'nodenext']
+    await run(process.execPath, [tsc, ...options, ...target, 'by-hand.ts'], { cwd: project })
+    const env = {
+      PATH: process.env['PATH'],
+      CLIENT_SECRET: here.sandbox.clientSecret,
+      ...{ ACCESS_TOKEN: accessToken, REFRESH_TOKEN: refreshToken },
+    }
+    const { stdout, stderr } = await run(process.execPath, ['by-hand.js'], { cwd: project, env })
+    expect(stderr).toBe('')
+    expect(stdout).toMatch(/^\[secret\] until 20\S+Z\n$/)
+    expect(here.sandbox.refreshes()).toBe(1)
+    // A second run finds its set, and keeps it.
+    await run(process.execPath, ['by-hand.js'], { cwd: project, env })
     expect(here.sandbox.refreshes()).toBe(1)
   })
 })

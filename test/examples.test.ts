@@ -102,7 +102,7 @@ describe('the example in Node', () => {
     })
   })
 
-  it('compiles', { timeout: 120_000 }, () => {
+  it('compiles', { timeout: 300_000 }, () => {
     mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
     for (const name of ['@types/node', 'undici-types'])
       symlinkSync(join(process.cwd(), 'node_modules', name), join(project, 'node_modules', name))
@@ -293,7 +293,7 @@ describe('the example of a container', () => {
     for (const form of [...all('ENTRYPOINT'), ...all('CMD')]) expect(JSON.parse(form)).toHaveLength(1)
   })
 
-  it('hands out a token, and writes nowhere but to the volume', { timeout: 120_000 }, async () => {
+  it('hands out a token, and writes nowhere but to the volume', { timeout: 300_000 }, async () => {
     const here = await place()
     const isRoot = process.getuid?.() === 0
     const user = isRoot ? 1000 : (process.getuid?.() ?? 0)

@@ -147,7 +147,7 @@ describe('the packed tarball', () => {
   })
 })
 
-describe('the types of the packed tarball', { timeout: 120_000 }, () => {
+describe('the types of the packed tarball', { timeout: 300_000 }, () => {
   beforeAll(() => {
     copyFileSync('test/matrix/consumer.ts', join(project, 'consumer.ts'))
     mkdirSync(join(project, 'node_modules/@types'), { recursive: true })

@@ -13,7 +13,7 @@ export async function openBrowser(
   if (!hasScreen || (isElsewhere && env['BROWSER'] === undefined)) return false
   try {
     const { default: open } = await import('open')
-    const child = await open(url)
+    const child = await within(env, () => open(url))
     return await new Promise((resolve) => {
       child.once('error', () => {
         resolve(false)
@@ -26,5 +26,16 @@ export async function openBrowser(
     })
   } catch {
     return false
+  }
+}
+
+/** The package starts what it starts with this process's environment, and takes no other. */
+async function within<T>(env: NodeJS.ProcessEnv, start: () => Promise<T>): Promise<T> {
+  const before = process.env
+  process.env = env
+  try {
+    return await start()
+  } finally {
+    process.env = before
   }
 }

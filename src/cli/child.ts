@@ -146,9 +146,10 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
  * go on with a script.
  *
  * @returns The status that means the same, where the signal does not end this program: the first process of
- *   a container.
+ *   a container, and all of Windows, where a signal would end it with the status of a bug.
  */
-export function dieBy(signal: NodeJS.Signals): number {
+export function dieBy(signal: NodeJS.Signals, platform = process.platform): number {
+  if (platform === 'win32') return 128 + constants.signals[signal]
   try {
     // A core of ours would hold the tokens.
     writeFileSync('/proc/self/coredump_filter', '0')

@@ -30,7 +30,14 @@ export function around(
   const notify = (notice: Notice): void => {
     if (wanted(notice)) speaker.notice(notice)
   }
-  return { env, platform, homedir, clock, host, notify, beforeSending, turn }
+  // Node's own warnings come here too.
+  const holdBack = (): (() => void) => {
+    world.stderr.cork()
+    return () => {
+      world.stderr.uncork()
+    }
+  }
+  return { env, platform, homedir, clock, host, notify, beforeSending, turn, holdBack }
 }
 
 function beforeSending(): void {

@@ -5,6 +5,8 @@ import type { Screen } from './world.js'
 export interface Countdown {
   /** Resolves when the time is over. */
   readonly over: Promise<undefined>
+  /** Makes room for other lines. */
+  readonly aside: (say: () => void) => void
   readonly end: () => void
 }
 
@@ -21,14 +23,22 @@ export function countdown(canvas: Screen | undefined, seconds: number): Countdow
     // A line that is broken in two cannot be taken back.
     canvas?.write(`\r\u001b[K${line.slice(0, (columnsOf(canvas) ?? 80) - 1)}`)
   }
+  const clear = (): void => {
+    canvas?.write('\r\u001b[K')
+  }
   draw()
   const drawing = setInterval(draw, 1000)
   return {
     over,
+    aside: (say) => {
+      clear()
+      say()
+      draw()
+    },
     end: () => {
       clearTimeout(timer)
       clearInterval(drawing)
-      canvas?.write('\r\u001b[K')
+      clear()
     },
   }
 }

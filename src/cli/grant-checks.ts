@@ -51,8 +51,20 @@ export interface Configured {
 
 function withSet(stored: TokenSet, at: Moment, { policy, named, store }: Configured): readonly Check[] {
   const set = asSeenBy(stored, named)
-  const checks = [login(set, at), access(set, at, policy), refresh(set, at), lastFailure(set, at)]
+  // Then the line `login` has the one next command, and no other line gives a second.
+  const isOver = hasEnded(set, at)
+  const checks = [
+    login(set, at),
+    access(set, at, policy, isOver),
+    refresh(set, at, isOver),
+    lastFailure(set, at, isOver),
+  ]
   return [client(set, named, store), ...checks]
+}
+
+/** Whether no refresh can help any more, by what the server has said of the refresh token. */
+function hasEnded({ refusedAt, pair }: TokenSet, at: Moment): boolean {
+  return refusedAt !== null || (pair.refreshExpiresAt !== null && pair.refreshExpiresAt <= at.now)
 }
 
 /** Whose grant it is: nothing is printed, sent or spent for another client. */
@@ -117,7 +129,7 @@ function pendingLogin({ begunAt, spent }: PendingLogin, { now }: Moment): Check 
   )
 }
 
-function access(set: TokenSet, at: Moment, policy: ExpiryPolicy): Check {
+function access(set: TokenSet, at: Moment, policy: ExpiryPolicy, isOver: boolean): Check {
   const name = 'access token'
   const { verdict } = judge(set, at, policy)
   const left = expiresAt(set.pair, at) - at.now
@@ -132,10 +144,11 @@ function access(set: TokenSet, at: Moment, policy: ExpiryPolicy): Check {
       'check the time synchronisation of this machine: timedatectl',
     )
   if (verdict === 'fresh') return ok(name, life)
-  return ok(name, `${left > 0 ? life : `over since ${span(-left)}`}: the next \`get\` renews it`)
+  const said = left > 0 ? life : `over since ${span(-left)}`
+  return ok(name, isOver ? said : `${said}: the next \`get\` renews it`)
 }
 
-function refresh({ pair, lastRefreshAt }: TokenSet, at: Moment): Check {
+function refresh({ pair, lastRefreshAt }: TokenSet, at: Moment, isOver: boolean): Check {
   const name = 'refresh token'
   const last = lastRefreshAt === null ? 'never refreshed so far' : `refreshed ${ago(lastRefreshAt, at)}`
   const end = pair.refreshExpiresAt
@@ -143,20 +156,21 @@ function refresh({ pair, lastRefreshAt }: TokenSet, at: Moment): Check {
   const left = end - at.now
   const said = `${left > 0 ? `${span(left)} left` : 'over'}; ${last}`
   // Where it never lives that long, a warning all its life would be none.
-  const isSoon = left < Math.min(SOON, (end - pair.obtained.now) / 2)
-  return isSoon ? warn(name, said, 'a refresh brings a new one: hq-token refresh') : ok(name, said)
+  const isSoon = left <= 0 || left < Math.min(SOON, (end - pair.obtained.now) / 2)
+  if (!isSoon) return ok(name, said)
+  return isOver ? warn(name, said) : warn(name, said, 'a refresh brings a new one: hq-token refresh')
 }
 
-function lastFailure(set: TokenSet, at: Moment): Check {
+function lastFailure(set: TokenSet, at: Moment, isOver: boolean): Check {
   const name = 'last failure'
-  const { lastFailure: failure, notBefore, refusedAt } = set
+  const { lastFailure: failure, notBefore } = set
   if (failure === null) return ok(name, 'none since the last success')
   // An instant further off is a clock that jumped.
   const isHeld = notBefore !== null && notBefore > at.now && notBefore - at.now <= LONGEST_PAUSE
   const who = isUnread(set) ? 'it is not asked again' : 'the server wants to be left alone'
   const pause = isHeld ? `; ${who} for another ${span(notBefore - at.now)}` : ''
   const said = `${ago(failure.at, at)}: ${failure.message}${pause}`
-  if (refusedAt !== null) return warn(name, said)
+  if (isOver) return warn(name, said)
   const error = recalled({ ...failure, message: said })
   return error.transient ? warn(name, said, 'to try it now: hq-token refresh') : fail(name, error)
 }

@@ -1,30 +1,28 @@
-import { randomBytes } from 'node:crypto'
 import {
-  closeSync,
+  constants,
   createWriteStream,
-  fchmodSync,
-  fsyncSync,
+  fstatSync,
   lstatSync,
   openSync,
   readlinkSync,
   realpathSync,
-  renameSync,
-  rmSync,
   statSync,
-  writeFileSync,
+  type Stats,
 } from 'node:fs'
-import { dirname, isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute } from 'node:path'
 import type { Writable } from 'node:stream'
 import { OutputFailed } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
 import { beforeSignalsEnd, uninterrupted } from '../signals.js'
+import { Draft } from './draft.js'
 
 /** As many as Linux follows. */
 const MOST_LINKS = 40
 
 /**
  * Puts `text` in the place of a file, whole or not at all: a reader sees the old one or the new one. 0600
- * whatever the umask. A link is followed, as shells and curl do, unless another user has put it there.
+ * whatever the umask. A link is followed, as shells and curl do, unless another user has put it there; another user's
+ * file is not replaced.
  *
  * @throws {OutputFailed} and then the file is as it was.
  */
@@ -33,14 +31,9 @@ export async function replaceFile(path: string, text: string | Uint8Array): Prom
     // A signal between the two would leave a file behind that holds a token.
     // eslint-disable-next-line @typescript-eslint/require-await -- nothing in it may wait
     await uninterrupted(async () => {
-      const draft = new Draft(followed(path), 0o600)
+      const draft = new Draft(followed(path).file)
       try {
-        try {
-          writeFileSync(draft.fd, text)
-          fsyncSync(draft.fd)
-        } finally {
-          closeSync(draft.fd)
-        }
+        draft.fill(text)
         draft.takePlace()
       } catch (error) {
         draft.remove()
@@ -55,21 +48,23 @@ export async function replaceFile(path: string, text: string | Uint8Array): Prom
 /** What comes in parts, and takes the place of a file when all of it has come. */
 export interface Replacement {
   readonly stream: Writable
-  /** To be called when the stream has closed. @throws {OutputFailed} */
+  /** To be called when the stream has finished. @throws {OutputFailed} */
   readonly takePlace: () => void
   readonly discard: () => void
 }
 
 /**
- * The same for what comes in parts; the file keeps its mode, and a new one has what the umask leaves.
+ * The same for what comes in parts: 0600 while it comes. Then it has the mode of the file that it replaces where that is
+ * ours, and a new file has what the umask leaves.
  *
  * @throws {OutputFailed}
  */
 export function replacement(path: string): Replacement {
   try {
-    const file = followed(path)
-    const draft = new Draft(file, statSync(file, { throwIfNoEntry: false })?.mode)
-    const stream = createWriteStream('', { fd: draft.fd, flush: true })
+    const { file, stats } = followed(path)
+    const draft = new Draft(file)
+    // Whoever gives it its mode needs the handle.
+    const stream = createWriteStream('', { fd: draft.fd, autoClose: false })
     const release = beforeSignalsEnd(() => {
       draft.remove()
     })
@@ -77,7 +72,7 @@ export function replacement(path: string): Replacement {
       stream,
       takePlace: () => {
         try {
-          draft.takePlace()
+          draft.takePlace(modeAfter(stats, draft))
         } catch (error) {
           draft.remove()
           throw notWritten(path, error)
@@ -86,11 +81,54 @@ export function replacement(path: string): Replacement {
         }
       },
       discard: () => {
+        draft.forget()
         stream.destroy()
         draft.remove()
         release()
       },
     }
+  } catch (error) {
+    throw notWritten(path, error)
+  }
+}
+
+/** @param before Of the file that is replaced. */
+function modeAfter(before: Stats | undefined, draft: Draft): number {
+  if (before === undefined) return draft.usualMode()
+  const isOurs = before.uid === (process.geteuid?.() ?? before.uid)
+  return before.mode & (isOurs ? 0o777 : draft.usualMode())
+}
+
+/**
+ * What is written into as it comes: a device, or a pipe. `undefined` where there is none such.
+ *
+ * @throws {OutputFailed} for another user's pipe, or one behind another user's link.
+ */
+export function outputStream(path: string): Pick<Replacement, 'stream' | 'discard'> | undefined {
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats === undefined || stats.isFile() || stats.isDirectory()) return undefined
+  } catch {
+    return undefined
+  }
+  try {
+    // What is open already was handed over by whoever runs this.
+    const { isDescriptor } = endOf(path)
+    const refuse = (stats: Stats): void => {
+      if (stats.isFIFO() && !isDescriptor && isStranger(stats))
+        throw new Unfit(`is a pipe of another user (uid ${stats.uid})`)
+    }
+    // To open a pipe waits for its reader.
+    refuse(statSync(path))
+    const fd = openSync(path, constants.O_WRONLY)
+    const stream = createWriteStream('', { fd })
+    try {
+      refuse(fstatSync(fd))
+    } catch (error) {
+      stream.destroy()
+      throw error
+    }
+    return { stream, discard: () => stream.destroy() }
   } catch (error) {
     throw notWritten(path, error)
   }
@@ -121,66 +159,37 @@ class Unfit extends Error {
 }
 
 /** The file itself, behind its links; it need not exist. */
-function followed(path: string, links = 0): string {
-  const stats = lstatSync(path, { throwIfNoEntry: false })
-  if (stats === undefined || stats.isFile()) return path
-  if (stats.isDirectory()) throw new Unfit('is a folder')
-  // A device would be replaced by a file: /dev/null, for root.
-  if (!stats.isSymbolicLink()) throw new Unfit('is not a regular file')
-  if (links === MOST_LINKS) throw new Unfit('is a link that leads round in a circle')
+function followed(path: string): { readonly file: string; readonly stats: Stats | undefined } {
+  const { file, stats, isDescriptor } = endOf(path)
   // What is behind it is open already: to be added to, perhaps, and not to be replaced.
+  if (isDescriptor) throw new Unfit('is a descriptor, not a file', 'for standard output write - in its place')
+  if (stats?.isDirectory() === true) throw new Unfit('is a folder')
+  // A device would be replaced by a file: /dev/null, for root.
+  if (stats?.isFile() === false) throw new Unfit('is not a regular file')
+  if (stats !== undefined && isStranger(stats)) throw new Unfit(`belongs to another user (uid ${stats.uid})`)
+  return { file, stats }
+}
+
+interface End {
+  readonly file: string
+  readonly stats: Stats | undefined
+  readonly isDescriptor: boolean
+}
+
+/** Where a path's links lead. @throws {Unfit} for a link that another user has put there. */
+function endOf(path: string, links = 0): End {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  if (stats?.isSymbolicLink() !== true) return { file: path, stats, isDescriptor: false }
+  if (links === MOST_LINKS) throw new Unfit('is a link that leads round in a circle')
   if (/^\/(?:proc\/.*|dev)\/fd$/.test(realpathSync(dirname(path))))
-    throw new Unfit('is a descriptor, not a file', 'for standard output write - in its place')
-  const me = process.geteuid?.()
-  if (me !== undefined && stats.uid !== me && stats.uid !== 0)
-    throw new Unfit(`is a link that another user has put there (uid ${stats.uid})`)
+    return { file: path, stats, isDescriptor: true }
+  if (isStranger(stats)) throw new Unfit(`is a link that another user has put there (uid ${stats.uid})`)
   const target = readlinkSync(path)
   // Joined as text: the system resolves a `..` behind a linked folder, and `resolve` would do it before.
-  return followed(isAbsolute(target) ? target : `${dirname(path)}/${target}`, links + 1)
+  return endOf(isAbsolute(target) ? target : `${dirname(path)}/${target}`, links + 1)
 }
 
-/** A file beside another, under a name that nobody else has. */
-class Draft {
-  readonly fd: number
-  readonly #path: string
-  readonly #target: string
-
-  /** @param mode Without one the umask decides. */
-  constructor(target: string, mode?: number) {
-    this.#target = target
-    this.#path = join(dirname(target), `.hq-token-${randomBytes(6).toString('hex')}`)
-    this.fd = openSync(this.#path, 'wx', mode === undefined ? 0o666 : mode & 0o777)
-    if (mode === undefined || process.platform === 'win32') return
-    try {
-      fchmodSync(this.fd, mode & 0o777)
-    } catch (error) {
-      closeSync(this.fd)
-      this.remove()
-      throw error
-    }
-  }
-
-  /** All of it must be on the disk. */
-  takePlace(): void {
-    renameSync(this.#path, this.#target)
-    syncName(dirname(this.#target))
-  }
-
-  remove(): void {
-    rmSync(this.#path, { force: true })
-  }
-}
-
-/** The new file is in place: where its name cannot be made durable, that is no failure any more. */
-export function syncName(folder: string): void {
-  try {
-    const fd = openSync(folder, 'r')
-    try {
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-  } catch {
-    // A folder that may not be read, a file system that has no such thing, Windows.
-  }
+function isStranger({ uid }: Stats): boolean {
+  const me = process.geteuid?.()
+  return me !== undefined && uid !== me && uid !== 0
 }

@@ -1,7 +1,10 @@
 import { OutputFailed, type TokenError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
+import { printable, printableJson } from '../core/printable.js'
 import { shellWord } from '../core/shell.js'
 import type { Screen, World } from './world.js'
+
+export { printable, printableJson }
 
 /**
  * The output rules. stdout carries the answer or nothing. Everything else goes to stderr as
@@ -30,6 +33,13 @@ export interface GlobalOptions {
   readonly logFormat?: 'text' | 'json'
 }
 
+/** What a program may look for in a line. */
+interface Marks {
+  readonly code?: string
+  readonly address?: string | undefined
+  readonly event?: Notice['event']
+}
+
 export function voice(world: World, options: GlobalOptions): Voice {
   const json = options.logFormat === 'json'
   const typed = asTypedWith(options)
@@ -37,14 +47,13 @@ export function voice(world: World, options: GlobalOptions): Voice {
     level: string,
     message: string,
     hint: string | undefined,
-    code?: string,
-    address?: string,
+    { code, address, event }: Marks = {},
   ): void => {
     const next = hint === undefined ? undefined : typed(hint)
     if (json) {
       const time = new Date(world.clock().now * 1000).toISOString()
       world.stderr.write(
-        `${printableJson({ time, level, ...(code && { code }), message, ...(address && { address }), ...(next && { hint: next }) })}\n`,
+        `${printableJson({ time, level, ...(code && { code }), message, ...(event && { event }), ...(address && { address }), ...(next && { hint: next }) })}\n`,
       )
       return
     }
@@ -52,8 +61,8 @@ export function voice(world: World, options: GlobalOptions): Voice {
     if (address !== undefined) world.stderr.write(`  ${printable(address)}\n`)
     if (next !== undefined) world.stderr.write(`hq-token: hint: ${printable(next)}\n`)
   }
-  const tell = ({ level, message, hint, address }: Notice): void => {
-    say(level, message, hint, undefined, address)
+  const tell = ({ level, message, hint, address, event }: Notice): void => {
+    say(level, message, hint, { address, event })
   }
   return {
     typed,
@@ -65,7 +74,7 @@ export function voice(world: World, options: GlobalOptions): Voice {
     },
     tell,
     error: (error) => {
-      say('error', error.message, error.hint, error.code)
+      say('error', error.message, error.hint, { code: error.code })
     },
     bug: (error) => {
       // Name and place only: the message of a foreign error may quote what it choked on.
@@ -83,25 +92,12 @@ export function voice(world: World, options: GlobalOptions): Voice {
 
 const BUG_HINT = 'please report it with the version (hq-token --version) and what you did'
 
-/** Control characters and direction marks made visible: none of them reaches the terminal. */
-export function printable(text: string): string {
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )
-}
-
-/** The same for text of many lines, of which only what commands a terminal is escaped. */
+/**
+ * A text of many lines, of which only what commands a terminal is escaped: what it is written in may need marks of its
+ * own, and a script gets it as it is.
+ */
 export function printableText(text: string): string {
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]|\r(?!\n)/g, printable)
-}
-
-/** JSON in which no character of the value can command a terminal. */
-export function printableJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 }
 
 /** What becomes of an answer that standard output does not take. */
@@ -110,6 +106,15 @@ export function notTaken(error: NodeJS.ErrnoException): OutputFailed {
     hint: 'look at what reads it, or at the disk it goes to',
     cause: error,
   })
+}
+
+/**
+ * Whether whoever read standard output has seen enough and gone, as `head` and `true` do: the exit code tells that
+ * not all was taken, and there is nothing to say to anybody. Windows calls it EOF.
+ */
+export function isReaderGone(error: unknown): boolean {
+  const { code } = ((error as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException
+  return error instanceof OutputFailed && (code === 'EPIPE' || code === 'EOF')
 }
 
 /**
@@ -135,8 +140,7 @@ export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<voi
 /** A report that is for reading: who looks at its first lines only has seen enough. */
 export async function writeReport(stdout: Screen, text: string): Promise<void> {
   await writeOut(stdout, text).catch((error: unknown) => {
-    const { code } = (error as OutputFailed).cause as NodeJS.ErrnoException
-    if (code !== 'EPIPE') throw error
+    if (!isReaderGone(error)) throw error
   })
 }
 

@@ -11,7 +11,21 @@ import type { SandboxFlags } from './commands/sandbox.js'
 import type { SeedFlags } from './commands/seed.js'
 import type { Session } from './context.js'
 import { credentialProtocols, type CredentialOptions } from './credentials/protocols.js'
-import { exitCodes } from './exit-codes.js'
+import {
+  API_HELP,
+  CREDENTIAL_HELP,
+  DOCTOR_HELP,
+  EXEC_HELP,
+  EXIT_CODES,
+  GET_HELP,
+  INIT_HELP,
+  LOGIN_HELP,
+  LOGOUT_HELP,
+  REFRESH_HELP,
+  SANDBOX_HELP,
+  SEED_HELP,
+  STATUS_HELP,
+} from './help.js'
 import { rawField, typedField, type Field, type FileField } from './fields.js'
 import {
   duration,
@@ -130,6 +144,7 @@ export function program(
     .option('--force', 'replace the token set in the store; the replaced pair is kept as the previous one')
     .option('--issued-at <time>', 'when the tokens were issued: RFC 3339, or seconds since 1970')
     .option('--refresh', 'prove the grant at once by a refresh')
+    .addHelpText('after', SEED_HELP)
     .action(
       withSession(async (session, file: string | undefined, options: SeedFlags) =>
         (await import('./commands/seed.js')).seed(session, file, options),
@@ -139,6 +154,7 @@ export function program(
   const get = root
     .command('get')
     .description('print an access token that works, and nothing else, on standard output')
+    .addHelpText('after', GET_HELP)
     .action(
       withSession(async (session, flags: GetFlags) =>
         (await import('./commands/get.js')).get(session, flags),
@@ -149,6 +165,7 @@ export function program(
   root
     .command('refresh')
     .description('refresh now')
+    .addHelpText('after', REFRESH_HELP)
     .addOption(
       new Option(
         '--if-older <duration>',
@@ -275,6 +292,7 @@ export function program(
     .command('logout')
     .description('revoke the grant at the server where that can be done, then forget it')
     .option('--local', 'forget only')
+    .addHelpText('after', LOGOUT_HELP)
     .action(
       withSession(async (session, options: LogoutFlags) =>
         (await import('./commands/logout.js')).logout(session, options),
@@ -284,6 +302,7 @@ export function program(
   root
     .command('status')
     .description('show how the token set stands; reads only')
+    .addHelpText('after', STATUS_HELP)
     .option('--json', 'for programs')
     .action(
       withSession(async (session, options: { readonly json?: boolean }) =>
@@ -305,6 +324,7 @@ export function program(
   root
     .command('sandbox')
     .description('a local stand-in for HighQ, to try everything and to test scripts against expiry')
+    .addHelpText('after', SANDBOX_HELP)
     .addOption(
       new Option('--port <number>', 'port on 127.0.0.1; 0 for any free one').argParser(port).default(8788),
     )
@@ -346,51 +366,6 @@ export function program(
   return root
 }
 
-const EXIT_CODES = `
-Exit codes:
-${exitCodes.map(({ exit, when }) => `  ${String(exit).padEnd(3)} ${when.replaceAll('`', '')}`).join('\n')}`
-
-const INIT_HELP = `
-Asks where there is a terminal; elsewhere what is missing is an error. Then tries \`doctor\`, whose lines go to
-standard error: once the file is written the exit code is 0, whatever that finds.
-
-  hq-token init
-  hq-token init --instance https://acme.highq.com/acme/ --client-id 1012 --client-secret - < FILE
-  hq-token init --issuer https://login.example.com/ --client-id reports --client-secret-command 'pass show reports'`
-
-const LOGIN_HELP = `
-A redirect URI of this machine: the browser comes back by itself. Any other, or no browser here: in two halves.
-
-  hq-token login
-  hq-token login --no-browser
-  hq-token login --complete -`
-
-const DOCTOR_HELP = `
-Ends with the exit code of the first \`fail\`, and with 0 where there are warnings only. Writes nothing.
-
-  hq-token doctor
-  hq-token doctor --online --json`
-
-const API_HELP = `
-Ends with 22 where the API answers with an error, whose words go to standard output, and with 75 where the
-network failed. Redirects of GET and HEAD are followed, to another origin without the token. What is sent is
-sent again once when the API refuses the token: fields, a file, and up to 1 MiB of standard input.
-
-  hq-token api 1/sites -f sitename='Deal room'
-  hq-token api 1/files/7 -o contract.pdf`
-
-const EXEC_HELP = `
-Ends as the command does; with 126 where it cannot be run, with 127 where there is none.
-
-  hq-token exec -- ./export-sites.py --since yesterday
-  hq-token exec --token-file -- ./daemon`
-
-const CREDENTIAL_HELP = `
-The token goes to the API's own origin and to no other.
-
-  git config --global credential.https://acme.highq.com.helper '!hq-token credential --protocol git'
-  echo '{"uri":"https://acme.highq.com/"}' | hq-token credential --protocol bazel get`
-
 /** `exec CMD --flag` as `exec -- CMD --flag`: what comes after a command to run is all its own. */
 function separated(argv: readonly string[], root: Command): readonly string[] {
   let known: Command = root
@@ -420,10 +395,34 @@ function usage(error: CommanderError, command: Command): UsageError {
       hint: help,
     })
   }
-  const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
+  const [message = '', close] = error.message.replace(/^error: /, '').split('\n')
+  const known = meant(message, command)
+  const suggestion = known === undefined ? close?.replace(/[()]/g, '') : `Did you mean ${known}?`
   return new UsageError(message, {
-    hint: suggestion === undefined ? help : `${suggestion.replace(/[()]/g, '')} See: ${help}`,
+    hint: suggestion === undefined ? help : `${suggestion} See: ${help}`,
   })
+}
+
+/** What users of other programs write, and what it is called here; by command, and for all. */
+const MEANT: Readonly<Record<string, string | Readonly<Record<string, string>>>> = {
+  '-V': '--version',
+  '--json': { get: '--format json', '': '--log-format json' },
+  '--format': { status: '--json', doctor: '--json', '': '--log-format' },
+  '--output': { get: '--outfile' },
+  '-o': { get: '--outfile' },
+  '--data': { api: '--input FILE, or -f KEY=VALUE' },
+  '-d': { api: '--input FILE, or -f KEY=VALUE' },
+  version: '--version',
+  import: 'seed',
+  run: 'exec',
+  token: 'get',
+}
+
+function meant(message: string, command: Command): string | undefined {
+  const word = /^unknown (?:option|command) '([^'=]+)(?:=[^']*)?'/.exec(message)?.[1]
+  const found = word === undefined || !Object.hasOwn(MEANT, word) ? undefined : MEANT[word]
+  if (typeof found !== 'object') return found
+  return found[command.parent === null ? '' : command.name()] ?? found['']
 }
 
 function optionOf({ flags, description, choices, value, default: usual, hidden }: OptionRow): Option {

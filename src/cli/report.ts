@@ -1,13 +1,15 @@
 import { Exit, TokenError, type ExitCode } from '../core/errors.js'
-import { voice, type GlobalOptions } from './output.js'
+import { isReaderGone, voice, type GlobalOptions } from './output.js'
+import { ofTheSystem } from './unloadable.js'
 import type { World } from './world.js'
 
 /** The one catch: here, and nowhere else, an error becomes words on stderr and an exit code. */
 export function report(error: unknown, world: World, options: GlobalOptions = {}): ExitCode {
   const speaker = voice(world, options)
-  if (error instanceof TokenError) {
-    speaker.error(error)
-    return error.exit
+  const known = error instanceof TokenError ? error : ofTheSystem(error)
+  if (known !== undefined) {
+    if (!isReaderGone(known) || options.verbose === true) speaker.error(known)
+    return known.exit
   }
   speaker.bug(error)
   return Exit.bug

@@ -1,9 +1,10 @@
-import { createWriteStream, openSync, statSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import type { TokenError } from '../core/errors.js'
-import { notWritten, replacement } from './outfile.js'
+import { notWritten, outputStream, replacement } from './outfile.js'
 import { notTaken } from './output.js'
 import type { Screen } from './world.js'
+
+const LINE_FEED = 0x0a
 
 /** Where an answer goes to. */
 export interface Sink {
@@ -18,10 +19,18 @@ export interface Sink {
 
 export function standardOutput(stdout: Screen): Sink {
   let failed: TokenError | undefined
+  let isMidLine = false
+  const isTerminal = stdout.isTTY === true
   const fail = (error: NodeJS.ErrnoException): TokenError => (failed = notTaken(error))
+  // What a terminal shows next, a message or the prompt, begins on a line of its own.
+  const endLine = (): void => {
+    if (isTerminal && isMidLine && failed === undefined) stdout.write('\n')
+    isMidLine = false
+  }
   // Not stdout itself: the pipeline would end it, and destroy it for a failure of the network.
   const stream = new Writable({
-    write: (chunk, _encoding, next) => {
+    write: (chunk: Buffer, _encoding, next) => {
+      if (chunk.byteLength > 0) isMidLine = chunk.at(-1) !== LINE_FEED
       stdout.write(chunk, (error) => {
         next(error ? fail(error) : null)
       })
@@ -30,9 +39,9 @@ export function standardOutput(stdout: Screen): Sink {
   stdout.on('error', fail)
   return {
     stream,
-    isTerminal: stdout.isTTY === true,
-    done: () => undefined,
-    discard: () => undefined,
+    isTerminal,
+    done: endLine,
+    discard: endLine,
     failure: () => failed,
   }
 }
@@ -45,25 +54,8 @@ export function standardOutput(stdout: Screen): Sink {
  */
 export function fileSink(path: string): Sink {
   let failed: TokenError | undefined
-  const { stream, takePlace, discard } = isStream(path) ? opened(path) : replacement(path)
+  const open = outputStream(path)
+  const { stream, takePlace, discard } = open ? { ...open, takePlace: () => undefined } : replacement(path)
   stream.on('error', (error) => (failed ??= notWritten(path, error)))
   return { stream, isTerminal: false, done: takePlace, discard, failure: () => failed }
-}
-
-function isStream(path: string): boolean {
-  try {
-    const stats = statSync(path)
-    return !stats.isFile() && !stats.isDirectory()
-  } catch {
-    return false
-  }
-}
-
-function opened(path: string): Pick<Sink, 'stream' | 'discard'> & { readonly takePlace: () => void } {
-  try {
-    const stream = createWriteStream('', { fd: openSync(path, 'w') })
-    return { stream, takePlace: () => undefined, discard: () => stream.destroy() }
-  } catch (error) {
-    throw notWritten(path, error)
-  }
 }

@@ -1,17 +1,9 @@
-import {
-  chmodSync,
-  lstatSync,
-  mkdtempSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from 'node:fs'
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OutputFailed } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
+import { fateOf, MARK, processMark } from '../processes.js'
 import { replaceFile } from './outfile.js'
 
 /** @see statfs(2), TMPFS_MAGIC */
@@ -52,36 +44,24 @@ export class TokenFile {
 export function removeLeftovers(runtimeDir: string | undefined): void {
   for (const base of new Set([...inMemory(runtimeDir), tmpdir()])) {
     try {
-      for (const name of readdirSync(base))
-        if (isLeftover(base, name)) rmSync(join(base, name), { recursive: true })
+      for (const name of readdirSync(base)) removeIfLeft(join(base, name), NAME.exec(name)?.[1])
     } catch {
-      // Not there, not ours to read, or another process was faster.
+      // Not there, not ours to read.
     }
   }
 }
 
-/** Process ids are only known within their namespace: another container's are not ours to judge. */
-function prefix(): string {
+const NAME = new RegExp(`^hq-token-exec-(${MARK})-[^-]+$`)
+
+/** What lives in another container is not ours to judge. */
+function removeIfLeft(path: string, mark: string | undefined): void {
+  if (mark === undefined || !['dead', 'rebooted'].includes(fateOf(mark))) return
   try {
-    return `hq-token-exec-${/\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'}-`
+    const stats = lstatSync(path)
+    if (stats.isDirectory() && stats.uid === (process.geteuid?.() ?? stats.uid))
+      rmSync(path, { recursive: true })
   } catch {
-    return 'hq-token-exec-0-'
-  }
-}
-
-function isLeftover(base: string, name: string): boolean {
-  const [, pid] = name.startsWith(prefix()) ? (/-(\d+)-[^-]+$/.exec(name) ?? []) : []
-  if (pid === undefined || (Number(pid) !== process.pid && isAlive(Number(pid)))) return false
-  const stats = lstatSync(join(base, name))
-  return stats.isDirectory() && stats.uid === (process.geteuid?.() ?? stats.uid)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+    // Another process was faster.
   }
 }
 
@@ -89,7 +69,7 @@ function makeFolder(runtimeDir: string | undefined): { folder: string; inMemory:
   let failure: unknown
   for (const base of [...inMemory(runtimeDir), tmpdir()]) {
     try {
-      const folder = mkdtempSync(join(base, `${prefix()}${process.pid}-`))
+      const folder = mkdtempSync(join(base, `hq-token-exec-${processMark()}-`))
       chmodSync(folder, 0o700)
       return { folder, inMemory: base !== tmpdir() || isTmpfs(base) }
     } catch (error) {

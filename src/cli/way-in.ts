@@ -1,9 +1,13 @@
-import { hinted, LOGIN_HINT, LoginRequired } from '../core/errors.js'
+import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
+import { ConfigInvalid, hinted, LOGIN_HINT, LoginRequired } from '../core/errors.js'
 import { waits } from '../core/logins.js'
 import type { PendingLogin } from '../core/ports.js'
 import type { Session } from './context.js'
 
-type Known = Pick<Session['config'], 'file' | 'clientId' | 'redirectUri' | 'authorizeUrl' | 'issuer'>
+type Known = Pick<
+  Session['config'],
+  'file' | 'clientId' | 'tokenUrl' | 'redirectUri' | 'authorizeUrl' | 'issuer' | 'unfit'
+>
 
 const SEED = '; or put a new token into a seed file, then: hq-token seed FILE'
 
@@ -13,10 +17,12 @@ const SEED = '; or put a new token into a seed file, then: hq-token seed FILE'
  * @param now Epoch seconds.
  */
 export function wayIn(config: Known, pending: PendingLogin | undefined, now: number): string {
-  const { file, clientId, redirectUri, authorizeUrl, issuer } = config
+  const { redirectUri, authorizeUrl, issuer, unfit } = config
   if (pending !== undefined && waits(pending, now))
     return 'hq-token login --complete - (a login waits for its answer), or begin anew: hq-token login'
-  if (file === null && clientId === null) return 'hq-token init'
+  if (config.file === null && config.clientId === null) return 'hq-token init'
+  if (unfit.length > 0)
+    return `mend what hq-token doctor shows of the configuration, then: hq-token login${SEED}`
   if (authorizeUrl === null && issuer === null) return `set authorize_url, then: hq-token login${SEED}`
   if (redirectUri === null) return `set redirect_uri in the configuration, then: hq-token login${SEED}`
   const isHere = /^http:\/\/(?:localhost|127\.[\d.]+|\[::1\])(?:[:/]|$)/.test(redirectUri)
@@ -28,9 +34,16 @@ export async function showingTheWayIn<T>(session: Session, work: () => Promise<T
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof LoginRequired) || error.hint?.includes(LOGIN_HINT) !== true) throw error
     const { config, store, world } = session
+    const isMissing = error instanceof LoginRequired || error instanceof ConfigInvalid
+    if (isMissing && isUnconfigured(config) && (await isEmpty(store))) throw notConfigured()
+    if (!(error instanceof LoginRequired) || error.hint?.includes(LOGIN_HINT) !== true) throw error
     const way = wayIn(config, await store.login().catch(() => undefined), world.clock().now)
     throw hinted(error, error.hint.replace(LOGIN_HINT, way))
   }
+}
+
+/** A grant that has ended is a matter of logging in, whatever is configured. */
+async function isEmpty(store: Session['store']): Promise<boolean> {
+  return (await store.read()) === undefined && (await store.login()) === undefined
 }

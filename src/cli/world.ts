@@ -32,8 +32,8 @@ export interface World extends Given {
   readonly host: () => Host
   /** Ends when a person or the system asks the program to stop; for commands that run until then. */
   readonly interrupted: () => Promise<void>
-  /** Opens an address in the person's browser; false where there is none. */
-  readonly openBrowser: (url: string) => Promise<boolean>
+  /** Opens an address in the person's browser, which gets this environment; false where there is none. */
+  readonly openBrowser: (url: string, env: NodeJS.ProcessEnv) => Promise<boolean>
   /** Gives the standard streams up: nothing can be said after it. */
   readonly closeStreams: () => void
 }
@@ -53,12 +53,13 @@ export function realWorld(given: Given): World {
     host: machineHost,
     interrupted: () =>
       new Promise((resolve) => {
-        for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+        for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const)
           process.once(signal, () => {
             resolve()
           })
       }),
-    openBrowser: async (url) => (await import('./browser.js')).openBrowser(url, process),
+    openBrowser: async (url, env) =>
+      (await import('./browser.js')).openBrowser(url, { env, platform: process.platform }),
     closeStreams: () => {
       for (const fd of [0, 1, 2])
         try {

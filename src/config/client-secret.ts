@@ -1,13 +1,19 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { ConfigInvalid } from '../core/errors.js'
 import { Secret } from '../core/secret.js'
+import { beforeSignalsEnd } from '../signals.js'
 import { FileProblem, readRegular } from './file.js'
 import { decode } from './ini.js'
 import type { Environment } from './locate.js'
 import { isPlaceholder } from './placeholder.js'
+import { trustNotices } from './trust.js'
 
 const COMMAND_TIMEOUT_MS = 10_000
 const MOST_OUTPUT = 65_536
+const UNREAD_MS = 100
 const POSIX = process.platform !== 'win32'
 
 interface SecretCommand {
@@ -49,14 +55,19 @@ function checked(text: string, where: string): Secret {
 
 function readSecretFile({ path, where }: { path: string; where: string }): string {
   try {
-    return decode(readRegular(path).bytes)
+    const { bytes, stats } = readRegular(path)
+    trustNotices('secret', path, stats)
+    return decode(bytes)
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(`${where}: ${error.told(path)}`, error.details)
   }
 }
 
-/** Runs the command in the system's shell. Its stderr is ours, so that it can say what is wrong. */
+/**
+ * Runs the command in the system's shell, to its own end: a daemon that it has started (gpg-agent, ssh-agent) may keep
+ * its standard output open for good, and lives on. Its stderr is ours, so that it can say what is wrong.
+ */
 function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Promise<string> {
   return new Promise((succeed, fail) => {
     // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
@@ -69,12 +80,21 @@ function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Pr
     })
     const output: Buffer[] = []
     let length = 0
-    const giveUp = (problem: string): void => {
+    // The terminal's Ctrl-C does not reach a group of its own either.
+    const noLonger = beforeSignalsEnd(() => {
+      endAll(child)
+    })
+    const over = (): void => {
       clearTimeout(timer)
+      noLonger()
+      child.stdout.destroy()
+    }
+    const giveUp = (problem: string): void => {
+      over()
       fail(new ConfigInvalid(`${where} ${problem}`, { hint: 'run the command by hand to see what it does' }))
     }
     const timer = setTimeout(() => {
-      endGroup(child)
+      endAll(child)
       giveUp(`gave no client secret within ${timeoutMs / 1000} s`)
     }, timeoutMs)
     child.on('error', () => {
@@ -84,26 +104,54 @@ function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Pr
       output.push(chunk)
       length += chunk.length
       if (length <= MOST_OUTPUT) return
-      endGroup(child)
+      endAll(child)
       giveUp('printed too much for a client secret')
     })
-    child.on('close', (code, signal) => {
-      if (code !== 0) {
-        giveUp(`failed (${signal ?? `exit status ${String(code)}`})`)
-        return
-      }
+    child.on('exit', (code, signal) => {
       clearTimeout(timer)
-      succeed(Buffer.concat(output).toString())
+      const closed = once(child, 'close')
+      void Promise.race([closed, unread()]).then(() => {
+        if (code !== 0) {
+          giveUp(`failed (${signal ?? `exit status ${String(code)}`})`)
+          return
+        }
+        over()
+        succeed(Buffer.concat(output).toString())
+      })
     })
   })
 }
 
-function endGroup(child: ChildProcess): void {
+/** As long as what a command has printed before its end may take to be read. */
+async function unread(): Promise<void> {
+  await sleep(UNREAD_MS)
+  // Where this process stood still meanwhile, the pipe is read between these two.
+  await turn()
+  await turn()
+}
+
+function endAll(child: ChildProcess): void {
   child.stdout?.destroy()
   try {
-    if (POSIX && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-    else child.kill()
+    if (!POSIX || child.pid === undefined) {
+      child.kill()
+      return
+    }
+    // Those that have left the group, too, as `setsid` does; found before their parents are gone.
+    const others = descendants(child.pid)
+    process.kill(-child.pid, 'SIGKILL')
+    for (const pid of others) process.kill(pid, 'SIGKILL')
   } catch {
     // It has ended by itself.
+  }
+}
+
+/** As far as the system tells: Linux does. */
+function descendants(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').match(/\d+/g) ?? []
+    return children.map(Number).flatMap((child) => [child, ...descendants(child)])
+  } catch {
+    return []
   }
 }

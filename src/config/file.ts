@@ -129,6 +129,8 @@ function wayThrough(place: string, stats: Stats, me: number): string {
   if (stats.uid === me) return `chmod ${stats.isDirectory() ? 700 : 600} ${word}`
   if (stats.isDirectory()) return 'run as that user, or keep the file in a folder of your own'
   if (stats.uid === 0) return makePrivate(place, stats)
+  // Root that may not read it has been given no such power (a container); what is a user's is not to become root's.
+  if (me === 0) return `run as that user: sudo -u '#${stats.uid}' hq-token …`
   return `run as that user, or make it yours, as root: chown ${me} ${word}`
 }
 

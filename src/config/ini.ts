@@ -23,9 +23,9 @@ const NONSENSE = 'neither a section, nor a comment, nor key = value'
 
 /**
  * Reads an INI file without ever cutting a value short. Names are folded to lower case. A `;` or `#`
- * begins a comment only at the start of a line or after white space; a value wholly in quotes is
- * unquoted, and in it they begin none. A section may be continued further down; a key twice in one
- * section is an error.
+ * begins a comment only at the start of a line or after white space, and not between quotes. A value that
+ * is one pair of quotes is unquoted; several, as a shell command has them, stay as they are. A section may
+ * be continued further down; a key twice in one section is an error.
  *
  * @throws {FileProblem} with the line. The message never holds a value.
  */
@@ -124,10 +124,15 @@ function keyAndValue(content: string, line: number): { key: string; value: strin
 }
 
 function valueOf(text: string): string {
-  const quoted = /^\s*(["'])(.*?)\1(?:\s+[;#].*)?$/s.exec(text)?.[2]
-  if (quoted !== undefined) return quoted
-  const comment = text.search(/\s[;#]/)
-  return (comment === -1 ? text : text.slice(0, comment)).trim()
+  const quoted = /^\s*(["'])((?:(?!\1).)*)\1(?:\s+[;#].*)?$/s.exec(text)?.[2]
+  return quoted ?? text.slice(0, commentIn(text)).trim()
+}
+
+/** Where a comment begins; `undefined` where none does. What a quote before a word and one behind a word enclose is no comment. */
+function commentIn(text: string): number | undefined {
+  if (!/\s[;#]/.test(text)) return undefined
+  const found = [...text.matchAll(/(?<!\S)(["']).*?\1(?!\S)|\s[;#]/gs)]
+  return found.find(([, quote]) => quote === undefined)?.index
 }
 
 /** A value as it must be written after `key = ` to be read as it is; `undefined` where no way leads back to it. */

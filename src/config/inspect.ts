@@ -1,15 +1,18 @@
 import { X509Certificate } from 'node:crypto'
-import { accessSync, closeSync, constants } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { fail, ok, skip, warn, type Check } from '../core/check.js'
 import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
 import { shellWord } from '../core/shell.js'
 import { environmentNotices } from './environment.js'
-import { FileProblem, open } from './file.js'
+import { asProblem, FileProblem, open } from './file.js'
+import type { PersonKey } from './keys.js'
 import { loadConfig, requireClient, type Config } from './load.js'
 import { locate, usualFiles, variable, type Environment, type Location, type Surroundings } from './locate.js'
-import { readSettings, trustNotices } from './settings.js'
+import { seedIn } from './seed-file.js'
+import { readSettings } from './settings.js'
 import { suggestion } from './suggest.js'
+import { trustNotices } from './trust.js'
 
 export interface ConfigInspection {
   readonly checks: readonly Check[]
@@ -44,7 +47,7 @@ export function inspectConfig(
   try {
     const { fd, stats } = open(file.path)
     closeSync(fd)
-    trustNotices(file.path, stats)
+    trustNotices('config', file.path, stats)
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     const problem = new ConfigInvalid(error.told(`the config file ${file.path}`), error.details)
@@ -87,8 +90,24 @@ export function inspectClient(config: Config, by: string | null): Check {
   }
 }
 
-/** Where the browser comes back to after a login. */
-export function inspectRedirectUri({ redirectUri }: Config): Check {
+/** What only a login or a logout needs: nothing else says that it cannot be used. */
+export function inspectUnfit({ unfit }: Config): readonly Check[] {
+  return unfit.map(({ name, error }) => fail(NAMES[name], error))
+}
+
+const NAMES: Readonly<Record<PersonKey, string>> = {
+  'client.redirect_uri': 'redirect URI',
+  'client.authorize_url': 'authorize URL',
+  'client.revocation_url': 'revocation URL',
+  'client.scope': 'scope',
+}
+
+/** Where the browser comes back to after a login; nothing where `inspectUnfit` has said what is wrong with it. */
+export function inspectRedirectUri({ redirectUri, unfit }: Config): readonly Check[] {
+  return unfit.some(({ name }) => name === 'client.redirect_uri') ? [] : [redirection(redirectUri)]
+}
+
+function redirection(redirectUri: string | null): Check {
   const name = 'redirect URI'
   if (redirectUri === null) return skip(name, 'none: nobody can log in by this configuration')
   return ok(name, redirectUri)
@@ -112,6 +131,21 @@ export async function inspectSecret(config: Config): Promise<Check> {
   }
 }
 
+/** Who else can read or change the seed file; whether it can be used at all is found out when it would be. */
+export function inspectSeedFile({ seedFile }: Config): Check[] {
+  // Of what is no seed the check of the seed says so; nobody is told to change its mode.
+  if (seedFile === null || seedIn(seedFile) === undefined) return []
+  try {
+    const { fd, stats } = open(seedFile)
+    closeSync(fd)
+    return trustNotices('seed', seedFile, stats).map(({ message, hint }) =>
+      warn('permissions', message, hint),
+    )
+  } catch {
+    return []
+  }
+}
+
 /** Days before its end at which a certificate is worth a warning. */
 const SOON = 14
 
@@ -120,12 +154,8 @@ export function inspectTrust({ network }: Config, env: Environment, now: number)
   try {
     const { ca, client } = network.credentials()
     const extra = variable(env, 'NODE_EXTRA_CA_CERTS')
-    if (extra !== undefined && !isReadable(extra))
-      return warn(
-        'trust',
-        `NODE_EXTRA_CA_CERTS names ${extra}, which cannot be read: Node goes on without it`,
-        `ls -l ${shellWord(extra)}`,
-      )
+    const flaw = extra === undefined ? undefined : flawOf(extra)
+    if (flaw !== undefined) return flaw
     const authorities = [
       'the authorities of Node',
       ...(extra === undefined ? [] : [`of ${extra}`]),
@@ -143,11 +173,20 @@ export function inspectTrust({ network }: Config, env: Environment, now: number)
   }
 }
 
-function isReadable(path: string): boolean {
+/** Node reads that file before this program can judge it, and goes on without one that it cannot read. */
+function flawOf(path: string): Check | undefined {
+  const said = (what: string, hint: string): Check =>
+    warn('trust', `NODE_EXTRA_CA_CERTS names ${path}, which ${what}`, hint)
   try {
-    accessSync(path, constants.R_OK)
-    return true
-  } catch {
-    return false
+    const { fd, stats } = open(path)
+    closeSync(fd)
+    trustNotices('ca', path, stats)
+    return undefined
+  } catch (error) {
+    const { message, details } = asProblem(error)
+    const isTrust = message.startsWith('says ')
+    return isTrust
+      ? said(message, details.hint ?? '')
+      : said('cannot be read: Node goes on without it', `ls -l ${shellWord(path)}`)
   }
 }

@@ -10,12 +10,21 @@ export interface ConfigKey {
   readonly default: string | null
   /** False: recognised, and refused in this version. */
   readonly supported: boolean
+  /** Its text is a secret, or (`password`) a URL that may hold a user and a password. */
+  readonly isSecret: boolean | 'password'
 }
 
 const key = <Section extends string, Key extends string>(
   section: Section,
   name: Key,
-  rest: { env?: string; description: string; example: string; default?: string; supported?: false },
+  rest: {
+    env?: string
+    description: string
+    example: string
+    default?: string
+    supported?: false
+    isSecret?: ConfigKey['isSecret']
+  },
 ): ConfigKey & { readonly section: Section; readonly key: Key } => ({
   section,
   key: name,
@@ -24,6 +33,7 @@ const key = <Section extends string, Key extends string>(
   example: rest.example,
   default: rest.default ?? null,
   supported: rest.supported ?? true,
+  isSecret: rest.isSecret ?? false,
 })
 
 /** In the order of the documentation. */
@@ -40,6 +50,7 @@ export const configKeys = [
   key('client', 'client_secret', {
     description: 'Client secret. At most one of client_secret, client_secret_file and client_secret_command.',
     example: 'your_client_secret',
+    isSecret: true,
   }),
   key('client', 'client_secret_file', {
     description: 'File that holds the client secret and nothing else; one line end after it is dropped.',
@@ -97,6 +108,7 @@ export const configKeys = [
     description: 'A database instead of path, so that many hosts share one token set.',
     example: 'postgres://db.example.com/hq_token',
     supported: false,
+    isSecret: 'password',
   }),
   key('store', 'encryption_key_file', {
     description: 'File that holds the key to seal the store with.',
@@ -144,6 +156,7 @@ export const configKeys = [
     description:
       'Proxy for every request but those to this machine itself, with or without a user and a password; none for none. Default: HTTPS_PROXY, else ALL_PROXY. NO_PROXY exempts hosts from it.',
     example: 'http://proxy.example.com:3128',
+    isSecret: 'password',
   }),
   key('network', 'ca_file', {
     description:
@@ -170,4 +183,31 @@ export type KeyName = NameOf<(typeof configKeys)[number]>
 
 export function nameOf({ section, key }: (typeof configKeys)[number]): KeyName {
   return `${section}.${key}` as KeyName
+}
+
+/**
+ * An environment without the variables that hold a secret of ours: for programs that are started.
+ */
+export function withoutSecretVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  // Windows knows a variable by its name in any case.
+  const known = new Map(configKeys.map((row) => [row.env, row.isSecret]))
+  const isKept = ([name, text = '']: [string, string | undefined]): boolean => {
+    const isSecret = known.get(process.platform === 'win32' ? name.toUpperCase() : name) ?? false
+    return isSecret === 'password' ? !/^[^/?#]*(?:\/\/)?[^/?#]*@/.test(text) : !isSecret
+  }
+  return Object.fromEntries(Object.entries(env).filter(isKept))
+}
+
+/** Keys that only a person needs, to log in or out: what is wrong with one of them costs no script its token. */
+export const personKeys = [
+  'client.redirect_uri',
+  'client.authorize_url',
+  'client.revocation_url',
+  'client.scope',
+] as const satisfies readonly KeyName[]
+
+export type PersonKey = (typeof personKeys)[number]
+
+export function isPersonKey(name: string): name is PersonKey {
+  return (personKeys as readonly string[]).includes(name)
 }

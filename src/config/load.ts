@@ -4,9 +4,10 @@ import { ConfigInvalid } from '../core/errors.js'
 import type { Early } from '../core/policy.js'
 import type { Discovered, Notice } from '../core/ports.js'
 import type { Secret } from '../core/secret.js'
+import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
 import { readSecret, type SecretOrigin } from './client-secret.js'
 import { environmentNotices } from './environment.js'
-import type { KeyName } from './keys.js'
+import { isPersonKey, type KeyName, type PersonKey } from './keys.js'
 import type { Located } from './locate.js'
 import { networkConfig, type NetworkConfig } from './network.js'
 import { read, supportedKeys, type AuthMethod, type SupportedKey, type Values } from './schema.js'
@@ -54,7 +55,14 @@ export interface Config {
     readonly defaultLifetime: number
   }
   readonly network: NetworkConfig
+  /** Of the keys that only a login or a logout needs: those that cannot be used. Who needs one throws its error. */
+  readonly unfit: readonly Unfit[]
   readonly notices: readonly Notice[]
+}
+
+export interface Unfit {
+  readonly name: PersonKey
+  readonly error: ConfigInvalid
 }
 
 /** A configuration that is enough to ask the token endpoint. */
@@ -67,7 +75,7 @@ export type ClientConfig = Config & { readonly tokenUrl: URL; readonly clientId:
  */
 export function loadConfig(source: ConfigSource): Config {
   const { settings, notices } = readSettings(source, suggestion)
-  const values = valuesOf(settings)
+  const { values, unfit } = valuesOf(settings)
   const secret = secretOrigin(settings, source)
   if (secret !== undefined && values['client.auth_method'] === 'none')
     throw new ConfigInvalid(`auth_method is none, but ${secret.where} is given`, {
@@ -83,7 +91,10 @@ export function loadConfig(source: ConfigSource): Config {
     profile: source.profile ?? null,
     instance,
     tokenUrl: values['client.token_url'] ?? below('api/oauth2/token'),
-    authorizeUrl: values['client.authorize_url'] ?? below('authorize.action'),
+    // One that cannot be used is not exchanged for another place.
+    authorizeUrl: isUnfit(unfit, 'client.authorize_url')
+      ? null
+      : (values['client.authorize_url'] ?? below('authorize.action')),
     revocationUrl: values['client.revocation_url'] ?? null,
     apiUrl: values['client.api_url'] ?? below('api/'),
     issuer: values['client.issuer'] ?? null,
@@ -103,6 +114,7 @@ export function loadConfig(source: ConfigSource): Config {
       defaultLifetime: values['refresh.default_lifetime'],
     },
     network: networkConfig(settings, source),
+    unfit,
     notices: [...(source.notices ?? []), ...environmentNotices(source, suggestion), ...notices],
   }
 }
@@ -139,6 +151,8 @@ export function withEndpoints(
   const url = (name: Endpoint): URL | null => {
     const text = discovered[name]
     if (config[name] !== null || text === null) return config[name]
+    // One that is configured and cannot be used is not exchanged for another place.
+    if (isUnfit(config.unfit, `client.${KEY_OF[name]}`)) return null
     const problem = addressProblem(text)
     if (problem === undefined) return new URL(text)
     if (name !== needed) return null
@@ -168,6 +182,7 @@ export type Endpoint = keyof typeof KEY_OF
  */
 export function requireClient(config: Config): ClientConfig {
   const { tokenUrl, clientId, authMethod, secretFrom, issuer } = config
+  if (isUnconfigured(config)) throw notConfigured()
   if (tokenUrl === null && issuer === null)
     throw missing(config, 'instance or token_url', 'instance = https://HOST/INSTANCE/', 'HQ_TOKEN_INSTANCE')
   if (clientId === null) throw missing(config, 'client_id', 'client_id = …', 'HQ_TOKEN_CLIENT_ID')
@@ -199,16 +214,24 @@ function missing({ file }: Config, what: string, entry: string, variable: string
       })
 }
 
-function valuesOf(settings: Settings): Values {
+function valuesOf(settings: Settings): { readonly values: Values; readonly unfit: readonly Unfit[] } {
   const values: Partial<Record<SupportedKey, unknown>> = {}
+  const unfit: Unfit[] = []
   for (const name of supportedKeys) {
     const setting = settings[name]
     if (setting === undefined) continue
-    const reading = read(name, setting.text)
-    if ('problem' in reading) throw new ConfigInvalid(`${setting.where} ${reading.problem}`)
-    values[name] = reading.value
+    const reading = setting.text === '' ? { problem: 'is empty' } : read(name, setting.text)
+    if ('problem' in reading) {
+      const error = new ConfigInvalid(`${setting.where} ${reading.problem}`)
+      if (!isPersonKey(name)) throw error
+      unfit.push({ name, error })
+    } else values[name] = reading.value
   }
-  return values as Values
+  return { values: values as Values, unfit }
+}
+
+function isUnfit(unfit: readonly Unfit[], name: KeyName): boolean {
+  return unfit.some((one) => one.name === name)
 }
 
 function secretOrigin(settings: Settings, source: ConfigSource): SecretOrigin | undefined {

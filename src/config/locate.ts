@@ -89,15 +89,15 @@ export function locate(
   if (named !== undefined) {
     if (exists(named.path)) return { file: named, profile, ...told }
     throw new ConfigInvalid(`the config file ${named.path} (from ${named.rule}) does not exist`, {
-      hint: 'name one that does, or none to look in the usual places',
+      hint: 'hq-token init writes it; or name one that does, or none to look in the usual places',
     })
   }
   const candidates = usualFiles(profile, around)
   const file = candidates.find(({ path }) => exists(path))
   if (file === undefined && profile !== undefined) {
-    const why = notices.map(({ message }) => ` (${message})`).join('')
-    throw new ConfigInvalid(`the profile ${profile} has no config file${why}`, {
-      hint: `write ${candidates.map(({ path }) => path).join(' or ')}`,
+    const why = [candidates.map(({ path }) => path).join(', '), ...notices.map(({ message }) => message)]
+    throw new ConfigInvalid(`the profile ${profile} has no config file (${why.join('; ')})`, {
+      hint: `hq-token --profile ${profile} init`,
     })
   }
   return { file, profile, ...told }

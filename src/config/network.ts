@@ -3,6 +3,7 @@ import { ConfigInvalid } from '../core/errors.js'
 import { FileProblem, readRegular } from './file.js'
 import { variable, type Environment } from './locate.js'
 import { pathIn, type ConfigSource, type Setting, type Settings } from './settings.js'
+import { trustNotices, type TrustedFile } from './trust.js'
 
 /** How servers are reached, as configured. */
 export interface NetworkConfig {
@@ -11,6 +12,11 @@ export interface NetworkConfig {
   /** The setting that gives the proxy; `null` where none does. */
   readonly proxyFrom: string | null
   readonly noProxy: string
+  /**
+   * Why the proxy of the environment is of no use; `null` where it is, or where there is none. It may be meant for other
+   * programs: it is complained of where a server is to be reached through it.
+   */
+  readonly proxyFault: ConfigInvalid | null
   /**
    * PEM texts; reads the files at each call.
    *
@@ -35,9 +41,8 @@ export function networkConfig(settings: Settings, source: ConfigSource): Network
     })
   const ca = settings['network.ca_file']
   const noProxy = variable(env, 'no_proxy') ?? variable(env, 'NO_PROXY') ?? ''
-  const proxy = /^\s*\*\s*$/.test(noProxy) ? null : proxySetting(settings, env)
   return {
-    ...(proxy ?? { proxy: null, proxyFrom: null }),
+    ...proxySetting(settings, env),
     noProxy: [noProxy, ...LOOPBACK].join(','),
     credentials: () => ({
       ca: ca === undefined ? null : authorities(ca, source),
@@ -46,15 +51,31 @@ export function networkConfig(settings: Settings, source: ConfigSource): Network
   }
 }
 
-function proxySetting(settings: Settings, env: Environment) {
+type ProxySetting = Pick<NetworkConfig, 'proxy' | 'proxyFrom' | 'proxyFault'>
+
+const STRAIGHT: ProxySetting = { proxy: null, proxyFrom: null, proxyFault: null }
+
+/** @throws {ConfigInvalid} where our own setting cannot be used. */
+function proxySetting(settings: Settings, env: Environment): ProxySetting {
   const given = settings['network.proxy']
-  if (given?.text === 'none') return null
+  if (given?.text === 'none') return STRAIGHT
   const [name, text] = given === undefined ? proxyVariable(env) : [given.where, given.text]
-  if (text === undefined) return null
+  if (text === undefined) return STRAIGHT
   const proxy = proxyUrl(text)
-  if (proxy === undefined)
-    throw new ConfigInvalid(`${name} must be the URL of a proxy such as http://proxy.example.com:3128`)
-  return { proxy, proxyFrom: name }
+  if (proxy !== undefined) return { proxy, proxyFrom: name, proxyFault: null }
+  const proxyFault = unusableProxy(name, text)
+  if (given !== undefined) throw proxyFault
+  return { ...STRAIGHT, proxyFault }
+}
+
+/** Never with the value: it may hold a password. */
+function unusableProxy(name: string, text: string): ConfigInvalid {
+  const what = /^socks/i.test(text)
+    ? 'names a SOCKS proxy, which hq-token does not speak to'
+    : 'must be the URL of a proxy such as http://proxy.example.com:3128'
+  return new ConfigInvalid(`${name} ${what}`, {
+    hint: 'in the config: [network] proxy = http://HOST:PORT; or proxy = none, where this machine reaches the server by itself',
+  })
 }
 
 /** The names that curl, git and Go know. Plain http needs none: it goes to this machine itself only. */
@@ -73,7 +94,7 @@ function proxyUrl(text: string): URL | undefined {
 }
 
 function authorities(setting: Setting, source: ConfigSource): string {
-  const { text, path } = readPem(setting, source)
+  const { text, path } = readPem('ca', setting, source)
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   if (blocks.length === 0) throw unfit(setting, path, 'holds no certificate in PEM')
   // One by one: OpenSSL would pass over those that it cannot read.
@@ -87,8 +108,8 @@ function authorities(setting: Setting, source: ConfigSource): string {
 }
 
 function certificate(certSetting: Setting, keySetting: Setting, source: ConfigSource) {
-  const cert = readPem(certSetting, source)
-  const key = readPem(keySetting, source)
+  const cert = readPem('certificate', certSetting, source)
+  const key = readPem('key', keySetting, source)
   const shown = orThrow(
     () => new X509Certificate(cert.text),
     () => unfit(certSetting, cert.path, 'holds no certificate in PEM'),
@@ -102,10 +123,12 @@ function certificate(certSetting: Setting, keySetting: Setting, source: ConfigSo
   return { cert: cert.text, key: key.text }
 }
 
-function readPem(setting: Setting, source: ConfigSource): { text: string; path: string } {
+function readPem(kind: TrustedFile, setting: Setting, source: ConfigSource): { text: string; path: string } {
   const path = pathIn(setting, source)
   try {
-    return { text: Buffer.from(readRegular(path).bytes).toString('latin1'), path }
+    const { bytes, stats } = readRegular(path)
+    trustNotices(kind, path, stats)
+    return { text: Buffer.from(bytes).toString('latin1'), path }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(`${setting.where}: ${error.told(path)}`, error.details)

@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { SeedInvalid, UsageError } from '../core/errors.js'
 import { instant, LONGEST_ACCESS, lifetimeOf } from '../core/lifetime.js'
@@ -8,19 +9,20 @@ import { STANDARD_INPUT, type Seed, type TokenPair } from '../core/token-set.js'
 import { isBearer } from '../core/token-type.js'
 import {
   asProblem,
-  exposure,
-  exposureNotices,
   FileProblem,
   isThere,
   MOST_BYTES,
   open,
   readRegular,
   TOO_LARGE,
+  type OpenFile,
 } from './file.js'
-import { named, readIni, shown, type Entry, type Ini } from './ini.js'
+import { decode, named, readIni, shown, type Entry, type Ini } from './ini.js'
 import { isPlaceholder } from './placeholder.js'
 import { lastingPath, markedAt } from './seed-mark.js'
+import { knownElsewhere, misspelt, refuseAnswers, SEED_KEYS, type SeedKey } from './seed-names.js'
 import { suggestion } from './suggest.js'
+import { trustNotices } from './trust.js'
 
 export type SeedInput = { readonly path: string } | { readonly stdin: Uint8Array }
 
@@ -33,18 +35,8 @@ export interface SeedOptions {
 }
 
 const SECTION = 'auth'
-const KEYS = [
-  'access_token',
-  'access_expiry',
-  'access_expires_at',
-  'refresh_token',
-  'refresh_expiry',
-  'refresh_expires_at',
-  'issued_at',
-  'token_type',
-  'user',
-] as const
-type Key = (typeof KEYS)[number]
+const KEYS = SEED_KEYS
+type Key = SeedKey
 
 const SHAPE = 'a seed file holds [AUTH] with at least access_token and refresh_token'
 const PIPE_PATIENCE_MS = 30_000
@@ -72,6 +64,7 @@ export async function readSeed(
         : { bytes: input.stdin, modifiedAt: null, file: null, notices: [] }
     if (found.bytes.byteLength > MOST_BYTES) throw new FileProblem(TOO_LARGE)
     const at = clock()
+    refuseAnswers(decode(found.bytes))
     const ini = readIni(found.bytes)
     const auth = authEntries(ini)
     const tokens = { accessToken: token(auth, 'access_token'), refreshToken: token(auth, 'refresh_token') }
@@ -134,11 +127,22 @@ interface Found {
 
 async function readPath(path: string): Promise<Found> {
   const file = open(path)
-  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, file: null, notices: [] }
+  const notices = judged(path, file)
+  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, file: null, notices }
   const { bytes, stats } = readRegular(path, file)
   const modifiedAt = Math.floor(stats.mtimeMs / 1000)
-  const notices = exposureNotices(path, { ...exposure(stats), write: false }, stats)
   return { bytes, modifiedAt, file: lastingPath(path), notices }
+}
+
+/** What is handed over as a descriptor has been chosen by whoever runs this: it counts as standard input does. */
+function judged(path: string, { fd, stats }: OpenFile): Notice[] {
+  if (/^\/(?:dev\/(?:stdin|fd\/\d+)|proc\/(?:self|\d+)\/fd\/\d+)$/.test(path)) return []
+  try {
+    return trustNotices('seed', path, stats)
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
 }
 
 /** A socket waits for a pipe in the event loop; `fs` would wait in a thread that nothing can interrupt. */
@@ -172,6 +176,7 @@ function authEntries({ entries, sections }: Ini): Auth {
       SHAPE,
     )
   refuseBrokenTokens(entries)
+  refuseSlips(entries)
   return new Map(
     entries.flatMap((entry): [Key, Entry][] => {
       const key = KEYS.find((known) => known === entry.key)
@@ -197,6 +202,19 @@ function refuseBrokenTokens(entries: readonly Entry[]): void {
     )
 }
 
+/** As in the config: a lifetime whose name is misspelt would be guessed, and nobody would know why. */
+function refuseSlips(entries: readonly Entry[]): void {
+  for (const { section, key, line } of entries) {
+    const meant = section === SECTION ? misspelt(key) : undefined
+    if (meant !== undefined)
+      throw new FileProblem(
+        `unknown key${shown(key) ? ` ${key}` : ''} in [AUTH]`,
+        line,
+        `did you mean ${meant}? A note begins with ;`,
+      )
+  }
+}
+
 /** People keep notes in these files: what is not ours is said, not refused. */
 function strayNotices({ entries, sections }: Ini, source: string): Notice[] {
   const unknown = entries.filter(
@@ -205,7 +223,7 @@ function strayNotices({ entries, sections }: Ini, source: string): Notice[] {
   const others = [...sections.keys()].filter((name) => name !== SECTION)
   return [
     ...unknown.map(({ key, line }): Notice => {
-      const close = suggestion(key, KEYS)
+      const close = knownElsewhere(key) ?? suggestion(key, KEYS)
       return {
         level: 'warning',
         message: `${source}, line ${line}: ${named(key)} in [AUTH] is not known and is disregarded`,

@@ -1,13 +1,12 @@
-import { statSync, type Stats } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { seconds } from '../core/duration.js'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Early } from '../core/policy.js'
 import type { Notice } from '../core/ports.js'
-import { shellWord } from '../core/shell.js'
-import { exposure, exposureNotices, FileProblem, makePrivate, readRegular } from './file.js'
+import { exposure, exposureNotices, FileProblem, readRegular } from './file.js'
 import { readIni, shown, type Entry } from './ini.js'
-import { configKeys, nameOf, type KeyName } from './keys.js'
+import { configKeys, isPersonKey, nameOf, type KeyName } from './keys.js'
 import {
   defaultStore,
   home,
@@ -18,6 +17,7 @@ import {
   type Surroundings,
 } from './locate.js'
 import type { Suggest } from './suggest.js'
+import { trustNotices } from './trust.js'
 
 /** Where the configuration comes from: what `locate` found, and the process around it. */
 export type ConfigSource = Location & Surroundings
@@ -58,22 +58,29 @@ export function readSettings(
       throw new ConfigInvalid(`${setting.where} is not supported in this version`, { hint: 'take it out' })
     settings[name] = setting
   }
-  const secretFile = settings['client.client_secret_file']
-  return {
-    settings,
-    notices:
-      secretFile === undefined ? notices : [...notices, ...secretFileNotices(pathIn(secretFile, source))],
-  }
+  const secretFiles = [settings['client.client_secret_file'], settings['network.client_key_file']]
+  const exposed = secretFiles.flatMap((file) =>
+    file === undefined ? [] : secretFileNotices(pathIn(file, source)),
+  )
+  return { settings, notices: [...notices, ...exposed] }
 }
 
 /** The file itself is read when the secret is needed; that it is missing is the matter of those who need it. */
 function secretFileNotices(path: string): Notice[] {
   try {
     const stats = statSync(path)
-    return exposureNotices(path, exposure(stats), stats)
+    const exposed = exposure(stats)
+    // What is no secret, such as /etc/passwd, must not be closed to those who need it.
+    return (exposed.read || exposed.write) && holdsSecret(path) ? exposureNotices(path, exposed, stats) : []
   } catch {
     return []
   }
+}
+
+/** One line, or a key in PEM. @throws {FileProblem} */
+function holdsSecret(path: string): boolean {
+  const text = Buffer.from(readRegular(path).bytes).toString('latin1')
+  return /^[^\n]*\n?$/.test(text) || text.includes('PRIVATE KEY-----')
 }
 
 /** The store's file: the configured one, else the one in the default place. */
@@ -133,30 +140,11 @@ function readConfigFile(path: string, suggest: Suggest): Written {
         },
       ]),
     )
-    return { written, notices: trustNotices(path, stats) }
+    return { written, notices: trustNotices('config', path, stats) }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(error.told(`the config file ${path}`), error.details)
   }
-}
-
-/** Whoever can change it can have the tokens sent to a server of their own. @throws {FileProblem} */
-export function trustNotices(path: string, stats: Stats): Notice[] {
-  const exposed = exposure(stats)
-  if (exposed.write)
-    throw new FileProblem(
-      'says where tokens are sent and can be changed by others',
-      null,
-      makePrivate(path, stats),
-    )
-  const me = process.getuid?.() ?? stats.uid
-  if (stats.isFile() && stats.uid !== me && stats.uid !== 0)
-    throw new FileProblem(
-      `says where tokens are sent and belongs to another user (uid ${stats.uid})`,
-      null,
-      `run as that user, or make it yours, as root: chown ${me} ${shellWord(path)}`,
-    )
-  return exposureNotices(path, exposed, stats)
 }
 
 function checkSection(section: string, line: number, suggest: Suggest): void {
@@ -172,7 +160,7 @@ function checkSection(section: string, line: number, suggest: Suggest): void {
 function checkEntry({ section, key, value, line }: Entry, suggest: Suggest): void {
   const homes = configKeys.filter((known) => known.key === key).map((known) => known.section)
   if (homes.some((known) => known === section)) {
-    if (value === '')
+    if (value === '' && !isPersonKey(`${section}.${key}`))
       throw new FileProblem(`[${section}] ${key} is empty`, line, 'give it a value, or take it out')
     return
   }

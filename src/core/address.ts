@@ -1,4 +1,5 @@
 // Which addresses secrets may be sent to: one rule for what is configured, discovered and kept in a store.
+import { missingScheme } from './missing-scheme.js'
 
 /** Characters of an address. */
 const LONGEST = 2048
@@ -13,6 +14,8 @@ const LONGEST = 2048
 export function addressProblem(text: string): string | undefined {
   if (/[\x00-\x1f\x7f-\x9f]/.test(text)) return 'holds a control character'
   if (text.length > LONGEST) return `is longer than ${LONGEST} characters`
+  const scheme = missingScheme(text)
+  if (scheme !== undefined) return `must be a URL: it lacks ${scheme} at its beginning`
   if (/\s/.test(text) || !URL.canParse(text)) return 'must be a URL such as https://…'
   const { protocol, hostname, username, password } = new URL(text)
   const isSafe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))

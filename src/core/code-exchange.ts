@@ -8,13 +8,14 @@ import {
   type TokenError,
 } from './errors.js'
 import type { ExchangeParts } from './exchange.js'
-import { Landing } from './landing.js'
-import { withLastLook } from './last-look.js'
+import { Landing, longest } from './landing.js'
+import { LastLook } from './last-look.js'
 import type { Outcome } from './outcome.js'
 import type { HeldStore, PendingLogin, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, newGrantId, signedIn, type Tokens } from './transitions.js'
+import { unreached } from './unreached.js'
 
 /** The next command after a login that came to nothing. */
 export const AGAIN = 'begin anew: hq-token login'
@@ -73,11 +74,15 @@ export class CodeExchange {
     return this.#parts.uninterrupted(async (stop) => {
       const { verifier, redirectUri } = pending
       const { generation, sequence } = await this.#held.counters()
-      await this.#held.saveLogin({ ...pending, spent: code.fingerprint })
       const { server, timeoutMs } = this.#parts
+      const holder = this.#held.holder(longest(timeoutMs))
+      await this.#held.saveLogin({ ...pending, spent: code.fingerprint, ...(holder && { holder }) })
       const client = wholeClient(await server.client()) ?? null
       // Once: a code that comes twice costs what it brought (RFC 6749 section 4.1.2), and the person is at hand.
-      const answer = await server.redeem({ code, verifier, redirectUri }, withLastLook(timeoutMs, stop))
+      const look = new LastLook(timeoutMs, stop, () => this.#held.isStillOurs(code.fingerprint))
+      const answer = await server.redeem({ code, verifier, redirectUri }, look.limits)
+      const obstacle = look.ofStore(answer)
+      if (obstacle !== undefined) throw await this.#undone(code, pending, obstacle)
       const about = { generation, attempt: sequence + 1, spent: code.fingerprint, login: true } as const
       const record = { ...about, grant: pending.grant, client, answer }
       const kept = await this.#landing.keep(record)
@@ -95,6 +100,13 @@ export class CodeExchange {
       }
       return this.#save({ ...outcome.tokens, refreshToken }, record, kept)
     })
+  }
+
+  /** Nothing was sent: the same answer of the browser will do again. */
+  async #undone({ fingerprint }: Secret, pending: PendingLogin, error: TokenError): Promise<TokenError> {
+    const noted = await this.#held.login().catch(() => undefined)
+    if (noted?.spent === fingerprint) await this.#held.saveLogin(pending).catch(() => undefined)
+    return error
   }
 
   async #save(tokens: Tokens & { refreshToken: Secret }, record: Rescued, kept: boolean): Promise<TokenSet> {
@@ -129,15 +141,16 @@ export class CodeExchange {
     pending: PendingLogin,
     isBare: boolean,
   ): Promise<TokenError> {
-    const { host } = this.#parts.server
+    const { host, proxy = null } = this.#parts.server
     const what = withoutSecrets(outcome.what, [code, pending.verifier, pending.state])
     // What was never sent can be sent again, with the same answer of the browser.
-    const left = outcome.kind === 'not-sent' || (isBare && outcome.kind === 'refused') ? pending : null
-    if (outcome.kind !== 'unknown') await this.#held.saveLogin(left).catch(() => undefined)
+    const isGood = outcome.kind === 'not-sent' || (isBare && outcome.kind === 'refused')
+    const spent = outcome.kind === 'unknown' ? { ...pending, spent: code.fingerprint } : null
+    await this.#held.saveLogin(isGood ? pending : spent).catch(() => undefined)
     await this.#scrub()
     switch (outcome.kind) {
       case 'not-sent':
-        return new ServerUnavailable(`${host} could not be reached (${what})`, {
+        return new ServerUnavailable(unreached(host, what, proxy), {
           hint: 'check the network',
         })
       case 'no-verdict':

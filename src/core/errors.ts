@@ -16,10 +16,41 @@ export const Exit = {
   notExecutable: 126,
   notFound: 127,
 } as const
-/** @category Errors */
+/**
+ * One of the exit codes in `Exit`.
+ *
+ * @category Errors
+ */
 export type ExitCode = (typeof Exit)[keyof typeof Exit]
 
-/** @category Errors */
+/**
+ * The code of every expected failure, a closed list: a `switch` over it can be whole. The last four are of the command
+ * line alone.
+ *
+ * @category Errors
+ */
+export type ErrorCode =
+  | 'HQ_USAGE'
+  | 'HQ_LOGIN_REQUIRED'
+  | 'HQ_SEED_INVALID'
+  | 'HQ_STORE_UNUSABLE'
+  | 'HQ_LOCK_TIMEOUT'
+  | 'HQ_STORE_BUSY'
+  | 'HQ_SERVER_UNAVAILABLE'
+  | 'HQ_OUTCOME_UNKNOWN'
+  | 'HQ_CONFIG_INVALID'
+  | 'HQ_OTHER_CLIENT'
+  | 'HQ_CLIENT_REFUSED'
+  | 'HQ_OUTPUT_FAILED'
+  | 'HQ_API_REFUSED'
+  | 'HQ_COMMAND_NOT_FOUND'
+  | 'HQ_COMMAND_NOT_EXECUTABLE'
+
+/**
+ * What an error is made with beside its message.
+ *
+ * @category Errors
+ */
 export interface ErrorDetails {
   /** The next command to type, written as `hq-token …`, or what to look at. */
   readonly hint?: string
@@ -33,7 +64,7 @@ export interface ErrorDetails {
  */
 export abstract class TokenError extends Error {
   /** Stable, for programs: a script may switch on it. */
-  abstract readonly code: `HQ_${string}`
+  abstract readonly code: ErrorCode
   /** What the command line ends with, for a program that does likewise. */
   abstract readonly exit: ExitCode
   /** True when the same call may succeed later with no human involved. */
@@ -139,6 +170,17 @@ export class StoreBusy extends TokenError {
   readonly code = 'HQ_STORE_BUSY'
   readonly exit = Exit.later
   readonly transient = true
+}
+
+/**
+ * Another process has begun something in the store though this one held the lock. Nothing was sent: begun anew, the
+ * work comes out right.
+ */
+export class Overtaken extends StoreBusy {
+  /** @hidden */
+  constructor(message = 'another process has taken over the store', details: ErrorDetails = {}) {
+    super(message, { hint: 'run the same command again', ...details })
+  }
 }
 
 /**

@@ -13,6 +13,7 @@ import { rfc3339, type Moment } from './moment.js'
 import type { Outcome, Redirect } from './outcome.js'
 import { isGivenUp, isLikelyDead, isOver } from './policy.js'
 import type { TokenSet } from './token-set.js'
+import { checkOf, unreached } from './unreached.js'
 import { namesReason } from './verdict.js'
 
 type Failed = Exclude<Outcome, { kind: 'granted' }>
@@ -21,6 +22,8 @@ type Failed = Exclude<Outcome, { kind: 'granted' }>
 export interface Circumstances {
   /** The token endpoint's. */
   readonly host: string
+  /** Host and port of the proxy that the way may lead through; `null` where none is known. */
+  readonly proxy: string | null
   /** As it was before this failure. */
   readonly set: TokenSet
   readonly at: Moment
@@ -42,8 +45,8 @@ export function failureOf(outcome: Failed, circumstances: Circumstances): TokenE
   const { what } = outcome
   switch (outcome.kind) {
     case 'not-sent':
-      return new ServerUnavailable(`${host} could not be reached (${what})`, {
-        hint: 'nothing was lost; check the network and the URL, then run the same command again',
+      return new ServerUnavailable(unreached(host, what, circumstances.proxy), {
+        hint: `nothing was lost; ${checkOf(what)}, then run the same command again`,
       })
     case 'unknown':
       return outcome.mayHoldTokens

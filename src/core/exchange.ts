@@ -1,9 +1,9 @@
 import { wholeClient, type Client } from './client.js'
-import { clientHint, ServerUnavailable, TokenError } from './errors.js'
+import { clientHint, Overtaken, ServerUnavailable, TokenError } from './errors.js'
 import { failureOf } from './exchange-failure.js'
 import type { Host } from './host.js'
-import { Landing, type LandingParts } from './landing.js'
-import { isStopped, withLastLook } from './last-look.js'
+import { Landing, longest, type LandingParts } from './landing.js'
+import { LastLook } from './last-look.js'
 import type { Moment } from './moment.js'
 import { unkept, withoutEcho, type Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOfGrant, isOwn, otherClient } from './ownership.js'
@@ -190,11 +190,12 @@ export class Exchange {
         : Math.max(this.#repeatMs, left)
       // A signal does not hold up a repetition, because that may be what saves the grant.
       const isFirst = tries === 0 && !isSecondAsk
-      const answer = await this.#parts.server.refresh(
-        spent,
-        withLastLook(Math.min(timeoutMs, this.#parts.timeoutMs), isFirst ? stop : undefined),
+      const look = new LastLook(Math.min(timeoutMs, this.#parts.timeoutMs), isFirst ? stop : undefined, () =>
+        this.#held.isStillOurs(this.#set.sequence),
       )
-      if (isStopped(answer, stop)) throw await this.#undo(before, answer.failure)
+      const answer = await this.#parts.server.refresh(spent, look.limits)
+      const obstacle = look.obstacle(answer)
+      if (obstacle !== undefined) throw await this.#undone(before, obstacle, answer.failure)
       const record = this.#record(answer, spent)
       const kept = await this.#landing.keep(record)
       const read = withoutEcho(await this.#landing.read(answer), spent)
@@ -207,6 +208,7 @@ export class Exchange {
         const current = await this.#held.read()
         // Somebody went around the lock, and has a newer pair.
         if (current !== undefined && current.generation > this.#set.generation) return current
+        if (current?.sequence !== this.#set.sequence) throw new Overtaken()
         if (!isSecondAsk && this.#isWorthAsking(outcome.isBusy, deadline)) {
           isSecondAsk = true
           await this.#parts.sleep(REFUSED_AGAIN_MS)
@@ -232,7 +234,8 @@ export class Exchange {
   /** Proves that the store can be written before the refresh token is spent. */
   async #commitIntent(): Promise<void> {
     const at = this.#parts.clock()
-    const next = intended(this.#set, at, this.#parts.host, this.#client)
+    const holder = this.#held.holder(longest(this.#parts.timeoutMs + REPEAT_MS))
+    const next = intended(this.#set, at, this.#parts.host, this.#client, holder)
     try {
       await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))
     } catch (error) {
@@ -247,11 +250,10 @@ export class Exchange {
     this.#set = next
   }
 
-  /** Nothing was sent, and nobody failed: the store is as it was. */
-  async #undo(before: TokenSet, signal: string | null): Promise<TokenError> {
-    const error = new ServerUnavailable(`${signal ?? 'a signal'} ended the refresh before it was sent`)
+  /** Nothing was sent, and nobody failed: the store is as it was, where nobody else has changed it. */
+  async #undone(before: TokenSet, error: TokenError, why: string | null): Promise<TokenError> {
     const next = { ...before, sequence: this.#set.sequence }
-    const word = entry(next, 'refresh', error.code, this.#parts.clock(), signal)
+    const word = entry(next, 'refresh', error.code, this.#parts.clock(), why)
     await this.#held.save(next, next.generation, word).catch(() => undefined)
     return error
   }
@@ -323,6 +325,7 @@ export class Exchange {
       {
         ...{
           host: this.#parts.server.host,
+          proxy: this.#parts.server.proxy ?? null,
           set: this.#set,
           at,
           doubt: this.#doubt,

@@ -13,6 +13,7 @@ import {
 import { Exchange, type ExchangeParts } from './exchange.js'
 import { unreadHint } from './exchange-failure.js'
 import type { Host } from './host.js'
+import { Notices } from './notices.js'
 import { asSeenBy, isOwn, isStray, otherClient, type Anew } from './ownership.js'
 import {
   ageOf,
@@ -137,9 +138,48 @@ const NO_TOKEN = 'there is no token set in'
  * Look, lock, look again: reading takes no lock, and nothing is refreshed without the lock and a
  * second look under it. Any number of processes and of callers in one process may ask at once.
  *
- * @example
- * const guard = new TokenGuard({ store, server, clock, policy })
- * const { secret } = await guard.token({ minValid: 300 })
+ * @example <caption>By hand, without a configuration: its parts, and a first token set</caption>
+ * ```ts
+ * import { expiryPolicy, machineClock, machineHost, Secret, TokenGuard, type Seed } from 'hq-token'
+ * import { TokenEndpoint } from 'hq-token/oauth'
+ * import { SqliteStore } from 'hq-token/sqlite'
+ *
+ * const guard = new TokenGuard({
+ *   store: new SqliteStore('/var/lib/reports/token.db'),
+ *   server: new TokenEndpoint({
+ *     tokenUrl: new URL('https://acme.highq.com/acme/api/oauth2/token'),
+ *     clientId: '1012',
+ *     clientSecret: async () => new Secret(process.env['CLIENT_SECRET'] ?? ''),
+ *     authMethod: 'client_secret_post',
+ *     scope: null,
+ *     clock: machineClock,
+ *     userAgent: 'reports/1.0',
+ *   }),
+ *   clock: machineClock,
+ *   host: machineHost(),
+ *   policy: expiryPolicy({ percent: 10 }, 60),
+ *   notify: ({ message }) => console.error(message),
+ * })
+ *
+ * const seed: Seed = {
+ *   pair: {
+ *     accessToken: new Secret(process.env['ACCESS_TOKEN'] ?? ''),
+ *     refreshToken: new Secret(process.env['REFRESH_TOKEN'] ?? ''),
+ *     tokenType: 'Bearer',
+ *     scope: null,
+ *     obtained: machineClock(), // when they were issued, as far as that is known
+ *     lifetime: 18_000,
+ *     isLifetimeGuessed: true, // false where the server has said it
+ *     refreshExpiresAt: null,
+ *   },
+ *   user: null,
+ *   source: 'the environment',
+ * }
+ * await guard.adopt(seed) // once; a store that holds a set keeps it
+ *
+ * const { secret, expiresAt } = await guard.token({ minValid: 300 })
+ * console.log(`${secret} until ${new Date(expiresAt * 1000).toISOString()}`) // secret.reveal() is the token
+ * ```
  * @category Start here
  */
 export class TokenGuard {
@@ -158,12 +198,14 @@ export class TokenGuard {
   /** The renewal that callers of this process share. */
   #renewing: { readonly urgency: Urgency; readonly done: Promise<TokenSet> } | undefined
 
+  /** Reads and sends nothing yet. */
   constructor(options: TokenGuardOptions) {
-    this.#options = options
+    const notices = new Notices((notice) => options.notify?.(notice))
+    this.#options = { ...options, store: notices.around(options.store), notify: notices.notify }
     this.apiUrl = options.apiUrl ?? null
     this.#lockWaitMs = (options.lockWait ?? 90) * 1000
-    this.#exchangeParts = exchangeParts(options)
-    this.#marking = new SeedMarking(options)
+    this.#exchangeParts = exchangeParts(this.#options)
+    this.#marking = new SeedMarking(this.#options)
   }
 
   /**

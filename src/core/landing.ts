@@ -5,6 +5,11 @@ import type { TokenSet } from './token-set.js'
 
 /** Milliseconds to go on trying when a new pair is in memory only. */
 const CLING_MS = 30_000
+/** Milliseconds that an exchange lasts at most: what its requests take, and the save. */
+export function longest(requestsMs: number): number {
+  return requestsMs + CLING_MS + 5_000
+}
+
 /** Seconds between two clocks that are worth a warning; more than an exchange lasts. */
 export const CLOCK_SKEW = 120
 

@@ -4,6 +4,7 @@ import { LoginRequired, OtherClient } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
 import { exchangeParts, type TokenGuardOptions } from './guard.js'
 import { rfc3339 } from './moment.js'
+import { Notices } from './notices.js'
 import { areSame, isOwn, isStray, otherClient, type Anew } from './ownership.js'
 import type { Discovered, HeldStore, PendingLogin } from './ports.js'
 import type { Secret } from './secret.js'
@@ -31,8 +32,9 @@ export class Logins {
   readonly #waitMs: number
 
   constructor(options: TokenGuardOptions) {
-    this.#options = options
-    this.#parts = exchangeParts(options)
+    const notices = new Notices((notice) => options.notify?.(notice))
+    this.#options = { ...options, store: notices.around(options.store), notify: notices.notify }
+    this.#parts = exchangeParts(this.#options)
     this.#waitMs = (options.lockWait ?? 90) * 1000
   }
 

@@ -8,7 +8,9 @@ export interface Moment {
   readonly uptime: number
 }
 
+/** Tells the time: `machineClock`, or one of a test's. */
 export interface Clock {
+  /** This instant. */
   (): Moment
   /** `now` alone, where that is told quicker than all of it. */
   readonly now?: () => number

@@ -1,7 +1,7 @@
 import type { Client, NamedClient } from './client.js'
 import type { Moment } from './moment.js'
 import type { Secret } from './secret.js'
-import type { Seed, SpentSeed, TokenSet } from './token-set.js'
+import type { Holder, Seed, SpentSeed, TokenSet } from './token-set.js'
 
 /** What came back from the token endpoint, byte for byte and before anybody has looked at it. */
 export interface RawAnswer {
@@ -89,6 +89,7 @@ export interface CodeGrant {
   readonly redirectUri: string
 }
 
+/** How long one request may take. */
 export interface RequestLimits {
   /** Milliseconds in all, from connecting to the last byte. */
   readonly timeoutMs: number
@@ -107,6 +108,8 @@ export interface AuthorizationServer {
   readonly host: string
   /** What to try where it answers `invalid_client`, for a hint; `null` where nothing speaks for anything. */
   readonly clientHint?: string | null
+  /** Host and port of the proxy that the way may lead through, for messages. Default: not known. */
+  readonly proxy?: string | null
   /**
    * The client that requests are made as: after `prepare` in full, before it as far as is known without asking
    * anybody.
@@ -152,6 +155,8 @@ export interface PendingLogin {
   readonly grant: string | null
   /** The client that it was begun for; `null` in a store of an older version. */
   readonly client: Client | null
+  /** Who is exchanging the code at this moment; as in an intent. */
+  readonly holder?: Holder
 }
 
 /** The endpoints that a server's metadata named when it was last asked. @see RFC 8414 */
@@ -219,8 +224,12 @@ export interface Counters {
   readonly sequence: number
 }
 
-/** The store, while this process alone may change it. */
+/**
+ * The store, while this process alone may change it. A lock can be lost all the same (its file removed, or read by
+ * this very process, which makes the kernel drop it): what another process writes then is noticed.
+ */
 export interface HeldStore {
+  /** The token set as it stands. */
   read(): Promise<TokenSet | undefined>
   /**
    * Durable when it returns.
@@ -228,10 +237,13 @@ export interface HeldStore {
    * @param after The generation that must stand in the store; 0 for none. Another one there means
    *   that somebody went around the lock: nothing is overwritten.
    * @throws {StoreUnusable}
+   * @throws {Overtaken} another process has begun something since the set was read here; a new pair is saved all the
+   *   same.
    */
   save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void>
   /** Where the numbers stand, also when the token set was forgotten: they never begin anew. */
   counters(): Promise<Counters>
+  /** The login that waits for its answer, if any. */
   login(): Promise<PendingLogin | undefined>
   /**
    * Durable when it returns; `null` forgets it.
@@ -248,8 +260,23 @@ export interface HeldStore {
    */
   forget(entry: HistoryEntry | null): Promise<void>
   readonly rescue: RescueFile
+  /**
+   * Names this process as the one at an exchange; `undefined` where the system has no such names.
+   *
+   * @param lastsMs Milliseconds that it lasts at most.
+   */
+  holder(lastsMs: number): Holder | undefined
+  /**
+   * The last look before a token or a code is sent: whether the store still says that this process does it, and the
+   * lock is where others meet it. Synchronous, so that nothing comes between it and the request.
+   *
+   * @param what The `attempt` of the intent, or the fingerprint of the code.
+   * @throws {StoreUnusable}
+   */
+  isStillOurs(what: number | string): boolean
 }
 
+/** How a critical section waits for its turn. */
 export interface ExclusiveOptions<T> {
   /** Milliseconds to wait for the lock. */
   readonly waitMs: number
@@ -307,6 +334,8 @@ export interface Notice {
   readonly address?: string
   /** True for what is worth knowing and comes once in the life of a token set: it is said without `--verbose` too. */
   readonly isNews?: true
+  /** For a program: what has happened to a seed file. */
+  readonly event?: 'seed_imported' | 'seed_disregarded'
 }
 
 /** Reads the configured seed file; `undefined` where none is configured or it does not exist. */
@@ -344,6 +373,8 @@ export interface Turn {
 /** A lock for the first critical section, if it is held; whoever says something lets go of it before. */
 export interface EarlyLock {
   readonly isHeld: boolean
+  /** Whether others still meet it: nobody has removed the file that is locked. */
+  readonly isInPlace: () => boolean
   /** Does nothing the second time. */
   readonly release: () => void
 }

@@ -38,6 +38,7 @@ function literally(text: string): string {
 export class Secret {
   readonly #value: string
 
+  /** @param value What must not be printed. */
   constructor(value: string) {
     this.#value = value
   }

@@ -5,7 +5,9 @@ import type { Secret } from './secret.js'
 
 /** What one successful answer of the token endpoint gave (RFC 6749 section 5.1). */
 export interface TokenPair {
+  /** What API calls carry. */
   readonly accessToken: Secret
+  /** What the next pair is asked for with. */
   readonly refreshToken: Secret
   /** As the server wrote it; compared without regard to case. */
   readonly tokenType: string
@@ -32,6 +34,21 @@ export interface Intent {
   readonly salvaged: Secret | null
   /** The client that the request was made as; `null` where that is not known. */
   readonly client: Client | null
+  /** Who is at it at this moment; missing where nobody is, and where the system has no name for it. */
+  readonly holder?: Holder
+}
+
+/** A thread of a process that is at an exchange. */
+export interface Holder {
+  /** Names the boot of the machine. */
+  readonly boot: string
+  /** Names the set of processes in which `pid` is one: a container has its own. */
+  readonly pidNamespace: string
+  readonly pid: number
+  /** When the thread started, in ticks since the boot: a number of a dead one is given to another. */
+  readonly started: number
+  /** Seconds since the boot: by then the exchange is over in any case. */
+  readonly until: number
 }
 
 /** Why the last renewal failed. */
@@ -113,7 +130,9 @@ export const STANDARD_INPUT = 'standard input'
 
 /** A first token set, as a person obtained it. */
 export interface Seed {
+  /** The tokens, and since when they count. */
   readonly pair: TokenPair
+  /** Whose they are, for people; `null` where that is not known. */
   readonly user: string | null
   /** Where it came from, for messages: a path, or `standard input`. */
   readonly source: string

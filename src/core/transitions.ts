@@ -6,7 +6,7 @@ import type { Moment } from './moment.js'
 import { backoff } from './policy.js'
 import type { Counters, HistoryEntry, Reading } from './ports.js'
 import type { Secret } from './secret.js'
-import type { Seed, SeedFile, TokenPair, TokenSet } from './token-set.js'
+import type { Holder, Intent, Seed, SeedFile, TokenPair, TokenSet } from './token-set.js'
 
 export type Tokens = Extract<Reading, { kind: 'tokens' }>
 
@@ -115,6 +115,7 @@ export function intended(
   at: Moment,
   host: Host | null,
   client: Client | null = null,
+  holder?: Holder,
 ): TokenSet {
   const attempt = set.sequence + 1
   const salvaged = set.intent?.salvaged ?? null
@@ -122,7 +123,7 @@ export function intended(
     ...set,
     ...usedOn(host, set, at),
     sequence: attempt,
-    intent: { attempt, at: at.now, boot: at.boot, salvaged, client },
+    intent: { attempt, at: at.now, boot: at.boot, salvaged, client, ...(holder && { holder }) },
   }
 }
 
@@ -220,8 +221,13 @@ export function failed(
     // A failure that is no verdict on the grant does not take an earlier verdict back.
     refusedAt: aftermath.refused === true ? at.now : set.refusedAt,
     bareSince: aftermath.bareSince === undefined ? set.bareSince : aftermath.bareSince,
-    intent: aftermath.unfinished === true ? set.intent : null,
+    intent: aftermath.unfinished === true && set.intent !== null ? left(set.intent) : null,
   }
+}
+
+/** Unfinished, and nobody is at it. */
+function left({ attempt, at, boot, salvaged, client }: Intent): Intent {
+  return { attempt, at, boot, salvaged, client }
 }
 
 export function entry(

@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream'
 import { interceptors, type Dispatcher } from 'undici'
 import { ServerUnavailable } from '../core/errors.js'
+import { checkOf, unreached } from '../core/unreached.js'
 import { bearer } from './bearer.js'
+import { hasAuthorization } from './fields.js'
 import { isRefusal } from './refusal.js'
 import { Reopened, type TokenSource } from './repeat.js'
 
@@ -14,11 +16,15 @@ export interface ApiBody {
   readonly isRepeatable: boolean
 }
 
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
 export interface ApiRequest {
   readonly method: string
   /** On the origin that the token is for: whoever calls has checked it. */
   readonly url: URL
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly headers: Headers
+  /** What goes in their place where a redirect leads to another origin. */
+  readonly awayHeaders: Headers
   readonly body: ApiBody | null
   /** Milliseconds without a byte after which a transfer is given up. */
   readonly idleMs: number
@@ -29,7 +35,7 @@ export interface ApiRequest {
 export interface ApiResponse {
   readonly status: number
   readonly statusText: string
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly headers: Headers
   /** Must be read or destroyed. */
   readonly body: Readable
   /** The API refused the token that the guard had just renewed, or the body could not be sent again. */
@@ -42,17 +48,20 @@ const CONNECT_MS = 10_000
 /**
  * Calls the API with a token, and once more with a new one when it refuses the first.
  *
- * Redirects of GET and HEAD are followed; to another origin the token does not go along.
+ * Redirects of GET and HEAD without a body are followed; to another origin neither the token nor the headers of the
+ * call go along.
  *
  * @throws {TokenError} what the guard throws
  * @throws {ServerUnavailable} when the network failed before the answer began
  */
 export async function callApi(guard: TokenSource, request: ApiRequest): Promise<ApiResponse> {
-  const { method, url, headers, body, idleMs } = request
+  const { method, url, headers, awayHeaders, body, idleMs } = request
+  const isFollowed = /^(?:GET|HEAD)$/.test(method) && body === null
   const agent = request
     .agent({ connectMs: Math.min(CONNECT_MS, idleMs), idleMs })
     .compose(
-      interceptors.redirect({ maxRedirections: /^(?:GET|HEAD)$/.test(method) ? REDIRECTS : 0 }),
+      awayWith(awayHeaders),
+      interceptors.redirect({ maxRedirections: isFollowed ? REDIRECTS : 0 }),
       bearer(guard, { origin: url }),
     )
   try {
@@ -82,6 +91,15 @@ export async function callApi(guard: TokenSource, request: ApiRequest): Promise<
   }
 }
 
+/**
+ * The headers of a call stay where its token stays. That is taken off by undici when a redirect leads to another origin,
+ * and stays off, also where it leads back.
+ */
+function awayWith(headers: Headers): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (request, handler) =>
+    dispatch(hasAuthorization(request.headers) ? request : { ...request, headers: { ...headers } }, handler)
+}
+
 /** What undici, a socket, DNS and TLS fail with on the way. */
 const NETWORK = [
   /^PROXY_\w+$/,
@@ -97,8 +115,11 @@ export function asUnavailable({ host }: URL, error: unknown): unknown {
   const isNetwork =
     NETWORK.some((codes) => codes.test(code)) || syscall === 'connect' || error.name === 'HTTPParserError'
   if (!isNetwork) return error
-  return new ServerUnavailable(`the transfer with ${host} failed (${code === '' ? error.name : code})`, {
-    hint: 'check the network and the URL, then run the same command again',
+  const what = code === '' ? error.name : code
+  const { proxy = null } = error as { readonly proxy?: string | null }
+  const message = proxy === null ? `the transfer with ${host} failed (${what})` : unreached(host, what, proxy)
+  return new ServerUnavailable(message, {
+    hint: `${checkOf(what)}, then run the same command again`,
     cause: error,
   })
 }

@@ -20,6 +20,7 @@ type Controller = Dispatcher.DispatchController
 type Fields = Parameters<NonNullable<Handler['onResponseStart']>>[2]
 type RawFields = NonNullable<Controller['rawHeaders']> | null
 
+/** Which requests carry the token. */
 export interface BearerOptions {
   /** The origin whose requests carry the token: any URL of it. Default: the guard's `apiUrl`. */
   readonly origin?: string | URL
@@ -30,7 +31,11 @@ export interface BearerOptions {
   readonly singleOrigin?: boolean
 }
 
-/** For `dispatcher.compose(...)`. It names no types of undici's, so that it fits whichever copy you have. */
+/**
+ * For `dispatcher.compose(...)`. It names no types of undici's, so that it fits whichever copy you have.
+ *
+ * @typeParam Dispatch A dispatcher's `dispatch`.
+ */
 export type Interceptor = <Dispatch extends (options: never, handler: never) => boolean>(
   dispatch: Dispatch,
 ) => Dispatch

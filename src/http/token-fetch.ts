@@ -15,6 +15,11 @@ type Fetch = typeof globalThis.fetch
 /** `fetch`, of Node or of whichever undici. */
 export type AnyFetch = (input: never, init?: never) => Promise<unknown>
 
+/**
+ * Which requests carry the token, and what sends them.
+ *
+ * @typeParam F The type of the `fetch` that sends.
+ */
 export interface TokenFetchOptions<F extends AnyFetch = typeof globalThis.fetch> {
   /** The origin whose requests carry the token: any URL of it. Default: the guard's `apiUrl`. */
   readonly origin?: string | URL
@@ -32,6 +37,7 @@ export interface TokenFetchOptions<F extends AnyFetch = typeof globalThis.fetch>
  * `URLSearchParams`, `FormData`; neither a stream nor the body of a `Request`. A refusal by this origin
  * after redirects counts too, even if they led over another: a `fetch` does not tell of the way.
  *
+ * @typeParam F The type of the `fetch` that sends.
  * @returns A function of the type of the `fetch` that sends. It rejects with what `guard.token` throws,
  *   with the signal's reason when it is aborted, with what a stream to be sent breaks with before there is
  *   a token, and with what that `fetch` rejects with.

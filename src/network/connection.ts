@@ -28,15 +28,20 @@ export function openConnection(target: Target, { onOpen, onFailure }: Hears): ()
   const { url, proxy, noProxy } = target
   const isTls = url.protocol === 'https:'
 
+  let isWithProxy = isTls && proxy !== null && !isExempt(url, noProxy)
+  const fail = (code: string): void => {
+    onFailure(isWithProxy ? ofProxy(code) : code)
+  }
+
   const made = (socket: Socket, event: 'connect' | 'secureConnect', then: () => void): void => {
     opened.push(socket)
     socket.once(event, then)
     // It stays: an error of a connection that was given up concerns nobody.
     socket.on('error', (error) => {
-      onFailure(codeOf(error))
+      fail(codeOf(error))
     })
     socket.once('close', () => {
-      onFailure('CONNECTION_CLOSED')
+      fail('CONNECTION_CLOSED')
     })
   }
   const dial = (
@@ -51,17 +56,18 @@ export function openConnection(target: Target, { onOpen, onFailure }: Hears): ()
     })
   }
 
-  if (!isTls || proxy === null || isExempt(url, noProxy)) dial(url, isTls ? target.tls : undefined, onOpen)
+  if (proxy === null || !isWithProxy) dial(url, isTls ? target.tls : undefined, onOpen)
   else {
     const { ca } = target.tls
     dial(proxy, proxy.protocol === 'https:' ? (ca === undefined ? {} : { ca }) : undefined, (toProxy) => {
       const onTunnel = (): void => {
+        isWithProxy = false
         const socket = tls.connect({ socket: toProxy, host: hostOf(url), ...secured(url, target.tls) })
         made(socket, 'secureConnect', () => {
           onOpen(socket)
         })
       }
-      askForTunnel(toProxy, proxy, url, { onTunnel, onFailure })
+      askForTunnel(toProxy, proxy, url, { onTunnel, onFailure: fail })
     })
   }
   return () => {
@@ -92,10 +98,15 @@ function askForTunnel(
     onTunnel()
   })
   request.on('error', (error) => {
-    const code = codeOf(error)
-    onFailure(code === 'ECONNRESET' ? 'PROXY_CLOSED' : code)
+    onFailure(codeOf(error))
   })
   request.end()
+}
+
+/** Of a failure before the proxy has opened the tunnel: it tells whose it is. */
+function ofProxy(code: string): string {
+  if (code.startsWith('PROXY_')) return code
+  return code === 'ECONNRESET' || code === 'CONNECTION_CLOSED' ? 'PROXY_CLOSED' : `PROXY_${code}`
 }
 
 function credentials({ username, password }: URL): { 'proxy-authorization'?: string } {

@@ -58,7 +58,10 @@ function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | 
   const through = (message: string, hint: string): Check =>
     fail(name, new ServerUnavailable(`${shown}: ${message}`, { hint }))
   if (proxy === 'unreached')
-    return through(`it cannot be reached (${failure ?? ''})`, 'check its address and that it runs')
+    return through(
+      `it cannot be reached (${(failure ?? '').replace(/^PROXY_/, '')})`,
+      'check its address and that it runs',
+    )
   if (refused === '407')
     return through(
       'it asks for a user and a password (407)',

@@ -1,5 +1,6 @@
 import type { SecureContextOptions } from 'node:tls'
-import { Agent, EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici'
+import { Agent, Dispatcher, Pool, ProxyAgent } from 'undici'
+import { assertWay, isExempt } from './no-proxy.js'
 import type { NetworkSettings } from './settings.js'
 import { limits, tlsOptions, type ConnectOptions } from './tls.js'
 
@@ -23,26 +24,60 @@ export class Network {
 
   /** For requests to any server. @throws As `prepare`. */
   agent(options: ConnectOptions): Dispatcher {
-    const { proxy, noProxy } = this.#settings
+    const { proxy, proxyFault } = this.#settings
     const connect = this.#connect(options)
-    if (proxy === null) return new Agent({ ...limits(options), connect })
-    return new EnvHttpProxyAgent({
+    const straight = new Agent({ ...limits(options), connect })
+    if (proxy === null) return proxyFault ? new Ways(straight, straight, this.#settings) : straight
+    const proxied = new ProxyAgent({
       ...limits(options),
-      connect,
+      uri: proxy.href,
       requestTls: connect,
       proxyTls: { ...connect, cert: undefined, key: undefined },
       // A proxy that accepts and says nothing would keep us for undici's own five minutes.
       clientFactory: (url, given) => new ProxyPool(url, { ...given, ...limits(options) }),
-      // Plain http goes to this machine itself only, where no proxy leads.
-      httpProxy: '',
-      httpsProxy: proxy.href,
-      noProxy,
     })
+    return new Ways(straight, proxied, this.#settings)
   }
 
   #connect({ connectMs, signal }: ConnectOptions) {
     this.prepare()
     return { ...this.#tls, timeout: connectMs, ...(signal !== undefined && { signal }) }
+  }
+}
+
+/** Straight, or through the proxy: each request goes as its server is reached. */
+class Ways extends Dispatcher {
+  // Not `#`: undici's `compose` puts a Proxy before them, which has no such fields.
+  private readonly straight: Dispatcher
+  private readonly proxied: Dispatcher
+  private readonly settings: Parameters<typeof assertWay>[1]
+
+  constructor(straight: Dispatcher, proxied: Dispatcher, settings: Parameters<typeof assertWay>[1]) {
+    super()
+    this.straight = straight
+    this.proxied = proxied
+    this.settings = settings
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const url = new URL(options.origin ?? '')
+    assertWay(url, this.settings)
+    // Plain http goes to this machine itself only, where no proxy leads.
+    const isStraight = url.protocol === 'http:' || isExempt(url, this.settings.noProxy)
+    return (isStraight ? this.straight : this.proxied).dispatch(options, handler)
+  }
+
+  override close(): Promise<void>
+  override close(callback: () => void): void
+  override close(callback?: () => void): Promise<void> | void {
+    const closed = Promise.all([...new Set([this.straight, this.proxied])].map((way) => way.close()))
+    if (callback === undefined) return closed.then(() => undefined)
+    void closed.then(callback)
+  }
+
+  override destroy(error?: unknown): Promise<void> {
+    const ways = [...new Set([this.straight, this.proxied])]
+    return Promise.all(ways.map((way) => way.destroy(error as Error | null))).then(() => undefined)
   }
 }
 
@@ -53,14 +88,31 @@ export class Network {
 class ProxyPool extends Pool {
   override connect = (async (options: Dispatcher.ConnectOptions) => {
     const tunnel = await super.connect(options).catch((error: unknown) => {
-      throw (error as { code?: string }).code === 'UND_ERR_SOCKET' ? refused('PROXY_CLOSED', error) : error
+      throw this.#unreached(error)
     })
     if (tunnel.statusCode === 200) return tunnel
     tunnel.socket.on('error', () => undefined).destroy()
-    throw refused(`PROXY_HTTP_${tunnel.statusCode}`)
+    throw this.#refused(`PROXY_HTTP_${tunnel.statusCode}`)
   }) as Pool['connect']
-}
+  readonly #proxy: string
 
-function refused(code: string, cause?: unknown): Error {
-  return Object.assign(new Error('the proxy made no connection', { cause }), { code })
+  constructor(url: URL, options: Pool.Options) {
+    super(url, options)
+    this.#proxy = url.host
+  }
+
+  #unreached(error: unknown): unknown {
+    const { code } = error as { readonly code?: string }
+    if (code === undefined) return error
+    return this.#refused(code === 'UND_ERR_SOCKET' ? 'PROXY_CLOSED' : `PROXY_${code}`, error)
+  }
+
+  #refused(code: string, cause?: unknown): Error {
+    const { syscall } = (cause ?? {}) as NodeJS.ErrnoException
+    return Object.assign(new Error('the proxy made no connection', { cause }), {
+      code,
+      proxy: this.#proxy,
+      ...(syscall !== undefined && { syscall }),
+    })
+  }
 }

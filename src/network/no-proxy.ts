@@ -1,20 +1,62 @@
-/** Tells which servers are reached without the proxy. Reads no environment. */
+/** Tells which servers are reached without the proxy. Reads no environment, and asks nobody for an address. */
+import { BlockList, isIP } from 'node:net'
+import type { NetworkSettings } from './settings.js'
 
 const PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' }
 
 /**
- * Whether `NO_PROXY` exempts a server: by its name, by a domain above it, or by either with its port. The rules are
- * those of undici's `EnvHttpProxyAgent`, because every other request of the program goes by that.
+ * Asked before a connection is made: the environment may name a proxy that was meant for other programs.
+ *
+ * @throws {TokenError} where a server would have to be reached through one that is of no use here.
  */
-export function isExempt({ protocol, host, port }: URL, noProxy: string): boolean {
-  if (noProxy === '*') return true
-  const hostname = host.replace(/:\d*$/, '').toLowerCase()
-  return noProxy.split(/[,\s]/).some((entry) => {
+export function assertWay(url: URL, way: Pick<NetworkSettings, 'noProxy' | 'proxyFault'>): void {
+  // Plain http goes to this machine itself only.
+  if (way.proxyFault && url.protocol === 'https:' && !isExempt(url, way.noProxy)) throw way.proxyFault
+}
+
+/**
+ * Whether `NO_PROXY` exempts a server. As curl and Go read it: names with all below them (`example.com`,
+ * `.example.com`, `*.example.com`), addresses, ranges (`10.0.0.0/8`, `fd00::/8`), each with or without a port, and `*`
+ * for all. A range counts for what is an address already: which one a name has is not asked.
+ */
+export function isExempt({ protocol, hostname, port }: URL, noProxy: string): boolean {
+  const host = plain(hostname)
+  const at = port === '' ? PORTS[protocol] : port
+  return noProxy.split(/[,\s]+/).some((entry) => {
     if (entry === '') return false
-    const [, name = entry, only] = /^(.+):(\d+)$/.exec(entry) ?? []
-    const domain = name.replace(/^\*?\./, '').toLowerCase()
-    if (only !== undefined && Number(only) !== 0 && Number(only) !== Number(port || PORTS[protocol]))
-      return false
-    return hostname === domain || hostname.endsWith(`.${domain}`)
+    if (entry === '*') return true
+    const [, inBrackets, named, only] = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(entry) ?? []
+    if (only !== undefined && Number(only) !== Number(at)) return false
+    return covers(plain(inBrackets ?? named ?? entry), host)
   })
+}
+
+/** In small letters, without what names and addresses may be wrapped in. */
+function plain(host: string): string {
+  return host
+    .toLowerCase()
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '')
+}
+
+function covers(entry: string, host: string): boolean {
+  const [address = '', prefix] = entry.split('/')
+  if (isIP(address) !== 0) return holds(address, prefix, host)
+  const domain = entry.replace(/^\*?\./, '')
+  // An address has no domain above it.
+  return domain !== '' && isIP(host) === 0 && (host === domain || host.endsWith(`.${domain}`))
+}
+
+function holds(address: string, prefix: string | undefined, host: string): boolean {
+  if (isIP(host) === 0) return false
+  const most = isIP(address) === 4 ? 32 : 128
+  const bits = prefix === undefined ? most : Number(prefix)
+  if (prefix === '' || !Number.isInteger(bits) || bits < 0 || bits > most) return false
+  const list = new BlockList()
+  list.addSubnet(address, bits, familyOf(address))
+  return list.check(host, familyOf(host))
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 4 ? 'ipv4' : 'ipv6'
 }

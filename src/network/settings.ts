@@ -1,5 +1,7 @@
 /** How servers are reached: the types of it. Loads nothing. */
 
+import type { TokenError } from '../core/errors.js'
+
 /** PEM texts. */
 export interface Credentials {
   /** Authorities to trust beside those that Node trusts by itself. */
@@ -14,6 +16,8 @@ export interface NetworkSettings {
   readonly proxy: URL | null
   /** Hosts that are reached without the proxy, as in `NO_PROXY`. */
   readonly noProxy: string
+  /** Why the proxy is of no use, and servers that need one cannot be reached. */
+  readonly proxyFault?: TokenError | null
   /**
    * Reads the files that are named; asked before anything is sent.
    *

@@ -99,29 +99,16 @@ function unescaped(text: string): string {
  * @throws {LoginRequired} denied, not the answer to this login, or from another server
  * @throws {ClientRefused} the server does not take the request
  * @throws {ServerUnavailable} the server failed
- * @see RFC 6749 sections 4.1.2 and 10.12, RFC 9207 section 2.4
+ * @see RFC 6749 section 4.1.2
  */
 export function codeFrom(
   parameters: URLSearchParams,
   state: Secret,
   { issuer, authorizeUrl, clientId }: Omit<AuthorizationOptions, 'scope'>,
 ): Secret {
+  const foreign = foreignAnswer(parameters, state, { issuer, authorizeUrl })
+  if (foreign !== undefined) throw foreign
   const claimed = parameters.get('iss')
-  if (!parameters.has('state'))
-    throw new LoginRequired('this answer has no state, so nothing tells whose it is', {
-      hint: 'if it is that of your login, its code alone will do, after code= in the address: hq-token login --complete -',
-    })
-  if (parameters.get('state') !== state.reveal())
-    throw new LoginRequired('this answer is not that of the login that waits (its state is another)', {
-      hint: AGAIN,
-    })
-  if (claimed !== null && !isFrom(claimed, issuer, authorizeUrl))
-    throw new LoginRequired(
-      `this answer says that it comes from another server than ${issuer ?? authorizeUrl.origin}`,
-      {
-        hint: 'if it is the same one, set issuer in the configuration to what it calls itself; then: hq-token login',
-      },
-    )
   try {
     const server = { issuer: claimed ?? issuer ?? authorizeUrl.origin }
     oauth.validateAuthResponse(server, { client_id: clientId }, parameters, state.reveal())
@@ -133,7 +120,38 @@ export function codeFrom(
   return new Secret(code)
 }
 
-const AGAIN = 'begin anew: hq-token login'
+export const AGAIN = 'begin anew: hq-token login'
+
+/**
+ * Why an answer is not that of the server to the login that waits: then it says nothing about that login, which waits
+ * on. Without the state anybody can make one up. An answer that names another server has come from an attack that mixes
+ * servers up (or from one that calls itself otherwise), and the real one may still come.
+ *
+ * @returns `undefined` where it is.
+ * @see RFC 6749 section 10.12, RFC 9207 section 2.4
+ */
+export function foreignAnswer(
+  parameters: URLSearchParams,
+  state: Secret,
+  { issuer, authorizeUrl }: Pick<AuthorizationOptions, 'issuer' | 'authorizeUrl'>,
+): LoginRequired | undefined {
+  const states = parameters.getAll('state')
+  if (states.length === 0)
+    return new LoginRequired('this answer has no state, so nothing tells whose it is', {
+      hint: 'if it is that of your login, its code alone will do, after code= in the address: hq-token login --complete -',
+    })
+  if (states.some((one) => !state.equals(new Secret(one))))
+    return new LoginRequired('this answer is not that of the login that waits (its state is another)', {
+      hint: AGAIN,
+    })
+  if (parameters.getAll('iss').every((claimed) => isFrom(claimed, issuer, authorizeUrl))) return undefined
+  return new LoginRequired(
+    `this answer says that it comes from another server than ${issuer ?? authorizeUrl.origin}`,
+    {
+      hint: 'if it is the same one, set issuer in the configuration to what it calls itself; then: hq-token login',
+    },
+  )
+}
 
 /** A server that nobody has named calls itself what it likes, as long as it is at the place that we know. */
 function isFrom(claimed: string, issuer: string | null, authorizeUrl: URL): boolean {

@@ -6,11 +6,12 @@ export function fetchThrough(dispatcher: Dispatcher): (url: string, request: obj
   return (url, request) => send(url, { ...request, dispatcher })
 }
 
-/** Why a `fetch` failed: the code of what lies beneath, else a name; never a message. */
+/** Why a `fetch` failed: the code of what lies beneath, else a name; never a message. A proxy is named. */
 export function networkCode(error: unknown): string {
   let code = (error as Error).name
   for (let at = error; at instanceof Error; at = at.cause) {
-    const { code: own } = at as NodeJS.ErrnoException
+    const { code: own, proxy } = at as NodeJS.ErrnoException & { readonly proxy?: string }
+    if (proxy !== undefined) return `${own ?? code}, at the proxy ${proxy}`
     if (typeof own === 'string') code = own
   }
   return code

@@ -59,6 +59,9 @@ export async function inspectTokenUrl(url: URL, answer: IdleAnswer): Promise<Che
         },
       ),
     )
+  // RFC 6749 section 5.2 asks for these two, and some servers (glewlwyd) say no word to a request without a client.
+  if ((status === 400 || status === 401) && Buffer.from(answer.body).toString('latin1').trim() === '')
+    return ok(TOKEN_URL, `${shown} refuses a request without a client, as it should (HTTP ${status})`)
   return warn(TOKEN_URL, `${shown} answers with HTTP ${status}, and not as RFC 6749 has it`, CHECK_URL)
 }
 

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
 
 /** A page for the person in the browser. */
@@ -18,6 +18,13 @@ export interface Pages {
   readonly taken: Page
 }
 
+/**
+ * Judges an answer, which anybody on this machine, or on any page in the browser, can have made up.
+ *
+ * @returns What to show instead, where it is not that of the login that waits; the wait goes on then.
+ */
+export type Judge = (parameters: URLSearchParams) => Page | undefined
+
 /** The browser has come back. */
 export interface Arrival {
   readonly parameters: URLSearchParams
@@ -26,20 +33,26 @@ export interface Arrival {
 }
 
 /**
- * Waits on this machine's own address for the one redirect that ends a login.
+ * Waits on this machine's own address for the one redirect that ends a login. Whatever else comes costs an answer and
+ * a connection for a moment, and no more of either than a browser needs.
  *
  * @see RFC 8252 sections 7.3 and 8.3
  */
 export class RedirectListener {
   /** With the port that it listens on. */
   readonly redirectUri: string
-  readonly arrival: Promise<Arrival>
   readonly #servers: readonly Server[]
+  readonly #desk: Desk
 
-  private constructor(redirectUri: string, servers: readonly Server[], arrival: Promise<Arrival>) {
+  private constructor(redirectUri: string, servers: readonly Server[], desk: Desk) {
     this.redirectUri = redirectUri
     this.#servers = servers
-    this.arrival = arrival
+    this.#desk = desk
+  }
+
+  /** The first answer that nothing is held against. Before it is asked for there is no login to answer to. */
+  answer(judge: Judge): Promise<Arrival> {
+    return this.#desk.answer(judge)
   }
 
   /**
@@ -56,34 +69,22 @@ export class RedirectListener {
           hint: 'hq-token login --no-browser',
         },
       )
-    let arrive: (arrival: Arrival) => void = () => undefined
-    const arrival = new Promise<Arrival>((resolve) => (arrive = resolve))
-    let isTaken = false
-    const origin = { host: '' }
-    const answer = (request: IncomingMessage, response: ServerResponse): void => {
-      const show = (page: Page): Promise<void> => shown(response, page)
-      const searchParams = isVisit(request, origin.host)
-        ? parametersOf(request.url ?? '', url.pathname)
-        : null
-      if (searchParams === null) void show(pages.elsewhere)
-      else if (isTaken) void show(pages.taken)
-      else {
-        isTaken = true
-        arrive({ parameters: searchParams, show })
-      }
-    }
+    const desk = new Desk(url.pathname, pages)
     const servers: Server[] = []
     try {
       let port = portOf(redirectUri, url)
       for (const address of addressesOf(url.hostname)) {
-        const server = createServer({ requestTimeout: 10_000, maxHeaderSize: 64 * 1024 }, answer)
+        const server = createServer(LIMITS, (request, response) => {
+          desk.receive(request, response)
+        })
+        boundConnections(server)
         if (!(await listens(server, port, address, servers.length > 0))) continue
         servers.push(server)
         port = (server.address() as AddressInfo).port
       }
       url.port = String(port)
-      origin.host = url.host
-      return new RedirectListener(withPort(redirectUri, port), servers, arrival)
+      desk.host = url.host
+      return new RedirectListener(withPort(redirectUri, port), servers, desk)
     } catch (error) {
       for (const server of servers) server.close()
       const port = url.port === '' ? '80' : url.port
@@ -111,6 +112,57 @@ export class RedirectListener {
 
 /** Milliseconds for a page to be taken. */
 const SHOWN_MS = 2_000
+const LIMITS = { requestTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: 64 * 1024 }
+/** A browser opens a few connections at once, and says at once what it wants. */
+const MOST_SILENT = 64
+
+/** Whom the answers are brought to. */
+class Desk {
+  /** As the browser names it; known when the port is. */
+  host = ''
+  readonly #path: string
+  readonly #pages: Pages
+  #judge: Judge | undefined
+  #arrive: (arrival: Arrival) => void = () => undefined
+  #isTaken = false
+
+  constructor(path: string, pages: Pages) {
+    this.#path = path
+    this.#pages = pages
+  }
+
+  answer(judge: Judge): Promise<Arrival> {
+    this.#judge = judge
+    return new Promise((resolve) => (this.#arrive = resolve))
+  }
+
+  receive(request: IncomingMessage, response: ServerResponse): void {
+    const show = (page: Page): Promise<void> => shown(response, page)
+    const parameters = isVisit(request, this.host) ? parametersOf(request.url ?? '', this.#path) : null
+    if (parameters === null || this.#judge === undefined) void show(this.#pages.elsewhere)
+    else if (this.#isTaken) void show(this.#pages.taken)
+    else {
+      const instead = this.#judge(parameters)
+      if (instead !== undefined) void show(instead)
+      else {
+        this.#isTaken = true
+        this.#arrive({ parameters, show })
+      }
+    }
+  }
+}
+
+/** Of those that have asked for nothing yet the oldest gives way: whoever opens many keeps no browser out. */
+function boundConnections(server: Server): void {
+  const silent = new Set<Socket>()
+  server.on('connection', (socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+    const [oldest] = silent
+    if (silent.size > MOST_SILENT) oldest?.destroy()
+  })
+  server.on('request', ({ socket }) => silent.delete(socket))
+}
 
 /** Whether a browser on this machine comes back to this machine. */
 export function isLoopback({ protocol, hostname }: URL): boolean {

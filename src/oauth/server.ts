@@ -51,6 +51,7 @@ export class TokenEndpoint implements AuthorizationServer {
   readonly #options: TokenEndpointOptions
   #prepared: Prepared | undefined
 
+  /** Sends nothing, and asks for no secret yet. */
   constructor(options: TokenEndpointOptions) {
     this.#options = options
     this.host = options.tokenUrl.host

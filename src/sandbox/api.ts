@@ -1,32 +1,115 @@
+// A small API behind the sandbox's tokens: sites to read and to make, files to put up and to fetch.
 import type { Format, Reply } from './answers.js'
 import { escaped, reply } from './answers.js'
 import { Secret } from '../core/secret.js'
 import type { Grants } from './grants.js'
-import type { Endpoint } from './request.js'
+import type { Endpoint, Handled, Received } from './request.js'
 
-const SITES = [
+interface Site {
+  readonly id: number
+  readonly sitename: string
+  readonly status: 'ACTIVE' | 'ARCHIVED'
+}
+
+interface StoredFile {
+  readonly id: number
+  readonly filename: string
+  readonly contentType: string
+  readonly content: Buffer
+}
+
+const SITES: readonly Site[] = [
   { id: 101, sitename: 'Deal room', status: 'ACTIVE' },
   { id: 102, sitename: 'Research & know-how', status: 'ACTIVE' },
   { id: 103, sitename: 'Closed matters', status: 'ARCHIVED' },
 ]
 
-/** The API's first call to try, and how it refuses a token: with 403 and not with 401. */
-export function sitesEndpoint(grants: Grants): Endpoint {
-  return ({ method, authorization, format }) => {
-    const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? []
-    const presented = token === undefined ? null : new Secret(token).fingerprint
-    if (token === undefined || grants.userOf(token) === undefined)
-      return { answer: failure(403, 'Access denied', format), outcome: 'refused', presented }
-    if (method !== 'GET')
-      return { answer: failure(405, 'Method not allowed', format), outcome: 'refused', presented }
-    return { answer: sites(format), outcome: 'served', presented }
+/** What is there from the start, for a first download. */
+const CONTRACT: StoredFile = {
+  id: 7,
+  filename: 'contract.pdf',
+  contentType: 'application/pdf',
+  content: Buffer.from(
+    '%PDF-1.1\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj\n' +
+      '3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n',
+  ),
+}
+
+/** More of one kind than anybody tries by hand: a test that runs for days must not fill the memory. */
+const MOST = 100
+
+/**
+ * The API: it is asked by path, and refuses a token with 403 and not with 401, as HighQ does.
+ *
+ * @param root Path of the API with a slash at its end.
+ * @returns The endpoint of a path; `undefined` where nothing is.
+ */
+export function apiEndpoints(grants: Grants, root: string): (path: string) => Endpoint | undefined {
+  const sites: Site[] = [...SITES]
+  const files: StoredFile[] = [CONTRACT]
+
+  const sitesAt: Endpoint = (request) => {
+    const { method, query, format } = request
+    if (isRead(method)) {
+      const limit = Number(query.get('limit') ?? sites.length)
+      return served(list('site', sites.slice(0, limit >= 0 ? limit : sites.length), format))
+    }
+    if (method !== 'POST') return refused(405, 'Method not allowed', format)
+    const sitename = nameIn(request)
+    if (sitename === undefined) return refused(400, 'sitename is missing', format)
+    const site = { id: nextId(sites, 100), sitename, status: 'ACTIVE' } as const
+    keep(sites, site)
+    return served(one('site', site, format))
+  }
+
+  const filesAt: Endpoint = (request) => {
+    const { method, format } = request
+    if (isRead(method)) return served(list('file', files.map(described), format))
+    if (method !== 'POST' && method !== 'PUT') return refused(405, 'Method not allowed', format)
+    const id = nextId(files, 7)
+    const file = { id, filename: `file-${id}`, contentType: typeOf(request), content: request.bytes }
+    keep(files, file)
+    return served(one('file', described(file), format))
+  }
+
+  const fileAt = (id: number): Endpoint => {
+    return ({ method, format }) => {
+      const file = files.find((known) => known.id === id)
+      if (file === undefined) return refused(404, 'Not found', format)
+      if (!isRead(method)) return refused(405, 'Method not allowed', format)
+      return served({
+        status: 200,
+        headers: {
+          'content-type': file.contentType,
+          'content-disposition': `attachment; filename="${file.filename}"`,
+          'cache-control': 'no-store',
+        },
+        body: file.content,
+      })
+    }
+  }
+
+  return (path) => {
+    const below = path.startsWith(root) ? path.slice(root.length) : undefined
+    const id = /^1\/files\/([1-9]\d{0,8})$/.exec(below ?? '')?.[1]
+    if (below === '1/sites') return withToken(grants, sitesAt)
+    if (below === '1/files') return withToken(grants, filesAt)
+    return id === undefined ? undefined : withToken(grants, fileAt(Number(id)))
   }
 }
 
-export const nothingThere: Endpoint = ({ format }) => ({
-  answer: failure(404, 'Not found', format),
-  outcome: 'refused',
-})
+function withToken(grants: Grants, endpoint: Endpoint): Endpoint {
+  return (request) => {
+    const { authorization, format } = request
+    const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? []
+    const presented = token === undefined ? null : new Secret(token).fingerprint
+    if (token === undefined || grants.userOf(token) === undefined)
+      return { ...refused(403, 'Access denied', format), presented }
+    return { ...endpoint(request), presented }
+  }
+}
+
+export const nothingThere: Endpoint = ({ format }) => refused(404, 'Not found', format)
 
 /** An error of the API, or of the sandbox where no endpoint is concerned. */
 export function failure(status: number, message: string, format: Format): Reply {
@@ -39,11 +122,76 @@ export function failure(status: number, message: string, format: Format): Reply 
       )
 }
 
-function sites(format: Format): Reply {
-  if (format === 'json') return reply(200, 'application/json', JSON.stringify({ site: SITES }))
-  const elements = SITES.map(
-    ({ id, sitename, status }) =>
-      `<site><id>${id}</id><sitename>${escaped(sitename)}</sitename><status>${status}</status></site>`,
+function refused(status: number, message: string, format: Format): Handled {
+  return { answer: failure(status, message, format), outcome: 'refused' }
+}
+
+function served(answer: Reply): Handled {
+  return { answer, outcome: 'served' }
+}
+
+function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/** The name of a new site, from JSON or from XML; `undefined` where there is none. */
+function nameIn({ body, contentType }: Received): string | undefined {
+  if (/xml/i.test(contentType)) {
+    const text = /<sitename>([^<]*)<\/sitename>/.exec(body)?.[1]?.trim()
+    return text === undefined || text === '' ? undefined : unescaped(text)
+  }
+  try {
+    const { sitename } = JSON.parse(body) as { readonly sitename?: unknown }
+    return typeof sitename === 'string' && sitename.trim() !== '' ? sitename : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+
+function unescaped(text: string): string {
+  return text.replace(/&(amp|lt|gt|quot|apos);/g, (_, name: string) => ENTITIES[name] ?? '')
+}
+
+/** As it was said to be, so that a text comes back as a text; a header of its own it cannot become. */
+function typeOf({ contentType }: Received): string {
+  return /^[\w.+-]+\/[\w.+-]+(?:; *charset=[\w-]+)?$/.test(contentType)
+    ? contentType
+    : 'application/octet-stream'
+}
+
+function described({ id, filename, content }: StoredFile): Readonly<Record<string, string | number>> {
+  return { id, filename, size: content.byteLength }
+}
+
+function nextId(known: readonly { readonly id: number }[], least: number): number {
+  return Math.max(least, ...known.map(({ id }) => id)) + 1
+}
+
+function keep<T>(all: T[], item: T): void {
+  all.push(item)
+  if (all.length > MOST) all.shift()
+}
+
+type Item = Readonly<Record<string, string | number>>
+
+function list(name: string, items: readonly (Item | Site)[], format: Format): Reply {
+  if (format === 'json') return reply(200, 'application/json', JSON.stringify({ [name]: items }))
+  return reply(
+    200,
+    'application/xml',
+    `<${name}s>${items.map((item) => element(name, item)).join('')}</${name}s>`,
   )
-  return reply(200, 'application/xml', `<sites>${elements.join('')}</sites>`)
+}
+
+function one(name: string, item: Item | Site, format: Format): Reply {
+  return format === 'json'
+    ? reply(200, 'application/json', JSON.stringify(item))
+    : reply(200, 'application/xml', element(name, item))
+}
+
+function element(name: string, item: Item | Site): string {
+  const fields = Object.entries(item).map(([key, value]) => `<${key}>${escaped(String(value))}</${key}>`)
+  return `<${name}>${fields.join('')}</${name}>`
 }

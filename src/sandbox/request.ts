@@ -13,6 +13,8 @@ export interface Received {
   readonly authorization: string | undefined
   /** The form it can be answered in. */
   readonly format: Format
+  readonly bytes: Buffer
+  /** The bytes as text. */
   readonly body: string
 }
 
@@ -76,22 +78,24 @@ export function isForm(contentType: string): boolean {
   return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType)
 }
 
-const MAX_BODY = 64 * 1024
+/** Bytes of a form, and of a file that is put up. */
+export const MOST_FORM = 64 * 1024
+export const MOST_FILE = 16 * 1024 * 1024
 
 /**
- * `null` for a body of more than 64 KiB.
+ * `null` for a body of more than `most` bytes.
  *
  * @throws where the client gives up before its end.
  */
-export async function bodyOf(request: IncomingMessage): Promise<string | null> {
+export async function bodyOf(request: IncomingMessage, most: number): Promise<Buffer | null> {
   const chunks: Buffer[] = []
   let size = 0
   // Read to the end in any case: a request left unread may reset the connection under its answer.
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size <= MAX_BODY) chunks.push(chunk)
+    if (size <= most) chunks.push(chunk)
   }
-  return size <= MAX_BODY ? Buffer.concat(chunks).toString() : null
+  return size <= most ? Buffer.concat(chunks) : null
 }
 
 /** Total: any text is a path and a query. */

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { deliver, formatFor, reply } from './answers.js'
-import { failure, nothingThere, sitesEndpoint } from './api.js'
+import { apiEndpoints, failure, nothingThere } from './api.js'
 import { authorizeEndpoint } from './authorize.js'
 import type { Fault } from './faults.js'
 import { FaultQueue, REDIRECTED_PATH } from './faults.js'
@@ -14,11 +14,12 @@ import type { IssuedTokens } from './grants.js'
 import { Grants } from './grants.js'
 import { welcomePage } from './pages.js'
 import type { Endpoint, Handled, Received, SandboxRequest } from './request.js'
-import { bodyOf, isLoopback, targetOf } from './request.js'
+import { bodyOf, isLoopback, MOST_FILE, MOST_FORM, targetOf } from './request.js'
 import { tokenEndpoint } from './token-endpoint.js'
 
 const DEFAULT_USER = 'someone@example.com'
 const YEAR = 31_536_000
+const API = '/sandbox/api/'
 
 export interface SandboxOptions {
   /** 0, the default, takes any that is free. */
@@ -93,7 +94,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
 
   const server = createServer((request, response) => {
     // A throw of `answer` stays unhandled: a bug must not look like a fault that was asked for.
-    bodyOf(request).then(
+    const isUpload = targetOf(request.url ?? '').path === `${API}1/files`
+    bodyOf(request, isUpload ? MOST_FILE : MOST_FORM).then(
       (body) => answer(request, body, response),
       // The client gave up before its request was whole.
       () => response.destroy(),
@@ -120,16 +122,17 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       registration: { clientId, clientSecret },
       clock,
     }),
-    '/sandbox/api/1/sites': sitesEndpoint(grants),
     [REDIRECTED_PATH]: () => ({
       answer: reply(200, 'text/plain', 'A redirect was followed'),
       outcome: 'followed',
     }),
   }
 
+  const api = apiEndpoints(grants, API)
+
   async function answer(
     request: IncomingMessage,
-    body: string | null,
+    body: Buffer | null,
     response: ServerResponse,
   ): Promise<void> {
     const { method = 'GET', headers } = request
@@ -147,11 +150,15 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     await deliver(handled.answer, response)
   }
 
-  function handle(host: string | undefined, body: string | null, head: Omit<Received, 'body'>): Handled {
+  function handle(
+    host: string | undefined,
+    bytes: Buffer | null,
+    head: Omit<Received, 'body' | 'bytes'>,
+  ): Handled {
     if (!isLoopback(host)) return refuse(failure(421, 'Only a loopback name is answered', head.format))
-    if (body === null) return refuse(failure(413, 'Too large', head.format))
-    const endpoint = Object.hasOwn(endpoints, head.path) ? endpoints[head.path] : undefined
-    return (endpoint ?? nothingThere)({ ...head, body })
+    if (bytes === null) return refuse(failure(413, 'Too large', head.format))
+    const endpoint = Object.hasOwn(endpoints, head.path) ? endpoints[head.path] : api(head.path)
+    return (endpoint ?? nothingThere)({ ...head, bytes, body: bytes.toString() })
   }
 
   function record({ method, path }: Pick<Received, 'method' | 'path'>, handled: Handled): void {

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import { StoreUnusable } from '../core/errors.js'
 import { createWhole, damaged, isThere, removeIfThere, unusable, type StorePaths } from './files.js'
-import { isBusy, isSqlite } from './addon.js'
+import { isBusy, isSqlite, needsRollback } from './addon.js'
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 
 /**
@@ -16,10 +16,15 @@ const PRAGMAS: readonly (readonly [name: string, value: string, readBack: string
   ['synchronous', 'EXTRA', 3],
   ['secure_delete', 'ON', 1],
   ['trusted_schema', 'OFF', 0],
+  // On macOS a plain fsync leaves the bytes in the drive's cache, and the rescue file, which Node syncs to the medium,
+  // could be scrubbed there before the commit arrives. Other systems have nothing to switch on.
+  ['fullfsync', 'ON', 1],
 ]
 
+type DatabasePath = Pick<StorePaths, 'folder' | 'database'>
+
 /** Puts an empty store in place, whole or not at all: a file of no bytes is always damage. */
-export function createDatabase({ database }: StorePaths): void {
+export function createDatabase({ database }: DatabasePath): void {
   const draft = new Database(':memory:')
   try {
     draft.pragma(`application_id = ${APPLICATION_ID}`)
@@ -33,21 +38,26 @@ export function createDatabase({ database }: StorePaths): void {
 }
 
 /** `undefined` where there is no store yet. Takes no lock beyond the instant of a read, and any version. */
-export function openForReading(paths: StorePaths): Database.Database | undefined {
+export function openForReading(paths: DatabasePath): Database.Database | undefined {
   if (!isThere(paths)) return undefined
   return opened(paths, { readonly: true })
 }
 
 /** For writing, and for reading where a transaction that was cut off must be rolled back first. */
-export function openForWriting(paths: StorePaths): Database.Database {
-  if (!isThere(paths)) throw new StoreUnusable(`${paths.database} has vanished`)
+export function openForWriting(paths: DatabasePath): Database.Database {
+  if (!isThere(paths))
+    throw new StoreUnusable(`${paths.database} has vanished`, {
+      hint: 'run the same command again: it finds out what is there now',
+    })
   const db = opened(paths, {})
   try {
     refuseNewer(db, paths)
     for (const [name, value, readBack] of PRAGMAS) {
       db.pragma(`${name} = ${value}`)
       if (db.pragma(name, { simple: true }) !== readBack)
-        throw new StoreUnusable(`${paths.database} does not take ${name} = ${value}`)
+        throw new StoreUnusable(`${paths.database} does not take ${name} = ${value}`, {
+          hint: 'hq-token doctor shows what the store’s file system can do',
+        })
     }
     return db
   } catch (error) {
@@ -65,24 +75,21 @@ export function bringUpToDate(db: Database.Database): void {
   }).exclusive()
 }
 
-/** A transaction cut off by a crash has left a journal; only a connection that may write can roll it back. */
-export function needsRollback(error: unknown): boolean {
-  return isSqlite(error) && /^SQLITE_(READONLY_ROLLBACK|READONLY_RECOVERY|CANTOPEN)/.test(error.code)
-}
-
-export function asUnusable({ database }: StorePaths, error: unknown): unknown {
+export function asUnusable({ database }: DatabasePath, error: unknown): unknown {
   if (!isSqlite(error)) return error
   // A table or column that is not there: the file is ours by its header, and not whole.
   const isDamage = /^SQLITE_(CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR$)/.test(error.code)
   return isDamage ? damaged(database, error.code, error) : unusable(database, 'cannot be used', error)
 }
 
-function opened(paths: StorePaths, options: Database.Options): Database.Database {
+function opened(paths: DatabasePath, options: Database.Options): Database.Database {
   let db
   try {
     // No waiting inside SQLite: it would block the event loop, and with it every signal.
     db = new Database(paths.database, { ...options, fileMustExist: true, timeout: 0 })
     db.pragma('trusted_schema = OFF')
+    // Before anything is read: that may roll a transaction back, which is a write.
+    db.pragma('fullfsync = ON')
     if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID)
       throw new StoreUnusable(`${paths.database} is not a store of hq-token`, {
         hint: 'name another file in [store] path',
@@ -96,7 +103,7 @@ function opened(paths: StorePaths, options: Database.Options): Database.Database
 }
 
 /** @throws {StoreUnusable} where only a newer program may write. */
-export function refuseNewer(db: Database.Database, { database }: StorePaths): void {
+export function refuseNewer(db: Database.Database, { database }: DatabasePath): void {
   const version = versionOf(db)
   if (version > SCHEMA_VERSION)
     throw new StoreUnusable(

@@ -9,33 +9,31 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeSync,
   type Stats,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
+import { notForRoot } from '../core/root.js'
 import { shellWord } from '../core/shell.js'
+import { addonFault } from './addon-fault.js'
+import { isBusy, isStore } from './addon.js'
+import { throughLink } from './link.js'
+import type { StorePaths } from './paths.js'
 
-/** The three files of a store, side by side in one folder. */
-export interface StorePaths {
-  readonly folder: string
-  readonly database: string
-  readonly rescue: string
-  readonly lock: string
-}
-
-export function storePaths(database: string): StorePaths {
-  const stem = database.replace(/\.db$/, '')
-  return { folder: dirname(database), database, rescue: `${stem}.rescue`, lock: `${stem}.lock` }
-}
+export { storePaths, type StorePaths } from './paths.js'
 
 const posix = process.platform !== 'win32'
 
-/** Makes the folder, 0700 whatever the umask, and its name durable. */
+/** Makes the folder, 0700 whatever the umask, and its name durable. @throws {StoreUnusable} */
 export function ensureFolder(folder: string): void {
+  if (lstatOf(folder) !== undefined) return
   const parent = dirname(folder)
-  if (parent !== folder && lstatOf(parent) === undefined) ensureFolder(parent)
+  if (parent !== folder) ensureFolder(parent)
+  const refusal = ofForeignFolder(parent, 'HQ_TOKEN_STORE=FILE')
+  if (refusal !== undefined) throw new StoreUnusable(...refusal)
   try {
     mkdirSync(folder, { mode: 0o700 })
   } catch (error) {
@@ -48,6 +46,12 @@ export function ensureFolder(folder: string): void {
   } catch (error) {
     throw unusable(folder, 'cannot be made durable', error)
   }
+}
+
+/** Why root makes nothing in a folder, or where the next one above it is that is there; see `notForRoot`. */
+export function ofForeignFolder(folder: string, instead: string): ReturnType<typeof notForRoot> {
+  const place = nearest(folder)
+  return notForRoot(place, statSync(place, { throwIfNoEntry: false })?.uid ?? 0, instead)
 }
 
 /** Makes the names in a folder survive a power cut. */
@@ -119,16 +123,47 @@ export function lstatOf(path: string): Stats | undefined {
   }
 }
 
-/** Whether there is a database, of which nobody else can have written a byte. Opens nothing. @throws {StoreUnusable} */
-export function isThere({ folder, database }: StorePaths): boolean {
-  const folderStats = lstatOf(folder)
-  if (folderStats === undefined) return false
-  checkOwn(folder, folderStats, 'folder')
+/**
+ * Tells a file from any other that has its name before or after it. Never opens it.
+ *
+ * @returns `undefined` where there is none.
+ */
+export function identityOf(path: string): string | undefined {
+  try {
+    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+    // A number of a file that was removed is given to the next one.
+    return stats && `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`
+  } catch (error) {
+    throw unusable(path, 'cannot be looked at', error)
+  }
+}
+
+/** Of the folder, or of what a link of root's leads to. @throws {StoreUnusable} of any other link. */
+export function folderStats({ folder }: Pick<StorePaths, 'folder'>): Stats | undefined {
+  const stats = lstatOf(folder)
+  if (!posix || stats?.isSymbolicLink() !== true) return stats
+  try {
+    return throughLink(folder, stats)
+  } catch (error) {
+    throw unusable(folder, 'is a link that leads nowhere', error)
+  }
+}
+
+/**
+ * Whether there is a database, of which nobody else can have written a byte. Opens nothing that is as it should be.
+ *
+ * @throws {StoreUnusable}
+ */
+export function isThere(paths: Pick<StorePaths, 'folder' | 'database'>): boolean {
+  const { folder, database } = paths
+  const around = folderStats(paths)
+  if (around === undefined) return false
+  checkOwn(folder, around, 'folder', database)
   const stats = lstatOf(database)
   if (stats === undefined) return false
   checkOwn(database, stats, 'file')
   const journal = lstatOf(`${database}-journal`)
-  if (journal !== undefined) checkOwn(`${database}-journal`, journal, 'file')
+  if (journal !== undefined) checkOwn(`${database}-journal`, journal, 'file', database)
   if (stats.size === 0) throw damaged(database, 'a file of no bytes')
   return true
 }
@@ -137,9 +172,10 @@ export function isThere({ folder, database }: StorePaths): boolean {
  * Refuses what others could have put or could read there, as `ssh` does for its keys, and what we may not read:
  * SQLite would only say that it cannot open it.
  *
+ * @param database Of the store that it belongs to, for the hint: what is no store of ours is nobody's to change.
  * @throws {StoreUnusable}
  */
-export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder'): void {
+export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder', database = path): void {
   if (!posix) return
   if (kind === 'file' ? !stats.isFile() : !stats.isDirectory())
     throw new StoreUnusable(`${path} is not a ${kind} of its own`, {
@@ -152,17 +188,41 @@ export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder'): v
   const me = process.geteuid?.()
   if (stats.uid !== me && stats.uid !== 0)
     throw new StoreUnusable(`${path} belongs to another user (uid ${stats.uid})`, {
-      hint: 'run as that user, or name another [store] path',
+      hint:
+        me === 0
+          ? `run as that user: sudo -u '#${stats.uid}' hq-token …; or name another [store] path`
+          : 'run as that user, or name another [store] path',
     })
   if (kind === 'file' ? (stats.mode & 0o077) !== 0 : (stats.mode & 0o022) !== 0)
     throw new StoreUnusable(
       `${path} can be ${kind === 'file' ? 'read or written' : 'written'} by others (mode ${(stats.mode & 0o7777).toString(8)})`,
-      {
-        hint:
-          kind === 'file' ? `chmod 600 ${shellWord(path)}` : 'name a [store] path in a folder of your own',
-      },
+      { hint: kind === 'file' ? closeFile(path, database) : closeFolder(path, stats, database) },
     )
   if (kind === 'file') checkAccess(path, stats, 'read')
+}
+
+function closeFile(path: string, database: string): string {
+  return isKnown(database)
+    ? `chmod 600 ${shellWord(path)}`
+    : 'name another [store] path: no store of hq-token is there'
+}
+
+/** Another path costs the grant where there is one. */
+function closeFolder(folder: string, { uid, mode }: Stats, database: string): string {
+  const isSticky = (mode & 0o1000) !== 0
+  if (isKnown(database) && uid === process.geteuid?.() && !isSticky) return `chmod 700 ${shellWord(folder)}`
+  const inside = join(folder, 'hq-token', basename(database))
+  return isSticky || (mode & 0o002) !== 0
+    ? 'name a [store] path in a folder of your own'
+    : `name a [store] path in a folder of your own, such as one in it: HQ_TOKEN_STORE=${shellWord(inside)}`
+}
+
+function isKnown(database: string): boolean {
+  try {
+    return lstatOf(database)?.isFile() === true && isStore(database)
+  } catch (error) {
+    return isBusy(error)
+  }
 }
 
 /**
@@ -170,9 +230,9 @@ export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder'): v
  *
  * @throws {StoreUnusable}
  */
-export function checkLockable(path: string, stats: Stats): void {
-  checkOwn(path, stats, 'file')
-  checkAccess(path, stats, 'written')
+export function checkLockable({ lock, database }: StorePaths, stats: Stats): void {
+  checkOwn(lock, stats, 'file', database)
+  checkAccess(lock, stats, 'written')
 }
 
 function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written'): void {
@@ -196,8 +256,10 @@ function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written
 }
 
 export function damaged(database: string, what: string, cause?: unknown): StoreUnusable {
+  // Nothing shows that such a file ever was a store.
+  const first = /NOTADB/.test(what) ? 'if it never was a store, name another [store] path; else ' : ''
   return new StoreUnusable(`${database} is damaged (${what})`, {
-    hint: `the file was left as it is; move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
+    hint: `the file was left as it is; ${first}move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
     cause,
   })
 }
@@ -208,11 +270,8 @@ export function codeOf(error: unknown): string {
 
 export function unusable(path: string, what: string, cause: unknown, hint?: string): StoreUnusable {
   if (cause instanceof StoreUnusable) return cause
-  if (cause instanceof Error && /bindings file|ERR_DLOPEN/.test(`${cause.message} ${codeOf(cause)}`))
-    return new StoreUnusable('better-sqlite3 was installed without its native part', {
-      hint: 'npm install -g --allow-scripts=better-sqlite3 hq-token',
-      cause,
-    })
+  const fault = addonFault(cause)
+  if (fault !== undefined) return fault
   return new StoreUnusable(`${path} ${what} (${codeOf(cause)})`, {
     hint: hint ?? `look at the disk and the permissions: ${lookAt(path)}`,
     cause,

@@ -6,13 +6,25 @@ import { rfc3339 } from '../core/moment.js'
 import type { Discovered, PendingLogin } from '../core/ports.js'
 import { shellWord } from '../core/shell.js'
 import type { TokenSet } from '../core/token-set.js'
-import { isBusy } from './addon.js'
-import { asUnusable, needsRollback, openForReading, refuseNewer, versionOf } from './database.js'
-import { checkOwn, damaged, lstatOf, nearest, storePaths, unusable, type StorePaths } from './files.js'
+import { assertLoadable } from './addon-fault.js'
+import { isBusy, needsRollback } from './addon.js'
+import { asUnusable, openForReading, refuseNewer, versionOf } from './database.js'
+import {
+  checkOwn,
+  damaged,
+  lstatOf,
+  nearest,
+  ofForeignFolder,
+  storePaths,
+  unusable,
+  type StorePaths,
+} from './files.js'
+import { named, sharedByVolume } from './group.js'
 import { sleep, unlockable } from './lock.js'
 import { keptRecords } from './rescue.js'
 import { SCHEMA_VERSION } from './schema.js'
 import { selectDiscovered, selectLogin, selectSet } from './select.js'
+import { lastCopies } from './unit.js'
 
 /** Milliseconds that a commit of others may keep a look waiting; theirs take a few. */
 const PATIENCE_MS = 2_000
@@ -47,6 +59,8 @@ export interface InspectOptions {
   readonly env: NodeJS.ProcessEnv
   /** Default: the system's. */
   readonly fileSystem?: (folder: string) => FileSystem
+  /** As proc(5) has `/proc/self/mountinfo`. Default: the process's. */
+  readonly mounts?: string
 }
 
 /**
@@ -61,7 +75,7 @@ export async function inspectStore(path: string, options: InspectOptions): Promi
     fileSystem.status === 'fail'
       ? skip('writable', 'needs a file system that takes files')
       : writable(paths, isThere)
-  const around = [fileSystem, ...space, access]
+  const around = [fileSystem, ...space, access, ...lastCopies(options.mounts)]
   // A folder of others, say: whatever lies in it is not to be trusted, nor looked at.
   const inside = isThere ? withinLock(paths, content, options.env) : []
   return { checks: [...checks, ...around, ...inside], content }
@@ -120,6 +134,13 @@ function cutOff(database: string): StoreInspection {
 
 function look(paths: StorePaths, rule: string): Look {
   const { database } = paths
+  assertLoadable()
+  const shared = sharedByVolume(paths)
+  if (shared.length > 0) {
+    const message = `its group may use ${named(shared)}, as on a volume with fsGroup: the next command takes that away`
+    const checks = [warn('store', message, 'hq-token status'), ...needStore('schema', 'integrity')]
+    return { checks, content: undefined, isThere: false }
+  }
   const db = openForReading(paths)
   if (db === undefined)
     return {
@@ -170,6 +191,8 @@ function writable(paths: StorePaths, isThere: boolean): Check {
   try {
     if (!isThere) {
       const place = nearest(folder)
+      const refusal = place === folder ? undefined : ofForeignFolder(place, 'HQ_TOKEN_STORE=FILE')
+      if (refusal !== undefined) throw new StoreUnusable(...refusal)
       assertWritable(place)
       return ok('writable', place === folder ? folder : `${folder} can be made`)
     }
@@ -279,13 +302,13 @@ function fileSystemOf(folder: string): FileSystem {
 }
 
 /** A read transaction for an instant: who waits for the lock asks again, and who holds it is not disturbed. */
-function lock({ lock: path }: StorePaths): Check {
+function lock({ lock: path, database }: StorePaths): Check {
   const name = 'lock'
   let db: Database.Database | undefined
   try {
     const stats = lstatOf(path)
     if (stats === undefined) return ok(name, 'free')
-    checkOwn(path, stats, 'file')
+    checkOwn(path, stats, 'file', database)
     db = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 })
     db.prepare('SELECT count(*) FROM sqlite_schema').get()
     return ok(name, 'free')

@@ -4,16 +4,33 @@ import { LockTimeout, StoreUnusable } from '../core/errors.js'
 import type { Turn } from '../core/ports.js'
 import { shellWord } from '../core/shell.js'
 import { isBusy } from './addon.js'
-import { checkLockable, codeOf, createPrivate, lstatOf, unusable, type StorePaths } from './files.js'
+import {
+  checkLockable,
+  codeOf,
+  createPrivate,
+  identityOf,
+  lstatOf,
+  unusable,
+  type StorePaths,
+} from './files.js'
+import { takeMutex } from './mutex.js'
 import { LOCK, pauses } from './turn.js'
+
+/** The lock while this process has it. */
+export interface Lock {
+  /** Whether others still meet it: nobody has removed the file that is locked. */
+  readonly isInPlace: () => boolean
+  readonly release: () => void
+}
 
 /**
  * The store's lock: an exclusive transaction on an SQLite file of its own that never holds anything.
  * The kernel lets go of it when the process dies, so there is nothing to break, steal or time out.
+ * Within a process, where it would not tell one copy of SQLite from another, a mutex stands before it.
  *
  * @param look Called before every try but the first; an answer ends the wait.
  * @param turn What was done about it before.
- * @returns The way to let go, or what `look` answered.
+ * @returns The lock, or what `look` answered.
  * @throws {LockTimeout | StoreUnusable}
  */
 export async function acquire<T>(
@@ -21,35 +38,94 @@ export async function acquire<T>(
   waitMs: number,
   look: () => Promise<T | undefined>,
   turn?: Turn,
-): Promise<{ release: () => void } | { answered: T }> {
-  if (turn?.lock.isHeld === true) return turn.lock
-  const db = openLock(paths)
+): Promise<Lock | { answered: T }> {
   const deadline = performance.now() + waitMs - (turn?.waitedMs ?? 0)
   const pause = pauses()
+  const contender = new Contender(paths)
   try {
     for (;;) {
-      if (tryLock(db, paths)) return { release: () => db.close() }
-      if (performance.now() >= deadline)
-        throw new LockTimeout(
-          `another process has been refreshing for more than ${Math.round(waitMs / 1000)} s`,
-          {
-            hint: `run the same command again later; to see who: fuser ${paths.lock}`,
-          },
-        )
+      const lock = contender.take(turn?.lock)
+      if (lock !== undefined) return lock
+      if (performance.now() >= deadline) throw notInTime(paths, waitMs)
       await sleep(pause.next().value)
       const answered = await look()
       if (answered !== undefined) {
-        db.close()
+        contender.giveUp()
         return { answered }
       }
     }
   } catch (error) {
-    db.close()
+    contender.giveUp()
     throw error
   }
 }
 
-function openLock(paths: StorePaths): Database.Database {
+export function notInTime({ lock }: StorePaths, waitMs: number): LockTimeout {
+  return new LockTimeout(`another process has been refreshing for more than ${Math.round(waitMs / 1000)} s`, {
+    hint: `run the same command again later; to see who: fuser ${shellWord(lock)} (the file is never stale: do not remove it)`,
+  })
+}
+
+/** Who wants the lock: has its file open only while this process's mutex is its own. */
+class Contender {
+  readonly #paths: StorePaths
+  #leaveMutex: (() => void) | undefined
+  #file: LockFile | undefined
+
+  constructor(paths: StorePaths) {
+    this.#paths = paths
+  }
+
+  /** @throws {StoreUnusable} */
+  take(early: Turn['lock'] | undefined): Lock | undefined {
+    this.#leaveMutex ??= takeMutex(this.#paths.place)
+    if (this.#leaveMutex === undefined) return undefined
+    if (early?.isHeld === true) return this.#held(early)
+    this.#file ??= openLock(this.#paths)
+    if (this.#file === undefined) return undefined
+    if (!tryLock(this.#file.db, this.#paths)) return undefined
+    if (isSame(this.#file)) return this.#held(this.#file)
+    // Its name has gone to another file, which others lock.
+    this.#close()
+    return undefined
+  }
+
+  giveUp(): void {
+    this.#close()
+    this.#leaveMutex?.()
+    this.#leaveMutex = undefined
+  }
+
+  #held(holder: Lock | LockFile): Lock {
+    const isInPlace = (): boolean => ('db' in holder ? isSame(holder) : holder.isInPlace())
+    return {
+      isInPlace,
+      release: () => {
+        if (!('db' in holder)) holder.release()
+        this.giveUp()
+      },
+    }
+  }
+
+  #close(): void {
+    this.#file?.db.close()
+    this.#file = undefined
+  }
+}
+
+/** An open lock file, and which one it is. */
+interface LockFile {
+  readonly db: Database.Database
+  readonly path: string
+  readonly identity: string | undefined
+}
+
+function isSame({ path, identity }: LockFile): boolean {
+  return identity !== undefined && identityOf(path) === identity
+}
+
+/** @returns `undefined` where somebody has removed it in the meantime. */
+function openLock(paths: StorePaths): LockFile | undefined {
   try {
     closeSync(createPrivate(paths.lock))
   } catch (error) {
@@ -57,10 +133,14 @@ function openLock(paths: StorePaths): Database.Database {
     if (codeOf(error) !== 'EEXIST') throw unusable(paths.lock, 'cannot be made', error)
   }
   const stats = lstatOf(paths.lock)
-  if (stats !== undefined) checkLockable(paths.lock, stats)
+  if (stats !== undefined) checkLockable(paths, stats)
+  const before = identityOf(paths.lock)
   try {
-    return new Database(paths.lock, { fileMustExist: true, timeout: 0 })
+    const db = new Database(paths.lock, { fileMustExist: true, timeout: 0 })
+    // Where it was replaced in between, nothing tells which of the two is open.
+    return { db, path: paths.lock, identity: identityOf(paths.lock) === before ? before : undefined }
   } catch (error) {
+    if (lstatOf(paths.lock) === undefined) return undefined
     throw unusable(paths.lock, 'cannot be opened', error)
   }
 }

@@ -1,6 +1,7 @@
+import { dirname } from 'node:path'
 import type { TokenSet } from '../core/token-set.js'
 import { openByAddon } from './addon.js'
-import { isThere, lstatOf, storePaths } from './files.js'
+import { isThere, lstatOf } from './files.js'
 import { fromRow, type Row } from './row.js'
 import { APPLICATION_ID } from './schema.js'
 
@@ -10,7 +11,7 @@ import { APPLICATION_ID } from './schema.js'
  * @throws When there is anything to wait for, to mend or to complain about.
  */
 export function peek(path: string): TokenSet | undefined {
-  const paths = storePaths(path)
+  const paths = { folder: dirname(path), database: path }
   if (!isThere(paths)) return undefined
   const db = openByAddon(paths.database)
   const prepared = (sql: string): ReturnType<typeof db.prepare> => db.prepare(sql, db, false, false)

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   constants,
@@ -11,14 +11,12 @@ import {
   readdirSync,
   readFileSync,
   readSync,
-  realpathSync,
   statfsSync,
   statSync,
   type Stats,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
-import type { Notice, RawAnswer, Rescued, RescueFile } from '../core/ports.js'
+import { join } from 'node:path'
+import type { Notice, Rescued, RescueFile } from '../core/ports.js'
 import {
   checkOwn,
   codeOf,
@@ -32,12 +30,17 @@ import {
   writeFully,
   type StorePaths,
 } from './files.js'
+import { lastCopyFolders, prefixFor } from './last-copy-places.js'
+import { OldRescue } from './old-rescue.js'
+import { parse, serialize } from './rescue-records.js'
 
 /** Allocated before anything is spent: most answers then fit without a new block. */
 const PREALLOCATED = 64 * 1024
 /** Answers that nobody could read pile up no further than this. */
 const LIMIT = 8 * 1024 * 1024
 const TRIES = 3
+/** Windows has no O_NONBLOCK, whatever the types say. */
+const NO_WAIT = (constants.O_NONBLOCK as number | undefined) ?? 0
 
 /**
  * The server's answers, on disk before anybody reads them: `token.rescue`, opened and sized before
@@ -51,6 +54,7 @@ export class Rescue implements RescueFile {
   readonly #path: string
   readonly #notify: (notice: Notice) => void
   readonly #lastCopies: LastCopies
+  readonly #old: OldRescue
   readonly #fd: number
   #end: number
   /** Where the newest record begins. */
@@ -63,8 +67,9 @@ export class Rescue implements RescueFile {
     this.#notify = notify
     const stats = lstatOf(this.#path)
     if (stats === undefined) createWhole(this.#path, new Uint8Array(PREALLOCATED))
-    else checkOwn(this.#path, stats, 'file')
+    else checkOwn(this.#path, stats, 'file', paths.database)
     this.#lastCopies = new LastCopies(paths, env)
+    this.#old = new OldRescue(paths)
     try {
       this.#fd = openSync(this.#path, constants.O_RDWR | NO_FOLLOW)
     } catch (error) {
@@ -91,7 +96,7 @@ export class Rescue implements RescueFile {
   records(): Promise<readonly Rescued[]> {
     return Promise.resolve().then(() => {
       try {
-        return [...parse(this.#content()).records, ...this.#lastCopies.records()]
+        return [...parse(this.#content()).records, ...this.#old.records(), ...this.#lastCopies.records()]
       } catch (error) {
         // What cannot be read may be the only copy of a pair: nothing may be spent before it is.
         throw unusable(this.#path, 'or a last copy of it cannot be read', error)
@@ -119,6 +124,11 @@ export class Rescue implements RescueFile {
 
   scrub(): Promise<void> {
     this.#lastCopies.remove()
+    try {
+      this.#old.remove()
+    } catch {
+      // As below.
+    }
     if (this.#used) {
       try {
         this.#overwrite(Math.max(fstatSync(this.#fd).size, PREALLOCATED))
@@ -139,6 +149,7 @@ export class Rescue implements RescueFile {
   erase(): void {
     try {
       this.#lastCopies.remove()
+      this.#old.remove()
       this.#overwrite(Math.max(fstatSync(this.#fd).size, PREALLOCATED))
       this.#end = this.#newest = 0
       this.#used = false
@@ -188,25 +199,16 @@ const TMPFS = 0x01021994
 class LastCopies {
   readonly #folders: readonly string[]
   readonly #prefix: string
-  readonly #device: number
+  /** With that of earlier versions, which went by the case in which the path was written. */
+  readonly #prefixes: readonly string[]
+  readonly #device: number | undefined
+  #known: readonly string[] | undefined
 
   constructor(paths: StorePaths, env: NodeJS.ProcessEnv) {
-    // However the way to it is written.
-    const place = join(realpathSync(paths.folder), basename(paths.database))
-    const store = createHash('sha256').update(place).digest('hex').slice(0, 16)
-    this.#prefix = `hq-token-${process.geteuid?.() ?? 0}-${store}-`
-    this.#device = statSync(paths.folder).dev
-    // The same for a login shell and for cron, which has no XDG_RUNTIME_DIR; that one goes at logout.
-    const known = [
-      '/var/tmp',
-      '/dev/shm',
-      tmpdir(),
-      `/run/user/${process.geteuid?.() ?? 0}`,
-      env['XDG_RUNTIME_DIR'],
-    ]
-    this.#folders = [...new Set(known)]
-      .filter((folder) => folder !== undefined)
-      .filter((folder) => existsSync(folder))
+    this.#prefix = prefixFor(paths.place)
+    this.#prefixes = [...new Set([this.#prefix, prefixFor(paths.oldPlace)])]
+    this.#device = deviceOf(paths.folder)
+    this.#folders = lastCopyFolders(env).filter((folder) => existsSync(folder))
   }
 
   /** @returns Where it is, or `undefined` where no place took it. */
@@ -226,6 +228,7 @@ class LastCopies {
         removeIfThere(path)
         continue
       }
+      this.#known = this.#known && [...this.#known, path]
       try {
         syncFolder(folder)
       } catch {
@@ -237,35 +240,49 @@ class LastCopies {
   }
 
   records(): Rescued[] {
-    return this.#paths().flatMap((path) => {
-      const stats = lstatOf(path)
-      // Of another user: anybody may put a file there.
-      if (stats === undefined || !isOurs(stats)) return []
-      checkOwn(path, stats, 'file')
-      return parse(readFileSync(path)).records
-    })
+    return this.#found().flatMap((path) => parse(read(path)).records)
   }
 
   remove(): void {
-    for (const path of this.#paths()) removeIfThere(path)
+    for (const path of this.#found()) removeIfThere(path)
+    this.#known = undefined
   }
 
-  /** One that could not be removed, if any. */
+  /** One that cannot be removed, if any. */
   left(): string | undefined {
-    return this.#paths()[0]
+    // Once more: a copy may have got a second name since they were looked for.
+    this.remove()
+    return this.#found()[0]
   }
 
-  #paths(): string[] {
-    return this.#folders.flatMap((folder) => {
-      try {
-        return readdirSync(folder)
-          .filter((name) => name.startsWith(this.#prefix))
-          .map((name) => join(folder, name))
-      } catch (error) {
-        if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(codeOf(error))) return []
-        throw error
-      }
-    })
+  /**
+   * Looked for once, since a flood of names that others have planted takes its time, and under the lock nobody
+   * else writes a last copy of this store.
+   */
+  #found(): readonly string[] {
+    this.#known ??= this.#folders.flatMap((folder) => this.#copiesIn(folder))
+    return this.#known
+  }
+
+  #copiesIn(folder: string): string[] {
+    try {
+      return readdirSync(folder)
+        .filter((name) => this.#prefixes.some((prefix) => name.startsWith(prefix)))
+        .map((name) => join(folder, name))
+        .filter((path) => this.#isCopy(path))
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(codeOf(error))) return []
+      throw error
+    }
+  }
+
+  /**
+   * Anybody may put something by such a name into a shared folder: what `write` cannot have made is passed over.
+   * A second name, which others can give to a file of ours, takes nothing from it.
+   */
+  #isCopy(path: string): boolean {
+    const stats = lstatOf(path)
+    return stats?.isFile() === true && stats.size <= LIMIT && isPrivate(stats)
   }
 
   /** Another disk, another file system that goes with the power, the same that has just failed. */
@@ -279,6 +296,15 @@ class LastCopies {
   }
 }
 
+function deviceOf(folder: string): number | undefined {
+  try {
+    return statSync(folder).dev
+  } catch {
+    // Whatever is wrong with it, another place is as good as any.
+    return undefined
+  }
+}
+
 /**
  * What is kept and waits to be taken up. Makes and changes nothing, and needs no lock.
  *
@@ -287,16 +313,29 @@ class LastCopies {
 export function keptRecords(paths: StorePaths, env: NodeJS.ProcessEnv): readonly Rescued[] {
   try {
     const stats = lstatOf(paths.rescue)
-    if (stats !== undefined) checkOwn(paths.rescue, stats, 'file')
+    if (stats !== undefined) checkOwn(paths.rescue, stats, 'file', paths.database)
     const own = stats === undefined ? [] : parse(readFileSync(paths.rescue)).records
-    return [...own, ...new LastCopies(paths, env).records()]
+    return [...own, ...new OldRescue(paths).records(), ...new LastCopies(paths, env).records()]
   } catch (error) {
     throw unusable(paths.rescue, 'or a last copy of it cannot be read', error)
   }
 }
 
-function isOurs({ uid }: Stats): boolean {
-  return uid === (process.geteuid?.() ?? uid)
+/** Nobody else can have written, or read, a byte of it. Windows has neither owners nor modes to tell. */
+function isPrivate({ uid, mode }: Stats): boolean {
+  const me = process.geteuid?.()
+  return me === undefined || (uid === me && (mode & 0o077) === 0)
+}
+
+/** Never through a link, and never waits: another file may have taken the name since it was looked at. */
+function read(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | NO_FOLLOW | NO_WAIT)
+  try {
+    const stats = fstatSync(fd)
+    return stats.isFile() && isPrivate(stats) ? readFileSync(fd) : Buffer.alloc(0)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function insist(write: () => void): void {
@@ -308,50 +347,4 @@ function insist(write: () => void): void {
       if (tries === TRIES) throw error
     }
   }
-}
-
-/** One line of JSON, then the bytes of the body, then a line end. */
-function serialize({ answer, ...about }: Rescued): Uint8Array {
-  const { body, ...head } = answer
-  const line = JSON.stringify({ ...about, answer: head, length: body.byteLength, sha256: sha256(body) })
-  return Buffer.concat([Buffer.from(`${line}\n`), body, Buffer.from('\n')])
-}
-
-function parse(content: Buffer): { records: Rescued[]; end: number; newest: number } {
-  const records: Rescued[] = []
-  let end = 0
-  let newest = 0
-  for (;;) {
-    const lineEnd = content.indexOf(0x0a, end)
-    if (content[end] !== 0x7b || lineEnd === -1) return { records, end, newest }
-    const record = parseRecord(content.subarray(end, lineEnd), content.subarray(lineEnd + 1))
-    if (record === undefined) return { records, end, newest }
-    records.push(record)
-    newest = end
-    end = lineEnd + 1 + record.answer.body.byteLength + 1
-  }
-}
-
-function parseRecord(line: Buffer, rest: Buffer): Rescued | undefined {
-  try {
-    const {
-      length,
-      sha256: digest,
-      answer,
-      ...about
-    } = JSON.parse(line.toString('utf8')) as Omit<Rescued, 'answer'> & {
-      length: number
-      sha256: string
-      answer: Omit<RawAnswer, 'body'>
-    }
-    const body = Uint8Array.from(rest.subarray(0, length))
-    return sha256(body) === digest ? { ...about, answer: { ...answer, body } } : undefined
-  } catch {
-    // A write that was cut off.
-    return undefined
-  }
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }

@@ -2,7 +2,7 @@ import type { Client } from '../core/client.js'
 import { StoreUnusable } from '../core/errors.js'
 import type { Discovered, HistoryEntry, PendingLogin } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
-import type { SeedFile, TokenPair, TokenSet } from '../core/token-set.js'
+import type { Holder, SeedFile, TokenPair, TokenSet } from '../core/token-set.js'
 import type { Value } from './record.js'
 
 export type Row = Readonly<Record<string, Value>>
@@ -37,6 +37,7 @@ export function toRow(set: TokenSet): Row {
     intent_boot: set.intent?.boot ?? null,
     intent_salvaged: set.intent?.salvaged?.reveal() ?? null,
     intent_client: toClient(set.intent?.client ?? null),
+    intent_holder: toHolder(set.intent?.holder),
     host_name: set.host?.name ?? null,
     host_id: set.host?.id ?? null,
     host_boot: set.host?.boot ?? null,
@@ -102,6 +103,7 @@ export function fromRow(row: Row): TokenSet {
             boot: textOrNull(row, 'intent_boot'),
             salvaged: secretOrNull(row, 'intent_salvaged'),
             client: clientOrNull(row, 'intent_client'),
+            ...holderFrom(row, 'intent_holder'),
           },
     ...hostsFrom(row),
     rejectedAt: integerOrNull(row, 'rejected_at'),
@@ -129,6 +131,30 @@ function clientOrNull(row: Row, column: string): Client | null {
     return { tokenUrl, issuer, clientId: text(fields, 'client_id') }
   } catch {
     throw damaged(column)
+  }
+}
+
+function toHolder(holder: Holder | undefined): string | null {
+  if (holder === undefined) return null
+  const { boot, pidNamespace, pid, started, until } = holder
+  return JSON.stringify({ boot, pid_ns: pidNamespace, pid, started, until })
+}
+
+function holderFrom(row: Row, column: string): { readonly holder?: Holder } {
+  const json = textOrNull(row, column)
+  if (json === null) return {}
+  try {
+    const fields = JSON.parse(json) as Row
+    const [boot, pidNamespace] = [text(fields, 'boot'), text(fields, 'pid_ns')]
+    const [pid, started, until] = [
+      integer(fields, 'pid'),
+      integer(fields, 'started'),
+      integer(fields, 'until'),
+    ]
+    return { holder: { boot, pidNamespace, pid, started, until } }
+  } catch {
+    // Of a version that names it otherwise.
+    return {}
   }
 }
 
@@ -205,6 +231,7 @@ export function toLoginRow(login: PendingLogin): Row {
     spent: login.spent,
     grant_id: login.grant,
     client: toClient(login.client),
+    holder: toHolder(login.holder),
   }
 }
 
@@ -217,6 +244,7 @@ export function fromLoginRow(row: Row): PendingLogin {
     spent: textOrNull(row, 'spent'),
     grant: textOrNull(row, 'grant_id'),
     client: clientOrNull(row, 'client'),
+    ...holderFrom(row, 'holder'),
   }
 }
 

@@ -93,12 +93,13 @@ export const MIGRATIONS: readonly string[] = [
     at INTEGER NOT NULL
   ) STRICT;
   `,
-  // A `client` is a JSON object: token_url, issuer, client_id.
+  // A `client` is a JSON object (token_url, issuer, client_id), and so is a `holder` (boot, pid_ns, pid, started, until).
   `
   ALTER TABLE token_set ADD COLUMN grant_id TEXT;
   ALTER TABLE token_set ADD COLUMN client TEXT;
   ALTER TABLE token_set ADD COLUMN previous_client TEXT;
   ALTER TABLE token_set ADD COLUMN intent_client TEXT;
+  ALTER TABLE token_set ADD COLUMN intent_holder TEXT;
   ALTER TABLE token_set ADD COLUMN failure_client TEXT;
   ALTER TABLE token_set ADD COLUMN bare_since INTEGER;
   ALTER TABLE token_set ADD COLUMN lifetime_guessed INTEGER;
@@ -110,6 +111,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE history ADD COLUMN client TEXT;
   ALTER TABLE login ADD COLUMN grant_id TEXT;
   ALTER TABLE login ADD COLUMN client TEXT;
+  ALTER TABLE login ADD COLUMN holder TEXT;
   `,
 ]
 

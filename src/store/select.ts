@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3'
-import type { Counters, Discovered, PendingLogin } from '../core/ports.js'
+import type { Counters, Discovered, HistoryEntry, PendingLogin } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
-import { fromDiscoveredRow, fromLoginRow, fromRow, type Row } from './row.js'
+import { fromDiscoveredRow, fromHistoryRow, fromLoginRow, fromRow, type Row } from './row.js'
 
 export function selectSet(db: Database.Database): TokenSet | undefined {
   const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined
@@ -37,4 +37,9 @@ function selectOne<T>(
   if (isThere === undefined) return undefined
   const row = db.prepare(`SELECT * FROM ${table}`).get() as Row | undefined
   return row === undefined ? undefined : from(row)
+}
+
+export function selectHistory(db: Database.Database): HistoryEntry[] {
+  const rows = db.prepare('SELECT * FROM history WHERE sequence > 0 ORDER BY sequence DESC').all() as Row[]
+  return rows.map(fromHistoryRow)
 }

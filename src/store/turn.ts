@@ -1,34 +1,51 @@
 import type { EarlyLock } from '../core/ports.js'
 import { isBusy, openByAddon, type Connection } from './addon.js'
-import { checkLockable, lstatOf, type StorePaths } from './files.js'
+import { checkLockable, identityOf, lstatOf, type StorePaths } from './files.js'
 
 /** The store's lock as `acquire` takes it, for those who have not loaded the program yet. */
 export class AddonLock implements EarlyLock {
-  readonly #db: Connection
+  readonly #paths: StorePaths
+  #db: Connection
+  #identity: string | undefined
   isHeld = false
 
   /** @throws Where there is anything about it but that another process may hold it: `acquire` knows what. */
-  constructor({ lock }: StorePaths) {
-    const stats = lstatOf(lock)
-    if (stats === undefined) throw new Error('no lock yet')
-    checkLockable(lock, stats)
-    this.#db = openByAddon(lock, { readonly: false })
+  constructor(paths: StorePaths) {
+    this.#paths = paths
+    this.#db = this.#open()
   }
 
   /** Whether it is ours now. @throws As the constructor. */
   take(): boolean {
     try {
       this.#db.exec(LOCK)
-      return (this.isHeld = true)
     } catch (error) {
       if (isBusy(error)) return false
       throw error
     }
+    if (this.isInPlace()) return (this.isHeld = true)
+    this.#db.close()
+    this.#db = this.#open()
+    return false
+  }
+
+  isInPlace(): boolean {
+    return this.#identity !== undefined && identityOf(this.#paths.lock) === this.#identity
   }
 
   release(): void {
     this.isHeld = false
     this.#db.close()
+  }
+
+  #open(): Connection {
+    const stats = lstatOf(this.#paths.lock)
+    if (stats === undefined) throw new Error('no lock yet')
+    checkLockable(this.#paths, stats)
+    const before = identityOf(this.#paths.lock)
+    const db = openByAddon(this.#paths.lock, { readonly: false })
+    this.#identity = identityOf(this.#paths.lock) === before ? before : undefined
+    return db
   }
 }
 

@@ -12,7 +12,7 @@ export type Keep = (found: Discovered) => Promise<void>
 export interface EndpointsParts {
   readonly store: TokenStore
   /** Makes the way to the issuer. @throws {ConfigInvalid} */
-  readonly agent: () => Promise<Network['agent']>
+  readonly agent: (first: URL | null) => Promise<Network['agent']>
   readonly clock: Clock
 }
 
@@ -93,7 +93,7 @@ export class Endpoints {
   }
 
   async #ask(issuer: string): Promise<Discovered> {
-    const agent = await this.#parts.agent()
+    const agent = await this.#parts.agent(new URL(issuer))
     const { discover } = await import('../oauth/discovery.js')
     return discover(issuer, agent({ connectMs: 10_000, idleMs: 15_000 }), this.#parts.clock().now)
   }

@@ -31,7 +31,7 @@ afterAll(() => {
   stopwatch.close()
 })
 
-describe('a `get` of a fresh token', { timeout: 120_000 }, () => {
+describe('a `get` of a fresh token', { timeout: 300_000 }, () => {
   it('costs little more than a bare Node', async () => {
     expect(await tooHeavy(get(process.cwd()), LIMITS, stopwatch)).toEqual([])
   })

@@ -9,7 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -126,7 +126,8 @@ describe('a path', () => {
   })
 
   it('needs an API to be relative to', async () => {
-    const ended = await told(['api', '1/sites'], { env: { HQ_TOKEN_STORE: join(there.dir, 'token.db') } })
+    const env = { HQ_TOKEN_STORE: join(there.dir, 'token.db'), HQ_TOKEN_CLIENT_ID: '1012' }
+    const ended = await told(['api', '1/sites'], { env })
     expect(ended).toMatchObject({
       code: 78,
       stdout: '',
@@ -413,8 +414,15 @@ describe('a call', () => {
     expect(await ask(['x', '--timeout', '1'])).toMatchObject({ code: 75, stdout: '' })
   })
 
-  it('whose output nobody takes exits with 74', async () => {
-    expect(await ask(['x'], { broken: true })).toMatchObject({ code: 74 })
+  it('whose output nobody takes exits with 74, quietly', async () => {
+    expect(await ask(['x'], { broken: true })).toEqual({ code: 74, stdout: '', stderr: '' })
+  })
+
+  it('that the API refuses exits with 22, with a word, whether or not anybody reads its answer', async () => {
+    answer = (_request, response) => void response.writeHead(404).end('{"status":404}')
+    const refused = await ask(['x'], { broken: true })
+    expect(refused).toMatchObject({ code: 22, stdout: '' })
+    expect(refused.stderr).toMatch(/^hq-token: error: GET \S+\/x: HTTP 404/)
   })
 
   it('over TLS that nobody checks is not made', async () => {
@@ -443,7 +451,8 @@ describe('an answer on a terminal', () => {
       answer = of(type, body)
       expect(await ask(['x'], { terminal: 80 })).toMatchObject({
         code: 0,
-        stdout: 'a\\x1b]0;x\\x07\\x9b2J\tb\r\nc\\x0ddé',
+        // What follows on the terminal, a message or the prompt, has a line of its own.
+        stdout: 'a\\x1b]0;x\\x07\\x9b2J\tb\r\nc\\x0ddé\n',
       })
       expect(await ask(['x'])).toMatchObject({ code: 0, stdout: body })
     },
@@ -455,7 +464,31 @@ describe('an answer on a terminal', () => {
       response.writeHead(200, { 'content-type': 'text/plain' }).write(bytes.subarray(0, 1))
       setTimeout(() => response.end(bytes.subarray(1)), 50)
     }
-    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code: 0, stdout: 'éé' })
+    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code: 0, stdout: 'éé\n' })
+  })
+
+  it.each([
+    ['one that ends its line', 200, '{}\n', 0, '{}\n'],
+    ['one that does not', 200, '{}', 0, '{}\n'],
+    ['an empty one', 200, '', 0, ''],
+    ['an error', 404, '{"status":404}', 22, '{"status":404}\n'],
+  ])('is followed by a line of its own: %s', async (_what, status, body, code, stdout) => {
+    answer = (_request, response) =>
+      void response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code, stdout })
+    // What a program reads is as it came.
+    expect(await ask(['x'])).toMatchObject({ code, stdout: body })
+  })
+
+  it('that breaks off leaves the message a line of its own', async () => {
+    answer = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' })
+      response.write('{"site":[', () => setTimeout(() => response.destroy(), 50))
+    }
+    const cut = await ask(['x'], { terminal: 80 })
+    expect(cut).toMatchObject({ code: 75, stdout: '{"site":[\n' })
+    expect(cut.stderr).toMatch(/^hq-token: error: the transfer with /)
+    expect(await ask(['x'])).toMatchObject({ code: 75, stdout: '{"site":[' })
   })
 
   it('is not shown where it is no text', async () => {
@@ -548,7 +581,7 @@ describe('a token that the API refuses', () => {
       () => {
         expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, true])
       },
-      { timeout: 20_000 },
+      { timeout: 120_000 },
     )
   })
 
@@ -578,6 +611,57 @@ describe('a redirect', () => {
     answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/file` }).end()
     expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'of the other' })
     expect(shown).toBeUndefined()
+  })
+
+  it('to another origin takes none of the headers along that were typed, nor does the way back', async () => {
+    const there: IncomingHttpHeaders[] = []
+    const elsewhere = await listening((request, response) => {
+      there.push(request.headers)
+      response.writeHead(302, { location: `${api}/acme/api/back` }).end()
+    })
+    answer = (request, response) => {
+      if (request.url?.endsWith('/back') === true) response.end('back')
+      else if (request.url?.endsWith('/y') === true)
+        response.writeHead(302, { location: `${elsewhere}/file` }).end()
+      else response.writeHead(302, { location: 'y' }).end()
+    }
+    takes = () => true
+    const typed = {
+      'x-api-key': 'k3y',
+      cookie: 'a=b',
+      'proxy-authorization': 'Basic x',
+      accept: 'application/pdf',
+      'x-trace': '1',
+    }
+    const flags = Object.entries(typed).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+    expect(await ask(['x', ...flags, '-H', 'User-Agent:'])).toMatchObject({ code: 0, stdout: 'back' })
+    // On its own origin they go along.
+    expect(seen.map(({ url }) => url)).toEqual(['/acme/api/x', '/acme/api/y', '/acme/api/back'])
+    for (const { headers } of seen.slice(0, 2)) expect(headers).toMatchObject(typed)
+    for (const headers of [...there, seen[2]?.headers ?? {}]) {
+      for (const name of [
+        'x-api-key',
+        'cookie',
+        'proxy-authorization',
+        'x-trace',
+        'authorization',
+        'user-agent',
+      ])
+        expect(headers).not.toHaveProperty(name)
+      expect(headers.accept).toBe('application/json')
+    }
+  })
+
+  it.each([302, 307, 308])('of a GET that has a body is not followed: %d', async (status) => {
+    let asked = 0
+    const elsewhere = await listening((_request, response) => {
+      asked += 1
+      response.end()
+    })
+    answer = (_request, response) => void response.writeHead(status, { location: `${elsewhere}/y` }).end()
+    const { code, stderr } = await ask(['x', '-X', 'GET', '--input', '-'], { input: 'a secret' })
+    expect({ code, asked }).toEqual({ code: 22, asked: 0 })
+    expect(stderr).toContain(`hint: what has a body is not redirected; it leads to ${elsewhere}/y\n`)
   })
 
   it('to another origin that refuses says nothing of the token', async () => {

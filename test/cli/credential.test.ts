@@ -137,6 +137,49 @@ describe('git', () => {
     expect((await ask(['get'], asked(sandbox.url, [AUTHTYPE, 'capability[]=']))).stdout).toMatch(/^username=/)
   })
 
+  it.each([
+    ['Basic', ['Basic realm="x"'], 'username=oauth2'],
+    ['Basic, in other letters', ['bASIC realm="x"'], 'username=oauth2'],
+    ['Basic, whose realm speaks of another', ['Basic realm="x, Bearer y"'], 'username=oauth2'],
+    ['Basic, and what nobody knows', ['Negotiate', 'Basic realm="x"'], 'username=oauth2'],
+    ['Basic and nothing more about it', ['Basic'], 'username=oauth2'],
+    ['Basic after what was taken back', ['Bearer', '', 'Basic realm="x"'], 'username=oauth2'],
+    ['Bearer', ['Bearer realm="x"'], 'capability[]=authtype'],
+    ['both', ['Basic realm="x"', 'Bearer'], 'capability[]=authtype'],
+    ['both in one line', ['Basic realm="a \\"b", Bearer realm="x"'], 'capability[]=authtype'],
+    ['neither', ['Negotiate'], 'capability[]=authtype'],
+    ['a parameter of that name', ['Negotiate basic="x"'], 'capability[]=authtype'],
+  ])('of git 2.46 and newer, where the server takes %s: %j', async (_, offered, first) => {
+    const { ask, sandbox } = await helper('git')
+    // The very lines of git 2.47.3, after its own.
+    const lines = [AUTHTYPE, 'capability[]=state', ...offered.map((one) => `wwwauth[]=${one}`)]
+    const { stdout } = await ask(['get'], asked(sandbox.url, lines))
+    expect(stdout.split('\n')[0]).toBe(first)
+  })
+
+  it.each([
+    ['as a password', ['username=oauth2', 'password='], 'needs git 2.46 or newer'],
+    [
+      'as a password, where Basic is asked for',
+      ['wwwauth[]=Basic realm="x"', 'username=oauth2', 'password='],
+      '',
+    ],
+    ['as a bearer token', [AUTHTYPE, 'authtype=Bearer', 'credential='], ''],
+  ])(
+    'a token that is erased twice, sent %s: words about the repository, and no other',
+    async (_, lines, more) => {
+      const { ask, sandbox, token } = await helper('git')
+      const erased = async (): Promise<Told> =>
+        ask(['erase'], asked(sandbox.url, [...lines.slice(0, -1), `${lines.at(-1) ?? ''}${await token()}`]))
+      expect(await erased()).toEqual({ code: 0, stdout: '', stderr: '' })
+      const { code, stdout, stderr } = await erased()
+      expect({ code, stdout, refreshes: sandbox.refreshes() }).toEqual({ code: 0, stdout: '', refreshes: 1 })
+      expect(stderr).toContain(`${new URL(sandbox.url).host} refuses this token as it did the one before`)
+      expect(stderr).toMatch(new RegExp(`hint: check what its user may do in that repository.*${more}`))
+      expect(stderr).not.toMatch(/API|hq-token refresh/)
+    },
+  )
+
   it.each(['store', 'capability', 'whatever-comes'])('does nothing for %s', async (operation) => {
     const { ask, sandbox, token } = await helper('git')
     const all = asked(sandbox.url, ['username=oauth2', `password=${await token()}`])

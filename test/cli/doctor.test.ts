@@ -23,6 +23,7 @@ import { inspectStore } from '../../src/store/inspect.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
 import { mount } from '../faults/disk-mounts.js'
 import { authority, type Authority } from '../support/authority.js'
+import { asRoot } from '../support/as-root.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
@@ -31,7 +32,7 @@ import { freePort, listening, tinyproxy, type Proxy } from '../support/proxy.js'
 import { HOST, inFrontOf } from '../support/tls-front.js'
 import { told, type WorldOptions } from '../support/world.js'
 
-const isRoot = process.platform === 'linux' && process.geteuid?.() === 0
+const canBeOthers = asRoot('doctor on files of other users, on full and on read-only disks')
 const DAY = 86_400
 
 interface Examined {
@@ -297,7 +298,7 @@ describe('the configuration', () => {
     expect(got.check('config')).toEqual({
       ...{ name: 'config', status: 'fail', exit: 78 },
       message: 'the config file /nonexistent/config.ini (from HQ_TOKEN_CONFIG) does not exist',
-      hint: 'name one that does, or none to look in the usual places',
+      hint: 'hq-token init writes it; or name one that does, or none to look in the usual places',
     })
     for (const name of ['store', 'servers'])
       expect(got.check(name)).toMatchObject({
@@ -313,9 +314,11 @@ describe('the configuration', () => {
     expect(code).toBe(78)
     expect(stdout).toContain(`no file (${homedir}/.config/hq-token/config.ini, /etc/hq-token/config.ini)`)
     expect(stdout).toMatch(
-      /^fail {3}settings {7}instance or token_url is missing.*\n {7}→ hq-token init writes a config file/m,
+      /^fail {3}settings {7}there is no config file, and HQ_TOKEN_CLIENT_ID is not set\n {7}→ hq-token init$/m,
     )
-    expect(stdout).toMatch(/^fail {3}login .*\n {7}→ hq-token init$/m)
+    // One next command, once.
+    expect(stdout.match(/→/g)).toHaveLength(1)
+    expect(stdout).toMatch(/^skip {3}login {10}no token set yet: the configuration comes first$/m)
   })
 
   it('that cannot be read: 78', async () => {
@@ -325,13 +328,13 @@ describe('the configuration', () => {
     })
   })
 
-  it.runIf(isRoot).each([
+  it.runIf(canBeOthers).each([
     [
       'which is another user’s',
       0o700,
       0o600,
       ({ config }: Place) => config,
-      /; run as that user, or make it yours/,
+      /; run as that user: sudo -u '#12345' hq-token …$/,
     ],
     [
       'in a folder of another user',
@@ -550,7 +553,7 @@ describe('the store', () => {
       ...{ status: 'fail', exit: 74 },
       message: expect.stringContaining('is damaged') as string,
       hint: expect.stringMatching(
-        /; move it away \(mv \S+ \S+\), then: hq-token login \(or: hq-token seed FILE\)$/,
+        /; (?:if it never was a store, name another \[store\] path; else )?move it away \(mv \S+ \S+\), then: hq-token login \(or: hq-token seed FILE\)$/,
       ) as string,
     })
     expect(got.names).not.toContain('login')
@@ -580,17 +583,17 @@ describe('the store', () => {
     for (const name of ['schema', 'integrity']) expect(got.check(name)).toMatchObject({ status: 'skip' })
   })
 
-  it.runIf(isRoot)('of another user: 74', async () => {
+  it.runIf(canBeOthers)('of another user: 74', async () => {
     const made = await seeded()
     chownSync(join(made.dir, 'token.db'), 12_345, 12_345)
     expect((await examined(made)).check('store')).toMatchObject({
       ...{ status: 'fail', exit: 74 },
       message: expect.stringContaining('belongs to another user (uid 12345)') as string,
-      hint: 'run as that user, or name another [store] path',
+      hint: "run as that user: sudo -u '#12345' hq-token …; or name another [store] path",
     })
   })
 
-  it.runIf(isRoot)('in a folder that may not be written: 74', async () => {
+  it.runIf(canBeOthers)('in a folder that may not be written: 74', async () => {
     const made = await seeded()
     chmodSync(made.dir, 0o500)
     const { code, stdout } = await asAnybody(made, 'doctor', '--json')
@@ -611,7 +614,7 @@ describe('the store', () => {
     expect(got.check('unfinished')).toMatchObject({ status: 'fail', exit: 74, hint: `chmod 600 ${rescue}` })
   })
 
-  it.runIf(isRoot)('on a read-only file system is read all the same: 74', async () => {
+  it.runIf(canBeOthers)('on a read-only file system is read all the same: 74', async () => {
     const made = await seeded()
     execFileSync('mount', ['--bind', made.dir, made.dir])
     onTestFinished(() => void execFileSync('umount', ['--lazy', made.dir]))
@@ -625,7 +628,7 @@ describe('the store', () => {
     for (const name of ['integrity', 'lock', 'login']) expect(got.check(name)).toMatchObject({ status: 'ok' })
   })
 
-  it.runIf(isRoot)('on a full disk, which is in memory: 74, with both', async () => {
+  it.runIf(canBeOthers)('on a full disk, which is in memory: 74, with both', async () => {
     const disk = mount('tmpfs')
     const { root } = disk
     const made = await place({}, 3600)
@@ -662,7 +665,7 @@ describe('the store', () => {
     for (const name of ['disk space', 'writable']) expect(got.check(name)).toMatchObject({ status: 'skip' })
   })
 
-  it.runIf(isRoot)('in memory without a limit is on no full disk', async () => {
+  it.runIf(canBeOthers)('in memory without a limit is on no full disk', async () => {
     const root = folder()
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=0,mode=0700', 'tmpfs', root])
     onTestFinished(() => void execFileSync('umount', ['--lazy', root]))
@@ -793,22 +796,25 @@ describe('the store', () => {
     })
   })
 
-  it.runIf(isRoot)('that only root may read: 74, as in status, and no process has died in it', async () => {
-    const made = await seeded()
-    const run = asSomebody(made)
-    const path = join(made.dir, 'token.db')
-    rmSync(`${path}-journal`)
-    chownSync(path, 0, 0)
-    chmodSync(made.dir, 0o755)
-    const { code, stdout } = await run('doctor')
-    const status = await run('status')
-    const said = `${path} cannot be read: it belongs to root, mode 600`
-    expect(stdout).toMatch(new RegExp(`^fail +store +${said}\n.*ls -l ${path}; as root: chown`, 'm'))
-    expect(status.stderr).toContain(said)
-    expect([code, status.code]).toEqual([74, 74])
-  })
+  it.runIf(canBeOthers)(
+    'that only root may read: 74, as in status, and no process has died in it',
+    async () => {
+      const made = await seeded()
+      const run = asSomebody(made)
+      const path = join(made.dir, 'token.db')
+      rmSync(`${path}-journal`)
+      chownSync(path, 0, 0)
+      chmodSync(made.dir, 0o755)
+      const { code, stdout } = await run('doctor')
+      const status = await run('status')
+      const said = `${path} cannot be read: it belongs to root, mode 600`
+      expect(stdout).toMatch(new RegExp(`^fail +store +${said}\n.*ls -l ${path}; as root: chown`, 'm'))
+      expect(status.stderr).toContain(said)
+      expect([code, status.code]).toEqual([74, 74])
+    },
+  )
 
-  it.runIf(isRoot)('with a lock of root’s: 74, and it stays where it is: root may hold it', async () => {
+  it.runIf(canBeOthers)('with a lock of root’s: 74, and it stays where it is: root may hold it', async () => {
     const made = await seeded()
     const run = asSomebody(made)
     const path = join(made.dir, 'token.lock')
@@ -948,7 +954,7 @@ describe('a login', () => {
   })
 })
 
-describe('the server', { timeout: 60_000 }, () => {
+describe('the server', { timeout: 300_000 }, () => {
   const at = async (instance: string, options: WorldOptions = {}): Promise<Examined> => {
     const made = await seeded()
     rewritten(made, (text) => text.replace(/instance = .*/, `instance = ${instance}`))
@@ -1057,6 +1063,20 @@ describe('the server', { timeout: 60_000 }, () => {
     ['a redirect', 302, 'text/plain', '', 'fail', 75, /leads elsewhere \(HTTP 302\)/],
     ['an error of its own', 500, 'text/plain', 'oops', 'fail', 75, /HTTP 500/],
     ['400 without a reason', 400, 'text/plain', 'bad', 'warn', 0, /not as RFC 6749 has it/],
+    // As glewlwyd, to a request without a client.
+    [
+      '400 without a word',
+      400,
+      '',
+      '',
+      'ok',
+      0,
+      /refuses a request without a client, as it should \(HTTP 400\)/,
+    ],
+    ['401 without a word', 401, 'text/plain', '\n', 'ok', 0, /refuses a request without a client/],
+    ['403 without a word', 403, '', '', 'warn', 0, /not as RFC 6749 has it/],
+    ['405 without a word', 405, '', '', 'warn', 0, /not as RFC 6749 has it/],
+    ['success without a word', 200, '', '', 'warn', 0, /not as RFC 6749 has it/],
     [
       'an error in XML',
       400,
@@ -1212,7 +1232,7 @@ describe('the server', { timeout: 60_000 }, () => {
   })
 })
 
-describe('TLS and the proxy', { timeout: 60_000 }, () => {
+describe('TLS and the proxy', { timeout: 300_000 }, () => {
   let firm: Authority
   let proxy: Proxy
   let locked: Proxy

@@ -43,7 +43,7 @@ describe('a profile that is typed', () => {
       const { code, stdout, stderr } = await made.tell(['--profile', 'doesnotexist', ...args])
       expect([args, code, stdout]).toEqual([args, 78, ''])
       expect(stderr).toMatch(
-        /^hq-token: error: the profile doesnotexist has no config file \(HQ_TOKEN_CONFIG is not used: --profile doesnotexist was given\)\nhq-token: hint: write \S+profiles\/doesnotexist\.ini or /,
+        /^hq-token: error: the profile doesnotexist has no config file \(\S+profiles\/doesnotexist\.ini, \S+; HQ_TOKEN_CONFIG is not used: --profile doesnotexist was given\)\nhq-token: hint: hq-token --profile doesnotexist init\n$/,
       )
     }
     expect(made.sandbox.log).toEqual([])
@@ -252,6 +252,9 @@ describe('the folders that variables name', () => {
         `^ok     config         no file \\(${join(empty, 'config.ini')}\\): the environment alone\n`,
       ),
     )
-    expect((await made.tell(['get'], env)).code).toBe(4)
+    expect(await made.tell(['get'], env)).toMatchObject({
+      ...{ code: 78, stdout: '' },
+      stderr: expect.stringMatching(/there is no config file.*\nhq-token: hint: hq-token init\n$/) as string,
+    })
   })
 })

@@ -71,7 +71,7 @@ describe('an answer that was lost is asked for again with the same refresh token
   it.concurrent.each<FaultName>(['close', 'lost-answer', 'cut-body', '500', '502-html', 'empty'])(
     '%s, once, from a server that forgives the repetition',
     async (name) => {
-      const { first, after, requests } = await exchange(name, 1, { graceMs: 60_000 })
+      const { first, after, requests } = await exchange(name, 1, { graceMs: 3_600_000 })
       expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(TOKEN) as string })
       expect(requests).toBe(2)
       expect(after).toMatchObject({ generation: 2, intent: null, failures: 0 })
@@ -80,10 +80,10 @@ describe('an answer that was lost is asked for again with the same refresh token
 
   it.concurrent.each<FaultName>(['close', 'lost-answer', '500', 'empty-rotated'])(
     '%s, for good: the intent stays, and the next call carries on',
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async (name) => {
       const { first, after, requests, mend, next, requestsNext } = await exchange(name, Infinity, {
-        graceMs: 60_000,
+        graceMs: 3_600_000,
       })
       expect(first).toMatchObject({ code: 75, stdout: '' })
       expect(first.stderr).toMatch(/the refresh may have happened/)

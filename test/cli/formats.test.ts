@@ -61,7 +61,7 @@ describe('a token in a format', () => {
   })
 })
 
-describe('any token comes through', { timeout: 120_000 }, () => {
+describe('any token comes through', { timeout: 300_000 }, () => {
   // As the guide has it: what runs must be what is documented.
   const EVAL = `i=0; while [ "$i" -lt "$2" ]; do
     HQ_TOKEN= HQ_TOKEN_EXPIRES_AT=; eval "$(cat "$1/$i")"

@@ -239,7 +239,7 @@ describe('a login without a browser', () => {
   })
 })
 
-describe('a paste at a terminal', { timeout: 60_000 }, () => {
+describe('a paste at a terminal', { timeout: 300_000 }, () => {
   const PROMPT = 'then Enter: '
 
   async function pastes(there: Home, steps: readonly Step[]): ReturnType<typeof atTerminal> {

@@ -10,6 +10,7 @@ import {
   MOST_BYTES,
   readRegular,
 } from '../../src/config/file.js'
+import { asRoot } from '../support/as-root.js'
 import { folder } from '../support/folder.js'
 import { written } from './places.js'
 
@@ -99,67 +100,70 @@ function asUs<T>(work: () => T): T {
   }
 }
 
-describe.runIf(process.geteuid?.() === 0)('a file that may not be read says whose it is', () => {
-  const theirs = (uid: number, mode: number, folderMode: number, folderOf = uid): string => {
-    const path = written('a', 'content')
-    chmodSync(path, mode)
-    chownSync(path, uid, uid)
-    chmodSync(dirname(path), folderMode)
-    chownSync(dirname(path), folderOf, folderOf)
-    return path
-  }
+describe.runIf(asRoot('files that another user may not read'))(
+  'a file that may not be read says whose it is',
+  () => {
+    const theirs = (uid: number, mode: number, folderMode: number, folderOf = uid): string => {
+      const path = written('a', 'content')
+      chmodSync(path, mode)
+      chownSync(path, uid, uid)
+      chmodSync(dirname(path), folderMode)
+      chownSync(dirname(path), folderOf, folderOf)
+      return path
+    }
 
-  it.each([
-    [
-      'another’s',
-      () => theirs(OTHER, 0o600, 0o755),
-      (path: string) => [
-        `it belongs to another user (uid ${OTHER}), mode 600`,
-        `ls -ld ${path}; run as that user, or make it yours, as root: chown ${us} ${path}`,
+    it.each([
+      [
+        'another’s',
+        () => theirs(OTHER, 0o600, 0o755),
+        (path: string) => [
+          `it belongs to another user (uid ${OTHER}), mode 600`,
+          `ls -ld ${path}; run as that user, or make it yours, as root: chown ${us} ${path}`,
+        ],
       ],
-    ],
-    [
-      'root’s',
-      () => theirs(0, 0o600, 0o755),
-      (path: string) => [
-        'it belongs to root, mode 600',
-        `ls -ld ${path}; as root: chgrp ${us} ${path} && chmod 640 ${path}`,
+      [
+        'root’s',
+        () => theirs(0, 0o600, 0o755),
+        (path: string) => [
+          'it belongs to root, mode 600',
+          `ls -ld ${path}; as root: chgrp ${us} ${path} && chmod 640 ${path}`,
+        ],
       ],
-    ],
-    [
-      'our own',
-      () => theirs(us, 0o000, 0o755),
-      (path: string) => ['it belongs to you, mode 000', `ls -ld ${path}; chmod 600 ${path}`],
-    ],
-    [
-      'in a folder of another',
-      () => theirs(OTHER, 0o644, 0o700),
-      (path: string) => [
-        `the folder ${dirname(path)} belongs to another user (uid ${OTHER}), mode 700`,
-        `ls -ld ${dirname(path)}; run as that user, or keep the file in a folder of your own`,
+      [
+        'our own',
+        () => theirs(us, 0o000, 0o755),
+        (path: string) => ['it belongs to you, mode 000', `ls -ld ${path}; chmod 600 ${path}`],
       ],
-    ],
-    [
-      'in a folder of our own',
-      () => theirs(us, 0o600, 0o600),
-      (path: string) => [
-        `the folder ${dirname(path)} belongs to you, mode 600`,
-        `ls -ld ${dirname(path)}; chmod 700 ${dirname(path)}`,
+      [
+        'in a folder of another',
+        () => theirs(OTHER, 0o644, 0o700),
+        (path: string) => [
+          `the folder ${dirname(path)} belongs to another user (uid ${OTHER}), mode 700`,
+          `ls -ld ${dirname(path)}; run as that user, or keep the file in a folder of your own`,
+        ],
       ],
-    ],
-  ])('and what to do: %s, behind a link too', (_, make, said) => {
-    const path = make()
-    const [whose = '', hint] = said(path)
-    const link = join(folder(), 'link')
-    symlinkSync(path, link)
-    chmodSync(dirname(link), 0o755)
-    for (const name of [path, link])
-      expect(asUs(() => caught(() => readRegular(name)))).toMatchObject({
-        message: `cannot be read: permission denied; ${whose}`,
-        details: { hint },
-      })
-  })
-})
+      [
+        'in a folder of our own',
+        () => theirs(us, 0o600, 0o600),
+        (path: string) => [
+          `the folder ${dirname(path)} belongs to you, mode 600`,
+          `ls -ld ${dirname(path)}; chmod 700 ${dirname(path)}`,
+        ],
+      ],
+    ])('and what to do: %s, behind a link too', (_, make, said) => {
+      const path = make()
+      const [whose = '', hint] = said(path)
+      const link = join(folder(), 'link')
+      symlinkSync(path, link)
+      chmodSync(dirname(link), 0o755)
+      for (const name of [path, link])
+        expect(asUs(() => caught(() => readRegular(name)))).toMatchObject({
+          message: `cannot be read: permission denied; ${whose}`,
+          details: { hint },
+        })
+    })
+  },
+)
 
 function caught(work: () => unknown): unknown {
   try {

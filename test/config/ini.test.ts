@@ -41,6 +41,17 @@ describe('readIni', () => {
     ['a comment after quotes', 'k = "a ; b" ; c', 'a ; b'],
     ['a comment with quotes after quotes', 'k = "a" ; "b"', 'a'],
     ['nothing in quotes', 'k = ""', ''],
+    ['the words of a shell command', 'k = "/bin/sh" -c "exit 3"', '"/bin/sh" -c "exit 3"'],
+    ['the same in single quotes', `k = '/bin/sh' -c 'exit 3'`, `'/bin/sh' -c 'exit 3'`],
+    ['words in quotes of both kinds', `k = '/bin/sh' -c "echo 'a'"`, `'/bin/sh' -c "echo 'a'"`],
+    ['two words in quotes', 'k = "a" "b" ; c', '"a" "b"'],
+    ['quotes of one kind within the other', `k = '"a" "b"'`, '"a" "b"'],
+    ['quotes with a backslash', 'k = "a \\"b\\" c"', '"a \\"b\\" c"'],
+    ['a quote within quotes', 'k = "pa"ss"', '"pa"ss"'],
+    ['three quotes', 'k = """', '"""'],
+    ['a comment sign between the quotes of a word', `k = sh -c "a ; b" 'c # d' ; e`, `sh -c "a ; b" 'c # d'`],
+    ['a comment sign behind a quote that stays open', 'k = "a ; b', '"a'],
+    ['an apostrophe before a comment', "k = don't ; it's 'so'", "don't"],
     ['one quote', 'k = "', '"'],
     ['a quote at one end', 'k = "a', '"a'],
     ['a quote at the other end', 'k = a"', 'a"'],
@@ -115,7 +126,7 @@ describe('readIni', () => {
   })
 
   it('never answers a part of a value', () => {
-    const wholly = /^(["'])(.*)\1$/s
+    const wholly = /^(["'])((?:(?!\1).)*)\1$/s
     fc.assert(
       fc.property(
         visible,
@@ -179,7 +190,9 @@ describe('iniValue', () => {
     ['white space at an end', ' a', '" a"'],
     ['what would begin a comment', 'a ; b', '"a ; b"'],
     ['a comment sign at its start', ';a', '";a"'],
-    ['quotes that would be taken away', '"a"', '""a""'],
+    ['quotes that would be taken away', '"a"', `'"a"'`],
+    ['the words of a shell command', '"/bin/sh" -c "a ; b"', '"/bin/sh" -c "a ; b"'],
+    ['quotes of both kinds that would be taken away', `"a'b"`, undefined],
     ['double quotes before a comment sign', 'a" ; b', `'a" ; b'`],
     ['both quotes before a comment sign', `a" ; b' ; c`, undefined],
     ['a line end', 'a\nb', undefined],

@@ -6,6 +6,7 @@ import { readSecret } from '../../src/config/client-secret.js'
 import { configKeys } from '../../src/config/keys.js'
 import { loadConfig, requireClient, type Config } from '../../src/config/load.js'
 import { ConfigInvalid } from '../../src/core/errors.js'
+import { asRoot } from '../support/as-root.js'
 import { folder } from '../support/folder.js'
 import { failure, mutation, sourceOf, words, written } from './places.js'
 
@@ -267,13 +268,14 @@ describe('permissions of a config file', () => {
   })
 })
 
-describe.skipIf(process.getuid?.() !== 0)('a config file of another user', () => {
+describe.runIf(asRoot('a config file of another user'))('a config file of another user', () => {
   it('is refused: they could have the tokens sent elsewhere', async () => {
     const file = written('config.ini', '[client]\nclient_id = 1')
     chownSync(file, 65_534, 65_534)
     const error = await refusal(() => loadConfig(sourceOf({ file })))
     expect(error.message).toContain('belongs to another user (uid 65534)')
-    expect(error.hint).toMatch(/chown 0 /)
+    // Never for root to take it away from them.
+    expect(error.hint).toMatch(/^run as that user, or name a copy that is root’s: install -m 600 \S+ COPY$/)
   })
 })
 
@@ -417,7 +419,10 @@ describe('requireClient', () => {
 
   it('names the environment where there is no file', async () => {
     const error = await refusal(() => requireClient(loadConfig(sourceOf({}))))
-    expect(words(error)).toContain('HQ_TOKEN_INSTANCE')
+    expect(words(error)).toContain('hq-token init')
+    const env = { HQ_TOKEN_CLIENT_ID: '1012' }
+    const partly = await refusal(() => requireClient(loadConfig(sourceOf({ env }))))
+    expect(words(partly)).toContain('HQ_TOKEN_INSTANCE')
   })
 })
 

@@ -98,7 +98,9 @@ describe('locate', () => {
     expect(() => locate({ profile: 'acme' }, around(), only())).toThrow(
       expect.objectContaining({
         code: 'HQ_CONFIG_INVALID',
-        hint: 'write /home/someone/.config/hq-token/profiles/acme.ini or /etc/hq-token/profiles/acme.ini',
+        message:
+          'the profile acme has no config file (/home/someone/.config/hq-token/profiles/acme.ini, /etc/hq-token/profiles/acme.ini)',
+        hint: 'hq-token --profile acme init',
       }),
     )
   })

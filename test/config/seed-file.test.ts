@@ -178,22 +178,91 @@ describe('a seed file', () => {
     ],
     ['no section line', `access_token = ${ACCESS}`, 'line 1: access_token before any section'],
     ['a web page in it', `<!doctype html><p>${ACCESS}`, 'line 1: a web page (HTML), not an INI file'],
-    ['an answer of the server in it', `{"access_token":"${ACCESS}"}`, 'line 1: neither a section'],
     ['a binary file in it', `SQLite format 3\0${ACCESS}`, 'is a binary file, not text'],
   ])('is refused with %s', async (_, content, message) => {
     expect((await refusal(() => read(content))).message).toContain(message)
   })
 
-  it('warns of a misspelt key and of sections that do not count', async () => {
+  it.each([
+    ['JSON', `{"access_token":"${ACCESS}","expires_in":3600,"refresh_token":"${REFRESH}"}`, 'JSON'],
+    ['JSON over lines, with a mark', `\uFEFF\n{\n  "access_token": "${ACCESS}"\n}\n`, 'JSON'],
+    ['JSON without anything', '{}', 'JSON'],
+    ['JSON that was cut off', '{', 'JSON'],
+    ['XML', `<TokenResponse><access_token>${ACCESS}</access_token></TokenResponse>`, 'XML'],
+    ['XML with its first line', `<?xml version="1.0"?>\n<TokenResponse/>`, 'XML'],
+    ['a form', `access_token=${ACCESS}&expires_in=3600&refresh_token=${REFRESH}`, 'a form'],
+  ])('shows the INI file to whoever has saved an answer of the server: %s', async (_what, content, form) => {
+    for (const bytes of [content, Buffer.from(`\uFEFF${content}`, 'utf16le')]) {
+      const error = await refusal(() => read(bytes))
+      expect(error.message).toContain(`token.ini, line 1: ${form}, as a server answers, and not an INI file`)
+      expect(error.hint).toBe(
+        'write it as an INI file, a line each: [AUTH] / access_token = … / access_expiry = … (its expires_in) / refresh_token = … / refresh_expiry = … (its refresh_token_expires_in)',
+      )
+    }
+  })
+
+  it('takes a token with & or { in it for a token', async () => {
+    const token = '{&refresh_token=<a>'
+    const { seed } = await read(`[AUTH]\naccess_token = ${token}\nrefresh_token = ${token}`)
+    expect(seed.pair.accessToken.reveal()).toBe(token)
+  })
+
+  it.each([
+    ['acces_expiry', 'access_expiry'],
+    ['acess_expiry', 'access_expiry'],
+    ['access_exipry', 'access_expiry'],
+    ['access-expiry', 'access_expiry'],
+    ['AccessExpiry', 'access_expiry'],
+    ['access_expires', 'access_expiry'],
+    ['refresh_expire', 'refresh_expiry'],
+    ['refreshToken', 'refresh_token'],
+    ['access_expire_at', 'access_expires_at'],
+    ['issue_at', 'issued_at'],
+    ['usr', 'user'],
+    ['tokentype', 'token_type'],
+  ])('is refused for %s, as the config is: it means %s', async (name, meant) => {
+    const error = await refusal(() => read(auth(`${name} = 60`)))
+    expect(error.message).toMatch(/token\.ini, line 4: unknown key.* in \[AUTH\]$/)
+    expect(error.hint).toBe(`did you mean ${meant}? A note begins with ;`)
+    // In another section it is nobody's.
+    await expect(read(`${auth()}[notes]\n${name} = 60\n`)).resolves.toBeDefined()
+  })
+
+  it.each([
+    ['expires_in', 'access_expiry'],
+    ['access_token_expires_in', 'access_expiry'],
+    ['access_expires_in', 'access_expiry'],
+    ['refresh_token_expires_in', 'refresh_expiry'],
+    ['expires_at', 'access_expires_at'],
+    ['useremail', 'user'],
+    ['created_at', 'issued_at'],
+  ])('is taken with %s, and says what that is called here: %s', async (name, known) => {
+    const { notices } = await read(auth(`${name} = 60`, 'issued_at = 1799999999'))
+    expect(notices).toContainEqual({
+      level: 'warning',
+      message: expect.stringMatching(new RegExp(`line 4: ${name} in \\[AUTH\\] is not known`)) as string,
+      hint: `did you mean ${known}?`,
+    })
+  })
+
+  it.each(['scope', 'id_token', 'client_id', 'instance', 'note', 'used_at', 'constructor'])(
+    'is taken with a note of its own: %s',
+    async (name) => {
+      const { notices } = await read(auth(`${name} = 60`, 'issued_at = 1799999999'))
+      expect(notices[0]?.message).toContain(`${name} in [AUTH] is not known and is disregarded`)
+    },
+  )
+
+  it('warns of an unknown key and of sections that do not count', async () => {
     const { seed, notices } = await read(
-      `${auth('usr = a', 'issued_at = 1799999999', 'A1 = b')}[notes]\nuser = c\n`,
+      `${auth('username = a', 'issued_at = 1799999999', 'A1 = b')}[notes]\nuser = c\n`,
     )
     expect(seed.user).toBeNull()
     expect(notices).toEqual([
       {
         level: 'warning',
         message: expect.stringMatching(
-          /token\.ini, line 4: usr in \[AUTH\] is not known and is disregarded$/,
+          /token\.ini, line 4: username in \[AUTH\] is not known and is disregarded$/,
         ) as string,
         hint: 'did you mean user?',
       },
@@ -364,7 +433,7 @@ describe('any seed file', () => {
             [access, seed.pair.accessToken],
             [refresh, seed.pair.refreshToken],
           ] as const) {
-            const quoted = /^(["'])(.+)\1$/.exec(given)?.[2]
+            const quoted = /^(["'])((?:(?!\1).)+)\1$/.exec(given)?.[2]
             expect(got.reveal()).toBe(quoted ?? given)
           }
           exact++

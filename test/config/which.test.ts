@@ -248,9 +248,8 @@ describe('the configuration and the store that count', () => {
       CONFIG,
       {
         exit: 78,
-        message:
-          'the profile none has no config file (HQ_TOKEN_CONFIG is not used: --profile none was given)',
-        hint: `write ${at('home/.config/hq-token/profiles/none.ini')} or /etc/hq-token/profiles/none.ini`,
+        message: `the profile none has no config file (${at('home/.config/hq-token/profiles/none.ini')}, /etc/hq-token/profiles/none.ini; HQ_TOKEN_CONFIG is not used: --profile none was given)`,
+        hint: 'hq-token --profile none init',
       },
     ],
     [
@@ -259,8 +258,8 @@ describe('the configuration and the store that count', () => {
       { HQ_TOKEN_PROFILE: 'token', ...CONFIG_DIR },
       {
         exit: 78,
-        message: 'the profile token has no config file',
-        hint: `write ${at('dir/profiles/token.ini')}`,
+        message: `the profile token has no config file (${at('dir/profiles/token.ini')})`,
+        hint: 'hq-token --profile token init',
       },
     ],
     [

@@ -4,6 +4,7 @@ import {
   ConfigInvalid,
   LoginRequired,
   OutcomeUnknown,
+  Overtaken,
   ServerUnavailable,
   StoreUnusable,
 } from '../../src/core/errors.js'
@@ -934,4 +935,62 @@ test('answers of the fake server mean the same in another process', () => {
   const means = reading(granted('a', 'r').body)
   expect(means).toMatchObject({ kind: 'tokens', expiresIn: 3600 })
   expect(means.kind === 'tokens' && means.refreshToken?.reveal()).toBe('r')
+})
+
+describe('when the last look finds that the store is another process’s', () => {
+  it('nothing is sent, and the store is as it was', async () => {
+    stage.store.stillOurs = () => false
+    expect(await failure(stage.run())).toBeInstanceOf(Overtaken)
+    expect(stage.server.requests).toBe(0)
+    expect(await stage.stored()).toMatchObject({ generation: 1, sequence: 2, intent: null, failures: 0 })
+    stage.store.stillOurs = () => true
+    stage.server.answers(granted('access-2', 'refresh-2'))
+    expect(refreshTokens(await stage.run())).toEqual(['refresh-2', 'refresh-1'])
+  })
+
+  it('it is asked for the very attempt, right before the request and after all else', async () => {
+    stage.store.stillOurs = (what) => {
+      stage.log.push(`last look at ${what}`)
+      return true
+    }
+    stage.server.answers(silence(), granted('access-2', 'refresh-2'))
+    await stage.run()
+    const looks = stage.log.flatMap((name, index) => (name.startsWith('last look') ? [index] : []))
+    expect(looks.map((index) => stage.log.slice(index - 1, index + 2))).toEqual([
+      ['save unfinished', 'last look at 2', 'request with refresh-1'],
+      ['save unfinished', 'last look at 3', 'request with refresh-1'],
+    ])
+  })
+
+  it('an earlier request’s doubt stays', async () => {
+    stage.server.answers(silence())
+    stage.store.stillOurs = (what) => what === 2
+    expect(await failure(stage.run())).toBeInstanceOf(Overtaken)
+    expect(stage.server.requests).toBe(1)
+    expect((await stage.stored()).intent).toMatchObject({ attempt: 2 })
+  })
+
+  it('a store that cannot be read is told, and nothing is sent', async () => {
+    stage.store.stillOurs = () => {
+      throw new StoreUnusable('the disk is gone')
+    }
+    expect(await failure(stage.run())).toMatchObject({ message: 'the disk is gone', exit: 74 })
+    expect(stage.server.requests).toBe(0)
+    expect((await stage.stored()).intent).toBeNull()
+  })
+})
+
+it('an exchange that has come to nothing is nobody’s, though its intent stays', async () => {
+  const holder = { boot: 'boot-1', pidNamespace: 'pid:[1]', pid: 1, started: 2, until: 3 }
+  stage.store.holder = () => holder
+  stage.server.answers(() => {
+    throw new Error('it is at it')
+  })
+  await failure(stage.run())
+  expect((await stage.stored()).intent).toMatchObject({ holder })
+  stage.server.answers(silence(), silence(), silence(), silence())
+  expect(await failure(stage.run())).toBeInstanceOf(OutcomeUnknown)
+  const { intent } = await stage.stored()
+  expect(intent).toMatchObject({ attempt: expect.any(Number) as number })
+  expect(intent).not.toHaveProperty('holder')
 })

@@ -989,3 +989,43 @@ describe('an access token that the API refuses for good', () => {
     await expect(stage.guard().accepted(new Secret('access-2'))).resolves.toBeUndefined()
   })
 })
+
+describe('what is said about a renewal', () => {
+  const A_YEAR_BACK = new Date((ISSUED - 31_536_000) * 1000).toUTCString()
+
+  it('is said when the lock is free, and not before: who hears it may take his time', async () => {
+    stage.pass(EXPIRED)
+    stage.server.answers({ ...NEXT, date: A_YEAR_BACK })
+    const heard: unknown[] = []
+    const guard = stage.guard({
+      notify: ({ message }) => heard.push([message, stage.store.isHeld]),
+    })
+    expect(value(await guard.token())).toBe('access-2')
+    expect(heard).toEqual([[expect.stringContaining('clock is'), false]])
+  })
+
+  it('is said also where the renewal fails', async () => {
+    stage.pass(EXPIRED)
+    stage.store.keepsFail = from(1)
+    stage.server.answers(garbage(), garbage(), garbage(), garbage())
+    const heard: unknown[] = []
+    const guard = stage.guard({
+      notify: ({ message }) => heard.push([message, stage.store.isHeld]),
+    })
+    await expect(guard.token()).rejects.toThrow(OutcomeUnknown)
+    expect(heard).toEqual([[expect.stringContaining('could not be written to the rescue file'), false]])
+  })
+
+  it('of others meanwhile waits too', async () => {
+    stage.pass(EXPIRED)
+    stage.server.answers(slowly(NEXT))
+    const heard: unknown[] = []
+    const guard = stage.guard({
+      notify: ({ message }) => heard.push([message, stage.store.isHeld]),
+    })
+    const tokens = SIXTY.map((nth) => guard.token({ minValid: 90_000 + nth }))
+    await Promise.all(tokens)
+    expect(heard).toHaveLength(SIXTY.length)
+    expect(new Set(heard.map((one) => (one as unknown[])[1]))).toEqual(new Set([false]))
+  })
+})

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { TokenError } from '../../src/core/errors.js'
+import { StoreUnusable, TokenError } from '../../src/core/errors.js'
 import { LOGIN_LIFETIME } from '../../src/core/logins.js'
 import { Secret } from '../../src/core/secret.js'
 import {
@@ -327,4 +327,36 @@ describe('a logout', () => {
   it('says so where there is nothing to forget', async () => {
     expect(await new Stage(null).logins().logout(null)).toBe(false)
   })
+})
+
+describe('when the last look finds that the store is another process’s', () => {
+  it('the code is not sent, and does all the same when it is tried again', async () => {
+    const stage = await begun('full')
+    stage.store.stillOurs = () => false
+    expect(await failure(finish(stage))).toMatchObject({ code: 'HQ_STORE_BUSY', exit: 75 })
+    expect(stage.server.requests).toBe(0)
+    expect((await stage.store.login())?.spent).toBeNull()
+    stage.store.stillOurs = (what) => what === CODE.fingerprint
+    stage.server.answers(granted('access-9', 'refresh-9'))
+    expect((await finish(stage)).pair.accessToken.reveal()).toBe('access-9')
+  })
+
+  it('a store that cannot be read is told, and the code is not sent', async () => {
+    const stage = await begun('full')
+    stage.store.stillOurs = () => {
+      throw new StoreUnusable('the disk is gone')
+    }
+    expect(await failure(finish(stage))).toMatchObject({ message: 'the disk is gone', exit: 74 })
+    expect(stage.server.requests).toBe(0)
+  })
+})
+
+it('a code whose answer was lost is nobody’s any more, and spent', async () => {
+  const stage = await begun('full')
+  stage.store.holder = () => ({ boot: 'b', pidNamespace: 'pid:[1]', pid: 1, started: 2, until: 3 })
+  stage.server.answers(silence())
+  await failure(finish(stage))
+  const login = await stage.store.login()
+  expect(login).toMatchObject({ spent: CODE.fingerprint })
+  expect(login).not.toHaveProperty('holder')
 })

@@ -97,7 +97,7 @@ const uploadPipe: Transfer = async (mebibytes) => {
   return peak.megabytes()
 }
 
-describe('half a gigabyte', { timeout: 180_000 }, () => {
+describe('half a gigabyte', { timeout: 300_000 }, () => {
   it.each([
     ['down', download],
     ['up from a file', uploadFile],
@@ -111,7 +111,7 @@ describe('half a gigabyte', { timeout: 180_000 }, () => {
 
 it(
   'ten processes at once with a token that the API refuses make one refresh',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const { sandbox, run } = await place({}, 3600)
     await run(['seed'])
@@ -129,7 +129,7 @@ it(
   },
 )
 
-it('a refusal whose renewal fails too ends the program at once', { timeout: 60_000 }, async () => {
+it('a refusal whose renewal fails too ends the program at once', { timeout: 180_000 }, async () => {
   const { sandbox, run } = await place({}, 3600)
   await run(['seed'])
   sandbox.setArchived(true)

@@ -15,12 +15,17 @@ import { once } from 'node:events'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { asRoot } from '../support/as-root.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 import { BIN, ended, start, type Ended } from '../support/processes.js'
 import { atTerminal, CTRL_BACKSLASH, CTRL_C, CTRL_Z } from '../support/terminal.js'
 import { told } from '../support/world.js'
+
+const hasNamespaces = asRoot(
+  'exec as the first process of a container, beside another user, without a folder in memory',
+)
 
 beforeAll(() => {
   requirePrograms('bash', 'python3', 'zsh', ['pgrep', 'procps'], ['unshare', 'util-linux'])
@@ -243,7 +248,7 @@ describe('a command does not run', () => {
 })
 
 describe('a signal to hq-token alone', () => {
-  it('reaches the command, once', { timeout: 60_000 }, async () => {
+  it('reaches the command, once', { timeout: 180_000 }, async () => {
     const { start: begin } = await fresh()
     const { command, dismiss } = witness()
     const { child, done } = begin(['exec', '--', ...command])
@@ -285,7 +290,7 @@ describe('a signal to hq-token alone', () => {
   )
 })
 
-it('a signal to the whole process group reaches the command once', { timeout: 60_000 }, async () => {
+it('a signal to the whole process group reaches the command once', { timeout: 180_000 }, async () => {
   const { config } = await fresh()
   const { command, pids, dismiss } = witness()
   const child = spawn(process.execPath, [BIN, 'exec', '--', ...command], {
@@ -328,21 +333,24 @@ it.each(['SIGKILL', 'SIGPIPE', 'SIGSEGV', 'SIGABRT', 'SIGUSR1', 'SIGXFSZ'] as co
   },
 )
 
-it('the first process of a container, which no signal ends, exits with the status that means the same', async () => {
-  const { config } = await fresh()
-  const script = `"$1" "$2" exec -- sh -c 'kill -TERM $$'`
-  const child = spawn(
-    'unshare',
-    ['--pid', '--fork', 'sh', '-c', `exec ${script}`, 'sh', process.execPath, BIN],
-    {
-      env: { ...process.env, HQ_TOKEN_CONFIG: config },
-      stdio: 'pipe',
-    },
-  )
-  expect(await ended(child)).toMatchObject({ code: 143, stderr: '' })
-})
+it.runIf(hasNamespaces)(
+  'the first process of a container, which no signal ends, exits with the status that means the same',
+  async () => {
+    const { config } = await fresh()
+    const script = `"$1" "$2" exec -- sh -c 'kill -TERM $$'`
+    const child = spawn(
+      'unshare',
+      ['--pid', '--fork', 'sh', '-c', `exec ${script}`, 'sh', process.execPath, BIN],
+      {
+        env: { ...process.env, HQ_TOKEN_CONFIG: config },
+        stdio: 'pipe',
+      },
+    )
+    expect(await ended(child)).toMatchObject({ code: 143, stderr: '' })
+  },
+)
 
-describe('at a terminal', { timeout: 60_000 }, () => {
+describe('at a terminal', { timeout: 300_000 }, () => {
   const env = (config: string): NodeJS.ProcessEnv => ({
     HQ_TOKEN_CONFIG: config,
     PATH: process.env['PATH'],
@@ -444,7 +452,7 @@ describe('at a terminal', { timeout: 60_000 }, () => {
   })
 })
 
-describe('the token file', { timeout: 60_000 }, () => {
+describe('the token file', { timeout: 300_000 }, () => {
   /** Says where the file is, and each token that it holds. */
   const READER = `
 import os, sys, time
@@ -503,46 +511,52 @@ while not os.path.exists(sys.argv[1]):
     expect(existsSync(dirname(path()))).toBe(false)
   })
 
-  it('lies in XDG_RUNTIME_DIR where that is the user’s own and in memory, else elsewhere', async () => {
-    const there = await fresh()
-    const own = join('/dev/shm', `hq-token-test-${process.pid}`)
-    const foreign = `${own}-foreign`
-    for (const dir of [own, foreign]) mkdirSync(dir, { mode: 0o700 })
-    chownSync(foreign, 65_534, 65_534)
-    try {
-      for (const [runtimeDir, base] of [
-        [own, own],
-        [foreign, '/dev/shm'],
-        [folder(), '/dev/shm'],
-        ['/nonexistent', '/dev/shm'],
-      ] as const) {
-        const { command, dismiss } = reader()
-        const { path, done } = await reading(there, command, { XDG_RUNTIME_DIR: runtimeDir })
-        expect(dirname(dirname(path()))).toBe(base)
-        dismiss()
-        await done
+  it.runIf(hasNamespaces)(
+    'lies in XDG_RUNTIME_DIR where that is the user’s own and in memory, else elsewhere',
+    async () => {
+      const there = await fresh()
+      const own = join('/dev/shm', `hq-token-test-${process.pid}`)
+      const foreign = `${own}-foreign`
+      for (const dir of [own, foreign]) mkdirSync(dir, { mode: 0o700 })
+      chownSync(foreign, 65_534, 65_534)
+      try {
+        for (const [runtimeDir, base] of [
+          [own, own],
+          [foreign, '/dev/shm'],
+          [folder(), '/dev/shm'],
+          ['/nonexistent', '/dev/shm'],
+        ] as const) {
+          const { command, dismiss } = reader()
+          const { path, done } = await reading(there, command, { XDG_RUNTIME_DIR: runtimeDir })
+          expect(dirname(dirname(path()))).toBe(base)
+          dismiss()
+          await done
+        }
+        expect(readdirSync(own)).toEqual([])
+      } finally {
+        for (const dir of [own, foreign]) rmSync(dir, { recursive: true })
       }
-      expect(readdirSync(own)).toEqual([])
-    } finally {
-      for (const dir of [own, foreign]) rmSync(dir, { recursive: true })
-    }
-  })
+    },
+  )
 
-  it('lies in the temporary folder where there is none in memory, and that is said', async () => {
-    const { config } = await fresh()
-    const disk = mkdtempSync('/var/tmp/hq-token-test-')
-    const script = `mount --bind "$1" /dev/shm && exec "$2" "$3" -v exec --token-file -- sh -c 'echo "$HQ_TOKEN_FILE"'`
-    const child = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', disk, process.execPath, BIN], {
-      env: { ...process.env, HQ_TOKEN_CONFIG: config, TMPDIR: disk },
-      stdio: 'pipe',
-    })
-    const { code, stdout, stderr } = await ended(child)
-    expect(code).toBe(0)
-    expect(dirname(dirname(stdout))).toBe(disk)
-    expect(stderr).toBe(`hq-token: no folder in memory: the token file is ${stdout}`)
-    expect(readdirSync(disk)).toEqual([])
-    rmSync(disk, { recursive: true })
-  })
+  it.runIf(hasNamespaces)(
+    'lies in the temporary folder where there is none in memory, and that is said',
+    async () => {
+      const { config } = await fresh()
+      const disk = mkdtempSync('/var/tmp/hq-token-test-')
+      const script = `mount --bind "$1" /dev/shm && exec "$2" "$3" -v exec --token-file -- sh -c 'echo "$HQ_TOKEN_FILE"'`
+      const child = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', disk, process.execPath, BIN], {
+        env: { ...process.env, HQ_TOKEN_CONFIG: config, TMPDIR: disk },
+        stdio: 'pipe',
+      })
+      const { code, stdout, stderr } = await ended(child)
+      expect(code).toBe(0)
+      expect(dirname(dirname(stdout))).toBe(disk)
+      expect(stderr).toBe(`hq-token: no folder in memory: the token file is ${stdout}`)
+      expect(readdirSync(disk)).toEqual([])
+      rmSync(disk, { recursive: true })
+    },
+  )
 
   it('stays fresh while the command runs, and is never half a token', async () => {
     // Tokens that live for a few seconds, and are due from their half on.
@@ -597,5 +611,55 @@ while not os.path.exists(sys.argv[1]):
     rmSync(foreign, { recursive: true })
     dismiss()
     await Promise.all([done, other.done])
+  })
+})
+
+describe('the environment that is handed on', { timeout: 60_000 }, () => {
+  it('has none of the variables of hq-token that hold a secret, and all others', async () => {
+    const { sandbox, config, start: begin, seed } = await place({}, 3600)
+    const text = readFileSync(config, 'utf8').replace(/client_secret = .*\n/, '')
+    writeFileSync(config, text)
+    const env = {
+      HQ_TOKEN_CLIENT_SECRET: sandbox.clientSecret,
+      HQ_TOKEN_PROXY: 'http://user:pass-w0rd@127.0.0.1:9',
+      HQ_TOKEN_SCOPE: 'kept',
+      HQ_TOKEN_SEED_FILE: seed,
+      OTHER_SECRET: 'another program’s',
+    }
+    const { code, stdout } = await begin(['exec', '--', 'env'], { env }).done
+    expect(code).toBe(0)
+    const handed = Object.fromEntries(
+      stdout
+        .split('\n')
+        .map((line): [string, string] => [line.replace(/=.*/, ''), line.replace(/^[^=]*=/, '')]),
+    )
+    expect(handed).toMatchObject({
+      HQ_TOKEN: expect.any(String) as string,
+      HQ_TOKEN_SCOPE: 'kept',
+      HQ_TOKEN_CONFIG: config,
+      OTHER_SECRET: 'another program’s',
+    })
+    expect(Object.keys(handed)).not.toContain('HQ_TOKEN_CLIENT_SECRET')
+    expect(Object.keys(handed)).not.toContain('HQ_TOKEN_PROXY')
+    expect(stdout).not.toContain(sandbox.clientSecret)
+
+    const plain = await begin(['exec', '--', 'env'], {
+      env: { ...env, HQ_TOKEN_PROXY: 'http://127.0.0.1:9' },
+    }).done
+    expect(plain.stdout).toContain('HQ_TOKEN_PROXY=http://127.0.0.1:9\n')
+  })
+
+  it('of the browser has none either', async () => {
+    const { sandbox, config, start: begin } = await place()
+    const opened = join(folder(), 'opened')
+    const script = join(folder(), 'browser')
+    writeFileSync(script, `#!/bin/sh\nenv > ${opened}.new; mv ${opened}.new ${opened}\n`, { mode: 0o755 })
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/client_secret = .*\n/, ''))
+    const env = { BROWSER: script, HQ_TOKEN_CLIENT_SECRET: sandbox.clientSecret }
+    const { done } = begin(['login', '--timeout', '4s'], { env })
+    await done
+    const handed = readFileSync(opened, 'utf8')
+    expect(handed).toContain(`BROWSER=${script}\n`)
+    expect(handed).not.toContain(sandbox.clientSecret)
   })
 })

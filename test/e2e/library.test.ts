@@ -76,7 +76,7 @@ async function listening(answer: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(api.address() as AddressInfo).port}/`
 }
 
-describe('the library on an access token that the API refuses', { timeout: 120_000 }, () => {
+describe('the library on an access token that the API refuses', { timeout: 300_000 }, () => {
   it('refreshes once, repeats once, and has its answer', async () => {
     for (const count of [1, 2]) {
       const here = await refusedPlace()

@@ -59,7 +59,7 @@ async function decide(address: string, decision: 'Allow' | 'Deny', page?: Page):
 
 const heading = (page: Page): Promise<string> => page.getByRole('heading', { level: 1 }).innerText()
 
-describe('a login in a browser', { timeout: 60_000 }, () => {
+describe('a login in a browser', { timeout: 300_000 }, () => {
   it('that is allowed gives a token set, and says so in the browser', async () => {
     const { start: begin, run, works, sandbox } = await home()
     const login = begin(['login'])
@@ -142,7 +142,7 @@ describe('a login in a browser', { timeout: 60_000 }, () => {
   it('keeps the grant before, whatever becomes of the new one', async () => {
     const { start: begin, run, store } = await home()
     await decide(await addressOf(begin(['login'])), 'Allow')
-    await expect.poll(async () => (await store.read())?.generation, { timeout: 10_000 }).toBe(1)
+    await expect.poll(async () => (await store.read())?.generation, { timeout: 60_000 }).toBe(1)
     const before = (await run(['get'])).stdout
     const again = begin(['login'])
     await decide(await addressOf(again), 'Deny')
@@ -171,18 +171,20 @@ describe('a login in a browser', { timeout: 60_000 }, () => {
   })
 })
 
-describe('an answer that is not the login’s', { timeout: 60_000 }, () => {
-  it('by its state ends the login with nothing stored', async () => {
+describe('an answer that is not the login’s', { timeout: 300_000 }, () => {
+  it('by its state is shown so, and the login waits on', async () => {
     const { start: begin, store } = await home()
     const login = begin(['login'])
-    const callback = callbackOf(await addressOf(login))
+    const address = await addressOf(login)
+    const callback = callbackOf(address)
     const page = await person.newPage()
-    await page.goto(`${callback.href}?code=stolen&state=another`)
+    expect((await page.goto(`${callback.href}?code=stolen&state=another`))?.status()).toBe(400)
     expect(await heading(page)).toBe('The login did not work')
     expect(await page.getByRole('main').innerText()).toContain('its state is another')
     await looksWell(page, 'wrong-state')
-    expect(await login.done).toMatchObject({ code: 4, stdout: '' })
     expect(await store.read()).toBeUndefined()
+    expect(await heading(await decide(address, 'Allow'))).toBe('You are logged in')
+    expect(await login.done).toMatchObject({ code: 0, stdout: '' })
   })
 
   it('but the same one once more finds nobody any more', async () => {
@@ -251,19 +253,19 @@ describe('an answer that is not the login’s', { timeout: 60_000 }, () => {
   })
 })
 
-it('the program opens the browser where there is one', { timeout: 60_000 }, async () => {
+it('the program opens the browser where there is one', { timeout: 180_000 }, async () => {
   const { start: begin } = await home()
   const opened = join(folder(), 'opened')
   const script = join(folder(), 'browser')
   writeFileSync(script, `#!/bin/sh\nprintf '%s' "$1" > ${opened}\n`, { mode: 0o755 })
   const login = begin(['login'], { env: { BROWSER: script } })
   const address = await addressOf(login)
-  await expect.poll(() => readFileSync(opened, 'utf8'), { timeout: 10_000 }).toBe(address)
+  await expect.poll(() => readFileSync(opened, 'utf8'), { timeout: 60_000 }).toBe(address)
   login.child.kill('SIGINT')
   expect(await login.done).toMatchObject({ signal: 'SIGINT', stdout: '' })
 })
 
-it('a port that is taken is told, and the store is as it was', { timeout: 60_000 }, async () => {
+it('a port that is taken is told, and the store is as it was', { timeout: 180_000 }, async () => {
   const { start: begin, run, config } = await home()
   const first = begin(['login'])
   const { port } = callbackOf(await addressOf(first))
@@ -279,7 +281,7 @@ it('a port that is taken is told, and the store is as it was', { timeout: 60_000
 
 describe(
   'the login and consent pages of a certified server, which requires PKCE',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   () => {
     it.each([
       ['by its URLs', (issuer: string) => `authorize_url = ${issuer}/auth\ntoken_url = ${issuer}/token`],

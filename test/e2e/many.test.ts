@@ -10,7 +10,7 @@ const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, i) => make(i))
 
 describe('thirty processes at once on an expired token', () => {
-  it('make one request, and all print the same live token', { timeout: 120_000 }, async () => {
+  it('make one request, and all print the same live token', { timeout: 300_000 }, async () => {
     const { run, sandbox } = await place({ latencyMs: 500 })
     await run(['seed'])
     const ended = await Promise.all(times(30, () => run(['get']).then(withoutNews)))
@@ -25,7 +25,7 @@ describe('thirty processes at once on an expired token', () => {
     expect(answer.status).toBe(200)
   })
 
-  it('make one refresh when all of them report the same token as refused', { timeout: 120_000 }, async () => {
+  it('make one refresh when all of them report the same token as refused', { timeout: 300_000 }, async () => {
     const { run, sandbox } = await place({ latencyMs: 300 }, 3600)
     await run(['seed'])
     const refused = (await run(['get'])).stdout
@@ -36,7 +36,7 @@ describe('thirty processes at once on an expired token', () => {
     expect(sandbox.refreshes()).toBe(1)
   })
 
-  it('ask a server that is down once, and all say try again later', { timeout: 120_000 }, async () => {
+  it('ask a server that is down once, and all say try again later', { timeout: 300_000 }, async () => {
     const { run, sandbox } = await place({ faults: [{ name: '503', count: Infinity }], latencyMs: 3000 })
     await run(['seed'])
     const ended = await Promise.all(times(20, () => run(['get'])))
@@ -61,7 +61,7 @@ describe('thirty processes at once on an expired token', () => {
     expect(sandbox.log).toEqual([])
   })
 
-  it('import a seed once', { timeout: 120_000 }, async () => {
+  it('import a seed once', { timeout: 300_000 }, async () => {
     const { run, store } = await place({}, 3600)
     const ended = await Promise.all(times(20, () => run(['get'])))
     expect(new Set(ended.map(({ code }) => code))).toEqual(new Set([0]))
@@ -80,7 +80,8 @@ describe('`get` killed with SIGKILL', () => {
       const { run, start, sandbox, store } = await place({
         accessTtl: 1,
         latencyMs: 60,
-        graceMs: 60_000,
+        // For as long as a busy machine takes for all of them.
+        graceMs: 3_600_000,
         config,
       })
       await run(['seed'])
@@ -122,7 +123,7 @@ describe.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s while the server ans
 })
 
 it('a waiter that gets SIGTERM is gone at once', async () => {
-  const { run, start, sandbox } = await place({ latencyMs: 3000 })
+  const { run, start, sandbox } = await place({ latencyMs: 12_000 })
   await run(['seed'])
   const holder = start(['get'])
   while (sandbox.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
@@ -131,6 +132,7 @@ it('a waiter that gets SIGTERM is gone at once', async () => {
   const asked = performance.now()
   waiter.child.kill('SIGTERM')
   expect(await waiter.done).toMatchObject({ signal: 'SIGTERM', stdout: '' })
-  expect(performance.now() - asked).toBeLessThan(1500)
+  // Long before the holder, however busy the machine is.
+  expect(performance.now() - asked).toBeLessThan(8000)
   expect(await holder.done).toMatchObject({ code: 0 })
 })

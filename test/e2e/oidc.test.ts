@@ -6,7 +6,7 @@ import { startOidcServer } from '../support/oidc.js'
 import { start } from '../support/processes.js'
 
 describe.each(['client_secret_post', 'client_secret_basic'] as const)('oidc-provider, with %s', (method) => {
-  it('rotates through a run of refreshes, and forgives none twice', { timeout: 60_000 }, async () => {
+  it('rotates through a run of refreshes, and forgives none twice', { timeout: 180_000 }, async () => {
     const server = await startOidcServer(method)
     const dir = folder()
     const config = join(dir, 'config.ini')

@@ -21,10 +21,13 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { tokenFormats } from '../../src/cli/formats.js'
 import { replaceFile } from '../../src/cli/outfile.js'
 import { mount } from '../faults/disk-mounts.js'
+import { asRoot } from '../support/as-root.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 import { BIN, ended } from '../support/processes.js'
+
+const canMount = asRoot('answers to files on full and on read-only disks, and over a link of another user')
 
 beforeAll(() => {
   requirePrograms('strace', ['unshare', 'util-linux'])
@@ -94,12 +97,12 @@ describe('get --outfile', () => {
     )
     const seen = readFileSync(log, 'utf8')
       .split('\n')
-      .filter((line) => line.includes(dir) && !line.includes('/log'))
+      .filter((line) => line.includes(dir) && !line.includes('/log') && !line.includes('O_DIRECTORY'))
       .map((line) =>
         line
           .replace(/^\d+ +/, '')
           .replaceAll(dir, 'DIR')
-          .replaceAll(/\.hq-token-\w+/g, 'DRAFT'),
+          .replaceAll(/\.hq-token-[\w-]+/g, 'DRAFT'),
       )
     expect(seen).toEqual([
       expect.stringMatching(
@@ -113,7 +116,7 @@ describe('get --outfile', () => {
   })
 })
 
-it('a reader sees the old file or the new one, never a part', { timeout: 60_000 }, async () => {
+it('a reader sees the old file or the new one, never a part', { timeout: 180_000 }, async () => {
   const { file } = old()
   const texts = ['a', 'b'].map((letter) => letter.repeat(300_000))
   writeFileSync(file, String(texts[0]))
@@ -188,7 +191,7 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     expect(lstatSync('/dev/stdout').isSymbolicLink()).toBe(true)
   })
 
-  it('on a disk that is full, or cannot be written', async () => {
+  it.runIf(canMount)('on a disk that is full, or cannot be written', async () => {
     const disk = mount('tmpfs')
     const file = join(disk.root, 'token')
     writeFileSync(file, 'old')
@@ -228,11 +231,16 @@ describe('a link', () => {
     expect(lstatSync(join(dir, 'later')).mode & 0o7777).toBe(0o600)
   })
 
-  it('that leads round in a circle, or that another user has put there, is refused', async () => {
+  it('that leads round in a circle is refused', async () => {
     const { dir, file } = old()
     symlinkSync('round', join(dir, 'about'))
     symlinkSync('about', join(dir, 'round'))
     await expect(replaceFile(join(dir, 'round'), 'new')).rejects.toThrow(/round is a link that leads round/)
+    expect(readFileSync(file, 'utf8')).toBe('old')
+  })
+
+  it.runIf(canMount)('that another user has put there is refused', async () => {
+    const { dir, file } = old()
     const planted = join(dir, 'planted')
     symlinkSync(file, planted)
     lchownSync(planted, 65_534, 65_534)
@@ -347,7 +355,7 @@ describe('api -o', () => {
     close()
   })
 
-  it('fails with 74 on a disk that fills up, and leaves the file as it was', async () => {
+  it.runIf(canMount)('fails with 74 on a disk that fills up, and leaves the file as it was', async () => {
     const disk = mount('tmpfs')
     const file = join(disk.root, 'token')
     writeFileSync(file, 'old')

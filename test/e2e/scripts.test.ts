@@ -46,7 +46,7 @@ async function scripts(options: PlaceOptions = {}, seedTtl = 3600): Promise<Scri
 
 const JSON_PLEASE = `-sS --fail -H 'Accept: application/json'`
 
-describe('each shell calls the API', { timeout: 60_000 }, () => {
+describe('each shell calls the API', { timeout: 300_000 }, () => {
   const viaEnv = `env=$(hq-token get --format env) && eval "$env"
     printenv HQ_TOKEN_EXPIRES_AT >&2 &&
     printf 'Authorization: Bearer %s' "$(printenv HQ_TOKEN)" | curl ${JSON_PLEASE} -H @- "$URL"`
@@ -93,7 +93,7 @@ describe('each shell calls the API', { timeout: 60_000 }, () => {
   })
 })
 
-it('no token is in the process list while exec and curl run', { timeout: 60_000 }, async () => {
+it('no token is in the process list while exec and curl run', { timeout: 180_000 }, async () => {
   const { script, run: hqToken, store } = await scripts({ latencyMs: 700 })
   const list = watchProcessList()
   await script(['bash'], `curl ${JSON_PLEASE} -K <(hq-token get --format curl) "$URL"`)

@@ -16,6 +16,8 @@ export const HARNESSES = {
   disk: 'disk full or read-only',
   chaos: 'eight processes at once, half of them killed at random',
   storm: 'hundreds of processes released at one instant',
+  lock: 'the lock removed, dropped, and asked for by several copies in one process',
+  signals: 'signals, stops and a terminal that takes nothing, between the request and the save',
   network: 'what a network does to an exchange',
   answers: 'what a token endpoint says',
   inputs: 'seed and config files',

@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -19,7 +20,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CERTIFICATE, http } from '../oauth/loopback.js'
 import { folder } from '../support/folder.js'
-import { BIN, withoutNews } from '../support/processes.js'
+import { BIN, ended, withoutNews } from '../support/processes.js'
 import { ACCESS, aim, GOOD, leaked, NEW_ACCESS, target, type Aim, type Target } from './network-aim.js'
 import { full, report } from './figures.js'
 import { requireStrace } from './strace.js'
@@ -297,8 +298,9 @@ function listening(pid: number): string[] {
 describe('control characters in what a server says', () => {
   // ESC, BEL, CSI of one byte, a line that looks like ours, and marks that turn the direction of writing.
   const NASTY =
-    '\u001b]0;x\u0007\u001b[2J\u009b31m\r\nhq-token: all is well\u202e\u2066\u200f\u0085\ufeff\u0000\u007f'
-  const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/
+    '\u001b]0;x\u0007\u001b[2J\u009b31m\r\nhq-token: all is well\u202e\u2066\u200f\u0085\ufeff\u0000\u007f' +
+    '\u061c\u2060\u{e0041}\u{e007f}\u2028\u2029\u00ad\u180e\ufe0f\u{e0100}\u115f\u034f\ue000\u{f0000}\ufff9\u2065\uffff'
+  const CONTROL = /[^\P{C}\n]|[\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u
 
   const shouting = (fields: object, status = 400) =>
     target((socket) => void socket.write(http(status, Buffer.from(JSON.stringify(fields)))))
@@ -314,6 +316,7 @@ describe('control characters in what a server says', () => {
     const { code, stderr, stdout } = await told(['get'])
     expect({ code, stdout }).toEqual({ code: exit, stdout: '' })
     expect(stderr).toContain('\\x1b')
+    expect(stderr).toMatch(/\\x61c.*\\x2060.*\\xe0041/s)
     expect(stderr).not.toMatch(CONTROL)
     expect(stderr).not.toMatch(/^hq-token: all is well/m)
     expect((await told(['get'])).stderr).not.toMatch(CONTROL)
@@ -348,6 +351,26 @@ describe('control characters in what a server says', () => {
     expect(stdout).not.toMatch(CONTROL)
   })
 })
+
+it(
+  'control characters in what a server says are escaped in the warnings of the library',
+  { timeout: 60_000 },
+  async () => {
+    const said = JSON.stringify({ error: 'invalid_client', error_description: 'no\u001b[2J\u061c\u{e0041}' })
+    const { port } = await target((socket) => void socket.write(http(400, Buffer.from(said))))
+    const config = '[refresh]\nearly = 100%\n'
+    const aimed = aim(`http://127.0.0.1:${port}/token`, { accessTtl: 3600, config })
+    // Due, and served whatever comes of a refresh.
+    appendFileSync(aimed.seed, `issued_at = ${Math.floor(Date.now() / 1000) - 2000}\n`)
+    const library = join(BIN, '../index.js')
+    const program = `import { openGuard } from ${JSON.stringify(library)}; await (await openGuard()).token()`
+    const { HOME, PATH } = process.env
+    const env = { HOME, PATH, HQ_TOKEN_CONFIG: aimed.config }
+    const { stderr } = await ended(spawn(process.execPath, ['--input-type=module', '-e', program], { env }))
+    expect(stderr).toContain('HqTokenWarning')
+    expect(stderr).toContain('no\\x1b[2J\\x61c\\xe0041')
+  },
+)
 
 describe('a named pipe that nobody writes to', () => {
   const fifo = (): string => {

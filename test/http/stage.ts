@@ -27,5 +27,5 @@ export function gate(): { readonly promise: Promise<void>; readonly open: () => 
 
 /** Something will be so; a machine that is busy takes its time. */
 export function until(check: () => void | Promise<void>): Promise<void> {
-  return vi.waitFor(check, { timeout: 20_000 })
+  return vi.waitFor(check, { timeout: 60_000 })
 }

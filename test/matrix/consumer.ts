@@ -32,6 +32,7 @@ import {
   type Counters,
   type Discovered,
   type Early,
+  type ErrorCode,
   type ErrorDetails,
   type ExclusiveOptions,
   type ExitCode,
@@ -40,6 +41,7 @@ import {
   type HeldStore,
   type HistoryEntry,
   type Host,
+  type Holder,
   type Intent,
   type Marking,
   type Moment,
@@ -149,7 +151,7 @@ const classes = [
 ]
 const details: ErrorDetails = { hint: 'none' }
 const errors: TokenError[] = classes.map((Class) => new Class('told', details))
-const codes: ExitCode[] = errors.map(({ exit }) => exit)
+const codes: [ExitCode, ErrorCode][] = errors.map(({ exit, code }) => [exit, code])
 
 export type Shapes = [
   ...[
@@ -160,6 +162,7 @@ export type Shapes = [
     Failure,
     HeldStore,
     HistoryEntry,
+    Holder,
     Intent,
     Origin,
     RawAnswer,
@@ -185,7 +188,7 @@ console.log(
     token: String(token.secret),
     left: token.expiresAt > machineClock().now,
     calls: typeof any,
-    codes: codes.includes(Exit.login),
+    codes: codes.some(([exit, code]) => exit === Exit.login && code === 'HQ_LOGIN_REQUIRED'),
     did: [renewed, imported],
     warnings: warnings.map(({ level }) => level),
   }),

@@ -9,7 +9,7 @@ import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { decided } from '../support/person.js'
 import { place } from '../support/place.js'
-import { listening, tinyproxy, type Proxy } from '../support/proxy.js'
+import { freePort, listening, tinyproxy, type Proxy } from '../support/proxy.js'
 import { HOST, inFrontOf, type Fronted } from '../support/tls-front.js'
 
 let firm: Authority
@@ -29,7 +29,7 @@ afterAll(() => {
   for (const one of [proxy, locked]) one.end()
 })
 
-describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
+describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
   it('through the proxy that the configuration names, with TLS by a private authority', async () => {
     const { run, tunnels } = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
     expect(withoutNews(await run(['get']))).toMatchObject({ code: 0, stderr: '' })
@@ -96,7 +96,8 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
     const refused = await behindTls({ network: `proxy = ${url.href}\nca_file = ${firm.cert}` })
     const without = await refused.run(['get'])
     expect(without).toMatchObject({ code: 75, stdout: '' })
-    expect(without.stderr).toContain('could not be reached (PROXY_HTTP_407)')
+    expect(without.stderr).toContain(`could not be reached (PROXY_HTTP_407) through the proxy ${url.host}\n`)
+    expect(without.stderr).toMatch(/hint: nothing was lost; check the proxy \(\[network\] proxy, HTTPS_PROXY/)
     expect(refused.sandbox.refreshes()).toBe(0)
     expect(await refused.run(['api', '1/sites'])).toMatchObject({ code: 75, stdout: '' })
 
@@ -106,6 +107,45 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
     const got = await run(['-v', 'get'])
     expect(got).toMatchObject({ code: 0 })
     expect(got.stderr).not.toContain('secret')
+  })
+
+  it('is named as the proxy where that is down, by whatever command', async () => {
+    const port = await freePort()
+    for (const [network, env] of [
+      [`proxy = http://someone:word@127.0.0.1:${port}\n`, {}],
+      ['', { HTTPS_PROXY: `http://someone:word@127.0.0.1:${port}` }],
+    ] as const) {
+      const { run, sandbox, config } = await behindTls({ network: `${network}ca_file = ${firm.cert}` })
+      const said = `the proxy 127.0.0.1:${port} could not be reached (ECONNREFUSED), and the way to ${HOST}`
+      for (const args of [['get'], ['refresh'], ['exec', '--', 'true']]) {
+        const { code, stdout, stderr } = await run(args, { env })
+        expect({ code, stdout }).toEqual({ code: 75, stdout: '' })
+        expect(stderr).toContain(said)
+        expect(stderr).toContain('check the proxy ([network] proxy, HTTPS_PROXY or ALL_PROXY')
+        expect(stderr).not.toContain('word@')
+      }
+      const input = '[AUTH]\naccess_token = AT\naccess_expiry = 3600\nrefresh_token = RT\n'
+      expect(await run(['seed', '--force', '-'], { env, input })).toMatchObject({ code: 0 })
+      const api = await run(['api', '1/sites'], { env })
+      expect(api).toMatchObject({ code: 75, stdout: '' })
+      expect(api.stderr).toContain(said)
+      writeFileSync(config, readFileSync(config, 'utf8').replace(/instance = .*/, `issuer = https://${HOST}`))
+      const login = await run(['login', '--no-browser'], { env })
+      expect(login).toMatchObject({ code: 75, stdout: '' })
+      expect(login.stderr).toContain(`at the proxy 127.0.0.1:${port})`)
+      writeFileSync(
+        config,
+        readFileSync(config, 'utf8').replace(/issuer = .*/, `instance = https://${HOST}/x/`),
+      )
+      expect(sandbox.log).toEqual([])
+      const doctor = await run(['doctor'], { env })
+      expect(doctor.stdout).toMatch(
+        new RegExp(
+          `^fail +proxy +http://127\\.0\\.0\\.1:${port} \\(.*\\): it cannot be reached \\(ECONNREFUSED\\)$`,
+          'm',
+        ),
+      )
+    }
   })
 
   it('with the authority of NODE_EXTRA_CA_CERTS, also beside one in the configuration', async () => {
@@ -151,7 +191,7 @@ describe('a refresh and a call of the API go', { timeout: 60_000 }, () => {
   })
 })
 
-describe('nothing is spent when', { timeout: 60_000 }, () => {
+describe('nothing is spent when', { timeout: 300_000 }, () => {
   it.each([
     ['takes the connection and closes it', (socket: Socket) => void socket.on('data', () => socket.end())],
     ['resets the connection', (socket: Socket) => void socket.on('data', () => socket.resetAndDestroy())],
@@ -226,7 +266,8 @@ describe('nothing is spent when', { timeout: 60_000 }, () => {
       'holds no private key in PEM, or one that needs a passphrase',
     ],
     ['there is a certificate and no key', () => `client_cert_file = ${firm.cert}`, 'is given alone'],
-    ['the proxy is no URL', () => 'proxy = socks5://proxy.example.com', 'must be the URL of a proxy'],
+    ['the proxy is no URL', () => 'proxy = http://', 'must be the URL of a proxy'],
+    ['the proxy is a SOCKS one', () => 'proxy = socks5://proxy.example.com', 'names a SOCKS proxy'],
   ])('%s: 78, with the file and the line', async (_, network, message) => {
     const { run, sandbox, config } = await behindTls({ network: network() })
     const got = await run(['get'])
@@ -270,3 +311,73 @@ async function behindTls({ network = '', mutual = false }): Promise<BehindTls> {
   const before = proxy.tunnels()
   return { ...fronted, tunnels: () => proxy.tunnels() - before }
 }
+
+describe('a proxy of the environment that is of no use here', { timeout: 60_000 }, () => {
+  const SECRET = 'secret-of-the-proxy'
+  const PROXIES = [
+    ['ALL_PROXY', `socks://me:${SECRET}@127.0.0.1:1/`],
+    ['all_proxy', 'socks5://127.0.0.1:1'],
+    ['ALL_PROXY', 'socks5h://127.0.0.1:1'],
+    ['HTTPS_PROXY', 'socks4://127.0.0.1:1'],
+    ['HTTPS_PROXY', `ftp://me:${SECRET}@127.0.0.1:1`],
+  ] as const
+
+  it.each(PROXIES)('%s=%s fails nothing that needs none', async (name, value) => {
+    const { run } = await place({}, 0)
+    const env = { [name]: value }
+    expect(withoutNews(await run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })
+    for (const args of [
+      ['get'],
+      ['status'],
+      ['refresh'],
+      ['api', '1/sites'],
+      ['exec', '--', 'true'],
+      ['doctor'],
+    ])
+      expect(withoutNews(await run(args, { env })), args.join(' ')).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  it.each(PROXIES)('%s=%s where one is needed: 78 before anything is sent', async (name, value) => {
+    const { run, sandbox, tunnels, config, store } = await behindTls({ network: `ca_file = ${firm.cert}` })
+    const env = { [name]: value }
+    const text = readFileSync(config, 'utf8')
+    writeFileSync(config, text.replace('[client]', `[client]\nrevocation_url = https://${HOST}:1/r`))
+    for (const args of [['get'], ['refresh'], ['api', '1/sites'], ['logout']]) {
+      const { code, stdout, stderr } = await run(args, { env })
+      expect({ code, stdout }, stderr).toEqual({ code: 78, stdout: '' })
+      expect(stderr).toMatch(new RegExp(`error: ${name} (?:names a SOCKS proxy|must be the URL of a proxy)`))
+      expect(stderr).toMatch(/hint: in the config: \[network\] proxy = .*; or proxy = none/)
+      expect(stderr).not.toContain(SECRET)
+    }
+    const doctor = await run(['doctor'], { env })
+    expect(doctor.code).toBe(78)
+    expect(doctor.stdout).toMatch(new RegExp(`^fail +proxy +${name} `, 'm'))
+    expect(doctor.stdout).toMatch(/^skip +token URL +needs a way to /m)
+    expect([sandbox.refreshes(), tunnels()]).toEqual([0, 0])
+    expect((await store.read())?.intent ?? null).toBeNull()
+
+    expect(await run(['refresh'], { env: { ...env, NO_PROXY: `192.0.2.0/24,${HOST}/32` } })).toMatchObject({
+      code: 0,
+    })
+    expect(await run(['refresh'], { env: { ...env, HQ_TOKEN_PROXY: 'none' } })).toMatchObject({ code: 0 })
+    expect(await run(['api', '1/sites'], { env: { ...env, HQ_TOKEN_PROXY: proxy.url } })).toMatchObject({
+      code: 0,
+    })
+    expect(tunnels()).toBe(1)
+  })
+
+  it('gives way to HTTPS_PROXY, as with curl', async () => {
+    const { run, tunnels } = await behindTls({ network: `ca_file = ${firm.cert}` })
+    const env = { ALL_PROXY: 'socks://127.0.0.1:1', HTTPS_PROXY: proxy.url }
+    expect(withoutNews(await run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })
+    expect(tunnels()).toBe(1)
+  })
+
+  it('gives way for a range of NO_PROXY to the proxy that is of use, too', async () => {
+    const { run, tunnels } = await behindTls({ network: `ca_file = ${firm.cert}` })
+    const env = { HTTPS_PROXY: proxy.url, NO_PROXY: HOST.replace(/\d+$/, '0/24') }
+    expect(withoutNews(await run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })
+    expect(withoutNews(await run(['api', '1/sites'], { env }))).toMatchObject({ code: 0, stderr: '' })
+    expect(tunnels()).toBe(0)
+  })
+})

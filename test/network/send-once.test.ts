@@ -427,7 +427,7 @@ describe('through a proxy', () => {
       /^(ERR_SSL_|EPROTO)/,
     ],
     ['says nothing', () => undefined, /^TIMEOUT$/],
-    ['says no HTTP', (socket) => void socket.write('SSH-2.0\r\n'), /^HPE_/],
+    ['says no HTTP', (socket) => void socket.write('SSH-2.0\r\n'), /^PROXY_HPE_/],
   ])('that %s: nothing is sent, and the process of it ends', async (_, onRequest, code) => {
     const server = await loopback({ onRequest })
     const network: NetworkSettings = {

@@ -1,6 +1,6 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { RedirectListener, type Page } from '../../src/oauth/redirect-listener.js'
+import { RedirectListener, type Arrival, type Page } from '../../src/oauth/redirect-listener.js'
 
 const page = (status: number): Page => ({
   status,
@@ -14,8 +14,12 @@ afterEach(() => {
   listener.close()
 })
 
+/** The answer that is waited for. */
+let answer: Promise<Arrival>
+
 async function open(redirectUri: string): Promise<URL> {
   listener = await RedirectListener.open(redirectUri, { elsewhere: page(404), taken: page(409) })
+  answer = listener.answer((parameters) => (parameters.get('state') === 'another' ? page(400) : undefined))
   return new URL(listener.redirectUri)
 }
 
@@ -80,18 +84,18 @@ describe('what is no answer to a login is shown another page, and the login wait
   it.each(requests)('%s', async (_, request) => {
     const url = await open('http://127.0.0.1/callback')
     expect(await raw(url, request(url.host))).toBe(404)
-    const answer = fetch(`${url.href}?code=good&state=s`)
-    const { parameters, show } = await listener.arrival
+    const visit = fetch(`${url.href}?code=good&state=s`)
+    const { parameters, show } = await answer
     expect(parameters.get('code')).toBe('good')
     void show(page(200))
-    expect((await answer).status).toBe(200)
+    expect((await visit).status).toBe(200)
   })
 })
 
 it('a second answer is told that there was one', async () => {
   const url = await open('http://127.0.0.1/callback')
   const first = fetch(`${url.href}?code=a&state=s`)
-  const { show } = await listener.arrival
+  const { show } = await answer
   expect((await fetch(`${url.href}?code=b&state=s`)).status).toBe(409)
   void show(page(200))
   expect(await (await first).text()).toBe('page 200')
@@ -101,13 +105,13 @@ it('a window that was closed meanwhile is not waited for', async () => {
   const url = await open('http://127.0.0.1/callback')
   const socket = connect(Number(url.port), url.hostname)
   socket.write(`GET /callback?code=a&state=s HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`)
-  const { show } = await listener.arrival
+  const { show } = await answer
   socket.destroy()
   await new Promise((resolve) => setTimeout(resolve, 100))
   await show(page(200))
 })
 
-it('nor one that takes no page', { timeout: 20_000 }, async () => {
+it('nor one that takes no page', { timeout: 120_000 }, async () => {
   const url = await open('http://127.0.0.1/callback')
   const socket = connect(Number(url.port), url.hostname)
   socket.pause()
@@ -116,7 +120,55 @@ it('nor one that takes no page', { timeout: 20_000 }, async () => {
       `GET /callback?code=b&state=s HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`,
     ),
   )
-  const { show } = await listener.arrival
+  const { show } = await answer
   await show({ ...page(200), html: 'x'.repeat(50_000_000) })
   socket.destroy()
 })
+
+describe('an answer that is turned away', () => {
+  it('is shown why, and the login waits on, however many come', async () => {
+    const url = await open('http://127.0.0.1/callback')
+    for (let count = 0; count < 200; count++)
+      expect((await fetch(`${url.href}?error=access_denied&state=another`)).status).toBe(400)
+    const visit = fetch(`${url.href}?code=good&state=s`)
+    const { parameters, show } = await answer
+    expect(parameters.get('code')).toBe('good')
+    void show(page(200))
+    expect((await visit).status).toBe(200)
+  })
+
+  it('before there is a login is no answer to one', async () => {
+    listener = await RedirectListener.open('http://127.0.0.1/callback', {
+      elsewhere: page(404),
+      taken: page(409),
+    })
+    expect((await fetch(`${listener.redirectUri}?code=a&state=s`)).status).toBe(404)
+  })
+})
+
+it(
+  'connections that say nothing keep no browser out, and are not piled up',
+  { timeout: 60_000 },
+  async () => {
+    const url = await open('http://127.0.0.1/callback')
+    const silent: Socket[] = []
+    let ended = 0
+    const opened = (): Promise<void> =>
+      new Promise((resolve) => {
+        const socket = connect(Number(url.port), url.hostname, resolve)
+        socket.on('error', () => undefined).on('close', () => (ended += 1))
+        // The beginning of a request that never ends.
+        socket.write(`GET /callback?code=${'a'.repeat(10_000)}`)
+        silent.push(socket)
+      })
+    for (let count = 0; count < 500; count++) await opened()
+    const visit = fetch(`${url.href}?code=good&state=s`)
+    const { show } = await answer
+    // One that has asked is not among those that give way.
+    for (let count = 0; count < 200; count++) await opened()
+    void show(page(200))
+    expect(await (await visit).text()).toBe('page 200')
+    await expect.poll(() => ended, { timeout: 10_000 }).toBeGreaterThanOrEqual(700 - 65)
+    for (const socket of silent) socket.destroy()
+  },
+)

@@ -66,7 +66,7 @@ describe('the API', () => {
     },
   )
 
-  it('only reads', async () => {
+  it('deletes nothing', async () => {
     const sandbox = await sandboxFor()
     const headers = { authorization: `Bearer ${sandbox.issue().accessToken}` }
     expect((await fetch(`${sandbox.url}api/1/sites`, { method: 'DELETE', headers })).status).toBe(405)

@@ -1,5 +1,6 @@
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   rmSync,
@@ -9,8 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, it } from 'vitest'
-import { StoreUnusable } from '../../src/core/errors.js'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { Rescued } from '../../src/core/ports.js'
 import { ensureFolder, storePaths, type StorePaths } from '../../src/store/files.js'
 import { Rescue } from '../../src/store/rescue.js'
@@ -130,17 +130,51 @@ describe('the rescue file', () => {
     await opened((rescue) => rescue.scrub())
   })
 
-  it('that has a last copy which cannot be read lets nothing be spent', async () => {
+  it.each<[what: string, plant: (path: string) => void]>([
+    [
+      'a folder',
+      (path) => {
+        mkdirSync(path, { mode: 0o700 })
+      },
+    ],
+    [
+      'a link',
+      (path) => {
+        symlinkSync(`${path}.away`, path)
+      },
+    ],
+    [
+      'a file that others may read',
+      (path) => {
+        writeFileSync(path, '{', { mode: 0o644 })
+      },
+    ],
+    [
+      'a file too long to be one',
+      (path) => {
+        writeFileSync(path, Buffer.alloc(8 * 1024 * 1024 + 1), { mode: 0o600 })
+      },
+    ],
+  ])('passes over what is no last copy, though it is called like one: %s', async (_, plant) => {
     const said: string[] = []
     const failing = new Rescue(paths, {}, ({ message }) => said.push(message))
     failing.close()
     await failing.keep(record(1))
     const [copy = ''] = /(?<=kept in )\S+/.exec(said.join()) ?? []
-    rmSync(copy)
-    mkdirSync(copy)
-    await expect(opened((rescue) => rescue.records())).rejects.toThrow(StoreUnusable)
-    rmSync(copy, { recursive: true })
-    expect(await opened((rescue) => rescue.records())).toEqual([])
+    const planted = copy.replace(/.{12}\.rescue$/, '000000000000.rescue')
+    plant(planted)
+    onTestFinished(() => {
+      rmSync(planted, { recursive: true })
+    })
+    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
+    await opened((rescue) => {
+      rescue.erase()
+      return Promise.resolve()
+    })
+    expect([existsSync(copy), lstatSync(planted, { throwIfNoEntry: false }) !== undefined]).toEqual([
+      false,
+      true,
+    ])
   })
 
   it('finds a last copy by whichever way leads to the store', async () => {

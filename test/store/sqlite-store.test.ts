@@ -62,8 +62,8 @@ describe('the files', () => {
 
   it.each(['.db', '.rescue', '.lock'])('are refused when others can read the %s file', async (suffix) => {
     await put(tokenSet(), 0)
-    chmodSync(path.replace(/\.db$/, suffix), 0o640)
-    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/others \(mode 640\)/)
+    chmodSync(path.replace(/\.db$/, suffix), 0o604)
+    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/others \(mode 604\)/)
   })
 
   it('are refused in a folder that others can write', async () => {
@@ -216,8 +216,8 @@ describe('a rewrite', () => {
 it('is written with what a power cut asks for', async () => {
   await put(tokenSet(), 0)
   const db = openForWriting(storePaths(path))
-  const names = ['journal_mode', 'synchronous', 'secure_delete', 'trusted_schema']
-  expect(names.map((name) => db.pragma(name, { simple: true }))).toEqual(['persist', 3, 1, 0])
+  const names = ['journal_mode', 'synchronous', 'secure_delete', 'trusted_schema', 'fullfsync']
+  expect(names.map((name) => db.pragma(name, { simple: true }))).toEqual(['persist', 3, 1, 0, 1])
   db.close()
 })
 

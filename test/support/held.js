@@ -27,9 +27,10 @@ if (process.env.HELD === 'start') hold()
 else if (process.env.HELD === 'lock') {
   // It has looked at the store by then, and found that it needs the lock.
   const { lstatSync } = fs
+  let isLetGo = false
   fs.lstatSync = (path, ...rest) => {
-    if (path.endsWith('token.lock')) {
-      fs.lstatSync = lstatSync
+    if (path.endsWith('token.lock') && !isLetGo) {
+      isLetGo = true
       hold()
     }
     return lstatSync(path, ...rest)

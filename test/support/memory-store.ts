@@ -35,6 +35,10 @@ export const from =
  */
 export class MemoryStore implements TokenStore {
   readonly name = 'memory'
+  /** How a process that is at an exchange is called. */
+  holder: HeldStore['holder'] = () => undefined
+  /** What the last look finds. */
+  stillOurs: (what: number | string) => boolean = () => true
   savesFail = never
   keepsFail = never
   /** Runs before a caller reaches for the lock: what others do between its look and its lock. */
@@ -55,6 +59,10 @@ export class MemoryStore implements TokenStore {
 
   constructor(event: (name: string) => void = () => undefined) {
     this.#event = event
+  }
+
+  get isHeld(): boolean {
+    return this.#held
   }
 
   /** What is kept and not scrubbed, as another process would find it. */
@@ -108,6 +116,8 @@ export class MemoryStore implements TokenStore {
         },
         forget: (entry) => this.#forget(entry),
         rescue: this.#rescue,
+        holder: (lastsMs) => this.holder(lastsMs),
+        isStillOurs: (what) => this.stillOurs(what),
       })
     } finally {
       this.#held = false

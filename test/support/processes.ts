@@ -60,9 +60,24 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   return { child, done }
 }
 
-/** Without the one line that the refresh which spends a seed file has to say of it. */
+/** The same with standard streams of one's own, of which only a piped standard output is heard. */
+export function startWith(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  stdio: readonly (number | 'ignore' | 'pipe')[],
+): Running {
+  const { HOME, PATH } = process.env
+  const child = spawn(process.execPath, [BIN, ...args], { env: { HOME, PATH, ...env }, stdio: [...stdio] })
+  alive.add(child)
+  return { child, done: ended(child).finally(() => alive.delete(child)) }
+}
+
+/** Without what the refresh that spends a seed file has to say of it, once. */
 export function withoutNews<T extends { readonly stderr: string }>(said: T): T {
-  const stderr = said.stderr.replace(/^hq-token: the seed file \S+ can be removed now: .*\n/m, '')
+  const stderr = said.stderr.replace(
+    /^hq-token: (?:warning: )?the seed file \S+ can be removed now: .*\n(?:hq-token: hint: remove the file.*\n)?/m,
+    '',
+  )
   return { ...said, stderr }
 }
 

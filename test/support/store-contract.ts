@@ -46,7 +46,10 @@ export function tokenStoreContract(name: string, open: () => TokenStore): void {
       )
       const set: TokenSet = {
         ...full,
-        intent: { attempt: 2, at: 3, boot: 'b', salvaged: new Secret('salvaged'), client: CLIENT },
+        intent: {
+          ...{ attempt: 2, at: 3, boot: 'b', salvaged: new Secret('salvaged'), client: CLIENT },
+          holder: { boot: 'b', pidNamespace: 'pid:[1]', pid: 5, started: 6, until: 7 },
+        },
       }
       await store.exclusive((held) => save(held, set, 0), { waitMs: 0 })
       const read = await store.read()

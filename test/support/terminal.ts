@@ -16,6 +16,7 @@ export interface Step {
 
 export const CTRL_C = '\u0003'
 export const CTRL_D = '\u0004'
+export const CTRL_S = '\u0013'
 export const CTRL_Z = '\u001a'
 export const CTRL_BACKSLASH = '\u001c'
 
@@ -26,7 +27,7 @@ export async function atTerminal(
   env: NodeJS.ProcessEnv,
 ): Promise<{ said: string; status: number }> {
   const driver = spawn('python3', [DRIVER], { stdio: 'pipe' })
-  driver.stdin.end(JSON.stringify({ argv, steps, env, seconds: 40 }))
+  driver.stdin.end(JSON.stringify({ argv, steps, env, seconds: 120 }))
   const { code, stdout, stderr } = await ended(driver)
   if (code !== 0) throw new Error(stderr)
   return JSON.parse(stdout) as { said: string; status: number }

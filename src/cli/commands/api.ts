@@ -7,7 +7,7 @@ import { apiUrl } from '../api-url.js'
 import { fileBody, streamBody, textBody } from '../body.js'
 import type { Session } from '../context.js'
 import { fieldsObject, filled, type Field, type FileField } from '../fields.js'
-import { printableText } from '../output.js'
+import { isReaderGone, printableText } from '../output.js'
 import { progress, type Progress } from '../progress.js'
 import { fileSink, standardOutput, type Sink } from '../sink.js'
 
@@ -40,9 +40,9 @@ export interface ApiOptions {
  */
 export async function api(session: Session, target: string, options: ApiOptions): Promise<void> {
   const { world, config, guard, voice } = session
-  const agent = await session.agent()
   const url = apiUrl(target, config.apiUrl)
-  const headers = headersOf(options.header ?? [])
+  const agent = await session.agent(url)
+  const typed = headersOf(options.header ?? [])
   const quiet: Progress = { add: () => undefined, end: () => undefined }
   let upload = quiet
   const fields = await fieldsOf(session, options)
@@ -62,15 +62,19 @@ export async function api(session: Session, target: string, options: ApiOptions)
       ? standardOutput(world.stdout)
       : fileSink(options.output)
   upload = sent === null ? quiet : progress(world.stderr, 'sent', sent.length)
+  const usual = {
+    accept: 'application/json',
+    'user-agent': `hq-token/${packageVersion()}`,
+    ...(sent !== null && options.input === undefined && { 'content-type': 'application/json' }),
+  }
   const response = await callApi(guard, {
     url,
     method,
-    headers: {
-      accept: 'application/json',
-      'user-agent': `hq-token/${packageVersion()}`,
-      ...(sent !== null && options.input === undefined && { 'content-type': 'application/json' }),
-      ...headers,
-    },
+    headers: { ...usual, ...typed },
+    // What a person has typed may be a secret, whatever its name; what they took out stays out.
+    awayHeaders: Object.fromEntries(
+      Object.entries(usual).filter(([name]) => !(name in typed) || typed[name] !== undefined),
+    ),
     body: sent,
     idleMs: options.timeout * 1000,
     agent,
@@ -87,7 +91,10 @@ export async function api(session: Session, target: string, options: ApiOptions)
   else {
     // What the API says against it is not what the file is for.
     sink.discard()
-    await write(session, url, response, standardOutput(world.stdout), options)
+    // That it was refused tells more than that nobody wanted to read all of why.
+    await write(session, url, response, standardOutput(world.stdout), options).catch((error: unknown) => {
+      if (!isReaderGone(error)) throw error
+    })
     throw refusal(response, method, url, sent)
   }
 }
@@ -226,7 +233,7 @@ function refusal(
   const said = `${method} ${url.origin}${url.pathname}: HTTP ${status} ${statusText}`.trim()
   const { location } = headers
   if (status >= 300 && status <= 399 && typeof location === 'string')
-    return new ApiRefused(said, { hint: redirection(method, location, url) })
+    return new ApiRefused(said, { hint: redirection(method, location, url, sent) })
   if (!isRefused) return new ApiRefused(said)
   return new ApiRefused(said, {
     hint:
@@ -237,10 +244,11 @@ function refusal(
 }
 
 /** Without its query, which may be a secret: such an address is often all that it takes. */
-function redirection(method: string, location: string, url: URL): string {
+function redirection(method: string, location: string, url: URL, sent: ApiBody | null): string {
   const to = URL.canParse(location, url.href) ? new URL(location, url) : null
   const where = to === null ? 'to what is no address' : `to ${to.origin}${to.pathname}`
-  return /^(?:GET|HEAD)$/.test(method)
+  if (!/^(?:GET|HEAD)$/.test(method)) return `what changes something is not redirected; it leads ${where}`
+  return sent === null
     ? `there are too many redirects; the last one leads ${where}`
-    : `what changes something is not redirected; it leads ${where}`
+    : `what has a body is not redirected; it leads ${where}`
 }

@@ -24,8 +24,10 @@ export async function credential(
 ): Promise<ExitCode> {
   // Google's libraries read standard error as part of the answer.
   const quiet = protocol === 'google'
+  // What git has refused it tells after `get`, which has said all that is to be said.
+  const isSilent = quiet || (protocol === 'git' && operation === 'erase')
   try {
-    const session = openSession(world, global, () => !quiet)
+    const session = openSession(world, global, () => !isSilent)
     const answer = await showingTheWayIn(session, () => HELPERS[protocol](session, operation))
     await writeOut(world.stdout, answer)
     await session.guard.settled()

@@ -1,4 +1,5 @@
-import type { Check } from '../../core/check.js'
+import { isUnconfigured } from '../../core/unconfigured.js'
+import { skip, type Check } from '../../core/check.js'
 import { Exit, LOGIN_HINT } from '../../core/errors.js'
 import { examine } from '../../open.js'
 import { around } from '../context.js'
@@ -64,7 +65,9 @@ export async function* examined(
       ? []
       : grantChecks(content, seed, at, { policy, named, store: config?.store.path ?? 'the store' })
   const way = config === undefined ? LOGIN_HINT : wayIn(config, content?.login, at.now)
-  yield [...here, ...grant].map(({ hint, ...check }) => ({
+  const isBare = config !== undefined && isUnconfigured(config) && content?.set === undefined
+  const ofGrant = isBare ? [skip('login', 'no token set yet: the configuration comes first')] : grant
+  yield [...here, ...ofGrant].map(({ hint, ...check }) => ({
     ...check,
     // Who reads this has come from there.
     ...(hint !== undefined && !hint.endsWith('hq-token doctor') && { hint: hint.replace(LOGIN_HINT, way) }),

@@ -38,6 +38,12 @@ export async function exec(
   // Its word is said before the streams are the command's.
   await session.guard.settled()
 
+  if (process.pid === 1)
+    session.voice.notice({
+      level: 'info',
+      message: 'this is the first process of its container: what the command leaves behind stays as zombies',
+      hint: 'docker run --init',
+    })
   const stead = new Stead()
   const runtimeDir = world.env['XDG_RUNTIME_DIR']
   removeLeftovers(runtimeDir)
@@ -59,7 +65,7 @@ export async function exec(
     }
     end = await stead.run(
       command,
-      { ...world.env, ...environment(token), HQ_TOKEN_FILE: file?.path },
+      { ...session.childEnv(), ...environment(token), HQ_TOKEN_FILE: file?.path },
       world.inherited,
     )
   } finally {

@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { linkSync, lstatSync, readFileSync, renameSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { FileProblem } from '../../config/file.js'
 import { decode, iniValue } from '../../config/ini.js'
 import { configKeys, nameOf, type KeyName } from '../../config/keys.js'
@@ -11,10 +10,11 @@ import { configText, readBack, type Texts } from '../../config/write.js'
 import { ConfigInvalid, OutputFailed, StoreUnusable, UsageError } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
 import { uninterrupted } from '../../signals.js'
-import { codeOf, ensureFolder, lookAt, removeIfThere } from '../../store/files.js'
+import { codeOf, ensureFolder, lookAt, ofForeignFolder } from '../../store/files.js'
 import { dieBy } from '../child.js'
 import { readAll } from '../input.js'
-import { replaceFile, syncName } from '../outfile.js'
+import { Draft, syncName } from '../draft.js'
+import { replaceFile } from '../outfile.js'
 import { voice, type GlobalOptions, type Voice } from '../output.js'
 import { wayIn } from '../way-in.js'
 import { examined, spoken } from './doctor.js'
@@ -71,6 +71,8 @@ export async function init(
   const { path } = location.file
   // Before anything is asked; and once more when the file is put in place.
   if (flags.force !== true && isTaken(path)) throw taken(path)
+  const refusal = ofForeignFolder(dirname(path), '--config FILE')
+  if (refusal !== undefined) throw new OutputFailed(...refusal)
 
   const answers = await given(world, flags)
   try {
@@ -244,7 +246,7 @@ function problem(name: ClientKey, text: string): string | undefined {
   const reading = read(name, text)
   if ('problem' in reading) return reading.problem
   return iniValue(text) === undefined
-    ? 'cannot be written to an INI file: it mixes quotes with comments'
+    ? 'cannot be written to an INI file: it mixes quotes of both kinds, or quotes with comments'
     : undefined
 }
 
@@ -277,7 +279,6 @@ function flagOf(name: ClientKey): string {
 async function write(path: string, texts: Texts, world: World, force: boolean): Promise<void> {
   const content = `; Written by hq-token init. config.example.ini of the package has every key.\n${configText(texts)}`
   const folder = dirname(path)
-  const draft = join(folder, `.${basename(path)}-${randomBytes(6).toString('hex')}`)
   try {
     // Told to be recursive, Node’s own never ends within /proc.
     ensureFolder(folder)
@@ -286,17 +287,28 @@ async function write(path: string, texts: Texts, world: World, force: boolean): 
   }
   // A signal would leave the draft behind, and the secret in it.
   await uninterrupted(async () => {
+    const draft = drafted(path, content)
     try {
-      await replaceFile(draft, content).catch((error: unknown) => {
-        throw unwritable(path, error instanceof OutputFailed ? error.cause : error)
-      })
-      readBack(draft, texts, world)
+      readBack(draft.path, texts, world)
       if (force) await replaceKeeping(path, content)
-      else put(draft, path)
+      else put(draft.path, path)
     } finally {
-      removeIfThere(draft)
+      draft.remove()
     }
   })
+}
+
+/** @throws {OutputFailed} */
+function drafted(path: string, content: string): Draft {
+  let draft: Draft | undefined
+  try {
+    draft = new Draft(path)
+    draft.fill(content)
+    return draft
+  } catch (error) {
+    draft?.remove()
+    throw unwritable(path, error)
+  }
 }
 
 /** Never over another file: it may have come since one was looked for. */

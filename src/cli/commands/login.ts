@@ -1,3 +1,5 @@
+import type { PersonKey } from '../../config/keys.js'
+import { notConfigured } from '../../core/unconfigured.js'
 import { ConfigInvalid, hinted, LoginRequired, TokenError, UsageError } from '../../core/errors.js'
 import { waits } from '../../core/logins.js'
 import { rfc3339 } from '../../core/moment.js'
@@ -5,16 +7,18 @@ import { expiresAt } from '../../core/policy.js'
 import type { Secret } from '../../core/secret.js'
 import type { TokenSet } from '../../core/token-set.js'
 import {
+  AGAIN,
   authorizationRequest,
   codeFrom,
+  foreignAnswer,
   pasted,
   type AuthorizationOptions,
   type AuthorizationRequest,
 } from '../../oauth/authorization.js'
 import { discover } from '../../oauth/discovery.js'
-import { isLoopback, RedirectListener } from '../../oauth/redirect-listener.js'
+import { isLoopback, RedirectListener, type Page } from '../../oauth/redirect-listener.js'
 import type { Session } from '../context.js'
-import { countdown } from '../countdown.js'
+import { countdown, type Countdown } from '../countdown.js'
 import { dieBy } from '../child.js'
 import { readAll } from '../input.js'
 import { donePage, elsewherePage, failedPage, takenPage } from '../login-pages.js'
@@ -75,17 +79,15 @@ async function prepared(
 }> {
   const { config, world, logins } = session
   const { clientId, scope, redirectUri, issuer } = config
-  if (config.file === null && clientId === null)
-    throw new ConfigInvalid('there is no config file, and HQ_TOKEN_CLIENT_ID is not set', {
-      hint: 'hq-token init',
-    })
+  if (config.file === null && clientId === null) throw notConfigured()
+  assertFit(config, ['client.redirect_uri', 'client.authorize_url', 'client.scope'])
   if (redirectUri === null)
     throw new ConfigInvalid('redirect_uri is missing: the server sends the browser there after the login', {
       hint: 'set redirect_uri in [client] to that of the registration, such as http://127.0.0.1:8765/callback',
     })
   const { authorizeUrl: authorize, tokenUrl, revocationUrl } = config
   const isComplete = authorize !== null && tokenUrl !== null && revocationUrl !== null
-  const agent = await session.agent()
+  const agent = await session.agent(isComplete || issuer === null ? null : new URL(issuer))
   const discovered =
     issuer === null || isComplete
       ? undefined
@@ -110,6 +112,12 @@ async function prepared(
   }
 }
 
+/** @throws {ConfigInvalid} where one of the keys is given and cannot be used */
+function assertFit({ unfit }: Session['config'], needed: readonly PersonKey[]): void {
+  const wrong = unfit.find(({ name }) => needed.includes(name))
+  if (wrong !== undefined) throw wrong.error
+}
+
 async function withoutBrowser(
   { world, voice }: Session,
   { url }: AuthorizationRequest,
@@ -125,8 +133,10 @@ async function withoutBrowser(
 }
 
 async function complete(session: Session, text: string, flags: LoginFlags): Promise<void> {
-  const { logins } = session
+  const { config, logins } = session
   const { force = false } = flags
+  // Where the browser was sent to is in the store; the place itself is compared with the answer's.
+  assertFit(config, ['client.authorize_url'])
   const saved = await logins.takeUp()
   if (saved !== undefined) {
     welcome(session, saved)
@@ -182,11 +192,13 @@ async function codeOf(
   state: Secret,
 ): Promise<Secret> {
   const { clientId, issuer, authorizeUrl } = await client()
+  const place = { issuer, authorizeUrl: authorizeUrl ?? unknownPlace() }
   try {
-    return codeFrom(parameters, state, { issuer, clientId, authorizeUrl: authorizeUrl ?? unknownPlace() })
+    return codeFrom(parameters, state, { clientId, ...place })
   } catch (error) {
-    // The server has answered, with an error: this login is over.
-    if (parameters.get('state') === state.reveal()) await logins.giveUp(state).catch(() => undefined)
+    // The server has answered, with an error: this login is over. By anything else it is not.
+    if (foreignAnswer(parameters, state, place) === undefined)
+      await logins.giveUp(state).catch(() => undefined)
     throw error
   }
 }
@@ -210,14 +222,16 @@ async function withBrowser(
   const listener = await RedirectListener.open(redirectUri, { elsewhere: elsewherePage, taken: takenPage })
   try {
     const request = await begin(await authorizationRequest(options, listener.redirectUri))
-    const isOpen = await world.openBrowser(request.url.href)
+    const isOpen = await world.openBrowser(request.url.href, session.childEnv())
     const what = isOpen
       ? 'the browser should show where to log in; if it does not, open this address'
       : `open this address in a browser on this machine (elsewhere: ${voice.typed('hq-token login --no-browser')})`
     // On a line of its own, where it can be taken from.
     voice.tell({ level: 'info', message: what, address: request.url.href })
     const waiting = countdown(voice.canvas, timeout)
-    const arrival = await Promise.race([listener.arrival, waiting.over]).finally(waiting.end)
+    const strangers = new Strangers(session, options, request.state, waiting)
+    const answer = listener.answer((parameters) => strangers.judge(parameters))
+    const arrival = await Promise.race([answer, waiting.over]).finally(waiting.end)
     if (arrival === undefined)
       throw new LoginRequired(`nobody finished the login within ${Math.round(timeout)} s`, {
         hint: `hq-token login; or, where the browser has come to an end since, with its address: ${completing(flags)}`,
@@ -239,6 +253,37 @@ async function withBrowser(
     listener.close()
   }
 }
+
+/** Answers that are not this login's: each is shown why, and the person hears of the first. */
+class Strangers {
+  readonly #session: Session
+  readonly #options: AuthorizationOptions
+  readonly #state: Secret
+  readonly #waiting: Countdown
+  #isTold = false
+
+  constructor(session: Session, options: AuthorizationOptions, state: Secret, waiting: Countdown) {
+    this.#session = session
+    this.#options = options
+    this.#state = state
+    this.#waiting = waiting
+  }
+
+  judge(parameters: URLSearchParams): Page | undefined {
+    const why = foreignAnswer(parameters, this.#state, this.#options)
+    if (why === undefined) return undefined
+    const { voice } = this.#session
+    const hint = why.hint === AGAIN ? WAITS_ON : `${WAITS_ON}; ${why.hint ?? ''}`
+    if (!this.#isTold)
+      this.#waiting.aside(() => {
+        voice.tell({ level: 'warning', message: `an answer was turned away: ${why.message}`, hint })
+      })
+    this.#isTold = true
+    return failedPage(why.message, hint, voice.typed)
+  }
+}
+
+const WAITS_ON = 'the login waits on: finish it in the window in which it began'
 
 function welcome({ world, voice }: Session, { pair, user }: TokenSet): void {
   voice.tell({

@@ -1,3 +1,4 @@
+import { isUnconfigured, notConfigured } from '../../core/unconfigured.js'
 import type { Session } from '../context.js'
 
 export interface LogoutFlags {
@@ -12,6 +13,7 @@ export async function logout(
   const ending = local === true ? null : await revoke()
   const did = await logins.logout(ending, { anyClient: local === true })
   if (!did) {
+    if (local !== true && isUnconfigured(config)) throw notConfigured()
     voice.tell({ level: 'info', message: `there was nothing to forget in ${config.store.path}` })
     return
   }

@@ -26,7 +26,9 @@ export async function refresh(session: Session, { ifOlder, rebind }: RefreshOpti
           ? 'nothing had to be rebound: the configuration names the address that the grant is bound to'
           : `the grant was bound to ${addressOf(rebound.from)}, and is bound to ${addressOf(rebound.to)} now`,
     })
-  voice.notice({
+  // A person sees what was done; a job that went well has nothing to say.
+  const say = world.stderr.isTTY === true ? voice.tell : voice.notice
+  say({
     level: 'info',
     message: renewed
       ? `refreshed; the access token is good until ${until}`

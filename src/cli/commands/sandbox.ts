@@ -5,7 +5,7 @@ import { UsageError } from '../../core/errors.js'
 import { faultNames, parseFault, type Fault } from '../../sandbox/faults.js'
 import { writeSandboxFiles } from '../../sandbox/files.js'
 import { startSandbox } from '../../sandbox/server.js'
-import { writeOut } from '../output.js'
+import { printable, writeOut } from '../output.js'
 import type { World } from '../world.js'
 
 export interface SandboxFlags {
@@ -77,7 +77,7 @@ async function listen(
       xml: flags.xml === true,
       faults,
       onRequest: ({ method, path, outcome }) => {
-        stderr.write(`${method} ${path} ${outcome}\n`)
+        stderr.write(`${printable(`${method} ${path} ${outcome}`)}\n`)
       },
     })
   } catch (error) {

@@ -1,3 +1,4 @@
+import { isUnconfigured, notConfigured } from '../../core/unconfigured.js'
 import { readSeed } from '../../config/seed-file.js'
 import { LOGIN_HINT, TokenError, UsageError } from '../../core/errors.js'
 import { hasKnown } from '../../core/guard.js'
@@ -9,6 +10,9 @@ import type { Session } from '../context.js'
 import { readAll } from '../input.js'
 import type { World } from '../world.js'
 
+/** By this a program knows that nothing was imported: the exit code is 0 then too. */
+const DISREGARDED = 'seed_disregarded'
+
 export interface SeedFlags {
   readonly force?: boolean
   readonly issuedAt?: string
@@ -19,6 +23,7 @@ export interface SeedFlags {
 export async function seed(session: Session, file: string | undefined, flags: SeedFlags): Promise<void> {
   const { world, voice, config, guard } = session
   const source = file ?? config.seedFile
+  if (source === null && isUnconfigured(config)) throw notConfigured()
   if (source === null)
     throw new UsageError('no seed file named, on the command line or as [seed] file in the config', {
       hint: 'hq-token seed FILE',
@@ -40,26 +45,35 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     })
   const { set, imported } = await guard.adopt(found, { force: flags.force === true })
   const until = goodUntil(set, world)
-  if (imported) voice.tell({ level: 'info', message: `imported ${found.source}; the access token ${until}` })
+  if (imported)
+    voice.tell({
+      level: 'info',
+      event: 'seed_imported',
+      message: `imported ${found.source}; the access token ${until}`,
+    })
   else if (spentAt !== undefined && !hasKnown(set, found))
     voice.tell({
       level: 'warning',
+      event: DISREGARDED,
       message: `${found.source} was disregarded: it was ${spentAt}; the store holds another token set${set.refusedAt === null ? '' : ', which the server has refused'}`,
       ...(set.refusedAt !== null && { hint: LOGIN_HINT }),
     })
   else if (!hasKnown(set, found))
     voice.tell({
       level: 'info',
+      event: DISREGARDED,
       message: `${found.source} was disregarded: the store holds another token set already; keep the file, or replace that one with: ${voice.typed(`hq-token seed --force ${source}`)}`,
     })
   else if (set.refusedAt === null)
     voice.tell({
       level: 'info',
+      event: DISREGARDED,
       message: `${found.source} was disregarded: it was imported already; the access token in the store ${until}`,
     })
   else
     voice.tell({
       level: 'warning',
+      event: DISREGARDED,
       message: `${found.source} was disregarded: it holds the grant that the server has refused`,
       hint: LOGIN_HINT,
     })

@@ -1,5 +1,6 @@
 import { clientName, isSameClient, type Client, type NamedClient } from '../../core/client.js'
 import type { Check } from '../../core/check.js'
+import { isUnconfigured } from '../../core/unconfigured.js'
 import { rfc3339 } from '../../core/moment.js'
 import { asSeenBy, otherClient } from '../../core/ownership.js'
 import { expiresAt, isLikelyDead, judge, type ExpiryPolicy } from '../../core/policy.js'
@@ -158,6 +159,7 @@ const SAID: Record<State, string> = {
   empty: 'empty: no token set yet',
   other_client: 'another client’s: nothing is printed, sent or spent',
 }
+const UNCONFIGURED = 'empty: no config file and no token set yet'
 
 function saidOf({ state, likely_dead_since: since }: StatusReport, set: TokenSet | undefined): string {
   if (set === undefined) return SAID[state]
@@ -174,10 +176,11 @@ function described(
   report: StatusReport,
   set: TokenSet | undefined,
   at: Moment,
-  { world, voice, store }: Session,
+  { world, voice, store, config }: Session,
   next: string | null,
   seed: Check | undefined,
 ): string {
+  const isBare = report.state === 'empty' && isUnconfigured(config)
   const colourful = isColourful(world)
   const { dim, green, yellow, red, bold } = palette(world)
   const tone = {
@@ -192,7 +195,7 @@ function described(
     ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
     ['user', report.user === null ? dim('unknown') : printable(report.user)],
     ...(set?.client ? [['client', printable(clientName(set.client))] as [string, string]] : []),
-    ['state', bold(tone(saidOf(report, set)))],
+    ['state', bold(tone(isBare ? UNCONFIGURED : saidOf(report, set)))],
   ]
   const life = (left: number, whole: number, end: string): string => {
     const drawn = colourful ? `${tone(bar(left / whole))} ` : ''
@@ -232,7 +235,7 @@ function described(
     lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
   lines.push(['store', printable(store.name)])
   if (seed !== undefined) lines.push(['seed', printable(seed.message)])
-  if (next !== null) lines.push(['to do', voice.typed(next)])
+  if (next !== null) lines.push(['to do', printable(voice.typed(next))])
   return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')
 }
 

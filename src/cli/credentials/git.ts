@@ -22,18 +22,30 @@ export const git: CredentialHelper = async (session, operation) => {
 
 async function answer({ guard }: Session, asked: Description): Promise<string> {
   const { secret, expiresAt } = await guard.token()
-  const lines = asked.isCapableOf('authtype')
+  const isBearer = asked.isCapableOf('authtype') && (!asked.offers('basic') || asked.offers('bearer'))
+  const lines = isBearer
     ? ['capability[]=authtype', 'authtype=Bearer', `credential=${secret.reveal()}`, 'ephemeral=1']
     : [`username=${asked.value('username') ?? ANY_NAME}`, `password=${secret.reveal()}`]
   return [...lines, `password_expiry_utc=${expiresAt}`, ''].join('\n')
 }
 
 /** Git erases what a server has refused; which need not have been ours. */
-async function erase({ store, guard }: Session, refused: Description): Promise<string> {
-  const token = refused.value('credential') ?? refused.value('password')
-  const set = await store.read()
-  if (token !== undefined && set?.pair.accessToken.equals(new Secret(token)) === true)
-    await guard.token({ rejected: set.pair.accessToken })
+async function erase({ store, guard, voice }: Session, refused: Description): Promise<string> {
+  const asBearer = refused.value('credential')
+  const token = asBearer ?? refused.value('password')
+  const rejected = (await store.read())?.pair.accessToken
+  if (token === undefined || rejected?.equals(new Secret(token)) !== true) return ''
+  const { secret } = await guard.token({ rejected })
+  // What the guard says of this is meant for the API; here a repository was asked.
+  if (secret.equals(rejected))
+    voice.notice({
+      level: 'warning',
+      message: `${refused.value('host') ?? ''} refuses this token as it did the one before, so that a new one does not help`,
+      hint:
+        asBearer === undefined && !refused.offers('basic')
+          ? 'check what its user may do in that repository; a server that takes Bearer only needs git 2.46 or newer'
+          : 'check what its user may do in that repository',
+    })
   return ''
 }
 
@@ -56,9 +68,21 @@ class Description {
     return /^https?$/.test(protocol) && /^[^/?#@%]+$/.test(host) && isOurs(`${protocol}://${host}/`, apiUrl)
   }
 
-  /** An empty one takes back those before it. */
   isCapableOf(capability: string): boolean {
-    const all = this.#attributes.filter(([key]) => key === 'capability[]').map(([, value]) => value)
-    return all.slice(all.lastIndexOf('') + 1).includes(capability)
+    return this.#all('capability[]').includes(capability)
+  }
+
+  /** Whether the server has said that it takes this way to prove oneself. @see RFC 9110 section 11.6.1 */
+  offers(scheme: 'basic' | 'bearer'): boolean {
+    const challenges = this.#all('wwwauth[]')
+      .join(',')
+      .replace(/"(?:[^"\\]|\\.)*"/g, '""')
+    return new RegExp(`(?:^|,)\\s*${scheme}(?:\\s+[^\\s=]|\\s*(?:,|$))`, 'i').test(challenges)
+  }
+
+  /** An empty one takes back those before it. */
+  #all(name: string): readonly string[] {
+    const all = this.#attributes.filter(([key]) => key === name).map(([, value]) => value)
+    return all.slice(all.lastIndexOf('') + 1)
   }
 }

@@ -1,0 +1,43 @@
+/** The words for a program that cannot be loaded whole: nothing that is not loaded yet may be needed for them. */
+import { writeSync } from 'node:fs'
+import { StoreUnusable, type TokenError } from '../core/errors.js'
+
+/** What is known by its code wherever it comes up, and is nobody's fault here; `undefined` for all else. */
+export function ofTheSystem(error: unknown): TokenError | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code !== 'EMFILE' && code !== 'ENFILE') return undefined
+  const whose =
+    code === 'EMFILE' ? 'this process may open no more files' : 'this machine has no more files to open'
+  return new StoreUnusable(`${whose} (${code})`, {
+    hint: code === 'EMFILE' ? 'ulimit -n 1024; in a unit of systemd: LimitNOFILE=1024' : 'sysctl fs.file-nr',
+    cause: error,
+  })
+}
+
+/**
+ * Says why the program could not be loaded.
+ *
+ * @returns The exit code.
+ */
+export function unloadable(error: unknown, argv: readonly string[]): number {
+  const known = ofTheSystem(error)
+  const message = known?.message ?? `hq-token cannot be loaded: ${named(error)}`
+  const hint = known?.hint ?? 'install it anew: npm install -g hq-token'
+  const isJson = /--log-format[= ]json/.test(argv.join(' '))
+  const told = { time: new Date().toISOString(), level: 'error', code: known?.code ?? null, message, hint }
+  try {
+    writeSync(
+      2,
+      isJson ? `${JSON.stringify(told)}\n` : `hq-token: error: ${message}\nhq-token: hint: ${hint}\n`,
+    )
+  } catch {
+    // Nobody listens; the exit code tells.
+  }
+  return known?.exit ?? 1
+}
+
+/** Name and code only: the message of a foreign error may quote what it choked on. */
+function named(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  return 'code' in error ? `${error.name} (${String(error.code)})` : error.name
+}

@@ -1,0 +1,109 @@
+// Who may write, own and read the files that decide whom this program trusts and what it shows of itself. Judges by
+// what the system tells of an open file; reads none of them.
+import { lstatSync, readlinkSync, type Stats } from 'node:fs'
+import { dirname, isAbsolute, join } from 'node:path'
+import type { Notice } from '../core/ports.js'
+import { shellWord } from '../core/shell.js'
+import { exposure, exposureNotices, FileProblem, makePrivate } from './file.js'
+
+export type TrustedFile = 'config' | 'ca' | 'certificate' | 'key' | 'secret' | 'seed'
+
+interface Rule {
+  /** What makes it worth judging; the message goes on after the file's name. */
+  readonly does: string
+  /** Others who can read it are worth a warning. */
+  readonly isSecret: boolean
+  /** Under umask 002, which several systems have, a file that somebody has just written is 0664. */
+  readonly groupMayWrite?: true
+}
+
+/** Every kind: it may belong to us or to root, and nobody else may write to it. */
+const RULES: Readonly<Record<TrustedFile, Rule>> = {
+  config: { does: 'says where tokens are sent', isSecret: true },
+  ca: { does: 'says which servers are trusted', isSecret: false },
+  certificate: { does: 'says who this client is', isSecret: false },
+  key: { does: 'proves who this client is', isSecret: true },
+  secret: { does: 'proves who this client is', isSecret: true },
+  seed: { does: 'says whose grant is used', isSecret: true, groupMayWrite: true },
+}
+
+/** As many as Linux follows. */
+const MOST_LINKS = 40
+
+/**
+ * Refuses a file that a stranger could have chosen, as `ssh` does with the files that it reads: the file that is open
+ * is judged, behind all links, and so is who has put the links there. Folders are not: what a stranger can put into
+ * one is a file or a link of the stranger's, and under umask 002 a group may write to all folders of its members.
+ *
+ * @param stats Of the open file.
+ * @returns What is worth a warning: a secret that others can read, a seed that a group can write to.
+ * @throws {FileProblem} with the next command.
+ */
+export function trustNotices(
+  kind: TrustedFile,
+  path: string,
+  stats: Stats,
+  self: number | undefined = process.getuid?.(),
+): Notice[] {
+  if (self === undefined || stats.isCharacterDevice()) return []
+  const { does, isSecret, groupMayWrite = false } = RULES[kind]
+  const link = strangersLink(path, self)
+  if (link !== undefined)
+    throw new FileProblem(
+      `${does} and is reached by a link of another user (uid ${link.uid}): ${link.path}`,
+      null,
+      `name the file itself; to see where the link leads: ls -ld ${shellWord(link.path)}`,
+    )
+  if (isStranger(stats, self))
+    throw new FileProblem(`${does} and belongs to another user (uid ${stats.uid})`, null, ownCopy(path, self))
+  const { read, write } = exposure(stats, self)
+  if (groupMayWrite ? (stats.mode & 0o002) !== 0 : write)
+    throw new FileProblem(
+      `${does} and can be changed by others`,
+      null,
+      isSecret ? makePrivate(path, stats, self) : forOwnerAlone(path, stats, self),
+    )
+  return exposureNotices(path, { read: read && isSecret, write }, stats)
+}
+
+function isStranger({ uid }: Pick<Stats, 'uid'>, self: number): boolean {
+  return uid !== self && uid !== 0
+}
+
+function ownCopy(path: string, self: number): string {
+  const word = shellWord(path)
+  return self === 0
+    ? `run as that user, or name a copy that is root’s: install -m 600 ${word} COPY`
+    : `run as that user, or make it yours, as root: chown ${self} ${word}`
+}
+
+/** Others may go on reading what is no secret. */
+function forOwnerAlone(path: string, { uid }: Stats, self: number): string {
+  return `${uid === self ? '' : 'as root: '}chmod go-w ${shellWord(path)}`
+}
+
+/** The first link on the way that neither we nor root have put there. */
+function strangersLink(path: string, self: number): { path: string; uid: number } | undefined {
+  const left = (isAbsolute(path) ? path : `${process.cwd()}/${path}`).split('/')
+  let place = '/'
+  try {
+    for (let links = 0; links < MOST_LINKS;) {
+      const name = left.shift()
+      if (name === undefined) return undefined
+      const next = name === '..' ? dirname(place) : join(place, name)
+      const stats = lstatSync(next)
+      if (!stats.isSymbolicLink()) {
+        place = next
+        continue
+      }
+      if (isStranger(stats, self)) return { path: next, uid: stats.uid }
+      const target = readlinkSync(next)
+      if (isAbsolute(target)) place = '/'
+      left.unshift(...target.split('/'))
+      links += 1
+    }
+  } catch {
+    // A descriptor, whose link names no file; or gone since it was opened.
+  }
+  return undefined
+}

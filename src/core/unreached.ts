@@ -1,0 +1,23 @@
+/** Words for a request that did not come to its server. */
+
+/**
+ * Names what could not be reached. A code that begins with `PROXY_` tells that the way ended at the proxy: then the
+ * server is not to blame, and a person looks at another machine.
+ *
+ * @param code Of the failure: `ECONNREFUSED`, `PROXY_ECONNREFUSED`, `PROXY_HTTP_407`.
+ * @param proxy Host and port of the proxy, without a password; `null` where none is known.
+ */
+export function unreached(host: string, code: string, proxy: string | null): string {
+  if (proxy === null || !code.startsWith('PROXY_')) return `${host} could not be reached (${code})`
+  const own = /^PROXY_(?!HTTP_|CLOSED$)(\w+)$/.exec(code)?.[1]
+  return own === undefined
+    ? `${host} could not be reached (${code}) through the proxy ${proxy}`
+    : `the proxy ${proxy} could not be reached (${own}), and the way to ${host} leads through it`
+}
+
+/** What a person looks at then. */
+export function checkOf(code: string): string {
+  return code.startsWith('PROXY_')
+    ? 'check the proxy ([network] proxy, HTTPS_PROXY or ALL_PROXY; NO_PROXY exempts a host)'
+    : 'check the network and the URL'
+}

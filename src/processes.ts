@@ -1,0 +1,64 @@
+// Names for what a process leaves behind if it is killed, by which the next one knows whether it still lives.
+import { createHash } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+
+/**
+ * This process, in letters for a file's name: the boot and the namespace that its id counts in, the id, and when it
+ * began, since ids are given anew. Only Linux tells all of them.
+ */
+export function processMark(): string {
+  return `${namespace()}-${boot()}-${process.pid}-${startOf(process.pid) ?? 0}`
+}
+
+/** What `processMark` makes, for a regular expression. */
+export const MARK = '\\d+-[0-9a-f]{8}-\\d+-\\d+'
+
+/**
+ * What has become of the process that a mark is of. `rebooted`: this machine has been started since, or it was
+ * another machine, whose folder this is too. `elsewhere`: in another container, whose processes are not seen here.
+ */
+export function fateOf(mark: string): 'alive' | 'dead' | 'rebooted' | 'elsewhere' {
+  const [space, since, pid, start] = mark.split('-')
+  if (space !== namespace()) return 'elsewhere'
+  if (since !== boot()) return 'rebooted'
+  if (!isThere(Number(pid))) return 'dead'
+  const began = startOf(Number(pid))
+  return began === undefined || start === '0' || began === start ? 'alive' : 'dead'
+}
+
+/** Another user's process is alive, too. */
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+  }
+}
+
+function namespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'
+  } catch {
+    return '0'
+  }
+}
+
+function boot(): string {
+  try {
+    const id = readFileSync('/proc/sys/kernel/random/boot_id')
+    return createHash('sha256').update(id).digest('hex').slice(0, 8)
+  } catch {
+    return '0'.repeat(8)
+  }
+}
+
+/** In clock ticks since the boot. @see proc_pid_stat(5), field 22 */
+function startOf(pid: number): string | undefined {
+  try {
+    // The name of the program, in brackets, may hold spaces.
+    return /^.*\) (?:\S+ ){19}(\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1]
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,102 @@
+/** The words for an addon that this Node cannot load. */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { StoreUnusable } from '../core/errors.js'
+import { shellWord } from '../core/shell.js'
+
+/** Of the Nodes that better-sqlite3 12 was or is built for. @see https://nodejs.org/en/about/previous-releases */
+const NODE_OF: Readonly<Record<string, string>> = {
+  108: 'Node 18',
+  111: 'Node 19',
+  115: 'Node 20',
+  120: 'Node 21',
+  127: 'Node 22',
+  131: 'Node 23',
+  137: 'Node 24',
+  141: 'Node 25',
+}
+
+/** The first version that crashes a Node before 22 in place of an error. */
+const NEEDS_22 = 13
+
+/**
+ * Asked before the addon is loaded.
+ *
+ * @throws {StoreUnusable} where this Node would crash.
+ */
+export function assertLoadable(): void {
+  const [major = 0] = process.versions.node.split('.').map(Number)
+  if (major >= 22) return
+  const { version } = required('better-sqlite3/package.json') as { readonly version: string }
+  if (parseInt(version) < NEEDS_22) return
+  throw new StoreUnusable(
+    `better-sqlite3 ${version} was installed for Node 22 or newer, and this is Node ${process.version} (${process.execPath})`,
+    { hint: `${install()}; or run hq-token with Node 22 or newer` },
+  )
+}
+
+/** Asked for once more, a file that failed says less than at first; and the warm path has copies of its own of all modules. */
+const FIRST = Symbol.for('hq-token: why the addon of SQLite failed')
+const memory = globalThis as { [FIRST]?: unknown }
+
+export function remember(error: unknown): void {
+  memory[FIRST] ??= error
+}
+
+/** `undefined` where the addon is not what failed. */
+export function addonFault(cause: unknown): StoreUnusable | undefined {
+  if (!(cause instanceof Error)) return undefined
+  const code = 'code' in cause ? String(cause.code) : ''
+  const first = /did not self-register/.test(cause.message) ? memory[FIRST] : undefined
+  if (first !== undefined && first !== cause) return addonFault(first)
+  const isMissing =
+    /bindings file/.test(cause.message) || (code === 'MODULE_NOT_FOUND' && /\.node'/.test(cause.message))
+  if (isMissing)
+    return new StoreUnusable('better-sqlite3 was installed without its native part', {
+      hint: install(),
+      cause,
+    })
+  if (!code.startsWith('ERR_DLOPEN')) return undefined
+  const [, built, here] = /NODE_MODULE_VERSION (\d+)\D+NODE_MODULE_VERSION (\d+)/.exec(cause.message) ?? []
+  if (built === undefined || here === undefined)
+    return new StoreUnusable(
+      `better-sqlite3 cannot be loaded by this Node (${process.version}, ${process.platform} ${process.arch}): ${firstLine(cause)}`,
+      { hint: install(), cause },
+    )
+  const then = NODE_OF[built] ?? 'another Node'
+  return new StoreUnusable(
+    `better-sqlite3 was installed for ${then} (module version ${built}), and this is Node ${process.version} (${process.execPath}, module version ${here})`,
+    {
+      hint: `${withThisNode()}npm rebuild --prefix ${shellWord(place())} better-sqlite3; or run hq-token with ${then}`,
+      cause,
+    },
+  )
+}
+
+function install(): string {
+  return `${withThisNode()}npm install -g --allow-scripts=better-sqlite3 hq-token`
+}
+
+function firstLine({ message }: Error): string {
+  return message.split('\n', 1)[0] ?? ''
+}
+
+/** Whatever `npm` is first in the path: it builds for the Node that is. */
+function withThisNode(): string {
+  const folder = dirname(process.execPath)
+  const [first = ''] = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .filter((one) => existsSync(join(one, 'node')))
+  if (process.platform === 'win32' || resolve(first) === folder) return ''
+  return `PATH=${shellWord(folder)}:"$PATH" `
+}
+
+/** Whose `node_modules` the package lies in. */
+function place(): string {
+  return resolve(dirname(createRequire(import.meta.filename).resolve('better-sqlite3/package.json')), '../..')
+}
+
+function required(name: string): unknown {
+  return createRequire(import.meta.filename)(name)
+}

@@ -1,0 +1,69 @@
+/** Names the process that is at an exchange, and tells whether it still is. Only Linux has the means. */
+import { readFileSync, readlinkSync } from 'node:fs'
+import { uptime } from 'node:os'
+import type { Holder } from '../core/token-set.js'
+
+/**
+ * This thread, as one that is at work for some time at most. A thread and not the process, because two copies of SQLite
+ * in two threads of one process do not see one another's locks.
+ *
+ * @param lastsMs Milliseconds.
+ * @returns `undefined` where the system has no such names.
+ */
+export function holderFor(lastsMs: number): Holder | undefined {
+  const me = thisThread()
+  return me && { ...me, until: Math.ceil(uptime() + lastsMs / 1000) }
+}
+
+/** Whether a holder is another thread or process that lives, and its time is not over. */
+export function isOtherAlive(holder: Holder): boolean {
+  const me = thisThread()
+  // Of another boot, or of a container with processes of its own, nothing can be known.
+  if (me === undefined || holder.boot !== me.boot || holder.pidNamespace !== me.pidNamespace) return false
+  if (isSameThread(holder, me) || uptime() > holder.until) return false
+  return startOf(String(holder.pid)) === holder.started
+}
+
+/** Whether a holder is this very thread. */
+export function isMe(holder: Holder | undefined): boolean {
+  const me = thisThread()
+  return holder !== undefined && me !== undefined && holder.boot === me.boot && isSameThread(holder, me)
+}
+
+type Thread = Omit<Holder, 'until'>
+
+function isSameThread(one: Thread, other: Thread): boolean {
+  return one.pid === other.pid && one.started === other.started && one.pidNamespace === other.pidNamespace
+}
+
+function thisThread(): Thread | undefined {
+  if (process.platform !== 'linux') return undefined
+  try {
+    const [, pid = ''] = /\/(\d+)$/.exec(readlinkSync('/proc/thread-self')) ?? []
+    const started = startOf(pid)
+    if (started === undefined) return undefined
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+    return { boot, pidNamespace: readlinkSync('/proc/self/ns/pid'), pid: Number(pid), started }
+  } catch {
+    // A system without /proc.
+    return undefined
+  }
+}
+
+/**
+ * When a thread started, in ticks since the boot; `undefined` where there is none such, or only what is left of a dead
+ * one.
+ *
+ * @see proc_pid_stat(5)
+ */
+function startOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The second field is the program's name, which may hold anything.
+    const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const started = Number(rest[18])
+    return /[ZXx]/.test(state) || !Number.isSafeInteger(started) ? undefined : started
+  } catch {
+    return undefined
+  }
+}

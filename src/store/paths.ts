@@ -1,0 +1,145 @@
+/** The names of a store's files, and what tells one store from another however its path is written. Opens nothing. */
+import { lstatSync, readdirSync, realpathSync, type BigIntStats } from 'node:fs'
+import { basename, dirname, join, parse, resolve } from 'node:path'
+import { StoreUnusable } from '../core/errors.js'
+
+/** The three files of a store, side by side in one folder. */
+export interface StorePaths {
+  readonly folder: string
+  readonly database: string
+  readonly rescue: string
+  readonly lock: string
+  /** Where versions before this one may have kept answers of this store beside `rescue`; `null` where nowhere. */
+  readonly oldRescue: string | null
+  /** True where the store `NAME.db` beside this one has that rescue file now: it is read, and left as it is. */
+  readonly isOldShared: boolean
+  /** The real path of the database in its true case: equal for all spellings of one store, and for no two stores. */
+  readonly place: string
+  /** As versions before this one had it. */
+  readonly oldPlace: string
+}
+
+/** What lies beside a store: a store by such a name would be one with a file of another. */
+const SIDE_FILE = /(?:\.(?:lock|rescue|new)|-(?:lock|rescue|journal|wal|shm))$/i
+
+/**
+ * `NAME.db` has the names that it has always had, so that versions before and after share one lock. Any other name
+ * has all of itself in the names beside it, as SQLite's journal has: `x` and `x.db` are two stores.
+ *
+ * @throws {StoreUnusable} where the name is one of another store's own files.
+ */
+export function storePaths(path: string): StorePaths {
+  const database = resolve(path)
+  const folder = dirname(database)
+  const isCaseIgnored = ignoresCase(database)
+  const name = isCaseIgnored ? trueName(folder, basename(database)) : basename(database)
+  if (SIDE_FILE.test(name))
+    throw new StoreUnusable(`${database} is named as a file beside a store, not as a store`, {
+      hint: 'name another file in [store] path, such as token.db',
+    })
+  const places = {
+    place: placeOf(folder, name, isCaseIgnored),
+    oldPlace: join(realFolder(folder, realpathSync), basename(database)),
+  }
+  const isPlain = isCaseIgnored ? /\.db$/i.test(name) : name.endsWith('.db')
+  const stem = join(folder, isPlain ? name.slice(0, -'.db'.length) : name)
+  if (isPlain)
+    return {
+      ...{ folder, database, rescue: `${stem}.rescue`, lock: `${stem}.lock` },
+      // Where case is ignored, those versions knew the suffix in small letters only.
+      oldRescue: isCaseIgnored ? join(folder, `${name}.rescue`) : null,
+      isOldShared: false,
+      ...places,
+    }
+  return {
+    ...{ folder, database, rescue: `${stem}-rescue`, lock: `${stem}-lock` },
+    ...{ oldRescue: `${stem}.rescue`, isOldShared: statsOf(`${stem}.db`) !== undefined, ...places },
+  }
+}
+
+/** Of the file itself, not of what a link leads to; `undefined` where it cannot be looked at. */
+function statsOf(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true })
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether a path in other letters leads to the same file, by the path itself or by the nearest that is there. */
+function ignoresCase(path: string): boolean {
+  if (dirname(path) === path) return process.platform === 'win32' || process.platform === 'darwin'
+  const here = isOneInOtherCase(path)
+  if (here !== undefined) return here
+  const beside = firstIn(dirname(path))
+  return (beside === undefined ? undefined : isOneInOtherCase(beside)) ?? ignoresCase(dirname(path))
+}
+
+/** `undefined` where that cannot be told: nothing is there, or its name has no letters. */
+function isOneInOtherCase(path: string): boolean | undefined {
+  const name = basename(path)
+  const flipped = name === name.toLowerCase() ? name.toUpperCase() : name.toLowerCase()
+  const stats = statsOf(path)
+  if (flipped === name || stats === undefined) return undefined
+  const other = statsOf(join(dirname(path), flipped))
+  return other !== undefined && other.ino === stats.ino && other.dev === stats.dev
+}
+
+/** Any entry whose name has letters. */
+function firstIn(folder: string): string | undefined {
+  const name = namesIn(folder).find((name) => name.toLowerCase() !== name.toUpperCase())
+  return name === undefined ? undefined : join(folder, name)
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+/** Names that a file system which ignores case takes for one. */
+function folded(name: string): string {
+  return name.normalize('NFC').toLowerCase()
+}
+
+/** A name as it stands in its folder, where case is ignored; the name itself where nothing is there by it. */
+function trueName(folder: string, name: string): string {
+  const names = namesIn(folder)
+  const found = names.includes(name) ? name : names.find((other) => folded(other) === folded(name))
+  if (found !== undefined || process.platform !== 'win32') return found ?? name
+  // A short name (`LONGNA~1.DB`), or one whose last dot is dropped, stands for another that only the system knows.
+  const path = join(folder, name)
+  const stats = statsOf(path)
+  if (stats === undefined || stats.isSymbolicLink()) return name.replace(/[. ]+$/, '')
+  try {
+    return basename(realpathSync.native(path))
+  } catch {
+    return name
+  }
+}
+
+function placeOf(folder: string, name: string, isCaseIgnored: boolean): string {
+  const real = realFolder(folder, realpathSync.native)
+  if (!isCaseIgnored) return join(real, name)
+  return join(process.platform === 'linux' ? trueFolder(real) : real, folded(name))
+}
+
+/** A folder with every link followed; as far as it is there, where it is not, or where no way leads to it. */
+function realFolder(folder: string, follow: (path: string) => string): string {
+  try {
+    return follow(folder)
+  } catch {
+    const parent = dirname(folder)
+    return parent === folder ? folder : join(realFolder(parent, follow), basename(folder))
+  }
+}
+
+/** Linux follows links, and leaves the case of a name as it was written. */
+function trueFolder(folder: string): string {
+  if (folder === parse(folder).root) return folder
+  const name =
+    isOneInOtherCase(folder) === true ? trueName(dirname(folder), basename(folder)) : basename(folder)
+  return join(trueFolder(dirname(folder)), name)
+}
