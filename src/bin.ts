@@ -13,13 +13,13 @@ process.on('SIGUSR1', () => undefined)
 const argv = process.argv.slice(2)
 const plain = plainGet(argv)
 const around = { env: process.env, platform: process.platform, homedir, clock: machineClock }
-const { text, turn } = plain === undefined ? {} : warmAnswer(plain, around)
+const { text, handover } = plain === undefined ? {} : warmAnswer(plain, around)
 
 if (plain === undefined || text === undefined)
   void import('./cli/main.js')
-    .then(({ main }) => main(argv, plain, { inherited, turn }))
+    .then(({ main }) => main(argv, plain, { inherited, handover }))
     .catch((error: unknown) => {
-      turn?.lock.release()
+      handover?.lock.release()
       return unloadable(error, argv)
     })
     .then((status) => (process.exitCode = status))

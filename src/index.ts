@@ -3,7 +3,7 @@
  *
  * @module hq-token
  */
-import './core/node.js' // Before all else.
+import './core/node-version.js' // Before all else.
 export {
   TokenGuard,
   type AccessToken,
@@ -18,7 +18,7 @@ export { machineClock, machineHost } from './machine.js'
 export { Secret } from './core/secret.js'
 export type { Client, NamedClient } from './core/client.js'
 export type { Host } from './core/host.js'
-export type { Clock, Moment } from './core/moment.js'
+export type { Clock, ClockReading } from './core/clock.js'
 export type {
   Failure,
   Holder,

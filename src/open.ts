@@ -3,16 +3,23 @@ import { loadConfig, namedClient, requireClient, type ClientConfig, type Config 
 import { locate, type Surroundings } from './config/locate.js'
 import { inspectSeed, seedMarks, seedSource } from './config/seed-source.js'
 import type { NamedClient } from './core/client.js'
-import { fail, skip, type Check } from './core/check.js'
+import { fail, skip, type Finding } from './core/finding.js'
 import { ConfigInvalid } from './core/errors.js'
 import { TokenGuard, type TokenGuardOptions } from './core/guard.js'
 import type { Host } from './core/host.js'
 import { Logins, type Revoke } from './core/logins.js'
-import type { Clock } from './core/moment.js'
-import { rfc3339 } from './core/moment.js'
+import type { Clock } from './core/clock.js'
+import { rfc3339 } from './core/clock.js'
 import { ageOf, expiryPolicy, type ExpiryPolicy } from './core/policy.js'
 import { Notices } from './core/notices.js'
-import type { AuthorizationServer, Discovered, PendingLogin, Notice, TokenStore, Turn } from './core/ports.js'
+import type {
+  AuthorizationServer,
+  Discovered,
+  PendingLogin,
+  Notice,
+  TokenStore,
+  Handover,
+} from './core/ports.js'
 import { isOwn } from './core/ownership.js'
 import type { TokenSet } from './core/token-set.js'
 import { uninterrupted, unstopped } from './signals.js'
@@ -42,7 +49,7 @@ export interface Around extends Surroundings {
    */
   readonly beforeSending: () => void
   /** What was done about the store's lock before. */
-  readonly turn?: Turn | undefined
+  readonly handover?: Handover | undefined
   /** Keeps what is written to standard error until it is called again; called when the lock is taken. */
   readonly holdBack?: () => () => void
 }
@@ -61,7 +68,7 @@ export interface Opened {
   /** Ends a grant at the server; `null` where nobody knows how. */
   readonly revoke: () => Promise<Revoke | null>
   /** How the seed file stands to what the store holds; `undefined` where there is nothing to say. */
-  readonly seedCheck: (set: TokenSet | undefined) => Promise<Check | undefined>
+  readonly seedCheck: (set: TokenSet | undefined) => Promise<Finding | undefined>
   /** Makes the way to servers other than the token endpoint, the first of them known. @throws {ConfigInvalid} */
   readonly agent: (first: URL | null) => Promise<Network['agent']>
   /** The environment for programs that are started: none of them needs a secret of ours. */
@@ -78,18 +85,18 @@ export function open(choice: Choice, around: Around): Opened {
   const { env, platform, homedir, clock } = around
   const notices = new Notices((notice) => {
     // Whoever hears it may take his time: nobody is to wait for that.
-    around.turn?.lock.release()
+    around.handover?.lock.release()
     around.notify(notice)
   })
   const { notify } = notices
   const surroundings = { env, platform, homedir }
   const config = loadConfig({ ...surroundings, ...locate(choice, surroundings) })
   for (const notice of config.notices) notify(notice)
-  const turn = turnFor(config, around)
+  const handover = handoverFor(config, around)
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
   const whileHeld = quietlyAround(around)
-  const store = notices.around(new SqliteStore(config.store.path, { env, notify, turn, whileHeld }))
+  const store = notices.around(new SqliteStore(config.store.path, { env, notify, handover, whileHeld }))
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   const agent = async (first: URL | null): Promise<Network['agent']> => {
     assertChecked(env)
@@ -110,7 +117,7 @@ export function open(choice: Choice, around: Around): Opened {
     lockWait: config.refresh.lockWait,
     defaultLifetime: config.refresh.defaultLifetime,
     apiUrl: config.apiUrl,
-    ...(turn && { seen: turn.seen }),
+    ...(handover && { seen: handover.seen }),
     seedMarks: seedMarks(config.seedFile),
     ...(config.seedFile !== null && { seed: seedSource(config.seedFile, seedOptions, notify) }),
   }
@@ -133,10 +140,10 @@ export function open(choice: Choice, around: Around): Opened {
   }
 }
 
-/** The configuration may have been changed while the turn was waited for. */
-function turnFor({ store }: Config, { turn }: Around): Turn | undefined {
-  if (turn?.store === store.path) return turn
-  turn?.lock.release()
+/** The configuration may have been changed while the handover was waited for. */
+function handoverFor({ store }: Config, { handover }: Around): Handover | undefined {
+  if (handover?.store === store.path) return handover
+  handover?.lock.release()
   return undefined
 }
 
@@ -184,7 +191,7 @@ function tokenEndpoint(
   let loaded: AuthorizationServer | undefined
   const endpoint = async (keep?: Keep): Promise<AuthorizationServer> => {
     if (loaded !== undefined) return loaded
-    const { TokenEndpoint } = await import('./oauth/server.js')
+    const { TokenEndpoint } = await import('./oauth/token-endpoint.js')
     const { tokenUrl, clientId, clientSecret, authMethod, scope, network } = requireClient(
       await endpoints.withDiscovery(keep),
     )
@@ -230,7 +237,7 @@ function assertChecked(env: Surroundings['env']): void {
 /** What can be found out without spending anything. */
 export interface Examination {
   /** Of the configuration and the store. */
-  readonly here: readonly Check[]
+  readonly here: readonly Finding[]
   /** What the store holds; `undefined` where it cannot be read. */
   readonly content:
     { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
@@ -241,13 +248,13 @@ export interface Examination {
   /** `undefined` where the configuration cannot be read. */
   readonly policy: ExpiryPolicy | undefined
   /** Of the seed file that would be imported now, or that is spent; `undefined` where there is nothing to say. */
-  readonly seed: Check | undefined
+  readonly seed: Finding | undefined
   /**
    * Of the servers; the refresh token and the client secret are shown to none of them.
    *
    * @param online Shows the stored access token to the API.
    */
-  readonly servers: (online: boolean) => Promise<readonly Check[]>
+  readonly servers: (online: boolean) => Promise<readonly Finding[]>
 }
 
 /**
@@ -312,7 +319,7 @@ function endpointsFrom({ tokenUrl, issuer }: Config, found: Discovered | undefin
 }
 
 /** What forbids to send anything; `undefined` where nothing does. */
-function checkedTrust({ env, beforeSending }: Around): Check | undefined {
+function checkedTrust({ env, beforeSending }: Around): Finding | undefined {
   try {
     assertChecked(env)
     beforeSending()
@@ -328,7 +335,7 @@ async function inspectServers(
   online: boolean,
   set: TokenSet | undefined,
   { clock }: Around,
-): Promise<readonly Check[]> {
+): Promise<readonly Finding[]> {
   const { probe } = await import('./network/probe.js')
   const { inspectWay, unanswered } = await import('./network/inspect.js')
   const { proxy, proxyFrom } = config.network
@@ -365,7 +372,7 @@ async function inspectServers(
   return [...ways.flatMap((way) => way?.checks ?? []), ...(await Promise.all(verdicts)), ...left]
 }
 
-function whyNoApi(config: Config, set: TokenSet | undefined): Check[] {
+function whyNoApi(config: Config, set: TokenSet | undefined): Finding[] {
   if (config.apiUrl === null)
     return [skip('API', 'neither instance nor api_url in [client] of the config names one')]
   if (set === undefined) return [skip('API', 'needs a token set')]
@@ -375,7 +382,7 @@ function whyNoApi(config: Config, set: TokenSet | undefined): Check[] {
 interface Question {
   readonly name: string
   readonly request: ProbeRequest
-  readonly judge: (answer: ProbeAnswer) => Check | Promise<Check>
+  readonly judge: (answer: ProbeAnswer) => Finding | Promise<Finding>
 }
 
 async function questionsFor(

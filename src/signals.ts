@@ -1,7 +1,7 @@
 /** Holds the signals that would end or stop this process, for sections that must come to their end. Writes nothing. */
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as iteration } from 'node:timers/promises'
 
 /**
  * Signals that are not held: nobody can catch the first two; a listener for a fault of the process itself may hang
@@ -133,9 +133,9 @@ async function withHeld<T>(
   try {
     return await section(stop.signal)
   } finally {
-    // A signal that came while this process stood still is behind what it waited for: at the second turn it is heard.
-    await turn()
-    await turn()
+    // A signal that came while this process stood still is behind what it waited for: at the second iteration it is heard.
+    await iteration()
+    await iteration()
     release()
     process.off('SIGCONT', goOn)
     // With nobody listening any more, this ends or stops the process as the signal would have. Who else listens, has

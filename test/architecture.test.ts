@@ -82,8 +82,8 @@ describe('the import gate', { timeout: 300_000 }, () => {
     ],
     [
       'http/repeat.ts',
-      "import '../oauth/server.js'",
-      'http-knows-core-only: src/http/repeat.ts → src/oauth/server.ts',
+      "import '../oauth/token-endpoint.js'",
+      'http-knows-core-only: src/http/repeat.ts → src/oauth/token-endpoint.ts',
     ],
     [
       'oauth/answer.ts',
@@ -98,11 +98,11 @@ describe('the import gate', { timeout: 300_000 }, () => {
     [
       'network/tls.ts',
       "import 'oauth4webapi'",
-      /refresh-stays-light: src\/oauth\/server\.ts → .*\/oauth4webapi\//,
+      /refresh-stays-light: src\/oauth\/token-endpoint\.ts → .*\/oauth4webapi\//,
     ],
-    ['core/moment.ts', "import './token-set.js'", 'no-circles: src/core/moment.ts'],
+    ['core/clock.ts', "import './token-set.js'", 'no-circles: src/core/clock.ts'],
     ['core/alone.ts', 'export const alone = 1', 'no-orphans: src/core/alone.ts'],
-    ['core/moment.ts', "import './nowhere.js'", 'resolvable: src/core/moment.ts → ./nowhere.js'],
+    ['core/clock.ts', "import './nowhere.js'", 'resolvable: src/core/clock.ts → ./nowhere.js'],
   ] as const
   let found: string
 

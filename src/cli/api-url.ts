@@ -1,5 +1,5 @@
 import { ConfigInvalid, UsageError } from '../core/errors.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 
 /**
  * The URL that a path of `hq-token api` means: a whole URL, a path of the host that begins as the

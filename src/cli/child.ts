@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CommandNotExecutable, CommandNotFound, Exit, type TokenError } from '../core/errors.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 
 /**
  * What ends a program that does nothing about it. Not those that stop and continue: the terminal sends them

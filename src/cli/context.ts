@@ -26,7 +26,7 @@ export function around(
   speaker: Voice,
   wanted: (notice: Notice) => boolean = () => true,
 ): Around {
-  const { env, platform, homedir, clock, host, turn } = world
+  const { env, platform, homedir, clock, host, handover } = world
   const notify = (notice: Notice): void => {
     if (wanted(notice)) speaker.notice(notice)
   }
@@ -37,7 +37,7 @@ export function around(
       world.stderr.uncork()
     }
   }
-  return { env, platform, homedir, clock, host, notify, beforeSending, turn, holdBack }
+  return { env, platform, homedir, clock, host, notify, beforeSending, handover, holdBack }
 }
 
 function beforeSending(): void {

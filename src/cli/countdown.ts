@@ -1,4 +1,4 @@
-import { columnsOf } from './looks.js'
+import { columnsOf } from './style.js'
 import type { Screen } from './world.js'
 
 /** A time limit that a person can see. */

@@ -1,6 +1,6 @@
 import type { AccessToken } from '../core/guard.js'
-import { rfc3339 } from '../core/moment.js'
-import { posixQuoted } from '../core/shell.js'
+import { rfc3339 } from '../core/clock.js'
+import { posixQuoted } from '../core/shell-quoting.js'
 
 type Write = (token: AccessToken, now: number) => string
 

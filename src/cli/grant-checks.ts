@@ -1,8 +1,8 @@
-import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { clientName, type NamedClient } from '../core/client.js'
 import { ConfigInvalid, LoginRequired, recalled } from '../core/errors.js'
 import { LOGIN_LIFETIME } from '../core/logins.js'
-import { rfc3339, type Moment } from '../core/moment.js'
+import { rfc3339, type ClockReading } from '../core/clock.js'
 import { asSeenBy, isOwn, otherClient } from '../core/ownership.js'
 import {
   expiresAt,
@@ -16,7 +16,7 @@ import {
 import type { PendingLogin } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from '../core/token-type.js'
-import { span } from './looks.js'
+import { span } from './style.js'
 
 const DAY = 86_400
 /** Seconds before the end of a refresh token at which that is worth a warning. */
@@ -30,10 +30,10 @@ const SOON = 30 * DAY
  */
 export function grantChecks(
   { set, login: pending }: { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined },
-  seed: Check | undefined,
-  at: Moment,
+  seed: Finding | undefined,
+  at: ClockReading,
   configured: Configured,
-): readonly Check[] {
+): readonly Finding[] {
   const grant =
     set === undefined
       ? withoutSet(seed)
@@ -49,7 +49,11 @@ export interface Configured {
   readonly store: string
 }
 
-function withSet(stored: TokenSet, at: Moment, { policy, named, store }: Configured): readonly Check[] {
+function withSet(
+  stored: TokenSet,
+  at: ClockReading,
+  { policy, named, store }: Configured,
+): readonly Finding[] {
   const set = asSeenBy(stored, named)
   // Then the line `login` has the one next command, and no other line gives a second.
   const isOver = hasEnded(set, at)
@@ -63,12 +67,12 @@ function withSet(stored: TokenSet, at: Moment, { policy, named, store }: Configu
 }
 
 /** Whether no refresh can help any more, by what the server has said of the refresh token. */
-function hasEnded({ refusedAt, pair }: TokenSet, at: Moment): boolean {
+function hasEnded({ refusedAt, pair }: TokenSet, at: ClockReading): boolean {
   return refusedAt !== null || (pair.refreshExpiresAt !== null && pair.refreshExpiresAt <= at.now)
 }
 
 /** Whose grant it is: nothing is printed, sent or spent for another client. */
-function client(set: TokenSet, named: NamedClient, store: string): Check {
+function client(set: TokenSet, named: NamedClient, store: string): Finding {
   const name = 'grant'
   if (set.client === null) return ok(name, 'not bound to a client yet: the first refresh does that')
   return isOwn(set, named)
@@ -76,13 +80,13 @@ function client(set: TokenSet, named: NamedClient, store: string): Check {
     : fail(name, otherClient(store, set.client, named))
 }
 
-function withoutSet(seed: Check | undefined): readonly Check[] {
+function withoutSet(seed: Finding | undefined): readonly Finding[] {
   if (seed?.status === 'ok') return [seed, warn('login', 'no token set yet', 'hq-token get')]
   if (seed?.status === 'fail') return [seed, skip('login', 'no token set yet: the seed file comes first')]
   return [...(seed === undefined ? [] : [seed]), fail('login', new LoginRequired('there is no token set'))]
 }
 
-function login(set: TokenSet, at: Moment): Check {
+function login(set: TokenSet, at: ClockReading): Finding {
   const name = 'login'
   const { refusedAt, lastFailure: failure, cameFrom } = set
   const user = set.user ?? 'a user whose name is not known'
@@ -115,7 +119,7 @@ function login(set: TokenSet, at: Moment): Check {
 }
 
 /** One that waits no longer is for the eye: where it is missed, `login` says what to do. */
-function pendingLogin({ begunAt, spent }: PendingLogin, { now }: Moment): Check {
+function pendingLogin({ begunAt, spent }: PendingLogin, { now }: ClockReading): Finding {
   const name = 'pending login'
   const begun = `begun at ${rfc3339(begunAt)}`
   const until = rfc3339(begunAt + LOGIN_LIFETIME)
@@ -129,7 +133,7 @@ function pendingLogin({ begunAt, spent }: PendingLogin, { now }: Moment): Check 
   )
 }
 
-function access(set: TokenSet, at: Moment, policy: ExpiryPolicy, isOver: boolean): Check {
+function access(set: TokenSet, at: ClockReading, policy: ExpiryPolicy, isOver: boolean): Finding {
   const name = 'access token'
   const { verdict } = judge(set, at, policy)
   const left = expiresAt(set.pair, at) - at.now
@@ -148,7 +152,7 @@ function access(set: TokenSet, at: Moment, policy: ExpiryPolicy, isOver: boolean
   return ok(name, isOver ? said : `${said}: the next \`get\` renews it`)
 }
 
-function refresh({ pair, lastRefreshAt }: TokenSet, at: Moment, isOver: boolean): Check {
+function refresh({ pair, lastRefreshAt }: TokenSet, at: ClockReading, isOver: boolean): Finding {
   const name = 'refresh token'
   const last = lastRefreshAt === null ? 'never refreshed so far' : `refreshed ${ago(lastRefreshAt, at)}`
   const end = pair.refreshExpiresAt
@@ -161,7 +165,7 @@ function refresh({ pair, lastRefreshAt }: TokenSet, at: Moment, isOver: boolean)
   return isOver ? warn(name, said) : warn(name, said, 'a refresh brings a new one: hq-token refresh')
 }
 
-function lastFailure(set: TokenSet, at: Moment, isOver: boolean): Check {
+function lastFailure(set: TokenSet, at: ClockReading, isOver: boolean): Finding {
   const name = 'last failure'
   const { lastFailure: failure, notBefore } = set
   if (failure === null) return ok(name, 'none since the last success')
@@ -175,6 +179,6 @@ function lastFailure(set: TokenSet, at: Moment, isOver: boolean): Check {
   return error.transient ? warn(name, said, 'to try it now: hq-token refresh') : fail(name, error)
 }
 
-function ago(instant: number, at: Moment): string {
+function ago(instant: number, at: ClockReading): string {
   return `${span(at.now - instant)} ago`
 }

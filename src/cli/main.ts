@@ -35,7 +35,7 @@ async function reported({ options }: PlainGet, world: World, work: () => Promise
     await work()
     return Exit.ok
   } catch (error) {
-    world.turn?.lock.release()
+    world.handover?.lock.release()
     return report(error, world, options)
   }
 }

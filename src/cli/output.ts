@@ -1,7 +1,7 @@
 import { OutputFailed, type TokenError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import { printable, printableJson } from '../core/printable.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 import type { Screen, World } from './world.js'
 
 export { printable, printableJson }

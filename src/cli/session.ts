@@ -1,6 +1,6 @@
 import { openSession, type Session } from './context.js'
 import type { GlobalOptions } from './output.js'
-import { showingTheWayIn } from './way-in.js'
+import { namingTheNextStep } from './next-step.js'
 import type { World } from './world.js'
 
 /** Does the work of a command; where a person must log in, its error says how that is done here. */
@@ -11,7 +11,7 @@ export async function inSession<T>(
 ): Promise<T> {
   const session = openSession(world, options)
   try {
-    return await showingTheWayIn(session, () => work(session))
+    return await namingTheNextStep(session, () => work(session))
   } finally {
     await session.guard.settled()
   }

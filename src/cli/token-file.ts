@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { OutputFailed } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
 import { fateOf, MARK, processMark } from '../processes.js'
-import { replaceFile } from './outfile.js'
+import { replaceFile } from './replace-file.js'
 
 /** @see statfs(2), TMPFS_MAGIC */
 const TMPFS = 0x01021994

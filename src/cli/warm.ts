@@ -1,14 +1,14 @@
 import { loadConfig, namedClient } from '../config/load.js'
 import { locate, type Surroundings } from '../config/locate.js'
-import type { Clock } from '../core/moment.js'
+import type { Clock } from '../core/clock.js'
 import { isOwn, isStray } from '../core/ownership.js'
-import type { Seen, Turn } from '../core/ports.js'
+import type { Seen, Handover } from '../core/ports.js'
 import { expiresAt, expiryPolicy, judge, type Verdict } from '../core/policy.js'
 import { isBearer } from '../core/token-type.js'
 import { isBusy } from '../store/addon.js'
 import { storePaths } from '../store/files.js'
 import { peek, touchedAt } from '../store/peek.js'
-import { AddonLock, pauses } from '../store/turn.js'
+import { AddonLock, pauses } from '../store/early-lock.js'
 import { formatted } from './formats.js'
 import type { PlainGet } from './plain.js'
 
@@ -19,13 +19,13 @@ import type { PlainGet } from './plain.js'
  * Where the token must be renewed, the lock is asked for here already: of many processes at one instant one loads the
  * rest of the program, and the others wait for what it gets with what little they have loaded.
  *
- * @returns Without a text: take the full path, and give it the turn where there is one. Nothing is written, reported
+ * @returns Without a text: take the full path, and give it the handover where there is one. Nothing is written, reported
  *   or thrown.
  */
 export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
   if (plain.flags.rejected !== undefined) return {}
   const begun = performance.now()
-  let turn: Omit<Turn, 'waitedMs'> | undefined
+  let handover: Omit<Handover, 'waitedMs'> | undefined
   const waitedMs = (): number => performance.now() - begun
   try {
     const { look, path, lockWait } = warmStore(plain, around)
@@ -33,7 +33,7 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
     const { verdict, text, seen } = look()
     if (verdict === 'fresh') return { text }
     const lock = new AddonLock(storePaths(path))
-    turn = { store: path, seen, lock }
+    handover = { store: path, seen, lock }
     for (const pause of pauses()) {
       if (lock.take()) {
         // Once more: another process may have been quicker.
@@ -60,9 +60,9 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
       return { text: now.text }
     }
   } catch {
-    turn?.lock.release()
+    handover?.lock.release()
   }
-  return turn === undefined ? {} : { turn: { ...turn, waitedMs: waitedMs() } }
+  return handover === undefined ? {} : { handover: { ...handover, waitedMs: waitedMs() } }
 }
 
 /** A commit of somebody else's takes a moment. */
@@ -78,7 +78,7 @@ function unlessBusy<T>(look: () => T): T | undefined {
 export interface Warm {
   /** What to print. */
   readonly text?: string
-  readonly turn?: Turn
+  readonly handover?: Handover
 }
 
 type WarmSurroundings = Surroundings & { readonly clock: Clock }

@@ -3,8 +3,8 @@ import { homedir } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { machineClock, machineHost } from '../machine.js'
 import type { Host } from '../core/host.js'
-import type { Clock } from '../core/moment.js'
-import type { Turn } from '../core/ports.js'
+import type { Clock } from '../core/clock.js'
+import type { Handover } from '../core/ports.js'
 
 export interface Screen extends Writable {
   readonly isTTY?: boolean
@@ -16,7 +16,7 @@ export interface Given {
   /** Descriptors beyond the standard streams that it was started with. */
   readonly inherited: readonly number[]
   /** What the warm path has done about the store's lock. */
-  readonly turn?: Turn | undefined
+  readonly handover?: Handover | undefined
 }
 
 /** All of the outside that a command may touch, so that a test can be one. */

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as iteration, setTimeout as sleep } from 'node:timers/promises'
 import { ConfigInvalid } from '../core/errors.js'
 import { Secret } from '../core/secret.js'
 import { beforeSignalsEnd } from '../signals.js'
@@ -126,8 +126,8 @@ function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Pr
 async function unread(): Promise<void> {
   await sleep(UNREAD_MS)
   // Where this process stood still meanwhile, the pipe is read between these two.
-  await turn()
-  await turn()
+  await iteration()
+  await iteration()
 }
 
 function endAll(child: ChildProcess): void {

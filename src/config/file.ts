@@ -11,7 +11,7 @@ import {
 import { devNull } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import type { ErrorDetails } from '../core/errors.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 import type { Notice } from '../core/ports.js'
 
 /** Settings, seeds and secrets are small: what is larger is another file. */

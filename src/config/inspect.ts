@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import { closeSync } from 'node:fs'
-import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 import { environmentNotices } from './environment.js'
 import { asProblem, FileProblem, open } from './file.js'
 import type { PersonKey } from './keys.js'
@@ -15,7 +15,7 @@ import { suggestion } from './suggest.js'
 import { trustNotices } from './trust.js'
 
 export interface ConfigInspection {
-  readonly checks: readonly Check[]
+  readonly checks: readonly Finding[]
   /** `undefined` where it cannot be used. */
   readonly config: Config | undefined
 }
@@ -56,7 +56,7 @@ export function inspectConfig(
   return settings(found, location, around)
 }
 
-function settings(before: readonly Check[], location: Location, around: Surroundings): ConfigInspection {
+function settings(before: readonly Finding[], location: Location, around: Surroundings): ConfigInspection {
   try {
     const source = { ...around, ...location }
     const config = loadConfig(source)
@@ -71,7 +71,7 @@ function settings(before: readonly Check[], location: Location, around: Surround
 }
 
 /** Whether there is enough to ask the token endpoint. @param by What else than the config has given its URL. */
-export function inspectClient(config: Config, by: string | null): Check {
+export function inspectClient(config: Config, by: string | null): Finding {
   const { issuer, instance } = config
   const asksFirst = issuer !== null && config.tokenUrl === null
   try {
@@ -91,7 +91,7 @@ export function inspectClient(config: Config, by: string | null): Check {
 }
 
 /** What only a login or a logout needs: nothing else says that it cannot be used. */
-export function inspectUnfit({ unfit }: Config): readonly Check[] {
+export function inspectUnfit({ unfit }: Config): readonly Finding[] {
   return unfit.map(({ name, error }) => fail(NAMES[name], error))
 }
 
@@ -103,11 +103,11 @@ const NAMES: Readonly<Record<PersonKey, string>> = {
 }
 
 /** Where the browser comes back to after a login; nothing where `inspectUnfit` has said what is wrong with it. */
-export function inspectRedirectUri({ redirectUri, unfit }: Config): readonly Check[] {
+export function inspectRedirectUri({ redirectUri, unfit }: Config): readonly Finding[] {
   return unfit.some(({ name }) => name === 'client.redirect_uri') ? [] : [redirection(redirectUri)]
 }
 
-function redirection(redirectUri: string | null): Check {
+function redirection(redirectUri: string | null): Finding {
   const name = 'redirect URI'
   if (redirectUri === null) return skip(name, 'none: nobody can log in by this configuration')
   return ok(name, redirectUri)
@@ -117,7 +117,7 @@ const READ_TWO_WAYS =
   '; it, or client_id, holds a character that servers read in two ways: if the server refuses the client, try auth_method = client_secret_basic_plain'
 
 /** Whether the client secret can be had; what it is, nobody learns. */
-export async function inspectSecret(config: Config): Promise<Check> {
+export async function inspectSecret(config: Config): Promise<Finding> {
   const { secretFrom, authMethod, clientSecret, clientId } = config
   if (authMethod === 'none') return ok('client secret', 'none: a public client')
   if (secretFrom === null) return skip('client secret', 'none is configured')
@@ -132,7 +132,7 @@ export async function inspectSecret(config: Config): Promise<Check> {
 }
 
 /** Who else can read or change the seed file; whether it can be used at all is found out when it would be. */
-export function inspectSeedFile({ seedFile }: Config): Check[] {
+export function inspectSeedFile({ seedFile }: Config): Finding[] {
   // Of what is no seed the check of the seed says so; nobody is told to change its mode.
   if (seedFile === null || seedIn(seedFile) === undefined) return []
   try {
@@ -150,7 +150,7 @@ export function inspectSeedFile({ seedFile }: Config): Check[] {
 const SOON = 14
 
 /** Whom the program trusts, and what it shows of itself. @param now Epoch seconds. */
-export function inspectTrust({ network }: Config, env: Environment, now: number): Check {
+export function inspectTrust({ network }: Config, env: Environment, now: number): Finding {
   try {
     const { ca, client } = network.credentials()
     const extra = variable(env, 'NODE_EXTRA_CA_CERTS')
@@ -174,8 +174,8 @@ export function inspectTrust({ network }: Config, env: Environment, now: number)
 }
 
 /** Node reads that file before this program can judge it, and goes on without one that it cannot read. */
-function flawOf(path: string): Check | undefined {
-  const said = (what: string, hint: string): Check =>
+function flawOf(path: string): Finding | undefined {
+  const said = (what: string, hint: string): Finding =>
     warn('trust', `NODE_EXTRA_CA_CERTS names ${path}, which ${what}`, hint)
   try {
     const { fd, stats } = open(path)

@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { rfc3339 } from '../core/moment.js'
+import { rfc3339 } from '../core/clock.js'
 import type { SpentSeed } from '../core/token-set.js'
 
 const FIRST_LINE = '# hq-token: the seed file beside this one is spent.'

@@ -1,7 +1,7 @@
 // The configured seed file, for a guard and for `doctor`: read when it is asked for, and the marks at spent ones.
 // The parser of seed files is loaded with the first that is read.
-import { fail, ok, warn, type Check } from '../core/check.js'
-import { rfc3339 } from '../core/moment.js'
+import { fail, ok, warn, type Finding } from '../core/finding.js'
+import { rfc3339 } from '../core/clock.js'
 import type { Notice, SeedMarks, SeedSource } from '../core/ports.js'
 import { REMOVE_HINT, seedIsSpent, seedPaths, spentSeed } from '../core/seeding.js'
 import type { TokenSet } from '../core/token-set.js'
@@ -48,7 +48,7 @@ export async function inspectSeed(
   set: TokenSet | undefined,
   store: string,
   options: SeedOptions,
-): Promise<Check | undefined> {
+): Promise<Finding | undefined> {
   if (set !== undefined) return inspectSpent(set, configured)
   if (configured === null) return undefined
   const { seedIfThere } = await import('./seed-file.js')
@@ -64,7 +64,7 @@ export async function inspectSeed(
   }
 }
 
-async function inspectSpent(set: TokenSet, configured: string | null): Promise<Check | undefined> {
+async function inspectSpent(set: TokenSet, configured: string | null): Promise<Finding | undefined> {
   const spent = spentSeed(set)
   if (spent === undefined) return undefined
   const lasting = configured === null ? null : lastingPath(configured)
@@ -79,7 +79,7 @@ async function inspectSpent(set: TokenSet, configured: string | null): Promise<C
     : ok('seed', `${marked} was spent on ${rfc3339(spent.spentAt)}, and is marked so: it can be removed`)
 }
 
-function unmarked(path: string, spentAt: number): Check {
+function unmarked(path: string, spentAt: number): Finding {
   const barrier = barrierToMark(path)
   const why = barrier === undefined ? 'the next refresh tries to' : `it cannot be: ${barrier}`
   return warn(

@@ -3,7 +3,7 @@
 import { lstatSync, readlinkSync, type Stats } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Notice } from '../core/ports.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 import { exposure, exposureNotices, FileProblem, makePrivate } from './file.js'
 
 export type TrustedFile = 'config' | 'ca' | 'certificate' | 'key' | 'secret' | 'seed'

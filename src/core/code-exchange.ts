@@ -7,8 +7,8 @@ import {
   ServerUnavailable,
   type TokenError,
 } from './errors.js'
-import type { ExchangeParts } from './exchange.js'
-import { Landing, longest } from './landing.js'
+import type { ExchangeParts } from './refresh-exchange.js'
+import { AnswerPersistence, longest } from './persist-answer.js'
 import { LastLook } from './last-look.js'
 import type { Outcome } from './outcome.js'
 import type { HeldStore, PendingLogin, Rescued } from './ports.js'
@@ -30,7 +30,7 @@ export const AGAIN = 'begin anew: hq-token login'
 export class CodeExchange {
   readonly #held: HeldStore
   readonly #parts: ExchangeParts
-  readonly #landing: Landing
+  readonly #persistence: AnswerPersistence
   readonly #set: TokenSet | undefined
 
   /** @param found The set that the new one will replace. */
@@ -38,7 +38,7 @@ export class CodeExchange {
     this.#held = held
     this.#set = found
     this.#parts = parts
-    this.#landing = new Landing(held, parts)
+    this.#persistence = new AnswerPersistence(held, parts)
   }
 
   /**
@@ -55,7 +55,7 @@ export class CodeExchange {
       (record) => record.generation === now.generation && isAnswerTo(record, pending),
     )
     if (kept === undefined) return this.#set
-    const outcome = await this.#landing.read(kept.answer)
+    const outcome = await this.#persistence.read(kept.answer)
     const refreshToken = outcome.kind === 'granted' ? outcome.tokens.refreshToken : null
     return outcome.kind === 'granted' && refreshToken !== null
       ? this.#save({ ...outcome.tokens, refreshToken }, kept, true)
@@ -85,8 +85,8 @@ export class CodeExchange {
       if (obstacle !== undefined) throw await this.#undone(code, pending, obstacle)
       const about = { generation, attempt: sequence + 1, spent: code.fingerprint, login: true } as const
       const record = { ...about, grant: pending.grant, client, answer }
-      const kept = await this.#landing.keep(record)
-      const outcome = await this.#landing.read(answer)
+      const kept = await this.#persistence.keep(record)
+      const outcome = await this.#persistence.read(answer)
       if (outcome.kind !== 'granted') throw await this.#failed(outcome, code, pending, isBare)
       const { refreshToken, isRefreshTokenUnusable } = outcome.tokens
       if (refreshToken === null) {
@@ -115,7 +115,7 @@ export class CodeExchange {
     const counters = { generation, sequence: attempt - 1 }
     const ownership = { grant: record.grant ?? newGrantId(), client: record.client ?? null }
     const next = signedIn(tokens, this.#set, counters, answer.sentAt, defaultLifetime, host, ownership)
-    const unsaved = await this.#landing.save(
+    const unsaved = await this.#persistence.save(
       next,
       this.#set?.generation ?? 0,
       entry(next, 'login', 'done', clock()),

@@ -9,7 +9,7 @@ import {
   type ErrorDetails,
   type TokenError,
 } from './errors.js'
-import { rfc3339, type Moment } from './moment.js'
+import { rfc3339, type ClockReading } from './clock.js'
 import type { Outcome, Redirect } from './outcome.js'
 import { isGivenUp, isLikelyDead, isOver } from './policy.js'
 import type { TokenSet } from './token-set.js'
@@ -26,7 +26,7 @@ export interface Circumstances {
   readonly proxy: string | null
   /** As it was before this failure. */
   readonly set: TokenSet
-  readonly at: Moment
+  readonly at: ClockReading
   /** Whether an earlier answer of the server may have been lost. */
   readonly doubt: boolean
   /** Whether an earlier answer brought a refresh token that cannot be used. */

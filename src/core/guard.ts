@@ -10,7 +10,7 @@ import {
   ServerUnavailable,
   TokenError,
 } from './errors.js'
-import { Exchange, type ExchangeParts } from './exchange.js'
+import { RefreshExchange, type ExchangeParts } from './refresh-exchange.js'
 import { unreadHint } from './exchange-failure.js'
 import type { Host } from './host.js'
 import { Notices } from './notices.js'
@@ -42,7 +42,7 @@ import { assertUnspent, SeedMarking, withMark } from './seeding.js'
 import type { Seed, TokenSet } from './token-set.js'
 import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from './token-type.js'
 import { entry, newGrantId, seeded, seedFingerprint } from './transitions.js'
-import { rfc3339, type Clock } from './moment.js'
+import { rfc3339, type Clock } from './clock.js'
 
 /** What a guard is put together from; `openGuard` does it from a configuration. */
 export interface TokenGuardOptions {
@@ -353,7 +353,7 @@ export class TokenGuard {
       }
       const found = signedIn ?? (await this.#outlived(held, seed, named))
       // An answer that waits to be saved belongs to the pair that is replaced.
-      const exchange = found && new Exchange(held, found, this.#exchangeParts)
+      const exchange = found && new RefreshExchange(held, found, this.#exchangeParts)
       const current = await exchange?.takeUp()
       const seen = current && !force ? await this.#own(current, 'seed') : undefined
       if (seen !== undefined && !givesWay(seen, seed, clock)) return { set: seen, imported: false }
@@ -513,7 +513,7 @@ export class TokenGuard {
         const found = await this.#signedIn(held)
         if (found === undefined) throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
         await this.#own(found, undefined, how.rebind)
-        const exchange = new Exchange(held, found, this.#exchangeParts)
+        const exchange = new RefreshExchange(held, found, this.#exchangeParts)
         const carriedOn = await exchange.takeUp()
         if (carriedOn.generation > found.generation) this.#marking.note(carriedOn)
         const set = await this.#own(carriedOn, undefined, how.rebind)

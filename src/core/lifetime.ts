@@ -1,5 +1,5 @@
 // How long a token lives, as servers and people write it: a number of seconds, or an instant. Reads no clock.
-import { LAST_INSTANT } from './moment.js'
+import { LAST_INSTANT } from './clock.js'
 
 /** Seconds; a longer life of an access token, more than a year, is a mistake or something else than a lifetime. */
 export const LONGEST_ACCESS = 366 * 86_400

@@ -1,9 +1,9 @@
 import { AGAIN, CodeExchange } from './code-exchange.js'
 import { clientName, wholeClient, type NamedClient } from './client.js'
 import { LoginRequired, OtherClient } from './errors.js'
-import { Exchange, type ExchangeParts } from './exchange.js'
+import { RefreshExchange, type ExchangeParts } from './refresh-exchange.js'
 import { exchangeParts, type TokenGuardOptions } from './guard.js'
-import { rfc3339 } from './moment.js'
+import { rfc3339 } from './clock.js'
 import { Notices } from './notices.js'
 import { areSame, isOwn, isStray, otherClient, type Anew } from './ownership.js'
 import type { Discovered, HeldStore, PendingLogin } from './ports.js'
@@ -139,7 +139,7 @@ export class Logins {
           { hint: AGAIN },
         )
       const before = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
-      const refresh = before && new Exchange(held, before, this.#parts)
+      const refresh = before && new RefreshExchange(held, before, this.#parts)
       const found = await refresh?.takeUp()
       refresh?.assertSaved()
       if (!force) this.#assertReplaceable(found, named)
@@ -163,7 +163,7 @@ export class Logins {
     const end = async (held: HeldStore): Promise<TokenSet | undefined> => {
       const signedIn = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       // The newest token, which a refresh that died may have left in the rescue file, ends the whole grant.
-      const set = signedIn && (await new Exchange(held, signedIn, this.#parts).takeUp())
+      const set = signedIn && (await new RefreshExchange(held, signedIn, this.#parts).takeUp())
       if (!anyClient) this.#assertReplaceable(set, await this.#options.server.client(), null)
       if (set !== undefined && revoke !== null) await revoke(set.pair.refreshToken)
       const at = this.#options.clock()

@@ -1,7 +1,7 @@
 /** Whose grant a token set is, and whether the configured client may use it. Decides; reads and writes nothing. */
 import { clientName, isSameClient, isSameServer, type Client, type NamedClient } from './client.js'
 import { OtherClient } from './errors.js'
-import { rfc3339 } from './moment.js'
+import { rfc3339 } from './clock.js'
 import type { Rescued } from './ports.js'
 import type { TokenSet } from './token-set.js'
 

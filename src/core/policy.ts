@@ -1,4 +1,4 @@
-import type { Moment } from './moment.js'
+import type { ClockReading } from './clock.js'
 import type { Secret } from './secret.js'
 import type { TokenPair, TokenSet } from './token-set.js'
 
@@ -104,7 +104,7 @@ export interface Judgement {
  *
  * @see RFC 6749 section 5.1 (`expires_in`); the shares of the lifetime are ours.
  */
-export function judge(set: TokenSet, at: Moment, policy: ExpiryPolicy, ask: Demand = {}): Judgement {
+export function judge(set: TokenSet, at: ClockReading, policy: ExpiryPolicy, ask: Demand = {}): Judgement {
   const { lifetime, accessToken } = set.pair
   const { age, clockWentBack } = ageOf(set.pair, at)
   const left = lifetime - age
@@ -128,7 +128,7 @@ function needed({ minValid }: ExpiryPolicy, ask: Ask): number {
 }
 
 /** Epoch seconds at which the access token ends, by the clock that counts it shortest. */
-export function expiresAt(pair: TokenPair, at: Moment): number {
+export function expiresAt(pair: TokenPair, at: ClockReading): number {
   return Math.floor(at.now + pair.lifetime - ageOf(pair, at).age)
 }
 
@@ -137,7 +137,7 @@ export function expiresAt(pair: TokenPair, at: Moment): number {
  * set back makes a token look young, and so does the uptime of a virtual machine that was paused;
  * believing the older one costs at most a refresh that was not needed.
  */
-export function ageOf(pair: TokenPair, at: Moment): { age: number; clockWentBack: boolean } {
+export function ageOf(pair: TokenPair, at: ClockReading): { age: number; clockWentBack: boolean } {
   const wall = at.now - pair.obtained.now
   const sameBoot = at.boot !== null && at.boot === pair.obtained.boot
   const clockWentBack = wall < -CLOCK_TOLERANCE
@@ -160,7 +160,7 @@ function earlyWindow(early: Early, lifetime: number): number {
  * While an answer is kept that nobody could read, the refresh token is spent, and its repetition may end the grant: one
  * waits for an hour, and for as long as the access token works.
  */
-function unreadHold(set: TokenSet, at: Moment, isOver: boolean): Hold | null {
+function unreadHold(set: TokenSet, at: ClockReading, isOver: boolean): Hold | null {
   if (!isUnread(set)) return null
   const pause = isPaused(set, at) ? set.notBefore : at.now
   const until = isOver ? pause : Math.max(pause, expiresAt(set.pair, at))
@@ -174,12 +174,15 @@ export function isUnread({ intent, notBefore, lastFailure }: TokenSet): boolean 
 }
 
 /** Whether nobody is to ask the server yet, not even a person. */
-export function isPaused(set: TokenSet, { now }: Moment): set is TokenSet & { readonly notBefore: number } {
+export function isPaused(
+  set: TokenSet,
+  { now }: ClockReading,
+): set is TokenSet & { readonly notBefore: number } {
   return ahead(set.notBefore, now, LONGEST_PAUSE)
 }
 
 /** Whether the access token has come to its end. */
-export function isOver(pair: TokenPair, at: Moment): boolean {
+export function isOver(pair: TokenPair, at: ClockReading): boolean {
   return !(pair.lifetime - ageOf(pair, at).age > 0)
 }
 
@@ -187,20 +190,20 @@ export function isOver(pair: TokenPair, at: Moment): boolean {
  * Whether the grant has probably ended, though the server does not say so: for an hour it has answered nothing but a bare
  * 400 or 401, and the access token is over.
  */
-export function isLikelyDead(set: TokenSet, at: Moment): boolean {
+export function isLikelyDead(set: TokenSet, at: ClockReading): boolean {
   return bareFor(set, at) >= BARE_LIKELY && isOver(set.pair, at)
 }
 
 /** Whether that has lasted for so long, a day, that a person must be called. */
-export function isGivenUp(set: TokenSet, at: Moment): boolean {
+export function isGivenUp(set: TokenSet, at: ClockReading): boolean {
   return bareFor(set, at) >= BARE_ENDED && isOver(set.pair, at)
 }
 
-function bareFor({ bareSince }: TokenSet, { now }: Moment): number {
+function bareFor({ bareSince }: TokenSet, { now }: ClockReading): number {
   return bareSince === null ? -1 : now - bareSince
 }
 
-function holdOn(set: TokenSet, { now }: Moment, urgency: 'may' | 'must'): Hold | null {
+function holdOn(set: TokenSet, { now }: ClockReading, urgency: 'may' | 'must'): Hold | null {
   if (!isUnread(set) && ahead(set.notBefore, now, LONGEST_PAUSE))
     return { because: 'server', until: set.notBefore }
   if (set.refusedAt !== null) {
@@ -213,7 +216,7 @@ function holdOn(set: TokenSet, { now }: Moment, urgency: 'may' | 'must'): Hold |
 }
 
 /** Until when a refusal by the API is no reason to renew: the last renewal for that reason is too young. */
-export function rejectionHold({ rejectedAt }: TokenSet, { now }: Moment): number | null {
+export function rejectionHold({ rejectedAt }: TokenSet, { now }: ClockReading): number | null {
   const until = rejectedAt === null ? null : rejectedAt + REJECTED_PAUSE
   return ahead(until, now, REJECTED_PAUSE) ? until : null
 }

@@ -1,12 +1,12 @@
 import type { Client, NamedClient } from './client.js'
-import type { Moment } from './moment.js'
+import type { ClockReading } from './clock.js'
 import type { Secret } from './secret.js'
 import type { Holder, Seed, SpentSeed, TokenSet } from './token-set.js'
 
 /** What came back from the token endpoint, byte for byte and before anybody has looked at it. */
 export interface RawAnswer {
   /** Taken before the request was sent. */
-  readonly sentAt: Moment
+  readonly sentAt: ClockReading
   /** False only where it is certain that no byte of the request left this machine. */
   readonly sent: boolean
   /** HTTP status; `null` where none arrived. */
@@ -360,7 +360,7 @@ export interface SeedMarks {
 export type Marking = 'put' | 'there' | 'gone' | { readonly failure: string }
 
 /** What was done about the store's lock before the program was loaded that needs it. */
-export interface Turn {
+export interface Handover {
   /** Names the store, as its own `name`. */
   readonly store: string
   /** The set before the wait: what failed since has failed for this process too. */

@@ -1,9 +1,9 @@
 // Decides what becomes of the file that a token set was seeded from: when its refresh token is spent, the mark beside
 // it, and the words about it. No I/O: the marks are an adapter's.
 import { LOGIN_HINT, LoginRequired } from './errors.js'
-import { rfc3339, type Clock } from './moment.js'
+import { rfc3339, type Clock } from './clock.js'
 import type { Notice, SeedMarks, TokenStore } from './ports.js'
-import { shellWord } from './shell.js'
+import { shellWord } from './shell-quoting.js'
 import { STANDARD_INPUT, type Seed, type SeedFile, type SpentSeed, type TokenSet } from './token-set.js'
 import { entry, seedFingerprint } from './transitions.js'
 

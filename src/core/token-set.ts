@@ -1,6 +1,6 @@
 import type { Client } from './client.js'
 import type { Host } from './host.js'
-import type { Moment } from './moment.js'
+import type { ClockReading } from './clock.js'
 import type { Secret } from './secret.js'
 
 /** What one successful answer of the token endpoint gave (RFC 6749 section 5.1). */
@@ -13,7 +13,7 @@ export interface TokenPair {
   readonly tokenType: string
   readonly scope: string | null
   /** When the request was sent: a slow answer shortens the life we believe in, never lengthens it. */
-  readonly obtained: Moment
+  readonly obtained: ClockReading
   /** Seconds of life of the access token, counted from `obtained`. */
   readonly lifetime: number
   /** True where nobody said how long it lives: `lifetime` is then the configured default. */

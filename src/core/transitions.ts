@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { clientName, type Client } from './client.js'
 import type { TokenError } from './errors.js'
 import { isSameHost, type Host } from './host.js'
-import type { Moment } from './moment.js'
+import type { ClockReading } from './clock.js'
 import { backoff } from './policy.js'
 import type { Counters, HistoryEntry, Reading } from './ports.js'
 import type { Secret } from './secret.js'
@@ -80,7 +80,7 @@ export function signedIn(
   tokens: Tokens & { readonly refreshToken: Secret },
   replaced: TokenSet | undefined,
   counters: Counters,
-  sentAt: Moment,
+  sentAt: ClockReading,
   defaultLifetime: number,
   host: Host | null,
   ownership: Ownership,
@@ -112,7 +112,7 @@ export function seedFingerprint(seed: Seed): string {
 /** Before anything is sent: from here on a process that dies leaves word of it. */
 export function intended(
   set: TokenSet,
-  at: Moment,
+  at: ClockReading,
   host: Host | null,
   client: Client | null = null,
   holder?: Holder,
@@ -128,7 +128,11 @@ export function intended(
 }
 
 /** A copy of a store spends the grant of the first: for the day when the server refuses, it knows where it was. */
-function usedOn(host: Host | null, set: TokenSet, { now }: Moment): Pick<TokenSet, 'host' | 'cameFrom'> {
+function usedOn(
+  host: Host | null,
+  set: TokenSet,
+  { now }: ClockReading,
+): Pick<TokenSet, 'host' | 'cameFrom'> {
   const { host: before, cameFrom } = set
   if (host === null) return { host: before, cameFrom }
   const isHere = before === null || isSameHost(before, host)
@@ -151,7 +155,7 @@ export function renewed(
   set: TokenSet,
   tokens: Tokens,
   spent: Secret,
-  sentAt: Moment,
+  sentAt: ClockReading,
   defaultLifetime: number,
   client: Client | null = set.client,
 ): TokenSet {
@@ -205,7 +209,7 @@ export interface Aftermath {
 export function failed(
   set: TokenSet,
   error: TokenError,
-  at: Moment,
+  at: ClockReading,
   aftermath: Aftermath = {},
   client: Client | null = null,
 ): TokenSet {
@@ -234,7 +238,7 @@ export function entry(
   set: TokenSet,
   event: HistoryEntry['event'],
   outcome: string,
-  at: Moment,
+  at: ClockReading,
   note: string | null = null,
 ): HistoryEntry {
   return {

@@ -1,4 +1,4 @@
-import { fail, ok, warn, type Check } from '../core/check.js'
+import { fail, ok, warn, type Finding } from '../core/finding.js'
 import { ApiRefused } from '../core/errors.js'
 
 export const API = 'API'
@@ -9,7 +9,7 @@ export const API = 'API'
  *
  * @param isOver The token has come to its end, by our count.
  */
-export function inspectApi({ origin, pathname }: URL, status: number, isOver: boolean): Check {
+export function inspectApi({ origin, pathname }: URL, status: number, isOver: boolean): Finding {
   const said = `${origin}${pathname}: HTTP ${status}`
   if (status >= 200 && status < 300) return ok(API, `${said}, with the stored access token`)
   if (status !== 401 && status !== 403)

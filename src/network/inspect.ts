@@ -1,14 +1,14 @@
 import { isIP } from 'node:net'
-import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { ServerUnavailable } from '../core/errors.js'
-import { CLOCK_SKEW } from '../core/landing.js'
+import { CLOCK_SKEW } from '../core/persist-answer.js'
 import type { Probe } from './probe.js'
 
 /** Days before its end at which a certificate is worth a warning. */
 const SOON = 14
 
 export interface Reached {
-  readonly checks: readonly Check[]
+  readonly checks: readonly Finding[]
   /** Whether the server has answered. */
   readonly isReached: boolean
 }
@@ -36,7 +36,7 @@ export function inspectWay(found: Probe, proxyShown: string | null, now: number)
 const CLIENT_CERTIFICATE = 'client_cert_file and client_key_file in [network] of the config'
 
 /** The server was reached, and this request had no answer all the same. */
-export function unanswered(name: string, { url, failure }: Probe): Check {
+export function unanswered(name: string, { url, failure }: Probe): Finding {
   // By TLS 1.3 a client without a certificate learns after the handshake that one was wanted, or not at all.
   const isHungUp = url.protocol === 'https:' && failure !== 'TIMEOUT'
   return fail(
@@ -50,12 +50,12 @@ export function unanswered(name: string, { url, failure }: Probe): Check {
   )
 }
 
-function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | null): Check {
+function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | null): Finding {
   const name = 'proxy'
   if (shown === null) return ok(name, 'none')
   if (proxy === 'unused') return ok(name, `not used for ${url.host} (${shown})`)
   const refused = /^PROXY_HTTP_(\d+)$/.exec(failure ?? '')?.[1]
-  const through = (message: string, hint: string): Check =>
+  const through = (message: string, hint: string): Finding =>
     fail(name, new ServerUnavailable(`${shown}: ${message}`, { hint }))
   if (proxy === 'unreached')
     return through(
@@ -81,7 +81,7 @@ function isAddress({ hostname }: URL): boolean {
   return isIP(hostname.replace(/^\[|\]$/g, '')) !== 0
 }
 
-function nameStep({ url, proxy, addresses, failure, isConnected }: Probe): Check {
+function nameStep({ url, proxy, addresses, failure, isConnected }: Probe): Finding {
   const name = 'name'
   if (proxy !== 'unused') return skip(name, `the proxy finds out where ${url.hostname} is`)
   if (addresses !== null) return ok(name, `${url.hostname} is ${addresses.slice(0, 3).join(', ')}`)
@@ -95,7 +95,7 @@ function nameStep({ url, proxy, addresses, failure, isConnected }: Probe): Check
   )
 }
 
-function serverStep({ url, isConnected, failure, answer }: Probe): Check {
+function serverStep({ url, isConnected, failure, answer }: Probe): Finding {
   const name = 'server'
   // One whose certificate is refused was reached all the same.
   if (isConnected || answer !== null || isTls(failure)) return ok(name, `${url.host} takes connections`)
@@ -122,7 +122,7 @@ const UNREACHED: Readonly<Record<string, string>> = {
 const OWN_AUTHORITY =
   'for an authority of your own: ca_file = FILE in [network] of the config, or NODE_EXTRA_CA_CERTS=FILE'
 
-function certificateStep({ url, certificate, failure, isConnected }: Probe, now: number): Check {
+function certificateStep({ url, certificate, failure, isConnected }: Probe, now: number): Finding {
   const name = 'certificate'
   if (url.protocol === 'http:') return skip(name, 'plain http, to this machine itself')
   if (!isConnected && isTls(failure)) return refusedCertificate(name, url, failure ?? '')
@@ -134,7 +134,7 @@ function certificateStep({ url, certificate, failure, isConnected }: Probe, now:
     : ok(name, said)
 }
 
-function refusedCertificate(name: string, { host, hostname }: URL, code: string): Check {
+function refusedCertificate(name: string, { host, hostname }: URL, code: string): Finding {
   const [message, hint] = /ALTNAME/.test(code)
     ? [
         `the certificate of ${host} is for another name`,
@@ -160,7 +160,7 @@ function isTls(failure: string | null): boolean {
   return /CERT|SIGNATURE|^ERR_(?:TLS|SSL)_|^EPROTO$|^UNABLE_TO_/.test(failure ?? '')
 }
 
-function clock(date: string | null, now: number): Check {
+function clock(date: string | null, now: number): Finding {
   const name = 'clock'
   const ahead = Math.round(now - Date.parse(date ?? '') / 1000)
   if (Number.isNaN(ahead)) return skip(name, 'the server does not tell the time')

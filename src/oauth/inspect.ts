@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici'
-import { fail, ok, warn, type Check } from '../core/check.js'
+import { fail, ok, warn, type Finding } from '../core/finding.js'
 import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
 import { readAnswer } from './answer.js'
 import { discover } from './discovery.js'
@@ -28,7 +28,7 @@ export const AUTHORIZE_URL = 'authorize URL'
 const CHECK_URL = 'check instance, or token_url, in [client] of the config'
 
 /** Whether what has answered `IDLE_TOKEN_REQUEST` is a token endpoint. */
-export async function inspectTokenUrl(url: URL, answer: IdleAnswer): Promise<Check> {
+export async function inspectTokenUrl(url: URL, answer: IdleAnswer): Promise<Finding> {
   const shown = url.origin + url.pathname
   const { status } = answer
   const reading = await readAnswer({
@@ -66,7 +66,7 @@ export async function inspectTokenUrl(url: URL, answer: IdleAnswer): Promise<Che
 }
 
 /** Whether what has answered a request without parameters may be where people log in. */
-export function inspectAuthorizeUrl(url: URL, { status }: IdleAnswer): Check {
+export function inspectAuthorizeUrl(url: URL, { status }: IdleAnswer): Finding {
   const shown = url.origin + url.pathname
   if (status === 404 || status === 410)
     return fail(
@@ -97,7 +97,7 @@ export async function inspectIssuer(
   dispatcher: Dispatcher,
   now: number,
   login: boolean,
-): Promise<Check> {
+): Promise<Finding> {
   try {
     const { authorizeUrl } = await discover(issuer, dispatcher, now)
     if (login && authorizeUrl === null)

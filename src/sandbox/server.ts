@@ -15,7 +15,7 @@ import { Grants } from './grants.js'
 import { welcomePage } from './pages.js'
 import type { Endpoint, Handled, Received, SandboxRequest } from './request.js'
 import { bodyOf, isLoopback, MOST_FILE, MOST_FORM, targetOf } from './request.js'
-import { tokenEndpoint } from './token-endpoint.js'
+import { tokenEndpoint } from './token-endpoint-server.js'
 
 const DEFAULT_USER = 'someone@example.com'
 const YEAR = 31_536_000

@@ -17,7 +17,7 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
 import { notForRoot } from '../core/root.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 import { addonFault } from './addon-fault.js'
 import { isBusy, isStore } from './addon.js'
 import { throughLink } from './link.js'

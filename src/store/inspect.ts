@@ -1,10 +1,10 @@
 import Database from 'better-sqlite3'
 import { accessSync, constants, statfsSync } from 'node:fs'
-import { fail, ok, skip, warn, type Check } from '../core/check.js'
+import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
-import { rfc3339 } from '../core/moment.js'
+import { rfc3339 } from '../core/clock.js'
 import type { Discovered, PendingLogin } from '../core/ports.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 import type { TokenSet } from '../core/token-set.js'
 import { assertLoadable } from './addon-fault.js'
 import { isBusy, needsRollback } from './addon.js'
@@ -40,7 +40,7 @@ export interface StoreContent {
 }
 
 export interface StoreInspection {
-  readonly checks: readonly Check[]
+  readonly checks: readonly Finding[]
   /** `undefined` where it cannot be read. */
   readonly content: StoreContent | undefined
 }
@@ -81,7 +81,7 @@ export async function inspectStore(path: string, options: InspectOptions): Promi
   return { checks: [...checks, ...around, ...inside], content }
 }
 
-function withinLock(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Check[] {
+function withinLock(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Finding[] {
   const locked = lock(paths)
   const isHeld = locked.status === 'warn'
   return [locked, isHeld ? skip('unfinished', 'what is under way is not') : unfinished(paths, content, env)]
@@ -109,11 +109,11 @@ async function looked(paths: StorePaths, rule: string): Promise<Look> {
   }
 }
 
-function failed(check: Check): Look {
+function failed(check: Finding): Look {
   return { checks: [check, ...needStore('schema', 'integrity')], content: undefined, isThere: false }
 }
 
-function needStore(...names: readonly string[]): Check[] {
+function needStore(...names: readonly string[]): Finding[] {
   return names.map((name) => skip(name, 'needs a store that can be opened'))
 }
 
@@ -158,7 +158,7 @@ function look(paths: StorePaths, rule: string): Look {
   }
 }
 
-function schema(db: Database.Database, paths: StorePaths): Check {
+function schema(db: Database.Database, paths: StorePaths): Finding {
   try {
     refuseNewer(db, paths)
   } catch (error) {
@@ -173,7 +173,7 @@ function schema(db: Database.Database, paths: StorePaths): Check {
 function integrity(
   db: Database.Database,
   paths: StorePaths,
-): { check: Check; content: StoreContent | undefined } {
+): { check: Finding; content: StoreContent | undefined } {
   try {
     const found = String(db.pragma('integrity_check(1)', { simple: true }))
     if (found !== 'ok') throw damaged(paths.database, found)
@@ -186,7 +186,7 @@ function integrity(
 }
 
 /** Asked of the system, not tried: SQLite's files must not be opened by anything else. */
-function writable(paths: StorePaths, isThere: boolean): Check {
+function writable(paths: StorePaths, isThere: boolean): Finding {
   const { folder, database, rescue, lock: lockFile } = paths
   try {
     if (!isThere) {
@@ -254,7 +254,7 @@ function disk(
   paths: StorePaths,
   isThere: boolean,
   fileSystem: (folder: string) => FileSystem,
-): [Check, ...Check[]] {
+): [Finding, ...Finding[]] {
   let found
   try {
     found = fileSystem(isThere ? paths.folder : nearest(paths.folder))
@@ -264,7 +264,7 @@ function disk(
   return [kind(paths, found.type >>> 0), room(paths, found.room)]
 }
 
-function kind({ folder }: StorePaths, type: number): Check {
+function kind({ folder }: StorePaths, type: number): Finding {
   const name = 'file system'
   const elsewhere = 'name a [store] path on a local disk'
   // Elsewhere the numbers mean other things, or nothing.
@@ -286,7 +286,7 @@ function kind({ folder }: StorePaths, type: number): Check {
   return ok(name, 'local')
 }
 
-function room({ folder }: StorePaths, bytes: number | null): Check {
+function room({ folder }: StorePaths, bytes: number | null): Finding {
   const name = 'disk space'
   if (bytes === null) return skip(name, 'this file system counts none')
   const left = `${bytes < 10 * MIB ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / MIB)} MiB`} left`
@@ -302,7 +302,7 @@ function fileSystemOf(folder: string): FileSystem {
 }
 
 /** A read transaction for an instant: who waits for the lock asks again, and who holds it is not disturbed. */
-function lock({ lock: path, database }: StorePaths): Check {
+function lock({ lock: path, database }: StorePaths): Finding {
   const name = 'lock'
   let db: Database.Database | undefined
   try {
@@ -325,7 +325,7 @@ function lock({ lock: path, database }: StorePaths): Check {
   }
 }
 
-function unfinished(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Check {
+function unfinished(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Finding {
   const name = 'unfinished'
   try {
     const kept = keptRecords(paths, env)

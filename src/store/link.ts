@@ -2,7 +2,7 @@
 import { lstatSync, readlinkSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 
 /**
  * What a link leads to that root has made, such as systemd's `StateDirectory=` of a dynamic user: nobody else can have

@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { LockTimeout, StoreUnusable } from '../core/errors.js'
-import type { Turn } from '../core/ports.js'
-import { shellWord } from '../core/shell.js'
+import type { Handover } from '../core/ports.js'
+import { shellWord } from '../core/shell-quoting.js'
 import { isBusy } from './addon.js'
 import {
   checkLockable,
@@ -14,7 +14,7 @@ import {
   type StorePaths,
 } from './files.js'
 import { takeMutex } from './mutex.js'
-import { LOCK, pauses } from './turn.js'
+import { LOCK, pauses } from './early-lock.js'
 
 /** The lock while this process has it. */
 export interface Lock {
@@ -29,7 +29,7 @@ export interface Lock {
  * Within a process, where it would not tell one copy of SQLite from another, a mutex stands before it.
  *
  * @param look Called before every try but the first; an answer ends the wait.
- * @param turn What was done about it before.
+ * @param handover What was done about it before.
  * @returns The lock, or what `look` answered.
  * @throws {LockTimeout | StoreUnusable}
  */
@@ -37,14 +37,14 @@ export async function acquire<T>(
   paths: StorePaths,
   waitMs: number,
   look: () => Promise<T | undefined>,
-  turn?: Turn,
+  handover?: Handover,
 ): Promise<Lock | { answered: T }> {
-  const deadline = performance.now() + waitMs - (turn?.waitedMs ?? 0)
+  const deadline = performance.now() + waitMs - (handover?.waitedMs ?? 0)
   const pause = pauses()
   const contender = new Contender(paths)
   try {
     for (;;) {
-      const lock = contender.take(turn?.lock)
+      const lock = contender.take(handover?.lock)
       if (lock !== undefined) return lock
       if (performance.now() >= deadline) throw notInTime(paths, waitMs)
       await sleep(pause.next().value)
@@ -77,7 +77,7 @@ class Contender {
   }
 
   /** @throws {StoreUnusable} */
-  take(early: Turn['lock'] | undefined): Lock | undefined {
+  take(early: Handover['lock'] | undefined): Lock | undefined {
     this.#leaveMutex ??= takeMutex(this.#paths.place)
     if (this.#leaveMutex === undefined) return undefined
     if (early?.isHeld === true) return this.#held(early)

@@ -3,7 +3,7 @@
  *
  * @module hq-token/sqlite
  */
-import '../core/node.js' // Before all else.
+import '../core/node-version.js' // Before all else.
 import { dirname, resolve } from 'node:path'
 import type Database from 'better-sqlite3'
 import { Overtaken, StoreBusy } from '../core/errors.js'
@@ -15,7 +15,7 @@ import type {
   Notice,
   PendingLogin,
   TokenStore,
-  Turn,
+  Handover,
 } from '../core/ports.js'
 import type { Holder, TokenSet } from '../core/token-set.js'
 import { assertLoadable } from './addon-fault.js'
@@ -44,7 +44,7 @@ export interface SqliteStoreOptions {
   /** Hears warnings. Default: nobody. */
   readonly notify?: (notice: Notice) => void
   /** @hidden What was done about the lock before: for the first critical section. */
-  readonly turn?: Turn | undefined
+  readonly handover?: Handover | undefined
   /** @hidden Runs all that happens while the lock is held, its release included. Default: plainly. */
   readonly whileHeld?: <T>(section: () => Promise<T>) => Promise<T>
 }
@@ -58,7 +58,7 @@ export interface SqliteStoreOptions {
 export class SqliteStore implements TokenStore {
   readonly #path: string
   readonly #options: SqliteStoreOptions
-  #turn: Turn | undefined
+  #handover: Handover | undefined
   readonly name: string
 
   /**
@@ -70,7 +70,7 @@ export class SqliteStore implements TokenStore {
     this.name = path
     this.#path = resolve(path)
     this.#options = options
-    this.#turn = options.turn?.store === path ? options.turn : undefined
+    this.#handover = options.handover?.store === path ? options.handover : undefined
   }
 
   read(): Promise<TokenSet | undefined> {
@@ -102,11 +102,11 @@ export class SqliteStore implements TokenStore {
     await this.#claim()
     try {
       for (;;) {
-        const turn = this.#turn
-        this.#turn = undefined
+        const handover = this.#handover
+        this.#handover = undefined
         const paths = this.#prepared()
         const left = Math.max(0, deadline - performance.now())
-        const lock = await acquire(paths, left, async () => options.meanwhile?.(await this.read()), turn)
+        const lock = await acquire(paths, left, async () => options.meanwhile?.(await this.read()), handover)
         if ('answered' in lock) return lock.answered
         try {
           const section = { paths, lock, deadline, options }

@@ -1,9 +1,9 @@
 /** What a service manager takes away when a unit ends. */
 import { readFileSync } from 'node:fs'
-import { warn, type Check } from '../core/check.js'
+import { warn, type Finding } from '../core/finding.js'
 
 /** What becomes of the answers that another disk keeps where this one fails. Nothing is said where they stay. */
-export function lastCopies(mounts = mountsOf()): Check[] {
+export function lastCopies(mounts = mountsOf()): Finding[] {
   const isOfUnit = mounts.split('\n').some((mount) => {
     const [, , , root = '', at] = mount.split(' ')
     return at === '/var/tmp' && root.includes('/systemd-private-')

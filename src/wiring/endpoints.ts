@@ -2,7 +2,7 @@
 import { namedClient, withEndpoints, type Config } from '../config/load.js'
 import type { NamedClient } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
-import type { Clock } from '../core/moment.js'
+import type { Clock } from '../core/clock.js'
 import type { Discovered, TokenStore } from '../core/ports.js'
 import type { Network } from '../network/network.js'
 

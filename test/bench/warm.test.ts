@@ -65,14 +65,14 @@ describe('a `get` that refreshes', { timeout: 120_000 }, () => {
   })
 
   it.each(['undici', 'oauth4webapi'])('is seen to load %s when it does', async (heavy) => {
-    const copy = planted(heavy, 'dist/oauth/server.js')
+    const copy = planted(heavy, 'dist/oauth/token-endpoint.js')
     const { packages } = await loadedByRefresh(copy)
     expect(packages).toContain(heavy)
     expect(packages).not.toEqual(LIGHT)
   })
 
   it('is seen to load Node’s own fetch when it does', async () => {
-    const copy = planted('node:http', 'dist/oauth/server.js', 'new Headers()')
+    const copy = planted('node:http', 'dist/oauth/token-endpoint.js', 'new Headers()')
     expect(await loadedByRefresh(copy)).toEqual({ packages: LIGHT, isFetchLoaded: true })
   })
 })

@@ -15,8 +15,8 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { Check } from '../../src/core/check.js'
-import { rfc3339 } from '../../src/core/moment.js'
+import type { Finding } from '../../src/core/finding.js'
+import { rfc3339 } from '../../src/core/clock.js'
 import { machineClock } from '../../src/machine.js'
 import { inspectWay } from '../../src/network/inspect.js'
 import { inspectStore } from '../../src/store/inspect.js'
@@ -39,7 +39,7 @@ interface Examined {
   readonly code: number
   readonly names: readonly string[]
   /** The first check by that name. */
-  readonly check: (name: string) => Check | undefined
+  readonly check: (name: string) => Finding | undefined
 }
 
 /** What `doctor --json` says; no secret of the place is in it. */
@@ -56,7 +56,7 @@ async function examined(
   if (made.seed !== undefined)
     for (const [, token = ''] of readFileSync(made.seed, 'utf8').matchAll(/_token *= (\S+)/g))
       expect(got.stdout).not.toContain(token)
-  const { checks } = JSON.parse(got.stdout) as { checks: Check[] }
+  const { checks } = JSON.parse(got.stdout) as { checks: Finding[] }
   return {
     code: got.code,
     names: checks.map(({ name }) => name),
@@ -356,7 +356,7 @@ describe('the configuration', () => {
       )
       const { code, stdout } = await asAnybody(made, 'doctor', '--json')
       expect(code).toBe(78)
-      const { checks } = JSON.parse(stdout) as { checks: Check[] }
+      const { checks } = JSON.parse(stdout) as { checks: Finding[] }
       expect(checks.find(({ status }) => status === 'fail')).toMatchObject({
         ...{ name: 'permissions', exit: 78, message: expect.stringMatching(whose) as string },
         hint: expect.stringMatching(way) as string,
@@ -598,7 +598,7 @@ describe('the store', () => {
     chmodSync(made.dir, 0o500)
     const { code, stdout } = await asAnybody(made, 'doctor', '--json')
     expect(code).toBe(74)
-    const { checks } = JSON.parse(stdout) as { checks: Check[] }
+    const { checks } = JSON.parse(stdout) as { checks: Finding[] }
     expect(checks.find(({ name }) => name === 'writable')).toMatchObject({
       ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EACCES)` },
       hint: `look at the disk and the permissions: ls -ld ${made.dir}; df ${made.dir}`,
@@ -1011,7 +1011,7 @@ describe('the server', { timeout: 300_000 }, () => {
 
   it('that is reached through a proxy: its name is not for this machine to find out', () => {
     const found = { failure: null, isConnected: true, certificate: null, addresses: null, answer: null }
-    const way = (hostname: string): readonly Check[] =>
+    const way = (hostname: string): readonly Finding[] =>
       inspectWay({ ...found, proxy: 'reached', url: new URL(`https://${hostname}/`) }, 'http://proxy', 0)
         .checks
     expect(way('acme.highq.com')).toContainEqual({

@@ -226,7 +226,7 @@ async function answered(situation: Situation, run: () => Promise<Told>): Promise
 
 describe('the short ways of a `get`', { timeout: 300_000 }, () => {
   it('say what the long one says, or that they do not know', async () => {
-    const seen = { warm: 0, plain: 0, turns: 0, runs: 0, profiles: 0 }
+    const seen = { warm: 0, plain: 0, handovers: 0, runs: 0, profiles: 0 }
     await fc.assert(
       fc.asyncProperty(situation, async (one) => {
         const args = one.argv.map((arg: string) => arg.replace('OUT', out).replace('CONFIG', config))
@@ -250,17 +250,17 @@ describe('the short ways of a `get`', { timeout: 300_000 }, () => {
 
         place(one)
         const { env, platform, homedir, clock } = worldFor(options).world
-        const { text: warm, turn } = warmAnswer(plain, { env, platform, homedir, clock })
-        seen.turns += turn?.lock.isHeld === true ? 1 : 0
-        turn?.lock.release()
+        const { text: warm, handover } = warmAnswer(plain, { env, platform, homedir, clock })
+        seen.handovers += handover?.lock.isHeld === true ? 1 : 0
+        handover?.lock.release()
         expect(existsSync(out)).toBe(false)
         if (warm === undefined && !one.isSample) return
         const long = await answered(one, () => told(args, options))
         if (one.isSample) {
           const short = await answered(one, async () => {
             const { world, said } = worldFor(options)
-            const { turn } = warmAnswer(plain, world)
-            return { code: await runPlain(plain, { ...world, turn }), ...said() }
+            const { handover } = warmAnswer(plain, world)
+            return { code: await runPlain(plain, { ...world, handover }), ...said() }
           })
           expect(short).toEqual(long)
         }
@@ -277,7 +277,7 @@ describe('the short ways of a `get`', { timeout: 300_000 }, () => {
     // None of the five is for show.
     expect(seen.plain).toBeGreaterThan(seen.runs / 4)
     expect(seen.warm).toBeGreaterThan(seen.runs / 20)
-    expect(seen.turns).toBeGreaterThan(seen.runs / 50)
+    expect(seen.handovers).toBeGreaterThan(seen.runs / 50)
     expect(seen.profiles).toBeGreaterThan(seen.runs / 200)
   })
 

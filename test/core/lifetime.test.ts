@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { instant, lifetimeOf, LONGEST_ACCESS } from '../../src/core/lifetime.js'
-import { rfc3339 } from '../../src/core/moment.js'
+import { rfc3339 } from '../../src/core/clock.js'
 import { ISSUED } from '../support/token-sets.js'
 
 describe('instant', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
-import type { Moment } from '../../src/core/moment.js'
+import type { ClockReading } from '../../src/core/clock.js'
 import {
   backoff,
   expiresAt,
@@ -108,7 +108,7 @@ test('an unfinished exchange makes a fresh token due', () => {
 
 describe('clocks', () => {
   const half = { now: ISSUED + 1800, boot: 'boot-1', uptime: 2800 }
-  it.each<[string, Moment, string, number]>([
+  it.each<[string, ClockReading, string, number]>([
     ['run as they should', half, 'fresh', 1800],
     ['wall clock a day ahead', { ...half, now: half.now + DAY }, 'expired', 1800 - DAY],
     ['wall clock back, within the token’s life', { ...half, now: half.now - 600 }, 'fresh', 1800],
@@ -232,7 +232,7 @@ describe('whatever the numbers', () => {
     )
   const whole = (near: number): fc.Arbitrary<number> =>
     fc.oneof(fc.integer({ min: near - 5000, max: near + 5000 }), fc.maxSafeInteger())
-  const instants = (of: (near: number) => fc.Arbitrary<number>): fc.Arbitrary<Moment> =>
+  const instants = (of: (near: number) => fc.Arbitrary<number>): fc.Arbitrary<ClockReading> =>
     fc.record({ now: of(ISSUED), boot: fc.constantFrom(null, 'boot-1', 'boot-2'), uptime: of(5000) })
   const orNull = (of: fc.Arbitrary<number>): fc.Arbitrary<number | null> => fc.option(of)
   const sets = (of: (near: number) => fc.Arbitrary<number>): fc.Arbitrary<TokenSet> =>
@@ -275,7 +275,7 @@ describe('whatever the numbers', () => {
     { uptime: NaN },
     { now: NaN, boot: null },
     { now: now - 5000, uptime: NaN },
-  ].map((at): [TokenSet, Moment, ExpiryPolicy, Ask] => [
+  ].map((at): [TokenSet, ClockReading, ExpiryPolicy, Ask] => [
     tokenSet(),
     { ...moment(), ...at },
     expiryPolicy({ percent: 10 }, 60),
@@ -320,7 +320,7 @@ describe('whatever the numbers', () => {
   test('a token does not become better by waiting', () => {
     fc.assert(
       fc.property(sets(whole), fc.nat(5000), fc.nat(5000), policies, asks, (set, age, more, by, ask) => {
-        const after = (seconds: number): Moment => {
+        const after = (seconds: number): ClockReading => {
           const { now, boot, uptime } = set.pair.obtained
           return { now: now + seconds, boot, uptime: uptime + seconds }
         }

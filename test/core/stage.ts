@@ -1,4 +1,4 @@
-import type { Moment } from '../../src/core/moment.js'
+import type { ClockReading } from '../../src/core/clock.js'
 import { TokenGuard, type TokenGuardOptions } from '../../src/core/guard.js'
 import { Logins } from '../../src/core/logins.js'
 import { expiryPolicy } from '../../src/core/policy.js'
@@ -16,7 +16,7 @@ export class Stage {
   readonly log: string[] = []
   readonly notices: Notice[] = []
   /** The clock; `pass` moves it. */
-  at: Moment = moment()
+  at: ClockReading = moment()
   /** Milliseconds slept, one after another. */
   readonly slept: number[] = []
   /** The process dies instead of doing what would be its n-th event, from 0 on. */
@@ -34,7 +34,7 @@ export class Stage {
     this.server = new FakeServer(this.clock, [], event)
   }
 
-  readonly clock = (): Moment => this.at
+  readonly clock = (): ClockReading => this.at
 
   readonly notify = (notice: Notice): void => {
     this.notices.push(notice)

@@ -6,7 +6,7 @@ const tests = (name, filter) => ({ file: `test/${name}.test.ts`, filter })
 export const BREAKS = [
   {
     name: 'no intent before the request',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: "      await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))\n",
     replace: '',
     by: tests('faults/crash-points', 'a get, no grace'),
@@ -20,18 +20,18 @@ export const BREAKS = [
   },
   {
     name: 'the answer is read before it is kept',
-    file: 'src/core/exchange.ts',
-    find: `      const kept = await this.#landing.keep(record)
-      const read = withoutEcho(await this.#landing.read(answer), spent)
+    file: 'src/core/refresh-exchange.ts',
+    find: `      const kept = await this.#persistence.keep(record)
+      const read = withoutEcho(await this.#persistence.read(answer), spent)
 `,
-    replace: `      const read = withoutEcho(await this.#landing.read(answer), spent)
-      const kept = await this.#landing.keep(record)
+    replace: `      const read = withoutEcho(await this.#persistence.read(answer), spent)
+      const kept = await this.#persistence.keep(record)
 `,
     by: tests('faults/kill', 'while it reads an answer'),
   },
   {
     name: 'the rescue file is scrubbed before the save',
-    file: 'src/core/landing.ts',
+    file: 'src/core/persist-answer.ts',
     find: '    for (const giveUp = performance.now() + CLING_MS; ;) {\n',
     replace:
       '    await this.#held.rescue.scrub()\n    for (const giveUp = performance.now() + CLING_MS; ;) {\n',
@@ -39,26 +39,26 @@ export const BREAKS = [
   },
   {
     name: 'what a dead process received is not taken up',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: 'const records = [...(await this.#held.rescue.records())]',
     replace: 'const records = [...(await this.#held.rescue.records()).slice(0, 0)]',
     by: tests('faults/kill', 'get, no grace'),
   },
   {
     name: 'an answer to another refresh token is taken up',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: '.find((token) => token?.fingerprint === spent)',
     replace: '.find((token) => token?.fingerprint !== null)',
-    by: tests('core/exchange', 'another refresh token'),
+    by: tests('core/refresh-exchange', 'another refresh token'),
   },
   {
     name: 'a token is printed before it is on disk',
-    file: 'src/core/exchange.ts',
-    find: '      const kept = await this.#landing.keep(record)\n',
-    replace: `      const early = await this.#landing.read(answer)
+    file: 'src/core/refresh-exchange.ts',
+    find: '      const kept = await this.#persistence.keep(record)\n',
+    replace: `      const early = await this.#persistence.read(answer)
       if (early.kind === 'granted') process.stdout.write(\`\${early.tokens.accessToken.reveal()}\\n\`)
       process.exitCode = 0
-      const kept = await this.#landing.keep(record)
+      const kept = await this.#persistence.keep(record)
 `,
     and: [
       {
@@ -144,11 +144,11 @@ export const BREAKS = [
     file: 'src/cli/warm.ts',
     find: "        if (now.verdict === 'fresh') return { text: now.text }\n",
     replace: '',
-    by: tests('cli/turn', 'got before it had the lock'),
+    by: tests('store/early-lock', 'got before it had the lock'),
   },
   {
     name: 'no early lock',
-    file: 'src/store/turn.ts',
+    file: 'src/store/early-lock.ts',
     find: '      if (isBusy(error)) return false\n',
     replace: '      if (isBusy(error)) return (this.isHeld = true)\n',
     by: tests('faults/storm', 'make one request'),
@@ -156,31 +156,31 @@ export const BREAKS = [
   {
     name: 'the early lock is that of every critical section',
     file: 'src/store/sqlite-store.ts',
-    find: '        this.#turn = undefined\n',
+    find: '        this.#handover = undefined\n',
     replace: '',
     and: [{ file: 'src/store/mutex.ts', find: '  if (places.has(place)) return undefined\n', replace: '' }],
-    by: tests('cli/turn', 'critical section, and no other'),
+    by: tests('store/early-lock', 'critical section, and no other'),
   },
   {
     name: 'the early lock is that of every store',
     file: 'src/store/sqlite-store.ts',
-    find: 'options.turn?.store === path ? options.turn : undefined',
-    replace: 'options.turn?.store !== null ? options.turn : undefined',
-    by: tests('cli/turn', 'is no lock of another store'),
+    find: 'options.handover?.store === path ? options.handover : undefined',
+    replace: 'options.handover?.store !== null ? options.handover : undefined',
+    by: tests('store/early-lock', 'is no lock of another store'),
   },
   {
     name: 'the early wait does not count',
     file: 'src/store/lock.ts',
-    find: ' - (turn?.waitedMs ?? 0)',
+    find: ' - (handover?.waitedMs ?? 0)',
     replace: '',
-    by: tests('cli/turn', 'no longer in all'),
+    by: tests('store/early-lock', 'no longer in all'),
   },
   {
     name: 'the early lock is kept while something is said',
     file: 'src/cli/main.ts',
-    find: '    world.turn?.lock.release()\n',
+    find: '    world.handover?.lock.release()\n',
     replace: '',
-    by: tests('cli/turn', 'before anything is said'),
+    by: tests('store/early-lock', 'before anything is said'),
   },
   {
     name: 'a lock that may only be read',
@@ -255,7 +255,7 @@ export const BREAKS = [
   },
   {
     name: 'Retry-After is ignored',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: 'notBefore = outcome.retryAfter === null ? null : at.now + outcome.retryAfter',
     replace: 'notBefore = null',
     by: tests('faults/network', 'binds the calls that follow'),
@@ -273,7 +273,7 @@ export const BREAKS = [
     file: 'src/network/send-once.ts',
     find: "        if (!this.#body.add(chunk)) this.#end('BODY_TOO_LARGE')\n",
     replace: '        this.#body.add(chunk)\n',
-    by: tests('oauth/server', 'is 50 MB'),
+    by: tests('oauth/token-endpoint', 'is 50 MB'),
   },
   {
     name: 'an answer that was cut off is read as a whole one',
@@ -284,7 +284,7 @@ export const BREAKS = [
   },
   {
     name: 'what a server quotes is printed',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: '    return withoutSecrets(text, secrets)\n',
     replace: '    return withoutSecrets(text, secrets.slice(0, 0))\n',
     by: tests('faults/answers', 'quotes what was sent'),
@@ -348,7 +348,7 @@ export const BREAKS = [
   {
     name: 'a signal that came while the process stood still is lost',
     file: 'src/signals.ts',
-    find: '    await turn()\n    await turn()\n',
+    find: '    await iteration()\n    await iteration()\n',
     replace: '',
     by: tests('faults/storm', 'a signal that came meanwhile'),
   },
@@ -447,14 +447,14 @@ export const BREAKS = [
   },
   {
     name: 'the last look before a request does not compare the client',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: '    if (bound !== null && !mayAsk) throw',
     replace: "    if (bound !== null && bound.clientId === '' && !mayAsk) throw",
     by: tests('core/client', 'endpoint is known for certain'),
   },
   {
     name: 'an unfinished exchange is repeated at another address',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: '    if (intent !== null && begunBy !== null && this.#client !== null && !areSame(begunBy, this.#client))\n      throw begunElsewhere(intent, begunBy, named)\n',
     replace: '    void [intent, begunBy, areSame, begunElsewhere]\n',
     by: tests('e2e/other-client', 'repeats nothing'),
@@ -541,10 +541,10 @@ export const BREAKS = [
   },
   {
     name: 'a signal holds up the repetition',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: 'isFirst ? stop : undefined',
     replace: 'stop',
-    by: tests('core/exchange', 'lets a repetition leave'),
+    by: tests('core/refresh-exchange', 'lets a repetition leave'),
   },
   {
     name: 'a reload of somebody else’s ends a refresh',
@@ -667,7 +667,7 @@ export const BREAKS = [
   },
   {
     name: 'who waits asks the issuer in turn',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: 'const next = { ...noted, sequence: sequence + 1 }',
     replace: 'const next = { ...this.#set, sequence: Math.max(noted.sequence, sequence) + 1 }',
     by: tests('cli/issuer', 'once for all who wait'),
@@ -851,14 +851,14 @@ export const BREAKS = [
     file: 'src/core/transitions.ts',
     find: 'set.intent !== null ? left(set.intent) : null',
     replace: '(set.intent === null || left(set.intent).attempt > 0) ? set.intent : null',
-    by: tests('core/exchange', 'come to nothing is nobody'),
+    by: tests('core/refresh-exchange', 'come to nothing is nobody'),
   },
   {
     name: 'no last look before the request',
     file: 'src/core/last-look.ts',
     find: "return performance.now() > latest ? 'TIMEOUT' : this.#inStore()",
     replace: "return performance.now() > latest ? 'TIMEOUT' : performance.now() < 0 ? this.#inStore() : null",
-    by: tests('core/exchange', 'nothing is sent, and the store is as it was'),
+    by: tests('core/refresh-exchange', 'nothing is sent, and the store is as it was'),
   },
   {
     name: 'no last look before a code is sent',
@@ -890,10 +890,10 @@ export const BREAKS = [
   },
   {
     name: 'a file that was the lock once is taken for the early lock',
-    file: 'src/store/turn.ts',
+    file: 'src/store/early-lock.ts',
     find: '    if (this.isInPlace()) return (this.isHeld = true)\n',
     replace: '    if (this.isInPlace() || performance.now() > 0) return (this.isHeld = true)\n',
-    by: tests('cli/turn', 'whose file was removed'),
+    by: tests('store/early-lock', 'whose file was removed'),
   },
   {
     name: 'x and x.db share their files',
@@ -919,12 +919,12 @@ export const BREAKS = [
   },
   {
     name: 'an answer that nobody could read is asked for again',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: "if (outcome.kind === 'unknown' && outcome.isUnread) throw",
     replace: "if (outcome.kind === 'unknown' && outcome.isUnread && unanswered()) throw",
     and: [
       {
-        file: 'src/core/exchange.ts',
+        file: 'src/core/refresh-exchange.ts',
         find: 'export interface ExchangeParts extends',
         replace: 'const unanswered = (): boolean => false\nexport interface ExchangeParts extends',
       },
@@ -940,7 +940,7 @@ export const BREAKS = [
   },
   {
     name: 'the only copy of a refresh token is scrubbed',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: 'const scrubs = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)',
     replace: 'const scrubs = isUnusable || tokens.refreshToken !== null || !this.#unusable',
     by: tests('cli/answers', 'the answer stays'),
@@ -976,14 +976,14 @@ export const BREAKS = [
   },
   {
     name: 'a refusal of our own repetition counts at once',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: 'return (this.#doubt || isBusy) && performance.now()',
     replace: 'return this.#doubt && isBusy && deadline < 0 && performance.now()',
     by: tests('core/unread', 'some seconds later'),
   },
   {
     name: 'a bare refusal never calls a person',
-    file: 'src/core/exchange.ts',
+    file: 'src/core/refresh-exchange.ts',
     find: 'const refused = isGivenUp(this.#set, at)',
     replace: 'const refused = isGivenUp(this.#set, at) && at.now < 0',
     by: tests('cli/answers', 'after a day a person is called'),
@@ -1090,14 +1090,14 @@ export const BREAKS = [
   },
   {
     name: 'a foreign file is replaced',
-    file: 'src/cli/outfile.ts',
+    file: 'src/cli/replace-file.ts',
     find: '  if (stats !== undefined && isStranger(stats)) throw',
     replace: '  if (stats?.size === 0 && isStranger(stats)) throw',
     by: tests('e2e/drafts', 'a file is not replaced'),
   },
   {
     name: 'a draft has the mode of the file from its beginning',
-    file: 'src/cli/outfile.ts',
+    file: 'src/cli/replace-file.ts',
     find: '    const draft = new Draft(file)\n',
     replace: '    const draft = new Draft(file, stats?.mode)\n',
     and: [
@@ -1305,7 +1305,7 @@ export const BREAKS = [
   },
   {
     name: 'without any configuration a person is told to log in',
-    file: 'src/cli/way-in.ts',
+    file: 'src/cli/next-step.ts',
     find: '    if (isMissing && isUnconfigured(config) && (await isEmpty(store))) throw notConfigured()\n',
     replace: '    void [isMissing, isUnconfigured, isEmpty, notConfigured, config]\n',
     by: tests('cli/newcomer', '"get"'),

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { warmAnswer } from '../../src/cli/warm.js'
-import type { Moment } from '../../src/core/moment.js'
+import type { ClockReading } from '../../src/core/clock.js'
 import { http } from '../oauth/loopback.js'
 import { aim, target, type Aim, type Target } from './network-aim.js'
 import { full, report } from './figures.js'
@@ -21,11 +21,11 @@ afterAll(() => {
 })
 
 /** What the machine believes, so many true seconds after its first token was issued. */
-type Belief = (elapsed: number) => Moment
+type Belief = (elapsed: number) => ClockReading
 
 const right: Belief = (elapsed) => ({ now: BEGIN + elapsed, boot: 'first', uptime: 1000 + elapsed })
 const shifted =
-  (seconds: number, changes: Partial<Moment> = {}): Belief =>
+  (seconds: number, changes: Partial<ClockReading> = {}): Belief =>
   (elapsed) => ({ ...right(elapsed), now: BEGIN + elapsed + seconds, ...changes })
 const rebooted =
   (belief: Belief): Belief =>
@@ -94,7 +94,7 @@ describe('with its clock', () => {
       expect((await told(['get'], { clock: () => right(0) })).code).toBe(0)
       expect(server.requests).toHaveLength(1)
 
-      const clock = (): Moment => belief(stand.elapsed)
+      const clock = (): ClockReading => belief(stand.elapsed)
       if (jump >= LIFETIME) {
         Object.assign(stand, { elapsed: jump, isDown: true })
         expect(await told(['get'], { clock }), `${jump} s`).toMatchObject({ code: 75, stdout: '' })
@@ -109,8 +109,8 @@ describe('with its clock', () => {
         figures.status += status.code === 0 ? 0 : 1
         expect(server.requests).toHaveLength(asked)
         const around = { env: { HQ_TOKEN_CONFIG: config }, platform: process.platform, homedir, clock }
-        const { text: quick, turn } = warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
-        turn?.lock.release()
+        const { text: quick, handover } = warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
+        handover?.lock.release()
         const { code, stdout, stderr } = await told(['get'], { clock })
         expect(code, stderr).toBe(0)
         // The quick way knows the same token or none.

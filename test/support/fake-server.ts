@@ -1,5 +1,5 @@
 import type { NamedClient } from '../../src/core/client.js'
-import type { Clock } from '../../src/core/moment.js'
+import type { Clock } from '../../src/core/clock.js'
 import type {
   AuthorizationServer,
   CodeGrant,

@@ -1,5 +1,5 @@
 import type { Host } from '../../src/core/host.js'
-import type { Moment } from '../../src/core/moment.js'
+import type { ClockReading } from '../../src/core/clock.js'
 import { Secret } from '../../src/core/secret.js'
 import type { Seed, TokenPair, TokenSet } from '../../src/core/token-set.js'
 import { seeded } from '../../src/core/transitions.js'
@@ -7,7 +7,11 @@ import { seeded } from '../../src/core/transitions.js'
 /** The instant at which the tokens of these tests are issued. */
 export const ISSUED = 1_800_000_000
 
-export function moment(now = ISSUED, uptime = now - ISSUED + 1000, boot: string | null = 'boot-1'): Moment {
+export function moment(
+  now = ISSUED,
+  uptime = now - ISSUED + 1000,
+  boot: string | null = 'boot-1',
+): ClockReading {
   return { now, boot, uptime }
 }
 

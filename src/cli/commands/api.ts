@@ -9,7 +9,7 @@ import type { Session } from '../context.js'
 import { fieldsObject, filled, type Field, type FileField } from '../fields.js'
 import { isReaderGone, printableText } from '../output.js'
 import { progress, type Progress } from '../progress.js'
-import { fileSink, standardOutput, type Sink } from '../sink.js'
+import { fileDestination, standardOutput, type Destination } from '../destination.js'
 
 const HELP = 'hq-token api --help'
 
@@ -60,7 +60,7 @@ export async function api(session: Session, target: string, options: ApiOptions)
   const sink =
     options.output === undefined || options.output === '-'
       ? standardOutput(world.stdout)
-      : fileSink(options.output)
+      : fileDestination(options.output)
   upload = sent === null ? quiet : progress(world.stderr, 'sent', sent.length)
   const usual = {
     accept: 'application/json',
@@ -149,7 +149,7 @@ async function write(
   { world }: Session,
   url: URL,
   { status, statusText, headers, body }: ApiResponse,
-  sink: Sink,
+  sink: Destination,
   { include }: ApiOptions,
 ): Promise<void> {
   const length = Number(headers['content-length'])

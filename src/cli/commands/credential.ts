@@ -6,7 +6,7 @@ import { failure, google } from '../credentials/google.js'
 import { kubernetes } from '../credentials/kubernetes.js'
 import type { CredentialHelper, CredentialProtocol } from '../credentials/protocols.js'
 import { printableJson, writeOut, type GlobalOptions } from '../output.js'
-import { showingTheWayIn } from '../way-in.js'
+import { namingTheNextStep } from '../next-step.js'
 import type { World } from '../world.js'
 
 const HELPERS: Readonly<Record<CredentialProtocol, CredentialHelper>> = { kubernetes, git, bazel, google }
@@ -28,7 +28,7 @@ export async function credential(
   const isSilent = quiet || (protocol === 'git' && operation === 'erase')
   try {
     const session = openSession(world, global, () => !isSilent)
-    const answer = await showingTheWayIn(session, () => HELPERS[protocol](session, operation))
+    const answer = await namingTheNextStep(session, () => HELPERS[protocol](session, operation))
     await writeOut(world.stdout, answer)
     await session.guard.settled()
     return Exit.ok

@@ -1,12 +1,12 @@
 import { isUnconfigured } from '../../core/unconfigured.js'
-import { skip, type Check } from '../../core/check.js'
+import { skip, type Finding } from '../../core/finding.js'
 import { Exit, LOGIN_HINT } from '../../core/errors.js'
 import { examine } from '../../open.js'
 import { around } from '../context.js'
 import { grantChecks } from '../grant-checks.js'
-import { columnsOf, palette } from '../looks.js'
+import { columnsOf, palette } from '../style.js'
 import { printable, printableJson, voice, writeReport, type GlobalOptions, type Voice } from '../output.js'
-import { wayIn } from '../way-in.js'
+import { nextCommand } from '../next-step.js'
 import type { World } from '../world.js'
 
 export interface DoctorOptions {
@@ -19,7 +19,7 @@ export interface DoctorReport {
   readonly format_version: 1
   readonly checks: readonly {
     readonly name: string
-    readonly status: Check['status']
+    readonly status: Finding['status']
     readonly message: string
     readonly hint: string | null
     /** Of a `fail`. */
@@ -40,7 +40,7 @@ export async function doctor(
   { json = false, online = false }: DoctorOptions,
 ): Promise<number> {
   const speaker = voice(world, options)
-  const checks: Check[] = []
+  const checks: Finding[] = []
   for await (const more of examined(world, options, online)) {
     checks.push(...more)
     if (!json) await spoken(more, world, speaker)
@@ -54,7 +54,7 @@ export async function* examined(
   world: World,
   options: GlobalOptions,
   online: boolean,
-): AsyncGenerator<readonly Check[]> {
+): AsyncGenerator<readonly Finding[]> {
   const at = world.clock()
   const { here, config, named, content, policy, seed, servers } = await examine(
     options,
@@ -64,7 +64,7 @@ export async function* examined(
     content === undefined || policy === undefined || named === undefined
       ? []
       : grantChecks(content, seed, at, { policy, named, store: config?.store.path ?? 'the store' })
-  const way = config === undefined ? LOGIN_HINT : wayIn(config, content?.login, at.now)
+  const way = config === undefined ? LOGIN_HINT : nextCommand(config, content?.login, at.now)
   const isBare = config !== undefined && isUnconfigured(config) && content?.set === undefined
   const ofGrant = isBare ? [skip('login', 'no token set yet: the configuration comes first')] : grant
   yield [...here, ...ofGrant].map(({ hint, ...check }) => ({
@@ -75,7 +75,7 @@ export async function* examined(
   yield await servers(online)
 }
 
-function reported(checks: readonly Check[], { typed }: Voice): DoctorReport {
+function reported(checks: readonly Finding[], { typed }: Voice): DoctorReport {
   return {
     format_version: 1,
     checks: checks.map(({ name, status, message, hint, exit }) => ({
@@ -91,7 +91,7 @@ const NAME_WIDTH = 15
 /** Columns: where less are left beside the names, the words go below them. */
 const NARROW = 72
 
-export function spoken(checks: readonly Check[], world: World, { typed }: Voice): Promise<void> {
+export function spoken(checks: readonly Finding[], world: World, { typed }: Voice): Promise<void> {
   const { dim, green, yellow, red, bold } = palette(world)
   const tones = { ok: green, warn: yellow, fail: (text: string) => bold(red(text)), skip: dim }
   const columns = columnsOf(world.stdout)

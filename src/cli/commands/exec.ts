@@ -8,7 +8,7 @@ import { openSession, type Session } from '../context.js'
 import { environment } from '../formats.js'
 import type { GlobalOptions } from '../output.js'
 import { removeLeftovers, TokenFile } from '../token-file.js'
-import { showingTheWayIn } from '../way-in.js'
+import { namingTheNextStep } from '../next-step.js'
 import type { World } from '../world.js'
 
 export interface ExecOptions {
@@ -34,7 +34,7 @@ export async function exec(
   const hush = new Hush()
   const session = openSession(world, global, (notice) => hush.lets(notice))
   const ask = minValid === undefined ? {} : { minValid }
-  const token = await showingTheWayIn(session, () => session.guard.token(ask))
+  const token = await namingTheNextStep(session, () => session.guard.token(ask))
   // Its word is said before the streams are the command's.
   await session.guard.settled()
 

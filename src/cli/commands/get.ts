@@ -4,7 +4,7 @@ import type { Session } from '../context.js'
 import { formatted } from '../formats.js'
 import { readAll } from '../input.js'
 import type { GetFlags } from '../options.js'
-import { replaceFile } from '../outfile.js'
+import { replaceFile } from '../replace-file.js'
 import { writeOut } from '../output.js'
 import type { World } from '../world.js'
 
@@ -23,7 +23,7 @@ export async function get({ world, guard }: Session, options: GetFlags): Promise
       hint: 'check what its user may do there; to refresh all the same: hq-token refresh',
     })
   // Nobody is to wait for whoever reads it.
-  world.turn?.lock.release()
+  world.handover?.lock.release()
   await handOut(formatted(token, options.format, world.clock().now), options, world)
 }
 

@@ -14,9 +14,9 @@ import { codeOf, ensureFolder, lookAt, ofForeignFolder } from '../../store/files
 import { dieBy } from '../child.js'
 import { readAll } from '../input.js'
 import { Draft, syncName } from '../draft.js'
-import { replaceFile } from '../outfile.js'
+import { replaceFile } from '../replace-file.js'
 import { voice, type GlobalOptions, type Voice } from '../output.js'
-import { wayIn } from '../way-in.js'
+import { nextCommand } from '../next-step.js'
 import { examined, spoken } from './doctor.js'
 import { Broken, Questions } from '../questions.js'
 import type { World } from '../world.js'
@@ -98,7 +98,7 @@ export async function init(
 /** Where the environment spoils what was written, doctor and every command say so. */
 function nextStep(source: Parameters<typeof loadConfig>[0], now: number): string {
   try {
-    return wayIn(loadConfig(source), undefined, now)
+    return nextCommand(loadConfig(source), undefined, now)
   } catch (error) {
     if (!(error instanceof ConfigInvalid)) throw error
     return 'hq-token doctor'

@@ -1,6 +1,6 @@
 import type { Session } from '../context.js'
 import type { Client } from '../../core/client.js'
-import { rfc3339 } from '../../core/moment.js'
+import { rfc3339 } from '../../core/clock.js'
 import { expiresAt } from '../../core/policy.js'
 
 export interface RefreshOptions {

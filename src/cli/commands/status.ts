@@ -1,16 +1,16 @@
 import { clientName, isSameClient, type Client, type NamedClient } from '../../core/client.js'
-import type { Check } from '../../core/check.js'
+import type { Finding } from '../../core/finding.js'
 import { isUnconfigured } from '../../core/unconfigured.js'
-import { rfc3339 } from '../../core/moment.js'
+import { rfc3339 } from '../../core/clock.js'
 import { asSeenBy, otherClient } from '../../core/ownership.js'
 import { expiresAt, isLikelyDead, judge, type ExpiryPolicy } from '../../core/policy.js'
-import type { Moment } from '../../core/moment.js'
+import type { ClockReading } from '../../core/clock.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { isBearer } from '../../core/token-type.js'
 import type { Session } from '../context.js'
-import { isColourful, palette, span } from '../looks.js'
+import { isColourful, palette, span } from '../style.js'
 import { printable, printableJson, writeReport } from '../output.js'
-import { wayIn } from '../way-in.js'
+import { nextCommand } from '../next-step.js'
 
 export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty' | 'other_client'
 
@@ -73,7 +73,7 @@ async function nextStep(
 ): Promise<string | null> {
   const hasEnded = deadSince !== null && state !== 'other_client'
   if (state === 'empty' || state === 'login_required' || hasEnded)
-    return wayIn(config, await store.login(), world.clock().now)
+    return nextCommand(config, await store.login(), world.clock().now)
   if (state !== 'other_client' || !set?.client) return null
   return otherClient(store.name, set.client, named).hint ?? null
 }
@@ -81,7 +81,7 @@ async function nextStep(
 export function reportOn(
   set: TokenSet | undefined,
   instance: string | null,
-  at: Moment,
+  at: ClockReading,
   policy: ExpiryPolicy,
   named: NamedClient,
 ): StatusReport {
@@ -134,7 +134,7 @@ export function reportOn(
   }
 }
 
-function stateOf(set: TokenSet, at: Moment, policy: ExpiryPolicy, named: NamedClient): State {
+function stateOf(set: TokenSet, at: ClockReading, policy: ExpiryPolicy, named: NamedClient): State {
   if (set.client !== null && isElsewhere(set.client, named)) return 'other_client'
   if (set.refusedAt !== null) return 'login_required'
   // A token that `get` does not hand out is as good as over: `fresh` would tell a script to go on.
@@ -175,10 +175,10 @@ function saidOf({ state, likely_dead_since: since }: StatusReport, set: TokenSet
 function described(
   report: StatusReport,
   set: TokenSet | undefined,
-  at: Moment,
+  at: ClockReading,
   { world, voice, store, config }: Session,
   next: string | null,
-  seed: Check | undefined,
+  seed: Finding | undefined,
 ): string {
   const isBare = report.state === 'empty' && isUnconfigured(config)
   const colourful = isColourful(world)

@@ -1,5 +1,5 @@
 import { UsageError } from '../../core/errors.js'
-import { rfc3339 } from '../../core/moment.js'
+import { rfc3339 } from '../../core/clock.js'
 import { readAll } from '../input.js'
 import { isOurs } from './origin.js'
 import type { CredentialHelper } from './protocols.js'

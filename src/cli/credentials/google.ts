@@ -1,5 +1,5 @@
 import { UsageError, type TokenError } from '../../core/errors.js'
-import { replaceFile } from '../outfile.js'
+import { replaceFile } from '../replace-file.js'
 import type { CredentialHelper } from './protocols.js'
 
 const JWT = 'urn:ietf:params:oauth:token-type:jwt'

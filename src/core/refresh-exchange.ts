@@ -2,9 +2,9 @@ import { wholeClient, type Client } from './client.js'
 import { clientHint, Overtaken, ServerUnavailable, TokenError } from './errors.js'
 import { failureOf } from './exchange-failure.js'
 import type { Host } from './host.js'
-import { Landing, longest, type LandingParts } from './landing.js'
+import { AnswerPersistence, longest, type PersistenceParts } from './persist-answer.js'
 import { LastLook } from './last-look.js'
-import type { Moment } from './moment.js'
+import type { ClockReading } from './clock.js'
 import { unkept, withoutEcho, type Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOfGrant, isOwn, otherClient } from './ownership.js'
 import { isGivenUp, isUnread, UNREAD_PAUSE } from './policy.js'
@@ -28,7 +28,7 @@ const REPEAT_MS = 5_000
  */
 const REFUSED_AGAIN_MS = 3_000
 
-export interface ExchangeParts extends LandingParts {
+export interface ExchangeParts extends PersistenceParts {
   /** The store, for messages. */
   readonly storeName: string
   /** This machine; `null` where that is not known. */
@@ -49,10 +49,10 @@ export interface ExchangeParts extends LandingParts {
  *
  * @see RFC 6749 section 6; RFC 9700 section 4.14.2 on what spending a refresh token twice costs
  */
-export class Exchange {
+export class RefreshExchange {
   readonly #held: HeldStore
   readonly #parts: ExchangeParts
-  readonly #landing: Landing
+  readonly #persistence: AnswerPersistence
   /** As it stands in the store. */
   #set: TokenSet
   /** True when an earlier request for this generation may have been answered unheard. */
@@ -74,7 +74,7 @@ export class Exchange {
     this.#held = held
     this.#set = found
     this.#parts = parts
-    this.#landing = new Landing(held, parts)
+    this.#persistence = new AnswerPersistence(held, parts)
     this.#doubt = found.intent !== null
   }
 
@@ -91,7 +91,7 @@ export class Exchange {
       if (kept.generation !== this.#set.generation || !belongs(kept, this.#set)) continue
       const spent = this.#tokenSent(kept)
       if (spent === undefined) continue
-      const outcome = withoutEcho(await this.#landing.read(kept.answer), spent)
+      const outcome = withoutEcho(await this.#persistence.read(kept.answer), spent)
       if (outcome.kind === 'granted') return this.#save(outcome.tokens, spent, kept)
       // A token that an earlier attempt salvaged is in the store, or was refused since.
       const isLatest = kept.attempt === this.#set.intent?.attempt
@@ -104,7 +104,7 @@ export class Exchange {
   }
 
   async #bringsUnusable({ answer, login }: Rescued): Promise<boolean> {
-    const outcome = login === true ? undefined : await this.#landing.read(answer)
+    const outcome = login === true ? undefined : await this.#persistence.read(answer)
     return outcome?.kind === 'granted' && outcome.tokens.isRefreshTokenUnusable === true
   }
 
@@ -197,8 +197,8 @@ export class Exchange {
       const obstacle = look.obstacle(answer)
       if (obstacle !== undefined) throw await this.#undone(before, obstacle, answer.failure)
       const record = this.#record(answer, spent)
-      const kept = await this.#landing.keep(record)
-      const read = withoutEcho(await this.#landing.read(answer), spent)
+      const kept = await this.#persistence.keep(record)
+      const read = withoutEcho(await this.#persistence.read(answer), spent)
       const outcome = kept ? read : unkept(read)
       if (outcome.kind === 'granted') return await this.#save(outcome.tokens, spent, record, kept)
 
@@ -291,7 +291,7 @@ export class Exchange {
     const isUnusable = tokens.isRefreshTokenUnusable === true
     // An answer that is the only copy of a refresh token stays until another good one is saved.
     const scrubs = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)
-    this.#unsaved = await this.#landing.save(next, this.#set.generation, word, record, kept, scrubs)
+    this.#unsaved = await this.#persistence.save(next, this.#set.generation, word, record, kept, scrubs)
     this.#warnOf(tokens)
     if (this.#unsaved !== undefined) return next
     this.#set = next
@@ -303,12 +303,12 @@ export class Exchange {
   #warnOf({ isRefreshTokenUnusable, isLifetimeUnusable }: Tokens): void {
     const { server, defaultLifetime } = this.#parts
     if (isRefreshTokenUnusable === true)
-      this.#landing.warn(
+      this.#persistence.warn(
         `${server.host} sent a new refresh token that cannot be used; the one before stays, and the answer is kept in the rescue file`,
         'a person must log in if the server has ended the one before: hq-token login',
       )
     if (isLifetimeUnusable === true)
-      this.#landing.warn(
+      this.#persistence.warn(
         `${server.host} says nothing usable on how long the access token lives; it counts as ${defaultLifetime} s`,
         'set default_lifetime in [refresh] to what the server issues',
       )
@@ -347,7 +347,7 @@ export class Exchange {
     return error
   }
 
-  #aftermath(outcome: Outcome, { status, sentAt }: RawAnswer, at: Moment): Aftermath {
+  #aftermath(outcome: Outcome, { status, sentAt }: RawAnswer, at: ClockReading): Aftermath {
     const { bareSince } = this.#set
     // An earlier try of this exchange may have rotated: the doubt outlives every other answer.
     const unfinished = this.#doubt

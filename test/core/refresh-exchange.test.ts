@@ -8,7 +8,7 @@ import {
   ServerUnavailable,
   StoreUnusable,
 } from '../../src/core/errors.js'
-import { Exchange, type ExchangeParts } from '../../src/core/exchange.js'
+import { RefreshExchange, type ExchangeParts } from '../../src/core/refresh-exchange.js'
 import type { Rescued } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
 import type { Intent, TokenSet } from '../../src/core/token-set.js'
@@ -49,7 +49,7 @@ class ExchangeStage extends Stage {
       async (held) => {
         const found = await held.read()
         if (found === undefined) throw new Error('the store is empty')
-        const exchange = new Exchange(held, found, {
+        const exchange = new RefreshExchange(held, found, {
           ...{
             server,
             clock,

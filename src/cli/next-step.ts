@@ -16,7 +16,7 @@ const SEED = '; or put a new token into a seed file, then: hq-token seed FILE'
  *
  * @param now Epoch seconds.
  */
-export function wayIn(config: Known, pending: PendingLogin | undefined, now: number): string {
+export function nextCommand(config: Known, pending: PendingLogin | undefined, now: number): string {
   const { redirectUri, authorizeUrl, issuer, unfit } = config
   if (pending !== undefined && waits(pending, now))
     return 'hq-token login --complete - (a login waits for its answer), or begin anew: hq-token login'
@@ -30,7 +30,7 @@ export function wayIn(config: Known, pending: PendingLogin | undefined, now: num
 }
 
 /** Does the work of a command; where a person must log in, says how it is done here. */
-export async function showingTheWayIn<T>(session: Session, work: () => Promise<T>): Promise<T> {
+export async function namingTheNextStep<T>(session: Session, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -38,7 +38,7 @@ export async function showingTheWayIn<T>(session: Session, work: () => Promise<T
     const isMissing = error instanceof LoginRequired || error instanceof ConfigInvalid
     if (isMissing && isUnconfigured(config) && (await isEmpty(store))) throw notConfigured()
     if (!(error instanceof LoginRequired) || error.hint?.includes(LOGIN_HINT) !== true) throw error
-    const way = wayIn(config, await store.login().catch(() => undefined), world.clock().now)
+    const way = nextCommand(config, await store.login().catch(() => undefined), world.clock().now)
     throw hinted(error, error.hint.replace(LOGIN_HINT, way))
   }
 }

@@ -4,7 +4,7 @@
  * @module hq-token/oauth
  */
 import type { NamedClient } from '../core/client.js'
-import type { Clock } from '../core/moment.js'
+import type { Clock } from '../core/clock.js'
 import type { AuthorizationServer, CodeGrant, RawAnswer, Reading, RequestLimits } from '../core/ports.js'
 import { withoutSecrets, type Secret } from '../core/secret.js'
 import { sendOnce, type Way } from '../network/send-once.js'

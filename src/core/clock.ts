@@ -1,5 +1,5 @@
 /** One instant, by both clocks of a machine: the wall's, which may jump, and the uptime's, which may pause. */
-export interface Moment {
+export interface ClockReading {
   /** Whole seconds since the Unix epoch. */
   readonly now: number
   /** Names this boot of the machine; `null` where the system does not tell. */
@@ -11,7 +11,7 @@ export interface Moment {
 /** Tells the time: `machineClock`, or one of a test's. */
 export interface Clock {
   /** This instant. */
-  (): Moment
+  (): ClockReading
   /** `now` alone, where that is told quicker than all of it. */
   readonly now?: () => number
 }

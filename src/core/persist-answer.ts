@@ -1,4 +1,4 @@
-import type { Clock } from './moment.js'
+import type { Clock } from './clock.js'
 import { outcomeOf, type Outcome } from './outcome.js'
 import type { AuthorizationServer, HeldStore, HistoryEntry, Notice, RawAnswer, Rescued } from './ports.js'
 import type { TokenSet } from './token-set.js'
@@ -13,7 +13,7 @@ export function longest(requestsMs: number): number {
 /** Seconds between two clocks that are worth a warning; more than an exchange lasts. */
 export const CLOCK_SKEW = 120
 
-export interface LandingParts {
+export interface PersistenceParts {
   readonly server: AuthorizationServer
   readonly clock: Clock
   readonly sleep: (ms: number) => Promise<void>
@@ -24,12 +24,12 @@ export interface LandingParts {
  * How an answer of the token endpoint comes down: on disk before anybody looks at it, in the store
  * before anybody hears of it. Under the store's lock.
  */
-export class Landing {
+export class AnswerPersistence {
   readonly #held: HeldStore
-  readonly #parts: LandingParts
+  readonly #parts: PersistenceParts
   readonly #said = new Set<string>()
 
-  constructor(held: HeldStore, parts: LandingParts) {
+  constructor(held: HeldStore, parts: PersistenceParts) {
     this.#held = held
     this.#parts = parts
   }

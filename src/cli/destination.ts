@@ -1,13 +1,13 @@
 import { Writable } from 'node:stream'
 import type { TokenError } from '../core/errors.js'
-import { notWritten, outputStream, replacement } from './outfile.js'
+import { notWritten, outputStream, replacement } from './replace-file.js'
 import { notTaken } from './output.js'
 import type { Screen } from './world.js'
 
 const LINE_FEED = 0x0a
 
 /** Where an answer goes to. */
-export interface Sink {
+export interface Destination {
   readonly stream: Writable
   readonly isTerminal: boolean
   /** The whole answer is there. @throws {OutputFailed} */
@@ -17,7 +17,7 @@ export interface Sink {
   readonly failure: () => TokenError | undefined
 }
 
-export function standardOutput(stdout: Screen): Sink {
+export function standardOutput(stdout: Screen): Destination {
   let failed: TokenError | undefined
   let isMidLine = false
   const isTerminal = stdout.isTTY === true
@@ -52,7 +52,7 @@ export function standardOutput(stdout: Screen): Sink {
  *
  * @throws {OutputFailed} where there can be no such file
  */
-export function fileSink(path: string): Sink {
+export function fileDestination(path: string): Destination {
   let failed: TokenError | undefined
   const open = outputStream(path)
   const { stream, takePlace, discard } = open ? { ...open, takePlace: () => undefined } : replacement(path)

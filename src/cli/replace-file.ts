@@ -12,7 +12,7 @@ import {
 import { dirname, isAbsolute } from 'node:path'
 import type { Writable } from 'node:stream'
 import { OutputFailed } from '../core/errors.js'
-import { shellWord } from '../core/shell.js'
+import { shellWord } from '../core/shell-quoting.js'
 import { beforeSignalsEnd, uninterrupted } from '../signals.js'
 import { Draft } from './draft.js'
 

@@ -5,12 +5,12 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { runPlain } from '../../src/cli/main.js'
 import { warmAnswer, type Warm } from '../../src/cli/warm.js'
 import { LockTimeout } from '../../src/core/errors.js'
-import type { Moment } from '../../src/core/moment.js'
+import type { ClockReading } from '../../src/core/clock.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import { entry } from '../../src/core/transitions.js'
 import { storePaths } from '../../src/store/files.js'
 import { SqliteStore } from '../../src/store/sqlite-store.js'
-import { AddonLock } from '../../src/store/turn.js'
+import { AddonLock } from '../../src/store/early-lock.js'
 import { folder } from '../support/folder.js'
 import { place } from '../support/place.js'
 import { ISSUED, moment, tokenSet } from '../support/token-sets.js'
@@ -44,22 +44,22 @@ const isFree = (): Promise<boolean> =>
       return false
     })
 
-function ask(...instants: readonly (() => Moment)[]): Warm {
+function ask(...instants: readonly (() => ClockReading)[]): Warm {
   let looks = 0
-  const clock = (): Moment => (instants[looks++] ?? instants.at(-1) ?? moment)()
+  const clock = (): ClockReading => (instants[looks++] ?? instants.at(-1) ?? moment)()
   const around = { env: { HQ_TOKEN_CONFIG: config }, platform: process.platform, homedir: () => '/', clock }
   return warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
 }
 
 /** The instant at which the token is over, and what another process does then. */
-const meanwhile = (sql: string) => (): Moment => {
+const meanwhile = (sql: string) => (): ClockReading => {
   const db = new Database(database)
   db.exec(sql)
   db.close()
   return moment(OVER)
 }
 
-const at = (now: number) => (): Moment => moment(now)
+const at = (now: number) => (): ClockReading => moment(now)
 const token = `${tokenSet().pair.accessToken.reveal()}\n`
 
 describe('a `get` whose token must be renewed', () => {
@@ -67,12 +67,12 @@ describe('a `get` whose token must be renewed', () => {
     ['over', OVER],
     ['due', DUE],
   ])('takes the lock before it loads the program, when the token is %s', async (_, now) => {
-    const { text, turn } = ask(at(now))
+    const { text, handover } = ask(at(now))
     expect(text).toBeUndefined()
     expect(await isFree()).toBe(false)
-    turn?.lock.release()
+    handover?.lock.release()
     expect(await isFree()).toBe(true)
-    turn?.lock.release()
+    handover?.lock.release()
   })
 
   it('does not take one whose file was removed while it waited', async () => {
@@ -92,8 +92,8 @@ describe('a `get` whose token must be renewed', () => {
   })
 
   it('hands it over to the critical section, and no other', async () => {
-    const { turn } = ask(at(OVER))
-    const next = new SqliteStore(database, { turn })
+    const { handover } = ask(at(OVER))
+    const next = new SqliteStore(database, { handover })
     const another = (): Promise<boolean> => next.exclusive(isFree, { waitMs: 0 })
     await expect(next.exclusive(another, { waitMs: 0 })).rejects.toThrow(LockTimeout)
     expect(await isFree()).toBe(true)
@@ -110,25 +110,25 @@ describe('a `get` whose token must be renewed', () => {
     ['store', { store: '/elsewhere/token.db' }],
     ['critical section', { lock: { isHeld: false, isInPlace: () => true, release: () => undefined } }],
   ])('is no lock of another %s', async (_, change) => {
-    const { turn } = ask(at(OVER))
-    if (turn === undefined) throw new Error('there is none')
-    const next = new SqliteStore(database, { turn: { ...turn, ...change } })
+    const { handover } = ask(at(OVER))
+    if (handover === undefined) throw new Error('there is none')
+    const next = new SqliteStore(database, { handover: { ...handover, ...change } })
     await expect(next.exclusive(isFree, { waitMs: 0 })).rejects.toThrow(LockTimeout)
-    turn.lock.release()
+    handover.lock.release()
   })
 
   it('lets go of it where something is wrong after all, and forgets neither what it saw nor the wait', async () => {
     const broken = (): never => {
       throw new Error('no clock')
     }
-    expect(ask(at(OVER), broken).turn).toMatchObject({ seen: { failures: 0 }, lock: { isHeld: false } })
+    expect(ask(at(OVER), broken).handover).toMatchObject({ seen: { failures: 0 }, lock: { isHeld: false } })
     expect(await isFree()).toBe(true)
   })
 
   it('lets go of it before anything is said', async () => {
-    const { turn } = ask(at(OVER))
+    const { handover } = ask(at(OVER))
     const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: '/nowhere.ini' } })
-    expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, turn })).toBe(78)
+    expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, handover })).toBe(78)
     expect(said().stderr).toContain('/nowhere.ini')
     expect(await isFree()).toBe(true)
   })
@@ -139,19 +139,19 @@ describe('a `get` whose token must be renewed', () => {
     expect(await run(['seed', '--issued-at', nearlyOver])).toMatchObject({ code: 0 })
     const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: config } })
     const plain = { options: {}, flags: { format: 'bare' } } as const
-    const { turn } = warmAnswer(plain, world)
-    expect(turn?.lock.isHeld).toBe(true)
-    expect(await runPlain(plain, { ...world, turn })).toBe(0)
+    const { handover } = warmAnswer(plain, world)
+    expect(handover?.lock.isHeld).toBe(true)
+    expect(await runPlain(plain, { ...world, handover })).toBe(0)
     expect(said().stdout).toBe(`${(await store.read())?.pair.accessToken.reveal() ?? ''}\n`)
     expect(said().stderr).toContain('is still good and is served')
     expect(await store.exclusive(() => Promise.resolve(true), { waitMs: 0 })).toBe(true)
   })
 
   it('lets go of it where the configuration names another store by now', async () => {
-    const { turn } = ask(at(OVER))
+    const { handover } = ask(at(OVER))
     writeFileSync(config, `[store]\npath = ${join(database, '../another.db')}\n`)
     const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: config } })
-    expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, turn })).toBe(4)
+    expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, handover })).toBe(4)
     expect(said().stderr).toContain('another.db')
     expect(await isFree()).toBe(true)
   })
@@ -169,10 +169,10 @@ describe('a `get` whose token must be renewed', () => {
   it('waits for somebody else as long as lock_wait says, and no longer in all', async () => {
     await store.exclusive(
       async () => {
-        const { turn } = ask(at(OVER))
-        expect(turn?.lock.isHeld).toBe(false)
-        expect(turn?.waitedMs).toBeGreaterThanOrEqual(1000)
-        const next = new SqliteStore(database, { turn })
+        const { handover } = ask(at(OVER))
+        expect(handover?.lock.isHeld).toBe(false)
+        expect(handover?.waitedMs).toBeGreaterThanOrEqual(1000)
+        const next = new SqliteStore(database, { handover })
         const resumed = performance.now()
         await expect(next.exclusive(isFree, { waitMs: 1000 })).rejects.toThrow('for more than 1 s')
         // The second of waiting is used up: it is not waited anew.
@@ -183,12 +183,12 @@ describe('a `get` whose token must be renewed', () => {
   })
 
   it('says what it saw before it waited: a failure since then is its own too', () => {
-    expect(ask(at(OVER)).turn?.seen).toMatchObject({ generation: 1, failures: 0 })
+    expect(ask(at(OVER)).handover?.seen).toMatchObject({ generation: 1, failures: 0 })
   })
 
   it('does not keep the lock where somebody else has failed meanwhile', async () => {
-    const { turn } = ask(meanwhile('UPDATE token_set SET failures = failures + 1'), at(OVER))
-    expect(turn).toMatchObject({ seen: { failures: 0 }, lock: { isHeld: false } })
+    const { handover } = ask(meanwhile('UPDATE token_set SET failures = failures + 1'), at(OVER))
+    expect(handover).toMatchObject({ seen: { failures: 0 }, lock: { isHeld: false } })
     expect(await isFree()).toBe(true)
   })
 

@@ -1,7 +1,7 @@
 import { TokenError, type ExitCode } from './errors.js'
 
 /** What was found out about one thing. Holds no secret. */
-export interface Check {
+export interface Finding {
   /** What was looked at: a word or two. */
   readonly name: string
   /** `skip`: not looked at, because there is none, or because what it needs has failed. */
@@ -13,20 +13,20 @@ export interface Check {
   readonly exit?: ExitCode
 }
 
-export function ok(name: string, message: string, hint?: string): Check {
+export function ok(name: string, message: string, hint?: string): Finding {
   return { name, status: 'ok', message, ...(hint !== undefined && { hint }) }
 }
 
-export function warn(name: string, message: string, hint?: string): Check {
+export function warn(name: string, message: string, hint?: string): Finding {
   return { name, status: 'warn', message, ...(hint !== undefined && { hint }) }
 }
 
-export function skip(name: string, message: string): Check {
+export function skip(name: string, message: string): Finding {
   return { name, status: 'skip', message }
 }
 
 /** @throws What is no expected failure. */
-export function fail(name: string, error: unknown): Check {
+export function fail(name: string, error: unknown): Finding {
   if (!(error instanceof TokenError)) throw error
   const { message, hint, exit } = error
   return { name, status: 'fail', message, exit, ...(hint !== undefined && { hint }) }

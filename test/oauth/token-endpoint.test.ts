@@ -11,7 +11,7 @@ import { ConfigInvalid } from '../../src/core/errors.js'
 import type { RawAnswer } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
 import { ordinary } from '../../src/oauth/raw-answer.js'
-import { TokenEndpoint, type TokenEndpointOptions } from '../../src/oauth/server.js'
+import { TokenEndpoint, type TokenEndpointOptions } from '../../src/oauth/token-endpoint.js'
 import { CERTIFICATE, closedPort, http, loopback, type Loopback, type LoopbackOptions } from './loopback.js'
 
 const SENT_AT = { now: 1_700_000_000, boot: 'boot', uptime: 42 }
@@ -434,7 +434,7 @@ describe('a process', () => {
     }
     await writeFile(
       `${folder}/main.js`,
-      `import { TokenEndpoint } from './oauth/server.js'
+      `import { TokenEndpoint } from './oauth/token-endpoint.js'
       import { Secret } from './core/secret.js'
       const [tokenUrl, timeoutMs] = process.argv.slice(2)
       const answer = await new TokenEndpoint({
