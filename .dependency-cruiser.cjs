@@ -1,10 +1,13 @@
-/** The house's rule of who may import whom: `bin → cli → {config, oauth → network, store, http, sandbox} → core`. */
-const adapter = (name, ...others) => ({
+/**
+ * Who may import whom:
+ * `bin → cli → wiring → {config, store, oauth → network, bearer, sandbox} → platform → core`.
+ */
+const room = (name, ...others) => ({
   name: `${name}-knows-${['core', ...others].join('-and-')}-only`,
-  comment: 'Adapters meet in open.ts and wiring/ alone; signals are the process’s, and everybody’s.',
+  comment: 'Adapters do not know one another, because wiring/ puts them together.',
   severity: 'error',
   from: { path: `^src/${name}/` },
-  to: { path: '^src/', pathNot: `^src/((${['core', name, ...others].join('|')})/|signals\\.ts$)` },
+  to: { path: '^src/', pathNot: `^src/((${['core', name, ...others].join('|')})/|version\\.ts$)` },
 })
 
 module.exports = {
@@ -16,9 +19,11 @@ module.exports = {
       from: { path: '^src/core/' },
       to: { pathNot: ['^src/core/', '^(node:)?(util|crypto)$'] },
     },
-    ...['config', 'network', 'store', 'http', 'sandbox'].map((name) => adapter(name)),
+    room('platform'),
+    ...['config', 'network', 'store', 'bearer', 'sandbox'].map((name) => room(name, 'platform')),
     // The request that spends a token is made in network, and its answer is read in oauth.
-    adapter('oauth', 'network'),
+    room('oauth', 'network', 'platform'),
+    room('wiring', 'platform', 'config', 'network', 'oauth', 'store', 'bearer'),
     {
       name: 'only-the-edge-imports-cli',
       comment: 'The library must not pull in the command line.',
@@ -27,14 +32,15 @@ module.exports = {
       to: { path: '^src/cli/' },
     },
     {
-      name: 'adapters-meet-in-open',
-      comment: 'One composition root; warm.ts reads and judges only, and commands read what is only theirs.',
+      name: 'adapters-meet-in-wiring',
+      comment:
+        'The warm path reads and judges by itself. A command reaches its own adapter: api its body, init the config that it writes, login its listener, sandbox the stand-in, seed its file.',
       severity: 'error',
       from: {
         path: '^src/(cli/|[^/]+\\.ts$)',
-        pathNot: '^src/(open\\.ts$|cli/(warm|body|login-pages|commands/(init|seed|login|sandbox|api))\\.ts$)',
+        pathNot: '^src/cli/(warm|body|login-pages|commands/(init|seed|login|sandbox|api))\\.ts$',
       },
-      to: { path: '^src/(config|network|oauth|store|http|sandbox)/' },
+      to: { path: '^src/(config|network|oauth|store|bearer|sandbox)/' },
     },
     {
       name: 'warm-path-stays-light',
@@ -50,7 +56,7 @@ module.exports = {
       name: 'library-without-cli-or-sandbox',
       comment: 'What package.json exports is for programs, which must not pay for the command line.',
       severity: 'error',
-      from: { path: '^src/(index|http/undici|store/sqlite-store|oauth/token-endpoint)\\.ts$' },
+      from: { path: '^src/(index|bearer/undici|store/sqlite/sqlite-store|oauth/token-endpoint)\\.ts$' },
       to: { path: '(^src/(cli|sandbox)/|(^|/)node_modules/commander/)', reachable: true },
     },
     {

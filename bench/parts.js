@@ -11,7 +11,7 @@ const url = (...path) => text(pathToFileURL(join(ROOT, ...path)).href)
 /** What a `get` is made of: programs that do one thing of it each. */
 const PARTS = {
   "better-sqlite3's addon alone, one row read": ({ fresh }) => `
-    const { openByAddon } = await import(${url('dist/store/addon.js')})
+    const { openByAddon } = await import(${url('dist/store/sqlite/addon.js')})
     const db = openByAddon(${text(fresh.database)})
     db.prepare('SELECT * FROM token_set', db, false, false).get()`,
   'better-sqlite3, one row read': ({ fresh }) => `

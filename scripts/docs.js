@@ -182,7 +182,7 @@ async function api() {
   // It empties the folder that it writes to.
   const folder = mkdtempSync(join(tmpdir(), 'hq-token-docs-'))
   const app = await Application.bootstrapWithPlugins({
-    entryPoints: ['index', 'http/undici', 'store/sqlite-store', 'oauth/token-endpoint'].map((name) =>
+    entryPoints: ['index', 'bearer/undici', 'store/sqlite/sqlite-store', 'oauth/token-endpoint'].map((name) =>
       join(root, `src/${name}.ts`),
     ),
     tsconfig: join(root, 'tsconfig.json'),

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-import { inherited } from './descriptors.js' // Before anything is opened.
+import { inherited } from './platform/descriptors.js' // Before anything is opened.
 import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { plainGet } from './cli/plain.js'
 import { warmAnswer } from './cli/warm.js'
 import { unloadable } from './cli/unloadable.js'
-import { machineClock } from './machine.js'
+import { machineClock } from './platform/machine.js'
 
 // Without a listener this signal opens Node's inspector, to every user of the machine.
 process.on('SIGUSR1', () => undefined)

@@ -12,9 +12,9 @@ export {
   type RefreshOptions,
   type TokenGuardOptions,
 } from './core/guard.js'
-export { openGuard, type OpenGuardOptions } from './open-guard.js'
+export { openGuard, type OpenGuardOptions } from './wiring/open-guard.js'
 export { expiryPolicy, type Ask, type Early, type ExpiryPolicy } from './core/policy.js'
-export { machineClock, machineHost } from './machine.js'
+export { machineClock, machineHost } from './platform/machine.js'
 export { Secret } from './core/secret.js'
 export type { Client, NamedClient } from './core/client.js'
 export type { Host } from './core/host.js'

@@ -141,7 +141,7 @@ describe('the packed tarball', () => {
       project,
     )
     const own = [...files].flatMap((path) => /\/hq-token\/dist\/(.*)$/.exec(path)?.[1] ?? [])
-    expect(own).toEqual(expect.arrayContaining(['index.js', 'core/guard.js', 'http/undici.js']))
+    expect(own).toEqual(expect.arrayContaining(['index.js', 'core/guard.js', 'bearer/undici.js']))
     expect(own.filter((path) => !/^(?:core|http)\/|^[^/]+$/.test(path))).toEqual([])
     expect([...packages]).toEqual(['hq-token'])
   })

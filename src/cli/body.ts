@@ -1,7 +1,7 @@
 import { closeSync, createReadStream, fstatSync, openSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { UsageError } from '../core/errors.js'
-import type { ApiBody } from '../http/api-call.js'
+import type { ApiBody } from '../bearer/api-call.js'
 
 /** Of what has no size so much is kept, that a small body can be sent twice. */
 const KEPT = 1024 * 1024

@@ -1,7 +1,7 @@
 import { url as inspectorUrl } from 'node:inspector'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
-import { open, type Around, type Opened } from '../open.js'
+import { open, type Around, type Opened } from '../wiring/open.js'
 import { voice, type GlobalOptions, type Voice } from './output.js'
 import type { World } from './world.js'
 

@@ -13,8 +13,8 @@ import { dirname, isAbsolute } from 'node:path'
 import type { Writable } from 'node:stream'
 import { OutputFailed } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
-import { beforeSignalsEnd, uninterrupted } from '../signals.js'
-import { Draft } from './draft.js'
+import { beforeSignalsEnd, uninterrupted } from '../platform/signals.js'
+import { Draft } from '../platform/draft.js'
 
 /** As many as Linux follows. */
 const MOST_LINKS = 40

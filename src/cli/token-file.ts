@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OutputFailed } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
-import { fateOf, MARK, processMark } from '../processes.js'
+import { fateOf, MARK, processMark } from '../platform/processes.js'
 import { replaceFile } from './replace-file.js'
 
 /** @see statfs(2), TMPFS_MAGIC */

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
-import { machineClock, machineHost } from '../machine.js'
+import { machineClock, machineHost } from '../platform/machine.js'
 import type { Host } from '../core/host.js'
 import type { Clock } from '../core/clock.js'
 import type { Handover } from '../core/ports.js'
@@ -59,7 +59,7 @@ export function realWorld(given: Given): World {
           })
       }),
     openBrowser: async (url, env) =>
-      (await import('./browser.js')).openBrowser(url, { env, platform: process.platform }),
+      (await import('../platform/browser.js')).openBrowser(url, { env, platform: process.platform }),
     closeStreams: () => {
       for (const fd of [0, 1, 2])
         try {

@@ -16,10 +16,10 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
-import { notForRoot } from '../core/root.js'
+import { notForRoot } from '../platform/root.js'
 import { shellWord } from '../core/shell-quoting.js'
-import { addonFault } from './addon-fault.js'
-import { isBusy, isStore } from './addon.js'
+import { addonFault } from './sqlite/addon-fault.js'
+import { isBusy, isStore } from './sqlite/addon.js'
 import { throughLink } from './link.js'
 import type { StorePaths } from './paths.js'
 

@@ -2,7 +2,7 @@
 import { chmodSync, closeSync, constants, fchmodSync, fstatSync, openSync, type Stats } from 'node:fs'
 import { basename } from 'node:path'
 import type { Notice } from '../core/ports.js'
-import { isStore } from './addon.js'
+import { isStore } from './sqlite/addon.js'
 import { lstatOf, NO_FOLLOW, type StorePaths } from './files.js'
 
 /** What of a store its group may do something with. */

@@ -6,9 +6,9 @@ import { rfc3339 } from '../core/clock.js'
 import type { Discovered, PendingLogin } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
 import type { TokenSet } from '../core/token-set.js'
-import { assertLoadable } from './addon-fault.js'
-import { isBusy, needsRollback } from './addon.js'
-import { asUnusable, openForReading, refuseNewer, versionOf } from './database.js'
+import { assertLoadable } from './sqlite/addon-fault.js'
+import { isBusy, needsRollback } from './sqlite/addon.js'
+import { asUnusable, openForReading, refuseNewer, versionOf } from './sqlite/database.js'
 import {
   checkOwn,
   damaged,
@@ -20,11 +20,11 @@ import {
   type StorePaths,
 } from './files.js'
 import { named, sharedByVolume } from './group.js'
-import { sleep, unlockable } from './lock.js'
-import { keptRecords } from './rescue.js'
-import { SCHEMA_VERSION } from './schema.js'
-import { selectDiscovered, selectLogin, selectSet } from './select.js'
-import { lastCopies } from './unit.js'
+import { sleep, unlockable } from './sqlite/lock.js'
+import { keptRecords } from './rescue/rescue-file.js'
+import { SCHEMA_VERSION } from './sqlite/schema.js'
+import { selectDiscovered, selectLogin, selectSet } from './sqlite/select.js'
+import { lastCopies } from './rescue/private-tmp.js'
 
 /** Milliseconds that a commit of others may keep a look waiting; theirs take a few. */
 const PATIENCE_MS = 2_000

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { withoutNews } from '../support/processes.js'
-import { machineClock } from '../../src/machine.js'
+import { machineClock } from '../../src/platform/machine.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import type { FaultName } from '../../src/sandbox/faults.js'
 import { place, type PlaceOptions } from '../support/place.js'

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { LEAST } from '../../src/core/node-version.js'
-import { addonFault, remember } from '../../src/store/addon-fault.js'
+import { addonFault, remember } from '../../src/store/sqlite/addon-fault.js'
 import { place, type Place } from '../support/place.js'
 import { BIN, ended, type Ended } from '../support/processes.js'
 

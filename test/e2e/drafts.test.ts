@@ -16,7 +16,7 @@ import {
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { fateOf, processMark } from '../../src/processes.js'
+import { fateOf, processMark } from '../../src/platform/processes.js'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 import { start } from '../support/processes.js'

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { SqliteStore } from '../../src/store/sqlite-store.js'
+import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { loggingServer, type LoggingServer } from '../support/logging-server.js'
 import { start, type Ended } from '../support/processes.js'

@@ -84,7 +84,7 @@ async function machine(): Promise<Machine> {
     as,
     hq: (...args) => as(VICTIM, program(args)),
     lastCopy: async () => {
-      const keep = [process.execPath, '--input-type=module', '-e', KEEP, dist('store/rescue.js')]
+      const keep = [process.execPath, '--input-type=module', '-e', KEEP, dist('store/rescue/rescue-file.js')]
       const { stdout, stderr, code } = await as(VICTIM, [
         ...keep,
         dist('store/files.js'),
@@ -257,7 +257,7 @@ describe.skipIf(!canBeOthers)('by the name of a last copy', { timeout: 60_000 },
 })
 
 async function lastCopyOfRoot(as: Machine['as']): Promise<string> {
-  const keep = [process.execPath, '--input-type=module', '-e', KEEP, dist('store/rescue.js')]
+  const keep = [process.execPath, '--input-type=module', '-e', KEEP, dist('store/rescue/rescue-file.js')]
   const { stdout } = await as(0, [...keep, dist('store/files.js'), there.database, '{"a":1}'])
   return stdout.trim().slice('/var/tmp/'.length)
 }

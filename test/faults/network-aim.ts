@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 import { afterAll } from 'vitest'
-import { SqliteStore } from '../../src/store/sqlite-store.js'
+import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { start, type Running, type StartOptions } from '../support/processes.js'
 import { told, type Told, type WorldOptions } from '../support/world.js'

@@ -5,7 +5,7 @@ import { uptime } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Holder } from '../../src/core/token-set.js'
-import { holderFor, isMe, isOtherAlive } from '../../src/store/holder.js'
+import { holderFor, isMe, isOtherAlive } from '../../src/store/sqlite/holder.js'
 
 const isLinux = process.platform === 'linux'
 

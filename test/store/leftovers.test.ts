@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { Secret } from '../../src/core/secret.js'
 import { entry } from '../../src/core/transitions.js'
-import { SqliteStore } from '../../src/store/sqlite-store.js'
+import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { moment, pair, tokenSet } from '../support/token-sets.js'
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { writeSandboxFiles } from '../../src/sandbox/files.js'
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/server.js'
-import { SqliteStore } from '../../src/store/sqlite-store.js'
+import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from './folder.js'
 import { start, type Ended, type Running, type StartOptions } from './processes.js'
 

@@ -2,7 +2,7 @@ import { Readable, Writable } from 'node:stream'
 import type { Host } from '../../src/core/host.js'
 import { run } from '../../src/cli/program.js'
 import type { Screen, World } from '../../src/cli/world.js'
-import { machineClock } from '../../src/machine.js'
+import { machineClock } from '../../src/platform/machine.js'
 import { HOST } from './token-sets.js'
 
 export interface Told {

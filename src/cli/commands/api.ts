@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ApiRefused, UsageError } from '../../core/errors.js'
-import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../http/api-call.js'
+import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../bearer/api-call.js'
 import { packageVersion } from '../../version.js'
 import { apiUrl } from '../api-url.js'
 import { fileBody, streamBody, textBody } from '../body.js'

@@ -1,7 +1,7 @@
 import { isUnconfigured } from '../../core/unconfigured.js'
 import { skip, type Finding } from '../../core/finding.js'
 import { Exit, LOGIN_HINT } from '../../core/errors.js'
-import { examine } from '../../open.js'
+import { examine } from '../../wiring/open.js'
 import { around } from '../context.js'
 import { grantChecks } from '../grant-checks.js'
 import { columnsOf, palette } from '../style.js'

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join, resolve } from 'node:path'
-import { StoreUnusable } from '../core/errors.js'
-import { shellWord } from '../core/shell-quoting.js'
+import { StoreUnusable } from '../../core/errors.js'
+import { shellWord } from '../../core/shell-quoting.js'
 
 /** Of the Nodes that better-sqlite3 12 was or is built for. @see https://nodejs.org/en/about/previous-releases */
 const NODE_OF: Readonly<Record<string, string>> = {

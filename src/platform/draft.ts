@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fateOf, MARK, processMark } from '../processes.js'
+import { fateOf, MARK, processMark } from './processes.js'
 
 const NAME = new RegExp(`^\\.hq-token-(${MARK})-[0-9a-f]{12}$`)
 /** Milliseconds after which a draft is no longer being written, by whoever it was: transfers that stall are given up. */

@@ -1,7 +1,7 @@
 /** Names the process that is at an exchange, and tells whether it still is. Only Linux has the means. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { uptime } from 'node:os'
-import type { Holder } from '../core/token-set.js'
+import type { Holder } from '../../core/token-set.js'
 
 /**
  * This thread, as one that is at work for some time at most. A thread and not the process, because two copies of SQLite

@@ -1,8 +1,8 @@
-import type { Client } from '../core/client.js'
-import { StoreUnusable } from '../core/errors.js'
-import type { Discovered, HistoryEntry, PendingLogin } from '../core/ports.js'
-import { Secret } from '../core/secret.js'
-import type { Holder, SeedFile, TokenPair, TokenSet } from '../core/token-set.js'
+import type { Client } from '../../core/client.js'
+import { StoreUnusable } from '../../core/errors.js'
+import type { Discovered, HistoryEntry, PendingLogin } from '../../core/ports.js'
+import { Secret } from '../../core/secret.js'
+import type { Holder, SeedFile, TokenPair, TokenSet } from '../../core/token-set.js'
 import type { Value } from './record.js'
 
 export type Row = Readonly<Record<string, Value>>

@@ -3,10 +3,10 @@
  *
  * @module hq-token/sqlite
  */
-import '../core/node-version.js' // Before all else.
+import '../../core/node-version.js' // Before all else.
 import { dirname, resolve } from 'node:path'
 import type Database from 'better-sqlite3'
-import { Overtaken, StoreBusy } from '../core/errors.js'
+import { Overtaken, StoreBusy } from '../../core/errors.js'
 import type {
   Discovered,
   ExclusiveOptions,
@@ -16,16 +16,16 @@ import type {
   PendingLogin,
   TokenStore,
   Handover,
-} from '../core/ports.js'
-import type { Holder, TokenSet } from '../core/token-set.js'
+} from '../../core/ports.js'
+import type { Holder, TokenSet } from '../../core/token-set.js'
 import { assertLoadable } from './addon-fault.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
-import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePaths } from './files.js'
-import { takeFromGroup } from './group.js'
+import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePaths } from '../files.js'
+import { takeFromGroup } from '../group.js'
 import { holderFor, isMe, isOtherAlive } from './holder.js'
 import { acquire, notInTime, sleep, type Lock } from './lock.js'
-import { Rescue } from './rescue.js'
+import { Rescue } from '../rescue/rescue-file.js'
 import { toDiscoveredRow, toLoginRow } from './row.js'
 import { selectCounters, selectDiscovered, selectHistory, selectLogin, selectSet } from './select.js'
 import { checkIntegrity, forget, replaceOne, save } from './write.js'

@@ -1,9 +1,9 @@
 /** Writes rows at a width that stays, so that a disk which fills up between two writes does not stop the second. */
 import type Database from 'better-sqlite3'
-import { Overtaken, StoreUnusable } from '../core/errors.js'
-import type { HistoryEntry } from '../core/ports.js'
-import type { TokenSet } from '../core/token-set.js'
-import { damaged, type StorePaths } from './files.js'
+import { Overtaken, StoreUnusable } from '../../core/errors.js'
+import type { HistoryEntry } from '../../core/ports.js'
+import type { TokenSet } from '../../core/token-set.js'
+import { damaged, type StorePaths } from '../files.js'
 import { padding, recordBytes } from './record.js'
 import { toHistoryRow, toRow, type Row } from './row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
-import { hasAuthorization, withAuthorization } from './fields.js'
+import { hasAuthorization, withAuthorization } from './headers.js'
 import { isRefusal } from './refusal.js'
 import {
   anotherToken,

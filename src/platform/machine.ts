@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname, uptime } from 'node:os'
-import type { Host } from './core/host.js'
-import type { Clock } from './core/clock.js'
+import type { Host } from '../core/host.js'
+import type { Clock } from '../core/clock.js'
 
 /** This machine's clocks. */
 export const machineClock: Clock = Object.assign(

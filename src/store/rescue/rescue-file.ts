@@ -16,7 +16,7 @@ import {
   type Stats,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { Notice, Rescued, RescueFile } from '../core/ports.js'
+import type { Notice, Rescued, RescueFile } from '../../core/ports.js'
 import {
   checkOwn,
   codeOf,
@@ -29,10 +29,10 @@ import {
   unusable,
   writeFully,
   type StorePaths,
-} from './files.js'
-import { lastCopyFolders, prefixFor } from './last-copy-places.js'
-import { OldRescue } from './old-rescue.js'
-import { parse, serialize } from './rescue-records.js'
+} from '../files.js'
+import { lastCopyFolders, prefixFor } from './last-copies.js'
+import { OldRescue } from './old-rescue-file.js'
+import { parse, serialize } from './records.js'
 
 /** Allocated before anything is spent: most answers then fit without a new block. */
 const PREALLOCATED = 64 * 1024

@@ -3,6 +3,6 @@
  *
  * @module hq-token/undici
  */
-export { bearer, type BearerOptions, type Interceptor } from './bearer.js'
+export { bearer, type BearerOptions, type Interceptor } from './interceptor.js'
 export { tokenFetch, type AnyFetch, type TokenFetchOptions } from './token-fetch.js'
 export type { TokenSource } from './repeat.js'

@@ -1,17 +1,17 @@
-import { withoutSecretVariables } from './config/keys.js'
-import { loadConfig, namedClient, requireClient, type ClientConfig, type Config } from './config/load.js'
-import { locate, type Surroundings } from './config/locate.js'
-import { inspectSeed, seedMarks, seedSource } from './config/seed-source.js'
-import type { NamedClient } from './core/client.js'
-import { fail, skip, type Finding } from './core/finding.js'
-import { ConfigInvalid } from './core/errors.js'
-import { TokenGuard, type TokenGuardOptions } from './core/guard.js'
-import type { Host } from './core/host.js'
-import { Logins, type Revoke } from './core/logins.js'
-import type { Clock } from './core/clock.js'
-import { rfc3339 } from './core/clock.js'
-import { ageOf, expiryPolicy, type ExpiryPolicy } from './core/policy.js'
-import { Notices } from './core/notices.js'
+import { withoutSecretVariables } from '../config/keys.js'
+import { loadConfig, namedClient, requireClient, type ClientConfig, type Config } from '../config/load.js'
+import { locate, type Surroundings } from '../config/locate.js'
+import { inspectSeed, seedMarks, seedSource } from '../config/seed-source.js'
+import type { NamedClient } from '../core/client.js'
+import { fail, skip, type Finding } from '../core/finding.js'
+import { ConfigInvalid } from '../core/errors.js'
+import { TokenGuard, type TokenGuardOptions } from '../core/guard.js'
+import type { Host } from '../core/host.js'
+import { Logins, type Revoke } from '../core/logins.js'
+import type { Clock } from '../core/clock.js'
+import { rfc3339 } from '../core/clock.js'
+import { ageOf, expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
+import { Notices } from '../core/notices.js'
 import type {
   AuthorizationServer,
   Discovered,
@@ -19,16 +19,16 @@ import type {
   Notice,
   TokenStore,
   Handover,
-} from './core/ports.js'
-import { isOwn } from './core/ownership.js'
-import type { TokenSet } from './core/token-set.js'
-import { uninterrupted, unstopped } from './signals.js'
-import type { Network } from './network/network.js'
-import { assertWay } from './network/no-proxy.js'
-import type { ProbeAnswer, ProbeRequest } from './network/probe.js'
-import { SqliteStore } from './store/sqlite-store.js'
-import { packageVersion } from './version.js'
-import { Endpoints, knownHere, type Keep } from './wiring/endpoints.js'
+} from '../core/ports.js'
+import { isOwn } from '../core/ownership.js'
+import type { TokenSet } from '../core/token-set.js'
+import { uninterrupted, unstopped } from '../platform/signals.js'
+import type { Network } from '../network/network.js'
+import { assertWay } from '../network/no-proxy.js'
+import type { ProbeAnswer, ProbeRequest } from '../network/probe.js'
+import { SqliteStore } from '../store/sqlite/sqlite-store.js'
+import { packageVersion } from '../version.js'
+import { Endpoints, knownHere, type Keep } from './endpoints.js'
 
 /** Which configuration to open; as `--config` and `--profile`. */
 export interface Choice {
@@ -162,7 +162,7 @@ function quietlyAround({ holdBack }: Around) {
 
 /** @throws {ConfigInvalid} where a file that it names cannot be used. */
 async function openNetwork({ network }: Config): Promise<Network> {
-  const { Network } = await import('./network/network.js')
+  const { Network } = await import('../network/network.js')
   const opened = new Network(network)
   opened.prepare()
   return opened
@@ -175,8 +175,8 @@ async function revocation(config: Config, agent: Network['agent']): Promise<Revo
   if (wrong !== undefined) throw wrong.error
   if (revocationUrl === null) return null
   const { clientId, authMethod, clientSecret } = requireClient(config)
-  const { clientAuthentication } = await import('./oauth/client-authentication.js')
-  const { revoke } = await import('./oauth/revocation.js')
+  const { clientAuthentication } = await import('../oauth/client-authentication.js')
+  const { revoke } = await import('../oauth/revocation.js')
   const { prove } = await clientAuthentication({ clientId, authMethod, clientSecret })
   const dispatcher = agent({ connectMs: 10_000, idleMs: 15_000 })
   return (token) => revoke(token, { revocationUrl, clientId, prove, dispatcher })
@@ -191,7 +191,7 @@ function tokenEndpoint(
   let loaded: AuthorizationServer | undefined
   const endpoint = async (keep?: Keep): Promise<AuthorizationServer> => {
     if (loaded !== undefined) return loaded
-    const { TokenEndpoint } = await import('./oauth/token-endpoint.js')
+    const { TokenEndpoint } = await import('../oauth/token-endpoint.js')
     const { tokenUrl, clientId, clientSecret, authMethod, scope, network } = requireClient(
       await endpoints.withDiscovery(keep),
     )
@@ -218,7 +218,7 @@ function tokenEndpoint(
     redeem: async (grant, options) => (await endpoint()).redeem(grant, options),
     // Reading needs no client: what a dead process left must be understood without one.
     read: async (answer) =>
-      loaded === undefined ? (await import('./oauth/answer.js')).readAnswer(answer) : loaded.read(answer),
+      loaded === undefined ? (await import('../oauth/answer.js')).readAnswer(answer) : loaded.read(answer),
   }
 }
 
@@ -272,7 +272,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     inspectSeedFile,
     inspectTrust,
     inspectUnfit,
-  } = await import('./config/inspect.js')
+  } = await import('../config/inspect.js')
   const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
   if (loaded === undefined) {
     const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
@@ -282,7 +282,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
       servers: () => Promise.resolve([]),
     }
   }
-  const { inspectStore } = await import('./store/inspect.js')
+  const { inspectStore } = await import('../store/inspect.js')
   const { path, rule } = loaded.store
   const { checks: ofStore, content } = await inspectStore(path, { rule, env })
   const { config, problem } = knownHere(loaded, content?.discovered)
@@ -336,8 +336,8 @@ async function inspectServers(
   set: TokenSet | undefined,
   { clock }: Around,
 ): Promise<readonly Finding[]> {
-  const { probe } = await import('./network/probe.js')
-  const { inspectWay, unanswered } = await import('./network/inspect.js')
+  const { probe } = await import('../network/probe.js')
+  const { inspectWay, unanswered } = await import('../network/inspect.js')
   const { proxy, proxyFrom } = config.network
   const proxyShown = proxy === null ? null : `${proxy.origin} (${proxyFrom ?? ''})`
   const network = await openNetwork(config)
@@ -393,7 +393,7 @@ async function questionsFor(
   network: Network,
 ): Promise<readonly Question[]> {
   const { tokenUrl, authorizeUrl, apiUrl, instance, issuer, redirectUri } = config
-  const oauth = await import('./oauth/inspect.js')
+  const oauth = await import('../oauth/inspect.js')
   const questions: Question[] = []
   if (tokenUrl !== null)
     questions.push({
@@ -418,8 +418,8 @@ async function questionsFor(
         ),
     })
   if (online && apiUrl !== null && set !== undefined && isOwn(set, namedClient(config))) {
-    const { API, inspectApi } = await import('./http/inspect.js')
-    const { authorization } = await import('./http/repeat.js')
+    const { API, inspectApi } = await import('../bearer/inspect.js')
+    const { authorization } = await import('../bearer/repeat.js')
     // HighQ's API has nothing at its root.
     const url = instance === null ? apiUrl : new URL('1/sites', apiUrl)
     const isOver = ageOf(set.pair, clock()).age >= set.pair.lifetime

@@ -1,6 +1,6 @@
-import type { EarlyLock } from '../core/ports.js'
+import type { EarlyLock } from '../../core/ports.js'
 import { isBusy, openByAddon, type Connection } from './addon.js'
-import { checkLockable, identityOf, lstatOf, type StorePaths } from './files.js'
+import { checkLockable, identityOf, lstatOf, type StorePaths } from '../files.js'
 
 /** The store's lock as `acquire` takes it, for those who have not loaded the program yet. */
 export class AddonLock implements EarlyLock {

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3'
-import type { Counters, Discovered, HistoryEntry, PendingLogin } from '../core/ports.js'
-import type { TokenSet } from '../core/token-set.js'
+import type { Counters, Discovered, HistoryEntry, PendingLogin } from '../../core/ports.js'
+import type { TokenSet } from '../../core/token-set.js'
 import { fromDiscoveredRow, fromHistoryRow, fromLoginRow, fromRow, type Row } from './row.js'
 
 export function selectSet(db: Database.Database): TokenSet | undefined {

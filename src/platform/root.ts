@@ -1,5 +1,5 @@
 /** What root does not do in other people's folders: `sudo -E` and an old `su` leave it with a user's HOME. */
-import type { ErrorDetails } from './errors.js'
+import type { ErrorDetails } from '../core/errors.js'
 
 /**
  * Why root makes nothing in a folder: what it makes in a user's home is closed to that user from then on.

@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { LockTimeout, StoreUnusable } from '../core/errors.js'
-import type { Handover } from '../core/ports.js'
-import { shellWord } from '../core/shell-quoting.js'
+import { LockTimeout, StoreUnusable } from '../../core/errors.js'
+import type { Handover } from '../../core/ports.js'
+import { shellWord } from '../../core/shell-quoting.js'
 import { isBusy } from './addon.js'
 import {
   checkLockable,
@@ -12,7 +12,7 @@ import {
   lstatOf,
   unusable,
   type StorePaths,
-} from './files.js'
+} from '../files.js'
 import { takeMutex } from './mutex.js'
 import { LOCK, pauses } from './early-lock.js'
 

@@ -1,6 +1,6 @@
 /** What a service manager takes away when a unit ends. */
 import { readFileSync } from 'node:fs'
-import { warn, type Finding } from '../core/finding.js'
+import { warn, type Finding } from '../../core/finding.js'
 
 /** What becomes of the answers that another disk keeps where this one fails. Nothing is said where they stay. */
 export function lastCopies(mounts = mountsOf()): Finding[] {
