@@ -58,9 +58,9 @@ describe('the import gate', { timeout: 300_000 }, () => {
       'only-the-edge-imports-cli: src/store/sqlite/row.ts → src/cli/world.ts',
     ],
     [
-      'cli/commands/get.ts',
-      "import '../../store/files.js'",
-      'adapters-meet-in-wiring: src/cli/commands/get.ts → src/store/files.ts',
+      'cli/commands/get/get.ts',
+      "import '../../../store/files.js'",
+      'adapters-meet-in-wiring: src/cli/commands/get/get.ts → src/store/files.ts',
     ],
     [
       'version.ts',
@@ -86,8 +86,8 @@ describe('the import gate', { timeout: 300_000 }, () => {
     ['store/sqlite/peek.ts', "import 'undici'", /warm-path-stays-light: src\/cli\/warm\.ts → .*\/undici\//],
     [
       'index.ts',
-      "import './cli/commands/status.js'",
-      'library-without-cli-or-sandbox: src/index.ts → src/cli/commands/status.ts',
+      "import './cli/commands/status/status.js'",
+      'library-without-cli-or-sandbox: src/index.ts → src/cli/commands/status/status.ts',
     ],
     [
       'wiring/open.ts',

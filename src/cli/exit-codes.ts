@@ -31,3 +31,8 @@ export const exitCodes: readonly { readonly exit: ExitCode; readonly when: strin
     { exit: Exit.notExecutable, when: '`exec`: the command cannot be executed', then: 'fix the command' },
     { exit: Exit.notFound, when: '`exec`: there is no such command', then: 'fix the command, or PATH' },
   ]
+
+/** For the help. */
+export const EXIT_CODES = `
+Exit codes:
+${exitCodes.map(({ exit, when }) => `  ${String(exit).padEnd(3)} ${when.replaceAll('`', '')}`).join('\n')}`

@@ -1,5 +1,5 @@
 import { Exit, type ExitCode } from '../core/errors.js'
-import { get, handOut } from './commands/get.js'
+import { get, handOut } from './commands/get/get.js'
 import type { PlainGet } from './plain.js'
 import { report } from './report.js'
 import { inSession } from './session.js'

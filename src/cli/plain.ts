@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
-import { getOptions, globalOptions, type GetFlags, type OptionRow } from './options.js'
-import type { GlobalOptions } from './output.js'
+import { getOptions, type GetFlags } from './commands/get/options.js'
+import { globalOptions, type OptionRow } from './options.js'
+import type { GlobalOptions } from './terminal/output.js'
 
 export interface PlainGet {
   readonly options: GlobalOptions

@@ -1,5 +1,5 @@
 import { Exit, TokenError, type ExitCode } from '../core/errors.js'
-import { isReaderGone, voice, type GlobalOptions } from './output.js'
+import { isReaderGone, voice, type GlobalOptions } from './terminal/output.js'
 import { ofTheSystem } from './unloadable.js'
 import type { World } from './world.js'
 

@@ -1,7 +1,54 @@
-import { openSession, type Session } from './context.js'
-import type { GlobalOptions } from './output.js'
-import { namingTheNextStep } from './next-step.js'
+// Opens what a command works with, and ends it.
+import { url as inspectorUrl } from 'node:inspector'
+import { ConfigInvalid, hinted, LOGIN_HINT, LoginRequired } from '../core/errors.js'
+import type { Notice } from '../core/ports.js'
+import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
+import { open, type Around, type Opened } from '../wiring/open.js'
+import { nextCommand } from './next-step.js'
+import { voice, type GlobalOptions, type Voice } from './terminal/output.js'
 import type { World } from './world.js'
+
+/** What a command works with. */
+export interface Session extends Opened {
+  readonly world: World
+  readonly voice: Voice
+}
+
+/** @param wanted Notices of the guard and the configuration that it turns down are not said. */
+export function openSession(
+  world: World,
+  options: GlobalOptions,
+  wanted: (notice: Notice) => boolean = () => true,
+): Session {
+  const speaker = voice(world, options)
+  return { ...open(options, around(world, speaker, wanted)), world, voice: speaker }
+}
+
+export function around(
+  world: World,
+  speaker: Voice,
+  wanted: (notice: Notice) => boolean = () => true,
+): Around {
+  const { env, platform, homedir, clock, host, handover } = world
+  const notify = (notice: Notice): void => {
+    if (wanted(notice)) speaker.notice(notice)
+  }
+  // Node's own warnings come here too.
+  const holdBack = (): (() => void) => {
+    world.stderr.cork()
+    return () => {
+      world.stderr.uncork()
+    }
+  }
+  return { env, platform, homedir, clock, host, notify, beforeSending, handover, holdBack }
+}
+
+function beforeSending(): void {
+  if (inspectorUrl() !== undefined)
+    throw new ConfigInvalid('Node’s inspector is open: whoever reaches it can read the tokens', {
+      hint: 'take --inspect out of NODE_OPTIONS',
+    })
+}
 
 /** Does the work of a command; where a person must log in, its error says how that is done here. */
 export async function inSession<T>(
@@ -15,4 +62,23 @@ export async function inSession<T>(
   } finally {
     await session.guard.settled()
   }
+}
+
+/** Does the work of a command; where a person must log in, says how it is done here. */
+export async function namingTheNextStep<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const { config, store, world } = session
+    const isMissing = error instanceof LoginRequired || error instanceof ConfigInvalid
+    if (isMissing && isUnconfigured(config) && (await isEmpty(store))) throw notConfigured()
+    if (!(error instanceof LoginRequired) || error.hint?.includes(LOGIN_HINT) !== true) throw error
+    const way = nextCommand(config, await store.login().catch(() => undefined), world.clock().now)
+    throw hinted(error, error.hint.replace(LOGIN_HINT, way))
+  }
+}
+
+/** A grant that has ended is a matter of logging in, whatever is configured. */
+async function isEmpty(store: Session['store']): Promise<boolean> {
+  return (await store.read()) === undefined && (await store.login()) === undefined
 }

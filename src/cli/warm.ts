@@ -9,7 +9,7 @@ import { isBusy } from '../store/sqlite/addon.js'
 import { storePaths } from '../store/files.js'
 import { peek, touchedAt } from '../store/sqlite/peek.js'
 import { AddonLock, pauses } from '../store/sqlite/early-lock.js'
-import { formatted } from './formats.js'
+import { formatted } from './commands/get/formats.js'
 import type { PlainGet } from './plain.js'
 
 /**

@@ -1,4 +1,5 @@
 import { addressProblem } from '../core/address.js'
+import { AUTH_METHODS } from '../core/auth-method.js'
 import { seconds } from '../core/duration.js'
 import type { KeyName } from './keys.js'
 import { isPlaceholder } from './placeholder.js'
@@ -70,15 +71,6 @@ function instance(text: string): URL {
   folder(url).pathname = url.pathname.replace(/\/+api\/$/, '/')
   return url
 }
-
-const AUTH_METHODS = [
-  'client_secret_post',
-  'client_secret_basic',
-  'client_secret_basic_plain',
-  'none',
-] as const
-
-export type AuthMethod = (typeof AUTH_METHODS)[number]
 
 /**
  * Every supported key: from its text to its value. By hand, since a library of schemas costs more to load than a

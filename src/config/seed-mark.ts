@@ -19,6 +19,7 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { rfc3339 } from '../core/clock.js'
+import { syncName } from '../platform/files.js'
 import type { SpentSeed } from '../core/token-set.js'
 
 const FIRST_LINE = '# hq-token: the seed file beside this one is spent.'
@@ -155,20 +156,6 @@ function writeNew(path: string, text: string): void {
     fsyncSync(fd)
   } finally {
     closeSync(fd)
-  }
-}
-
-/** The mark is in place: where its name cannot be made durable, that is no failure any more. */
-function syncName(folder: string): void {
-  try {
-    const fd = openSync(folder, 'r')
-    try {
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-  } catch {
-    // A folder that may not be read, a file system that has no such thing, Windows.
   }
 }
 

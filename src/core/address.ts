@@ -1,6 +1,4 @@
 // Which addresses secrets may be sent to: one rule for what is configured, discovered and kept in a store.
-import { missingScheme } from './missing-scheme.js'
-
 /** Characters of an address. */
 const LONGEST = 2048
 
@@ -25,7 +23,30 @@ export function addressProblem(text: string): string | undefined {
   return text.includes('#') ? 'must not have a fragment (#…)' : undefined
 }
 
-/** By the name alone: what DNS says of another name is the word of whoever answers. */
-function isLoopback(hostname: string): boolean {
+/**
+ * Whether a host is this machine itself, by its name alone, because what DNS says of another name is the word of whoever
+ * answers.
+ *
+ * @param hostname As a URL has it: IPv6 in brackets.
+ */
+export function isLoopback(hostname: string): boolean {
   return /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+}
+
+/**
+ * The scheme that an address lacks, if it begins with a host: of `localhost:8765/callback` a URL makes the scheme
+ * `localhost:`, and a person is told of everything but what is wrong.
+ */
+export function missingScheme(text: string): 'http://' | 'https://' | undefined {
+  const address = text.replace(/^\/\//, '')
+  // A scheme; a port looks like none, because it is a number to its end.
+  if (/^[a-z][a-z0-9+.-]*:(?!\d+(?:[/?#]|$))/i.test(address)) return undefined
+  if (!/^(?:(?:[\w-]+\.)*[\w-]+|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i.test(address)) return undefined
+  if (!URL.canParse(`https://${address}`)) return undefined
+  return isLoopback(new URL(`https://${address}`).hostname) ? 'http://' : 'https://'
+}
+
+/** Whether a browser on this machine comes back to this machine. */
+export function isLoopbackRedirect({ protocol, hostname }: URL): boolean {
+  return protocol === 'http:' && isLoopback(hostname)
 }

@@ -2,6 +2,7 @@
 import http from 'node:http'
 import net, { type Socket } from 'node:net'
 import tls from 'node:tls'
+import { errnoOf } from '../platform/errno.js'
 import { isExempt } from './no-proxy.js'
 import type { NetworkSettings } from './settings.js'
 
@@ -38,7 +39,7 @@ export function openConnection(target: Target, { onOpen, onFailure }: Hears): ()
     socket.once(event, then)
     // It stays: an error of a connection that was given up concerns nobody.
     socket.on('error', (error) => {
-      fail(codeOf(error))
+      fail(errnoOf(error))
     })
     socket.once('close', () => {
       fail('CONNECTION_CLOSED')
@@ -98,7 +99,7 @@ function askForTunnel(
     onTunnel()
   })
   request.on('error', (error) => {
-    onFailure(codeOf(error))
+    onFailure(errnoOf(error))
   })
   request.end()
 }
@@ -141,9 +142,4 @@ function secured(url: URL, options: tls.SecureContextOptions): tls.ConnectionOpt
 
 function hostOf({ hostname }: URL): string {
   return hostname.replace(/^\[|\]$/g, '')
-}
-
-/** Never the message: a parser's quotes what it read. */
-export function codeOf(error: Error & { readonly code?: unknown }): string {
-  return typeof error.code === 'string' ? error.code : error.name
 }

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { lookup } from 'node:dns/promises'
 import { TLSSocket } from 'node:tls'
+import { errnoOf } from '../platform/errno.js'
 import type { Network } from './network.js'
 
 /** Milliseconds for one probe, and for a connection. */
@@ -112,7 +113,7 @@ async function ask(
     const bytes = await firstOf(stream)
     return { answer: { ...answer, body: bytes }, failure: null }
   } catch (error) {
-    return { answer: null, failure: over.aborted ? 'TIMEOUT' : codeOf(error) }
+    return { answer: null, failure: over.aborted ? 'TIMEOUT' : errnoOf(error) }
   } finally {
     void agent.destroy()
   }
@@ -154,10 +155,4 @@ function certificateOf(socket: TLSSocket): Probe['certificate'] {
   // A session that is resumed may come without.
   if (typeof validTo !== 'string') return null
   return { issuer: [issuer.O ?? issuer.CN ?? 'an authority without a name'].flat().join(', '), validTo }
-}
-
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown'
-  if ('code' in error && typeof error.code === 'string') return error.code
-  return error.name
 }

@@ -4,7 +4,8 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { SecureContextOptions } from 'node:tls'
 import type { RawAnswer, RequestLimits } from '../core/ports.js'
-import { codeOf, openConnection } from './connection.js'
+import { errnoOf } from '../platform/errno.js'
+import { openConnection } from './connection.js'
 import { readLeniently } from './lenient-http.js'
 import type { NetworkSettings } from './settings.js'
 
@@ -108,7 +109,7 @@ class OneRequest {
       // Where it has failed at once, there was nothing to close yet.
       if (this.#state === 'over') this.#close()
     } catch (error) {
-      this.#end(codeOf(error as Error))
+      this.#end(errnoOf(error))
     }
   }
 
@@ -137,7 +138,7 @@ class OneRequest {
       this.#hear(socket, parsed, request)
       request.end(body, 'latin1')
     } catch (error) {
-      this.#end(codeOf(error as Error))
+      this.#end(errnoOf(error))
       return
     }
     this.#clear('connect')
@@ -156,7 +157,7 @@ class OneRequest {
       if (this.#refused !== undefined) this.#end(this.#refused)
     })
     socket.on('error', (error) => {
-      this.#end(this.#refused ?? codeOf(error))
+      this.#end(this.#refused ?? errnoOf(error))
     })
     socket.on('close', () => {
       this.#end(this.#refused ?? 'CONNECTION_CLOSED')
@@ -183,7 +184,7 @@ class OneRequest {
   #onRefused(error: Error | undefined): void {
     // Then it has met the end of the connection, or what stands behind a whole answer.
     if (this.#isEnded || this.#response?.complete === true || this.#refused !== undefined) return
-    this.#refused = error === undefined ? 'UPGRADE_REFUSED' : codeOf(error)
+    this.#refused = error === undefined ? 'UPGRADE_REFUSED' : errnoOf(error)
     this.#hearRefused()
   }
 

@@ -20,7 +20,7 @@ function errorOf(fields: Fields): SaidError | undefined {
   const errors = fields('errors')
   const causes = [fields('error'), ...(Array.isArray(errors) ? (errors as unknown[]).slice(0, 1) : [errors])]
   for (const cause of causes) {
-    const code = codeOf(cause)
+    const code = oauthErrorOf(cause)
     if (code === null) continue
     const description =
       filled(fields('error_description')) ??
@@ -34,7 +34,7 @@ function errorOf(fields: Fields): SaidError | undefined {
 }
 
 /** The code in the `error` of RFC 6749, or in what others put in its place: a number, an object, an array's first. */
-function codeOf(cause: unknown): string | null {
+function oauthErrorOf(cause: unknown): string | null {
   if (!isObject(cause)) return nameOf(cause)
   const said = ['errorType', 'code', 'type', 'status', 'error'].map((name) => cause[name])
   return (

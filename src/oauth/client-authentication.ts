@@ -1,10 +1,8 @@
 /** How a client proves itself to the endpoints of its server. Sends nothing. */
+import type { AuthMethod } from '../core/auth-method.js'
 import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
 import { Secret } from '../core/secret.js'
-
-/** @see RFC 6749 section 2.3.1 */
-export type AuthMethod = 'client_secret_post' | 'client_secret_basic' | 'client_secret_basic_plain' | 'none'
 
 export interface ClientCredentials {
   readonly clientId: string

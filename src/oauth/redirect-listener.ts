@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { isLoopback, isLoopbackRedirect } from '../core/address.js'
 import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
 
 /** A page for the person in the browser. */
@@ -62,7 +63,7 @@ export class RedirectListener {
    */
   static async open(redirectUri: string, pages: Pages): Promise<RedirectListener> {
     const url = new URL(redirectUri)
-    if (!isLoopback(url))
+    if (!isLoopbackRedirect(url))
       throw new ConfigInvalid(
         `nobody can listen for the browser at ${url.origin}: it is not this machine’s`,
         {
@@ -164,16 +165,11 @@ function boundConnections(server: Server): void {
   server.on('request', ({ socket }) => silent.delete(socket))
 }
 
-/** Whether a browser on this machine comes back to this machine. */
-export function isLoopback({ protocol, hostname }: URL): boolean {
-  return protocol === 'http:' && addressesOf(hostname).length > 0
-}
-
 function addressesOf(hostname: string): readonly string[] {
   // What `localhost` is, the browser decides.
   if (hostname === 'localhost') return ['127.0.0.1', '::1']
   if (hostname === '[::1]') return ['::1']
-  return /^127\.\d+\.\d+\.\d+$/.test(hostname) ? [hostname] : []
+  return isLoopback(hostname) ? [hostname] : []
 }
 
 /** A person's browser that goes to a page of ours: not another name that leads here, nor a picture on a page. */

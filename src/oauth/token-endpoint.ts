@@ -11,7 +11,8 @@ import { sendOnce, type Way } from '../network/send-once.js'
 import { STRAIGHT, type Credentials, type NetworkSettings } from '../network/settings.js'
 import { tlsOptions } from '../network/tls.js'
 import { readAnswer } from './answer.js'
-import { clientAuthentication, type AuthMethod, type ClientAuthentication } from './client-authentication.js'
+import type { AuthMethod } from '../core/auth-method.js'
+import { clientAuthentication, type ClientAuthentication } from './client-authentication.js'
 
 export type { AuthMethod, Credentials, NetworkSettings }
 

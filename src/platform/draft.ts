@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { syncName } from './files.js'
 import { fateOf, MARK, processMark } from './processes.js'
 
 const NAME = new RegExp(`^\\.hq-token-(${MARK})-[0-9a-f]{12}$`)
@@ -131,19 +132,5 @@ function removeIfLeft(path: string, mark: string): void {
     if (fate === 'dead' || Date.now() - stats.mtimeMs > GIVEN_UP) unlinkSync(path)
   } catch {
     // Another process was faster.
-  }
-}
-
-/** The new file is in place: where its name cannot be made durable, that is no failure any more. */
-export function syncName(folder: string): void {
-  try {
-    const fd = openSync(folder, 'r')
-    try {
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-  } catch {
-    // A folder that may not be read, a file system that has no such thing, Windows.
   }
 }

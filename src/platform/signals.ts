@@ -1,5 +1,5 @@
 /** Holds the signals that would end or stop this process, for sections that must come to their end. Writes nothing. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setImmediate as iteration } from 'node:timers/promises'
 
@@ -163,4 +163,28 @@ export function raise(
 ): void {
   if (platform === 'win32') end(128 + constants.signals[signal])
   else process.kill(process.pid, signal)
+}
+
+/**
+ * Ends this program by the signal that has ended the child: a shell looks at how, when it decides whether to
+ * go on with a script.
+ *
+ * @returns The status that means the same, where the signal does not end this program: the first process of
+ *   a container, and all of Windows, where a signal would end it with the status of a bug.
+ */
+export function dieBy(signal: NodeJS.Signals, platform = process.platform): number {
+  if (platform === 'win32') return 128 + constants.signals[signal]
+  try {
+    // A core of ours would hold the tokens.
+    writeFileSync('/proc/self/coredump_filter', '0')
+  } catch {
+    // Only Linux has it.
+  }
+  if (signal !== 'SIGKILL') {
+    // Once listened to, a signal that Node ignores (SIGPIPE) or keeps for itself (SIGUSR1) does what it does elsewhere.
+    process.on(signal, () => undefined)
+    process.removeAllListeners(signal)
+  }
+  process.kill(process.pid, signal)
+  return 128 + constants.signals[signal]
 }

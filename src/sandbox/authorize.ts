@@ -1,3 +1,4 @@
+import { isLoopback } from '../core/address.js'
 import { randomBytes } from 'node:crypto'
 
 import type { Reply } from './answers.js'
@@ -10,7 +11,7 @@ import { isForm, parametersOf } from './request.js'
 /** Seconds that the page may stand open. */
 const PATIENCE = 1_800
 
-interface Surroundings {
+interface AuthorizeParts {
   readonly grants: Grants
   readonly clientId: string
   /** Returned as `iss`. @see RFC 9207 */
@@ -31,7 +32,7 @@ interface Pending {
 }
 
 /** @see RFC 6749 section 4.1.1 and 4.1.2, RFC 7636 section 4.3 */
-export function authorizeEndpoint({ grants, clientId, issuer, user, clock }: Surroundings): Endpoint {
+export function authorizeEndpoint({ grants, clientId, issuer, user, clock }: AuthorizeParts): Endpoint {
   /** By the nonce in the page's form, which another site cannot read. */
   const waiting = new Map<string, Pending>()
 
@@ -106,8 +107,8 @@ function refuse(status: number, what: string): Handled {
 function redirectable(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || text.includes('#')) return undefined
-  const loopback = url.protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)
-  return loopback || url.protocol === 'https:' ? url : undefined
+  const isHere = url.protocol === 'http:' && isLoopback(url.hostname)
+  return isHere || url.protocol === 'https:' ? url : undefined
 }
 
 function isS256(challenge: string, method: string | undefined): boolean {

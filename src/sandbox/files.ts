@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto'
-import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-
+import { Draft } from '../platform/draft.js'
 import type { Sandbox } from './server.js'
 
 /** The first line of what may be written over. */
@@ -37,8 +36,8 @@ export async function writeSandboxFiles(
   // The store of a run before holds tokens that this one has never issued.
   if (again) for (const name of STORE) await rm(join(dir, name), { force: true })
 
-  await replace(config, configText(sandbox))
-  await replace(seed, seedText(sandbox, accessTtl))
+  replace(config, configText(sandbox))
+  replace(seed, seedText(sandbox, accessTtl))
   return { config, seed }
 }
 
@@ -87,14 +86,13 @@ async function refuseForeign(path: string): Promise<boolean> {
   return true
 }
 
-/** By way of a new file: the mode is right from the start, and a link is replaced, not followed. */
-async function replace(path: string, text: string): Promise<void> {
-  const draft = `${path}.${randomUUID()}`
+/** A link is replaced, not followed. */
+function replace(path: string, text: string): void {
+  const draft = new Draft(path)
   try {
-    await writeFile(draft, text, { flag: 'wx', mode: 0o600 })
-    await rename(draft, path)
-  } catch (error) {
-    await rm(draft, { force: true })
-    throw error
+    draft.fill(text)
+    draft.takePlace()
+  } finally {
+    draft.remove()
   }
 }

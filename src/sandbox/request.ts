@@ -1,3 +1,4 @@
+import { isLoopback } from '../core/address.js'
 import type { IncomingMessage } from 'node:http'
 
 import type { Answer, Format } from './answers.js'
@@ -105,6 +106,7 @@ export function targetOf(url: string): { path: string; query: URLSearchParams } 
 }
 
 /** Only a name of this machine: a web page that rebinds its own name to loopback carries that name here. */
-export function isLoopback(host: string | undefined): boolean {
-  return /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i.test(host ?? '')
+export function isOwnHost(host: string | undefined): boolean {
+  const [, hostname = ''] = /^(\[[\da-f:]+\]|[^:]+)(?::\d+)?$/i.exec(host ?? '') ?? []
+  return isLoopback(hostname.toLowerCase())
 }

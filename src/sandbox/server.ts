@@ -14,7 +14,7 @@ import type { IssuedTokens } from './grants.js'
 import { Grants } from './grants.js'
 import { welcomePage } from './pages.js'
 import type { Endpoint, Handled, Received, SandboxRequest } from './request.js'
-import { bodyOf, isLoopback, MOST_FILE, MOST_FORM, targetOf } from './request.js'
+import { bodyOf, isOwnHost, MOST_FILE, MOST_FORM, targetOf } from './request.js'
 import { tokenEndpoint } from './token-endpoint-server.js'
 
 const DEFAULT_USER = 'someone@example.com'
@@ -155,7 +155,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     bytes: Buffer | null,
     head: Omit<Received, 'body' | 'bytes'>,
   ): Handled {
-    if (!isLoopback(host)) return refuse(failure(421, 'Only a loopback name is answered', head.format))
+    if (!isOwnHost(host)) return refuse(failure(421, 'Only a loopback name is answered', head.format))
     if (bytes === null) return refuse(failure(413, 'Too large', head.format))
     const endpoint = Object.hasOwn(endpoints, head.path) ? endpoints[head.path] : api(head.path)
     return (endpoint ?? nothingThere)({ ...head, bytes, body: bytes.toString() })

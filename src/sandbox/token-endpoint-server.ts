@@ -11,7 +11,7 @@ export interface Registration {
   readonly clientSecret: string
 }
 
-interface Surroundings {
+interface EndpointParts {
   readonly grants: Grants
   readonly faults: FaultQueue
   readonly registration: Registration
@@ -24,7 +24,7 @@ const FORM = 'application/x-www-form-urlencoded'
 type Parameters = ReadonlyMap<string, string>
 
 /** @see RFC 6749 sections 3.2, 4.1.3 and 6 */
-export function tokenEndpoint({ grants, faults, registration, clock }: Surroundings): Endpoint {
+export function tokenEndpoint({ grants, faults, registration, clock }: EndpointParts): Endpoint {
   return (request) => {
     const { format } = request
     if (request.method !== 'POST')

@@ -1,23 +1,10 @@
-import {
-  accessSync,
-  chmodSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-  type Stats,
-} from 'node:fs'
+// Who may have written a store's files, and what is said where they cannot be used.
+import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
-import { notForRoot } from '../platform/root.js'
 import { shellWord } from '../core/shell-quoting.js'
+import { errnoOf } from '../platform/errno.js'
+import { createWhole as create, lookAt, makeFolder, ofForeignFolder } from '../platform/files.js'
 import { addonFault } from './sqlite/addon-fault.js'
 import { isBusy, isStore } from './sqlite/addon.js'
 import { throughLink } from './link.js'
@@ -30,86 +17,21 @@ const posix = process.platform !== 'win32'
 /** Makes the folder, 0700 whatever the umask, and its name durable. @throws {StoreUnusable} */
 export function ensureFolder(folder: string): void {
   if (lstatOf(folder) !== undefined) return
-  const parent = dirname(folder)
-  if (parent !== folder) ensureFolder(parent)
-  const refusal = ofForeignFolder(parent, 'HQ_TOKEN_STORE=FILE')
+  const refusal = ofForeignFolder(dirname(folder), 'HQ_TOKEN_STORE=FILE')
   if (refusal !== undefined) throw new StoreUnusable(...refusal)
   try {
-    mkdirSync(folder, { mode: 0o700 })
+    makeFolder(folder)
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return
     throw unusable(folder, 'cannot be made', error)
   }
-  try {
-    chmodSync(folder, 0o700)
-    syncFolder(parent)
-  } catch (error) {
-    throw unusable(folder, 'cannot be made durable', error)
-  }
 }
 
-/** Why root makes nothing in a folder, or where the next one above it is that is there; see `notForRoot`. */
-export function ofForeignFolder(folder: string, instead: string): ReturnType<typeof notForRoot> {
-  const place = nearest(folder)
-  return notForRoot(place, statSync(place, { throwIfNoEntry: false })?.uid ?? 0, instead)
-}
-
-/** Makes the names in a folder survive a power cut. */
-export function syncFolder(folder: string): void {
-  if (!posix) return
-  const fd = openSync(folder, constants.O_RDONLY)
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/**
- * Puts a new file in place whole or not at all, 0600 from its first instant. Under the store's lock
- * only, once it is known that there is none.
- *
- * @throws {StoreUnusable}
- */
+/** Puts a new file in place whole or not at all, 0600. Under the store's lock only. @throws {StoreUnusable} */
 export function createWhole(path: string, content: Uint8Array): void {
-  const draft = `${path}.new`
   try {
-    removeIfThere(draft)
-    const fd = createPrivate(draft)
-    try {
-      writeFully(fd, content, 0)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-    renameSync(draft, path)
-    syncFolder(dirname(path))
+    create(path, content)
   } catch (error) {
-    removeIfThere(draft)
     throw unusable(path, 'cannot be made', error)
-  }
-}
-
-/** A new file, 0600 whatever the umask; fails where there is one. The caller closes the handle. */
-export function createPrivate(path: string): number {
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW, 0o600)
-  if (posix) fchmodSync(fd, 0o600)
-  return fd
-}
-
-export const NO_FOLLOW = posix ? constants.O_NOFOLLOW : 0
-
-export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.byteLength;) {
-    done += writeSync(fd, bytes, done, bytes.byteLength - done, position + done)
-  }
-}
-
-export function removeIfThere(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // It was not there.
   }
 }
 
@@ -118,7 +40,7 @@ export function lstatOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
   } catch (error) {
-    if (codeOf(error) === 'ENOTDIR') return undefined
+    if (errnoOf(error) === 'ENOTDIR') return undefined
     throw unusable(path, 'cannot be looked at', error)
   }
 }
@@ -239,7 +161,7 @@ function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written
   try {
     accessSync(path, what === 'read' ? constants.R_OK : constants.W_OK)
   } catch (error) {
-    if (codeOf(error) !== 'EACCES') {
+    if (errnoOf(error) !== 'EACCES') {
       if (what === 'read') return
       throw unusable(path, 'cannot be written', error)
     }
@@ -264,35 +186,12 @@ export function damaged(database: string, what: string, cause?: unknown): StoreU
   })
 }
 
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
-}
-
 export function unusable(path: string, what: string, cause: unknown, hint?: string): StoreUnusable {
   if (cause instanceof StoreUnusable) return cause
   const fault = addonFault(cause)
   if (fault !== undefined) return fault
-  return new StoreUnusable(`${path} ${what} (${codeOf(cause)})`, {
+  return new StoreUnusable(`${path} ${what} (${errnoOf(cause)})`, {
     hint: hint ?? `look at the disk and the permissions: ${lookAt(path)}`,
     cause,
   })
-}
-
-/** The commands that show who may write a path, and where: a file with its folder, or what of the way to it is there. */
-export function lookAt(path: string): string {
-  const place = nearest(path)
-  const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
-  const places = isFolder ? [place] : [dirname(place), place]
-  return `ls -ld ${places.map(shellWord).join(' ')}; df ${shellWord(place)}`
-}
-
-/** The path itself, or the last folder on the way to it that can be looked at. */
-export function nearest(path: string): string {
-  try {
-    lstatSync(path)
-    return path
-  } catch {
-    const parent = dirname(path)
-    return parent === path ? path : nearest(parent)
-  }
 }

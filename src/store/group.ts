@@ -3,7 +3,8 @@ import { chmodSync, closeSync, constants, fchmodSync, fstatSync, openSync, type 
 import { basename } from 'node:path'
 import type { Notice } from '../core/ports.js'
 import { isStore } from './sqlite/addon.js'
-import { lstatOf, NO_FOLLOW, type StorePaths } from './files.js'
+import { NO_FOLLOW } from '../platform/files.js'
+import { lstatOf, type StorePaths } from './files.js'
 
 /** What of a store its group may do something with. */
 export interface Shared {

@@ -9,16 +9,9 @@ import type { TokenSet } from '../core/token-set.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
 import { isBusy, needsRollback } from './sqlite/addon.js'
 import { asUnusable, openForReading, refuseNewer, versionOf } from './sqlite/database.js'
-import {
-  checkOwn,
-  damaged,
-  lstatOf,
-  nearest,
-  ofForeignFolder,
-  storePaths,
-  unusable,
-  type StorePaths,
-} from './files.js'
+import { FUSE, IN_MEMORY, NOT_FOR_FILES, REMOTE } from '../platform/file-systems.js'
+import { nearest, ofForeignFolder } from '../platform/files.js'
+import { checkOwn, damaged, lstatOf, storePaths, unusable, type StorePaths } from './files.js'
 import { named, sharedByVolume } from './group.js'
 import { sleep, unlockable } from './sqlite/lock.js'
 import { keptRecords } from './rescue/rescue-file.js'
@@ -221,34 +214,6 @@ function assertWritable(path: string): void {
     )
   }
 }
-
-/** Those that keep their files on another machine. @see statfs(2) */
-const REMOTE: ReadonlyMap<number, string> = new Map([
-  [0x6969, 'NFS'],
-  [0x517b, 'SMB'],
-  [0xff534d42, 'CIFS'],
-  [0xfe534d42, 'SMB 2'],
-  [0x01021997, '9P'],
-  [0x5346414f, 'AFS'],
-  [0x00c36400, 'Ceph'],
-  [0x0bd00bd0, 'Lustre'],
-  [0x47504653, 'GPFS'],
-  [0x01161970, 'GFS2'],
-  [0x7461636f, 'OCFS2'],
-])
-const FUSE = 0x65735546
-const IN_MEMORY: ReadonlyMap<number, string> = new Map([
-  [0x01021994, 'tmpfs'],
-  [0x858458f6, 'ramfs'],
-])
-
-/** The kernel shows itself by them. */
-const NOT_FOR_FILES: ReadonlyMap<number, string> = new Map([
-  [0x9fa0, 'proc'],
-  [0x62656572, 'sysfs'],
-  [0x63677270, 'cgroup2'],
-  [0x1cd1, 'devpts'],
-])
 
 function disk(
   paths: StorePaths,

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { printable } from '../../src/cli/output.js'
+import { printable } from '../../src/cli/terminal/output.js'
 import { machineClock } from '../../src/platform/machine.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'

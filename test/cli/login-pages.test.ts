@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { failedPage } from '../../src/cli/login-pages.js'
-import { voice } from '../../src/cli/output.js'
+import { failedPage } from '../../src/cli/commands/login/login-pages.js'
+import { voice } from '../../src/cli/terminal/output.js'
 import { realWorld } from '../../src/cli/world.js'
 
 it('a page shows the next command as this person types it, and nothing else as one', () => {

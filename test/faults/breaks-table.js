@@ -62,7 +62,7 @@ export const BREAKS = [
 `,
     and: [
       {
-        file: 'src/cli/commands/get.ts',
+        file: 'src/cli/commands/get/get.ts',
         find: 'writeOut(stdout, answer)',
         replace: "writeOut(stdout, process.exitCode === undefined ? answer : '')",
       },
@@ -99,21 +99,21 @@ export const BREAKS = [
   },
   {
     name: 'no name is synced',
-    file: 'src/store/files.ts',
+    file: 'src/platform/files.ts',
     find: 'export function syncFolder(folder: string): void {\n  if (!posix) return\n',
     replace: "export function syncFolder(folder: string): void {\n  if (!posix || folder !== '') return\n",
     by: tests('faults/power-cut', 'right after a token was printed'),
   },
   {
     name: 'the name of a new file is not synced',
-    file: 'src/store/files.ts',
+    file: 'src/platform/files.ts',
     find: '    renameSync(draft, path)\n    syncFolder(dirname(path))\n',
     replace: '    renameSync(draft, path)\n',
     by: tests('faults/crash-points', 'a name that lasts'),
   },
   {
     name: 'a new file is put in place before it is synced',
-    file: 'src/store/files.ts',
+    file: 'src/platform/files.ts',
     find: '      writeFully(fd, content, 0)\n      fsyncSync(fd)\n',
     replace: '      writeFully(fd, content, 0)\n',
     by: tests('faults/power-cut', 'during a first seed'),
@@ -293,7 +293,7 @@ export const BREAKS = [
   },
   {
     name: 'a token that nobody could take is a success',
-    file: 'src/cli/output.ts',
+    file: 'src/cli/terminal/output.ts',
     find: '      reject(notTaken(error))\n',
     replace: '      resolve()\n      reject(notTaken(error))\n',
     by: tests('e2e/output', 'standard output that cannot be written'),
@@ -307,7 +307,7 @@ export const BREAKS = [
   },
   {
     name: 'a new file is everybody’s for an instant',
-    file: 'src/store/files.ts',
+    file: 'src/platform/files.ts',
     find: '| NO_FOLLOW, 0o600)',
     replace: '| NO_FOLLOW)',
     by: tests('faults/hostile', 'made wider than 0600'),
@@ -328,7 +328,7 @@ export const BREAKS = [
   },
   {
     name: 'an inspector may be open',
-    file: 'src/cli/context.ts',
+    file: 'src/cli/session.ts',
     find: 'if (inspectorUrl() !== undefined)',
     replace: "if (inspectorUrl() === '')",
     by: tests('faults/hostile', 'leaves no inspector open'),
@@ -501,8 +501,8 @@ export const BREAKS = [
   {
     name: 'what comes behind an error of the parser is dropped',
     file: 'src/network/send-once.ts',
-    find: "'UPGRADE_REFUSED' : codeOf(error)\n    this.#hearRefused()\n",
-    replace: "'UPGRADE_REFUSED' : codeOf(error)\n    this.#end(this.#refused)\n",
+    find: "'UPGRADE_REFUSED' : errnoOf(error)\n    this.#hearRefused()\n",
+    replace: "'UPGRADE_REFUSED' : errnoOf(error)\n    this.#end(this.#refused)\n",
     by: tests('network/send-once', 'in a later packet is read'),
   },
   {
@@ -799,7 +799,7 @@ export const BREAKS = [
     replace: '    if (this.#sections < 0) this.#kept.push(notice)\n',
     and: [
       {
-        file: 'src/cli/context.ts',
+        file: 'src/cli/session.ts',
         find: '    world.stderr.cork()\n',
         replace: '',
       },
@@ -1084,7 +1084,7 @@ export const BREAKS = [
   },
   {
     name: 'a foreign answer makes the login be given up',
-    file: 'src/cli/commands/login.ts',
+    file: 'src/cli/commands/login/login.ts',
     find: '    if (foreignAnswer(parameters, state, place) === undefined)',
     replace:
       "    if (foreignAnswer(parameters, state, place) === undefined || parameters.get('state') === state.reveal())",
@@ -1092,14 +1092,14 @@ export const BREAKS = [
   },
   {
     name: 'a foreign file is replaced',
-    file: 'src/cli/replace-file.ts',
+    file: 'src/cli/terminal/output-file.ts',
     find: '  if (stats !== undefined && isStranger(stats)) throw',
     replace: '  if (stats?.size === 0 && isStranger(stats)) throw',
     by: tests('e2e/drafts', 'a file is not replaced'),
   },
   {
     name: 'a draft has the mode of the file from its beginning',
-    file: 'src/cli/replace-file.ts',
+    file: 'src/cli/terminal/output-file.ts',
     find: '    const draft = new Draft(file)\n',
     replace: '    const draft = new Draft(file, stats?.mode)\n',
     and: [
@@ -1209,7 +1209,7 @@ export const BREAKS = [
   },
   {
     name: 'place: root makes a store in a user’s home',
-    file: 'src/platform/root.ts',
+    file: 'src/platform/files.ts',
     find: '  if (self !== 0 || owner === 0) return undefined\n',
     replace: '  if (self !== -1 || owner === 0) return undefined\n',
     by: tests('e2e/places', 'nothing is made there'),
@@ -1237,7 +1237,7 @@ export const BREAKS = [
   },
   {
     name: 'place: git always gets a bearer token',
-    file: 'src/cli/credentials/git.ts',
+    file: 'src/cli/commands/credential/git.ts',
     find: " && (!asked.offers('basic') || asked.offers('bearer'))",
     replace: '',
     by: tests('cli/credential', 'git 2.46'),
@@ -1307,7 +1307,7 @@ export const BREAKS = [
   },
   {
     name: 'without any configuration a person is told to log in',
-    file: 'src/cli/next-step.ts',
+    file: 'src/cli/session.ts',
     find: '    if (isMissing && isUnconfigured(config) && (await isEmpty(store))) throw notConfigured()\n',
     replace: '    void [isMissing, isUnconfigured, isEmpty, notConfigured, config]\n',
     by: tests('cli/newcomer', '"get"'),

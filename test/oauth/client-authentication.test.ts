@@ -4,7 +4,8 @@ import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { ConfigInvalid } from '../../src/core/errors.js'
 import { Secret } from '../../src/core/secret.js'
-import { clientAuthentication, type AuthMethod } from '../../src/oauth/client-authentication.js'
+import type { AuthMethod } from '../../src/core/auth-method.js'
+import { clientAuthentication } from '../../src/oauth/client-authentication.js'
 import { listening } from '../support/proxy.js'
 
 async function proof(authMethod: AuthMethod, clientId: string, secret: string) {

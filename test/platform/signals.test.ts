@@ -1,8 +1,14 @@
 import { once } from 'node:events'
 import { constants } from 'node:os'
 import { describe, expect, it } from 'vitest'
-import { dieBy } from '../../src/cli/child.js'
-import { beforeSignalsEnd, heldSignals, raise, uninterrupted, unstopped } from '../../src/platform/signals.js'
+import {
+  beforeSignalsEnd,
+  heldSignals,
+  raise,
+  uninterrupted,
+  unstopped,
+  dieBy,
+} from '../../src/platform/signals.js'
 
 const LINUX = { ...constants.signals }
 const MAC = {

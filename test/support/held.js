@@ -13,7 +13,14 @@ function hold() {
   fs.closeSync(HARNESS)
 }
 
-for (const name of ['main', 'program', 'context', 'commands/get', 'commands/refresh', 'commands/status'])
+for (const name of [
+  'main',
+  'program',
+  'session',
+  'commands/get/get',
+  'commands/refresh/refresh',
+  'commands/status/status',
+])
   await import(new URL(`../../dist/cli/${name}.js`, import.meta.url))
 
 // Signed, so that the sandbox can tell who has asked.

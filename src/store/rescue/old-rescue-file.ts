@@ -1,7 +1,8 @@
 /** Reads, and takes away, what earlier versions kept under a name that two stores shared. */
 import { closeSync, constants, fdatasyncSync, openSync, readFileSync, unlinkSync, type Stats } from 'node:fs'
 import type { Rescued } from '../../core/ports.js'
-import { lstatOf, NO_FOLLOW, writeFully, type StorePaths } from '../files.js'
+import { NO_FOLLOW, writeFully } from '../../platform/files.js'
+import { lstatOf, type StorePaths } from '../files.js'
 import { parse } from './records.js'
 
 /** The file that a store without `.db` in its name had for answers in earlier versions, as `NAME.db` has it still. */

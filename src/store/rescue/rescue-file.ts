@@ -11,25 +11,15 @@ import {
   readdirSync,
   readFileSync,
   readSync,
-  statfsSync,
   statSync,
   type Stats,
 } from 'node:fs'
 import { join } from 'node:path'
 import type { Notice, Rescued, RescueFile } from '../../core/ports.js'
-import {
-  checkOwn,
-  codeOf,
-  createPrivate,
-  createWhole,
-  lstatOf,
-  NO_FOLLOW,
-  removeIfThere,
-  syncFolder,
-  unusable,
-  writeFully,
-  type StorePaths,
-} from '../files.js'
+import { isTmpfs } from '../../platform/file-systems.js'
+import { errnoOf } from '../../platform/errno.js'
+import { createPrivate, NO_FOLLOW, removeIfThere, syncFolder, writeFully } from '../../platform/files.js'
+import { checkOwn, createWhole, lstatOf, unusable, type StorePaths } from '../files.js'
 import { lastCopyFolders, prefixFor } from './last-copies.js'
 import { OldRescue } from './old-rescue-file.js'
 import { parse, serialize } from './records.js'
@@ -192,9 +182,6 @@ export class Rescue implements RescueFile {
   }
 }
 
-/** @see statfs(2), TMPFS_MAGIC */
-const TMPFS = 0x01021994
-
 /** Copies on other file systems than the store's, for when that one fails after the token was spent. */
 class LastCopies {
   readonly #folders: readonly string[]
@@ -271,7 +258,7 @@ class LastCopies {
         .map((name) => join(folder, name))
         .filter((path) => this.#isCopy(path))
     } catch (error) {
-      if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(codeOf(error))) return []
+      if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errnoOf(error))) return []
       throw error
     }
   }
@@ -289,7 +276,7 @@ class LastCopies {
   #rank(folder: string): number {
     try {
       if (statSync(folder).dev === this.#device) return 2
-      return statfsSync(folder).type === TMPFS ? 1 : 0
+      return isTmpfs(folder) ? 1 : 0
     } catch {
       return 2
     }

@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3'
 import { StoreUnusable } from '../../core/errors.js'
-import { createWhole, damaged, isThere, removeIfThere, unusable, type StorePaths } from '../files.js'
+import { removeIfThere } from '../../platform/files.js'
+import { createWhole, damaged, isThere, unusable, type StorePaths } from '../files.js'
 import { isBusy, isSqlite, needsRollback } from './addon.js'
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 

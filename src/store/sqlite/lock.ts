@@ -4,15 +4,9 @@ import { LockTimeout, StoreUnusable } from '../../core/errors.js'
 import type { Handover } from '../../core/ports.js'
 import { shellWord } from '../../core/shell-quoting.js'
 import { isBusy } from './addon.js'
-import {
-  checkLockable,
-  codeOf,
-  createPrivate,
-  identityOf,
-  lstatOf,
-  unusable,
-  type StorePaths,
-} from '../files.js'
+import { errnoOf } from '../../platform/errno.js'
+import { createPrivate } from '../../platform/files.js'
+import { checkLockable, identityOf, lstatOf, unusable, type StorePaths } from '../files.js'
 import { takeMutex } from './mutex.js'
 import { LOCK, pauses } from './early-lock.js'
 
@@ -130,7 +124,7 @@ function openLock(paths: StorePaths): LockFile | undefined {
     closeSync(createPrivate(paths.lock))
   } catch (error) {
     // Where there is one it must not be opened by anything but SQLite: closing a handle would drop the lock.
-    if (codeOf(error) !== 'EEXIST') throw unusable(paths.lock, 'cannot be made', error)
+    if (errnoOf(error) !== 'EEXIST') throw unusable(paths.lock, 'cannot be made', error)
   }
   const stats = lstatOf(paths.lock)
   if (stats !== undefined) checkLockable(paths, stats)
@@ -157,7 +151,7 @@ function tryLock(db: Database.Database, paths: StorePaths): boolean {
 
 /** What another program may hold must stay where it is, or two refreshes could run at once. */
 export function unlockable(path: string, error: unknown): StoreUnusable {
-  if (codeOf(error) !== 'SQLITE_NOTADB') return unusable(path, 'cannot be locked', error)
+  if (errnoOf(error) !== 'SQLITE_NOTADB') return unusable(path, 'cannot be locked', error)
   return new StoreUnusable(`${path} holds something that is not its own`, {
     hint: `mv ${shellWord(path)} ${shellWord(`${path}.away`)}`,
     cause: error,

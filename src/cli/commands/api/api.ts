@@ -1,0 +1,242 @@
+import type { ApiOptions } from './command.js'
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ApiRefused, UsageError } from '../../../core/errors.js'
+import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../../bearer/api-call.js'
+import { packageVersion } from '../../../version.js'
+import { apiUrl } from './api-url.js'
+import { fileBody, streamBody, textBody } from './body.js'
+import type { Session } from '../../session.js'
+import { fieldsObject, filled, type Field } from './fields.js'
+import { isReaderGone, printableText } from '../../terminal/output.js'
+import { progress, type Progress } from '../../terminal/progress.js'
+import { fileDestination, standardOutput, type Destination } from '../../terminal/destination.js'
+
+const HELP = 'hq-token api --help'
+
+/** @see RFC 9110 section 5.5: beyond ASCII, bytes only. */
+const HEADER = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/
+
+/** The token, and what is agreed upon for one connection. */
+const OURS = /^(?:authorization|content-length|transfer-encoding|host|keep-alive|upgrade|expect)$/i
+
+/**
+ * Calls the API with the token, in the manner of `gh api`; the answer's body goes to standard output as
+ * it comes, whatever its size.
+ *
+ * @throws {ApiRefused} for any answer that is no success, after its body was written
+ */
+export async function api(session: Session, target: string, options: ApiOptions): Promise<void> {
+  const { world, config, guard, voice } = session
+  const url = apiUrl(target, config.apiUrl)
+  const agent = await session.agent(url)
+  const typed = headersOf(options.header ?? [])
+  const quiet: Progress = { add: () => undefined, end: () => undefined }
+  let upload = quiet
+  const fields = await fieldsOf(session, options)
+  const body = await bodyOf(session, options, fields, (count) => {
+    upload.add(count)
+  })
+  const method = (options.method ?? (body === null ? 'GET' : 'POST')).toUpperCase()
+  if (!/^[A-Z]+$/.test(method) || method === 'CONNECT')
+    throw new UsageError(`${JSON.stringify(method)} is no method to call an API with`, { hint: HELP })
+  const isInUrl = fields.length > 0 && (options.input !== undefined || /^(?:GET|HEAD)$/.test(method))
+  if (isInUrl) for (const { key, value } of fields) url.searchParams.append(key, String(value))
+  const sent = isInUrl && options.input === undefined ? null : body
+
+  // Before anything is sent: what cannot be written anywhere need not be asked for.
+  const sink =
+    options.output === undefined || options.output === '-'
+      ? standardOutput(world.stdout)
+      : fileDestination(options.output)
+  upload = sent === null ? quiet : progress(world.stderr, 'sent', sent.length)
+  const usual = {
+    accept: 'application/json',
+    'user-agent': `hq-token/${packageVersion()}`,
+    ...(sent !== null && options.input === undefined && { 'content-type': 'application/json' }),
+  }
+  const response = await callApi(guard, {
+    url,
+    method,
+    headers: { ...usual, ...typed },
+    // What a person has typed may be a secret, whatever its name; what they took out stays out.
+    awayHeaders: Object.fromEntries(
+      Object.entries(usual).filter(([name]) => !(name in typed) || typed[name] !== undefined),
+    ),
+    body: sent,
+    idleMs: options.timeout * 1000,
+    agent,
+  })
+    .catch((error: unknown) => {
+      sink.discard()
+      throw notMade(error, `${method} ${url.origin}${url.pathname}`)
+    })
+    .finally(() => {
+      upload.end()
+    })
+  voice.notice({ level: 'info', message: `${method} ${url.origin}${url.pathname}: HTTP ${response.status}` })
+  if (isSuccess(response.status)) await write(session, url, response, sink, options)
+  else {
+    // What the API says against it is not what the file is for.
+    sink.discard()
+    // That it was refused tells more than that nobody wanted to read all of why.
+    await write(session, url, response, standardOutput(world.stdout), options).catch((error: unknown) => {
+      if (!isReaderGone(error)) throw error
+    })
+    throw refusal(response, method, url, sent)
+  }
+}
+
+function fieldsOf({ world }: Session, { input, fields }: ApiOptions): Promise<Field[]> {
+  const files = [input, ...fields.map((field) => ('file' in field ? field.file : undefined))]
+  if (files.filter((file) => file === '-').length > 1)
+    throw new UsageError('standard input is there once, and is asked for twice', { hint: HELP })
+  return Promise.all(fields.map((field) => filled(field, world.stdin)))
+}
+
+async function bodyOf(
+  { world }: Session,
+  { input }: ApiOptions,
+  fields: readonly Field[],
+  onBytes: (count: number) => void,
+): Promise<ApiBody | null> {
+  if (input === '-') {
+    if (world.stdin.isTTY === true)
+      throw new UsageError('the body is read from standard input, which is a terminal here', {
+        hint: 'hq-token api --input - PATH < FILE',
+      })
+    return streamBody(world.stdin, 'standard input', onBytes)
+  }
+  if (input !== undefined) return fileBody(input, onBytes)
+  return fields.length === 0 ? null : textBody(JSON.stringify(fieldsObject(fields)))
+}
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+/** As curl has it: one given twice is sent twice, and one without a value is not sent, the usual one neither. */
+function headersOf(lines: readonly string[]): Headers {
+  const headers = new Map<string, string[]>()
+  for (const [index, line] of lines.entries()) {
+    const [, given = '', value = ''] = HEADER.exec(line) ?? []
+    if (given === '')
+      // Not what it holds: that may be a secret with its name forgotten.
+      throw new UsageError(`the header of -H number ${index + 1} is not "name: value"`, {
+        hint: 'hq-token api -H "Accept: application/xml" 1/sites',
+      })
+    if (OURS.test(given))
+      throw new UsageError(`the header ${given} is set by hq-token itself`, { hint: 'take it out' })
+    const values = headers.get(given.toLowerCase()) ?? []
+    headers.set(given.toLowerCase(), value.trim() === '' ? values : [...values, value])
+  }
+  return Object.fromEntries(
+    [...headers].map(([name, values]) => [name, values.length > 1 ? values : values[0]]),
+  )
+}
+
+async function write(
+  { world }: Session,
+  url: URL,
+  { status, statusText, headers, body }: ApiResponse,
+  sink: Destination,
+  { include }: ApiOptions,
+): Promise<void> {
+  const length = Number(headers['content-length'])
+  const shown = progress(
+    sink.isTerminal ? new Writable() : world.stderr,
+    'received',
+    length > 0 ? length : null,
+  )
+  const lines = Object.entries(headers).flatMap(([name, values]) =>
+    [values ?? []].flat().map((value) => `${name}: ${value}\r\n`),
+  )
+  async function* answer(): AsyncGenerator<Buffer> {
+    if (include === true) yield Buffer.from(`HTTP/1.1 ${status} ${statusText}\r\n${lines.join('')}\r\n`)
+    if (sink.isTerminal && !isText(headers)) {
+      if (isSuccess(status)) throw notForTerminals(headers)
+      return
+    }
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      shown.add(chunk.byteLength)
+      yield chunk
+    }
+  }
+  try {
+    await pipeline(sink.isTerminal ? escaped(answer()) : answer(), sink.stream)
+    sink.done()
+  } catch (error) {
+    sink.discard()
+    throw sink.failure() ?? asUnavailable(url, error)
+  } finally {
+    body.destroy()
+    shown.end()
+  }
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299
+}
+
+/** What nobody says anything of is taken for text: it is escaped. */
+function isText({ 'content-type': type = '', 'content-encoding': coding = 'identity' }: Headers): boolean {
+  return (
+    coding === 'identity' &&
+    /^(?:|text\/.*|application\/(?:.*\+)?(?:json|xml|javascript|x-www-form-urlencoded)(?:;.*)?)$/i.test(
+      String(type).trim(),
+    )
+  )
+}
+
+function notForTerminals({ 'content-type': type = 'unknown' }: Headers): UsageError {
+  return new UsageError(`the answer is no text (${String(type)}), and not for a terminal`, {
+    hint: 'write it to a file: hq-token api -o FILE …',
+  })
+}
+
+/** An answer may hold commands for the terminal that it is shown on. */
+async function* escaped(answer: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const text = new TextDecoder()
+  for await (const chunk of answer) yield printableText(text.decode(chunk, { stream: true }))
+  yield printableText(text.decode())
+}
+
+/** What undici says against a request before it sends any of it, and against a redirect. */
+function notMade(error: unknown, call: string): unknown {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  if (message.startsWith('Redirect loop'))
+    return new ApiRefused(`${call}: redirects in a circle`, { cause: error })
+  if (code === 'ERR_INVALID_URL' || message.startsWith('Invalid URL'))
+    return new ApiRefused(`${call}: redirects to what is no address`, { cause: error })
+  // It names a header, and does not quote one.
+  if (/^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED)$/.test(code))
+    return new UsageError(`the call cannot be made: ${message}`, { hint: HELP, cause: error })
+  return error
+}
+
+function refusal(
+  { status, statusText, headers, isRefused }: ApiResponse,
+  method: string,
+  url: URL,
+  sent: ApiBody | null,
+): ApiRefused {
+  const said = `${method} ${url.origin}${url.pathname}: HTTP ${status} ${statusText}`.trim()
+  const { location } = headers
+  if (status >= 300 && status <= 399 && typeof location === 'string')
+    return new ApiRefused(said, { hint: redirection(method, location, url, sent) })
+  if (!isRefused) return new ApiRefused(said)
+  return new ApiRefused(said, {
+    hint:
+      sent?.isRepeatable === false
+        ? 'the token was renewed, but what came from a pipe cannot be sent again: run the same command again'
+        : 'a new token did not help; check what its user may do there: hq-token status',
+  })
+}
+
+/** Without its query, which may be a secret: such an address is often all that it takes. */
+function redirection(method: string, location: string, url: URL, sent: ApiBody | null): string {
+  const to = URL.canParse(location, url.href) ? new URL(location, url) : null
+  const where = to === null ? 'to what is no address' : `to ${to.origin}${to.pathname}`
+  if (!/^(?:GET|HEAD)$/.test(method)) return `what changes something is not redirected; it leads ${where}`
+  return sent === null
+    ? `there are too many redirects; the last one leads ${where}`
+    : `what has a body is not redirected; it leads ${where}`
+}

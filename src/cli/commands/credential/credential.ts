@@ -1,0 +1,39 @@
+import { Exit, OutputFailed, TokenError, type ExitCode } from '../../../core/errors.js'
+import { namingTheNextStep, openSession } from '../../session.js'
+import { bazel } from './bazel.js'
+import { git } from './git.js'
+import { failure, google } from './google.js'
+import { kubernetes } from './kubernetes.js'
+import type { CredentialHelper, CredentialProtocol } from './protocols.js'
+import { printableJson, writeOut, type GlobalOptions } from '../../terminal/output.js'
+import type { World } from '../../world.js'
+
+const HELPERS: Readonly<Record<CredentialProtocol, CredentialHelper>> = { kubernetes, git, bazel, google }
+
+/**
+ * Answers as a credential helper; another program reads the answer, in the form that it asks for.
+ *
+ * @returns The exit code.
+ */
+export async function credential(
+  world: World,
+  global: GlobalOptions,
+  protocol: CredentialProtocol,
+  operation: string | undefined,
+): Promise<ExitCode> {
+  // Google's libraries read standard error as part of the answer.
+  const quiet = protocol === 'google'
+  // What git has refused it tells after `get`, which has said all that is to be said.
+  const isSilent = quiet || (protocol === 'git' && operation === 'erase')
+  try {
+    const session = openSession(world, global, () => !isSilent)
+    const answer = await namingTheNextStep(session, () => HELPERS[protocol](session, operation))
+    await writeOut(world.stdout, answer)
+    await session.guard.settled()
+    return Exit.ok
+  } catch (error) {
+    if (!quiet || !(error instanceof TokenError) || error instanceof OutputFailed) throw error
+    await writeOut(world.stdout, `${printableJson(failure(error))}\n`)
+    return error.exit
+  }
+}

@@ -1,0 +1,15 @@
+import { ConfigInvalid } from '../../../core/errors.js'
+
+/**
+ * Whether an address is the server's that the token is for. What two readers of addresses could read in two
+ * ways is none.
+ *
+ * @throws {ConfigInvalid} where nothing says which server that is.
+ */
+export function isOurs(address: string, apiUrl: URL | null): boolean {
+  if (apiUrl === null)
+    throw new ConfigInvalid('nothing says which server the token is for', {
+      hint: 'add to [client] of the config: api_url = https://HOST/',
+    })
+  return /^[!-[\]-~]+$/.test(address) && URL.canParse(address) && new URL(address).origin === apiUrl.origin
+}

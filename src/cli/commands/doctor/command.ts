@@ -1,0 +1,28 @@
+// The command line of `hq-token doctor`: its options, their types and its help. Loads what does the work when it runs.
+import { type Command } from 'commander'
+import type { Edge } from '../../edge.js'
+
+export interface DoctorOptions {
+  readonly json?: boolean
+  readonly online?: boolean
+}
+
+const HELP = `
+Ends with the exit code of the first \`fail\`, and with 0 where there are warnings only. Writes nothing.
+
+  hq-token doctor
+  hq-token doctor --online --json`
+
+/** Adds `doctor`: to check everything. */
+export function command(root: Command, { exitWith, world }: Edge): void {
+  root
+    .command('doctor')
+    .description('check everything that can be checked without spending anything, with what to do')
+    .option('--json', 'for programs')
+    .option('--online', 'call the API too, once, with the stored access token')
+    .addHelpText('after', HELP)
+    .action(async (options: DoctorOptions) => {
+      const { doctor } = await import('./doctor.js')
+      exitWith(await doctor(world, root.opts(), options))
+    })
+}

@@ -1,0 +1,130 @@
+import type { DoctorOptions } from './command.js'
+import { isUnconfigured } from '../../../core/unconfigured.js'
+import { skip, type Finding } from '../../../core/finding.js'
+import { Exit, LOGIN_HINT } from '../../../core/errors.js'
+import { examine } from '../../../wiring/open.js'
+import { around } from '../../session.js'
+import { grantChecks } from './grant-findings.js'
+import { columnsOf, palette } from '../../terminal/style.js'
+import {
+  printable,
+  printableJson,
+  voice,
+  writeReport,
+  type GlobalOptions,
+  type Voice,
+} from '../../terminal/output.js'
+import { nextCommand } from '../../next-step.js'
+import type { World } from '../../world.js'
+
+/** `doctor --json`; a promise to scripts: keys may come, none may go. */
+export interface DoctorReport {
+  readonly format_version: 1
+  readonly checks: readonly {
+    readonly name: string
+    readonly status: Finding['status']
+    readonly message: string
+    readonly hint: string | null
+    /** Of a `fail`. */
+    readonly exit: number | null
+  }[]
+}
+
+/**
+ * Checks what can be checked without spending the refresh token, one line each. Also where the
+ * configuration cannot be read: that is when it is run.
+ *
+ * @returns The exit code of the first failure.
+ * @throws {UsageError} when the profile's name is none.
+ */
+export async function doctor(
+  world: World,
+  options: GlobalOptions,
+  { json = false, online = false }: DoctorOptions,
+): Promise<number> {
+  const speaker = voice(world, options)
+  const checks: Finding[] = []
+  for await (const more of examined(world, options, online)) {
+    checks.push(...more)
+    if (!json) await spoken(more, world, speaker)
+  }
+  if (json) await writeReport(world.stdout, `${printableJson(reported(checks, speaker))}\n`)
+  return checks.find(({ status }) => status === 'fail')?.exit ?? Exit.ok
+}
+
+/** What is known here, and then what the network tells: the first is not kept waiting for the second. */
+export async function* examined(
+  world: World,
+  options: GlobalOptions,
+  online: boolean,
+): AsyncGenerator<readonly Finding[]> {
+  const at = world.clock()
+  const { here, config, named, content, policy, seed, servers } = await examine(
+    options,
+    around(world, voice(world, options)),
+  )
+  const grant =
+    content === undefined || policy === undefined || named === undefined
+      ? []
+      : grantChecks(content, seed, at, { policy, named, store: config?.store.path ?? 'the store' })
+  const way = config === undefined ? LOGIN_HINT : nextCommand(config, content?.login, at.now)
+  const isBare = config !== undefined && isUnconfigured(config) && content?.set === undefined
+  const ofGrant = isBare ? [skip('login', 'no token set yet: the configuration comes first')] : grant
+  yield [...here, ...ofGrant].map(({ hint, ...check }) => ({
+    ...check,
+    // Who reads this has come from there.
+    ...(hint !== undefined && !hint.endsWith('hq-token doctor') && { hint: hint.replace(LOGIN_HINT, way) }),
+  }))
+  yield await servers(online)
+}
+
+function reported(checks: readonly Finding[], { typed }: Voice): DoctorReport {
+  return {
+    format_version: 1,
+    checks: checks.map(({ name, status, message, hint, exit }) => ({
+      ...{ name, status, message },
+      hint: hint === undefined ? null : typed(hint),
+      exit: exit ?? null,
+    })),
+  }
+}
+
+const STATUS_WIDTH = 7
+const NAME_WIDTH = 15
+/** Columns: where less are left beside the names, the words go below them. */
+const NARROW = 72
+
+export function spoken(checks: readonly Finding[], world: World, { typed }: Voice): Promise<void> {
+  const { dim, green, yellow, red, bold } = palette(world)
+  const tones = { ok: green, warn: yellow, fail: (text: string) => bold(red(text)), skip: dim }
+  const columns = columnsOf(world.stdout)
+  const lines = checks.flatMap(({ name, status, message, hint }) => {
+    const next = hint === undefined ? [] : [`${indented(STATUS_WIDTH)}→ ${printable(typed(hint))}`]
+    const isNarrow = columns !== undefined && columns < NARROW
+    const indent = indented(isNarrow ? STATUS_WIDTH : STATUS_WIDTH + NAME_WIDTH)
+    const [first = '', ...rest] = wrapped(
+      printable(message),
+      columns === undefined ? Infinity : columns - indent.length,
+    )
+    const title = `${tones[status](status.padEnd(STATUS_WIDTH))}${dim(isNarrow ? name : name.padEnd(NAME_WIDTH))}`
+    const body = isNarrow ? [title, `${indent}${first}`] : [`${title}${first}`]
+    return [...body, ...rest.map((line) => `${indent}${line}`), ...next]
+  })
+  return writeReport(world.stdout, lines.map((line) => `${line}\n`).join(''))
+}
+
+function indented(columns: number): string {
+  return ' '.repeat(columns)
+}
+
+/** Lines within a width, as far as the words have places to break; in a pipe there is but one. */
+function wrapped(text: string, width: number): readonly string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.pop()
+    if (line === undefined) lines.push(word)
+    else if (line.length + 1 + word.length <= width) lines.push(`${line} ${word}`)
+    else lines.push(line, word)
+  }
+  return lines
+}

@@ -1,0 +1,155 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { constants } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CommandNotExecutable, CommandNotFound, Exit, type TokenError } from '../../../core/errors.js'
+import { shellWord } from '../../../core/shell-quoting.js'
+
+/**
+ * What ends a program that does nothing about it. Not those that stop and continue: the terminal sends them
+ * to all of us, and we stop as the child does. Not those of a fault of our own.
+ */
+const SIGNALS = (
+  [
+    ...['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGPROF'],
+    ...['SIGABRT', 'SIGXCPU', 'SIGXFSZ', 'SIGSYS', 'SIGTRAP', 'SIGIO', 'SIGPWR', 'SIGSTKFLT', 'SIGBREAK'],
+  ] as NodeJS.Signals[]
+).filter((signal) => signal in constants.signals)
+
+/** A service manager's signal to all of a group takes its time to go round. */
+const ROUND_MS = 20
+
+/**
+ * From its making on, the signals that would end this program are the child's, and wait for one if there is
+ * none yet. Those that reach the child anyway are not sent again.
+ */
+export class Stead {
+  readonly #started: Promise<ChildProcess>
+  #start: (child: ChildProcess) => void = () => undefined
+  #child: ChildProcess | undefined
+  #handed = Promise.resolve()
+  readonly #bystander = new Bystander()
+
+  constructor() {
+    this.#started = new Promise((resolve) => (this.#start = resolve))
+    for (const signal of SIGNALS)
+      process.on(signal, () => {
+        const early = this.#child === undefined
+        this.#handed = this.#handed.then(() => this.#hand(signal, early))
+      })
+  }
+
+  /**
+   * Runs a command with these descriptors, and this program's terminal and process group, to its end.
+   *
+   * @returns Its exit status, or the signal that ended it.
+   * @throws {CommandNotFound | CommandNotExecutable}
+   */
+  async run(
+    [file = '', ...args]: readonly string[],
+    env: NodeJS.ProcessEnv,
+    inherited: readonly number[],
+  ): Promise<number | NodeJS.Signals> {
+    try {
+      const child = spawn(file, args, { env, stdio: handedOn(inherited) })
+      this.#child = child
+      this.#start(child)
+      const [status, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+      return signal ?? status ?? Exit.bug
+    } catch (error) {
+      throw notStarted(file, error)
+    } finally {
+      this.#bystander.leave()
+    }
+  }
+
+  /** @param early It came before there was a child that it could have reached too. */
+  async #hand(signal: NodeJS.Signals, early: boolean): Promise<void> {
+    const child = await this.#started
+    if (early || !(await this.#bystander.wasHit(signal))) send(child, signal)
+  }
+}
+
+/** The standard streams, and these: each keeps its number. */
+function handedOn(descriptors: readonly number[]): (number | 'ignore')[] {
+  const wanted = new Set([0, 1, 2, ...descriptors])
+  return Array.from({ length: Math.max(...wanted) + 1 }, (_, fd) => (wanted.has(fd) ? fd : 'ignore'))
+}
+
+/** Not by `child.kill`, for which a child that runs as somebody else (`sudo`) is an error of the child. */
+function send({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // Not ours to signal, or gone.
+  }
+}
+
+/**
+ * Tells a signal to this process alone from one to its whole process group, as the terminal's Ctrl-C is:
+ * Node does not say where a signal came from. A `cat` beside us dies of what hits the group, and repeats what
+ * it is told as long as it lives; it goes when this process does, however that ends.
+ */
+class Bystander {
+  #cat: ChildProcess | undefined
+  #left = false
+
+  constructor() {
+    // On Windows a console's Ctrl-C always reaches all, and `kill` knows nothing but to end a process.
+    if (process.platform !== 'win32') this.#stand()
+  }
+
+  async wasHit(signal: NodeJS.Signals): Promise<boolean> {
+    await sleep(ROUND_MS)
+    const cat = this.#cat
+    // Without one: what keys can send counts as sent by keys where there may be some.
+    if (cat === undefined)
+      return process.platform === 'win32' || (process.stdin.isTTY && ['SIGINT', 'SIGQUIT'].includes(signal))
+    const fate = await fateOf(cat)
+    if (fate !== 'alive') this.#stand()
+    return fate === signal
+  }
+
+  leave(): void {
+    this.#left = true
+    this.#cat?.kill('SIGKILL')
+  }
+
+  #stand(): void {
+    if (this.#left) return
+    const cat = spawn('cat', { stdio: ['pipe', 'pipe', 'ignore'] })
+    this.#cat = cat
+    cat.stdin.on('error', () => undefined)
+    cat.on('error', () => {
+      this.#cat = undefined
+    })
+  }
+}
+
+/** @returns The signal that it died of, if that is what it did. */
+async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | null> {
+  if (cat.signalCode !== null || cat.exitCode !== null || cat.stdout === null) return cat.signalCode
+  const told = new AbortController()
+  const { signal } = told
+  const death = once(cat, 'exit', { signal }).then(([, by]) => by as NodeJS.Signals | null)
+  const echo = once(cat.stdout, 'data', { signal }).then(() => 'alive' as const)
+  cat.stdin?.write('\n')
+  const fate = await Promise.race([death, echo]).catch(() => null)
+  told.abort()
+  return fate
+}
+
+/** In the words of shells. */
+function notStarted(file: string, error: unknown): TokenError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  if (code === 'ENOENT' || file === '')
+    return new CommandNotFound(
+      `${file}: ${file.includes('/') ? 'no such file or directory' : 'command not found'}`,
+      { hint: 'see where commands are looked for: echo "$PATH"', cause: error },
+    )
+  return new CommandNotExecutable(
+    `${file}: ${code === 'EACCES' ? 'permission denied' : `cannot be executed (${code})`}`,
+    { hint: `ls -ld ${shellWord(file)}`, cause: error },
+  )
+}

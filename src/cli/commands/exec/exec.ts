@@ -1,0 +1,123 @@
+import type { ExecOptions } from './command.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { TokenError } from '../../../core/errors.js'
+import type { AccessToken } from '../../../core/guard.js'
+import type { Ask } from '../../../core/policy.js'
+import type { Notice } from '../../../core/ports.js'
+import { dieBy } from '../../../platform/signals.js'
+import { Stead } from './child.js'
+import { namingTheNextStep, openSession, type Session } from '../../session.js'
+import { environment } from '../get/formats.js'
+import type { GlobalOptions } from '../../terminal/output.js'
+import { removeLeftovers, TokenFile } from './token-file.js'
+import type { World } from '../../world.js'
+
+/** Seconds between two looks at the token in the file; fewer where it does not live as long. */
+const LOOK_EVERY = 15
+
+/**
+ * Runs a command with a token in its environment, as if it had been run directly.
+ *
+ * @returns The command's exit status.
+ */
+export async function exec(
+  world: World,
+  global: GlobalOptions,
+  command: readonly string[],
+  { minValid, tokenFile = false }: ExecOptions,
+): Promise<number> {
+  const hush = new Hush()
+  const session = openSession(world, global, (notice) => hush.lets(notice))
+  const ask = minValid === undefined ? {} : { minValid }
+  const token = await namingTheNextStep(session, () => session.guard.token(ask))
+  // Its word is said before the streams are the command's.
+  await session.guard.settled()
+
+  if (process.pid === 1)
+    session.voice.notice({
+      level: 'info',
+      message: 'this is the first process of its container: what the command leaves behind stays as zombies',
+      hint: 'docker run --init',
+    })
+  const stead = new Stead()
+  const runtimeDir = world.env['XDG_RUNTIME_DIR']
+  removeLeftovers(runtimeDir)
+  const file = tokenFile ? new TokenFile(runtimeDir) : undefined
+  const over = new AbortController()
+  let keeping: Promise<void> | undefined
+  let end: number | NodeJS.Signals
+  try {
+    if (file !== undefined) {
+      await file.write(token.secret)
+      if (!file.inMemory)
+        session.voice.notice({
+          level: 'info',
+          message: `no folder in memory: the token file is ${file.path}`,
+        })
+      // What the server does not issue is not asked for again at each look.
+      const kept = token.expiresAt - world.clock().now >= (minValid ?? 0) ? ask : {}
+      keeping = keepFresh(session, file, token, kept, hush, over.signal)
+    }
+    end = await stead.run(
+      command,
+      { ...session.childEnv(), ...environment(token), HQ_TOKEN_FILE: file?.path },
+      world.inherited,
+    )
+  } finally {
+    over.abort()
+    // A refresh that is under way must come to its end.
+    await keeping
+    await session.guard.settled()
+    file?.remove()
+  }
+  // At its end Node sets a terminal back to how it found it, and with it what the command has set (`stty`).
+  world.closeStreams()
+  return typeof end === 'number' ? end : dieBy(end)
+}
+
+/** Never throws: the command runs on, whatever becomes of the token. */
+async function keepFresh(
+  { world, guard, voice }: Session,
+  file: TokenFile,
+  first: AccessToken,
+  ask: Ask,
+  hush: Hush,
+  over: AbortSignal,
+): Promise<void> {
+  hush.begin()
+  let written = first
+  for (;;) {
+    const left = written.expiresAt - world.clock().now
+    const pause = Math.min(Math.max(left / 4, 1), LOOK_EVERY) * 1000
+    await sleep(pause, undefined, { signal: over, ref: false }).catch(() => undefined)
+    if (over.aborted) return
+    try {
+      const token = await guard.token(ask)
+      if (token.secret.equals(written.secret)) continue
+      await file.write(token.secret)
+      written = token
+      hush.begin()
+    } catch (error) {
+      if (!(error instanceof TokenError)) {
+        voice.bug(error)
+        return
+      }
+      const warning: Notice = { level: 'warning', message: `the token file is not renewed: ${error.message}` }
+      if (hush.lets(warning)) voice.notice(warning)
+    }
+  }
+}
+
+/** While the command runs, standard error is its: of a row of failures one is told. */
+class Hush {
+  #left = Infinity
+
+  begin(): void {
+    this.#left = 1
+  }
+
+  lets({ level }: Notice): boolean {
+    if (this.#left === Infinity) return true
+    return level === 'warning' && this.#left-- > 0
+  }
+}

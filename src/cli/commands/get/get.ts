@@ -1,0 +1,53 @@
+import { ServerUnavailable, UsageError } from '../../../core/errors.js'
+import { Secret } from '../../../core/secret.js'
+import type { Session } from '../../session.js'
+import { formatted } from './formats.js'
+import { readAll } from '../../terminal/input.js'
+import type { GetFlags } from './options.js'
+import { replaceFile } from '../../terminal/output-file.js'
+import { writeOut } from '../../terminal/output.js'
+import type { World } from '../../world.js'
+
+/** Prints an access token that works, and nothing else. */
+export async function get({ world, guard }: Session, options: GetFlags): Promise<void> {
+  const minValid = options.minValid ?? options.time
+  const rejected =
+    options.rejected === undefined ? undefined : await rejectedToken(options.rejected, world.stdin)
+  const token = await guard.token({
+    ...(minValid !== undefined && { minValid }),
+    ...(rejected !== undefined && { rejected }),
+  })
+  // Once an hour a refusal is a reason to refresh: what comes of it may be refused for want of permission.
+  if (rejected?.equals(token.secret) === true)
+    throw new ServerUnavailable('there is no other token than the one that the API refuses', {
+      hint: 'check what its user may do there; to refresh all the same: hq-token refresh',
+    })
+  // Nobody is to wait for whoever reads it.
+  world.handover?.lock.release()
+  await handOut(formatted(token, options.format, world.clock().now), options, world)
+}
+
+/** @throws {OutputFailed} */
+export function handOut(
+  answer: string | Uint8Array,
+  { outfile }: Pick<GetFlags, 'outfile'>,
+  { stdout }: Pick<World, 'stdout'>,
+): Promise<void> {
+  return outfile === undefined || outfile === '-' ? writeOut(stdout, answer) : replaceFile(outfile, answer)
+}
+
+async function rejectedToken(source: string, stdin: Session['world']['stdin']): Promise<Secret> {
+  if (source !== '-')
+    throw new UsageError(
+      '--rejected takes the token from standard input only: a command line can be read by everyone',
+      {
+        hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
+      },
+    )
+  const text = (await readAll(stdin, 'a rejected token', 'hq-token get --rejected -')).toString('utf8').trim()
+  if (text === '')
+    throw new UsageError('--rejected - found no token on standard input', {
+      hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
+    })
+  return new Secret(text)
+}

@@ -1,0 +1,34 @@
+// The options of `hq-token get`, for commander and for the warm path, which must not load it.
+import { duration, type OptionRow } from '../../options.js'
+import { tokenFormats, type TokenFormat } from './formats.js'
+
+export interface GetFlags {
+  /** Seconds. */
+  readonly minValid?: number
+  /** Another name of `minValid`. */
+  readonly time?: number
+  readonly format: TokenFormat
+  /** Always `-`: a token has no place on a command line. */
+  readonly rejected?: string
+  /** Standard output stays empty then; `-` is standard output. */
+  readonly outfile?: string
+}
+
+export const getOptions: readonly OptionRow[] = [
+  {
+    flags: '-t, --min-valid <duration>',
+    description: 'how long the token must still live (plain numbers are seconds)',
+    value: duration,
+  },
+  { flags: '--time <duration>', description: 'the same as --min-valid', value: duration, hidden: true },
+  { flags: '--format <format>', description: 'how to print it', choices: tokenFormats, default: 'bare' },
+  {
+    flags: '--rejected <source>',
+    description:
+      'refresh only if the store still holds the token that the API refused, read from - (standard input)',
+  },
+  {
+    flags: '--outfile <file>',
+    description: 'write it to a file, 0600 and all at once, instead of standard output',
+  },
+]

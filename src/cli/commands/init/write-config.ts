@@ -1,0 +1,107 @@
+// Puts the config file in place: whole, private, never over another, and only what can be read back.
+import { linkSync, lstatSync, readFileSync, renameSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { configText, readBack, type Texts } from '../../../config/write.js'
+import { OutputFailed, UsageError } from '../../../core/errors.js'
+import { Draft } from '../../../platform/draft.js'
+import { errnoOf } from '../../../platform/errno.js'
+import { lookAt, makeFolder, syncName } from '../../../platform/files.js'
+import { uninterrupted } from '../../../platform/signals.js'
+import { replaceFile } from '../../terminal/output-file.js'
+import type { World } from '../../world.js'
+
+/**
+ * Puts the file in place, whole or not at all, once it has been read back as it was meant.
+ *
+ * @throws {UsageError} where there is one and it is not to be replaced.
+ * @throws {OutputFailed}
+ */
+export async function write(path: string, texts: Texts, world: World, force: boolean): Promise<void> {
+  const content = `; Written by hq-token init. config.example.ini of the package has every key.\n${configText(texts)}`
+  const folder = dirname(path)
+  try {
+    // Told to be recursive, Node’s own never ends within /proc.
+    makeFolder(folder)
+  } catch (error) {
+    throw unwritable(path, error)
+  }
+  // A signal would leave the draft behind, and the secret in it.
+  await uninterrupted(async () => {
+    const draft = drafted(path, content)
+    try {
+      readBack(draft.path, texts, world)
+      if (force) await replaceKeeping(path, content)
+      else put(draft.path, path)
+    } finally {
+      draft.remove()
+    }
+  })
+}
+
+/** @throws {OutputFailed} */
+function drafted(path: string, content: string): Draft {
+  let draft: Draft | undefined
+  try {
+    draft = new Draft(path)
+    draft.fill(content)
+    return draft
+  } catch (error) {
+    draft?.remove()
+    throw unwritable(path, error)
+  }
+}
+
+/** Never over another file: it may have come since one was looked for. */
+function put(draft: string, path: string): void {
+  try {
+    linkSync(draft, path)
+  } catch (error) {
+    if (isTaken(path)) throw taken(path)
+    try {
+      // A file system without hard links.
+      renameSync(draft, path)
+    } catch {
+      throw unwritable(path, error)
+    }
+  }
+  syncName(dirname(path))
+}
+
+async function replaceKeeping(path: string, content: string): Promise<void> {
+  let old: Uint8Array | undefined
+  try {
+    old = readFileSync(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw unwritable(path, error)
+  }
+  if (old !== undefined) await replaceFile(free(`${path}.bak`), old)
+  await replaceFile(path, content)
+}
+
+/** What was kept before stays: it may be the one that somebody wrote by hand. */
+function free(path: string): string {
+  for (let nth = 1; ; nth++) {
+    const name = nth === 1 ? path : `${path}.${nth}`
+    if (!isTaken(name)) return name
+  }
+}
+
+/** A link that leads nowhere is a file, too, that somebody has put there. */
+export function isTaken(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    // What cannot be looked at cannot be written either, and says so then.
+    return false
+  }
+}
+
+export function taken(path: string): UsageError {
+  return new UsageError(`${path} is there already and stays as it is`, {
+    hint: 'hq-token init --force replaces it, and keeps it beside the new one',
+  })
+}
+
+function unwritable(path: string, cause: unknown): OutputFailed {
+  return new OutputFailed(`${path} cannot be written (${errnoOf(cause)})`, { hint: lookAt(path), cause })
+}

@@ -1,0 +1,245 @@
+import { clientName, isSameClient, type Client, type NamedClient } from '../../../core/client.js'
+import type { Finding } from '../../../core/finding.js'
+import { isUnconfigured } from '../../../core/unconfigured.js'
+import { rfc3339 } from '../../../core/clock.js'
+import { asSeenBy, otherClient } from '../../../core/ownership.js'
+import { expiresAt, isLikelyDead, judge, type ExpiryPolicy } from '../../../core/policy.js'
+import type { ClockReading } from '../../../core/clock.js'
+import type { TokenSet } from '../../../core/token-set.js'
+import { isBearer } from '../../../core/token-type.js'
+import type { Session } from '../../session.js'
+import { isColourful, palette, span } from '../../terminal/style.js'
+import { printable, printableJson, writeReport } from '../../terminal/output.js'
+import { nextCommand } from '../../next-step.js'
+
+export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty' | 'other_client'
+
+/** `status --json`; a promise to scripts: keys may come, none may go. */
+export interface StatusReport {
+  readonly format_version: 1
+  readonly state: State
+  readonly instance: string | null
+  readonly user: string | null
+  readonly access: AccessReport | null
+  /** Whether the end of the access token rests on `default_lifetime`, because nobody said how long it lives. */
+  readonly lifetime_guessed: boolean | null
+  readonly refresh: TokenReport<number | null> | null
+  readonly last_refresh_at: string | null
+  readonly last_error: { readonly at: string; readonly code: string; readonly message: string } | null
+  readonly unfinished_since: string | null
+  /** Since when nothing but a bare 400 or 401 comes, where that has probably ended the grant. */
+  readonly likely_dead_since: string | null
+  readonly generation: number
+  /** Whose grant it is; `null` where no refresh has bound it yet. */
+  readonly client: {
+    readonly token_url: string | null
+    readonly issuer: string | null
+    readonly client_id: string
+  } | null
+}
+
+interface AccessReport extends TokenReport<number> {
+  readonly token_type: string
+}
+
+interface TokenReport<Seconds> {
+  readonly fingerprint: string
+  readonly obtained_at?: string
+  readonly expires_at: string | null
+  /** Seconds; negative when over. */
+  readonly expires_in: Seconds
+}
+
+/** Tells how the token set stands. Reads only: nothing is refreshed, made or locked. */
+export async function status(session: Session, { json }: { readonly json?: boolean }): Promise<void> {
+  const { world, config, store, policy } = session
+  const stored = await store.read()
+  const named = await session.named()
+  const set = stored && asSeenBy(stored, named)
+  const at = world.clock()
+  const instance = config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null
+  const report = reportOn(set, instance, at, policy, named)
+  const next = await nextStep(session, report, set, named)
+  const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
+  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next, seed)
+  await writeReport(world.stdout, text)
+}
+
+async function nextStep(
+  { config, store, world }: Session,
+  { state, likely_dead_since: deadSince }: StatusReport,
+  set: TokenSet | undefined,
+  named: NamedClient,
+): Promise<string | null> {
+  const hasEnded = deadSince !== null && state !== 'other_client'
+  if (state === 'empty' || state === 'login_required' || hasEnded)
+    return nextCommand(config, await store.login(), world.clock().now)
+  if (state !== 'other_client' || !set?.client) return null
+  return otherClient(store.name, set.client, named).hint ?? null
+}
+
+export function reportOn(
+  set: TokenSet | undefined,
+  instance: string | null,
+  at: ClockReading,
+  policy: ExpiryPolicy,
+  named: NamedClient,
+): StatusReport {
+  if (set === undefined)
+    return {
+      format_version: 1,
+      state: 'empty',
+      instance,
+      user: null,
+      access: null,
+      lifetime_guessed: null,
+      refresh: null,
+      last_refresh_at: null,
+      last_error: null,
+      unfinished_since: null,
+      likely_dead_since: null,
+      generation: 0,
+      client: null,
+    }
+  const { pair, lastFailure, intent } = set
+  const accessEnd = expiresAt(pair, at)
+  return {
+    format_version: 1,
+    state: stateOf(set, at, policy, named),
+    instance,
+    user: set.user,
+    access: {
+      fingerprint: pair.accessToken.fingerprint,
+      obtained_at: rfc3339(pair.obtained.now),
+      expires_at: rfc3339(accessEnd),
+      expires_in: accessEnd - at.now,
+      token_type: pair.tokenType,
+    },
+    lifetime_guessed: pair.isLifetimeGuessed,
+    refresh: {
+      fingerprint: pair.refreshToken.fingerprint,
+      expires_at: pair.refreshExpiresAt === null ? null : rfc3339(pair.refreshExpiresAt),
+      expires_in: pair.refreshExpiresAt === null ? null : pair.refreshExpiresAt - at.now,
+    },
+    last_refresh_at: set.lastRefreshAt === null ? null : rfc3339(set.lastRefreshAt),
+    last_error: lastFailure === null ? null : { ...lastFailure, at: rfc3339(lastFailure.at) },
+    unfinished_since: intent === null ? null : rfc3339(intent.at),
+    likely_dead_since: set.bareSince !== null && isLikelyDead(set, at) ? rfc3339(set.bareSince) : null,
+    generation: set.generation,
+    client: set.client && {
+      token_url: set.client.tokenUrl,
+      issuer: set.client.issuer,
+      client_id: set.client.clientId,
+    },
+  }
+}
+
+function stateOf(set: TokenSet, at: ClockReading, policy: ExpiryPolicy, named: NamedClient): State {
+  if (set.client !== null && isElsewhere(set.client, named)) return 'other_client'
+  if (set.refusedAt !== null) return 'login_required'
+  // A token that `get` does not hand out is as good as over: `fresh` would tell a script to go on.
+  return isBearer(set.pair.tokenType) ? judge(set, at, policy).verdict : 'expired'
+}
+
+/** Reading asks nobody: where only the issuer could tell, its origin does. */
+function isElsewhere(bound: Client, named: NamedClient): boolean {
+  const known = isSameClient(bound, named)
+  if (known !== undefined) return !known
+  const origins = [bound, named].map(({ tokenUrl, issuer }) => new URL(tokenUrl ?? issuer ?? 'about:').origin)
+  return origins[0] !== origins[1]
+}
+
+const BAR_WIDTH = 24
+
+const SAID: Record<State, string> = {
+  fresh: 'fresh',
+  due: 'due: the next `get` renews it, and serves it meanwhile',
+  expired: 'expired: the next `get` renews it',
+  login_required: 'a person must log in: the server has refused the refresh token',
+  empty: 'empty: no token set yet',
+  other_client: 'another client’s: nothing is printed, sent or spent',
+}
+const UNCONFIGURED = 'empty: no config file and no token set yet'
+
+function saidOf({ state, likely_dead_since: since }: StatusReport, set: TokenSet | undefined): string {
+  if (set === undefined) return SAID[state]
+  if (state === 'login_required' && set.bareSince !== null)
+    return `a person must log in: the server has given no reason since ${rfc3339(set.bareSince)}, and the access token is over`
+  if (state === 'expired' && since !== null)
+    return `expired, and the grant has probably ended: the server has given nothing but an empty refusal since ${since}`
+  if (state === 'expired' && !isBearer(set.pair.tokenType))
+    return `not usable: a token of the type ${printable(set.pair.tokenType)}, which nothing here can use`
+  return SAID[state]
+}
+
+function described(
+  report: StatusReport,
+  set: TokenSet | undefined,
+  at: ClockReading,
+  { world, voice, store, config }: Session,
+  next: string | null,
+  seed: Finding | undefined,
+): string {
+  const isBare = report.state === 'empty' && isUnconfigured(config)
+  const colourful = isColourful(world)
+  const { dim, green, yellow, red, bold } = palette(world)
+  const tone = {
+    fresh: green,
+    due: yellow,
+    expired: yellow,
+    login_required: red,
+    empty: red,
+    other_client: red,
+  }[report.state]
+  const lines: [label: string, text: string][] = [
+    ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
+    ['user', report.user === null ? dim('unknown') : printable(report.user)],
+    ...(set?.client ? [['client', printable(clientName(set.client))] as [string, string]] : []),
+    ['state', bold(tone(isBare ? UNCONFIGURED : saidOf(report, set)))],
+  ]
+  const life = (left: number, whole: number, end: string): string => {
+    const drawn = colourful ? `${tone(bar(left / whole))} ` : ''
+    return left > 0
+      ? `${drawn}${span(left)} left of ${span(whole)} ${dim(`until ${end}`)}`
+      : `${drawn}over since ${end}`
+  }
+  if (set !== undefined && report.access !== null && report.refresh !== null) {
+    const { pair } = set
+    const guess = pair.isLifetimeGuessed ? ' (a guess: the server did not say how long it lives)' : ''
+    const access = life(report.access.expires_in, pair.lifetime, String(report.access.expires_at))
+    lines.push(['access', `${access}${dim(guess)}`])
+    lines.push([
+      'refresh',
+      report.refresh.expires_in === null || pair.refreshExpiresAt === null
+        ? dim('the server does not say how long it lives')
+        : life(
+            report.refresh.expires_in,
+            pair.refreshExpiresAt - pair.obtained.now,
+            String(report.refresh.expires_at),
+          ),
+    ])
+  }
+  const ago = (instant: number): string => `${rfc3339(instant)} ${dim(`(${span(at.now - instant)} ago)`)}`
+  if (set !== undefined) {
+    lines.push(['last refresh', set.lastRefreshAt === null ? dim('none yet') : ago(set.lastRefreshAt)])
+    lines.push([
+      'last failure',
+      set.lastFailure === null
+        ? dim('none')
+        : `${ago(set.lastFailure.at)} ${printable(set.lastFailure.message)}`,
+    ])
+  }
+  if (set?.intent)
+    lines.push(['unfinished', `a refresh since ${ago(set.intent.at)}; the next \`get\` carries on`])
+  if (set?.cameFrom)
+    lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
+  lines.push(['store', printable(store.name)])
+  if (seed !== undefined) lines.push(['seed', printable(seed.message)])
+  if (next !== null) lines.push(['to do', printable(voice.typed(next))])
+  return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')
+}
+
+function bar(share: number): string {
+  const full = Math.round(Math.min(Math.max(share, 0), 1) * BAR_WIDTH)
+  return '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full)
+}

@@ -1,0 +1,61 @@
+import { Writable } from 'node:stream'
+import type { TokenError } from '../../core/errors.js'
+import { notWritten, outputStream, replacement } from './output-file.js'
+import { notTaken } from './output.js'
+import type { Screen } from '../world.js'
+
+const LINE_FEED = 0x0a
+
+/** Where an answer goes to. */
+export interface Destination {
+  readonly stream: Writable
+  readonly isTerminal: boolean
+  /** The whole answer is there. @throws {OutputFailed} */
+  readonly done: () => void
+  readonly discard: () => void
+  /** What the sink itself failed with. */
+  readonly failure: () => TokenError | undefined
+}
+
+export function standardOutput(stdout: Screen): Destination {
+  let failed: TokenError | undefined
+  let isMidLine = false
+  const isTerminal = stdout.isTTY === true
+  const fail = (error: NodeJS.ErrnoException): TokenError => (failed = notTaken(error))
+  // What a terminal shows next, a message or the prompt, begins on a line of its own.
+  const endLine = (): void => {
+    if (isTerminal && isMidLine && failed === undefined) stdout.write('\n')
+    isMidLine = false
+  }
+  // Not stdout itself: the pipeline would end it, and destroy it for a failure of the network.
+  const stream = new Writable({
+    write: (chunk: Buffer, _encoding, next) => {
+      if (chunk.byteLength > 0) isMidLine = chunk.at(-1) !== LINE_FEED
+      stdout.write(chunk, (error) => {
+        next(error ? fail(error) : null)
+      })
+    },
+  })
+  stdout.on('error', fail)
+  return {
+    stream,
+    isTerminal,
+    done: endLine,
+    discard: endLine,
+    failure: () => failed,
+  }
+}
+
+/**
+ * A file is replaced when all has come: nobody takes half an answer for the whole. A device or a pipe is
+ * written to.
+ *
+ * @throws {OutputFailed} where there can be no such file
+ */
+export function fileDestination(path: string): Destination {
+  let failed: TokenError | undefined
+  const open = outputStream(path)
+  const { stream, takePlace, discard } = open ? { ...open, takePlace: () => undefined } : replacement(path)
+  stream.on('error', (error) => (failed ??= notWritten(path, error)))
+  return { stream, isTerminal: false, done: takePlace, discard, failure: () => failed }
+}

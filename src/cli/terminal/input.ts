@@ -1,0 +1,31 @@
+import { UsageError } from '../../core/errors.js'
+import type { World } from '../world.js'
+
+/** More than any token or seed file has. */
+const LIMIT = 1024 * 1024
+
+/**
+ * Standard input to its end.
+ *
+ * @throws {UsageError} at a terminal, where nobody would know that the program waits, and beyond 1 MiB.
+ */
+export async function readAll(
+  stdin: World['stdin'],
+  what: string,
+  command: string,
+  limit = LIMIT,
+): Promise<Buffer> {
+  if (stdin.isTTY === true)
+    throw new UsageError(`${what} is read from standard input, which is a terminal here`, {
+      hint: `${command} < FILE`,
+    })
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of stdin as AsyncIterable<Buffer | string>) {
+    const bytes = Buffer.from(chunk)
+    length += bytes.byteLength
+    if (length > limit) throw new UsageError(`${what} on standard input is longer than 1 MiB`)
+    chunks.push(bytes)
+  }
+  return Buffer.concat(chunks)
+}

@@ -1,0 +1,195 @@
+import {
+  constants,
+  createWriteStream,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  type Stats,
+} from 'node:fs'
+import { dirname, isAbsolute } from 'node:path'
+import type { Writable } from 'node:stream'
+import { OutputFailed } from '../../core/errors.js'
+import { shellWord } from '../../core/shell-quoting.js'
+import { beforeSignalsEnd, uninterrupted } from '../../platform/signals.js'
+import { Draft } from '../../platform/draft.js'
+
+/** As many as Linux follows. */
+const MOST_LINKS = 40
+
+/**
+ * Puts `text` in the place of a file, whole or not at all: a reader sees the old one or the new one. 0600
+ * whatever the umask. A link is followed, as shells and curl do, unless another user has put it there; another user's
+ * file is not replaced.
+ *
+ * @throws {OutputFailed} and then the file is as it was.
+ */
+export async function replaceFile(path: string, text: string | Uint8Array): Promise<void> {
+  try {
+    // A signal between the two would leave a file behind that holds a token.
+    // eslint-disable-next-line @typescript-eslint/require-await -- nothing in it may wait
+    await uninterrupted(async () => {
+      const draft = new Draft(followed(path).file)
+      try {
+        draft.fill(text)
+        draft.takePlace()
+      } catch (error) {
+        draft.remove()
+        throw error
+      }
+    })
+  } catch (error) {
+    throw notWritten(path, error)
+  }
+}
+
+/** What comes in parts, and takes the place of a file when all of it has come. */
+export interface Replacement {
+  readonly stream: Writable
+  /** To be called when the stream has finished. @throws {OutputFailed} */
+  readonly takePlace: () => void
+  readonly discard: () => void
+}
+
+/**
+ * The same for what comes in parts: 0600 while it comes. Then it has the mode of the file that it replaces where that is
+ * ours, and a new file has what the umask leaves.
+ *
+ * @throws {OutputFailed}
+ */
+export function replacement(path: string): Replacement {
+  try {
+    const { file, stats } = followed(path)
+    const draft = new Draft(file)
+    // Whoever gives it its mode needs the handle.
+    const stream = createWriteStream('', { fd: draft.fd, autoClose: false })
+    const release = beforeSignalsEnd(() => {
+      draft.remove()
+    })
+    return {
+      stream,
+      takePlace: () => {
+        try {
+          draft.takePlace(modeAfter(stats, draft))
+        } catch (error) {
+          draft.remove()
+          throw notWritten(path, error)
+        } finally {
+          release()
+        }
+      },
+      discard: () => {
+        draft.forget()
+        stream.destroy()
+        draft.remove()
+        release()
+      },
+    }
+  } catch (error) {
+    throw notWritten(path, error)
+  }
+}
+
+/** @param before Of the file that is replaced. */
+function modeAfter(before: Stats | undefined, draft: Draft): number {
+  if (before === undefined) return draft.usualMode()
+  const isOurs = before.uid === (process.geteuid?.() ?? before.uid)
+  return before.mode & (isOurs ? 0o777 : draft.usualMode())
+}
+
+/**
+ * What is written into as it comes: a device, or a pipe. `undefined` where there is none such.
+ *
+ * @throws {OutputFailed} for another user's pipe, or one behind another user's link.
+ */
+export function outputStream(path: string): Pick<Replacement, 'stream' | 'discard'> | undefined {
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats === undefined || stats.isFile() || stats.isDirectory()) return undefined
+  } catch {
+    return undefined
+  }
+  try {
+    // What is open already was handed over by whoever runs this.
+    const { isDescriptor } = endOf(path)
+    const refuse = (stats: Stats): void => {
+      if (stats.isFIFO() && !isDescriptor && isStranger(stats))
+        throw new Unfit(`is a pipe of another user (uid ${stats.uid})`)
+    }
+    // To open a pipe waits for its reader.
+    refuse(statSync(path))
+    const fd = openSync(path, constants.O_WRONLY)
+    const stream = createWriteStream('', { fd })
+    try {
+      refuse(fstatSync(fd))
+    } catch (error) {
+      stream.destroy()
+      throw error
+    }
+    return { stream, discard: () => stream.destroy() }
+  } catch (error) {
+    throw notWritten(path, error)
+  }
+}
+
+/** What becomes of an answer that a file does not take. */
+export function notWritten(path: string, error: unknown): OutputFailed {
+  const [why, hint] =
+    error instanceof Unfit
+      ? [error.message, error.hint]
+      : [
+          `cannot be written (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`,
+        ]
+  return new OutputFailed(`${path} ${why}`, {
+    hint: hint ?? `ls -ld ${shellWord(dirname(path))} ${shellWord(path)}; df ${shellWord(dirname(path))}`,
+    cause: error,
+  })
+}
+
+/** What is not to be replaced; the message goes on after the file's name. */
+class Unfit extends Error {
+  readonly hint: string | undefined
+
+  constructor(message: string, hint?: string) {
+    super(message)
+    this.hint = hint
+  }
+}
+
+/** The file itself, behind its links; it need not exist. */
+function followed(path: string): { readonly file: string; readonly stats: Stats | undefined } {
+  const { file, stats, isDescriptor } = endOf(path)
+  // What is behind it is open already: to be added to, perhaps, and not to be replaced.
+  if (isDescriptor) throw new Unfit('is a descriptor, not a file', 'for standard output write - in its place')
+  if (stats?.isDirectory() === true) throw new Unfit('is a folder')
+  // A device would be replaced by a file: /dev/null, for root.
+  if (stats?.isFile() === false) throw new Unfit('is not a regular file')
+  if (stats !== undefined && isStranger(stats)) throw new Unfit(`belongs to another user (uid ${stats.uid})`)
+  return { file, stats }
+}
+
+interface End {
+  readonly file: string
+  readonly stats: Stats | undefined
+  readonly isDescriptor: boolean
+}
+
+/** Where a path's links lead. @throws {Unfit} for a link that another user has put there. */
+function endOf(path: string, links = 0): End {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  if (stats?.isSymbolicLink() !== true) return { file: path, stats, isDescriptor: false }
+  if (links === MOST_LINKS) throw new Unfit('is a link that leads round in a circle')
+  if (/^\/(?:proc\/.*|dev)\/fd$/.test(realpathSync(dirname(path))))
+    return { file: path, stats, isDescriptor: true }
+  if (isStranger(stats)) throw new Unfit(`is a link that another user has put there (uid ${stats.uid})`)
+  const target = readlinkSync(path)
+  // Joined as text: the system resolves a `..` behind a linked folder, and `resolve` would do it before.
+  return endOf(isAbsolute(target) ? target : `${dirname(path)}/${target}`, links + 1)
+}
+
+function isStranger({ uid }: Stats): boolean {
+  const me = process.geteuid?.()
+  return me !== undefined && uid !== me && uid !== 0
+}

@@ -1,0 +1,155 @@
+import { OutputFailed, type TokenError } from '../../core/errors.js'
+import type { Notice } from '../../core/ports.js'
+import { printable, printableJson } from '../../core/printable.js'
+import { shellWord } from '../../core/shell-quoting.js'
+import type { Screen, World } from '../world.js'
+
+export { printable, printableJson }
+
+/**
+ * The output rules. stdout carries the answer or nothing. Everything else goes to stderr as
+ * `hq-token: error: …`, `hq-token: warning: …`, `hq-token: hint: …`: no capital, no full stop. A hint
+ * is the next command to type. What came from outside is escaped: it may hold a terminal's commands.
+ */
+export interface Voice {
+  /** A warning; of what is merely worth knowing, only with `--verbose`, unless it is news. */
+  readonly notice: (notice: Notice) => void
+  /** What the command was asked to say. */
+  readonly tell: (notice: Notice) => void
+  readonly error: (error: TokenError) => void
+  /** An error that no one foresaw. */
+  readonly bug: (error: unknown) => void
+  /** `hq-token get` → `hq-token --profile acme get`: a hint that this user can type as it stands. */
+  readonly typed: (hint: string) => string
+  /** Where a line may be drawn and taken back: a terminal that is for people. */
+  readonly canvas: Screen | undefined
+}
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  readonly config?: string
+  readonly profile?: string
+  readonly verbose?: boolean
+  readonly logFormat?: 'text' | 'json'
+}
+
+/** What a program may look for in a line. */
+interface Marks {
+  readonly code?: string
+  readonly address?: string | undefined
+  readonly event?: Notice['event']
+}
+
+export function voice(world: World, options: GlobalOptions): Voice {
+  const json = options.logFormat === 'json'
+  const typed = asTypedWith(options)
+  const say = (
+    level: string,
+    message: string,
+    hint: string | undefined,
+    { code, address, event }: Marks = {},
+  ): void => {
+    const next = hint === undefined ? undefined : typed(hint)
+    if (json) {
+      const time = new Date(world.clock().now * 1000).toISOString()
+      world.stderr.write(
+        `${printableJson({ time, level, ...(code && { code }), message, ...(event && { event }), ...(address && { address }), ...(next && { hint: next }) })}\n`,
+      )
+      return
+    }
+    world.stderr.write(`hq-token: ${level === 'info' ? '' : `${level}: `}${printable(message)}\n`)
+    if (address !== undefined) world.stderr.write(`  ${printable(address)}\n`)
+    if (next !== undefined) world.stderr.write(`hq-token: hint: ${printable(next)}\n`)
+  }
+  const tell = ({ level, message, hint, address, event }: Notice): void => {
+    say(level, message, hint, { address, event })
+  }
+  return {
+    typed,
+    get canvas() {
+      return world.stderr.isTTY === true && !json ? world.stderr : undefined
+    },
+    notice: (notice) => {
+      if (notice.level === 'warning' || notice.isNews === true || options.verbose === true) tell(notice)
+    },
+    tell,
+    error: (error) => {
+      say('error', error.message, error.hint, { code: error.code })
+    },
+    bug: (error) => {
+      // Name and place only: the message of a foreign error may quote what it choked on.
+      const where =
+        error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : []
+      const name = error instanceof Error ? error.name : typeof error
+      say(
+        'error',
+        `a bug in hq-token: ${name}${where.length > 0 ? ` ${where.slice(0, 5).join(' ').trim()}` : ''}`,
+        BUG_HINT,
+      )
+    },
+  }
+}
+
+const BUG_HINT = 'please report it with the version (hq-token --version) and what you did'
+
+/**
+ * A text of many lines, of which only what commands a terminal is escaped: what it is written in may need marks of its
+ * own, and a script gets it as it is.
+ */
+export function printableText(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]|\r(?!\n)/g, printable)
+}
+
+/** What becomes of an answer that standard output does not take. */
+export function notTaken(error: NodeJS.ErrnoException): OutputFailed {
+  return new OutputFailed(`standard output could not be written (${error.code ?? error.name})`, {
+    hint: 'look at what reads it, or at the disk it goes to',
+    cause: error,
+  })
+}
+
+/**
+ * Whether whoever read standard output has seen enough and gone, as `head` and `true` do: the exit code tells that
+ * not all was taken, and there is nothing to say to anybody. Windows calls it EOF.
+ */
+export function isReaderGone(error: unknown): boolean {
+  const { code } = ((error as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException
+  return error instanceof OutputFailed && (code === 'EPIPE' || code === 'EOF')
+}
+
+/**
+ * Writes the answer, and ends only when it has been taken.
+ *
+ * @throws {OutputFailed} A closed pipe, a full disk: whoever reads the exit code must not believe in a token.
+ */
+export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException): void => {
+      reject(notTaken(error))
+    }
+    stdout.once('error', fail)
+    stdout.write(text, (error) => {
+      if (error === null || error === undefined) {
+        stdout.off('error', fail)
+        resolve()
+      } else fail(error)
+    })
+  })
+}
+
+/** A report that is for reading: who looks at its first lines only has seen enough. */
+export async function writeReport(stdout: Screen, text: string): Promise<void> {
+  await writeOut(stdout, text).catch((error: unknown) => {
+    if (!isReaderGone(error)) throw error
+  })
+}
+
+function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => string {
+  const options = [
+    ...(config === undefined ? [] : ['--config', shellWord(config)]),
+    ...(profile === undefined ? [] : ['--profile', profile]),
+  ]
+  const invocation = ['hq-token', ...options].join(' ')
+  // A command follows, not an option.
+  return (hint) => hint.replace(/\bhq-token(?= [a-z])/g, () => invocation)
+}

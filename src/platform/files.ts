@@ -1,0 +1,151 @@
+// What all writers of files do alike on this machine. Throws the system's own errors: each adapter words them.
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import type { ErrorDetails } from '../core/errors.js'
+import { shellWord } from '../core/shell-quoting.js'
+import { errnoOf } from './errno.js'
+
+const posix = process.platform !== 'win32'
+
+export const NO_FOLLOW = posix ? constants.O_NOFOLLOW : 0
+
+/** Makes a folder and those above it, 0700 whatever the umask, and their names durable. */
+export function makeFolder(folder: string): void {
+  if (lstatSync(folder, { throwIfNoEntry: false }) !== undefined) return
+  const parent = dirname(folder)
+  if (parent !== folder) makeFolder(parent)
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return
+    throw error
+  }
+  chmodSync(folder, 0o700)
+  syncFolder(parent)
+}
+
+/** Makes the names in a folder survive a power cut. */
+export function syncFolder(folder: string): void {
+  if (!posix) return
+  const fd = openSync(folder, constants.O_RDONLY)
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The same for a new file that is in place already: where its name cannot be made durable, that is no failure any more. */
+export function syncName(folder: string): void {
+  try {
+    syncFolder(folder)
+  } catch {
+    // A folder that may not be read, a file system that has no such thing.
+  }
+}
+
+/** A new file, 0600 whatever the umask; fails where there is one. The caller closes the handle. */
+export function createPrivate(path: string): number {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW, 0o600)
+  if (posix) fchmodSync(fd, 0o600)
+  return fd
+}
+
+/**
+ * Puts a new file in place whole or not at all, 0600 from its first instant, by way of `PATH.new`. For one writer at a
+ * time, once it is known that there is none: under a lock.
+ */
+export function createWhole(path: string, content: Uint8Array): void {
+  const draft = `${path}.new`
+  try {
+    removeIfThere(draft)
+    const fd = createPrivate(draft)
+    try {
+      writeFully(fd, content, 0)
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    renameSync(draft, path)
+    syncFolder(dirname(path))
+  } catch (error) {
+    removeIfThere(draft)
+    throw error
+  }
+}
+
+export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.byteLength;) {
+    done += writeSync(fd, bytes, done, bytes.byteLength - done, position + done)
+  }
+}
+
+export function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // It was not there.
+  }
+}
+
+/** The path itself, or the last folder on the way to it that can be looked at. */
+export function nearest(path: string): string {
+  try {
+    lstatSync(path)
+    return path
+  } catch {
+    const parent = dirname(path)
+    return parent === path ? path : nearest(parent)
+  }
+}
+
+/** The commands that show who may write a path, and where: a file with its folder, or what of the way to it is there. */
+export function lookAt(path: string): string {
+  const place = nearest(path)
+  const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
+  const places = isFolder ? [place] : [dirname(place), place]
+  return `ls -ld ${places.map(shellWord).join(' ')}; df ${shellWord(place)}`
+}
+
+/** Why root makes nothing in a folder, or where the next one above it is that is there; see `notForRoot`. */
+export function ofForeignFolder(folder: string, instead: string): ReturnType<typeof notForRoot> {
+  const place = nearest(folder)
+  return notForRoot(place, statSync(place, { throwIfNoEntry: false })?.uid ?? 0, instead)
+}
+
+/**
+ * Why root makes nothing in a folder of another user: `sudo -E` and an old `su` leave it with a user's HOME, and what it
+ * makes there is closed to that user from then on.
+ *
+ * @param owner Of the folder.
+ * @param instead How another place is named.
+ * @param self The user that runs this program; `undefined` where there are none (Windows).
+ * @returns The message and the hint; `undefined` where nothing stands against it.
+ */
+export function notForRoot(
+  folder: string,
+  owner: number,
+  instead: string,
+  self: number | undefined = process.geteuid?.(),
+): [message: string, details: ErrorDetails] | undefined {
+  if (self !== 0 || owner === 0) return undefined
+  return [
+    `${folder} belongs to another user (uid ${owner}), and this is root: nothing is made there`,
+    {
+      hint: `as that user: sudo -u '#${owner}' hq-token …; with root’s own home: sudo -H hq-token …; or name another place: ${instead}`,
+    },
+  ]
+}
