@@ -4,14 +4,15 @@
  * @module hq-token
  */
 import './core/node-version.js' // Before all else.
-export {
-  TokenGuard,
-  type AccessToken,
-  type AdoptOptions,
-  type Refreshed,
-  type RefreshOptions,
-  type TokenGuardOptions,
-} from './core/guard.js'
+export { TokenGuard } from './core/guard.js'
+export type {
+  AccessToken,
+  AdoptOptions,
+  Refreshed,
+  RefreshOptions,
+  TokenGuardOptions,
+} from './core/guard-options.js'
+export type { Adopted } from './core/seed-import.js'
 export { openGuard, type OpenGuardOptions } from './wiring/open-guard.js'
 export { expiryPolicy, type Ask, type Early, type ExpiryPolicy } from './core/policy.js'
 export { machineClock, machineHost } from './platform/machine.js'

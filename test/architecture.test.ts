@@ -148,10 +148,12 @@ describe('the warm path', () => {
 })
 
 describe('what test:breaks takes out', () => {
-  it.each(BREAKS.flatMap(({ name, and = [], ...edit }) => [edit, ...and].map((one) => [name, one] as const)))(
-    '%s is there, once',
-    (_, { file, find }) => {
-      expect(readFileSync(join(root, file), 'utf8').split(find)).toHaveLength(2)
-    },
-  )
+  it.each(
+    BREAKS.flatMap(({ name, and = [], by, ...edit }) =>
+      [edit, ...and].map((one) => [name, one, by.file] as const),
+    ),
+  )('%s is there, once, and so are the tests that must notice', (_, { file, find }, tests) => {
+    expect(readFileSync(join(root, file), 'utf8').split(find)).toHaveLength(2)
+    expect(existsSync(join(root, tests))).toBe(true)
+  })
 })

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
 import { isAnyArrayBuffer } from 'node:util/types'
 import { ConfigInvalid } from '../core/errors.js'
-import type { AccessToken, TokenGuard } from '../core/guard.js'
+import type { TokenGuard } from '../core/guard.js'
+import type { AccessToken } from '../core/guard-options.js'
 import type { Secret } from '../core/secret.js'
 
 /** Hands out tokens, and is told how they fared: a {@link TokenGuard}. */

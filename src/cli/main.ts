@@ -1,9 +1,9 @@
 import { Exit, type ExitCode } from '../core/errors.js'
-import { get, handOut } from './commands/get/get.js'
+import { answerOf, handOut } from './commands/get/get.js'
 import type { PlainGet } from './plain.js'
 import { report } from './report.js'
 import { inSession } from './session.js'
-import { realWorld, type Given, type World } from './world.js'
+import { letGo, realWorld, type Given, type World } from './world.js'
 
 /**
  * The whole command line: what is not answered on the warm path.
@@ -27,7 +27,13 @@ export function handOutPlain(answer: Uint8Array, plain: PlainGet, given: Given):
 
 /** A plain `get` in full: the same command as commander would run, without the time that commander takes to load. */
 export function runPlain(plain: PlainGet, world: World): Promise<ExitCode> {
-  return reported(plain, world, () => inSession(world, plain.options, (session) => get(session, plain.flags)))
+  return reported(plain, world, async () => {
+    await inSession(world, plain.options, async (session) => {
+      const answer = await answerOf(session, plain.flags)
+      letGo(world)
+      await handOut(answer, plain.flags, world)
+    })
+  })
 }
 
 async function reported({ options }: PlainGet, world: World, work: () => Promise<void>): Promise<ExitCode> {
@@ -35,7 +41,7 @@ async function reported({ options }: PlainGet, world: World, work: () => Promise
     await work()
     return Exit.ok
   } catch (error) {
-    world.handover?.lock.release()
+    letGo(world)
     return report(error, world, options)
   }
 }

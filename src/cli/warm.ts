@@ -34,35 +34,45 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
     if (verdict === 'fresh') return { text }
     const lock = new AddonLock(storePaths(path))
     handover = { store: path, seen, lock }
-    for (const pause of pauses()) {
-      if (lock.take()) {
-        // Once more: another process may have been quicker.
-        const now = look()
-        // What only says that it failed is not to be loaded with the lock in hand, by one after the other.
-        if (now.verdict === 'fresh' || now.seen.failures > seen.failures) lock.release()
-        if (now.verdict === 'fresh') return { text: now.text }
-        break
+    const answer = withEarlyLock(lock, () => {
+      for (const pause of pauses()) {
+        if (lock.take()) {
+          // Once more: another process may have been quicker.
+          const now = look()
+          if (now.verdict === 'fresh') return now.text
+          // If the other process only failed, let go before the program is loaded; else those who wait load it in turn.
+          return now.seen.failures > seen.failures ? undefined : KEEP
+        }
+        // Somebody is renewing it already.
+        if (verdict === 'due') return text
+        if (waitedMs() >= lockWait * 1000) return undefined
+        sleepSync(pause)
+        const since = touchedAt(path)
+        const now = since === touched ? undefined : unlessBusy(look)
+        if (now === undefined) continue
+        touched = since
+        if (now.verdict === 'fresh') return now.text
       }
-      // Somebody is renewing it already.
-      const isGood = verdict === 'due'
-      if (isGood || waitedMs() >= lockWait * 1000) {
-        lock.release()
-        if (isGood) return { text }
-        break
-      }
-      sleepSync(pause)
-      const since = touchedAt(path)
-      const now = since === touched ? undefined : unlessBusy(look)
-      if (now === undefined) continue
-      touched = since
-      if (now.verdict !== 'fresh') continue
-      lock.release()
-      return { text: now.text }
-    }
+      return undefined
+    })
+    if (typeof answer === 'string') return { text: answer }
   } catch {
-    handover?.lock.release()
+    // The full path finds out what is wrong, and says it.
   }
   return handover === undefined ? {} : { handover: { ...handover, waitedMs: waitedMs() } }
+}
+
+/** The early lock goes to the full path. */
+const KEEP = Symbol('keep')
+
+/** The one place that lets go of the early lock on the warm path. */
+function withEarlyLock<T>(lock: AddonLock, body: () => T | typeof KEEP): T | typeof KEEP {
+  let answer: T | typeof KEEP | undefined
+  try {
+    return (answer = body())
+  } finally {
+    if (answer !== KEEP) lock.release()
+  }
 }
 
 /** A commit of somebody else's takes a moment. */

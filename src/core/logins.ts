@@ -1,8 +1,9 @@
 import { AGAIN, CodeExchange } from './code-exchange.js'
 import { clientName, wholeClient, type NamedClient } from './client.js'
 import { LoginRequired, OtherClient } from './errors.js'
-import { RefreshExchange, type ExchangeParts } from './refresh-exchange.js'
-import { exchangeParts, type TokenGuardOptions } from './guard.js'
+import { recover } from './recovery.js'
+import type { ExchangeParts } from './refresh-exchange.js'
+import { exchangeParts, type TokenGuardOptions } from './guard-options.js'
 import { rfc3339 } from './clock.js'
 import { Notices } from './notices.js'
 import { areSame, isOwn, isStray, otherClient, type Anew } from './ownership.js'
@@ -54,8 +55,7 @@ export class Logins {
   ): Promise<PendingLogin | undefined> {
     const { store, clock, server } = this.#options
     const note = async (held: HeldStore): Promise<PendingLogin | undefined> => {
-      // An answer that an earlier one had received is saved first.
-      const found = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
+      const { set: found } = await recover(held, this.#parts)
       if (!force) this.#assertReplaceable(found, await server.client())
       if (discovered !== undefined) await held.pin(discovered)
       await server.prepare(held)
@@ -99,9 +99,8 @@ export class Logins {
     const login = await store.login()
     if (login === undefined || login.spent === null) return undefined
     const save = async (held: HeldStore): Promise<TokenSet | undefined> => {
-      const before = await held.read()
-      const set = await new CodeExchange(held, before, this.#parts).takeUp()
-      return set?.generation === before?.generation ? undefined : set
+      const { set, isSignedIn } = await recover(held, this.#parts)
+      return isSignedIn ? set : undefined
     }
     return store.exclusive(save, { waitMs: this.#waitMs })
   }
@@ -113,6 +112,7 @@ export class Logins {
    * @throws {LockTimeout | StoreUnusable}
    */
   async giveUp(state: Secret): Promise<void> {
+    // Recovers nothing: whoever has answered waits, and no set is read.
     const forget = async (held: HeldStore): Promise<void> => {
       if ((await held.login())?.state.equals(state) === true) await held.saveLogin(null)
     }
@@ -130,7 +130,7 @@ export class Logins {
    * @throws {OtherClient} as `waiting`
    */
   finish(code: Secret, state: Secret | null, { force = false }: LoginOptions = {}): Promise<TokenSet> {
-    const exchange = async (held: HeldStore): Promise<TokenSet> => {
+    const redeem = async (held: HeldStore): Promise<TokenSet> => {
       const named = await this.#options.server.client()
       const login = this.#checked(await held.login(), named)
       if (state !== null && !state.equals(login.state))
@@ -138,14 +138,12 @@ export class Logins {
           `this answer is not that of the login begun at ${rfc3339(login.begunAt)} (its state is another)`,
           { hint: AGAIN },
         )
-      const before = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
-      const refresh = before && new RefreshExchange(held, before, this.#parts)
-      const found = await refresh?.takeUp()
-      refresh?.assertSaved()
+      const { set: found, exchange } = await recover(held, this.#parts)
+      exchange?.assertSaved()
       if (!force) this.#assertReplaceable(found, named)
       return new CodeExchange(held, found, this.#parts).run(code, login, state === null)
     }
-    return this.#options.store.exclusive(exchange, { waitMs: this.#waitMs })
+    return this.#options.store.exclusive(redeem, { waitMs: this.#waitMs })
   }
 
   /**
@@ -161,9 +159,8 @@ export class Logins {
   async logout(revoke: Revoke | null, { anyClient = false } = {}): Promise<boolean> {
     if (await this.#options.store.isUntouched()) return false
     const end = async (held: HeldStore): Promise<TokenSet | undefined> => {
-      const signedIn = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       // The newest token, which a refresh that died may have left in the rescue file, ends the whole grant.
-      const set = signedIn && (await new RefreshExchange(held, signedIn, this.#parts).takeUp())
+      const { set } = await recover(held, this.#parts)
       if (!anyClient) this.#assertReplaceable(set, await this.#options.server.client(), null)
       if (set !== undefined && revoke !== null) await revoke(set.pair.refreshToken)
       const at = this.#options.clock()

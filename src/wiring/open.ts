@@ -5,7 +5,8 @@ import { inspectSeed, seedMarks, seedSource } from '../config/seed-source.js'
 import type { NamedClient } from '../core/client.js'
 import { fail, skip, type Finding } from '../core/finding.js'
 import { ConfigInvalid } from '../core/errors.js'
-import { TokenGuard, type TokenGuardOptions } from '../core/guard.js'
+import { TokenGuard } from '../core/guard.js'
+import type { TokenGuardOptions } from '../core/guard-options.js'
 import type { Host } from '../core/host.js'
 import { Logins, type Revoke } from '../core/logins.js'
 import type { Clock } from '../core/clock.js'
@@ -92,7 +93,8 @@ export function open(choice: Choice, around: Around): Opened {
   const surroundings = { env, platform, homedir }
   const config = loadConfig({ ...surroundings, ...locate(choice, surroundings) })
   for (const notice of config.notices) notify(notice)
-  const handover = handoverFor(config, around)
+  // The configuration may have been changed while the handover was waited for.
+  const handover = around.handover?.store === config.store.path ? around.handover : undefined
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
   const whileHeld = quietlyAround(around)
@@ -138,13 +140,6 @@ export function open(choice: Choice, around: Around): Opened {
     agent,
     childEnv: () => withoutSecretVariables(env),
   }
-}
-
-/** The configuration may have been changed while the handover was waited for. */
-function handoverFor({ store }: Config, { handover }: Around): Handover | undefined {
-  if (handover?.store === store.path) return handover
-  handover?.lock.release()
-  return undefined
 }
 
 /** Nothing that this process writes, and no stop, keeps the lock: a terminal may take nothing, a person go home. */

@@ -9,7 +9,8 @@ import {
   ServerUnavailable,
   StoreUnusable,
 } from '../../src/core/errors.js'
-import type { AccessToken, TokenGuard } from '../../src/core/guard.js'
+import type { TokenGuard } from '../../src/core/guard.js'
+import type { AccessToken } from '../../src/core/guard-options.js'
 import { expiryPolicy } from '../../src/core/policy.js'
 import { Secret } from '../../src/core/secret.js'
 import type { Seed, TokenSet } from '../../src/core/token-set.js'

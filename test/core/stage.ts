@@ -1,5 +1,6 @@
 import type { ClockReading } from '../../src/core/clock.js'
-import { TokenGuard, type TokenGuardOptions } from '../../src/core/guard.js'
+import { TokenGuard } from '../../src/core/guard.js'
+import type { TokenGuardOptions } from '../../src/core/guard-options.js'
 import { Logins } from '../../src/core/logins.js'
 import { expiryPolicy } from '../../src/core/policy.js'
 import type { Notice } from '../../src/core/ports.js'

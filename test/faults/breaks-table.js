@@ -142,9 +142,9 @@ export const BREAKS = [
   {
     name: 'no second look under the early lock',
     file: 'src/cli/warm.ts',
-    find: "        if (now.verdict === 'fresh') return { text: now.text }\n",
-    replace: '',
-    by: tests('store/sqlite/early-lock', 'got before it had the lock'),
+    find: "          if (now.verdict === 'fresh') return now.text\n          // If the other",
+    replace: '          // If the other',
+    by: tests('store/early-lock', 'got before it had the lock'),
   },
   {
     name: 'no early lock',
@@ -161,28 +161,28 @@ export const BREAKS = [
     and: [
       { file: 'src/store/sqlite/mutex.ts', find: '  if (places.has(place)) return undefined\n', replace: '' },
     ],
-    by: tests('store/sqlite/early-lock', 'critical section, and no other'),
+    by: tests('store/early-lock', 'critical section, and no other'),
   },
   {
     name: 'the early lock is that of every store',
     file: 'src/store/sqlite/sqlite-store.ts',
     find: 'options.handover?.store === path ? options.handover : undefined',
     replace: 'options.handover?.store !== null ? options.handover : undefined',
-    by: tests('store/sqlite/early-lock', 'is no lock of another store'),
+    by: tests('store/early-lock', 'is no lock of another store'),
   },
   {
     name: 'the early wait does not count',
     file: 'src/store/sqlite/lock.ts',
     find: ' - (handover?.waitedMs ?? 0)',
     replace: '',
-    by: tests('store/sqlite/early-lock', 'no longer in all'),
+    by: tests('store/early-lock', 'no longer in all'),
   },
   {
     name: 'the early lock is kept while something is said',
     file: 'src/cli/main.ts',
-    find: '    world.handover?.lock.release()\n',
+    find: '      letGo(world)\n',
     replace: '',
-    by: tests('store/sqlite/early-lock', 'before anything is said'),
+    by: tests('store/early-lock', 'before anything is said'),
   },
   {
     name: 'a lock that may only be read',
@@ -210,7 +210,7 @@ export const BREAKS = [
     file: 'src/store/sqlite/write.ts',
     find: "if ((stored?.['generation'] ?? 0) !== after)",
     replace: "if (after < 0 && (stored?.['generation'] ?? 0) !== after)",
-    by: tests('store/sqlite/sqlite-store', 'overwrites nothing when the generation is another'),
+    by: tests('store/sqlite-store', 'overwrites nothing when the generation is another'),
   },
   {
     name: 'no last copy on another file system',
@@ -224,14 +224,14 @@ export const BREAKS = [
     file: 'src/store/sqlite/record.ts',
     find: '  const used = recordBytes(values)\n',
     replace: '  const used = width + recordBytes(values)\n',
-    by: tests('store/sqlite/sqlite-store', 'takes no new page'),
+    by: tests('store/sqlite-store', 'takes no new page'),
   },
   {
     name: 'an intent rehearses nothing',
     file: 'src/store/sqlite/write.ts',
     find: "    if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)\n",
     replace: '',
-    by: tests('store/sqlite/sqlite-store', 'takes no new page'),
+    by: tests('store/sqlite-store', 'takes no new page'),
   },
   {
     name: 'tokens that were replaced stay in free space',
@@ -245,7 +245,7 @@ export const BREAKS = [
     file: 'src/store/sqlite/sqlite-store.ts',
     find: '        if (!needsRollback(error)) throw error\n',
     replace: '        if (error !== undefined) throw error\n',
-    by: tests('store/sqlite/sqlite-store', 'rolls back a transaction that a crash cut off'),
+    by: tests('store/sqlite-store', 'rolls back a transaction that a crash cut off'),
   },
   {
     name: 'a refusal deletes the refresh token',
@@ -431,7 +431,7 @@ export const BREAKS = [
         replace: "  if (row?.['id'] === 0) {\n    const columns",
       },
     ],
-    by: tests('store/sqlite/sqlite-store', 'no byte of a token'),
+    by: tests('store/sqlite-store', 'no byte of a token'),
   },
   {
     name: 'another client’s token is handed out on the warm path',
@@ -442,8 +442,8 @@ export const BREAKS = [
   },
   {
     name: 'another client’s set is not told from one’s own',
-    file: 'src/core/guard.ts',
-    find: '    const isTheirs = bound !== null && (!isOwn(set, named) || isStray(set, named, this.apiUrl))\n',
+    file: 'src/core/ownership-check.ts',
+    find: '    const isTheirs = bound !== null && (!isOwn(set, named) || isStray(set, named, apiUrl))\n',
     replace: "    const isTheirs = bound !== null && bound.clientId === ''\n",
     by: tests('e2e/other-client', 'is not handed out by the library'),
   },
@@ -553,7 +553,7 @@ export const BREAKS = [
     file: 'src/platform/signals.ts',
     find: 'if (process.listenerCount(signal) <= (ours.get(signal) ?? 0)) stop.abort(signal)',
     replace: 'stop.abort(signal)',
-    by: tests('signals', 'somebody else listens'),
+    by: tests('platform/signals', 'somebody else listens'),
   },
   {
     name: 'an address has a quarter of a second',
@@ -728,7 +728,7 @@ export const BREAKS = [
   },
   {
     name: 'a refused set is healed by a seed that is marked as spent',
-    file: 'src/core/guard.ts',
+    file: 'src/core/seed-import.ts',
     find: " && typeof seed.spentAt !== 'number' && !isOwnSeed",
     replace: ' && !isOwnSeed',
     by: tests('core/seeding', 'does not heal a refused set'),
@@ -895,7 +895,7 @@ export const BREAKS = [
     file: 'src/store/sqlite/early-lock.ts',
     find: '    if (this.isInPlace()) return (this.isHeld = true)\n',
     replace: '    if (this.isInPlace() || performance.now() > 0) return (this.isHeld = true)\n',
-    by: tests('store/sqlite/early-lock', 'whose file was removed'),
+    by: tests('store/early-lock', 'whose file was removed'),
   },
   {
     name: 'x and x.db share their files',
@@ -917,7 +917,7 @@ export const BREAKS = [
     find: "    db.pragma('fullfsync = ON')\n",
     replace: '',
     and: [{ file: 'src/store/sqlite/database.ts', find: "  ['fullfsync', 'ON', 1],\n", replace: '' }],
-    by: tests('store/sqlite/sqlite-store', 'what a power cut asks for'),
+    by: tests('store/sqlite-store', 'what a power cut asks for'),
   },
   {
     name: 'an answer that nobody could read is asked for again',

@@ -1,7 +1,7 @@
 import type { ExecOptions } from './command.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TokenError } from '../../../core/errors.js'
-import type { AccessToken } from '../../../core/guard.js'
+import type { AccessToken } from '../../../core/guard-options.js'
 import type { Ask } from '../../../core/policy.js'
 import type { Notice } from '../../../core/ports.js'
 import { dieBy } from '../../../platform/signals.js'

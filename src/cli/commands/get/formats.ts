@@ -1,4 +1,4 @@
-import type { AccessToken } from '../../../core/guard.js'
+import type { AccessToken } from '../../../core/guard-options.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { posixQuoted } from '../../../core/shell-quoting.js'
 

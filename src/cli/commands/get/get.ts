@@ -9,7 +9,12 @@ import { writeOut } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 
 /** Prints an access token that works, and nothing else. */
-export async function get({ world, guard }: Session, options: GetFlags): Promise<void> {
+export async function get(session: Session, options: GetFlags): Promise<void> {
+  await handOut(await answerOf(session, options), options, session.world)
+}
+
+/** What is printed. @throws {TokenError} */
+export async function answerOf({ world, guard }: Session, options: GetFlags): Promise<string> {
   const minValid = options.minValid ?? options.time
   const rejected =
     options.rejected === undefined ? undefined : await rejectedToken(options.rejected, world.stdin)
@@ -22,9 +27,7 @@ export async function get({ world, guard }: Session, options: GetFlags): Promise
     throw new ServerUnavailable('there is no other token than the one that the API refuses', {
       hint: 'check what its user may do there; to refresh all the same: hq-token refresh',
     })
-  // Nobody is to wait for whoever reads it.
-  world.handover?.lock.release()
-  await handOut(formatted(token, options.format, world.clock().now), options, world)
+  return formatted(token, options.format, world.clock().now)
 }
 
 /** @throws {OutputFailed} */

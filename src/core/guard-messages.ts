@@ -1,0 +1,69 @@
+// What a guard says beside a token, and why it does not ask the server. Pure: the words and the next command.
+import { rfc3339, type ClockReading } from './clock.js'
+import { LOGIN_HINT, LoginRequired, OutcomeUnknown, ServerUnavailable, type TokenError } from './errors.js'
+import { unreadHint } from './exchange-failure.js'
+import { expiresAt, isPaused, rejectionHold, type Ask, type Hold } from './policy.js'
+import type { Notice } from './ports.js'
+import type { TokenSet } from './token-set.js'
+
+export function warning(message: string, hint?: string): Notice {
+  return { level: 'warning', message, ...(hint === undefined ? {} : { hint }) }
+}
+
+/** The server issues no token that lives as long as was asked for. */
+export function shortWarning(left: number, minValid: number): Notice {
+  return warning(
+    `the newest token that the server issues lives ${Math.floor(left)} s, less than the ${minValid} s asked for`,
+  )
+}
+
+/** The API refuses the newest token too; `undefined` where it does not. */
+export function rejectionWarning(set: TokenSet, { rejected }: Ask, at: ClockReading): Notice | undefined {
+  const until = rejectionHold(set, at)
+  if (until === null || rejected?.equals(set.pair.accessToken) !== true) return undefined
+  return warning(
+    `the API refuses this access token as it did the one before, so that a refresh does not help; the next one for that reason may be at ${rfc3339(until)}`,
+    'check what its user may do there; to refresh all the same: hq-token refresh',
+  )
+}
+
+/** The grant has ended, and the access token is still good. */
+export function endWarning(set: TokenSet, at: ClockReading): Notice {
+  return warning(
+    `the server has refused the refresh token; the access token is good until ${rfc3339(expiresAt(set.pair, at))}, then a person must log in`,
+    LOGIN_HINT,
+  )
+}
+
+/**
+ * Why the server is not asked now; `undefined` where it may be.
+ *
+ * @param insist A person asks.
+ * @param host The token endpoint's.
+ */
+export function refusalToAsk(
+  set: TokenSet,
+  hold: Hold | null,
+  insist: boolean,
+  host: string,
+  at: ClockReading,
+): TokenError | undefined {
+  if (hold?.because === 'server')
+    return new ServerUnavailable(`${host} asks not to be called before ${rfc3339(hold.until)}`, {
+      hint: 'nothing was lost; run the same command again then',
+    })
+  // Within the hour a person's word does not count either, because the repetition may end the grant that the answer holds.
+  if (hold?.because === 'unread' && (!insist || isPaused(set, at)))
+    return new OutcomeUnknown(
+      set.lastFailure?.message ?? `an answer of ${host} is kept that nobody can read`,
+      { hint: unreadHint(hold.until) },
+    )
+  if (hold?.because === 'refused' && !insist)
+    return new LoginRequired(
+      set.lastFailure?.code === 'HQ_LOGIN_REQUIRED'
+        ? set.lastFailure.message
+        : `${host} has refused the refresh token`,
+      { hint: `${LOGIN_HINT} (if the server was at fault: hq-token refresh asks it again)` },
+    )
+  return undefined
+}
