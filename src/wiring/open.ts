@@ -1,35 +1,26 @@
+// The composition root: configuration, store and server meet here, for the command line and the library.
 import { withoutSecretVariables } from '../config/keys.js'
-import { loadConfig, namedClient, requireClient, type ClientConfig, type Config } from '../config/load.js'
+import { loadConfig, requireClient, type ClientConfig, type Config } from '../config/load.js'
 import { locate, type Surroundings } from '../config/locate.js'
 import { inspectSeed, seedMarks, seedSource } from '../config/seed-source.js'
 import type { NamedClient } from '../core/client.js'
-import { fail, skip, type Finding } from '../core/finding.js'
+import type { Finding } from '../core/finding.js'
 import { ConfigInvalid } from '../core/errors.js'
 import { TokenGuard } from '../core/guard.js'
 import type { TokenGuardOptions } from '../core/guard-options.js'
 import type { Host } from '../core/host.js'
 import { Logins, type Revoke } from '../core/logins.js'
 import type { Clock } from '../core/clock.js'
-import { rfc3339 } from '../core/clock.js'
-import { ageOf, expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
+import { expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
 import { Notices } from '../core/notices.js'
-import type {
-  AuthorizationServer,
-  Discovered,
-  PendingLogin,
-  Notice,
-  TokenStore,
-  Handover,
-} from '../core/ports.js'
-import { isOwn } from '../core/ownership.js'
+import type { AuthorizationServer, Notice, TokenStore, Handover } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import { uninterrupted, unstopped } from '../platform/signals.js'
 import type { Network } from '../network/network.js'
 import { assertWay } from '../network/no-proxy.js'
-import type { ProbeAnswer, ProbeRequest } from '../network/probe.js'
 import { SqliteStore } from '../store/sqlite/sqlite-store.js'
 import { packageVersion } from '../version.js'
-import { Endpoints, knownHere, type Keep } from './endpoints.js'
+import { Endpoints, type Keep } from './endpoints.js'
 
 /** Which configuration to open; as `--config` and `--profile`. */
 export interface Choice {
@@ -156,7 +147,7 @@ function quietlyAround({ holdBack }: Around) {
 }
 
 /** @throws {ConfigInvalid} where a file that it names cannot be used. */
-async function openNetwork({ network }: Config): Promise<Network> {
+export async function openNetwork({ network }: Config): Promise<Network> {
   const { Network } = await import('../network/network.js')
   const opened = new Network(network)
   opened.prepare()
@@ -222,208 +213,9 @@ function tokenEndpoint(
  *
  * @throws {ConfigInvalid}
  */
-function assertChecked(env: Surroundings['env']): void {
+export function assertChecked(env: Surroundings['env']): void {
   if (env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0')
     throw new ConfigInvalid('NODE_TLS_REJECT_UNAUTHORIZED=0 switches off the check of who the server is', {
       hint: 'unset it; for an authority of your own set NODE_EXTRA_CA_CERTS=FILE',
     })
-}
-
-/** What can be found out without spending anything. */
-export interface Examination {
-  /** Of the configuration and the store. */
-  readonly here: readonly Finding[]
-  /** What the store holds; `undefined` where it cannot be read. */
-  readonly content:
-    { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
-  /** `undefined` where it cannot be read. */
-  readonly config: Config | undefined
-  /** The client that it names; `undefined` where it cannot be read. */
-  readonly named: NamedClient | undefined
-  /** `undefined` where the configuration cannot be read. */
-  readonly policy: ExpiryPolicy | undefined
-  /** Of the seed file that would be imported now, or that is spent; `undefined` where there is nothing to say. */
-  readonly seed: Finding | undefined
-  /**
-   * Of the servers; the refresh token and the client secret are shown to none of them.
-   *
-   * @param online Shows the stored access token to the API.
-   */
-  readonly servers: (online: boolean) => Promise<readonly Finding[]>
-}
-
-/**
- * Looks at everything that `open` puts together, piece by piece, and goes on where that would throw.
- *
- * @throws {UsageError} when the profile's name is none.
- */
-export async function examine(choice: Choice, around: Around): Promise<Examination> {
-  const { env, platform, homedir, clock } = around
-  const {
-    inspectClient,
-    inspectConfig,
-    inspectRedirectUri,
-    inspectSecret,
-    inspectSeedFile,
-    inspectTrust,
-    inspectUnfit,
-  } = await import('../config/inspect.js')
-  const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
-  if (loaded === undefined) {
-    const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
-    return {
-      ...{ here: [...checks, ...left], content: undefined, config: undefined, named: undefined },
-      ...{ policy: undefined, seed: undefined },
-      servers: () => Promise.resolve([]),
-    }
-  }
-  const { inspectStore } = await import('../store/inspect.js')
-  const { path, rule } = loaded.store
-  const { checks: ofStore, content } = await inspectStore(path, { rule, env })
-  const { config, problem } = knownHere(loaded, content?.discovered)
-  const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
-  const settings = [
-    problem === undefined
-      ? inspectClient(config, endpointsFrom(loaded, content?.discovered))
-      : fail('settings', problem),
-    ...inspectRedirectUri(config),
-    ...inspectUnfit(config),
-    await inspectSecret(config),
-    trust,
-    ...inspectSeedFile(config),
-  ]
-  const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
-  return {
-    here: [...checks, ...settings, ...ofStore],
-    content,
-    config,
-    named: namedClient(config, content?.discovered),
-    policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
-    seed: content && (await inspectSeed(config.seedFile, content.set, path, seedOptions)),
-    servers: (online) =>
-      trust.status === 'fail'
-        ? Promise.resolve([skip('servers', 'nothing is sent anywhere before they can be told from others')])
-        : inspectServers(config, online, content?.set, around),
-  }
-}
-
-/** Who has named the token endpoint, where the configuration leaves that to its issuer. */
-function endpointsFrom({ tokenUrl, issuer }: Config, found: Discovered | undefined): string | null {
-  if (tokenUrl !== null || found?.issuer !== issuer) return null
-  return `by the issuer ${found.issuer}, asked at ${rfc3339(found.at)}`
-}
-
-/** What forbids to send anything; `undefined` where nothing does. */
-function checkedTrust({ env, beforeSending }: Around): Finding | undefined {
-  try {
-    assertChecked(env)
-    beforeSending()
-    return undefined
-  } catch (error) {
-    return fail('trust', error)
-  }
-}
-
-/** All at once: a network that says nothing keeps nobody waiting for longer than one probe. */
-async function inspectServers(
-  config: Config,
-  online: boolean,
-  set: TokenSet | undefined,
-  { clock }: Around,
-): Promise<readonly Finding[]> {
-  const { probe } = await import('../network/probe.js')
-  const { inspectWay, unanswered } = await import('../network/inspect.js')
-  const { proxy, proxyFrom } = config.network
-  const proxyShown = proxy === null ? null : `${proxy.origin} (${proxyFrom ?? ''})`
-  const network = await openNetwork(config)
-  const asked = await questionsFor(config, online, set, clock, network)
-  try {
-    for (const { request } of asked) assertWay(request.url, config.network)
-  } catch (error) {
-    return [
-      fail('proxy', error),
-      ...asked.map(({ name, request: { url } }) => skip(name, `needs a way to ${url.host}`)),
-    ]
-  }
-  const questions = await Promise.all(
-    asked.map(async (question) => {
-      const headers = { ...question.request.headers, 'user-agent': `hq-token/${packageVersion()}` }
-      const found = await probe(network, proxy, { ...question.request, headers })
-      return { ...question, found, now: clock().now }
-    }),
-  )
-  const origins = [...new Set(questions.map(({ found }) => found.url.origin))]
-  const ways = origins.map((origin) => {
-    const there = questions.filter(({ found }) => found.url.origin === origin)
-    const best = there.find(({ found }) => found.answer !== null) ?? there[0]
-    return best === undefined ? undefined : inspectWay(best.found, proxyShown, best.now)
-  })
-  const verdicts = questions.map(async ({ name, found, judge }) => {
-    if (ways[origins.indexOf(found.url.origin)]?.isReached !== true)
-      return skip(name, `needs a way to ${found.url.host}`)
-    return found.answer === null ? unanswered(name, found) : judge(found.answer)
-  })
-  const left = online ? whyNoApi(config, set) : []
-  return [...ways.flatMap((way) => way?.checks ?? []), ...(await Promise.all(verdicts)), ...left]
-}
-
-function whyNoApi(config: Config, set: TokenSet | undefined): Finding[] {
-  if (config.apiUrl === null)
-    return [skip('API', 'neither instance nor api_url in [client] of the config names one')]
-  if (set === undefined) return [skip('API', 'needs a token set')]
-  return isOwn(set, namedClient(config)) ? [] : [skip('API', 'the token in the store is another client’s')]
-}
-
-interface Question {
-  readonly name: string
-  readonly request: ProbeRequest
-  readonly judge: (answer: ProbeAnswer) => Finding | Promise<Finding>
-}
-
-async function questionsFor(
-  config: Config,
-  online: boolean,
-  set: TokenSet | undefined,
-  clock: Clock,
-  network: Network,
-): Promise<readonly Question[]> {
-  const { tokenUrl, authorizeUrl, apiUrl, instance, issuer, redirectUri } = config
-  const oauth = await import('../oauth/inspect.js')
-  const questions: Question[] = []
-  if (tokenUrl !== null)
-    questions.push({
-      name: oauth.TOKEN_URL,
-      request: { url: tokenUrl, ...oauth.IDLE_TOKEN_REQUEST },
-      judge: (answer) => oauth.inspectTokenUrl(tokenUrl, answer),
-    })
-  if (authorizeUrl !== null)
-    questions.push({
-      name: oauth.AUTHORIZE_URL,
-      request: { url: authorizeUrl, method: 'GET', headers: { accept: 'text/html' } },
-      judge: (answer) => oauth.inspectAuthorizeUrl(authorizeUrl, answer),
-    })
-  if (issuer !== null && tokenUrl === null)
-    questions.push({
-      name: oauth.ISSUER,
-      request: { url: oauth.metadataUrl(issuer), method: 'GET', headers: { accept: 'application/json' } },
-      judge: () =>
-        oauth.inspectIssuer(
-          ...([issuer, network.agent({ connectMs: 10_000, idleMs: 15_000 }), clock().now] as const),
-          authorizeUrl === null && redirectUri !== null,
-        ),
-    })
-  if (online && apiUrl !== null && set !== undefined && isOwn(set, namedClient(config))) {
-    const { API, inspectApi } = await import('../bearer/inspect.js')
-    const { authorization } = await import('../bearer/repeat.js')
-    // HighQ's API has nothing at its root.
-    const url = instance === null ? apiUrl : new URL('1/sites', apiUrl)
-    const isOver = ageOf(set.pair, clock()).age >= set.pair.lifetime
-    const headers = { accept: 'application/json', authorization: authorization(set.pair.accessToken) }
-    questions.push({
-      name: API,
-      request: { url, method: 'GET', headers },
-      judge: ({ status }) => inspectApi(url, status, isOver),
-    })
-  }
-  return questions
 }

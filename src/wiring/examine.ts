@@ -1,0 +1,107 @@
+// Looks at all that `open` puts together, piece by piece, for `doctor`. Spends nothing, and writes nothing.
+import { namedClient, type Config } from '../config/load.js'
+import { inspectSeed } from '../config/seed-source.js'
+import type { NamedClient } from '../core/client.js'
+import { rfc3339 } from '../core/clock.js'
+import { fail, skip, type Finding } from '../core/finding.js'
+import { expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
+import type { Discovered, PendingLogin } from '../core/ports.js'
+import type { TokenSet } from '../core/token-set.js'
+import { knownHere } from './endpoints.js'
+import { inspectServers } from './examine-servers.js'
+import { assertChecked, type Around, type Choice } from './open.js'
+
+/** What can be found out without spending anything. */
+export interface Examination {
+  /** Of the configuration and the store. */
+  readonly here: readonly Finding[]
+  /** What the store holds; `undefined` where it cannot be read. */
+  readonly content:
+    { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
+  /** `undefined` where it cannot be read. */
+  readonly config: Config | undefined
+  /** The client that it names; `undefined` where it cannot be read. */
+  readonly named: NamedClient | undefined
+  /** `undefined` where the configuration cannot be read. */
+  readonly policy: ExpiryPolicy | undefined
+  /** Of the seed file that would be imported now, or that is spent; `undefined` where there is nothing to say. */
+  readonly seed: Finding | undefined
+  /**
+   * Of the servers; the refresh token and the client secret are shown to none of them.
+   *
+   * @param online Shows the stored access token to the API.
+   */
+  readonly servers: (online: boolean) => Promise<readonly Finding[]>
+}
+
+/**
+ * Looks at everything that `open` puts together, piece by piece, and goes on where that would throw.
+ *
+ * @throws {UsageError} when the profile's name is none.
+ */
+export async function examine(choice: Choice, around: Around): Promise<Examination> {
+  const { env, platform, homedir, clock } = around
+  const {
+    inspectClient,
+    inspectConfig,
+    inspectRedirectUri,
+    inspectSecret,
+    inspectSeedFile,
+    inspectTrust,
+    inspectUnfit,
+  } = await import('../config/inspect.js')
+  const { checks, config: loaded } = inspectConfig(choice, { env, platform, homedir })
+  if (loaded === undefined) {
+    const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
+    return {
+      ...{ here: [...checks, ...left], content: undefined, config: undefined, named: undefined },
+      ...{ policy: undefined, seed: undefined },
+      servers: () => Promise.resolve([]),
+    }
+  }
+  const { inspectStore } = await import('../store/inspect.js')
+  const { path, rule } = loaded.store
+  const { checks: ofStore, content } = await inspectStore(path, { rule, env })
+  const { config, problem } = knownHere(loaded, content?.discovered)
+  const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
+  const settings = [
+    problem === undefined
+      ? inspectClient(config, endpointsFrom(loaded, content?.discovered))
+      : fail('settings', problem),
+    ...inspectRedirectUri(config),
+    ...inspectUnfit(config),
+    await inspectSecret(config),
+    trust,
+    ...inspectSeedFile(config),
+  ]
+  const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
+  return {
+    here: [...checks, ...settings, ...ofStore],
+    content,
+    config,
+    named: namedClient(config, content?.discovered),
+    policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
+    seed: content && (await inspectSeed(config.seedFile, content.set, path, seedOptions)),
+    servers: (online) =>
+      trust.status === 'fail'
+        ? Promise.resolve([skip('servers', 'nothing is sent anywhere before they can be told from others')])
+        : inspectServers(config, online, content?.set, around),
+  }
+}
+
+/** Who has named the token endpoint, where the configuration leaves that to its issuer. */
+function endpointsFrom({ tokenUrl, issuer }: Config, found: Discovered | undefined): string | null {
+  if (tokenUrl !== null || found?.issuer !== issuer) return null
+  return `by the issuer ${found.issuer}, asked at ${rfc3339(found.at)}`
+}
+
+/** What forbids to send anything; `undefined` where nothing does. */
+function checkedTrust({ env, beforeSending }: Around): Finding | undefined {
+  try {
+    assertChecked(env)
+    beforeSending()
+    return undefined
+  } catch (error) {
+    return fail('trust', error)
+  }
+}
