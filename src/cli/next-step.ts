@@ -1,7 +1,7 @@
 // Names the next command on the way to a token set. Prints nothing.
 import { isLoopbackRedirect } from '../core/address.js'
 import { waits } from '../core/logins.js'
-import type { PendingLogin } from '../core/ports.js'
+import type { PendingLogin } from '../core/store-ports.js'
 import type { Opened } from '../wiring/open.js'
 
 type Known = Pick<

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import { machineClock, machineHost } from '../platform/machine.js'
 import type { Host } from '../core/host.js'
 import type { Clock } from '../core/clock.js'
-import type { Handover } from '../core/ports.js'
+import type { Handover } from '../core/store-ports.js'
 
 export interface Screen extends Writable {
   readonly isTTY?: boolean

@@ -1,5 +1,6 @@
 /** Keeps what is to be said until the store's lock is free: who hears it may take its time, or read nothing at all. */
-import type { ExclusiveOptions, HeldStore, Notice, TokenStore } from './ports.js'
+import type { Notice } from './ports.js'
+import type { ExclusiveOptions, HeldStore, TokenStore } from './store-ports.js'
 
 export class Notices {
   readonly #say: (notice: Notice) => void

@@ -1,7 +1,8 @@
 // Compares whose grant a set is with the client that the configuration names. Asks the server who it is where only that can tell.
 import { isSameClient } from './client.js'
 import { asSeenBy, isOwn, isStray, otherClient, type Anew } from './ownership.js'
-import type { AuthorizationServer, TokenStore } from './ports.js'
+import type { AuthorizationServer } from './ports.js'
+import type { TokenStore } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
 
 export interface OwnershipParts {

@@ -2,7 +2,7 @@
 import { clientName, isSameClient, isSameServer, type Client, type NamedClient } from './client.js'
 import { OtherClient } from './errors.js'
 import { rfc3339 } from './clock.js'
-import type { Rescued } from './ports.js'
+import type { Rescued } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
 
 /** A set that no refresh has bound yet is anybody's, because nothing tells whose it is. */

@@ -1,6 +1,7 @@
 import type { Clock } from './clock.js'
 import { outcomeOf, type Outcome } from './outcome.js'
-import type { AuthorizationServer, HeldStore, HistoryEntry, Notice, RawAnswer, Rescued } from './ports.js'
+import type { AuthorizationServer, Notice, RawAnswer } from './ports.js'
+import type { HeldStore, HistoryEntry, Rescued } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
 
 /** Milliseconds to go on trying when a new pair is in memory only. */

@@ -1,6 +1,6 @@
 // What a critical section does first: it saves what a process that died had received. No I/O of its own.
 import { CodeExchange } from './code-exchange.js'
-import type { HeldStore } from './ports.js'
+import type { HeldStore } from './store-ports.js'
 import { RefreshExchange, type ExchangeParts } from './refresh-exchange.js'
 import type { TokenSet } from './token-set.js'
 

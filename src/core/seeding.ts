@@ -2,7 +2,8 @@
 // it, and the words about it. No I/O: the marks are an adapter's.
 import { LOGIN_HINT, LoginRequired } from './errors.js'
 import { rfc3339, type Clock } from './clock.js'
-import type { Notice, SeedMarks, TokenStore } from './ports.js'
+import type { Notice, SeedMarks } from './ports.js'
+import type { TokenStore } from './store-ports.js'
 import { shellWord } from './shell-quoting.js'
 import { STANDARD_INPUT, type Seed, type SeedFile, type SpentSeed, type TokenSet } from './token-set.js'
 import { entry, seedFingerprint } from './transitions.js'

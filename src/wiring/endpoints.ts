@@ -3,7 +3,8 @@ import { namedClient, withEndpoints, type Config } from '../config/load.js'
 import type { NamedClient } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Clock } from '../core/clock.js'
-import type { Discovered, TokenStore } from '../core/ports.js'
+import type { TokenStore } from '../core/store-ports.js'
+import type { Discovered } from '../core/ports.js'
 import type { Network } from '../network/network.js'
 
 /** Keeps what an issuer has named: `HeldStore.pin`, which needs the store's lock. */

@@ -6,11 +6,10 @@ import {
   type Client,
   type NamedClient,
 } from '../../src/core/client.js'
-import { OtherClient } from '../../src/core/errors.js'
+import { OtherClient, ServerUnavailable } from '../../src/core/errors.js'
 import { asSeenBy, belongs } from '../../src/core/ownership.js'
 import { Secret } from '../../src/core/secret.js'
 import { failed } from '../../src/core/transitions.js'
-import { ServerUnavailable } from '../../src/core/errors.js'
 import { granted, invalidGrant, raw } from '../support/fake-server.js'
 import { GRANT, moment, pair, tokenSet } from '../support/token-sets.js'
 import { EXPIRED, FRESH, ISSUED, Stage } from './stage.js'

@@ -10,11 +10,11 @@ import {
   invalidClient,
   invalidGrant,
   notSent,
+  raw,
   silence,
   status,
 } from '../support/fake-server.js'
 import { at, from } from '../support/memory-store.js'
-import { raw } from '../support/fake-server.js'
 import { HOST, tokenSet } from '../support/token-sets.js'
 import { EXPIRED, FRESH, Stage } from './stage.js'
 

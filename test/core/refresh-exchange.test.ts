@@ -9,7 +9,7 @@ import {
   StoreUnusable,
 } from '../../src/core/errors.js'
 import { RefreshExchange, type ExchangeParts } from '../../src/core/refresh-exchange.js'
-import type { Rescued } from '../../src/core/ports.js'
+import type { Rescued } from '../../src/core/store-ports.js'
 import { Secret } from '../../src/core/secret.js'
 import type { Intent, TokenSet } from '../../src/core/token-set.js'
 import {

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import type { Rescued } from '../../src/core/ports.js'
+import type { Rescued } from '../../src/core/store-ports.js'
 import { ensureFolder, storePaths, type StorePaths } from '../../src/store/files.js'
 import { Rescue } from '../../src/store/rescue/rescue-file.js'
 import { folder } from '../support/folder.js'

@@ -1,14 +1,14 @@
 import { LockTimeout, StoreUnusable } from '../../src/core/errors.js'
 import type {
   Counters,
-  Discovered,
   HeldStore,
   HistoryEntry,
   PendingLogin,
   RescueFile,
   Rescued,
   TokenStore,
-} from '../../src/core/ports.js'
+} from '../../src/core/store-ports.js'
+import type { Discovered } from '../../src/core/ports.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 
 /** Asked with the how-manieth call this is, from 1 on. */

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { Client } from '../../src/core/client.js'
-import { LockTimeout, StoreUnusable } from '../../src/core/errors.js'
-import type { HeldStore, PendingLogin, TokenStore } from '../../src/core/ports.js'
+import { LockTimeout, ServerUnavailable, StoreUnusable } from '../../src/core/errors.js'
+import type { HeldStore, PendingLogin, TokenStore } from '../../src/core/store-ports.js'
 import { Secret } from '../../src/core/secret.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import { entry, failed, intended, renewed } from '../../src/core/transitions.js'
-import { ServerUnavailable } from '../../src/core/errors.js'
 import { HOST, moment, pair, tokenSet } from './token-sets.js'
 
 const save = (held: HeldStore, set: TokenSet, after: number): Promise<void> =>

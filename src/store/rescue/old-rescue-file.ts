@@ -1,6 +1,6 @@
 /** Reads, and takes away, what earlier versions kept under a name that two stores shared. */
 import { closeSync, constants, fdatasyncSync, openSync, readFileSync, unlinkSync, type Stats } from 'node:fs'
-import type { Rescued } from '../../core/ports.js'
+import type { Rescued } from '../../core/store-ports.js'
 import { NO_FOLLOW, writeFully } from '../../platform/files.js'
 import { lstatOf, type StorePaths } from '../files.js'
 import { parse } from './records.js'

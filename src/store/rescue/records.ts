@@ -1,6 +1,7 @@
 /** How answers stand in a rescue file or a last copy: each with its length and SHA-256. */
 import { createHash } from 'node:crypto'
-import type { RawAnswer, Rescued } from '../../core/ports.js'
+import type { RawAnswer } from '../../core/ports.js'
+import type { Rescued } from '../../core/store-ports.js'
 
 /** One line of JSON, then the bytes of the body, then a line end. */
 export function serialize({ answer, ...about }: Rescued): Uint8Array {

@@ -15,7 +15,8 @@ import {
   type Stats,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { Notice, Rescued, RescueFile } from '../../core/ports.js'
+import type { Notice } from '../../core/ports.js'
+import type { Rescued, RescueFile } from '../../core/store-ports.js'
 import { isTmpfs } from '../../platform/file-systems.js'
 import { errnoOf } from '../../platform/errno.js'
 import { createPrivate, NO_FOLLOW, removeIfThere, syncFolder, writeFully } from '../../platform/files.js'

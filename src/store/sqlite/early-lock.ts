@@ -1,4 +1,4 @@
-import type { EarlyLock } from '../../core/ports.js'
+import type { EarlyLock } from '../../core/store-ports.js'
 import { isBusy, openByAddon, type Connection } from './addon.js'
 import { checkLockable, identityOf, lstatOf, type StorePaths } from '../files.js'
 

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { LockTimeout, StoreUnusable } from '../../core/errors.js'
-import type { Handover } from '../../core/ports.js'
+import type { Handover } from '../../core/store-ports.js'
 import { shellWord } from '../../core/shell-quoting.js'
 import { isBusy } from './addon.js'
 import { errnoOf } from '../../platform/errno.js'

@@ -1,6 +1,7 @@
 import type { Client } from '../../core/client.js'
 import { StoreUnusable } from '../../core/errors.js'
-import type { Discovered, HistoryEntry, PendingLogin } from '../../core/ports.js'
+import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
+import type { Discovered } from '../../core/ports.js'
 import { Secret } from '../../core/secret.js'
 import type { Holder, SeedFile, TokenPair, TokenSet } from '../../core/token-set.js'
 import type { Value } from './record.js'

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
-import type { Counters, Discovered, HistoryEntry, PendingLogin } from '../../core/ports.js'
+import type { Counters, HistoryEntry, PendingLogin } from '../../core/store-ports.js'
+import type { Discovered } from '../../core/ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { fromDiscoveredRow, fromHistoryRow, fromLoginRow, fromRow, type Row } from './row.js'
 

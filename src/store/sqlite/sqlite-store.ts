@@ -7,16 +7,15 @@ import '../../core/node-version.js' // Before all else.
 import { dirname, resolve } from 'node:path'
 import type Database from 'better-sqlite3'
 import { Overtaken, StoreBusy } from '../../core/errors.js'
+import type { Discovered, Notice } from '../../core/ports.js'
 import type {
-  Discovered,
   ExclusiveOptions,
   HeldStore,
   HistoryEntry,
-  Notice,
   PendingLogin,
   TokenStore,
   Handover,
-} from '../../core/ports.js'
+} from '../../core/store-ports.js'
 import type { Holder, TokenSet } from '../../core/token-set.js'
 import { assertLoadable } from './addon-fault.js'
 import { isBusy, needsRollback } from './addon.js'

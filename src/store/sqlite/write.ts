@@ -1,7 +1,7 @@
 /** Writes rows at a width that stays, so that a disk which fills up between two writes does not stop the second. */
 import type Database from 'better-sqlite3'
 import { Overtaken, StoreUnusable } from '../../core/errors.js'
-import type { HistoryEntry } from '../../core/ports.js'
+import type { HistoryEntry } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { damaged, type StorePaths } from '../files.js'
 import { padding, recordBytes } from './record.js'

@@ -13,7 +13,7 @@ import {
   LONGEST_PAUSE,
   type ExpiryPolicy,
 } from '../../../core/policy.js'
-import type { PendingLogin } from '../../../core/ports.js'
+import type { PendingLogin } from '../../../core/store-ports.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from '../../../core/token-type.js'
 import { span } from '../../terminal/style.js'
