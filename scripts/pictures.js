@@ -3,10 +3,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { chart } from '../bench/chart.js'
 import { COLUMNS, statusScene, storyScene } from './pictures/scenes.js'
 import { terminalSvg } from './pictures/terminal-svg.js'
 
+const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
+
 const PICTURES = {
+  performance: () => chart(readFileSync(at('bench/results.md'), 'utf8')),
   status: async () =>
     terminalSvg(await statusScene(), COLUMNS, {
       title: 'hq-token status',
@@ -35,7 +39,7 @@ if (unknown.length > 0) {
 
 const stale = []
 for (const name of positionals.length > 0 ? positionals : Object.keys(PICTURES)) {
-  const path = fileURLToPath(new URL(`../docs/pictures/${name}.svg`, import.meta.url))
+  const path = at(`docs/pictures/${name}.svg`)
   const svg = await PICTURES[name]()
   if (!values.check) writeFileSync(path, svg)
   else if (!existsSync(path) || readFileSync(path, 'utf8') !== svg) stale.push(name)

@@ -51,10 +51,11 @@ describe('a diagram of the documentation', () => {
 
   it.each(diagrams)('$name is one that Mermaid draws', async ({ name, text }) => {
     mkdirSync(SHOTS, { recursive: true })
-    for (const theme of ['default', 'dark']) {
+    const kind = /\w+(?=$| TD$)/.exec(name)?.[0] ?? 'diagram'
+    for (const [theme, ground] of Object.entries({ default: '#ffffff', dark: '#0d1117' })) {
       expect(await svgOf(text, theme)).toMatch(/^<svg .*<\/svg>$/s)
-      const path = `${SHOTS}/${name.replace(/.* /, '')}-${theme}.png`
-      await page.locator('svg').screenshot({ path })
+      await page.evaluate(`document.body.style.background = '${ground}'`)
+      await page.locator('svg').screenshot({ path: `${SHOTS}/${kind}-${theme}.png` })
     }
   })
 

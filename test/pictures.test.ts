@@ -41,6 +41,21 @@ describe('the pictures of the README', { timeout: 300_000 }, () => {
   })
 })
 
+describe('the chart of the page on performance', () => {
+  it('has the figures of bench/results.md, and of no other run', async () => {
+    await expect(check('performance')).resolves.toBeDefined()
+    const [, chart] =
+      /!\[([^\]]+)\]\(pictures\/performance\.svg\)/.exec(readFileSync('docs/performance.md', 'utf8')) ?? []
+    expect(chart).toMatch(/^Bars: /)
+  })
+
+  it('is of the run whose table stands below it', () => {
+    const [, printed = ''] =
+      /^Printed by `npm run bench` (on .*)$/m.exec(readFileSync('docs/performance.md', 'utf8')) ?? []
+    expect(wordsOf(picture('performance'))).toContain(`Printed by npm run bench ${printed}`)
+  })
+})
+
 describe('every picture', () => {
   let browser: Browser
   beforeAll(async () => {

@@ -38,6 +38,9 @@ text { font: 14px ${FONT}; fill: var(--text); }
 ${['dim', 'red', 'green', 'yellow', 'blue'].map((name) => `.${name} { fill: var(--${name}); }`).join('\n')}
 .ground { fill: var(--ground); stroke: var(--edge); }
 .line { stroke: var(--edge); }
+.axis { stroke: var(--dim); }
+text.small { font-size: 12px; }
+.middle { text-anchor: middle; }
 svg { ${variables(SCHEMES.light)} }
 @media (prefers-color-scheme: dark) { svg { ${variables(SCHEMES.dark)} } }
 </style>

@@ -22,7 +22,7 @@ export function expectHarmless(svg: string): void {
 /** Its lines as a person reads them, without the gaps. */
 export function wordsOf(svg: string): string[] {
   return [...svg.matchAll(/<text[^>]*>(.*?)<\/text>/g)].map(([, line = '']) =>
-    [...line.matchAll(/>([^<]+)</g)].map(([, word = '']) => word).join(' '),
+    [...`>${line}<`.matchAll(/>([^<]+)</g)].map(([, word = '']) => word).join(' '),
   )
 }
 
