@@ -11,6 +11,7 @@ if (!existsSync(at('bench/node_modules'))) {
   execFileSync('npm', ['ci', '--prefix', 'bench', '--no-audit', '--no-fund'], { cwd: at('.'), stdio: 'pipe' })
 }
 
+const { chart } = await import('./chart.js')
 const { makePlace } = await import('./place.js')
 const { Stopwatch } = await import('./processes.js')
 const { missing, table } = await import('./rows.js')
@@ -63,6 +64,7 @@ process.stdout.write(`\n${text}`)
 
 if (isWhole) {
   writeFileSync(at('bench/results.md'), `# Results\n\nHow they come about: docs/performance.md.\n\n${text}`)
+  writeFileSync(at('docs/pictures/performance.svg'), chart(text))
   const page = at('docs/performance.md')
   const between = /(<!-- figures of npm run bench -->\n)[^]*?(<!-- end of the figures -->)/
   const before = readFileSync(page, 'utf8')

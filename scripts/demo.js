@@ -25,7 +25,9 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 
-const bold = (text) => (process.stdout.isTTY && !process.env.NO_COLOR ? `\x1b[1m${text}\x1b[0m` : text)
+const painted = (how) => (text) =>
+  process.stdout.isTTY && !process.env.NO_COLOR ? `\x1b[${how}m${text}\x1b[0m` : text
+const [bold, red, green] = [1, 31, 32].map(painted)
 const tell = (text) => console.log(`\n${bold(text)}`)
 const typed = (...args) => console.log(`  $ hq-token ${args.join(' ')}`)
 const shown = (text) =>
@@ -57,7 +59,7 @@ function start(...args) {
 const run = (...args) => start(...args).done
 
 function expect(what, holds) {
-  console.log(`  ${holds ? 'as it should be' : 'NOT AS IT SHOULD BE'}: ${what}`)
+  console.log(`  ${holds ? green('as it should be') : red('NOT AS IT SHOULD BE')}: ${what}`)
   if (!holds) unlike++
 }
 

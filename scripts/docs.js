@@ -10,6 +10,7 @@ import * as errors from '../dist/core/errors.js'
 import * as library from '../dist/index.js'
 import { configKeys } from '../dist/config/keys.js'
 import { faultNames } from '../dist/sandbox/faults.js'
+import { roomsDiagram } from './rooms.js'
 
 const MADE = '<!-- Made by `npm run docs`; changes here are lost. -->\n'
 
@@ -251,7 +252,23 @@ async function api() {
   return Object.fromEntries(pages)
 }
 
-const pages = { 'cli.md': cli(), 'config.md': config(), 'exit-codes.md': exits(), ...(await api()) }
+/** The page is written by hand, but for the diagram. */
+function architecture() {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const before = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
+  const between = /(<!-- rooms by npm run docs -->\n)[^]*?(<!-- end of the rooms -->)/
+  if (!between.test(before)) throw new Error('docs/architecture.md has no place for the rooms')
+  const diagram = `\`\`\`mermaid\n${roomsDiagram(join(root, 'src'))}\`\`\`\n`
+  return before.replace(between, (_, begin, end) => `${begin}\n${diagram}\n${end}`)
+}
+
+const pages = {
+  'architecture.md': architecture(),
+  'cli.md': cli(),
+  'config.md': config(),
+  'exit-codes.md': exits(),
+  ...(await api()),
+}
 const at = (name) => fileURLToPath(new URL(`../docs/${name}`, import.meta.url))
 const check = process.argv.includes('--check')
 const there = existsSync(at('api')) ? readdirSync(at('api'), { recursive: true }) : []

@@ -1,10 +1,15 @@
-// How a client proves itself at the token endpoint. @see RFC 6749 section 2.3.1
+// How a client proves itself at the token endpoint.
+
+/**
+ * How the client proves itself; `client_secret_basic_plain` is for servers that do not decode HTTP Basic.
+ *
+ * @see RFC 6749 section 2.3.1
+ */
+export type AuthMethod = 'client_secret_post' | 'client_secret_basic' | 'client_secret_basic_plain' | 'none'
 
 export const AUTH_METHODS = [
   'client_secret_post',
   'client_secret_basic',
   'client_secret_basic_plain',
   'none',
-] as const
-
-export type AuthMethod = (typeof AUTH_METHODS)[number]
+] as const satisfies readonly AuthMethod[]

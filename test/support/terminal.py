@@ -1,17 +1,23 @@
 """Runs a command at a terminal of its own, as a person would: waits for a text, then types, or sends a signal."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import sys
+import termios
 import time
 
 request = json.load(sys.stdin)
 pid, master = pty.fork()
 if pid == 0:
+    if "columns" in request:
+        size = struct.pack("HHHH", 24, request["columns"], 0, 0)
+        fcntl.ioctl(0, termios.TIOCSWINSZ, size)
     os.execve(request["argv"][0], request["argv"], request["env"])
 
 said = ""

@@ -1,0 +1,1 @@
+export function chart(results: string): string

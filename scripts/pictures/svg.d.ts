@@ -1,0 +1,6 @@
+export type Scheme = Readonly<Record<string, string>>
+export const SCHEMES: { readonly light: Scheme; readonly dark: Scheme }
+export interface Words {
+  readonly title: string
+  readonly description: string
+}

@@ -1,0 +1,1 @@
+export function roomsDiagram(src: string): string
