@@ -122,6 +122,36 @@ describe('the rescue file', () => {
     expect(await opened((rescue) => rescue.records())).toEqual([])
   })
 
+  it.each<[what: string, remove: () => void]>([
+    [
+      'removed',
+      () => {
+        rmSync(paths.rescue)
+      },
+    ],
+    [
+      'replaced, as by a backup that is put back',
+      () => {
+        rmSync(paths.rescue)
+        writeFileSync(paths.rescue, new Uint8Array(65_536), { mode: 0o600 })
+      },
+    ],
+  ])('puts an answer elsewhere when the file was %s since it was opened', async (_, remove) => {
+    const said: string[] = []
+    const losing = new Rescue(paths, {}, ({ message }) => said.push(message))
+    remove()
+    await losing.keep(record(1))
+    losing.close()
+    expect(said).toEqual([
+      expect.stringMatching(
+        /token\.rescue was removed or replaced; the server’s answer is kept in \S+ instead$/,
+      ),
+    ])
+    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
+    await opened((rescue) => rescue.scrub())
+    expect(await opened((rescue) => rescue.records())).toEqual([])
+  })
+
   it('keeps the oldest answers when there is no more room: they are the likeliest to hold a pair', async () => {
     const large = (nth: number) => record(nth, `${nth}`.padEnd(1024 * 1024, 'x'))
     for (let nth = 1; nth <= 12; nth++) await opened((rescue) => rescue.keep(large(nth)))
