@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -206,6 +207,19 @@ describe('the rescue file', () => {
       true,
     ])
   })
+
+  it.each([
+    [0o600, ['answer 1']],
+    [0o662, []],
+  ])(
+    'reads that of an earlier version where nobody else can have written it (mode %i)',
+    async (mode, found) => {
+      await opened((rescue) => rescue.keep(record(1)))
+      chmodSync(paths.rescue, mode)
+      paths = storePaths(join(paths.folder, 'token'))
+      expect(bodies(await opened((rescue) => rescue.records()))).toEqual(found)
+    },
+  )
 
   it('finds a last copy by whichever way leads to the store', async () => {
     const failing = new Rescue(paths, {}, () => undefined)
