@@ -7,6 +7,7 @@ import { Secret } from '../core/secret.js'
 import { beforeSignalsEnd } from '../platform/signals.js'
 import { FileProblem, readRegular } from './file.js'
 import { decode } from './ini.js'
+import { withoutSecretVariables } from './keys.js'
 import type { Environment } from './locate.js'
 import { isPlaceholder } from './placeholder.js'
 import { trustNotices } from './trust.js'
@@ -74,7 +75,7 @@ function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Pr
     const child = spawn(command, {
       shell: true,
       cwd,
-      env,
+      env: withoutSecretVariables(env),
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: POSIX,
     })

@@ -140,7 +140,7 @@ export function foreignAnswer(
     return new LoginRequired('this answer has no state, so nothing tells whose it is', {
       hint: 'if it is that of your login, its code alone will do, after code= in the address: hq-token login --complete -',
     })
-  if (states.some((one) => !state.equals(new Secret(one))))
+  if (states.length > 1 || states.some((one) => !state.equals(new Secret(one))))
     return new LoginRequired('this answer is not that of the login that waits (its state is another)', {
       hint: AGAIN,
     })

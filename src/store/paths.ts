@@ -42,7 +42,8 @@ export function storePaths(path: string): StorePaths {
     oldPlace: join(realFolder(folder, realpathSync), basename(database)),
   }
   const isPlain = isCaseIgnored ? /\.db$/i.test(name) : name.endsWith('.db')
-  const stem = join(folder, isPlain ? name.slice(0, -'.db'.length) : name)
+  // Cut from the whole path, because `join` with what is left of `.db` would be the folder, and name files beside it.
+  const stem = isPlain ? join(folder, name).slice(0, -'.db'.length) : join(folder, name)
   if (isPlain)
     return {
       ...{ folder, database, rescue: `${stem}.rescue`, lock: `${stem}.lock` },

@@ -21,6 +21,13 @@ function isRunning(pid: number): boolean {
 
 const pidIn = (path: string): number => Number(readFileSync(path, 'utf8'))
 
+it('the command is handed none of our variables that hold a secret', async () => {
+  const env = { ...process.env, HQ_TOKEN_PROXY: 'http://user:pass-w0rd@127.0.0.1:9', HQ_TOKEN_SCOPE: 'kept' }
+  const command = 'echo "[$HQ_TOKEN_PROXY] $HQ_TOKEN_SCOPE"'
+  const secret = await readSecret({ kind: 'command', where: 'x', command, cwd: folder(), env })
+  expect(secret.reveal()).toBe('[] kept')
+})
+
 describe('a daemon that keeps standard output open', () => {
   it.each([
     ['in the command’s group', 'sleep 30 & echo $! > pid; echo secret-of-it'],

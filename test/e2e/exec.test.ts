@@ -649,6 +649,17 @@ describe('the environment that is handed on', { timeout: 60_000 }, () => {
     expect(plain.stdout).toContain('HQ_TOKEN_PROXY=http://127.0.0.1:9\n')
   })
 
+  it('of the program that stands beside the command has none either', async () => {
+    const { sandbox, config, start: begin, seed } = await place({}, 3600)
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/client_secret = .*\n/, ''))
+    const env = { HQ_TOKEN_CLIENT_SECRET: sandbox.clientSecret, HQ_TOKEN_SEED_FILE: seed }
+    const script = 'for pid in $(pgrep -x -P $PPID cat); do tr "\\0" "\\n" < /proc/$pid/environ; done'
+    const { code, stdout } = await begin(['exec', '--', 'sh', '-c', script], { env }).done
+    expect(code).toBe(0)
+    expect(stdout).toContain('PATH=')
+    expect(stdout).not.toContain(sandbox.clientSecret)
+  })
+
   it('of the browser has none either', async () => {
     const { sandbox, config, start: begin } = await place()
     const opened = join(folder(), 'opened')

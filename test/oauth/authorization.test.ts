@@ -116,6 +116,7 @@ describe('an answer', () => {
     ['without a state', 'code=abc', '4 this answer has no state'],
     ['with another state', 'code=abc&state=state-2', '4 this answer is not that of the login that waits'],
     ['with a state that begins like it', 'code=abc&state=state-12', '4 this answer is not that of'],
+    ['with its state twice', 'code=abc&state=state-1&state=state-1', '4 this answer is not that of'],
     ['with two codes', 'code=abc&code=def&state=state-1', '4 the answer of login.example holds no code'],
     ['with an empty code', 'code=&state=state-1', '4 the answer of login.example holds no code'],
     ['without a code', 'state=state-1', '4 the answer of login.example holds no code'],

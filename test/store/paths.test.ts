@@ -36,6 +36,13 @@ describe('the files of a store', () => {
     })
   })
 
+  it('named .db lie in the folder of the store, too', () => {
+    expect(storePaths(join(here, '.db'))).toMatchObject({
+      rescue: join(here, '.rescue'),
+      lock: join(here, '.lock'),
+    })
+  })
+
   it.each(['x', 'x.DB', 'x.sqlite', 'token', '.db.bak', 'x.db.db'])(
     'named %s are no other store’s',
     (name) => {

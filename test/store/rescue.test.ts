@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -122,6 +123,36 @@ describe('the rescue file', () => {
     expect(await opened((rescue) => rescue.records())).toEqual([])
   })
 
+  it.each<[what: string, remove: () => void]>([
+    [
+      'removed',
+      () => {
+        rmSync(paths.rescue)
+      },
+    ],
+    [
+      'replaced, as by a backup that is put back',
+      () => {
+        rmSync(paths.rescue)
+        writeFileSync(paths.rescue, new Uint8Array(65_536), { mode: 0o600 })
+      },
+    ],
+  ])('puts an answer elsewhere when the file was %s since it was opened', async (_, remove) => {
+    const said: string[] = []
+    const losing = new Rescue(paths, {}, ({ message }) => said.push(message))
+    remove()
+    await losing.keep(record(1))
+    losing.close()
+    expect(said).toEqual([
+      expect.stringMatching(
+        /token\.rescue was removed or replaced; the server’s answer is kept in \S+ instead$/,
+      ),
+    ])
+    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
+    await opened((rescue) => rescue.scrub())
+    expect(await opened((rescue) => rescue.records())).toEqual([])
+  })
+
   it('keeps the oldest answers when there is no more room: they are the likeliest to hold a pair', async () => {
     const large = (nth: number) => record(nth, `${nth}`.padEnd(1024 * 1024, 'x'))
     for (let nth = 1; nth <= 12; nth++) await opened((rescue) => rescue.keep(large(nth)))
@@ -176,6 +207,19 @@ describe('the rescue file', () => {
       true,
     ])
   })
+
+  it.each([
+    [0o600, ['answer 1']],
+    [0o662, []],
+  ])(
+    'reads that of an earlier version where nobody else can have written it (mode %i)',
+    async (mode, found) => {
+      await opened((rescue) => rescue.keep(record(1)))
+      chmodSync(paths.rescue, mode)
+      paths = storePaths(join(paths.folder, 'token'))
+      expect(bodies(await opened((rescue) => rescue.records()))).toEqual(found)
+    },
+  )
 
   it('finds a last copy by whichever way leads to the store', async () => {
     const failing = new Rescue(paths, {}, () => undefined)

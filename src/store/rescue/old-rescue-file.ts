@@ -18,7 +18,7 @@ export class OldRescue {
   /** @throws Where it cannot be read: it may hold the only copy of a pair. */
   records(): readonly Rescued[] {
     const stats = this.#path === null ? undefined : lstatOf(this.#path)
-    // Another user's is none of ours, nor is anything but a file.
+    // Another user's is none of ours, nor is anything but a file, nor what others can have written.
     if (this.#path === null || stats?.isFile() !== true || !isOurs(stats)) return []
     return parse(readFileSync(this.#path)).records
   }
@@ -38,6 +38,7 @@ export class OldRescue {
   }
 }
 
-function isOurs({ uid }: Stats): boolean {
-  return uid === (process.geteuid?.() ?? uid)
+function isOurs({ uid, mode }: Stats): boolean {
+  const me = process.geteuid?.()
+  return me === undefined || (uid === me && (mode & 0o022) === 0)
 }

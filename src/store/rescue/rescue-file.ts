@@ -105,6 +105,7 @@ export class Rescue implements RescueFile {
         writeFully(this.#fd, bytes, position)
         fdatasyncSync(this.#fd)
       })
+      if (!this.#isInPlace()) throw new Removed()
       this.#newest = position
       this.#end = position + bytes.byteLength
       return Promise.resolve()
@@ -162,12 +163,19 @@ export class Rescue implements RescueFile {
   #keepElsewhere(bytes: Uint8Array, cause: unknown): Promise<void> {
     const copy = this.#lastCopies.write(bytes)
     if (copy === undefined) return Promise.reject(unusable(this.#path, 'cannot be written', cause))
+    const isGone = cause instanceof Removed
     this.#notify({
       level: 'warning',
-      message: `${this.#path} cannot be written; the server’s answer is kept in ${copy} instead`,
-      hint: 'mend the disk and run `hq-token get` again before this machine restarts: it takes the answer up',
+      message: `${this.#path} ${isGone ? 'was removed or replaced' : 'cannot be written'}; the server’s answer is kept in ${copy} instead`,
+      hint: `${isGone ? '' : 'mend the disk and '}run \`hq-token get\` again before this machine restarts: it takes the answer up`,
     })
     return Promise.resolve()
+  }
+
+  /** Whether its name still leads to it: a restored backup takes the name, and nobody would find the answer. */
+  #isInPlace(): boolean {
+    const [now, mine] = [lstatOf(this.#path), fstatSync(this.#fd)]
+    return now?.dev === mine.dev && now.ino === mine.ino
   }
 
   #content(): Buffer {
@@ -182,6 +190,9 @@ export class Rescue implements RescueFile {
     fdatasyncSync(this.#fd)
   }
 }
+
+/** Another file has the name, or none. */
+class Removed extends Error {}
 
 /** Copies on other file systems than the store's, for when that one fails after the token was spent. */
 class LastCopies {

@@ -28,9 +28,11 @@ export class Stead {
   #start: (child: ChildProcess) => void = () => undefined
   #child: ChildProcess | undefined
   #handed = Promise.resolve()
-  readonly #bystander = new Bystander()
+  readonly #bystander: Bystander
 
-  constructor() {
+  /** @param env What anything that is started beside this program may know of it. */
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#bystander = new Bystander(env)
     this.#started = new Promise((resolve) => (this.#start = resolve))
     for (const signal of SIGNALS)
       process.on(signal, () => {
@@ -92,10 +94,12 @@ function send({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signal
  * it is told as long as it lives; it goes when this process does, however that ends.
  */
 class Bystander {
+  readonly #env: NodeJS.ProcessEnv
   #cat: ChildProcess | undefined
   #left = false
 
-  constructor() {
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#env = env
     // On Windows a console's Ctrl-C always reaches all, and `kill` knows nothing but to end a process.
     if (process.platform !== 'win32') this.#stand()
   }
@@ -118,7 +122,7 @@ class Bystander {
 
   #stand(): void {
     if (this.#left) return
-    const cat = spawn('cat', { stdio: ['pipe', 'pipe', 'ignore'] })
+    const cat = spawn('cat', { env: this.#env, stdio: ['pipe', 'pipe', 'ignore'] })
     this.#cat = cat
     cat.stdin.on('error', () => undefined)
     cat.on('error', () => {

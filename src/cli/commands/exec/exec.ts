@@ -39,7 +39,7 @@ export async function exec(
       message: 'this is the first process of its container: what the command leaves behind stays as zombies',
       hint: 'docker run --init',
     })
-  const stead = new Stead()
+  const stead = new Stead(session.childEnv())
   const runtimeDir = world.env['XDG_RUNTIME_DIR']
   removeLeftovers(runtimeDir)
   const file = tokenFile ? new TokenFile(runtimeDir) : undefined
