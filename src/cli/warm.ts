@@ -1,5 +1,6 @@
 import { loadConfig, namedClient } from '../config/load.js'
-import { locate, type Surroundings } from '../config/locate.js'
+import { locate } from '../config/locate.js'
+import { type Surroundings } from '../config/paths.js'
 import type { Clock } from '../core/clock.js'
 import { isOwn, isStray } from '../core/ownership.js'
 import type { Seen, Handover } from '../core/store-ports.js'

@@ -8,7 +8,7 @@ import { beforeSignalsEnd } from '../platform/signals.js'
 import { FileProblem, readRegular } from './file.js'
 import { decode } from './ini.js'
 import { withoutSecretVariables } from './keys.js'
-import type { Environment } from './locate.js'
+import type { Environment } from './paths.js'
 import { isPlaceholder } from './placeholder.js'
 import { trustNotices } from './trust.js'
 

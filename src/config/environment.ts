@@ -1,7 +1,7 @@
 // Which environment variables are ours: a misspelt one would else be without effect, and nobody would know why.
 import type { Notice } from '../core/ports.js'
 import { configKeys } from './keys.js'
-import { variable, type Surroundings } from './locate.js'
+import { variable, type Surroundings } from './paths.js'
 import type { Suggest } from './suggest.js'
 
 const PREFIX = 'HQ_TOKEN_'

@@ -7,8 +7,9 @@ import { shellWord } from '../core/shell-quoting.js'
 import { environmentNotices } from './environment.js'
 import { asProblem, FileProblem, open } from './file.js'
 import type { PersonKey } from './keys.js'
-import { loadConfig, requireClient, type Config } from './load.js'
-import { locate, usualFiles, variable, type Environment, type Location, type Surroundings } from './locate.js'
+import { exposedSecrets, loadConfig, requireClient, type Config } from './load.js'
+import { locate, usualFiles, type Location } from './locate.js'
+import { variable, type Environment, type Surroundings } from './paths.js'
 import { seedIn } from './seed-file.js'
 import { readSettings } from './settings.js'
 import { suggestion } from './suggest.js'
@@ -60,7 +61,8 @@ function settings(before: readonly Finding[], location: Location, around: Surrou
   try {
     const source = { ...around, ...location }
     const config = loadConfig(source)
-    const exposed = readSettings(source).notices.map(({ message, hint }) =>
+    const { settings, notices } = readSettings(source)
+    const exposed = [...notices, ...exposedSecrets(settings, source)].map(({ message, hint }) =>
       warn('permissions', message, hint),
     )
     const kept = config.file === null ? [] : [ok('permissions', 'nobody else can read or change it')]

@@ -8,12 +8,14 @@ import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
 import { readSecret, type SecretOrigin } from './client-secret.js'
 import { environmentNotices } from './environment.js'
 import { isPersonKey, type KeyName, type PersonKey } from './keys.js'
-import type { Located } from './locate.js'
+import type { Located } from './paths.js'
 import { networkConfig, type NetworkConfig } from './network.js'
 import type { AuthMethod } from '../core/auth-method.js'
 import { read, supportedKeys, type SupportedKey, type Values } from './schema.js'
-import { pathIn, readSettings, storePath, type ConfigSource, type Settings } from './settings.js'
+import { readSettings, type ConfigSource, type Settings } from './settings.js'
+import { defaultStore, pathIn } from './paths.js'
 import { suggestion } from './suggest.js'
+import { secretFileNotices } from './trust.js'
 
 /** At most one of them is given. */
 const SECRET_KEYS = [
@@ -116,7 +118,12 @@ export function loadConfig(source: ConfigSource): Config {
     },
     network: networkConfig(settings, source),
     unfit,
-    notices: [...(source.notices ?? []), ...environmentNotices(source, suggestion), ...notices],
+    notices: [
+      ...(source.notices ?? []),
+      ...environmentNotices(source, suggestion),
+      ...notices,
+      ...exposedSecrets(settings, source),
+    ],
   }
 }
 
@@ -255,4 +262,17 @@ function secretOrigin(settings: Settings, source: ConfigSource): SecretOrigin | 
     cwd: command.folder,
     env: source.env,
   }
+}
+
+/** The store's file: the configured one, else the one in the default place. */
+function storePath(settings: Settings, source: ConfigSource): Located {
+  const setting = settings['store.path']
+  if (setting === undefined) return defaultStore(source.profile, source)
+  return { path: pathIn(setting, source), rule: setting.from === 'file' ? '[store] path' : 'HQ_TOKEN_STORE' }
+}
+
+/** Warns of files with secrets that others can read. */
+export function exposedSecrets(settings: Settings, source: ConfigSource): readonly Notice[] {
+  const files = [settings['client.client_secret_file'], settings['network.client_key_file']]
+  return files.flatMap((file) => (file === undefined ? [] : secretFileNotices(pathIn(file, source))))
 }

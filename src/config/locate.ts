@@ -1,36 +1,16 @@
-import { posix, win32 } from 'node:path'
+// Finds the config file and the profile. Opens nothing.
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import { isThere } from './file.js'
-
-export type Environment = Readonly<Record<string, string | undefined>>
-
-/** What of the process decides where files are. */
-export interface Surroundings {
-  readonly env: Environment
-  readonly platform: NodeJS.Platform
-  /** `os.homedir`; may throw, as that does where a user has none. */
-  readonly homedir: () => string
-}
-
-/** A path, and the rule that led to it. */
-export interface Located {
-  readonly path: string
-  readonly rule:
-    | '--config'
-    | 'HQ_TOKEN_CONFIG'
-    | 'HQ_TOKEN_CONFIG_DIR'
-    | 'HQ_TOKEN_STORE'
-    | 'HQ_TOKEN_STATE_DIR'
-    | '[store] path'
-    | '$XDG_CONFIG_HOME'
-    | '~/.config'
-    | '%APPDATA%'
-    | '/etc'
-    | '$XDG_STATE_HOME'
-    | '~/.local/state'
-    | '%LOCALAPPDATA%'
-}
+import {
+  baseDirectory,
+  named,
+  pathsOf,
+  storeName,
+  variable,
+  type Located,
+  type Surroundings,
+} from './paths.js'
 
 export interface Location {
   /** `undefined` where there is no config file: everything may come from the environment. */
@@ -45,27 +25,6 @@ export interface Typed {
   readonly config?: string | undefined
   readonly profile?: string | undefined
 }
-
-const BASES = {
-  config: {
-    others: { name: 'XDG_CONFIG_HOME', rule: '$XDG_CONFIG_HOME', inHome: '.config', homeRule: '~/.config' },
-    windows: { name: 'APPDATA', rule: '%APPDATA%', inHome: 'AppData/Roaming', homeRule: '%APPDATA%' },
-  },
-  state: {
-    others: {
-      name: 'XDG_STATE_HOME',
-      rule: '$XDG_STATE_HOME',
-      inHome: '.local/state',
-      homeRule: '~/.local/state',
-    },
-    windows: {
-      name: 'LOCALAPPDATA',
-      rule: '%LOCALAPPDATA%',
-      inHome: 'AppData/Local',
-      homeRule: '%LOCALAPPDATA%',
-    },
-  },
-} as const
 
 /**
  * Finds the config file: `--config`, `HQ_TOKEN_CONFIG`, the user's own, the machine's; where `HQ_TOKEN_CONFIG_DIR` is
@@ -120,41 +79,6 @@ export function locateNew(typed: Typed, around: Surroundings): Location & { read
   })
 }
 
-/**
- * Where the token set lives unless the configuration says otherwise.
- *
- * @throws {UsageError} where that would be the store of another configuration.
- * @throws {ConfigInvalid} where the user has no home.
- */
-export function defaultStore(profile: string | undefined, around: Surroundings): Located {
-  const name = storeName(profile)
-  const paths = pathsOf(around)
-  const own = named('HQ_TOKEN_STATE_DIR', around)
-  if (own !== undefined) return { ...own, path: paths.join(own.path, name) }
-  const folder = baseDirectory('state', around)
-  if (folder === undefined)
-    throw new ConfigInvalid('there is no home directory to keep the store in', {
-      hint: 'set HQ_TOKEN_STATE_DIR or HQ_TOKEN_STORE, or path in [store] of the config file',
-    })
-  return { ...folder, path: paths.join(folder.path, 'hq-token', name) }
-}
-
-/** The home directory; `undefined` where the user has none. */
-export function home(around: Surroundings): string | undefined {
-  try {
-    const path = around.homedir()
-    return pathsOf(around).isAbsolute(path) ? path : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** An environment variable; empty or blank is unset. */
-export function variable(env: Environment, name: string): string | undefined {
-  const text = env[name]?.trim()
-  return text === '' ? undefined : text
-}
-
 /** One file cannot be the store of two profiles: whoever types a profile means its own. */
 function profileOf(typed: Typed, around: Surroundings): string | undefined {
   const profile = typed.profile ?? variable(around.env, 'HQ_TOKEN_PROFILE')
@@ -183,16 +107,6 @@ function checkProfileName(name: string, { platform }: Surroundings): void {
     })
 }
 
-/** The file name of a store. @throws {UsageError} */
-function storeName(profile: string | undefined): string {
-  if (profile === 'token')
-    throw new UsageError(
-      'a profile cannot be called token: its store would be token.db, which is the store of the configuration without a profile',
-      { hint: 'give it another name, or a path of its own in [store] of its config file' },
-    )
-  return `${profile ?? 'token'}.db`
-}
-
 /** Tells that a typed profile leaves `HQ_TOKEN_CONFIG` unused, for those who wonder. */
 function passedOver({ config, profile }: Typed, { env }: Surroundings): Notice[] {
   if (config !== undefined || profile === undefined || variable(env, 'HQ_TOKEN_CONFIG') === undefined)
@@ -205,18 +119,6 @@ function namedFile({ config, profile }: Typed, around: Surroundings): Located | 
   return profile === undefined ? named('HQ_TOKEN_CONFIG', around) : undefined
 }
 
-/** The path in a variable: relative to the working directory; `~` is the home directory, because no shell has seen it. */
-function named(name: Located['rule'], around: Surroundings): Located | undefined {
-  const text = variable(around.env, name)
-  if (text === undefined) return undefined
-  const paths = pathsOf(around)
-  if (!/^~(?:[/\\]|$)/.test(text)) return { path: paths.resolve(text), rule: name }
-  const directory = home(around)
-  if (directory === undefined)
-    throw new ConfigInvalid(`${name} begins with ~, and there is no home directory`)
-  return { path: paths.join(directory, text.slice(1)), rule: name }
-}
-
 /** Where it is looked for when nothing names it, in this order. */
 export function usualFiles(profile: string | undefined, around: Surroundings): Located[] {
   const paths = pathsOf(around)
@@ -227,18 +129,4 @@ export function usualFiles(profile: string | undefined, around: Surroundings): L
   const machine: Located[] = around.platform === 'win32' ? [] : [{ path: '/etc', rule: '/etc' }]
   const folders = users === undefined ? machine : [users, ...machine]
   return folders.map(({ path, rule }) => ({ path: paths.join(path, 'hq-token', name), rule }))
-}
-
-/** A base directory: the variable's if that is absolute, else one in the home directory. */
-function baseDirectory(kind: keyof typeof BASES, around: Surroundings): Located | undefined {
-  const paths = pathsOf(around)
-  const { name, rule, inHome, homeRule } = BASES[kind][around.platform === 'win32' ? 'windows' : 'others']
-  const path = variable(around.env, name)
-  if (path !== undefined && paths.isAbsolute(path)) return { path, rule }
-  const directory = home(around)
-  return directory === undefined ? undefined : { path: paths.join(directory, inHome), rule: homeRule }
-}
-
-function pathsOf({ platform }: Pick<Surroundings, 'platform'>): typeof posix {
-  return platform === 'win32' ? win32 : posix
 }

@@ -1,8 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { ConfigInvalid } from '../core/errors.js'
 import { FileProblem, readRegular } from './file.js'
-import { variable, type Environment } from './locate.js'
-import { pathIn, type ConfigSource, type Setting, type Settings } from './settings.js'
+import { variable, type Environment } from './paths.js'
+import { type ConfigSource, type Setting, type Settings } from './settings.js'
+import { pathIn } from './paths.js'
 import { trustNotices, type TrustedFile } from './trust.js'
 
 /** How servers are reached, as configured. */

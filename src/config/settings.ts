@@ -1,21 +1,14 @@
-import { statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+// Reads every key's text: from the environment, the file, or its default. Knows no value's meaning.
+import { dirname } from 'node:path'
 import { seconds } from '../core/duration.js'
 import { ConfigInvalid } from '../core/errors.js'
 import type { Early } from '../core/policy.js'
 import type { Notice } from '../core/ports.js'
-import { exposure, exposureNotices, FileProblem, readRegular } from './file.js'
+import { FileProblem, readRegular } from './file.js'
 import { readIni, shown, type Entry } from './ini.js'
 import { configKeys, isPersonKey, nameOf, type KeyName } from './keys.js'
-import {
-  defaultStore,
-  home,
-  variable,
-  type Environment,
-  type Located,
-  type Location,
-  type Surroundings,
-} from './locate.js'
+import type { Location } from './locate.js'
+import { variable, type Environment, type Surroundings } from './paths.js'
 import type { Suggest } from './suggest.js'
 import { trustNotices } from './trust.js'
 
@@ -58,45 +51,7 @@ export function readSettings(
       throw new ConfigInvalid(`${setting.where} is not supported in this version`, { hint: 'take it out' })
     settings[name] = setting
   }
-  const secretFiles = [settings['client.client_secret_file'], settings['network.client_key_file']]
-  const exposed = secretFiles.flatMap((file) =>
-    file === undefined ? [] : secretFileNotices(pathIn(file, source)),
-  )
-  return { settings, notices: [...notices, ...exposed] }
-}
-
-/** The file itself is read when the secret is needed; that it is missing is the matter of those who need it. */
-function secretFileNotices(path: string): Notice[] {
-  try {
-    const stats = statSync(path)
-    const exposed = exposure(stats)
-    // What is no secret, such as /etc/passwd, must not be closed to those who need it.
-    return (exposed.read || exposed.write) && holdsSecret(path) ? exposureNotices(path, exposed, stats) : []
-  } catch {
-    return []
-  }
-}
-
-/** One line, or a key in PEM. @throws {FileProblem} */
-function holdsSecret(path: string): boolean {
-  const text = Buffer.from(readRegular(path).bytes).toString('latin1')
-  return /^[^\n]*\n?$/.test(text) || text.includes('PRIVATE KEY-----')
-}
-
-/** The store's file: the configured one, else the one in the default place. */
-export function storePath(settings: Settings, source: ConfigSource): Located {
-  const setting = settings['store.path']
-  if (setting === undefined) return defaultStore(source.profile, source)
-  return { path: pathIn(setting, source), rule: setting.from === 'file' ? '[store] path' : 'HQ_TOKEN_STORE' }
-}
-
-/** A path relative to the config file, or to the working directory where the environment gave it. */
-export function pathIn({ text, folder, where }: Setting, around: Surroundings): string {
-  if (!/^~[/\\]/.test(text)) return resolve(folder, text)
-  const directory = home(around)
-  if (directory === undefined)
-    throw new ConfigInvalid(`${where} begins with ~, and there is no home directory`)
-  return join(directory, text.slice(2))
+  return { settings, notices }
 }
 
 /** A percentage up to 100%, or a duration up to a day. */

@@ -1,10 +1,10 @@
 // Who may write, own and read the files that decide whom this program trusts and what it shows of itself. Judges by
 // what the system tells of an open file; reads none of them.
-import { lstatSync, readlinkSync, type Stats } from 'node:fs'
+import { lstatSync, readlinkSync, statSync, type Stats } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Notice } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
-import { exposure, exposureNotices, FileProblem, makePrivate } from './file.js'
+import { exposure, exposureNotices, FileProblem, makePrivate, readRegular } from './file.js'
 
 export type TrustedFile = 'config' | 'ca' | 'certificate' | 'key' | 'secret' | 'seed'
 
@@ -106,4 +106,22 @@ function strangersLink(path: string, self: number): { path: string; uid: number 
     // A descriptor, whose link names no file; or gone since it was opened.
   }
   return undefined
+}
+
+/** The file itself is read when the secret is needed; that it is missing is the matter of those who need it. */
+export function secretFileNotices(path: string): Notice[] {
+  try {
+    const stats = statSync(path)
+    const exposed = exposure(stats)
+    // What is no secret, such as /etc/passwd, must not be closed to those who need it.
+    return (exposed.read || exposed.write) && holdsSecret(path) ? exposureNotices(path, exposed, stats) : []
+  } catch {
+    return []
+  }
+}
+
+/** One line, or a key in PEM. @throws {FileProblem} */
+function holdsSecret(path: string): boolean {
+  const text = Buffer.from(readRegular(path).bytes).toString('latin1')
+  return /^[^\n]*\n?$/.test(text) || text.includes('PRIVATE KEY-----')
 }

@@ -2,7 +2,7 @@ import { ConfigInvalid } from '../core/errors.js'
 import { iniValue } from './ini.js'
 import { configKeys, nameOf, type KeyName } from './keys.js'
 import { loadConfig } from './load.js'
-import type { Surroundings } from './locate.js'
+import type { Surroundings } from './paths.js'
 import { readSettings } from './settings.js'
 
 /** Texts of keys, as they are meant to be read. */

@@ -1,7 +1,8 @@
 // The composition root: configuration, store and server meet here, for the command line and the library.
 import { withoutSecretVariables } from '../config/keys.js'
 import { loadConfig, requireClient, type ClientConfig, type Config } from '../config/load.js'
-import { locate, type Surroundings } from '../config/locate.js'
+import { locate } from '../config/locate.js'
+import { type Surroundings } from '../config/paths.js'
 import { inspectSeed, seedMarks, seedSource } from '../config/seed-source.js'
 import type { NamedClient } from '../core/client.js'
 import type { Finding } from '../core/finding.js'

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { defaultStore, locate, locateNew, type Surroundings } from '../../src/config/locate.js'
+import { locate, locateNew } from '../../src/config/locate.js'
+import { defaultStore, type Surroundings } from '../../src/config/paths.js'
 import { ConfigInvalid, UsageError } from '../../src/core/errors.js'
 
 const around = (changes: Partial<Surroundings> = {}): Surroundings => ({

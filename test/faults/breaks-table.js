@@ -620,7 +620,7 @@ export const BREAKS = [
   },
   {
     name: 'a profile called token shares the default store',
-    file: 'src/config/locate.ts',
+    file: 'src/config/paths.ts',
     find: "profile === 'token'",
     replace: "profile === ''",
     by: tests('config/which', 'whose store would be that of none'),

@@ -27,6 +27,7 @@ import {
   type Ask,
   type AuthorizationServer,
   type Client,
+  type Adopted,
   type Clock,
   type CodeGrant,
   type Counters,
@@ -50,6 +51,7 @@ import {
   type OpenGuardOptions,
   type Origin,
   type PendingLogin,
+  type Pins,
   type RawAnswer,
   type Reading,
   type RequestLimits,
@@ -167,6 +169,7 @@ export type Shapes = [
     Origin,
     RawAnswer,
   ],
+  ...[Adopted, Pins],
   ...[Client, CodeGrant, Counters, Discovered, NamedClient, PendingLogin, SeedFile, TokenSet, Words],
   ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, TokenPair],
 ]

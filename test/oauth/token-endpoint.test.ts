@@ -422,7 +422,7 @@ describe('a process', () => {
     await mkdir(cache, { recursive: true })
     folder = await mkdtemp(`${cache}oauth-`)
     await writeFile(`${folder}/package.json`, '{"type":"module"}')
-    for (const room of ['core', 'network', 'oauth']) {
+    for (const room of ['core', 'network', 'oauth', 'platform']) {
       await mkdir(`${folder}/${room}`)
       for (const file of await readdir(sources + room)) {
         const text = await readFile(`${sources}${room}/${file}`, 'utf8')

@@ -1,26 +1,16 @@
+// What `doctor` says of the grant. The facts come from core/health.ts.
 import { fail, ok, skip, warn, type Finding } from '../../../core/finding.js'
 import { clientName, type NamedClient } from '../../../core/client.js'
 import { ConfigInvalid, LoginRequired, recalled } from '../../../core/errors.js'
 import { LOGIN_LIFETIME } from '../../../core/logins.js'
 import { rfc3339, type ClockReading } from '../../../core/clock.js'
 import { asSeenBy, isOwn, otherClient } from '../../../core/ownership.js'
-import {
-  expiresAt,
-  judge,
-  ageOf,
-  isLikelyDead,
-  isUnread,
-  LONGEST_PAUSE,
-  type ExpiryPolicy,
-} from '../../../core/policy.js'
+import { healthOf, type Health } from '../../../core/health.js'
+import type { ExpiryPolicy } from '../../../core/policy.js'
 import type { PendingLogin } from '../../../core/store-ports.js'
 import type { TokenSet } from '../../../core/token-set.js'
-import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from '../../../core/token-type.js'
+import { NOT_BEARER, NOT_BEARER_HINT } from '../../../core/token-type.js'
 import { span } from '../../terminal/style.js'
-
-const DAY = 86_400
-/** Seconds before the end of a refresh token at which that is worth a warning. */
-const SOON = 30 * DAY
 
 /**
  * How the grant stands: whether a person must log in, how long the tokens live, what the last failure means,
@@ -55,20 +45,14 @@ function withSet(
   { policy, named, store }: Configured,
 ): readonly Finding[] {
   const set = asSeenBy(stored, named)
-  // Then the line `login` has the one next command, and no other line gives a second.
-  const isOver = hasEnded(set, at)
-  const checks = [
-    login(set, at),
-    access(set, at, policy, isOver),
-    refresh(set, at, isOver),
-    lastFailure(set, at, isOver),
+  const health = healthOf(set, at, policy, named)
+  return [
+    client(set, named, store),
+    login(set, at, health),
+    access(set, health),
+    refresh(set, at, health),
+    lastFailure(set, at, health),
   ]
-  return [client(set, named, store), ...checks]
-}
-
-/** Whether no refresh can help any more, by what the server has said of the refresh token. */
-function hasEnded({ refusedAt, pair }: TokenSet, at: ClockReading): boolean {
-  return refusedAt !== null || (pair.refreshExpiresAt !== null && pair.refreshExpiresAt <= at.now)
 }
 
 /** Whose grant it is: nothing is printed, sent or spent for another client. */
@@ -86,7 +70,7 @@ function withoutSet(seed: Finding | undefined): readonly Finding[] {
   return [...(seed === undefined ? [] : [seed]), fail('login', new LoginRequired('there is no token set'))]
 }
 
-function login(set: TokenSet, at: ClockReading): Finding {
+function login(set: TokenSet, at: ClockReading, { likelyDeadSince, refresh }: Health): Finding {
   const name = 'login'
   const { refusedAt, lastFailure: failure, cameFrom } = set
   const user = set.user ?? 'a user whose name is not known'
@@ -95,19 +79,17 @@ function login(set: TokenSet, at: ClockReading): Finding {
     const word = set.bareSince === null ? 'the server refused the refresh token' : 'the grant was given up'
     return fail(name, new LoginRequired(`${word} ${ago(refusedAt, at)}${why}`))
   }
-  if (set.bareSince !== null && isLikelyDead(set, at))
+  if (likelyDeadSince !== null)
     return fail(
       name,
       new LoginRequired(
-        `the grant has probably ended: the server has said nothing but HTTP 400 or 401 without a reason for ${span(at.now - set.bareSince)}, and the access token is over`,
+        `the grant has probably ended: the server has said nothing but HTTP 400 or 401 without a reason for ${span(at.now - likelyDeadSince)}, and the access token is over`,
       ),
     )
-  if (set.pair.refreshExpiresAt !== null && set.pair.refreshExpiresAt <= at.now)
+  if (refresh !== null && refresh.left <= 0)
     return fail(
       name,
-      new LoginRequired(
-        `the refresh token has ended ${ago(set.pair.refreshExpiresAt, at)}, by what the server said`,
-      ),
+      new LoginRequired(`the refresh token has ended ${ago(refresh.endsAt, at)}, by what the server said`),
     )
   if (cameFrom !== null)
     return warn(
@@ -133,48 +115,50 @@ function pendingLogin({ begunAt, spent }: PendingLogin, { now }: ClockReading): 
   )
 }
 
-function access(set: TokenSet, at: ClockReading, policy: ExpiryPolicy, isOver: boolean): Finding {
+function access(
+  { pair }: TokenSet,
+  { verdict, access: { left, clockWentBack }, isUsable, hasEnded }: Health,
+): Finding {
   const name = 'access token'
-  const { verdict } = judge(set, at, policy)
-  const left = expiresAt(set.pair, at) - at.now
-  const guess = set.pair.isLifetimeGuessed ? ', a guess: the server did not say' : ''
-  const life = `${span(left)} left of ${span(set.pair.lifetime)}${guess}`
-  if (!isBearer(set.pair.tokenType))
-    return fail(name, new ConfigInvalid(NOT_BEARER, { hint: NOT_BEARER_HINT }))
-  if (ageOf(set.pair, at).clockWentBack)
+  const guess = pair.isLifetimeGuessed ? ', a guess: the server did not say' : ''
+  const life = `${span(left)} left of ${span(pair.lifetime)}${guess}`
+  if (!isUsable) return fail(name, new ConfigInvalid(NOT_BEARER, { hint: NOT_BEARER_HINT }))
+  if (clockWentBack)
     return warn(
       name,
-      `obtained at ${rfc3339(set.pair.obtained.now)}, which is still to come: this machine’s clock went back`,
+      `obtained at ${rfc3339(pair.obtained.now)}, which is still to come: this machine’s clock went back`,
       'check the time synchronisation of this machine: timedatectl',
     )
   if (verdict === 'fresh') return ok(name, life)
   const said = left > 0 ? life : `over since ${span(-left)}`
-  return ok(name, isOver ? said : `${said}: the next \`get\` renews it`)
+  // Where the grant has ended, the line `login` has the one next command, and no other line gives a second.
+  return ok(name, hasEnded ? said : `${said}: the next \`get\` renews it`)
 }
 
-function refresh({ pair, lastRefreshAt }: TokenSet, at: ClockReading, isOver: boolean): Finding {
+function refresh(
+  { lastRefreshAt }: TokenSet,
+  at: ClockReading,
+  { refresh: token, hasEnded }: Health,
+): Finding {
   const name = 'refresh token'
   const last = lastRefreshAt === null ? 'never refreshed so far' : `refreshed ${ago(lastRefreshAt, at)}`
-  const end = pair.refreshExpiresAt
-  if (end === null) return ok(name, `the server does not say how long it lives; ${last}`)
-  const left = end - at.now
-  const said = `${left > 0 ? `${span(left)} left` : 'over'}; ${last}`
-  // Where it never lives that long, a warning all its life would be none.
-  const isSoon = left <= 0 || left < Math.min(SOON, (end - pair.obtained.now) / 2)
-  if (!isSoon) return ok(name, said)
-  return isOver ? warn(name, said) : warn(name, said, 'a refresh brings a new one: hq-token refresh')
+  if (token === null) return ok(name, `the server does not say how long it lives; ${last}`)
+  const said = `${token.left > 0 ? `${span(token.left)} left` : 'over'}; ${last}`
+  if (!token.endsSoon) return ok(name, said)
+  return hasEnded ? warn(name, said) : warn(name, said, 'a refresh brings a new one: hq-token refresh')
 }
 
-function lastFailure(set: TokenSet, at: ClockReading, isOver: boolean): Finding {
+function lastFailure(
+  { lastFailure: failure }: TokenSet,
+  at: ClockReading,
+  { pausedUntil, isUnread, hasEnded }: Health,
+): Finding {
   const name = 'last failure'
-  const { lastFailure: failure, notBefore } = set
   if (failure === null) return ok(name, 'none since the last success')
-  // An instant further off is a clock that jumped.
-  const isHeld = notBefore !== null && notBefore > at.now && notBefore - at.now <= LONGEST_PAUSE
-  const who = isUnread(set) ? 'it is not asked again' : 'the server wants to be left alone'
-  const pause = isHeld ? `; ${who} for another ${span(notBefore - at.now)}` : ''
+  const who = isUnread ? 'it is not asked again' : 'the server wants to be left alone'
+  const pause = pausedUntil === null ? '' : `; ${who} for another ${span(pausedUntil - at.now)}`
   const said = `${ago(failure.at, at)}: ${failure.message}${pause}`
-  if (isOver) return warn(name, said)
+  if (hasEnded) return warn(name, said)
   const error = recalled({ ...failure, message: said })
   return error.transient ? warn(name, said, 'to try it now: hq-token refresh') : fail(name, error)
 }

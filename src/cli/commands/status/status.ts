@@ -1,9 +1,11 @@
-import { clientName, isSameClient, type Client, type NamedClient } from '../../../core/client.js'
+// Shows how the token set stands. Reads only.
+import { clientName, type NamedClient } from '../../../core/client.js'
 import type { Finding } from '../../../core/finding.js'
 import { isUnconfigured } from '../../../core/unconfigured.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { asSeenBy, otherClient } from '../../../core/ownership.js'
-import { expiresAt, isLikelyDead, judge, type ExpiryPolicy } from '../../../core/policy.js'
+import { healthOf, type State } from '../../../core/health.js'
+import type { ExpiryPolicy } from '../../../core/policy.js'
 import type { ClockReading } from '../../../core/clock.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import { isBearer } from '../../../core/token-type.js'
@@ -11,8 +13,6 @@ import type { Session } from '../../session.js'
 import { isColourful, palette, span } from '../../terminal/style.js'
 import { printable, printableJson, writeReport } from '../../terminal/output.js'
 import { nextCommand } from '../../next-step.js'
-
-export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty' | 'other_client'
 
 /** `status --json`; a promise to scripts: keys may come, none may go. */
 export interface StatusReport {
@@ -101,30 +101,30 @@ export function reportOn(
       generation: 0,
       client: null,
     }
-  const { pair, lastFailure, intent } = set
-  const accessEnd = expiresAt(pair, at)
+  const { pair, lastFailure } = set
+  const { state, access, refresh, unfinishedSince, likelyDeadSince } = healthOf(set, at, policy, named)
   return {
     format_version: 1,
-    state: stateOf(set, at, policy, named),
+    state,
     instance,
     user: set.user,
     access: {
       fingerprint: pair.accessToken.fingerprint,
       obtained_at: rfc3339(pair.obtained.now),
-      expires_at: rfc3339(accessEnd),
-      expires_in: accessEnd - at.now,
+      expires_at: rfc3339(access.endsAt),
+      expires_in: access.left,
       token_type: pair.tokenType,
     },
     lifetime_guessed: pair.isLifetimeGuessed,
     refresh: {
       fingerprint: pair.refreshToken.fingerprint,
-      expires_at: pair.refreshExpiresAt === null ? null : rfc3339(pair.refreshExpiresAt),
-      expires_in: pair.refreshExpiresAt === null ? null : pair.refreshExpiresAt - at.now,
+      expires_at: rfc3339OrNull(refresh?.endsAt),
+      expires_in: refresh?.left ?? null,
     },
-    last_refresh_at: set.lastRefreshAt === null ? null : rfc3339(set.lastRefreshAt),
+    last_refresh_at: rfc3339OrNull(set.lastRefreshAt),
     last_error: lastFailure === null ? null : { ...lastFailure, at: rfc3339(lastFailure.at) },
-    unfinished_since: intent === null ? null : rfc3339(intent.at),
-    likely_dead_since: set.bareSince !== null && isLikelyDead(set, at) ? rfc3339(set.bareSince) : null,
+    unfinished_since: rfc3339OrNull(unfinishedSince),
+    likely_dead_since: rfc3339OrNull(likelyDeadSince),
     generation: set.generation,
     client: set.client && {
       token_url: set.client.tokenUrl,
@@ -134,19 +134,8 @@ export function reportOn(
   }
 }
 
-function stateOf(set: TokenSet, at: ClockReading, policy: ExpiryPolicy, named: NamedClient): State {
-  if (set.client !== null && isElsewhere(set.client, named)) return 'other_client'
-  if (set.refusedAt !== null) return 'login_required'
-  // A token that `get` does not hand out is as good as over: `fresh` would tell a script to go on.
-  return isBearer(set.pair.tokenType) ? judge(set, at, policy).verdict : 'expired'
-}
-
-/** Reading asks nobody: where only the issuer could tell, its origin does. */
-function isElsewhere(bound: Client, named: NamedClient): boolean {
-  const known = isSameClient(bound, named)
-  if (known !== undefined) return !known
-  const origins = [bound, named].map(({ tokenUrl, issuer }) => new URL(tokenUrl ?? issuer ?? 'about:').origin)
-  return origins[0] !== origins[1]
+function rfc3339OrNull(instant: number | null | undefined): string | null {
+  return instant === null || instant === undefined ? null : rfc3339(instant)
 }
 
 const BAR_WIDTH = 24
