@@ -20,6 +20,10 @@ import { unreached } from './unreached.js'
 /** The next command after a login that came to nothing. */
 export const AGAIN = 'begin anew: hq-token login'
 
+/** The same of the answer to an earlier login: the one that waits is still good. */
+export const ANOTHER =
+  'hq-token login --complete -, and paste the address of the login begun last; or begin anew: hq-token login'
+
 /**
  * The exchange of an authorization code, crash-safe as that of a refresh token: word of it in the store,
  * one request, the raw answer on disk, and only then reading and saving. The set before stays until the

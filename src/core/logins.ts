@@ -1,4 +1,4 @@
-import { AGAIN, CodeExchange } from './code-exchange.js'
+import { AGAIN, ANOTHER, CodeExchange } from './code-exchange.js'
 import { clientName, wholeClient, type NamedClient } from './client.js'
 import { LoginRequired, OtherClient } from './errors.js'
 import { Exchange, type ExchangeParts } from './exchange.js'
@@ -136,7 +136,7 @@ export class Logins {
       if (state !== null && !state.equals(login.state))
         throw new LoginRequired(
           `this answer is not that of the login begun at ${rfc3339(login.begunAt)} (its state is another)`,
-          { hint: AGAIN },
+          { hint: ANOTHER },
         )
       const before = await new CodeExchange(held, await held.read(), this.#parts).takeUp()
       const refresh = before && new Exchange(held, before, this.#parts)

@@ -136,6 +136,14 @@ describe('is refused, and left as it is:', () => {
     expect(modeOf(state)).toBe('2770')
   })
 
+  it('a folder of temporary files with a store in it: the hint does not leave that behind', async () => {
+    chmodSync(state, 0o1777)
+    await refused(
+      /hq can be written by others \(mode 1777\)/,
+      /^move the store, .*token\.db with the files beside it, to a folder of your own/,
+    )
+  })
+
   it('a file that is no store', async () => {
     writeFileSync(path, 'precious')
     chmodSync(path, 0o660)
