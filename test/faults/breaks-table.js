@@ -170,8 +170,8 @@ export const BREAKS = [
   },
   {
     name: 'the early wait does not count',
-    file: 'src/store/lock.ts',
-    find: ' - (turn?.waitedMs ?? 0)',
+    file: 'src/store/sqlite-store.ts',
+    find: ' - (this.#turn?.waitedMs ?? 0)',
     replace: '',
     by: tests('cli/turn', 'no longer in all'),
   },
