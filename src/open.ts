@@ -13,7 +13,7 @@ import { rfc3339 } from './core/moment.js'
 import { ageOf, expiryPolicy, type ExpiryPolicy } from './core/policy.js'
 import { Notices } from './core/notices.js'
 import type { AuthorizationServer, Discovered, PendingLogin, Notice, TokenStore, Turn } from './core/ports.js'
-import { isOwn } from './core/ownership.js'
+import { mayUse } from './core/ownership.js'
 import type { TokenSet } from './core/token-set.js'
 import { uninterrupted, unstopped } from './signals.js'
 import type { Network } from './network/network.js'
@@ -369,7 +369,9 @@ function whyNoApi(config: Config, set: TokenSet | undefined): Check[] {
   if (config.apiUrl === null)
     return [skip('API', 'neither instance nor api_url in [client] of the config names one')]
   if (set === undefined) return [skip('API', 'needs a token set')]
-  return isOwn(set, namedClient(config)) ? [] : [skip('API', 'the token in the store is another client’s')]
+  return mayUse(set, namedClient(config), config.apiUrl)
+    ? []
+    : [skip('API', 'the token in the store is another client’s')]
 }
 
 interface Question {
@@ -410,7 +412,7 @@ async function questionsFor(
           authorizeUrl === null && redirectUri !== null,
         ),
     })
-  if (online && apiUrl !== null && set !== undefined && isOwn(set, namedClient(config))) {
+  if (online && apiUrl !== null && set !== undefined && mayUse(set, namedClient(config), apiUrl)) {
     const { API, inspectApi } = await import('./http/inspect.js')
     const { authorization } = await import('./http/repeat.js')
     // HighQ's API has nothing at its root.

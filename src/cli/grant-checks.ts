@@ -3,7 +3,7 @@ import { clientName, type NamedClient } from '../core/client.js'
 import { ConfigInvalid, LoginRequired, recalled } from '../core/errors.js'
 import { LOGIN_LIFETIME } from '../core/logins.js'
 import { rfc3339, type Moment } from '../core/moment.js'
-import { asSeenBy, isOwn, otherClient } from '../core/ownership.js'
+import { asSeenBy, mayUse, otherClient } from '../core/ownership.js'
 import {
   expiresAt,
   judge,
@@ -45,11 +45,14 @@ export function grantChecks(
 export interface Configured {
   readonly policy: ExpiryPolicy
   readonly named: NamedClient
+  /** Where tokens are sent, by the configuration. */
+  readonly apiUrl: URL | null
   /** The store, for messages. */
   readonly store: string
 }
 
-function withSet(stored: TokenSet, at: Moment, { policy, named, store }: Configured): readonly Check[] {
+function withSet(stored: TokenSet, at: Moment, configured: Configured): readonly Check[] {
+  const { policy, named } = configured
   const set = asSeenBy(stored, named)
   // Then the line `login` has the one next command, and no other line gives a second.
   const isOver = hasEnded(set, at)
@@ -59,7 +62,7 @@ function withSet(stored: TokenSet, at: Moment, { policy, named, store }: Configu
     refresh(set, at, isOver),
     lastFailure(set, at, isOver),
   ]
-  return [client(set, named, store), ...checks]
+  return [client(set, configured), ...checks]
 }
 
 /** Whether no refresh can help any more, by what the server has said of the refresh token. */
@@ -68,10 +71,10 @@ function hasEnded({ refusedAt, pair }: TokenSet, at: Moment): boolean {
 }
 
 /** Whose grant it is: nothing is printed, sent or spent for another client. */
-function client(set: TokenSet, named: NamedClient, store: string): Check {
+function client(set: TokenSet, { named, apiUrl, store }: Configured): Check {
   const name = 'grant'
   if (set.client === null) return ok(name, 'not bound to a client yet: the first refresh does that')
-  return isOwn(set, named)
+  return mayUse(set, named, apiUrl)
     ? ok(name, `of ${clientName(set.client)}`)
     : fail(name, otherClient(store, set.client, named))
 }

@@ -8,6 +8,7 @@ import {
   type TokenError,
 } from './errors.js'
 import type { ExchangeParts } from './exchange.js'
+import { addressHint } from './exchange-failure.js'
 import { Landing, longest } from './landing.js'
 import { LastLook } from './last-look.js'
 import type { Outcome } from './outcome.js'
@@ -15,7 +16,7 @@ import type { HeldStore, PendingLogin, Rescued } from './ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, newGrantId, signedIn, type Tokens } from './transitions.js'
-import { unreached } from './unreached.js'
+import { checkOf, unreached } from './unreached.js'
 
 /** The next command after a login that came to nothing. */
 export const AGAIN = 'begin anew: hq-token login'
@@ -155,10 +156,12 @@ export class CodeExchange {
     switch (outcome.kind) {
       case 'not-sent':
         return new ServerUnavailable(unreached(host, what, proxy), {
-          hint: 'check the network',
+          hint: checkOf(what),
         })
       case 'no-verdict':
-        return new ServerUnavailable(`${host} did not answer as a token endpoint (${what})`, { hint: AGAIN })
+        return new ServerUnavailable(`${host} did not answer as a token endpoint (${what})`, {
+          hint: beginningAnew(addressHint(outcome)),
+        })
       case 'unknown':
         return new OutcomeUnknown(`${host} gave no usable answer (${what}); the code is spent`, {
           hint: AGAIN,
@@ -174,6 +177,10 @@ export class CodeExchange {
         })
     }
   }
+}
+
+function beginningAnew(first: string | undefined): string {
+  return first === undefined ? AGAIN : `${first}, then ${AGAIN}`
 }
 
 /** An answer that nobody waits for is none: what a stranger, or an older life of the store, has left is not taken up. */

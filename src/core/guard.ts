@@ -14,7 +14,7 @@ import { Exchange, type ExchangeParts } from './exchange.js'
 import { unreadHint } from './exchange-failure.js'
 import type { Host } from './host.js'
 import { Notices } from './notices.js'
-import { asSeenBy, isOwn, isStray, otherClient, type Anew } from './ownership.js'
+import { asSeenBy, mayUse, otherClient, type Anew } from './ownership.js'
 import {
   ageOf,
   expiresAt,
@@ -446,7 +446,7 @@ export class TokenGuard {
       await server.prepare()
       named = await server.client()
     }
-    const isTheirs = bound !== null && (!isOwn(set, named) || isStray(set, named, this.apiUrl))
+    const isTheirs = bound !== null && !mayUse(set, named, this.apiUrl)
     if (isTheirs && !(rebind && bound.clientId === named.clientId))
       throw otherClient(store.name, bound, named, anew)
     return asSeenBy(set, named)
@@ -530,7 +530,9 @@ export class TokenGuard {
       {
         waitMs: how.waitMs,
         meanwhile: (set) =>
-          set !== undefined && isOwn(set, named) && this.#serves(set, seen, ask) ? set : undefined,
+          set !== undefined && mayUse(set, named, this.apiUrl) && this.#serves(set, seen, ask)
+            ? set
+            : undefined,
       },
     )
     this.#marking.begin()

@@ -5,7 +5,7 @@ import { Exchange, type ExchangeParts } from './exchange.js'
 import { exchangeParts, type TokenGuardOptions } from './guard.js'
 import { rfc3339 } from './moment.js'
 import { Notices } from './notices.js'
-import { areSame, isOwn, isStray, otherClient, type Anew } from './ownership.js'
+import { areSame, mayUse, otherClient, type Anew } from './ownership.js'
 import type { Discovered, HeldStore, PendingLogin } from './ports.js'
 import type { Secret } from './secret.js'
 import { endedSeed, seedPaths } from './seeding.js'
@@ -187,9 +187,9 @@ export class Logins {
 
   /** @throws {OtherClient} */
   #assertReplaceable(set: TokenSet | undefined, named: NamedClient, anew: Anew | null = 'login'): void {
-    const isStrange = set !== undefined && isStray(set, named, this.#options.apiUrl ?? null)
-    if (set === undefined || set.client === null || (isOwn(set, named) && !isStrange)) return
-    throw otherClient(this.#options.store.name, set.client, named, anew ?? undefined)
+    const { store, apiUrl = null } = this.#options
+    if (set === undefined || set.client === null || mayUse(set, named, apiUrl)) return
+    throw otherClient(store.name, set.client, named, anew ?? undefined)
   }
 
   #checked(login: PendingLogin | undefined, named: NamedClient): PendingLogin {

@@ -19,6 +19,7 @@ import {
   unusable,
   type StorePaths,
 } from './files.js'
+import { FUSE, IN_MEMORY, NOT_FOR_FILES, REMOTE } from './file-systems.js'
 import { named, sharedByVolume } from './group.js'
 import { sleep, unlockable } from './lock.js'
 import { keptRecords } from './rescue.js'
@@ -68,7 +69,12 @@ export interface InspectOptions {
  * for the instant of a read, and not waited for.
  */
 export async function inspectStore(path: string, options: InspectOptions): Promise<StoreInspection> {
-  const paths = storePaths(path)
+  let paths: StorePaths
+  try {
+    paths = storePaths(path)
+  } catch (error) {
+    return failed(fail('store', error))
+  }
   const { checks, content, isThere } = await looked(paths, options.rule)
   const [fileSystem, ...space] = disk(paths, isThere, options.fileSystem ?? fileSystemOf)
   const access =
@@ -221,34 +227,6 @@ function assertWritable(path: string): void {
     )
   }
 }
-
-/** Those that keep their files on another machine. @see statfs(2) */
-const REMOTE: ReadonlyMap<number, string> = new Map([
-  [0x6969, 'NFS'],
-  [0x517b, 'SMB'],
-  [0xff534d42, 'CIFS'],
-  [0xfe534d42, 'SMB 2'],
-  [0x01021997, '9P'],
-  [0x5346414f, 'AFS'],
-  [0x00c36400, 'Ceph'],
-  [0x0bd00bd0, 'Lustre'],
-  [0x47504653, 'GPFS'],
-  [0x01161970, 'GFS2'],
-  [0x7461636f, 'OCFS2'],
-])
-const FUSE = 0x65735546
-const IN_MEMORY: ReadonlyMap<number, string> = new Map([
-  [0x01021994, 'tmpfs'],
-  [0x858458f6, 'ramfs'],
-])
-
-/** The kernel shows itself by them. */
-const NOT_FOR_FILES: ReadonlyMap<number, string> = new Map([
-  [0x9fa0, 'proc'],
-  [0x62656572, 'sysfs'],
-  [0x63677270, 'cgroup2'],
-  [0x1cd1, 'devpts'],
-])
 
 function disk(
   paths: StorePaths,

@@ -96,7 +96,9 @@ export class SqliteStore implements TokenStore {
   }
 
   async exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T> {
-    const deadline = performance.now() + options.waitMs
+    const { waitMs } = options
+    // For the lock, and for others that are at an exchange, be it begun anew.
+    const deadline = performance.now() + waitMs - (this.#turn?.waitedMs ?? 0)
     const { notify, whileHeld = plainly } = this.#options
     const notices: Notice[] = []
     await this.#claim()
@@ -105,8 +107,8 @@ export class SqliteStore implements TokenStore {
         const turn = this.#turn
         this.#turn = undefined
         const paths = this.#prepared()
-        const left = Math.max(0, deadline - performance.now())
-        const lock = await acquire(paths, left, async () => options.meanwhile?.(await this.read()), turn)
+        const look = async (): Promise<T | undefined> => options.meanwhile?.(await this.read())
+        const lock = await acquire(paths, { deadline, waitMs }, look, turn)
         if ('answered' in lock) return lock.answered
         try {
           const section = { paths, lock, deadline, options }
@@ -119,7 +121,7 @@ export class SqliteStore implements TokenStore {
           })
         } catch (error) {
           if (!(error instanceof Overtaken)) throw error
-          if (performance.now() >= deadline) throw notInTime(paths, options.waitMs)
+          if (performance.now() >= deadline) throw notInTime(paths, waitMs)
           await sleep(LOOK_EVERY_MS)
         }
       }

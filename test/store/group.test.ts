@@ -199,6 +199,26 @@ describe('a link of root’s to the folder', () => {
     }
   })
 
+  it.runIf(isRoot)(
+    'is refused where its target is reached by another link, through a folder of a stranger',
+    async () => {
+      const root = `/var/lib/hq-token-test-${process.pid}`
+      mkdirSync(join(root, 'strange'), { recursive: true, mode: 0o755 })
+      try {
+        renameSync(state, join(root, 'strange/hq'))
+        symlinkSync('strange', join(root, 'via'))
+        symlinkSync('via/hq', join(root, 'hq'))
+        path = join(root, 'hq/token.db')
+        await put(2)
+        expect(await open().read()).toMatchObject({ generation: 2 })
+        chownSync(join(root, 'strange'), 12_345, 12_345)
+        await expect(open().read()).rejects.toThrow(/which others than root could have made/)
+      } finally {
+        rmSync(root, { recursive: true })
+      }
+    },
+  )
+
   it('is refused on a way that others may write, and its target named', async () => {
     const link = join(folder(), 'link')
     symlinkSync(state, link)

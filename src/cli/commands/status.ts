@@ -2,12 +2,13 @@ import { clientName, isSameClient, type Client, type NamedClient } from '../../c
 import type { Check } from '../../core/check.js'
 import { isUnconfigured } from '../../core/unconfigured.js'
 import { rfc3339 } from '../../core/moment.js'
-import { asSeenBy, otherClient } from '../../core/ownership.js'
-import { expiresAt, isLikelyDead, judge, type ExpiryPolicy } from '../../core/policy.js'
+import { asSeenBy, isStray, otherClient } from '../../core/ownership.js'
+import { expiresAt, isLikelyDead, judge } from '../../core/policy.js'
 import type { Moment } from '../../core/moment.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { isBearer } from '../../core/token-type.js'
 import type { Session } from '../context.js'
+import type { Configured } from '../grant-checks.js'
 import { isColourful, palette, span } from '../looks.js'
 import { printable, printableJson, writeReport } from '../output.js'
 import { wayIn } from '../way-in.js'
@@ -58,7 +59,7 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const set = stored && asSeenBy(stored, named)
   const at = world.clock()
   const instance = config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null
-  const report = reportOn(set, instance, at, policy, named)
+  const report = reportOn(set, instance, at, { policy, named, apiUrl: config.apiUrl })
   const next = await nextStep(session, report, set, named)
   const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
   const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next, seed)
@@ -82,8 +83,7 @@ export function reportOn(
   set: TokenSet | undefined,
   instance: string | null,
   at: Moment,
-  policy: ExpiryPolicy,
-  named: NamedClient,
+  configured: Omit<Configured, 'store'>,
 ): StatusReport {
   if (set === undefined)
     return {
@@ -105,7 +105,7 @@ export function reportOn(
   const accessEnd = expiresAt(pair, at)
   return {
     format_version: 1,
-    state: stateOf(set, at, policy, named),
+    state: stateOf(set, at, configured),
     instance,
     user: set.user,
     access: {
@@ -134,8 +134,9 @@ export function reportOn(
   }
 }
 
-function stateOf(set: TokenSet, at: Moment, policy: ExpiryPolicy, named: NamedClient): State {
-  if (set.client !== null && isElsewhere(set.client, named)) return 'other_client'
+function stateOf(set: TokenSet, at: Moment, { policy, named, apiUrl }: Omit<Configured, 'store'>): State {
+  if (set.client !== null && (isElsewhere(set.client, named) || isStray(set, named, apiUrl)))
+    return 'other_client'
   if (set.refusedAt !== null) return 'login_required'
   // A token that `get` does not hand out is as good as over: `fresh` would tell a script to go on.
   return isBearer(set.pair.tokenType) ? judge(set, at, policy).verdict : 'expired'
