@@ -2,7 +2,7 @@ import { loadConfig, namedClient } from '../config/load.js'
 import { locate } from '../config/locate.js'
 import { type Surroundings } from '../config/paths.js'
 import type { Clock } from '../core/clock.js'
-import { isOwn, isStray } from '../core/ownership.js'
+import { mayUse } from '../core/ownership.js'
 import type { Seen, Handover } from '../core/store-ports.js'
 import { expiresAt, expiryPolicy, judge, type Verdict } from '../core/policy.js'
 import { isBearer } from '../core/token-type.js'
@@ -113,7 +113,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
   const look = (): Found => {
     const set = peek(store.path)
     if (set === undefined || set.refusedAt !== null || !isBearer(set.pair.tokenType)) throw new Unclear()
-    if (!isOwn(set, named) || isStray(set, named, config.apiUrl)) throw new Unclear()
+    if (!mayUse(set, named, config.apiUrl)) throw new Unclear()
     const at = clock()
     const { verdict, left, hold } = judge(set, at, policy, minValid === undefined ? {} : { minValid })
     // A token that lives less long than was asked for is served with a warning.

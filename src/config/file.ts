@@ -96,7 +96,7 @@ export function asProblem(error: unknown): FileProblem {
   return new FileProblem(REASONS[code] ?? `cannot be read (${code})`)
 }
 
-const ABSENT = 'does not exist'
+export const ABSENT = 'does not exist'
 const DENIED = 'cannot be read: permission denied'
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: ABSENT,
@@ -128,6 +128,8 @@ function wayThrough(place: string, stats: Stats, me: number): string {
   const word = shellWord(place)
   if (stats.uid === me) return `chmod ${stats.isDirectory() ? 700 : 600} ${word}`
   if (stats.isDirectory()) return 'run as that user, or keep the file in a folder of your own'
+  // Who may read a disk may read all that is on it.
+  if (!stats.isFile()) return 'name a regular file'
   if (stats.uid === 0) return makePrivate(place, stats)
   // Root that may not read it has been given no such power (a container); what is a user's is not to become root's.
   if (me === 0) return `run as that user: sudo -u '#${stats.uid}' hq-token …`

@@ -74,8 +74,13 @@ function unusableProxy(name: string, text: string): ConfigInvalid {
   const what = /^socks/i.test(text)
     ? 'names a SOCKS proxy, which hq-token does not speak to'
     : 'must be the URL of a proxy such as http://proxy.example.com:3128'
+  // Our own variable wins over the file.
+  const [way, none] =
+    name === 'HQ_TOKEN_PROXY'
+      ? ['HQ_TOKEN_PROXY=http://HOST:PORT', 'HQ_TOKEN_PROXY=none']
+      : ['in the config: [network] proxy = http://HOST:PORT', 'proxy = none']
   return new ConfigInvalid(`${name} ${what}`, {
-    hint: 'in the config: [network] proxy = http://HOST:PORT; or proxy = none, where this machine reaches the server by itself',
+    hint: `${way}; or ${none}, where this machine reaches the server by itself`,
   })
 }
 

@@ -8,6 +8,7 @@ import { Secret } from '../core/secret.js'
 import { STANDARD_INPUT, type Seed, type TokenPair } from '../core/token-set.js'
 import { isBearer } from '../core/token-type.js'
 import {
+  ABSENT,
   asProblem,
   FileProblem,
   isThere,
@@ -39,6 +40,7 @@ const KEYS = SEED_KEYS
 type Key = SeedKey
 
 const SHAPE = 'a seed file holds [AUTH] with at least access_token and refresh_token'
+const NAME_ONE = 'hq-token seed FILE, with a file that is there; - for standard input'
 const PIPE_PATIENCE_MS = 30_000
 const MOST_TOKEN = 65_536
 /** Two machines' clocks differ by less. */
@@ -90,7 +92,8 @@ export async function readSeed(
     return { seed: { pair, user: userOf(auth), source, file: found.file, spentAt }, notices }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
-    throw new SeedInvalid(error.told('path' in input ? `the seed file ${source}` : source), error.details)
+    const details = error.message === ABSENT ? { hint: NAME_ONE, ...error.details } : error.details
+    throw new SeedInvalid(error.told('path' in input ? `the seed file ${source}` : source), details)
   }
 }
 

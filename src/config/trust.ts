@@ -45,7 +45,8 @@ export function trustNotices(
   stats: Stats,
   self: number | undefined = process.getuid?.(),
 ): Notice[] {
-  if (self === undefined || stats.isCharacterDevice()) return []
+  // Whoever reads it says that a folder is none; nobody is told to change the mode of `/tmp`.
+  if (self === undefined || stats.isCharacterDevice() || stats.isDirectory()) return []
   const { does, isSecret, groupMayWrite = false } = RULES[kind]
   const link = strangersLink(path, self)
   if (link !== undefined)

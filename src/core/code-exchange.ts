@@ -7,6 +7,7 @@ import {
   ServerUnavailable,
   type TokenError,
 } from './errors.js'
+import { addressHint } from './exchange-failure.js'
 import type { ExchangeParts } from './refresh-exchange.js'
 import { AnswerPersistence, longest } from './persist-answer.js'
 import { LastLook } from './last-look.js'
@@ -15,10 +16,14 @@ import type { HeldStore, PendingLogin, Rescued } from './store-ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, newGrantId, signedIn, type Tokens } from './transitions.js'
-import { unreached } from './unreached.js'
+import { checkOf, unreached } from './unreached.js'
 
 /** The next command after a login that came to nothing. */
 export const AGAIN = 'begin anew: hq-token login'
+
+/** The same of the answer to an earlier login: the one that waits is still good. */
+export const ANOTHER =
+  'hq-token login --complete -, and paste the address of the login begun last; or begin anew: hq-token login'
 
 /**
  * The exchange of an authorization code, crash-safe as that of a refresh token: word of it in the store,
@@ -151,10 +156,12 @@ export class CodeExchange {
     switch (outcome.kind) {
       case 'not-sent':
         return new ServerUnavailable(unreached(host, what, proxy), {
-          hint: 'check the network',
+          hint: checkOf(what),
         })
       case 'no-verdict':
-        return new ServerUnavailable(`${host} did not answer as a token endpoint (${what})`, { hint: AGAIN })
+        return new ServerUnavailable(`${host} did not answer as a token endpoint (${what})`, {
+          hint: beginningAnew(addressHint(outcome)),
+        })
       case 'unknown':
         return new OutcomeUnknown(`${host} gave no usable answer (${what}); the code is spent`, {
           hint: AGAIN,
@@ -170,6 +177,10 @@ export class CodeExchange {
         })
     }
   }
+}
+
+function beginningAnew(first: string | undefined): string {
+  return first === undefined ? AGAIN : `${first}, then ${AGAIN}`
 }
 
 /** An answer that nobody waits for is none: what a stranger, or an older life of the store, has left is not taken up. */

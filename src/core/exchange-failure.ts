@@ -10,7 +10,7 @@ import {
   type TokenError,
 } from './errors.js'
 import { rfc3339, type ClockReading } from './clock.js'
-import type { Outcome, Redirect } from './outcome.js'
+import type { Outcome } from './outcome.js'
 import { isGivenUp, isLikelyDead, isOver } from './policy.js'
 import type { TokenSet } from './token-set.js'
 import { checkOf, unreached } from './unreached.js'
@@ -81,16 +81,26 @@ function withoutVerdict(
   const { host, set } = circumstances
   const { what, retryAfter, redirect } = outcome
   const message = `${host} did not answer as a token endpoint (${what})`
-  if (redirect !== null) return redirected(message, redirect, circumstances)
+  if (redirect !== null) return redirected(message, outcome, circumstances)
   if (outcome.isBare && set.bareSince !== null) return bare(message, set.bareSince, circumstances)
-  if (/^HTTP 40[45]\b/.test(what))
-    return new ServerUnavailable(message, {
-      hint: 'nothing was lost; check instance or token_url in the configuration',
-    })
+  const hint = addressHint(outcome)
+  if (hint !== undefined) return new ServerUnavailable(message, { hint: `nothing was lost; ${hint}` })
   return new ServerUnavailable(
     message,
     retryAfter === null ? {} : { hint: `nothing was lost; the server asks to wait ${retryAfter} s` },
   )
+}
+
+/** What to look at where the address may be another's; `undefined` where the answer does not point at that. */
+export function addressHint({
+  what,
+  redirect,
+}: Pick<Extract<Failed, { kind: 'no-verdict' }>, 'what' | 'redirect'>): string | undefined {
+  if (redirect?.location === null)
+    return 'check instance or token_url in the configuration, and whether a proxy asks for a login'
+  if (redirect !== null)
+    return `if that is the server’s own address, set in the configuration: token_url = ${redirect.location}`
+  return /^HTTP 40[45]\b/.test(what) ? 'check instance or token_url in the configuration' : undefined
 }
 
 /**
@@ -99,15 +109,13 @@ function withoutVerdict(
  */
 function redirected(
   message: string,
-  { location, isPermanent }: Redirect,
+  outcome: Parameters<typeof addressHint>[0],
   { set, at }: Circumstances,
 ): TokenError {
-  if (location === null)
-    return new ServerUnavailable(message, {
-      hint: 'nothing was lost; check instance or token_url in the configuration, and whether a proxy asks for a login',
-    })
-  const hint = `nothing was lost; if that is the server’s own address, set in the configuration: token_url = ${location}`
-  const isLasting = isPermanent && set.lastFailure?.message === message && isOver(set.pair, at)
+  const { location = null, isPermanent = false } = outcome.redirect ?? {}
+  const hint = `nothing was lost; ${addressHint(outcome) ?? ''}`
+  const isLasting =
+    location !== null && isPermanent && set.lastFailure?.message === message && isOver(set.pair, at)
   return isLasting ? new ConfigInvalid(message, { hint }) : new ServerUnavailable(message, { hint })
 }
 

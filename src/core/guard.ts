@@ -14,7 +14,7 @@ import {
   type Urgency,
 } from './guard-options.js'
 import { Notices } from './notices.js'
-import { isOwn } from './ownership.js'
+import { mayUse } from './ownership.js'
 import { OwnershipCheck } from './ownership-check.js'
 import { ageOf, expiresAt, judge, type Ask, type Demand, type Judgement } from './policy.js'
 import type { Notice } from './ports.js'
@@ -319,7 +319,9 @@ export class TokenGuard {
       {
         waitMs: how.waitMs,
         meanwhile: (set) =>
-          set !== undefined && isOwn(set, named) && this.#serves(set, seen, ask) ? set : undefined,
+          set !== undefined && mayUse(set, named, this.apiUrl) && this.#serves(set, seen, ask)
+            ? set
+            : undefined,
       },
     )
     this.#marking.begin()

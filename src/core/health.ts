@@ -1,6 +1,7 @@
 // The facts about a token set: how it stands at an instant. No sentences: `status`, `doctor` and others find their own words.
 import { isSameClient, type Client, type NamedClient } from './client.js'
 import type { ClockReading } from './clock.js'
+import { isStray } from './ownership.js'
 import {
   ageOf,
   expiresAt,
@@ -16,6 +17,14 @@ import { isBearer } from './token-type.js'
 
 /** What a script decides by; a promise: words may come, none may go. */
 export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty' | 'other_client'
+
+/** The part of the configuration that a set is judged by. */
+export interface Configured {
+  readonly policy: ExpiryPolicy
+  readonly named: NamedClient
+  /** Where tokens are sent; `null` where that is not known. */
+  readonly apiUrl: URL | null
+}
 
 /** All instants are epoch seconds, all durations seconds. */
 export interface Health {
@@ -50,13 +59,13 @@ const DAY = 86_400
 const SOON = 30 * DAY
 
 /** How a set stands that the configured client may be another than the bound one of. */
-export function healthOf(set: TokenSet, at: ClockReading, policy: ExpiryPolicy, named: NamedClient): Health {
+export function healthOf(set: TokenSet, at: ClockReading, configured: Configured): Health {
   const { pair, refusedAt, bareSince, intent, notBefore } = set
   const endsAt = expiresAt(pair, at)
-  const { verdict } = judge(set, at, policy)
+  const { verdict } = judge(set, at, configured.policy)
   const end = pair.refreshExpiresAt
   return {
-    state: stateOf(set, verdict, named),
+    state: stateOf(set, verdict, configured),
     verdict,
     isUsable: isBearer(pair.tokenType),
     access: { endsAt, left: endsAt - at.now, clockWentBack: ageOf(pair, at).clockWentBack },
@@ -79,8 +88,9 @@ function isSoon(left: number, whole: number): boolean {
   return left <= 0 || left < Math.min(SOON, whole / 2)
 }
 
-function stateOf(set: TokenSet, verdict: Verdict, named: NamedClient): State {
-  if (set.client !== null && isElsewhere(set.client, named)) return 'other_client'
+function stateOf(set: TokenSet, verdict: Verdict, { named, apiUrl }: Configured): State {
+  if (set.client !== null && (isElsewhere(set.client, named) || isStray(set, named, apiUrl)))
+    return 'other_client'
   if (set.refusedAt !== null) return 'login_required'
   // A token that `get` does not hand out is as good as over: `fresh` would tell a script to go on.
   return isBearer(set.pair.tokenType) ? verdict : 'expired'

@@ -1,4 +1,4 @@
-import { AGAIN, CodeExchange } from './code-exchange.js'
+import { AGAIN, ANOTHER, CodeExchange } from './code-exchange.js'
 import { clientName, wholeClient, type NamedClient } from './client.js'
 import { LoginRequired, OtherClient } from './errors.js'
 import { recover } from './recovery.js'
@@ -6,7 +6,7 @@ import type { ExchangeParts } from './refresh-exchange.js'
 import { exchangeParts, type TokenGuardOptions } from './guard-options.js'
 import { rfc3339 } from './clock.js'
 import { Notices } from './notices.js'
-import { areSame, isOwn, isStray, otherClient, type Anew } from './ownership.js'
+import { areSame, mayUse, otherClient, type Anew } from './ownership.js'
 import type { HeldStore, PendingLogin } from './store-ports.js'
 import type { Discovered } from './ports.js'
 import type { Secret } from './secret.js'
@@ -137,7 +137,7 @@ export class Logins {
       if (state !== null && !state.equals(login.state))
         throw new LoginRequired(
           `this answer is not that of the login begun at ${rfc3339(login.begunAt)} (its state is another)`,
-          { hint: AGAIN },
+          { hint: ANOTHER },
         )
       const { set: found, exchange } = await recover(held, this.#parts)
       exchange?.assertSaved()
@@ -185,9 +185,9 @@ export class Logins {
 
   /** @throws {OtherClient} */
   #assertReplaceable(set: TokenSet | undefined, named: NamedClient, anew: Anew | null = 'login'): void {
-    const isStrange = set !== undefined && isStray(set, named, this.#options.apiUrl ?? null)
-    if (set === undefined || set.client === null || (isOwn(set, named) && !isStrange)) return
-    throw otherClient(this.#options.store.name, set.client, named, anew ?? undefined)
+    const { store, apiUrl = null } = this.#options
+    if (set === undefined || set.client === null || mayUse(set, named, apiUrl)) return
+    throw otherClient(store.name, set.client, named, anew ?? undefined)
   }
 
   #checked(login: PendingLogin | undefined, named: NamedClient): PendingLogin {

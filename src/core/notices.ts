@@ -9,7 +9,13 @@ export class Notices {
   #sections = 0
 
   constructor(say: (notice: Notice) => void) {
-    this.#say = say
+    this.#say = (notice) => {
+      try {
+        say(notice)
+      } catch {
+        // A log that is closed costs nobody the token, or the error, that the caller waits for.
+      }
+    }
   }
 
   /** Says it at once where no critical section is under way, and else when the last one is over. */

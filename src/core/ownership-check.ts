@@ -1,6 +1,6 @@
 // Compares whose grant a set is with the client that the configuration names. Asks the server who it is where only that can tell.
 import { isSameClient } from './client.js'
-import { asSeenBy, isOwn, isStray, otherClient, type Anew } from './ownership.js'
+import { asSeenBy, mayUse, otherClient, type Anew } from './ownership.js'
 import type { AuthorizationServer } from './ports.js'
 import type { TokenStore } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
@@ -34,7 +34,7 @@ export class OwnershipCheck {
       await server.prepare()
       named = await server.client()
     }
-    const isTheirs = bound !== null && (!isOwn(set, named) || isStray(set, named, apiUrl))
+    const isTheirs = bound !== null && !mayUse(set, named, apiUrl)
     if (isTheirs && !(rebind && bound.clientId === named.clientId))
       throw otherClient(store.name, bound, named, anew)
     return asSeenBy(set, named)

@@ -23,6 +23,11 @@ export function isStray(
   return client !== null && apiUrl !== null && [tokenUrl, issuer, clientId].every((one) => one === null)
 }
 
+/** Whether the configured client may see what a set holds, and send it to where the configuration says. */
+export function mayUse(set: Pick<TokenSet, 'client'>, named: NamedClient, apiUrl: URL | null): boolean {
+  return isOwn(set, named) && !isStray(set, named, apiUrl)
+}
+
 /**
  * The set as the configured client sees it: a failure, a pause or a refusal that another client met tells nothing
  * about this one.

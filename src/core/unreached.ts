@@ -17,7 +17,10 @@ export function unreached(host: string, code: string, proxy: string | null): str
 
 /** What a person looks at then. */
 export function checkOf(code: string): string {
-  return code.startsWith('PROXY_')
-    ? 'check the proxy ([network] proxy, HTTPS_PROXY or ALL_PROXY; NO_PROXY exempts a host)'
-    : 'check the network and the URL'
+  if (code.startsWith('PROXY_'))
+    return 'check the proxy ([network] proxy, HTTPS_PROXY or ALL_PROXY; NO_PROXY exempts a host)'
+  // Most often a firm's own authority, because its proxy signs what it looks into.
+  if (/CERT|SIGNATURE/.test(code))
+    return 'look at the certificate with: hq-token doctor (an authority of your own goes into [network] ca_file)'
+  return 'check the network and the URL'
 }

@@ -12,8 +12,8 @@ export interface Target {
   readonly proxy: NetworkSettings['proxy']
   readonly noProxy: string
   readonly tls: tls.SecureContextOptions
-  /** Milliseconds for each of the addresses that a name has, the last one apart. */
-  readonly attemptMs: number
+  /** Milliseconds to connect, over all the addresses that the name has. */
+  readonly connectMs: number
 }
 
 export interface Hears {
@@ -50,7 +50,7 @@ export function openConnection(target: Target, { onOpen, onFailure }: Hears): ()
     secure: tls.SecureContextOptions | undefined,
     then: (socket: Socket) => void,
   ): void => {
-    const at = { ...address(to), ...families(target.attemptMs) }
+    const at = { ...address(to), ...families(target.connectMs) }
     const socket = secure === undefined ? net.connect(at) : tls.connect({ ...at, ...secured(to, secure) })
     made(socket, secure === undefined ? 'connect' : 'secureConnect', () => {
       then(socket)
@@ -128,8 +128,15 @@ function address(url: URL): { host: string; port: number } {
   return { host: hostOf(url), port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
 }
 
-/** Node's own quarter of a second ends connections to far servers, and takes the time of all for a dead address. */
-function families(attemptMs: number) {
+/** Milliseconds at most for one of the addresses that a name has: a second lost packet takes three seconds. */
+const ATTEMPT_MS = 5_000
+
+/**
+ * The time that each address of a name has but the last one, for whatever makes the connection: Node's own quarter of a
+ * second ends connections to far servers, and takes the time of all for a dead address.
+ */
+export function families(connectMs: number) {
+  const attemptMs = Math.min(ATTEMPT_MS, connectMs / 3)
   return { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(attemptMs)) }
 }
 

@@ -1,5 +1,6 @@
 import type { SecureContextOptions } from 'node:tls'
 import { Agent, Dispatcher, Pool, ProxyAgent } from 'undici'
+import { families } from './connection.js'
 import { assertWay, isExempt } from './no-proxy.js'
 import type { NetworkSettings } from './settings.js'
 import { limits, tlsOptions, type ConnectOptions } from './tls.js'
@@ -41,7 +42,12 @@ export class Network {
 
   #connect({ connectMs, signal }: ConnectOptions) {
     this.prepare()
-    return { ...this.#tls, timeout: connectMs, ...(signal !== undefined && { signal }) }
+    return {
+      ...this.#tls,
+      ...families(connectMs),
+      timeout: connectMs,
+      ...(signal !== undefined && { signal }),
+    }
   }
 }
 

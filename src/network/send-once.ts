@@ -13,8 +13,6 @@ import type { NetworkSettings } from './settings.js'
 const MAX_BODY = 1024 * 1024
 /** Bytes of a head that are read. */
 const MAX_HEAD = 1024 * 1024
-/** Milliseconds at most for one of the addresses that a name has: a second lost packet takes three seconds. */
-const ATTEMPT_MS = 5_000
 /** Milliseconds to hear what has come by the time that a request is given up. */
 const LATE_MS = 100
 /** Milliseconds without a byte after which an answer that the parser has refused is over. */
@@ -96,7 +94,7 @@ class OneRequest {
     stop?.addEventListener('abort', this.#onStop)
     try {
       this.#close = openConnection(
-        { url: this.#request.url, proxy, noProxy, tls, attemptMs: Math.min(ATTEMPT_MS, connectMs / 3) },
+        { url: this.#request.url, proxy, noProxy, tls, connectMs },
         {
           onOpen: (socket) => {
             this.#onOpen(socket)

@@ -1,4 +1,5 @@
 import * as oauth from 'oauth4webapi'
+import { AGAIN, ANOTHER } from '../core/code-exchange.js'
 import { ClientRefused, LoginRequired, ServerUnavailable, type TokenError } from '../core/errors.js'
 import { Secret, withoutSecrets } from '../core/secret.js'
 import { LONGEST_CODE, LONGEST_DESCRIPTION } from './answer.js'
@@ -120,8 +121,6 @@ export function codeFrom(
   return new Secret(code)
 }
 
-export const AGAIN = 'begin anew: hq-token login'
-
 /**
  * Why an answer is not that of the server to the login that waits: then it says nothing about that login, which waits
  * on. Without the state anybody can make one up. An answer that names another server has come from an attack that mixes
@@ -142,7 +141,7 @@ export function foreignAnswer(
     })
   if (states.length > 1 || states.some((one) => !state.equals(new Secret(one))))
     return new LoginRequired('this answer is not that of the login that waits (its state is another)', {
-      hint: AGAIN,
+      hint: ANOTHER,
     })
   if (parameters.getAll('iss').every((claimed) => isFrom(claimed, issuer, authorizeUrl))) return undefined
   return new LoginRequired(

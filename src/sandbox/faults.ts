@@ -120,7 +120,9 @@ export interface Fault {
 export function parseFault(text: string): Fault {
   const [name = '', count, ...rest] = text.split(':')
   if (!isFaultName(name))
-    throw new UsageError(`no fault is called “${name}”; there are ${Object.keys(faultNames).join(', ')}`)
+    throw new UsageError(`no fault is called “${name}”; there are ${Object.keys(faultNames).join(', ')}`, {
+      hint: 'hq-token sandbox --fault list',
+    })
   if (rest.length > 0 || (count !== undefined && !/^[1-9]\d{0,8}$/.test(count)))
     throw new UsageError(`a fault is written NAME or NAME:COUNT, with a COUNT from 1 on, not “${text}”`)
   return { name, count: count === undefined ? Infinity : Number(count) }

@@ -100,9 +100,7 @@ export function isThere(paths: Pick<StorePaths, 'folder' | 'database'>): boolean
 export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder', database = path): void {
   if (!posix) return
   if (kind === 'file' ? !stats.isFile() : !stats.isDirectory())
-    throw new StoreUnusable(`${path} is not a ${kind} of its own`, {
-      hint: `ls -ld ${shellWord(path)}`,
-    })
+    throw new StoreUnusable(...ofAnotherKind(path, stats, kind))
   if (kind === 'file' && stats.nlink > 1)
     throw new StoreUnusable(`${path} has a second name (a hard link)`, {
       hint: 'copy it to a name of its own, or name another [store] path',
@@ -123,6 +121,24 @@ export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder', da
   if (kind === 'file') checkAccess(path, stats, 'read')
 }
 
+/** A folder is what people name most often in the place of a file in it. */
+function ofAnotherKind(
+  path: string,
+  stats: Stats,
+  kind: 'file' | 'folder',
+): ConstructorParameters<typeof StoreUnusable> {
+  if (kind === 'folder' || !stats.isDirectory())
+    return [
+      `${path} is not a ${kind} of its own`,
+      { hint: `name another [store] path; what is there shows: ls -ld ${shellWord(path)}` },
+    ]
+  const inside = shellWord(join(path, 'hq-token', 'token.db'))
+  return [
+    `${path} is a folder, and the store is a file`,
+    { hint: `name a file in it: [store] path, or HQ_TOKEN_STORE=${inside}` },
+  ]
+}
+
 function closeFile(path: string, database: string): string {
   return isKnown(database)
     ? `chmod 600 ${shellWord(path)}`
@@ -132,7 +148,10 @@ function closeFile(path: string, database: string): string {
 /** Another path costs the grant where there is one. */
 function closeFolder(folder: string, { uid, mode }: Stats, database: string): string {
   const isSticky = (mode & 0o1000) !== 0
-  if (isKnown(database) && uid === process.geteuid?.() && !isSticky) return `chmod 700 ${shellWord(folder)}`
+  if (isKnown(database)) {
+    if (uid === process.geteuid?.() && !isSticky) return `chmod 700 ${shellWord(folder)}`
+    return `move the store, ${shellWord(database)} with the files beside it, to a folder of your own and name it: [store] path; an empty one would need a login`
+  }
   const inside = join(folder, 'hq-token', basename(database))
   return isSticky || (mode & 0o002) !== 0
     ? 'name a [store] path in a folder of your own'

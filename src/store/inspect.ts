@@ -62,7 +62,12 @@ export interface InspectOptions {
  * for the instant of a read, and not waited for.
  */
 export async function inspectStore(path: string, options: InspectOptions): Promise<StoreInspection> {
-  const paths = storePaths(path)
+  let paths: StorePaths
+  try {
+    paths = storePaths(path)
+  } catch (error) {
+    return failed(fail('store', error))
+  }
   const { checks, content, isThere } = await looked(paths, options.rule)
   const [fileSystem, ...space] = disk(paths, isThere, options.fileSystem ?? fileSystemOf)
   const access =

@@ -14,7 +14,8 @@ import { shellWord } from '../core/shell-quoting.js'
  */
 export function throughLink(folder: string, stats: Stats): Stats | undefined {
   const target = resolve(dirname(folder), readlinkSync(folder))
-  if (!isTrusted(stats) || ![folder, realNameOf(folder), target].every(isTrustedWay))
+  const ways = [folder, target].flatMap((path) => [path, realNameOf(path)])
+  if (!isTrusted(stats) || !ways.every(isTrustedWay))
     throw new StoreUnusable(`${folder} is a link to ${target}, which others than root could have made`, {
       hint: `name the folder itself: [store] path, or HQ_TOKEN_STORE=${shellWord(resolve(target, 'token.db'))}`,
     })

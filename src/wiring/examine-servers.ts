@@ -2,7 +2,7 @@
 import { namedClient, type Config } from '../config/load.js'
 import type { Clock } from '../core/clock.js'
 import { fail, skip, type Finding } from '../core/finding.js'
-import { isOwn } from '../core/ownership.js'
+import { mayUse } from '../core/ownership.js'
 import { ageOf } from '../core/policy.js'
 import type { TokenSet } from '../core/token-set.js'
 import type { Network } from '../network/network.js'
@@ -58,7 +58,9 @@ function whyNoApi(config: Config, set: TokenSet | undefined): Finding[] {
   if (config.apiUrl === null)
     return [skip('API', 'neither instance nor api_url in [client] of the config names one')]
   if (set === undefined) return [skip('API', 'needs a token set')]
-  return isOwn(set, namedClient(config)) ? [] : [skip('API', 'the token in the store is another client’s')]
+  return mayUse(set, namedClient(config), config.apiUrl)
+    ? []
+    : [skip('API', 'the token in the store is another client’s')]
 }
 
 interface Question {
@@ -99,7 +101,7 @@ async function questionsFor(
           authorizeUrl === null && redirectUri !== null,
         ),
     })
-  if (online && apiUrl !== null && set !== undefined && isOwn(set, namedClient(config))) {
+  if (online && apiUrl !== null && set !== undefined && mayUse(set, namedClient(config), config.apiUrl)) {
     const { API, inspectApi } = await import('../bearer/inspect.js')
     const { authorization } = await import('../bearer/repeat.js')
     // HighQ's API has nothing at its root.

@@ -45,7 +45,7 @@ describe('the command line', () => {
     [['get', 'me'], /too many arguments/],
     [['--profile', '../x', 'get'], /profile/],
     [['get', '--rejected', 'eyJ0'], /from standard input only/],
-    [['sandbox', '--fault', 'nonsense'], /no fault is called/],
+    [['sandbox', '--fault', 'nonsense'], /no fault is called.*\n.*hint: hq-token sandbox --fault list\n/],
     [['seed', '--issued-at', 'yesterday', 'x.ini'], /--issued-at takes a time/],
     [['seed'], /no seed file named/],
     [['exec'], /missing required argument 'command'\n.*hint: hq-token exec --help/],

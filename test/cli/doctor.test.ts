@@ -492,6 +492,18 @@ describe('the store', () => {
     })
   })
 
+  it('that is named as a file beside another: 74, and all the rest is looked at', async () => {
+    const { config, dir } = await place({}, 3600)
+    rewritten({ config }, (text) => text.replace('token.db', 'token.lock'))
+    const got = await examined({ config })
+    expect(got.code).toBe(74)
+    expect(got.check('store')).toMatchObject({
+      message: `${join(dir, 'token.lock')} is named as a file beside a store, not as a store`,
+      hint: expect.stringContaining('token.db') as string,
+    })
+    expect(got.check('token URL')).toMatchObject({ status: 'ok' })
+  })
+
   it('of a newer schema is read, and will not be written: 74', async () => {
     const made = await seeded()
     changed(made, 'PRAGMA user_version = 99')

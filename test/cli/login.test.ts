@@ -182,6 +182,7 @@ describe('a login without a browser', () => {
     const forged = await there.tell(['login', '--complete', answer.replace(/state=[^&]+/, 'state=forged')])
     expect(forged).toMatchObject({ code: 4, stdout: '' })
     expect(forged.stderr).toContain('its state is another')
+    expect(forged.stderr).toContain('hint: hq-token login --complete -, and paste the address')
     expect(there.sandbox.log.filter(({ method }) => method === 'POST')).toHaveLength(1)
     expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 0 })
     expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 4 })

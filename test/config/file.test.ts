@@ -1,4 +1,5 @@
-import { chmodSync, chownSync, mkdirSync, symlinkSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
@@ -128,6 +129,16 @@ describe.runIf(asRoot('files that another user may not read'))(
           'it belongs to root, mode 600',
           `ls -ld ${path}; as root: chgrp ${us} ${path} && chmod 640 ${path}`,
         ],
+      ],
+      [
+        'a disk',
+        () => {
+          const path = theirs(0, 0o600, 0o755)
+          rmSync(path)
+          execFileSync('mknod', ['-m', '600', path, 'b', '7', '250'])
+          return path
+        },
+        (path: string) => ['it belongs to root, mode 600', `ls -ld ${path}; name a regular file`],
       ],
       [
         'our own',

@@ -388,6 +388,20 @@ describe('what is named as the seed file', () => {
     expect((await refusal(() => readSeed({ path: path() }, options))).message).toContain(message)
   })
 
+  it('is no folder, nor is anybody told to change the mode of one', async () => {
+    const open = folder()
+    chmodSync(open, 0o777)
+    const { message, hint } = await refusal(() => readSeed({ path: open }, options))
+    expect(message).toContain('is a directory')
+    expect(hint).not.toContain('chmod')
+  })
+
+  it('is asked for where it does not exist', async () => {
+    expect((await refusal(() => readSeed({ path: join(folder(), 'none') }, options))).hint).toBe(
+      'hq-token seed FILE, with a file that is there; - for standard input',
+    )
+  })
+
   it('may be missing where it is only configured', async () => {
     expect(await seedIfThere(join(folder(), 'none'), options)).toBeUndefined()
     expect((await seedIfThere(file(SIX_LINES), options))?.seed.user).toBe('someone@example.com')

@@ -1017,6 +1017,20 @@ describe('what is said about a renewal', () => {
     expect(heard).toEqual([[expect.stringContaining('could not be written to the rescue file'), false]])
   })
 
+  it('costs no caller a token where whoever hears it fails', async () => {
+    stage.pass(EXPIRED)
+    stage.server.answers({ ...NEXT, date: A_YEAR_BACK })
+    const heard: string[] = []
+    const guard = stage.guard({
+      notify: ({ message }) => {
+        heard.push(message)
+        throw new Error('the log is closed')
+      },
+    })
+    expect(value(await guard.token())).toBe('access-2')
+    expect(heard).toEqual([expect.stringContaining('clock is')])
+  })
+
   it('of others meanwhile waits too', async () => {
     stage.pass(EXPIRED)
     stage.server.answers(slowly(NEXT))

@@ -148,6 +148,22 @@ describe('a login', () => {
     expect((await stage.stored()).pair.accessToken.reveal()).toBe('access-1')
   })
 
+  it.each([
+    [
+      { ...status(301), location: 'https://acme.test/new/token' },
+      /token_url = https:\/\/acme\.test\/new\/token, then .*hq-token login$/,
+    ],
+    [status(302), /token_url .* whether a proxy asks for a login, then .*hq-token login$/],
+    [status(404), /check instance or token_url .*, then .*hq-token login$/],
+    [status(403), /^begin anew: hq-token login$/],
+    [notSent('ECONNREFUSED'), /^check the network and the URL$/],
+    [notSent('PROXY_ECONNREFUSED'), /^check the proxy /],
+  ] as const)('says what to look at, as a refresh does: %#', async (answer, hint) => {
+    const stage = await begun()
+    stage.server.answers(answer)
+    expect((await failure(finish(stage))).hint).toMatch(hint)
+  })
+
   it('can be finished again with the same code when nothing was sent', async () => {
     const stage = await begun()
     stage.server.answers(notSent('ENOTFOUND'), granted('access-9', 'refresh-9'))

@@ -218,6 +218,20 @@ describe('a store that holds the token set of another client', () => {
     },
   )
 
+  it.each([[['status', '--json']], [['doctor', '--online']]])(
+    'is told by %j of such a configuration, and is shown to no API',
+    async ([command = '', option = '']) => {
+      await holdsA()
+      const path = join(dir, 'stray.ini')
+      writeFileSync(path, `[client]\napi_url = ${b.url}api/\n[store]\npath = token.db\n`, { mode: 0o600 })
+      const { stdout } = await run(path, [command, option])
+      expect(stdout).toMatch(
+        command === 'status' ? /"state":"other_client"/ : /fail +grant +the token set in .* client-of-a/,
+      )
+      neitherHeardTheOther()
+    },
+  )
+
   it('is other_client for status too where the other server is named by an issuer that was never asked', async () => {
     await holdsA()
     const path = config(b, {

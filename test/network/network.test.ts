@@ -349,6 +349,9 @@ describe('a proxy of the environment that is of no use here', { timeout: 60_000 
       expect(stderr).toMatch(/hint: in the config: \[network\] proxy = .*; or proxy = none/)
       expect(stderr).not.toContain(SECRET)
     }
+    const own = await run(['get'], { env: { HQ_TOKEN_PROXY: value } })
+    expect(own.code).toBe(78)
+    expect(own.stderr).toMatch(/hint: HQ_TOKEN_PROXY=http:.*; or HQ_TOKEN_PROXY=none/)
     const doctor = await run(['doctor'], { env })
     expect(doctor.code).toBe(78)
     expect(doctor.stdout).toMatch(new RegExp(`^fail +proxy +${name} `, 'm'))

@@ -10,7 +10,8 @@ import { TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { RawAnswer, RequestLimits } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
-import type { NetworkSettings } from '../../src/network/settings.js'
+import { Network } from '../../src/network/network.js'
+import { STRAIGHT, type NetworkSettings } from '../../src/network/settings.js'
 import { TokenEndpoint } from '../../src/oauth/token-endpoint.js'
 import { CERTIFICATE, closedPort, http, loopback, type Loopback } from '../oauth/loopback.js'
 import { authority, pem } from '../support/authority.js'
@@ -283,6 +284,17 @@ describe('a name with several addresses', () => {
     const { answer, elapsedMs } = await refresh(`http://there.example:${port}/token`, { timeoutMs: 20_000 })
     expect(answer).toMatchObject({ sent: true, status: 200 })
     expect(elapsedMs).toBeGreaterThan(500)
+  })
+
+  it('has its time for every other request too', async () => {
+    const port = await closedPort()
+    await fullAt('127.0.0.3', port, 0.5)
+    resolvesTo('127.0.0.3', '::1')
+    const agent = new Network(STRAIGHT).agent({ connectMs: 15_000, idleMs: 15_000 })
+    const asked = { origin: `http://there.example:${port}`, path: '/', method: 'GET' } as const
+    const { statusCode, body } = await agent.request(asked)
+    await body.dump()
+    expect(statusCode).toBe(200)
   })
 })
 

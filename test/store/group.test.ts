@@ -136,6 +136,14 @@ describe('is refused, and left as it is:', () => {
     expect(modeOf(state)).toBe('2770')
   })
 
+  it('a folder of temporary files with a store in it: the hint does not leave that behind', async () => {
+    chmodSync(state, 0o1777)
+    await refused(
+      /hq can be written by others \(mode 1777\)/,
+      /^move the store, .*token\.db with the files beside it, to a folder of your own/,
+    )
+  })
+
   it('a file that is no store', async () => {
     writeFileSync(path, 'precious')
     chmodSync(path, 0o660)
@@ -190,6 +198,26 @@ describe('a link of root’s to the folder', () => {
       rmSync(root, { recursive: true })
     }
   })
+
+  it.runIf(isRoot)(
+    'is refused where its target is reached by another link, through a folder of a stranger',
+    async () => {
+      const root = `/var/lib/hq-token-test-${process.pid}`
+      mkdirSync(join(root, 'strange'), { recursive: true, mode: 0o755 })
+      try {
+        renameSync(state, join(root, 'strange/hq'))
+        symlinkSync('strange', join(root, 'via'))
+        symlinkSync('via/hq', join(root, 'hq'))
+        path = join(root, 'hq/token.db')
+        await put(2)
+        expect(await open().read()).toMatchObject({ generation: 2 })
+        chownSync(join(root, 'strange'), 12_345, 12_345)
+        await expect(open().read()).rejects.toThrow(/which others than root could have made/)
+      } finally {
+        rmSync(root, { recursive: true })
+      }
+    },
+  )
 
   it('is refused on a way that others may write, and its target named', async () => {
     const link = join(folder(), 'link')

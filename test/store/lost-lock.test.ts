@@ -220,6 +220,17 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     await expect(store.exclusive(() => Promise.resolve(), { waitMs: 0 })).rejects.toThrow(LockTimeout)
   })
 
+  it('is waited for no longer in all than the caller waits, the time for the lock before it included', async () => {
+    const { holder } = await living()
+    leaveIntent(holder)
+    const lock = { isHeld: false, isInPlace: () => true, release: () => undefined }
+    const turn = { store: path, seen: { generation: 1, failures: 0 }, lock, waitedMs: 1900 }
+    const begun = performance.now()
+    const late = new SqliteStore(path, { handover }).exclusive(begin, { waitMs: 2000 })
+    await expect(late).rejects.toThrow('for more than 2 s')
+    expect(performance.now() - begun).toBeLessThan(1500)
+  })
+
   it('is not waited for when it is dead', async () => {
     const { holder, end } = await living()
     leaveIntent(holder)

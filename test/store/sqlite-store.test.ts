@@ -84,6 +84,15 @@ describe('the files', () => {
   })
 })
 
+it('names a file in the folder that was named as the store', async () => {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  chmodSync(join(path, '..'), 0o700)
+  await expect(store.read()).rejects.toMatchObject({
+    message: `${path} is a folder, and the store is a file`,
+    hint: `name a file in it: [store] path, or HQ_TOKEN_STORE=${join(path, 'hq-token', 'token.db')}`,
+  })
+})
+
 describe('a file that is no store', () => {
   const outcomeFor = async (): Promise<unknown> => store.read().catch((error: unknown) => error)
 

@@ -22,6 +22,7 @@ export interface Lock {
  * The kernel lets go of it when the process dies, so there is nothing to break, steal or time out.
  * Within a process, where it would not tell one copy of SQLite from another, a mutex stands before it.
  *
+ * @param wait Until when, on the clock of `performance`; and for how long in all, for messages.
  * @param look Called before every try but the first; an answer ends the wait.
  * @param handover What was done about it before.
  * @returns The lock, or what `look` answered.
@@ -29,11 +30,10 @@ export interface Lock {
  */
 export async function acquire<T>(
   paths: StorePaths,
-  waitMs: number,
+  { deadline, waitMs }: { readonly deadline: number; readonly waitMs: number },
   look: () => Promise<T | undefined>,
   handover?: Handover,
 ): Promise<Lock | { answered: T }> {
-  const deadline = performance.now() + waitMs - (handover?.waitedMs ?? 0)
   const pause = pauses()
   const contender = new Contender(paths)
   try {

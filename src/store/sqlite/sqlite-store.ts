@@ -95,7 +95,9 @@ export class SqliteStore implements TokenStore {
   }
 
   async exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T> {
-    const deadline = performance.now() + options.waitMs
+    const { waitMs } = options
+    // For the lock, and for others that are at an exchange, be it begun anew.
+    const deadline = performance.now() + waitMs - (this.#handover?.waitedMs ?? 0)
     const { notify, whileHeld = plainly } = this.#options
     const notices: Notice[] = []
     await this.#claim()
@@ -104,8 +106,8 @@ export class SqliteStore implements TokenStore {
         const handover = this.#handover
         this.#handover = undefined
         const paths = this.#prepared()
-        const left = Math.max(0, deadline - performance.now())
-        const lock = await acquire(paths, left, async () => options.meanwhile?.(await this.read()), handover)
+        const look = async (): Promise<T | undefined> => options.meanwhile?.(await this.read())
+        const lock = await acquire(paths, { deadline, waitMs }, look, handover)
         if ('answered' in lock) return lock.answered
         try {
           const section = { paths, lock, deadline, options }
@@ -118,7 +120,7 @@ export class SqliteStore implements TokenStore {
           })
         } catch (error) {
           if (!(error instanceof Overtaken)) throw error
-          if (performance.now() >= deadline) throw notInTime(paths, options.waitMs)
+          if (performance.now() >= deadline) throw notInTime(paths, waitMs)
           await sleep(LOOK_EVERY_MS)
         }
       }

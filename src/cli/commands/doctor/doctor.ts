@@ -66,7 +66,10 @@ export async function* examined(
   const grant =
     content === undefined || policy === undefined || named === undefined
       ? []
-      : grantChecks(content, seed, at, { policy, named, store: config?.store.path ?? 'the store' })
+      : grantChecks(content, seed, at, {
+          ...{ policy, named, apiUrl: config?.apiUrl ?? null },
+          store: config?.store.path ?? 'the store',
+        })
   const way = config === undefined ? LOGIN_HINT : nextCommand(config, content?.login, at.now)
   const isBare = config !== undefined && isUnconfigured(config) && content?.set === undefined
   const ofGrant = isBare ? [skip('login', 'no token set yet: the configuration comes first')] : grant

@@ -1,12 +1,11 @@
 // What `doctor` says of the grant. The facts come from core/health.ts.
 import { fail, ok, skip, warn, type Finding } from '../../../core/finding.js'
-import { clientName, type NamedClient } from '../../../core/client.js'
+import { clientName } from '../../../core/client.js'
 import { ConfigInvalid, LoginRequired, recalled } from '../../../core/errors.js'
 import { LOGIN_LIFETIME } from '../../../core/logins.js'
 import { rfc3339, type ClockReading } from '../../../core/clock.js'
-import { asSeenBy, isOwn, otherClient } from '../../../core/ownership.js'
-import { healthOf, type Health } from '../../../core/health.js'
-import type { ExpiryPolicy } from '../../../core/policy.js'
+import { asSeenBy, mayUse, otherClient } from '../../../core/ownership.js'
+import { healthOf, type Configured, type Health } from '../../../core/health.js'
 import type { PendingLogin } from '../../../core/store-ports.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import { NOT_BEARER, NOT_BEARER_HINT } from '../../../core/token-type.js'
@@ -22,32 +21,25 @@ export function grantChecks(
   { set, login: pending }: { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined },
   seed: Finding | undefined,
   at: ClockReading,
-  configured: Configured,
+  around: Around,
 ): readonly Finding[] {
   const grant =
     set === undefined
       ? withoutSet(seed)
-      : [...withSet(set, at, configured), ...(seed === undefined ? [] : [seed])]
+      : [...withSet(set, at, around), ...(seed === undefined ? [] : [seed])]
   return pending === undefined ? grant : [...grant, pendingLogin(pending, at)]
 }
 
-/** The part of the configuration that a grant is judged by. */
-export interface Configured {
-  readonly policy: ExpiryPolicy
-  readonly named: NamedClient
-  /** The store, for messages. */
+/** What a grant is judged by, and the store, for messages. */
+interface Around extends Configured {
   readonly store: string
 }
 
-function withSet(
-  stored: TokenSet,
-  at: ClockReading,
-  { policy, named, store }: Configured,
-): readonly Finding[] {
-  const set = asSeenBy(stored, named)
-  const health = healthOf(set, at, policy, named)
+function withSet(stored: TokenSet, at: ClockReading, around: Around): readonly Finding[] {
+  const set = asSeenBy(stored, around.named)
+  const health = healthOf(set, at, around)
   return [
-    client(set, named, store),
+    client(set, around),
     login(set, at, health),
     access(set, health),
     refresh(set, at, health),
@@ -56,10 +48,10 @@ function withSet(
 }
 
 /** Whose grant it is: nothing is printed, sent or spent for another client. */
-function client(set: TokenSet, named: NamedClient, store: string): Finding {
+function client(set: TokenSet, { named, apiUrl, store }: Around): Finding {
   const name = 'grant'
   if (set.client === null) return ok(name, 'not bound to a client yet: the first refresh does that')
-  return isOwn(set, named)
+  return mayUse(set, named, apiUrl)
     ? ok(name, `of ${clientName(set.client)}`)
     : fail(name, otherClient(store, set.client, named))
 }

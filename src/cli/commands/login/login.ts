@@ -1,13 +1,13 @@
 import type { LoginFlags } from './command.js'
 import { notConfigured } from '../../../core/unconfigured.js'
 import { ConfigInvalid, hinted, LoginRequired, TokenError, UsageError } from '../../../core/errors.js'
+import { ANOTHER } from '../../../core/code-exchange.js'
 import { waits } from '../../../core/logins.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { expiresAt } from '../../../core/policy.js'
 import type { Secret } from '../../../core/secret.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import {
-  AGAIN,
   authorizationRequest,
   codeFrom,
   foreignAnswer,
@@ -266,7 +266,7 @@ class Strangers {
     const why = foreignAnswer(parameters, this.#state, this.#options)
     if (why === undefined) return undefined
     const { voice } = this.#session
-    const hint = why.hint === AGAIN ? WAITS_ON : `${WAITS_ON}; ${why.hint ?? ''}`
+    const hint = why.hint === ANOTHER ? WAITS_ON : `${WAITS_ON}; ${why.hint ?? ''}`
     if (!this.#isTold)
       this.#waiting.aside(() => {
         voice.tell({ level: 'warning', message: `an answer was turned away: ${why.message}`, hint })

@@ -4,8 +4,7 @@ import type { Finding } from '../../../core/finding.js'
 import { isUnconfigured } from '../../../core/unconfigured.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { asSeenBy, otherClient } from '../../../core/ownership.js'
-import { healthOf, type State } from '../../../core/health.js'
-import type { ExpiryPolicy } from '../../../core/policy.js'
+import { healthOf, type Configured, type State } from '../../../core/health.js'
 import type { ClockReading } from '../../../core/clock.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import { isBearer } from '../../../core/token-type.js'
@@ -58,7 +57,7 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const set = stored && asSeenBy(stored, named)
   const at = world.clock()
   const instance = config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null
-  const report = reportOn(set, instance, at, policy, named)
+  const report = reportOn(set, instance, at, { policy, named, apiUrl: config.apiUrl })
   const next = await nextStep(session, report, set, named)
   const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
   const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next, seed)
@@ -82,8 +81,7 @@ export function reportOn(
   set: TokenSet | undefined,
   instance: string | null,
   at: ClockReading,
-  policy: ExpiryPolicy,
-  named: NamedClient,
+  configured: Configured,
 ): StatusReport {
   if (set === undefined)
     return {
@@ -102,7 +100,7 @@ export function reportOn(
       client: null,
     }
   const { pair, lastFailure } = set
-  const { state, access, refresh, unfinishedSince, likelyDeadSince } = healthOf(set, at, policy, named)
+  const { state, access, refresh, unfinishedSince, likelyDeadSince } = healthOf(set, at, configured)
   return {
     format_version: 1,
     state,
