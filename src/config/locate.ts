@@ -115,6 +115,9 @@ function passedOver({ config, profile }: Typed, { env }: Surroundings): Notice[]
 }
 
 function namedFile({ config, profile }: Typed, around: Surroundings): Located | undefined {
+  // An unset variable of a script: the working directory is never meant.
+  if (config === '')
+    throw new UsageError('--config is given an empty name', { hint: 'hq-token --config FILE …' })
   if (config !== undefined) return { path: pathsOf(around).resolve(config), rule: '--config' }
   return profile === undefined ? named('HQ_TOKEN_CONFIG', around) : undefined
 }

@@ -1,5 +1,3 @@
-import { closeSync } from 'node:fs'
-import { Socket } from 'node:net'
 import { SeedInvalid, UsageError } from '../core/errors.js'
 import { instant, LONGEST_ACCESS, lifetimeOf } from '../core/lifetime.js'
 import { rfc3339, type Clock } from '../core/clock.js'
@@ -7,23 +5,13 @@ import type { Notice } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
 import { STANDARD_INPUT, type Seed, type TokenPair } from '../core/token-set.js'
 import { isBearer } from '../core/token-type.js'
-import {
-  ABSENT,
-  asProblem,
-  FileProblem,
-  isThere,
-  MOST_BYTES,
-  open,
-  readRegular,
-  TOO_LARGE,
-  type OpenFile,
-} from './file.js'
+import { ABSENT, FileProblem, isThere, MOST_BYTES, readRegular, TOO_LARGE } from './file.js'
 import { decode, named, readIni, shown, type Entry, type Ini } from './ini.js'
 import { isPlaceholder } from './placeholder.js'
-import { lastingPath, markedAt } from './seed-mark.js'
+import { readSeedBytes } from './seed-bytes.js'
+import { markedAt } from './seed-mark.js'
 import { knownElsewhere, misspelt, refuseAnswers, SEED_KEYS, type SeedKey } from './seed-names.js'
 import { suggestion } from './suggest.js'
-import { trustNotices } from './trust.js'
 
 export type SeedInput = { readonly path: string } | { readonly stdin: Uint8Array }
 
@@ -41,7 +29,6 @@ type Key = SeedKey
 
 const SHAPE = 'a seed file holds [AUTH] with at least access_token and refresh_token'
 const NAME_ONE = 'hq-token seed FILE, with a file that is there; - for standard input'
-const PIPE_PATIENCE_MS = 30_000
 const MOST_TOKEN = 65_536
 /** Two machines' clocks differ by less. */
 const CLOCK_TOLERANCE = 60
@@ -62,7 +49,7 @@ export async function readSeed(
   try {
     const found =
       'path' in input
-        ? await readPath(input.path)
+        ? await readSeedBytes(input.path)
         : { bytes: input.stdin, modifiedAt: null, file: null, notices: [] }
     if (found.bytes.byteLength > MOST_BYTES) throw new FileProblem(TOO_LARGE)
     const at = clock()
@@ -117,53 +104,6 @@ export function seedIn(path: string): string | undefined {
     if (!(error instanceof FileProblem)) throw error
     return undefined
   }
-}
-
-interface Found {
-  readonly bytes: Uint8Array
-  /** Epoch seconds; `null` for what has no such time. */
-  readonly modifiedAt: number | null
-  /** Absolute; `null` for what leaves no file behind. */
-  readonly file: string | null
-  readonly notices: readonly Notice[]
-}
-
-async function readPath(path: string): Promise<Found> {
-  const file = open(path)
-  const notices = judged(path, file)
-  if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, file: null, notices }
-  const { bytes, stats } = readRegular(path, file)
-  const modifiedAt = Math.floor(stats.mtimeMs / 1000)
-  return { bytes, modifiedAt, file: lastingPath(path), notices }
-}
-
-/** What is handed over as a descriptor has been chosen by whoever runs this: it counts as standard input does. */
-function judged(path: string, { fd, stats }: OpenFile): Notice[] {
-  if (/^\/(?:dev\/(?:stdin|fd\/\d+)|proc\/(?:self|\d+)\/fd\/\d+)$/.test(path)) return []
-  try {
-    return trustNotices('seed', path, stats)
-  } catch (error) {
-    closeSync(fd)
-    throw error
-  }
-}
-
-/** A socket waits for a pipe in the event loop; `fs` would wait in a thread that nothing can interrupt. */
-async function drain(fd: number): Promise<Uint8Array> {
-  const chunks: Buffer[] = []
-  let length = 0
-  try {
-    const pipe = new Socket({ fd, readable: true, writable: false })
-    pipe.setTimeout(PIPE_PATIENCE_MS, () => pipe.destroy(new FileProblem('is a pipe that nobody writes to')))
-    for await (const chunk of pipe as AsyncIterable<Buffer>) {
-      chunks.push(chunk)
-      length += chunk.length
-      if (length > MOST_BYTES) break
-    }
-  } catch (error) {
-    throw asProblem(error)
-  }
-  return Buffer.concat(chunks)
 }
 
 type Auth = ReadonlyMap<Key, Entry>

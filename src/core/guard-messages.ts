@@ -13,7 +13,7 @@ export function warning(message: string, hint?: string): Notice {
 /** The server issues no token that lives as long as was asked for. */
 export function shortWarning(left: number, minValid: number): Notice {
   return warning(
-    `the newest token that the server issues lives ${Math.floor(left)} s, less than the ${minValid} s asked for`,
+    `the newest token that the server issues has ${Math.floor(left)} s left, less than the ${minValid} s asked for`,
   )
 }
 

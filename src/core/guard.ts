@@ -297,7 +297,7 @@ export class TokenGuard {
         const { set: found, exchange, isLanded } = await recover(held, this.#exchangeParts)
         if (found === undefined || exchange === undefined)
           throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
-        if (isLanded) this.#marking.note(found)
+        if (isLanded) this.#marking.note(found, exchange)
         const set = await this.#ownership.own(found, undefined, how.rebind)
         const { verdict, hold } = this.#judge(set, ask)
         if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set
@@ -314,7 +314,7 @@ export class TokenGuard {
         if (set.lastFailure !== null && set.generation === seen.generation && set.failures > seen.failures)
           throw recalled(set.lastFailure)
         const asked = { rejected: this.#isRejected(set, ask), rebind: how.rebind === true }
-        return this.#marking.note(await exchange.run(asked))
+        return this.#marking.note(await exchange.run(asked), exchange)
       },
       {
         waitMs: how.waitMs,

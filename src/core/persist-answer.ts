@@ -3,6 +3,7 @@ import { outcomeOf, type Outcome } from './outcome.js'
 import type { AuthorizationServer, Notice, RawAnswer } from './ports.js'
 import type { HeldStore, HistoryEntry, Rescued } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
+import type { Tokens } from './transitions.js'
 
 /** Milliseconds to go on trying when a new pair is in memory only. */
 const CLING_MS = 30_000
@@ -94,6 +95,21 @@ export class AnswerPersistence {
     if (scrubs) await this.#held.rescue.scrub()
     this.#compareClocks(record.answer)
     return undefined
+  }
+
+  /** @param defaultLifetime Seconds that count where the server says nothing usable. */
+  warnOf({ isRefreshTokenUnusable, isLifetimeUnusable }: Tokens, defaultLifetime: number): void {
+    const { server } = this.#parts
+    if (isRefreshTokenUnusable === true)
+      this.warn(
+        `${server.host} sent a new refresh token that cannot be used; the one before stays, and the answer is kept in the rescue file`,
+        'a person must log in if the server has ended the one before: hq-token login',
+      )
+    if (isLifetimeUnusable === true)
+      this.warn(
+        `${server.host} says nothing usable on how long the access token lives; it counts as ${defaultLifetime} s`,
+        'set default_lifetime in [refresh] to what the server issues',
+      )
   }
 
   /** Once each; and whoever listens may fail without costing a token. */

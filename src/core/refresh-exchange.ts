@@ -4,15 +4,15 @@ import { failureOf } from './exchange-failure.js'
 import type { Host } from './host.js'
 import { AnswerPersistence, longest, type PersistenceParts } from './persist-answer.js'
 import { LastLook } from './last-look.js'
-import type { ClockReading } from './clock.js'
 import { unkept, withoutEcho, type Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOfGrant, isOwn, otherClient } from './ownership.js'
-import { isGivenUp, isUnread, UNREAD_PAUSE } from './policy.js'
+import { aftermathOf } from './aftermath.js'
+import { isUnread } from './policy.js'
 import type { RawAnswer, SeedMarks } from './ports.js'
 import type { HeldStore, Rescued } from './store-ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
-import { entry, failed, intended, renewed, spendable, type Aftermath, type Tokens } from './transitions.js'
+import { entry, failed, intended, renewed, spendable, type Tokens, secretsOf } from './transitions.js'
 
 /**
  * After an unknown outcome the same refresh token is sent again this soon, in milliseconds: the
@@ -146,6 +146,11 @@ export class RefreshExchange {
   /** @throws {StoreUnusable} while what was taken up is in the rescue file only: nothing may replace it then. */
   assertSaved(): void {
     if (this.#unsaved !== undefined) throw this.#unsaved
+  }
+
+  /** Whether all that was received is in the store. */
+  get isSaved(): boolean {
+    return this.#unsaved === undefined
   }
 
   /** Scrubs the rescue file, unless it holds what nobody could read. */
@@ -293,7 +298,7 @@ export class RefreshExchange {
     // An answer that is the only copy of a refresh token stays until another good one is saved.
     const scrubs = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)
     this.#unsaved = await this.#persistence.save(next, this.#set.generation, word, record, kept, scrubs)
-    this.#warnOf(tokens)
+    this.#persistence.warnOf(tokens, defaultLifetime)
     if (this.#unsaved !== undefined) return next
     this.#set = next
     this.#doubt = this.#unread = false
@@ -301,25 +306,12 @@ export class RefreshExchange {
     return next
   }
 
-  #warnOf({ isRefreshTokenUnusable, isLifetimeUnusable }: Tokens): void {
-    const { server, defaultLifetime } = this.#parts
-    if (isRefreshTokenUnusable === true)
-      this.#persistence.warn(
-        `${server.host} sent a new refresh token that cannot be used; the one before stays, and the answer is kept in the rescue file`,
-        'a person must log in if the server has ended the one before: hq-token login',
-      )
-    if (isLifetimeUnusable === true)
-      this.#persistence.warn(
-        `${server.host} says nothing usable on how long the access token lives; it counts as ${defaultLifetime} s`,
-        'set default_lifetime in [refresh] to what the server issues',
-      )
-  }
-
   /** Leaves word in the store of an exchange that brought no token. */
   async #settle(outcome: Exclude<Outcome, { kind: 'granted' }>, answer: RawAnswer): Promise<TokenError> {
     const at = this.#parts.clock()
-    const aftermath = this.#aftermath(outcome, answer, at)
-    const what = this.#withoutSecrets(outcome.what)
+    const aftermath = aftermathOf(outcome, answer, at, this.#set, this.#doubt)
+    // Some servers quote in an error what was sent.
+    const what = withoutSecrets(outcome.what, secretsOf(this.#set))
     if (outcome.kind === 'refused') this.#spentElsewhere = await this.#seedMark()
     const error = failureOf(
       { ...outcome, what },
@@ -348,46 +340,10 @@ export class RefreshExchange {
     return error
   }
 
-  #aftermath(outcome: Outcome, { status, sentAt }: RawAnswer, at: ClockReading): Aftermath {
-    const { bareSince } = this.#set
-    // An earlier try of this exchange may have rotated: the doubt outlives every other answer.
-    const unfinished = this.#doubt
-    switch (outcome.kind) {
-      case 'unknown':
-        return {
-          unfinished: true,
-          ...(outcome.mayHoldTokens ? { notBefore: sentAt.now + UNREAD_PAUSE } : {}),
-          ...(status !== null && status < 300 ? { bareSince: null } : {}),
-        }
-      case 'refused':
-        return { refused: true, bareSince: null }
-      case 'no-verdict': {
-        const notBefore = outcome.retryAfter === null ? null : at.now + outcome.retryAfter
-        if (!outcome.isBare) return { unfinished, notBefore }
-        const refused = isGivenUp(this.#set, at)
-        return { unfinished, notBefore, bareSince: bareSince ?? at.now, refused }
-      }
-      case 'misconfigured':
-        return { unfinished, bareSince: null }
-      default:
-        return { unfinished }
-    }
-  }
-
   /** Asked of the seed's own refresh token: what this store got by a refresh of its own, no mark knows. */
   async #seedMark(): Promise<number | null> {
     const { seed, seedFile, pair } = this.#set
     if (seedFile === null || pair.refreshToken.fingerprint !== seed) return null
     return (await this.#parts.seedMarks?.spentAt(seedFile.path, seed)) ?? null
-  }
-
-  /** Some servers quote in an error what was sent. */
-  #withoutSecrets(text: string): string {
-    const { pair, previous, intent } = this.#set
-    const secrets = [
-      ...[pair, previous].flatMap((one) => (one === null ? [] : [one.accessToken, one.refreshToken])),
-      ...(intent?.salvaged ? [intent.salvaged] : []),
-    ]
-    return withoutSecrets(text, secrets)
   }
 }

@@ -84,9 +84,9 @@ export class SeedMarking {
     this.#parts = parts
   }
 
-  /** Under the lock: this process has saved this set. */
-  note(set: TokenSet): TokenSet {
-    if (set.seedFile?.isMarked !== true && spentSeed(set) !== undefined) this.#noted = set
+  /** Under the lock: this process has got this set, and saved it if the exchange says so. */
+  note(set: TokenSet, { isSaved }: { readonly isSaved: boolean }): TokenSet {
+    if (isSaved && set.seedFile?.isMarked !== true && spentSeed(set) !== undefined) this.#noted = set
     return set
   }
 

@@ -255,3 +255,11 @@ export function entry(
     client: set.client === null ? null : clientName(set.client),
   }
 }
+
+/** Every token of a set, so that none of them reaches a message. */
+export function secretsOf({ pair, previous, intent }: TokenSet): readonly Secret[] {
+  return [
+    ...[pair, previous].flatMap((one) => (one === null ? [] : [one.accessToken, one.refreshToken])),
+    ...(intent?.salvaged ? [intent.salvaged] : []),
+  ]
+}

@@ -36,6 +36,18 @@ const tellIn =
   (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Told> =>
     told(args, { env: { HQ_TOKEN_CONFIG: config, ...env }, homedir: folder(), input: '' })
 
+describe('a name that a script left empty', () => {
+  it.each([
+    [['--config', '', 'get'], '--config is given an empty name', 'hq-token --config FILE …'],
+    [['seed', ''], 'the seed file is given an empty name', 'hq-token seed FILE'],
+  ])('%j is wrong usage, and nothing is read in its place', async (args, message, hint) => {
+    expect(await told(args, { homedir: folder() })).toEqual({
+      ...{ code: 2, stdout: '' },
+      stderr: `hq-token: error: ${message}\nhq-token: hint: ${hint}\n`,
+    })
+  })
+})
+
 describe('a profile that is typed', () => {
   it('and is none is an error, whatever HQ_TOKEN_CONFIG names: nothing is printed', async () => {
     const made = await seeded()

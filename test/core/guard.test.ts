@@ -871,7 +871,7 @@ describe('asked for more life than the server issues', () => {
     expect(stage.server.requests).toBe(1)
     expect(stage.warnings).toHaveLength(4)
     expect(stage.warnings[0]).toBe(
-      'the newest token that the server issues lives 3600 s, less than the 7200 s asked for',
+      'the newest token that the server issues has 3600 s left, less than the 7200 s asked for',
     )
   })
 

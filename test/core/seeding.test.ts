@@ -93,6 +93,24 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect(marks.puts).toBe(0)
   })
 
+  it('is not called removable while the new pair is in the rescue file only; the next call saves it, and says so', async () => {
+    stage.store.savesFail = (nth) => nth > 2
+    stage.server.answers(rotated)
+    const one = guard()
+    expect((await one.token()).secret.reveal()).toBe('access-2')
+    await one.settled()
+    expect([marks.puts, stage.notices.filter(({ message }) => message.includes('can be removed'))]).toEqual([
+      0,
+      [],
+    ])
+    stage.store.savesFail = () => false
+    const two = guard()
+    await two.token()
+    await two.refresh({ ifOlder: 1 })
+    await two.settled()
+    expect(marks.puts).toBe(1)
+  })
+
   it.each([
     ['sends the old refresh token again', granted('access-2', 'refresh-1')],
     ['sends none', granted('access-2', null)],

@@ -257,7 +257,7 @@ export const BREAKS = [
   },
   {
     name: 'Retry-After is ignored',
-    file: 'src/core/refresh-exchange.ts',
+    file: 'src/core/aftermath.ts',
     find: 'notBefore = outcome.retryAfter === null ? null : at.now + outcome.retryAfter',
     replace: 'notBefore = null',
     by: tests('faults/network', 'binds the calls that follow'),
@@ -287,8 +287,8 @@ export const BREAKS = [
   {
     name: 'what a server quotes is printed',
     file: 'src/core/refresh-exchange.ts',
-    find: '    return withoutSecrets(text, secrets)\n',
-    replace: '    return withoutSecrets(text, secrets.slice(0, 0))\n',
+    find: '    const what = withoutSecrets(outcome.what, secretsOf(this.#set))\n',
+    replace: '    const what = outcome.what\n    void [withoutSecrets, secretsOf]\n',
     by: tests('faults/answers', 'quotes what was sent'),
   },
   {
@@ -698,7 +698,7 @@ export const BREAKS = [
   {
     name: 'a spent seed is not marked',
     file: 'src/core/guard.ts',
-    find: '        return this.#marking.note(await exchange.run(asked))',
+    find: '        return this.#marking.note(await exchange.run(asked), exchange)',
     replace: '        return await exchange.run(asked)',
     by: tests('cli/spent-seed', 'on an empty store'),
   },
@@ -719,11 +719,12 @@ export const BREAKS = [
   {
     name: 'a seed is marked before the new pair is saved',
     file: 'src/core/guard.ts',
-    find: '        return this.#marking.note(await exchange.run(asked))',
+    find: '        return this.#marking.note(await exchange.run(asked), exchange)',
     replace:
-      '        this.#marking.note({ ...set, lastRefreshAt: 1, seedFile: set.seedFile && { ...set.seedFile, spentAt: 1 } })\n' +
+      '        const spent = set.seedFile && { ...set.seedFile, spentAt: 1 }\n' +
+      '        this.#marking.note({ ...set, lastRefreshAt: 1, seedFile: spent }, { isSaved: true })\n' +
       '        this.#marking.begin()\n' +
-      '        return this.#marking.note(await exchange.run(asked))',
+      '        return this.#marking.note(await exchange.run(asked), exchange)',
     by: tests('core/seeding', 'while the new pair is not saved'),
   },
   {
@@ -999,9 +1000,9 @@ export const BREAKS = [
   },
   {
     name: 'a bare refusal never calls a person',
-    file: 'src/core/refresh-exchange.ts',
-    find: 'const refused = isGivenUp(this.#set, at)',
-    replace: 'const refused = isGivenUp(this.#set, at) && at.now < 0',
+    file: 'src/core/aftermath.ts',
+    find: 'refused: isGivenUp(set, at)',
+    replace: 'refused: isGivenUp(set, at) && at.now < 0',
     by: tests('cli/answers', 'after a day a person is called'),
   },
   {
@@ -1417,5 +1418,12 @@ export const BREAKS = [
     find: '  job->>rescue: the bytes as they are, one write and fdatasync\n',
     replace: '  job->>job: read the answer\n  job->>rescue: the bytes as they are, one write and fdatasync\n',
     by: tests('diagrams', 'has the steps in the order'),
+  },
+  {
+    name: 'a seed counts as removable while the new pair is not in the store',
+    file: 'src/core/seeding.ts',
+    find: '    if (isSaved && set.seedFile',
+    replace: '    if ((isSaved || set.generation > 0) && set.seedFile',
+    by: tests('core/seeding', 'is not called removable while'),
   },
 ]

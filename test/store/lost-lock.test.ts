@@ -224,7 +224,7 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     const { holder } = await living()
     leaveIntent(holder)
     const lock = { isHeld: false, isInPlace: () => true, release: () => undefined }
-    const turn = { store: path, seen: { generation: 1, failures: 0 }, lock, waitedMs: 1900 }
+    const handover = { store: path, seen: { generation: 1, failures: 0 }, lock, waitedMs: 1900 }
     const begun = performance.now()
     const late = new SqliteStore(path, { handover }).exclusive(begin, { waitMs: 2000 })
     await expect(late).rejects.toThrow('for more than 2 s')

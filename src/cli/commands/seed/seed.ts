@@ -17,6 +17,8 @@ const DISREGARDED = 'seed_disregarded'
 /** Imports a first token set from an INI file, once; all that it has to say goes to standard error. */
 export async function seed(session: Session, file: string | undefined, flags: SeedFlags): Promise<void> {
   const { world, voice, config, guard } = session
+  if (file === '')
+    throw new UsageError('the seed file is given an empty name', { hint: 'hq-token seed FILE' })
   const source = file ?? config.seedFile
   if (source === null && isUnconfigured(config)) throw notConfigured()
   if (source === null)
