@@ -92,15 +92,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   faults.set(options.faults ?? [])
   const log: SandboxRequest[] = []
 
-  const server = createServer((request, response) => {
-    // A throw of `answer` stays unhandled: a bug must not look like a fault that was asked for.
-    const isUpload = targetOf(request.url ?? '').path === `${API}1/files`
-    bodyOf(request, isUpload ? MOST_FILE : MOST_FORM).then(
-      (body) => answer(request, body, response),
-      // The client gave up before its request was whole.
-      () => response.destroy(),
-    )
-  })
+  const server = createServer()
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/sandbox/`
@@ -128,45 +120,13 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     }),
   }
 
-  const api = apiEndpoints(grants, API)
-
-  async function answer(
-    request: IncomingMessage,
-    body: Buffer | null,
-    response: ServerResponse,
-  ): Promise<void> {
-    const { method = 'GET', headers } = request
-    const { path, query } = targetOf(request.url ?? '/')
-    const handled = handle(headers.host, body, {
-      method,
-      path,
-      query,
-      contentType: headers['content-type'] ?? '',
-      authorization: headers.authorization,
-      format: formatFor(headers.accept, xml),
-    })
-    record({ method, path }, handled)
-    if (latencyMs > 0) await sleep(latencyMs, undefined, { ref: false })
-    await deliver(handled.answer, response)
-  }
-
-  function handle(
-    host: string | undefined,
-    bytes: Buffer | null,
-    head: Omit<Received, 'body' | 'bytes'>,
-  ): Handled {
-    if (!isOwnHost(host)) return refuse(failure(421, 'Only a loopback name is answered', head.format))
-    if (bytes === null) return refuse(failure(413, 'Too large', head.format))
-    const endpoint = Object.hasOwn(endpoints, head.path) ? endpoints[head.path] : api(head.path)
-    return (endpoint ?? nothingThere)({ ...head, bytes, body: bytes.toString() })
-  }
-
-  function record({ method, path }: Pick<Received, 'method' | 'path'>, handled: Handled): void {
+  const record = ({ method, path }: Pick<Received, 'method' | 'path'>, handled: Handled): void => {
     const { outcome, grantType = null, presented = null, issued = null } = handled
     const entry: SandboxRequest = { at: clock(), method, path, grantType, outcome, presented, issued }
     log.push(entry)
     onRequest?.(entry)
   }
+  server.on('request', requestListener({ endpoints, api: apiEndpoints(grants, API), xml, latencyMs, record }))
 
   return {
     url,
@@ -193,6 +153,61 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       await closed
     },
   }
+}
+
+interface Desk {
+  readonly endpoints: Readonly<Record<string, Endpoint>>
+  readonly api: ReturnType<typeof apiEndpoints>
+  /** Answer in XML whatever is asked for. */
+  readonly xml: boolean
+  readonly latencyMs: number
+  readonly record: (head: Pick<Received, 'method' | 'path'>, handled: Handled) => void
+}
+
+/** From a request to its answer: the body, the endpoint, the log, the wait. */
+function requestListener(desk: Desk): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    // A throw of `answer` stays unhandled: a bug must not look like a fault that was asked for.
+    const isUpload = targetOf(request.url ?? '').path === `${API}1/files`
+    bodyOf(request, isUpload ? MOST_FILE : MOST_FORM).then(
+      (body) => answer(desk, request, body, response),
+      // The client gave up before its request was whole.
+      () => response.destroy(),
+    )
+  }
+}
+
+async function answer(
+  desk: Desk,
+  request: IncomingMessage,
+  body: Buffer | null,
+  response: ServerResponse,
+): Promise<void> {
+  const { method = 'GET', headers } = request
+  const { path, query } = targetOf(request.url ?? '/')
+  const handled = handle(desk, headers.host, body, {
+    method,
+    path,
+    query,
+    contentType: headers['content-type'] ?? '',
+    authorization: headers.authorization,
+    format: formatFor(headers.accept, desk.xml),
+  })
+  desk.record({ method, path }, handled)
+  if (desk.latencyMs > 0) await sleep(desk.latencyMs, undefined, { ref: false })
+  await deliver(handled.answer, response)
+}
+
+function handle(
+  { endpoints, api }: Desk,
+  host: string | undefined,
+  bytes: Buffer | null,
+  head: Omit<Received, 'body' | 'bytes'>,
+): Handled {
+  if (!isOwnHost(host)) return refuse(failure(421, 'Only a loopback name is answered', head.format))
+  if (bytes === null) return refuse(failure(413, 'Too large', head.format))
+  const endpoint = Object.hasOwn(endpoints, head.path) ? endpoints[head.path] : api(head.path)
+  return (endpoint ?? nothingThere)({ ...head, bytes, body: bytes.toString() })
 }
 
 const welcome: Endpoint = () => ({ answer: welcomePage(), outcome: 'served' })

@@ -34,28 +34,8 @@ export function tokenEndpoint({ grants, faults, registration, clock }: EndpointP
     const parameters = parametersOf(new URLSearchParams(request.body))
     if (parameters === null) return refuse(refusal('invalid_request', 'A parameter is given twice', format))
 
-    const handled = authenticated(request, parameters) ?? granted(request, parameters)
+    const handled = refusedClient(request, parameters, registration) ?? granted(request, parameters)
     return { grantType: parameters.get('grant_type') ?? null, ...handled }
-  }
-
-  /** The refusal of a client that is not the one registered. */
-  function authenticated(request: Received, parameters: Parameters): Handled | undefined {
-    const basic = basicCredentials(request.authorization)
-    if (basic !== undefined && parameters.has('client_secret'))
-      return refuse(refusal('invalid_request', 'Authenticate in one way, not in two', request.format))
-    const sent = basic ?? {
-      clientId: parameters.get('client_id') ?? '',
-      clientSecret: parameters.get('client_secret') ?? '',
-    }
-    if (sent.clientId === registration.clientId && sent.clientSecret === registration.clientSecret)
-      return undefined
-    const refused = refusal(
-      'invalid_client',
-      'The client is not known, or its secret is wrong',
-      request.format,
-    )
-    const challenge = { 'www-authenticate': 'Basic realm="hq-token sandbox"' }
-    return refuse(refused, 401, basic === undefined ? {} : challenge)
   }
 
   function granted({ format }: Received, parameters: Parameters): Handled {
@@ -112,6 +92,26 @@ export function tokenEndpoint({ grants, faults, registration, clock }: EndpointP
       issued,
     }
   }
+}
+
+/** The refusal of a client that is not the one registered; `undefined` where it is. */
+function refusedClient(
+  request: Received,
+  parameters: Parameters,
+  registration: Registration,
+): Handled | undefined {
+  const basic = basicCredentials(request.authorization)
+  if (basic !== undefined && parameters.has('client_secret'))
+    return refuse(refusal('invalid_request', 'Authenticate in one way, not in two', request.format))
+  const sent = basic ?? {
+    clientId: parameters.get('client_id') ?? '',
+    clientSecret: parameters.get('client_secret') ?? '',
+  }
+  if (sent.clientId === registration.clientId && sent.clientSecret === registration.clientSecret)
+    return undefined
+  const refused = refusal('invalid_client', 'The client is not known, or its secret is wrong', request.format)
+  const challenge = { 'www-authenticate': 'Basic realm="hq-token sandbox"' }
+  return refuse(refused, 401, basic === undefined ? {} : challenge)
 }
 
 function ordinary({ outcome }: Granted): 'rotated' | 'grace' {

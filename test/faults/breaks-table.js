@@ -123,7 +123,7 @@ export const BREAKS = [
     file: 'src/core/guard.ts',
     find: "        if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set\n",
     replace: '',
-    by: tests('faults/storm', 'gets the lock when it has been renewed'),
+    by: tests('core/guard', 'what another has renewed is not renewed again'),
   },
   {
     name: 'no lock',
@@ -151,6 +151,13 @@ export const BREAKS = [
     file: 'src/store/sqlite/early-lock.ts',
     find: '      if (isBusy(error)) return false\n',
     replace: '      if (isBusy(error)) return (this.isHeld = true)\n',
+    and: [
+      {
+        file: 'src/store/sqlite/holder.ts',
+        find: '  return startOf(String(holder.pid)) === holder.started\n',
+        replace: '  return startOf(String(holder.pid)) === -1\n',
+      },
+    ],
     by: tests('faults/storm', 'make one request'),
   },
   {
@@ -517,7 +524,7 @@ export const BREAKS = [
     file: 'src/oauth/answer.ts',
     find: '  const answer = ordinary(kept)\n',
     replace: '  const answer = kept\n',
-    by: tests('network/send-once', 'is read, after one request'),
+    by: tests('network/send-once', 'is over as soon as its length is met'),
   },
   {
     name: 'bytes behind a length that was told too small are dropped',

@@ -161,8 +161,9 @@ describe('a store between two versions', () => {
     await new Promise((resolve) => setTimeout(resolve, 1000))
     await stop()
     expect(figures.failed).toBe(0)
-    // Also where the quick way does not lead to it.
-    expect(await there.run(['--verbose', 'get'])).toMatchObject({ code: 0 })
+    // Also by the full path: a look at the status, and a command that is given the token.
+    for (const args of [['status'], ['exec', '--', 'true']])
+      expect(await there.run(args), args.join(' ')).toMatchObject({ code: 0, stderr: '' })
     const refused = await there.run(['refresh'])
     expect(refused).toMatchObject({ code: 74, stdout: '' })
     expect(refused.stderr).toMatch(/newer hq-token .*\n.*npm install -g hq-token/)
