@@ -1,10 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { setImmediate as iteration, setTimeout as sleep } from 'node:timers/promises'
+// Has the client secret: from the configuration, a file or a command.
 import { ConfigInvalid } from '../core/errors.js'
 import { Secret } from '../core/secret.js'
-import { beforeSignalsEnd } from '../platform/signals.js'
+import { runShellCommand } from '../platform/shell-command.js'
 import { FileProblem, readRegular } from './file.js'
 import { decode } from './ini.js'
 import { withoutSecretVariables } from './keys.js'
@@ -14,8 +11,6 @@ import { trustNotices } from './trust.js'
 
 const COMMAND_TIMEOUT_MS = 10_000
 const MOST_OUTPUT = 65_536
-const UNREAD_MS = 100
-const POSIX = process.platform !== 'win32'
 
 interface SecretCommand {
   readonly kind: 'command'
@@ -40,7 +35,7 @@ export type SecretOrigin =
  */
 export async function readSecret(origin: SecretOrigin, timeoutMs = COMMAND_TIMEOUT_MS): Promise<Secret> {
   if (origin.kind === 'text') return checked(origin.text, origin.where)
-  const text = origin.kind === 'file' ? readSecretFile(origin) : await run(origin, timeoutMs)
+  const text = origin.kind === 'file' ? readSecretFile(origin) : await printed(origin, timeoutMs)
   return checked(text.replace(/\r?\n$/, ''), origin.where)
 }
 
@@ -65,94 +60,18 @@ function readSecretFile({ path, where }: { path: string; where: string }): strin
   }
 }
 
-/**
- * Runs the command in the system's shell, to its own end: a daemon that it has started (gpg-agent, ssh-agent) may keep
- * its standard output open for good, and lives on. Its stderr is ours, so that it can say what is wrong.
- */
-function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Promise<string> {
-  return new Promise((succeed, fail) => {
-    // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
-    const child = spawn(command, {
-      shell: true,
-      cwd,
-      env: withoutSecretVariables(env),
-      stdio: ['ignore', 'pipe', 'inherit'],
-      detached: POSIX,
-    })
-    const output: Buffer[] = []
-    let length = 0
-    // The terminal's Ctrl-C does not reach a group of its own either.
-    const noLonger = beforeSignalsEnd(() => {
-      endAll(child)
-    })
-    const over = (): void => {
-      clearTimeout(timer)
-      noLonger()
-      child.stdout.destroy()
-    }
-    const giveUp = (problem: string): void => {
-      over()
-      fail(new ConfigInvalid(`${where} ${problem}`, { hint: 'run the command by hand to see what it does' }))
-    }
-    const timer = setTimeout(() => {
-      endAll(child)
-      giveUp(`gave no client secret within ${timeoutMs / 1000} s`)
-    }, timeoutMs)
-    child.on('error', () => {
-      giveUp('could not be run')
-    })
-    child.stdout.on('data', (chunk: Buffer) => {
-      output.push(chunk)
-      length += chunk.length
-      if (length <= MOST_OUTPUT) return
-      endAll(child)
-      giveUp('printed too much for a client secret')
-    })
-    child.on('exit', (code, signal) => {
-      clearTimeout(timer)
-      const closed = once(child, 'close')
-      void Promise.race([closed, unread()]).then(() => {
-        if (code !== 0) {
-          giveUp(`failed (${signal ?? `exit status ${String(code)}`})`)
-          return
-        }
-        over()
-        succeed(Buffer.concat(output).toString())
-      })
-    })
+/** @throws {ConfigInvalid} */
+async function printed({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Promise<string> {
+  const end = await runShellCommand({
+    ...{ command, cwd, env: withoutSecretVariables(env) },
+    ...{ timeoutMs, mostOutput: MOST_OUTPUT },
   })
-}
-
-/** As long as what a command has printed before its end may take to be read. */
-async function unread(): Promise<void> {
-  await sleep(UNREAD_MS)
-  // Where this process stood still meanwhile, the pipe is read between these two.
-  await iteration()
-  await iteration()
-}
-
-function endAll(child: ChildProcess): void {
-  child.stdout?.destroy()
-  try {
-    if (!POSIX || child.pid === undefined) {
-      child.kill()
-      return
-    }
-    // Those that have left the group, too, as `setsid` does; found before their parents are gone.
-    const others = descendants(child.pid)
-    process.kill(-child.pid, 'SIGKILL')
-    for (const pid of others) process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-/** As far as the system tells: Linux does. */
-function descendants(pid: number): number[] {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').match(/\d+/g) ?? []
-    return children.map(Number).flatMap((child) => [child, ...descendants(child)])
-  } catch {
-    return []
-  }
+  if (end.kind === 'ended' && end.code === 0) return end.output
+  const problem = {
+    ended: end.kind === 'ended' ? `failed (${end.signal ?? `exit status ${String(end.code)}`})` : '',
+    'not-started': 'could not be run',
+    'too-slow': `gave no client secret within ${timeoutMs / 1000} s`,
+    'too-much': 'printed too much for a client secret',
+  }[end.kind]
+  throw new ConfigInvalid(`${where} ${problem}`, { hint: 'run the command by hand to see what it does' })
 }

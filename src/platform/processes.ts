@@ -22,8 +22,8 @@ export function fateOf(mark: string): 'alive' | 'dead' | 'rebooted' | 'elsewhere
   if (space !== namespace()) return 'elsewhere'
   if (since !== boot()) return 'rebooted'
   if (!isThere(Number(pid))) return 'dead'
-  const began = startOf(Number(pid))
-  return began === undefined || start === '0' || began === start ? 'alive' : 'dead'
+  // Whoever made the mark without /proc cannot be told from another by it.
+  return start === '0' || startOf(Number(pid)) === Number(start) ? 'alive' : 'dead'
 }
 
 /** Another user's process is alive, too. */
@@ -53,11 +53,19 @@ function boot(): string {
   }
 }
 
-/** In clock ticks since the boot. @see proc_pid_stat(5), field 22 */
-function startOf(pid: number): string | undefined {
+/**
+ * When a process or a thread started, in ticks since the boot; `undefined` where there is none such, only what is left of
+ * a dead one, or no /proc.
+ *
+ * @see proc_pid_stat(5)
+ */
+export function startOf(pid: number | string): number | undefined {
   try {
-    // The name of the program, in brackets, may hold spaces.
-    return /^.*\) (?:\S+ ){19}(\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1]
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The second field is the program's name, which may hold anything.
+    const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const started = Number(rest[18])
+    return /[ZXx]/.test(state) || !Number.isSafeInteger(started) ? undefined : started
   } catch {
     return undefined
   }

@@ -1273,14 +1273,14 @@ export const BREAKS = [
   },
   {
     name: 'place: a daemon of the secret’s command is waited for',
-    file: 'src/config/client-secret.ts',
+    file: 'src/platform/shell-command.ts',
     find: '      void Promise.race([closed, unread()])',
     replace: '      void unread\n      void Promise.race([closed])',
     by: tests('config/client-secret', 'not waited for'),
   },
   {
     name: 'place: a signal leaves what the secret’s command has begun',
-    file: 'src/config/client-secret.ts',
+    file: 'src/platform/shell-command.ts',
     find: '    const noLonger = beforeSignalsEnd(() => {\n      endAll(child)\n    })\n',
     replace: '    const noLonger = beforeSignalsEnd(() => undefined)\n',
     by: tests('config/client-secret', 'SIGTERM ends'),

@@ -2,6 +2,7 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { uptime } from 'node:os'
 import type { Holder } from '../../core/token-set.js'
+import { startOf } from '../../platform/processes.js'
 
 /**
  * This thread, as one that is at work for some time at most. A thread and not the process, because two copies of SQLite
@@ -46,24 +47,6 @@ function thisThread(): Thread | undefined {
     return { boot, pidNamespace: readlinkSync('/proc/self/ns/pid'), pid: Number(pid), started }
   } catch {
     // A system without /proc.
-    return undefined
-  }
-}
-
-/**
- * When a thread started, in ticks since the boot; `undefined` where there is none such, or only what is left of a dead
- * one.
- *
- * @see proc_pid_stat(5)
- */
-function startOf(pid: string): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // The second field is the program's name, which may hold anything.
-    const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const started = Number(rest[18])
-    return /[ZXx]/.test(state) || !Number.isSafeInteger(started) ? undefined : started
-  } catch {
     return undefined
   }
 }

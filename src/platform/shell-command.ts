@@ -1,0 +1,118 @@
+// Runs a command of the configuration in the system's shell, with a time limit, and ends all that it has started. Knows not what it is for.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { setImmediate as iteration, setTimeout as sleep } from 'node:timers/promises'
+import { beforeSignalsEnd } from './signals.js'
+
+const UNREAD_MS = 100
+const POSIX = process.platform !== 'win32'
+
+export interface ShellCommand {
+  readonly command: string
+  readonly cwd: string
+  readonly env: NodeJS.ProcessEnv
+  /** From its start to its end, in milliseconds. */
+  readonly timeoutMs: number
+  /** In bytes. */
+  readonly mostOutput: number
+}
+
+export type CommandEnd =
+  | {
+      readonly kind: 'ended'
+      readonly output: string
+      readonly code: number | null
+      readonly signal: NodeJS.Signals | null
+    }
+  | { readonly kind: 'not-started' | 'too-slow' | 'too-much' }
+
+/**
+ * Runs the command to its own end: a daemon that it has started (gpg-agent, ssh-agent) may keep its standard output open
+ * for good, and lives on. Its standard error is ours, so that it can say what is wrong. Never rejects.
+ */
+export function runShellCommand({
+  command,
+  cwd,
+  env,
+  timeoutMs,
+  mostOutput,
+}: ShellCommand): Promise<CommandEnd> {
+  return new Promise((resolve) => {
+    // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
+    const child = spawn(command, {
+      shell: true,
+      cwd,
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: POSIX,
+    })
+    const output: Buffer[] = []
+    let length = 0
+    // The terminal's Ctrl-C does not reach a group of its own either.
+    const noLonger = beforeSignalsEnd(() => {
+      endAll(child)
+    })
+    const over = (end: CommandEnd): void => {
+      clearTimeout(timer)
+      noLonger()
+      child.stdout.destroy()
+      resolve(end)
+    }
+    const timer = setTimeout(() => {
+      endAll(child)
+      over({ kind: 'too-slow' })
+    }, timeoutMs)
+    child.on('error', () => {
+      over({ kind: 'not-started' })
+    })
+    child.stdout.on('data', (chunk: Buffer) => {
+      output.push(chunk)
+      length += chunk.length
+      if (length <= mostOutput) return
+      endAll(child)
+      over({ kind: 'too-much' })
+    })
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer)
+      const closed = once(child, 'close')
+      void Promise.race([closed, unread()]).then(() => {
+        over({ kind: 'ended', output: Buffer.concat(output).toString(), code, signal })
+      })
+    })
+  })
+}
+
+/** As long as what a command has printed before its end may take to be read. */
+async function unread(): Promise<void> {
+  await sleep(UNREAD_MS)
+  // Where this process stood still meanwhile, the pipe is read between these two.
+  await iteration()
+  await iteration()
+}
+
+function endAll(child: ChildProcess): void {
+  child.stdout?.destroy()
+  try {
+    if (!POSIX || child.pid === undefined) {
+      child.kill()
+      return
+    }
+    // Those that have left the group, too, as `setsid` does; found before their parents are gone.
+    const others = descendants(child.pid)
+    process.kill(-child.pid, 'SIGKILL')
+    for (const pid of others) process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** As far as the system tells: Linux does. */
+function descendants(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').match(/\d+/g) ?? []
+    return children.map(Number).flatMap((child) => [child, ...descendants(child)])
+  } catch {
+    return []
+  }
+}
