@@ -101,23 +101,24 @@ interface Found {
 }
 
 /** What the full path has something to say about. */
-class Unclear extends Error {}
+class NeedsFullPath extends Error {}
 
 function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurroundings) {
   const { format, time, minValid = time } = flags
   const config = loadConfig({ ...around, ...locate(options, around) })
   const { store, refresh, notices } = config
-  if (notices.some(({ level }) => level === 'warning' || options.verbose === true)) throw new Unclear()
+  if (notices.some(({ level }) => level === 'warning' || options.verbose === true)) throw new NeedsFullPath()
   const policy = expiryPolicy(refresh.early, refresh.minValid)
   const named = namedClient(config)
   const look = (): Found => {
     const set = peek(store.path)
-    if (set === undefined || set.refusedAt !== null || !isBearer(set.pair.tokenType)) throw new Unclear()
-    if (!mayUse(set, named, config.apiUrl)) throw new Unclear()
+    if (set === undefined || set.refusedAt !== null || !isBearer(set.pair.tokenType))
+      throw new NeedsFullPath()
+    if (!mayUse(set, named, config.apiUrl)) throw new NeedsFullPath()
     const at = clock()
     const { verdict, left, hold } = judge(set, at, policy, minValid === undefined ? {} : { minValid })
     // A token that lives less long than was asked for is served with a warning.
-    if (hold !== null || (verdict !== 'expired' && left < (minValid ?? 0))) throw new Unclear()
+    if (hold !== null || (verdict !== 'expired' && left < (minValid ?? 0))) throw new NeedsFullPath()
     const token = {
       secret: set.pair.accessToken,
       tokenType: 'Bearer',

@@ -56,7 +56,7 @@ export interface OpenFile {
  *
  * @throws {FileProblem}
  */
-export function open(path: string): OpenFile {
+export function openFile(path: string): OpenFile {
   try {
     // Windows has no O_NONBLOCK, whatever the types say.
     const fd = openSync(path, constants.O_RDONLY | ((constants.O_NONBLOCK as number | undefined) ?? 0))
@@ -74,7 +74,7 @@ export function open(path: string): OpenFile {
  */
 export function readRegular(
   path: string,
-  { fd, stats }: OpenFile = open(path),
+  { fd, stats }: OpenFile = openFile(path),
 ): { bytes: Uint8Array; stats: Stats } {
   try {
     if (path === devNull) return { bytes: new Uint8Array(), stats }

@@ -5,7 +5,7 @@ import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
 import { environmentNotices } from './environment.js'
-import { asProblem, FileProblem, open } from './file.js'
+import { asProblem, FileProblem, openFile } from './file.js'
 import type { PersonKey } from './keys.js'
 import { exposedSecrets, loadConfig, requireClient, type Config } from './load.js'
 import { locate, usualFiles, type Location } from './locate.js'
@@ -46,7 +46,7 @@ export function inspectConfig(
   }
   const found = [ok('config', `${file.path} (${file.rule})${unused}`), ...unknown]
   try {
-    const { fd, stats } = open(file.path)
+    const { fd, stats } = openFile(file.path)
     closeSync(fd)
     trustNotices('config', file.path, stats)
   } catch (error) {
@@ -138,7 +138,7 @@ export function inspectSeedFile({ seedFile }: Config): Finding[] {
   // Of what is no seed the check of the seed says so; nobody is told to change its mode.
   if (seedFile === null || seedIn(seedFile) === undefined) return []
   try {
-    const { fd, stats } = open(seedFile)
+    const { fd, stats } = openFile(seedFile)
     closeSync(fd)
     return trustNotices('seed', seedFile, stats).map(({ message, hint }) =>
       warn('permissions', message, hint),
@@ -180,7 +180,7 @@ function flawOf(path: string): Finding | undefined {
   const said = (what: string, hint: string): Finding =>
     warn('trust', `NODE_EXTRA_CA_CERTS names ${path}, which ${what}`, hint)
   try {
-    const { fd, stats } = open(path)
+    const { fd, stats } = openFile(path)
     closeSync(fd)
     trustNotices('ca', path, stats)
     return undefined

@@ -59,11 +59,11 @@ export interface Config {
   }
   readonly network: NetworkConfig
   /** Of the keys that only a login or a logout needs: those that cannot be used. Who needs one throws its error. */
-  readonly unfit: readonly Unfit[]
+  readonly unfit: readonly InvalidSetting[]
   readonly notices: readonly Notice[]
 }
 
-export interface Unfit {
+export interface InvalidSetting {
   readonly name: PersonKey
   readonly error: ConfigInvalid
 }
@@ -222,9 +222,12 @@ function missing({ file }: Config, what: string, entry: string, variable: string
       })
 }
 
-function valuesOf(settings: Settings): { readonly values: Values; readonly unfit: readonly Unfit[] } {
+function valuesOf(settings: Settings): {
+  readonly values: Values
+  readonly unfit: readonly InvalidSetting[]
+} {
   const values: Partial<Record<SupportedKey, unknown>> = {}
-  const unfit: Unfit[] = []
+  const unfit: InvalidSetting[] = []
   for (const name of supportedKeys) {
     const setting = settings[name]
     if (setting === undefined) continue
@@ -238,7 +241,7 @@ function valuesOf(settings: Settings): { readonly values: Values; readonly unfit
   return { values: values as Values, unfit }
 }
 
-function isUnfit(unfit: readonly Unfit[], name: KeyName): boolean {
+function isUnfit(unfit: readonly InvalidSetting[], name: KeyName): boolean {
   return unfit.some((one) => one.name === name)
 }
 

@@ -8,14 +8,14 @@ import { readEarly } from './settings.js'
 /** Bounded, since a timer of more than 24 days fires at once. */
 const DAY = 86_400
 
-class Unfit extends Error {}
+class InvalidValue extends Error {}
 
 function must(isMet: boolean, otherwise: string): void {
-  if (!isMet) throw new Unfit(otherwise)
+  if (!isMet) throw new InvalidValue(otherwise)
 }
 
 function known<T>(value: T | undefined, otherwise: string): T {
-  if (value === undefined) throw new Unfit(otherwise)
+  if (value === undefined) throw new InvalidValue(otherwise)
   return value
 }
 
@@ -37,7 +37,7 @@ function duration(text: string, bounds: string, inRange: (value: number) => bool
 
 function address(text: string): URL {
   const problem = addressProblem(text)
-  if (problem !== undefined) throw new Unfit(problem)
+  if (problem !== undefined) throw new InvalidValue(problem)
   return new URL(text)
 }
 
@@ -126,7 +126,7 @@ export function read(name: SupportedKey, text: string): { value: unknown } | { p
   try {
     return { value: READERS[name](text) }
   } catch (error) {
-    if (error instanceof Unfit) return { problem: error.message }
+    if (error instanceof InvalidValue) return { problem: error.message }
     throw error
   }
 }

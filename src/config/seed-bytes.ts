@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Notice } from '../core/ports.js'
-import { asProblem, FileProblem, MOST_BYTES, open, readRegular, type OpenFile } from './file.js'
+import { asProblem, FileProblem, MOST_BYTES, openFile, readRegular, type OpenFile } from './file.js'
 import { lastingPath } from './seed-mark.js'
 import { trustNotices } from './trust.js'
 
@@ -19,7 +19,7 @@ export interface SeedBytes {
 
 /** @throws {FileProblem} */
 export async function readSeedBytes(path: string): Promise<SeedBytes> {
-  const file = open(path)
+  const file = openFile(path)
   const notices = judged(path, file)
   if (file.stats.isFIFO()) return { bytes: await drain(file.fd), modifiedAt: null, file: null, notices }
   const { bytes, stats } = readRegular(path, file)

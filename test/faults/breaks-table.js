@@ -443,7 +443,7 @@ export const BREAKS = [
   {
     name: 'another client’s token is handed out on the warm path',
     file: 'src/cli/warm.ts',
-    find: '    if (!mayUse(set, named, config.apiUrl)) throw new Unclear()\n',
+    find: '    if (!mayUse(set, named, config.apiUrl)) throw new NeedsFullPath()\n',
     replace: '',
     by: tests('e2e/other-client', 'is fresh.*"get"'),
   },

@@ -116,7 +116,7 @@ export function outputStream(path: string): Pick<Replacement, 'stream' | 'discar
     const { isDescriptor } = endOf(path)
     const refuse = (stats: Stats): void => {
       if (stats.isFIFO() && !isDescriptor && isStranger(stats))
-        throw new Unfit(`is a pipe of another user (uid ${stats.uid})`)
+        throw new NotReplaceable(`is a pipe of another user (uid ${stats.uid})`)
     }
     // To open a pipe waits for its reader.
     refuse(statSync(path))
@@ -137,7 +137,7 @@ export function outputStream(path: string): Pick<Replacement, 'stream' | 'discar
 /** What becomes of an answer that a file does not take. */
 export function notWritten(path: string, error: unknown): OutputFailed {
   const [why, hint] =
-    error instanceof Unfit
+    error instanceof NotReplaceable
       ? [error.message, error.hint]
       : [
           `cannot be written (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`,
@@ -149,7 +149,7 @@ export function notWritten(path: string, error: unknown): OutputFailed {
 }
 
 /** What is not to be replaced; the message goes on after the file's name. */
-class Unfit extends Error {
+class NotReplaceable extends Error {
   readonly hint: string | undefined
 
   constructor(message: string, hint?: string) {
@@ -162,11 +162,13 @@ class Unfit extends Error {
 function followed(path: string): { readonly file: string; readonly stats: Stats | undefined } {
   const { file, stats, isDescriptor } = endOf(path)
   // What is behind it is open already: to be added to, perhaps, and not to be replaced.
-  if (isDescriptor) throw new Unfit('is a descriptor, not a file', 'for standard output write - in its place')
-  if (stats?.isDirectory() === true) throw new Unfit('is a folder')
+  if (isDescriptor)
+    throw new NotReplaceable('is a descriptor, not a file', 'for standard output write - in its place')
+  if (stats?.isDirectory() === true) throw new NotReplaceable('is a folder')
   // A device would be replaced by a file: /dev/null, for root.
-  if (stats?.isFile() === false) throw new Unfit('is not a regular file')
-  if (stats !== undefined && isStranger(stats)) throw new Unfit(`belongs to another user (uid ${stats.uid})`)
+  if (stats?.isFile() === false) throw new NotReplaceable('is not a regular file')
+  if (stats !== undefined && isStranger(stats))
+    throw new NotReplaceable(`belongs to another user (uid ${stats.uid})`)
   return { file, stats }
 }
 
@@ -176,14 +178,15 @@ interface End {
   readonly isDescriptor: boolean
 }
 
-/** Where a path's links lead. @throws {Unfit} for a link that another user has put there. */
+/** Where a path's links lead. @throws {NotReplaceable} for a link that another user has put there. */
 function endOf(path: string, links = 0): End {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (stats?.isSymbolicLink() !== true) return { file: path, stats, isDescriptor: false }
-  if (links === MOST_LINKS) throw new Unfit('is a link that leads round in a circle')
+  if (links === MOST_LINKS) throw new NotReplaceable('is a link that leads round in a circle')
   if (/^\/(?:proc\/.*|dev)\/fd$/.test(realpathSync(dirname(path))))
     return { file: path, stats, isDescriptor: true }
-  if (isStranger(stats)) throw new Unfit(`is a link that another user has put there (uid ${stats.uid})`)
+  if (isStranger(stats))
+    throw new NotReplaceable(`is a link that another user has put there (uid ${stats.uid})`)
   const target = readlinkSync(path)
   // Joined as text: the system resolves a `..` behind a linked folder, and `resolve` would do it before.
   return endOf(isAbsolute(target) ? target : `${dirname(path)}/${target}`, links + 1)

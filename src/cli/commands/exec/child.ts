@@ -23,7 +23,7 @@ const ROUND_MS = 20
  * From its making on, the signals that would end this program are the child's, and wait for one if there is
  * none yet. Those that reach the child anyway are not sent again.
  */
-export class Stead {
+export class ForwardingChild {
   readonly #started: Promise<ChildProcess>
   #start: (child: ChildProcess) => void = () => undefined
   #child: ChildProcess | undefined

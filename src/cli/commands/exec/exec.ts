@@ -5,7 +5,7 @@ import type { AccessToken } from '../../../core/guard-options.js'
 import type { Ask } from '../../../core/policy.js'
 import type { Notice } from '../../../core/ports.js'
 import { dieBy } from '../../../platform/signals.js'
-import { Stead } from './child.js'
+import { ForwardingChild } from './child.js'
 import { namingTheNextStep, openSession, type Session } from '../../session.js'
 import { environment } from '../get/formats.js'
 import type { GlobalOptions } from '../../terminal/output.js'
@@ -26,8 +26,8 @@ export async function exec(
   command: readonly string[],
   { minValid, tokenFile = false }: ExecOptions,
 ): Promise<number> {
-  const hush = new Hush()
-  const session = openSession(world, global, (notice) => hush.lets(notice))
+  const filter = new NoticeFilter()
+  const session = openSession(world, global, (notice) => filter.lets(notice))
   const ask = minValid === undefined ? {} : { minValid }
   const token = await namingTheNextStep(session, () => session.guard.token(ask))
   // Its word is said before the streams are the command's.
@@ -39,7 +39,7 @@ export async function exec(
       message: 'this is the first process of its container: what the command leaves behind stays as zombies',
       hint: 'docker run --init',
     })
-  const stead = new Stead(session.childEnv())
+  const stead = new ForwardingChild(session.childEnv())
   const runtimeDir = world.env['XDG_RUNTIME_DIR']
   removeLeftovers(runtimeDir)
   const file = tokenFile ? new TokenFile(runtimeDir) : undefined
@@ -56,7 +56,7 @@ export async function exec(
         })
       // What the server does not issue is not asked for again at each look.
       const kept = token.expiresAt - world.clock().now >= (minValid ?? 0) ? ask : {}
-      keeping = keepFresh(session, file, token, kept, hush, over.signal)
+      keeping = keepFresh(session, file, token, kept, filter, over.signal)
     }
     end = await stead.run(
       command,
@@ -81,10 +81,10 @@ async function keepFresh(
   file: TokenFile,
   first: AccessToken,
   ask: Ask,
-  hush: Hush,
+  filter: NoticeFilter,
   over: AbortSignal,
 ): Promise<void> {
-  hush.begin()
+  filter.begin()
   let written = first
   for (;;) {
     const left = written.expiresAt - world.clock().now
@@ -96,20 +96,20 @@ async function keepFresh(
       if (token.secret.equals(written.secret)) continue
       await file.write(token.secret)
       written = token
-      hush.begin()
+      filter.begin()
     } catch (error) {
       if (!(error instanceof TokenError)) {
         voice.bug(error)
         return
       }
       const warning: Notice = { level: 'warning', message: `the token file is not renewed: ${error.message}` }
-      if (hush.lets(warning)) voice.notice(warning)
+      if (filter.lets(warning)) voice.notice(warning)
     }
   }
 }
 
 /** While the command runs, standard error is its: of a row of failures one is told. */
-class Hush {
+class NoticeFilter {
   #left = Infinity
 
   begin(): void {

@@ -16,7 +16,7 @@ import { readAll } from '../../terminal/input.js'
 import { voice, type GlobalOptions, type Voice } from '../../terminal/output.js'
 import { nextCommand } from '../../next-step.js'
 import { examined, spoken } from '../doctor/doctor.js'
-import { Broken, Questions } from './questions.js'
+import { QuestionsBroken, Questions } from './questions.js'
 import { isTaken, taken, write } from './write-config.js'
 import type { World } from '../../world.js'
 
@@ -58,7 +58,7 @@ export async function init(
   try {
     await complete(answers, world, speaker, path)
   } catch (error) {
-    if (!(error instanceof Broken)) throw error
+    if (!(error instanceof QuestionsBroken)) throw error
     if (error.by === 'end')
       throw new UsageError('the questions were not all answered; nothing was written', { hint: EXAMPLE })
     speaker.tell({ level: 'info', message: 'nothing was written' })
@@ -149,7 +149,7 @@ async function readSecret(world: World, where: string): Promise<Secret> {
  * Adds what the flags have left open.
  *
  * @throws {UsageError} where there is no terminal to ask at, naming all that is missing.
- * @throws {Broken}
+ * @throws {QuestionsBroken}
  */
 async function complete(answers: Answers, world: World, speaker: Voice, path: string): Promise<void> {
   const { texts } = answers

@@ -7,7 +7,7 @@ import type { World } from '../../world.js'
 const PASTE_MS = 250
 
 /** A person has ended the questions: by Ctrl-C, or by Ctrl-D, which ends the input. */
-export class Broken extends Error {
+export class QuestionsBroken extends Error {
   readonly by: 'interrupt' | 'end'
 
   constructor(by: 'interrupt' | 'end') {
@@ -20,7 +20,7 @@ interface Waiting {
   readonly question: string
   readonly hidden: boolean
   readonly take: (line: string) => void
-  readonly fail: (why: Broken) => void
+  readonly fail: (why: QuestionsBroken) => void
 }
 
 /**
@@ -34,7 +34,7 @@ export class Questions {
   readonly #editor: Interface
   readonly #typedAhead: string[] = []
   #waiting: Waiting | undefined
-  #broken: Broken | undefined
+  #broken: QuestionsBroken | undefined
   #echo = false
 
   constructor({ stdin, stderr }: Pick<World, 'stdin' | 'stderr'>) {
@@ -71,7 +71,7 @@ export class Questions {
   /**
    * @param how.hidden Nothing of the answer is shown, its length neither. To be asked last: the editor's yank
    *   could bring it into a later answer.
-   * @throws {Broken}
+   * @throws {QuestionsBroken}
    */
   async ask(question: string, { hidden = false } = {}): Promise<string> {
     if (this.#broken !== undefined) throw this.#broken
@@ -89,7 +89,7 @@ export class Questions {
   /**
    * What a person pastes, all of it: an address that a mail program has broken comes as several lines.
    *
-   * @throws {Broken}
+   * @throws {QuestionsBroken}
    */
   async askForPaste(question: string): Promise<string> {
     const lines = [await this.ask(question)]
@@ -127,8 +127,8 @@ export class Questions {
     waiting.take(line)
   }
 
-  #break(by: Broken['by']): void {
-    this.#broken ??= new Broken(by)
+  #break(by: QuestionsBroken['by']): void {
+    this.#broken ??= new QuestionsBroken(by)
     this.#echo = false
     if (this.#waiting === undefined) return
     this.#screen.write('\n')

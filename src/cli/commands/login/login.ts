@@ -24,7 +24,7 @@ import { dieBy } from '../../../platform/signals.js'
 import { readAll } from '../../terminal/input.js'
 import { donePage, elsewherePage, failedPage, takenPage } from './login-pages.js'
 import { writeOut } from '../../terminal/output.js'
-import { Broken, Questions } from '../init/questions.js'
+import { QuestionsBroken, Questions } from '../init/questions.js'
 
 /** A key that only a login or a logout needs. */
 type PersonKey = Session['config']['unfit'][number]['name']
@@ -46,7 +46,7 @@ export async function login(session: Session, flags: LoginFlags): Promise<number
     await (flags.complete === undefined ? begun(session, flags) : complete(session, flags.complete, flags))
     return undefined
   } catch (error) {
-    if (!(error instanceof Broken)) throw error
+    if (!(error instanceof QuestionsBroken)) throw error
     if (error.by === 'interrupt') return dieBy('SIGINT')
     throw new UsageError('nothing was pasted', { hint: COMPLETE })
   }
