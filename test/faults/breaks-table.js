@@ -1115,8 +1115,8 @@ export const BREAKS = [
   {
     name: 'a foreign file is replaced',
     file: 'src/cli/terminal/output-file.ts',
-    find: '  if (stats !== undefined && isStranger(stats)) throw',
-    replace: '  if (stats?.size === 0 && isStranger(stats)) throw',
+    find: '  if (stats !== undefined && isStranger(stats))\n',
+    replace: '  if (stats?.size === 0 && isStranger(stats))\n',
     by: tests('e2e/drafts', 'a file is not replaced'),
   },
   {
