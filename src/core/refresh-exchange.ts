@@ -161,8 +161,9 @@ export class RefreshExchange {
   }
 
   /**
-   * Checks the owner of the grant for the last time: only now is the token endpoint known for certain. @throws
-   * {OtherClient}
+   * Checks the owner of the grant for the last time: only now is the token endpoint known for certain.
+   *
+   * @throws {OtherClient}
    */
   async #assertOwn(rebind: boolean): Promise<void> {
     const named = await this.#parts.server.client()

@@ -8,7 +8,9 @@ const OTHER = new Set(['mac', 'hmac', 'dpop', 'pop', 'n_a', 'httpsig'])
 
 /**
  * Any unknown type counts as bearer, because servers use many names (`BearerToken`, `bearer `, `User Access
- * Token`). @see RFC 6750
+ * Token`).
+ *
+ * @see RFC 6750
  */
 export function isBearer(tokenType: string): boolean {
   return !OTHER.has(tokenType.trim().toLowerCase())
