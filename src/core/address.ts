@@ -3,10 +3,10 @@
 const LONGEST = 2048
 
 /**
- * What is wrong with the address of an endpoint, in words that follow its name and never hold the address itself.
- * Plain http would show secrets to the network; to this machine itself it does not leave it.
+ * The fault of an endpoint's address, in words that follow its name and never contain the address. Plain http would
+ * show secrets to the network, so it is allowed only to this machine itself.
  *
- * @returns `undefined` where it is fit.
+ * @returns `undefined` if the address is fit.
  * @see RFC 6749 sections 3.1 and 3.2: an endpoint may have a query, and has no fragment
  */
 export function addressProblem(text: string): string | undefined {
@@ -19,34 +19,34 @@ export function addressProblem(text: string): string | undefined {
   const isSafe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
   if (!isSafe) return 'must be an https URL (http only to this machine itself)'
   if (username + password !== '') return 'must not hold a user name or password'
-  // A bare # at the end does not show in the parsed address.
+  // Look at the text, because the parsed address hides a bare # at the end.
   return text.includes('#') ? 'must not have a fragment (#…)' : undefined
 }
 
 /**
- * Whether a host is this machine itself, by its name alone, because what DNS says of another name is the word of whoever
- * answers.
+ * Whether a host is this machine itself. Decides by the name only, because an answer of DNS could come from
+ * anybody.
  *
- * @param hostname As a URL has it: IPv6 in brackets.
+ * @param hostname As in a URL: IPv6 in brackets.
  */
 export function isLoopback(hostname: string): boolean {
   return /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
 }
 
 /**
- * The scheme that an address lacks, if it begins with a host: of `localhost:8765/callback` a URL makes the scheme
- * `localhost:`, and a person is told of everything but what is wrong.
+ * The missing scheme of an address that begins with a host. `URL` reads `localhost:8765/callback` as the scheme
+ * `localhost:`, so a message about the parsed address would mislead.
  */
 export function missingScheme(text: string): 'http://' | 'https://' | undefined {
   const address = text.replace(/^\/\//, '')
-  // A scheme; a port looks like none, because it is a number to its end.
+  // A scheme, unless a number follows: then it is a host with a port.
   if (/^[a-z][a-z0-9+.-]*:(?!\d+(?:[/?#]|$))/i.test(address)) return undefined
   if (!/^(?:(?:[\w-]+\.)*[\w-]+|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i.test(address)) return undefined
   if (!URL.canParse(`https://${address}`)) return undefined
   return isLoopback(new URL(`https://${address}`).hostname) ? 'http://' : 'https://'
 }
 
-/** Whether a browser on this machine comes back to this machine. */
+/** Whether a browser on this machine returns to this machine. */
 export function isLoopbackRedirect({ protocol, hostname }: URL): boolean {
   return protocol === 'http:' && isLoopback(hostname)
 }

@@ -1,7 +1,8 @@
-// How a client proves itself at the token endpoint.
+// The ways in which a client proves itself at the token endpoint. Constants only.
 
 /**
- * How the client proves itself; `client_secret_basic_plain` is for servers that do not decode HTTP Basic.
+ * The way in which the client proves itself; `client_secret_basic_plain` is for servers that do not decode HTTP
+ * Basic.
  *
  * @see RFC 6749 section 2.3.1
  */

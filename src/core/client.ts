@@ -1,34 +1,34 @@
+// Tells whether two OAuth2 clients are the same one. Pure: asks no server.
 /**
- * An OAuth2 client at one authorization server: whose grant a token set is. At least one of `tokenUrl` and `issuer`
- * is there.
+ * An OAuth2 client at one authorization server, to which a grant belongs. At least one of `tokenUrl` and `issuer`
+ * is set.
  *
  * @see RFC 6749 section 2
  */
 export interface Client {
-  /** The token endpoint; `null` where only its issuer is known. */
+  /** The token endpoint; `null` if only its issuer is known. */
   readonly tokenUrl: string | null
   readonly issuer: string | null
   readonly clientId: string
 }
 
 /**
- * A client as the configuration names it: what it leaves out is `null`. Of an issuer that was never asked the token
- * endpoint is not known.
+ * A client as the configuration names it: a missing part is `null`. The token endpoint of an issuer that was never
+ * asked is missing too.
  */
 export type NamedClient = Omit<Client, 'clientId'> & { readonly clientId: string | null }
 
 /**
- * Whether a grant is that of the client that is configured now. What the configuration leaves out tells nothing
- * against it.
+ * Whether a grant belongs to the configured client. A part that the configuration leaves out counts as equal.
  *
- * @returns `undefined` where one of the two is known by its issuer only, and the other by its token endpoint.
+ * @returns `undefined` if one of the two is known only by its issuer, and the other only by its token endpoint.
  */
 export function isSameClient(bound: Client, named: NamedClient): boolean | undefined {
   if (named.clientId !== null && named.clientId !== bound.clientId) return false
   return isSameServer(bound, named)
 }
 
-/** As `isSameClient`, of the address alone. */
+/** Like `isSameClient`, but compares the addresses only. */
 export function isSameServer(bound: Client, named: NamedClient): boolean | undefined {
   const { tokenUrl, issuer } = named
   if (tokenUrl === null && issuer === null) return true
@@ -37,7 +37,7 @@ export function isSameServer(bound: Client, named: NamedClient): boolean | undef
   return undefined
 }
 
-/** The client in full; `undefined` where the configuration does not name one. */
+/** The client in full; `undefined` if the configuration does not name one. */
 export function wholeClient({ tokenUrl, issuer, clientId }: NamedClient): Client | undefined {
   const isWhole = clientId !== null && (tokenUrl !== null || issuer !== null)
   return isWhole ? { tokenUrl, issuer, clientId } : undefined
@@ -51,7 +51,7 @@ export function clientName({ tokenUrl, issuer, clientId }: NamedClient): string 
   return server === null ? client : `${client} at ${server}`
 }
 
-/** Without what does not tell one address from another: the case of the host, a default port, a last slash. */
+/** Removes differences that mean nothing: the case of the host, a default port, a trailing slash. */
 function normal(address: string): string {
   if (!URL.canParse(address)) return address
   const url = new URL(address)
@@ -60,8 +60,8 @@ function normal(address: string): string {
 }
 
 /**
- * Whether a server that decodes what `client_secret_basic` sends reads another text than one that does not: the
- * characters that the form encoding leaves as they are tell nothing.
+ * Whether a server that decodes `client_secret_basic` reads another text than one that does not. The form encoding
+ * leaves some characters as they are, and those read the same either way.
  */
 export function isReadTwoWays(text: string): boolean {
   return /[^\w.*-]/.test(text)

@@ -1,22 +1,23 @@
-/** One instant, by both clocks of a machine: the wall's, which may jump, and the uptime's, which may pause. */
+// The clocks that the core is given, and how an instant is written. Reads no clock itself.
+/** One instant by both clocks of a machine: the wall clock, which may jump, and the uptime, which may pause. */
 export interface ClockReading {
   /** Whole seconds since the Unix epoch. */
   readonly now: number
-  /** Names this boot of the machine; `null` where the system does not tell. */
+  /** Names this boot of the machine; `null` if the system does not tell. */
   readonly boot: string | null
-  /** Seconds since the machine started, time suspended included. Comparable within one boot only. */
+  /** Seconds since the machine started, suspended time included. Comparable within one boot only. */
   readonly uptime: number
 }
 
-/** Tells the time: `machineClock`, or one of a test's. */
+/** Tells the time: `machineClock`, or a test's clock. */
 export interface Clock {
   /** This instant. */
   (): ClockReading
-  /** `now` alone, where that is told quicker than all of it. */
+  /** Only the wall clock's `now`, if that is quicker to read. */
   readonly now?: () => number
 }
 
-/** The end of the year 9999: what is later cannot be written as a date. */
+/** The end of the year 9999: no later instant can be written as a date. */
 export const LAST_INSTANT = 253_402_300_799
 
 /** UTC, whole seconds; total. @see RFC 3339 */

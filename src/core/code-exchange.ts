@@ -1,3 +1,5 @@
+// Exchanges an authorization code for a token set so that a crash at any instant loses no answer. Does no I/O except
+// through its ports.
 import { wholeClient } from './client.js'
 import {
   ClientRefused,
@@ -18,7 +20,7 @@ import type { TokenSet } from './token-set.js'
 import { entry, newGrantId, signedIn, type Tokens } from './transitions.js'
 import { checkOf, unreached } from './unreached.js'
 
-/** The next command after a login that came to nothing. */
+/** The next command after a failed login. */
 export const AGAIN = 'begin anew: hq-token login'
 
 /** The same of the answer to an earlier login: the one that waits is still good. */
@@ -26,9 +28,9 @@ export const ANOTHER =
   'hq-token login --complete -, and paste the address of the login begun last; or begin anew: hq-token login'
 
 /**
- * The exchange of an authorization code, crash-safe as that of a refresh token: word of it in the store,
- * one request, the raw answer on disk, and only then reading and saving. The set before stays until the
- * new one is saved. Under the store's lock.
+ * One exchange of an authorization code, as safe as that of a refresh token: the store notes the code, one request
+ * is sent, the raw answer goes to disk, and only then is it read and saved. The set before stays until the new one
+ * is saved. Runs under the store's lock.
  *
  * @see RFC 6749 section 4.1
  */
@@ -47,10 +49,10 @@ export class CodeExchange {
   }
 
   /**
-   * Saves what a login that died had received.
+   * Saves the answer that a login received before its process died.
    *
-   * @returns The set as it is after that.
-   * @throws {StoreUnusable} while it cannot be saved.
+   * @returns The set as it stands afterwards.
+   * @throws {StoreUnusable} the set cannot be saved
    */
   async takeUp(): Promise<TokenSet | undefined> {
     const records = await this.#held.rescue.records()
@@ -68,11 +70,12 @@ export class CodeExchange {
   }
 
   /**
-   * Spends the code and saves what comes back.
+   * Spends the code and saves the answer.
    *
-   * @param pending As it stands in the store.
-   * @param isBare Nothing tells whose the code is, nor whether it is one: refused, it does not end the login.
-   * @throws {TokenError} The set before is as it was.
+   * @param pending The login as it stands in the store.
+   * @param isBare True for a bare code without `state`: it may be another login's or no code at all, so a refusal
+   *   keeps the login pending.
+   * @throws {TokenError} The set before stays as it was.
    */
   async run(code: Secret, pending: PendingLogin, isBare = false): Promise<TokenSet> {
     await this.#parts.server.prepare(this.#held)
@@ -83,7 +86,8 @@ export class CodeExchange {
       const holder = this.#held.holder(longest(timeoutMs))
       await this.#held.saveLogin({ ...pending, spent: code.fingerprint, ...(holder && { holder }) })
       const client = wholeClient(await server.client()) ?? null
-      // Once: a code that comes twice costs what it brought (RFC 6749 section 4.1.2), and the person is at hand.
+      // Send it once only: a code that comes twice costs the tokens that it brought (RFC 6749 section 4.1.2),
+      // and the person is at hand to log in again.
       const look = new LastLook(timeoutMs, stop, () => this.#held.isStillOurs(code.fingerprint))
       const answer = await server.redeem({ code, verifier, redirectUri }, look.limits)
       const obstacle = look.ofStore(answer)
@@ -107,7 +111,7 @@ export class CodeExchange {
     })
   }
 
-  /** Nothing was sent: the same answer of the browser will do again. */
+  /** Clears the note of the code, because nothing was sent: the browser's answer can be used again. */
   async #undone({ fingerprint }: Secret, pending: PendingLogin, error: TokenError): Promise<TokenError> {
     const noted = await this.#held.login().catch(() => undefined)
     if (noted?.spent === fingerprint) await this.#held.saveLogin(pending).catch(() => undefined)
@@ -128,15 +132,18 @@ export class CodeExchange {
       kept,
     )
     if (unsaved !== undefined) throw unsaved
-    // The code is spent in any case: that it waits no longer is for the eye only.
+    // Ignore a failure: the code is spent in any case, and clearing the login only tidies up.
     await this.#held.saveLogin(null).catch(() => undefined)
     return next
   }
 
-  /** An answer without a token is worth nothing more; one to a refresh, that nobody could read, may be. */
+  /**
+   * Scrubs the rescue file if it holds answers to codes only. An answer to a refresh may hold the only copy of a
+   * pair.
+   */
   async #scrub(): Promise<void> {
     const records = await this.#held.rescue.records().catch(() => undefined)
-    // What cannot be read stays: it may be one of those.
+    // Keep records that cannot be read: one may be an answer to a refresh.
     if (records?.every(({ login }) => login) === true) await this.#held.rescue.scrub()
   }
 
@@ -148,7 +155,7 @@ export class CodeExchange {
   ): Promise<TokenError> {
     const { host, proxy = null } = this.#parts.server
     const what = withoutSecrets(outcome.what, [code, pending.verifier, pending.state])
-    // What was never sent can be sent again, with the same answer of the browser.
+    // The login stays pending if nothing was sent, because the browser's answer can then be used again.
     const isGood = outcome.kind === 'not-sent' || (isBare && outcome.kind === 'refused')
     const spent = outcome.kind === 'unknown' ? { ...pending, spent: code.fingerprint } : null
     await this.#held.saveLogin(isGood ? pending : spent).catch(() => undefined)
@@ -183,7 +190,7 @@ function beginningAnew(first: string | undefined): string {
   return first === undefined ? AGAIN : `${first}, then ${AGAIN}`
 }
 
-/** An answer that nobody waits for is none: what a stranger, or an older life of the store, has left is not taken up. */
+/** Whether a record answers the pending login. A stranger, or an older life of the store, may have left others. */
 function isAnswerTo({ login, spent, grant = null }: Rescued, pending: PendingLogin | undefined): boolean {
   return login === true && pending !== undefined && pending.spent === spent && pending.grant === grant
 }

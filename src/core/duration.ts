@@ -1,10 +1,11 @@
+// Reads durations as people write them. Pure.
 const SECONDS = { w: 604_800, d: 86_400, h: 3_600, m: 60, s: 1 }
 
 /**
- * Reads a duration: a plain number is seconds, `90s`, `30m`, `5h`, `10d` and `2w` say their unit, and
- * `1h30m` joins some, largest first. No signs, decimals or spaces.
+ * Reads a duration. A plain number is seconds; `90s`, `30m`, `5h`, `10d` and `2w` name their unit; `1h30m` combines
+ * units, the largest first. No signs, decimals or spaces.
  *
- * @returns Seconds; `undefined` when the text is no duration.
+ * @returns Seconds; `undefined` if the text is no duration.
  */
 export function seconds(text: string): number | undefined {
   const united = /^\d+$/.test(text) ? `${text}s` : text

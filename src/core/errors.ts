@@ -1,5 +1,6 @@
+// The errors and exit codes that callers may rely on. Reads nothing and prints nothing.
 /**
- * Exit codes of the program; `sysexits.h` values where it has one, and the shells' own two.
+ * Exit codes of the program: from `sysexits.h` where it has one, and 126 and 127 as shells use them.
  *
  * @category Errors
  */
@@ -24,8 +25,8 @@ export const Exit = {
 export type ExitCode = (typeof Exit)[keyof typeof Exit]
 
 /**
- * The code of every expected failure, a closed list: a `switch` over it can be whole. The last four are of the command
- * line alone.
+ * The codes of all expected failures. The list is closed, so that a `switch` can cover it. The last four come from
+ * the command line only.
  *
  * @category Errors
  */
@@ -47,7 +48,7 @@ export type ErrorCode =
   | 'HQ_COMMAND_NOT_EXECUTABLE'
 
 /**
- * What an error is made with beside its message.
+ * The details of an error beside its message.
  *
  * @category Errors
  */
@@ -58,16 +59,16 @@ export interface ErrorDetails {
 }
 
 /**
- * The base of all expected failures. Anything else that is thrown is a bug.
+ * The base of all expected failures. Any other error is a bug.
  *
  * @category Errors
  */
 export abstract class TokenError extends Error {
-  /** Stable, for programs: a script may switch on it. */
+  /** Stable: a script may switch on it. */
   abstract readonly code: ErrorCode
-  /** What the command line ends with, for a program that does likewise. */
+  /** The exit code of the command line, for programs that want to exit likewise. */
   abstract readonly exit: ExitCode
-  /** True when the same call may succeed later with no human involved. */
+  /** True if the same call may succeed later without a person. */
   abstract readonly transient: boolean
   /** The next command to type, or what to look at. */
   readonly hint: string | undefined
@@ -96,11 +97,11 @@ export class UsageError extends TokenError {
   }
 }
 
-/** The way to a new grant. */
+/** The hint that leads to a new grant. */
 export const LOGIN_HINT = 'hq-token login; or put a new token into a seed file, then: hq-token seed FILE'
 
 /**
- * Only a person can go on: there is no token set, or the server refused the refresh token.
+ * A person is needed: there is no token set, or the server refused the refresh token.
  *
  * @see RFC 6749 section 5.2, `invalid_grant`
  * @category Errors
@@ -143,7 +144,7 @@ export class StoreUnusable extends TokenError {
   readonly transient = false
 }
 
-/** The answer could not be written, to standard output or to the file asked for. */
+/** The output could not be written, to standard output or to the named file. */
 export class OutputFailed extends TokenError {
   readonly code = 'HQ_OUTPUT_FAILED'
   readonly exit = Exit.store
@@ -162,7 +163,7 @@ export class LockTimeout extends TokenError {
 }
 
 /**
- * Something else than a refresh keeps the store's file busy: a backup, a stopped process.
+ * Something other than a refresh keeps the store's file busy, such as a backup or a stopped process.
  *
  * @category Errors
  */
@@ -173,8 +174,8 @@ export class StoreBusy extends TokenError {
 }
 
 /**
- * Another process has begun something in the store though this one held the lock. Nothing was sent: begun anew, the
- * work comes out right.
+ * Another process has begun an exchange although this one held the lock. Nothing was sent, so the same call can
+ * simply be made again.
  */
 export class Overtaken extends StoreBusy {
   /** @hidden */
@@ -200,8 +201,9 @@ export class ServerUnavailable extends TokenError {
 }
 
 /**
- * The request left, and no usable answer came back: the server may have rotated the refresh token.
- * The intent stays in the store; the next call sends the same refresh token again.
+ * The request left, and no usable answer came back, so the server may have rotated the refresh token. The intent
+ * stays in the store; the next call sends the same refresh token again.
+ *
  * @category Errors
  */
 export class OutcomeUnknown extends TokenError {
@@ -215,21 +217,21 @@ export class OutcomeUnknown extends TokenError {
   }
 }
 
-/** `exec` found no command by that name; 127, as shells have it. */
+/** `exec` found no command by that name: exit code 127, as in shells. */
 export class CommandNotFound extends TokenError {
   readonly code = 'HQ_COMMAND_NOT_FOUND'
   readonly exit = Exit.notFound
   readonly transient = false
 }
 
-/** `exec` could not start the command that it found; 126, as shells have it. */
+/** `exec` could not start the command that it found: exit code 126, as in shells. */
 export class CommandNotExecutable extends TokenError {
   readonly code = 'HQ_COMMAND_NOT_EXECUTABLE'
   readonly exit = Exit.notExecutable
   readonly transient = false
 }
 
-/** The API answered, and not with success. What it said is on standard output. */
+/** The API answered without success. Its answer is on standard output. */
 export class ApiRefused extends TokenError {
   readonly code = 'HQ_API_REFUSED'
   readonly exit = Exit.api
@@ -253,7 +255,7 @@ export class ConfigInvalid extends TokenError {
 }
 
 /**
- * The token set in the store is another client's: the configuration names another client, or another server.
+ * The token set in the store belongs to another client: the configuration names another client, or another server.
  *
  * @category Errors
  */
@@ -283,7 +285,7 @@ export class ClientRefused extends TokenError {
   }
 }
 
-/** The hint for a client that the server does not know, where something speaks for one; else nothing. */
+/** The hint for a client that the server does not know; empty if nothing points to a cause. */
 export function clientHint(
   server: { readonly clientHint?: string | null },
   what: string,
@@ -295,13 +297,13 @@ export function clientHint(
   return hint === null ? {} : { hint: `${hint}, then: ${next}` }
 }
 
-/** The same failure with another next command. */
+/** The same failure with another hint. */
 export function hinted(error: TokenError, hint: string): TokenError {
   const Class = error.constructor as new (message: string, details: ErrorDetails) => TokenError
   return new Class(error.message, { hint, cause: error })
 }
 
-/** A failure that another process met and left word of in the store. */
+/** A failure that another process has recorded in the store. */
 export function recalled({ code, message }: { readonly code: string; readonly message: string }): TokenError {
   const Class = [LoginRequired, ClientRefused, ConfigInvalid, OutcomeUnknown].find(
     (known) => new known('').code === code,

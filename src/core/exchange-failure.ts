@@ -1,4 +1,4 @@
-// What a person is told of a refresh that brought no token. Pure: the words, the exit code and the next command.
+// The words, exit code and next command for a refresh that brought no token. Pure.
 import {
   ClientRefused,
   ConfigInvalid,
@@ -18,28 +18,28 @@ import { namesReason } from './verdict.js'
 
 type Failed = Exclude<Outcome, { kind: 'granted' }>
 
-/** What an outcome is judged by besides the answer. */
+/** The facts that a failure is worded by, besides the answer. */
 export interface Circumstances {
-  /** The token endpoint's. */
+  /** The token endpoint's host. */
   readonly host: string
-  /** Host and port of the proxy that the way may lead through; `null` where none is known. */
+  /** Host and port of the proxy that the request may go through; `null` if unknown. */
   readonly proxy: string | null
-  /** As it was before this failure. */
+  /** The set before this failure. */
   readonly set: TokenSet
   readonly at: ClockReading
   /** Whether an earlier answer of the server may have been lost. */
   readonly doubt: boolean
   /** Whether an earlier answer brought a refresh token that cannot be used. */
   readonly unusable: boolean
-  /** What to try where the server does not know the client. */
+  /** The hint for a client that the server does not know. */
   readonly hint: Pick<ErrorDetails, 'hint'>
-  /** Epoch seconds: when another store spent the seed that this one still holds; `null` where no mark says so. */
+  /** Epoch seconds: when another store spent the seed that this store still holds; `null` if no mark says so. */
   readonly spentElsewhere: number | null
-  /** Epoch seconds: when the server is asked again at the earliest; `null` where that is not set. */
+  /** Epoch seconds before which the server is not asked again; `null` if there is no such pause. */
   readonly retryAt: number | null
 }
 
-/** @param outcome Its words without any secret. */
+/** @param outcome Its words must hold no secret. */
 export function failureOf(outcome: Failed, circumstances: Circumstances): TokenError {
   const { host, doubt, unusable } = circumstances
   const { what } = outcome
@@ -68,7 +68,7 @@ export function failureOf(outcome: Failed, circumstances: Circumstances): TokenE
   }
 }
 
-/** The next step with an answer that is kept and cannot be read. */
+/** The hint for an answer that is kept and cannot be read. */
 export function unreadHint(until: number | null): string {
   const again = until === null ? '' : `, and the server is not asked again before ${rfc3339(until)}`
   return `each call reads it again${again}; tell the shape to the makers of hq-token, or begin anew: hq-token login`
@@ -104,8 +104,8 @@ export function addressHint({
 }
 
 /**
- * A redirect that says it is for good, and comes for the second time in a row while no token is left, is a fault of the
- * configuration: nothing but a person heals it.
+ * The error for a redirect. If it is permanent, comes twice in a row and no good token is left, it is a fault of
+ * the configuration, because only a person can mend it.
  */
 function redirected(
   message: string,
@@ -119,7 +119,7 @@ function redirected(
   return isLasting ? new ConfigInvalid(message, { hint }) : new ServerUnavailable(message, { hint })
 }
 
-/** A 400 or 401 that says nothing is no verdict, but one that lasts is hardly anything else. */
+/** The error for a bare 400 or 401: no verdict at first, and a probable end of the grant if it lasts. */
 function bare(message: string, since: number, { host, set, at }: Circumstances): TokenError {
   const lasting = `${message}, and nothing else since ${rfc3339(since)}`
   if (isGivenUp(set, at))
@@ -134,10 +134,13 @@ function bare(message: string, since: number, { host, set, at }: Circumstances):
     : new ServerUnavailable(lasting)
 }
 
-/** Seconds without a refresh after which servers end a grant by themselves. */
+/** Seconds without a refresh after which servers end a grant on their own. */
 const IDLE = 90 * 86_400
 
-/** Two that spend one grant refuse each other's tokens: names the other one, where nothing else explains a refusal. */
+/**
+ * Names the other user of the grant, if nothing else explains the refusal: two stores with one grant make each
+ * other's tokens refused.
+ */
 function otherUse(what: string, { set, at, doubt, spentElsewhere }: Circumstances): string {
   const { host, cameFrom, lastRefreshAt, pair, seedFile } = set
   if (spentElsewhere !== null && seedFile !== null)
@@ -149,9 +152,9 @@ function otherUse(what: string, { set, at, doubt, spentElsewhere }: Circumstance
     const here = host === null || host.name === cameFrom.name ? 'another machine of that name' : host.name
     return `; this store was on ${cameFrom.name} before ${rfc3339(cameFrom.at)} and is on ${here} now: if both use it, each ends the grant of the other`
   }
-  // Then the lost answer is the cause.
+  // The lost answer is the cause then.
   if (doubt) return ''
-  // What a seed file holds may have been old, or spent by whatever had it before.
+  // A seed's token may have been old, or spent by its earlier owner.
   if (lastRefreshAt === null)
     return '; it had never been used here: where it came from, it may have been replaced or ended'
   if (at.now - lastRefreshAt > IDLE) return `; it had not been used since ${rfc3339(lastRefreshAt)}`

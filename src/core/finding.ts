@@ -1,15 +1,16 @@
+// A finding of `doctor` about one thing. Pure: looks at nothing itself.
 import { TokenError, type ExitCode } from './errors.js'
 
-/** What was found out about one thing. Holds no secret. */
+/** The result of one examination. Holds no secret. */
 export interface Finding {
-  /** What was looked at: a word or two. */
+  /** The thing that was examined, in a word or two. */
   readonly name: string
-  /** `skip`: not looked at, because there is none, or because what it needs has failed. */
+  /** `skip`: not examined, because there is no such thing, or because what it needs has failed. */
   readonly status: 'ok' | 'warn' | 'fail' | 'skip'
   readonly message: string
   /** The next command to type, or what to look at. */
   readonly hint?: string
-  /** Of a `fail` only: what the program would end with for this reason. */
+  /** Only with `fail`: the exit code of the program for this reason. */
   readonly exit?: ExitCode
 }
 
@@ -25,7 +26,7 @@ export function skip(name: string, message: string): Finding {
   return { name, status: 'skip', message }
 }
 
-/** @throws What is no expected failure. */
+/** @throws The error itself, unless it is an expected failure. */
 export function fail(name: string, error: unknown): Finding {
   if (!(error instanceof TokenError)) throw error
   const { message, hint, exit } = error

@@ -1,4 +1,4 @@
-// What a guard says beside a token, and why it does not ask the server. Pure: the words and the next command.
+// A guard's warnings beside a token, and its reasons not to ask the server. Pure: the words and the next command.
 import { rfc3339, type ClockReading } from './clock.js'
 import { LOGIN_HINT, LoginRequired, OutcomeUnknown, ServerUnavailable, type TokenError } from './errors.js'
 import { unreadHint } from './exchange-failure.js'
@@ -10,14 +10,14 @@ export function warning(message: string, hint?: string): Notice {
   return { level: 'warning', message, ...(hint === undefined ? {} : { hint }) }
 }
 
-/** The server issues no token that lives as long as was asked for. */
+/** The warning that the server's tokens live shorter than was asked for. */
 export function shortWarning(left: number, minValid: number): Notice {
   return warning(
     `the newest token that the server issues has ${Math.floor(left)} s left, less than the ${minValid} s asked for`,
   )
 }
 
-/** The API refuses the newest token too; `undefined` where it does not. */
+/** The warning that the API refuses even the newest token; `undefined` if it does not. */
 export function rejectionWarning(set: TokenSet, { rejected }: Ask, at: ClockReading): Notice | undefined {
   const until = rejectionHold(set, at)
   if (until === null || rejected?.equals(set.pair.accessToken) !== true) return undefined
@@ -27,7 +27,7 @@ export function rejectionWarning(set: TokenSet, { rejected }: Ask, at: ClockRead
   )
 }
 
-/** The grant has ended, and the access token is still good. */
+/** The warning that the grant has ended while the access token is still good. */
 export function endWarning(set: TokenSet, at: ClockReading): Notice {
   return warning(
     `the server has refused the refresh token; the access token is good until ${rfc3339(expiresAt(set.pair, at))}, then a person must log in`,
@@ -36,10 +36,10 @@ export function endWarning(set: TokenSet, at: ClockReading): Notice {
 }
 
 /**
- * Why the server is not asked now; `undefined` where it may be.
+ * Why the server is not asked now; `undefined` if it may be asked.
  *
  * @param insist A person asks.
- * @param host The token endpoint's.
+ * @param host The token endpoint's host.
  */
 export function refusalToAsk(
   set: TokenSet,
@@ -52,7 +52,7 @@ export function refusalToAsk(
     return new ServerUnavailable(`${host} asks not to be called before ${rfc3339(hold.until)}`, {
       hint: 'nothing was lost; run the same command again then',
     })
-  // Within the hour a person's word does not count either, because the repetition may end the grant that the answer holds.
+  // Within the hour even a person may not ask, because a repetition may end the grant that the kept answer holds.
   if (hold?.because === 'unread' && (!insist || isPaused(set, at)))
     return new OutcomeUnknown(
       set.lastFailure?.message ?? `an answer of ${host} is kept that nobody can read`,

@@ -1,4 +1,4 @@
-// What a guard and a login are put together from, what they are asked and what they answer. No I/O.
+// The options, demands and results of a guard and a login. Does no I/O.
 import type { Client } from './client.js'
 import type { Clock } from './clock.js'
 import type { Host } from './host.js'
@@ -9,45 +9,48 @@ import type { ExchangeParts } from './refresh-exchange.js'
 import type { Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 
-/** What a guard is put together from; `openGuard` does it from a configuration. */
+/** The parts of a guard; `openGuard` makes them from a configuration. */
 export interface TokenGuardOptions {
-  /** Where the token set is: a `SqliteStore`. */
+  /** The store of the token set: a `SqliteStore`. */
   readonly store: TokenStore
-  /** Who issues tokens: a `TokenEndpoint`. */
+  /** The server that issues tokens: a `TokenEndpoint`. */
   readonly server: AuthorizationServer
   /** Tells the time: `machineClock`. */
   readonly clock: Clock
-  /** When a token is renewed: from `expiryPolicy()`. */
+  /** The policy by which tokens are renewed: from `expiryPolicy()`. */
   readonly policy: ExpiryPolicy
-  /** This machine, so that a copied store can say where it was. Default: not known. */
+  /** This machine, so that a copied store can say where it was before. Default: unknown. */
   readonly host?: Host
-  /** Seconds; for answers without `expires_in`. Default 18000 (5 hours, as HighQ). */
+  /** Seconds; used for answers without `expires_in`. Default 18000 (5 hours, as HighQ). */
   readonly defaultLifetime?: number
-  /** Seconds for one request to the server, connect to last byte; a repetition has 5 more. Default 30. */
+  /** Seconds for one request to the server, from connecting to the last byte; a repetition has 5 more. Default 30. */
   readonly timeout?: number
   /** Seconds to wait for another process's refresh. Default 90. */
   readonly lockWait?: number
-  /** What the tokens are for; requests elsewhere go without. Default: not known. */
+  /** The API that the tokens are for; requests to other places go without a token. Default: unknown. */
   readonly apiUrl?: URL | null
-  /** Asked for a first token set when the store has none, or the server refused the one it has. */
+  /** Asked for a first token set if the store has none, or the server has refused it. */
   readonly seed?: SeedSource
-  /** The marks at spent seed files. Default: none is set, and none is heeded. */
+  /** The marks beside spent seed files. Default: no marks are made or read. */
   readonly seedMarks?: SeedMarks
-  /** Hears warnings. Default: nobody. */
+  /** Receives warnings. Default: nobody does. */
   readonly notify?: (notice: Notice) => void
-  /** Runs a section that no signal may cut short; its `stop` says that one has come. Default: plainly. */
+  /**
+   * Runs a section that no signal may cut short; its `stop` is aborted when one has come. Default: runs it
+   * directly.
+   */
   readonly uninterrupted?: <T>(section: (stop?: AbortSignal) => Promise<T>) => Promise<T>
-  /** Waits between repetitions, in milliseconds. Default: by `setTimeout`. */
+  /** Waits between repetitions, in milliseconds. Default: `setTimeout`. */
   readonly sleep?: (ms: number) => Promise<void>
-  /** @hidden What this process saw of the set before it waited for the lock. */
+  /** @hidden The set's counters as this process saw them before it waited for the lock. */
   readonly seen?: Seen
 }
 
 /** @category Start here */
 export interface RefreshOptions {
-  /** Seconds: only if the last refresh (or the seed) is older. Default: in any case. */
+  /** Seconds: refresh only if the last refresh (or the seed) is older. Default: always refresh. */
   readonly ifOlder?: number
-  /** The server of the grant has a new address, by what a person says: ask it there. Default: false. */
+  /** A person says that the grant's server has a new address: ask it there. Default: false. */
   readonly rebind?: boolean
 }
 
@@ -55,20 +58,20 @@ export interface RefreshOptions {
 export interface Refreshed {
   /** The set in the store. */
   readonly set: TokenSet
-  /** Whether this call or another renewed it. */
+  /** Whether the set was renewed, by this call or another. */
   readonly renewed: boolean
-  /** The addresses before and after, where the grant's server has another one now. */
+  /** The addresses before and after, if the grant's server has a new one. */
   readonly rebound: { readonly from: Client; readonly to: Client } | null
 }
 
 /** @category Start here */
 export interface AdoptOptions {
-  /** Replace in any case; the replaced pair is kept as `previous`. Default: false. */
+  /** Replace the stored set in any case; its pair is kept as `previous`. Default: false. */
   readonly force?: boolean
 }
 
 /**
- * An access token that works, and until when.
+ * An access token that works, and when it ends.
  *
  * @category Start here
  */
@@ -82,11 +85,11 @@ export interface AccessToken {
 
 export type Urgency = 'may' | 'must'
 
-/** What a person says about a renewal. */
+/** What a person decides about a renewal. */
 export interface Order {
-  /** A person asks: then the pause after a refusal does not count. The server's word does. */
+  /** A person asks, so the pause after a refusal does not count. The server's `Retry-After` does. */
   readonly insist?: boolean
-  /** The server has a new address, by what a person says. */
+  /** A person says that the server has a new address. */
   readonly rebind?: boolean
 }
 
@@ -95,7 +98,7 @@ export interface Renewal extends Order {
   readonly waitMs: number
 }
 
-/** What an exchange needs, of what a guard or a login was given. */
+/** The parts of an exchange, taken from the options of a guard or a login. */
 export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
   return {
     server: options.server,

@@ -1,4 +1,4 @@
-// Hands out access tokens that work. Decides when to read, renew or wait; reads and sends through its ports alone.
+// Hands out access tokens that work: decides when to read, renew or wait. Does no I/O except through its ports.
 import { isSameServer } from './client.js'
 import { ConfigInvalid, LockTimeout, LoginRequired, recalled, TokenError } from './errors.js'
 import { endWarning, refusalToAsk, rejectionWarning, shortWarning, warning } from './guard-messages.js'
@@ -81,7 +81,7 @@ const NO_TOKEN = 'there is no token set in'
  * @category Start here
  */
 export class TokenGuard {
-  /** What the tokens are for; `null` where that is not known. */
+  /** The API that the tokens are for; `null` if unknown. */
   readonly apiUrl: URL | null
   readonly #options: TokenGuardOptions
   readonly #exchangeParts: ExchangeParts
@@ -93,7 +93,7 @@ export class TokenGuard {
   /** The renewal that callers of this process share. */
   #renewing: { readonly urgency: Urgency; readonly done: Promise<TokenSet> } | undefined
 
-  /** Reads and sends nothing yet. */
+  /** Neither reads nor sends anything yet. */
   constructor(options: TokenGuardOptions) {
     const notices = new Notices((notice) => options.notify?.(notice))
     this.#options = { ...options, store: notices.around(options.store), notify: notices.notify }
@@ -107,20 +107,20 @@ export class TokenGuard {
   }
 
   /**
-   * Ends when a seed file that a refresh has spent is marked, or cannot be. Nobody need wait for it but a process that
-   * is about to end by force. Never fails.
+   * Resolves when each seed file that a refresh has spent is marked, or cannot be marked. Await it only before
+   * ending the process by force. Never rejects.
    */
   settled(): Promise<void> {
     return this.#marking.settled()
   }
 
   /**
-   * An access token that works now, and for `minValid` seconds if the server issues such.
+   * An access token that works now, and for `minValid` seconds if the server issues tokens that live so long.
    *
-   * A fresh one is looked for in the store once in a second of the clock: what another process has renewed, or
-   * was told that the API refuses, is noticed in the next. With `rejected` the store is looked at in any case.
+   * Looks into the store at most once in a second of the clock: a renewal by another process, or a refusal by the
+   * API that another process reported, shows in the next second. With `rejected` the store is always read.
    *
-   * @throws {LoginRequired} no token set, or the server refused the refresh token
+   * @throws {LoginRequired} there is no token set, or the server refused the refresh token
    * @throws {ServerUnavailable | OutcomeUnknown | LockTimeout} try again later
    * @throws {ClientRefused | ConfigInvalid} the configuration is wrong
    * @throws {SeedInvalid} the configured seed file cannot be used
@@ -147,7 +147,7 @@ export class TokenGuard {
   }
 
   /**
-   * Refreshes now. Of callers at one instant one refreshes, and the others get what it got.
+   * Refreshes now. If several callers ask at once, one of them refreshes and all get its result.
    *
    * @throws As `token`.
    */
@@ -156,7 +156,7 @@ export class TokenGuard {
     const set = await this.#present(rebind)
     const { age, clockWentBack } = ageOf(set.pair, this.#options.clock())
     const recent = ifOlder !== undefined && age <= ifOlder && !clockWentBack
-    // An exchange that was cut off must be finished soon, however recent the last one was.
+    // Ignore `ifOlder` after an exchange that was cut off: it must be finished soon.
     if (recent && set.intent === null) return { set, renewed: false, rebound: null }
     const how = { insist: ifOlder === undefined, rebind }
     const renewed = await this.#mustRenew(set, { outdated: set.pair.accessToken }, how)
@@ -166,13 +166,14 @@ export class TokenGuard {
   }
 
   /**
-   * Tells that the API took `token`, after it had refused the one before: renewing helps, and the next
-   * refusal is a reason to renew again. Never throws, never waits: at worst an hour goes by.
+   * Reports that the API accepted `token` after refusing the one before. That shows that renewing helps, so the
+   * next refusal is a reason to renew again. Never throws and never waits: if the report is lost, it costs an hour
+   * at worst.
    */
   async accepted(token: Secret): Promise<void> {
     const isNews = (set: TokenSet | undefined): set is TokenSet =>
       set !== undefined && set.rejectedAt !== null && set.pair.accessToken.equals(token)
-    // Recovers nothing: it neither spends nor replaces a token, and never waits.
+    // Skips recovery, because this section neither spends nor replaces a token and must not wait.
     const settle = async (held: HeldStore): Promise<void> => {
       const set = await held.read()
       if (!isNews(set)) return
@@ -187,12 +188,12 @@ export class TokenGuard {
   }
 
   /**
-   * Imports a first token set. A store that holds one keeps it, unless the server has refused that
-   * one and `seed` is another.
+   * Imports a first token set. A store that holds a set keeps it, unless the server has refused that set and `seed`
+   * is a different one.
    *
    * @returns The set in the store, and whether it is the seed.
-   * @throws {LoginRequired} the seed's grant is the one that the last logout ended, or the store is empty and the seed
-   *   is marked as spent; and `force` is not set
+   * @throws {LoginRequired} `force` is not set, and either the last logout ended the seed's grant, or the store is
+   *   empty and the seed is marked as spent
    * @throws {OtherClient} the set in the store is another client's, and `force` is not set
    * @throws {LockTimeout | StoreUnusable}
    */
@@ -205,7 +206,7 @@ export class TokenGuard {
     return this.#seeds.adopt(seed, force, waitMs)
   }
 
-  /** The set in the store, seeded first where that is called for. */
+  /** The set in the store; imports the seed first if there is no set, or its grant has ended. */
   async #present(rebind = false): Promise<TokenSet> {
     const found = (await this.#options.store.read()) ?? (await this.#begun())
     const set = found && (await this.#ownership.own(found, undefined, rebind))
@@ -215,7 +216,7 @@ export class TokenGuard {
       const seed = await this.#options.seed?.()
       if (seed !== undefined) return (await this.#adopt(seed, false, good ? 0 : this.#lockWaitMs)).set
     } catch (error) {
-      // A seed that does not work must not cost a token that still does.
+      // A seed that does not work must not cost a token that still works.
       if (!(error instanceof TokenError) || !good) throw error
       this.#say(warning(error.message, error.hint))
     }
@@ -223,7 +224,7 @@ export class TokenGuard {
     return set
   }
 
-  /** A first login that died when its answer was on disk, and not in the store. */
+  /** Takes up a first login whose process died after the answer was on disk and before it was in the store. */
   async #begun(): Promise<TokenSet | undefined> {
     const { store } = this.#options
     const login = await store.login()
@@ -238,14 +239,17 @@ export class TokenGuard {
     return judge(set, this.#options.clock(), this.#options.policy, ask)
   }
 
-  /** Still good: one try without waiting for anybody, and whatever comes of it the token is served. */
+  /**
+   * The token is still good: tries to renew once, without waiting for the lock, and serves the token whatever comes
+   * of it.
+   */
   async #mayRenew(set: TokenSet, { hold }: Judgement): Promise<TokenSet> {
     if (hold !== null || this.#renewing !== undefined) return set
     try {
       return await this.#share('may', () => this.#renew(set, {}, { urgency: 'may', waitMs: 0 }))
     } catch (error) {
       if (!(error instanceof TokenError) || this.#judge(set, {}).left <= 0) throw error
-      // A lock that is taken means that somebody is renewing already.
+      // A taken lock means that another process is renewing already.
       if (!(error instanceof LockTimeout))
         this.#say(
           warning(`${error.message}; the access token in the store is still good and is served`, error.hint),
@@ -254,7 +258,10 @@ export class TokenGuard {
     }
   }
 
-  /** A refusal may be healed at once, by a seed file that a person has put in place. */
+  /**
+   * Renews; after a refusal, looks once for a new seed file that a person has put in place, because that heals it
+   * at once.
+   */
   async #renewedOrSeeded(set: TokenSet, ask: Ask): Promise<TokenSet> {
     try {
       return await this.#mustRenew(set, ask)
@@ -272,10 +279,11 @@ export class TokenGuard {
     for (;;) {
       const others = this.#renewing
       if (others === undefined) return this.#share('must', () => this.#renew(set, ask, how))
-      // What others tried without need may fail without telling anything; what they had to have, fails for all.
+      // Share a failure of a renewal that had to succeed. An optional renewal that failed tells this caller
+      // nothing.
       const shared = others.urgency === 'must' && !insist
       const renewed = await (shared ? others.done : others.done.catch(() => undefined))
-      // What they asked for may not be what this caller needs.
+      // The shared renewal may fall short of what this caller needs, because the other one asked for less.
       if (renewed !== undefined && this.#serves(renewed, set, ask)) return renewed
     }
   }
@@ -310,7 +318,7 @@ export class TokenGuard {
           this.#options.clock(),
         )
         if (refusal !== undefined) throw refusal
-        // A failure younger than this call is this call's too: else every process in the queue would try in turn.
+        // Share a failure that happened while this call waited: else every waiting process would try in turn.
         if (set.lastFailure !== null && set.generation === seen.generation && set.failures > seen.failures)
           throw recalled(set.lastFailure)
         const asked = { rejected: this.#isRejected(set, ask), rebind: how.rebind === true }
@@ -328,13 +336,16 @@ export class TokenGuard {
     return renewed
   }
 
-  /** Renewed since the caller looked, and good for what it asks; what it rejected was the one before. */
+  /**
+   * Whether the set was renewed since the caller looked, and satisfies the demand. `rejected` does not count,
+   * because it names the token before.
+   */
   #serves(set: TokenSet, seen: Seen, { minValid }: Ask): boolean {
     const ask = minValid === undefined ? {} : { minValid }
     return set.generation > seen.generation && this.#judge(set, ask).verdict !== 'expired'
   }
 
-  /** Whether nothing but the API's refusal is a reason to renew. */
+  /** Whether the API's refusal is the only reason to renew. */
   #isRejected(set: TokenSet, { rejected, ...rest }: Demand): boolean {
     return rejected !== undefined && this.#judge(set, rest).verdict !== 'expired'
   }

@@ -1,23 +1,24 @@
+// Checks for the last time whether a request that spends a token may leave. Does no I/O except through its ports.
 import { Overtaken, ServerUnavailable, TokenError } from './errors.js'
 import type { RawAnswer, RequestLimits } from './ports.js'
 
-/** Milliseconds that an answer must have: with less a request would spend a token and hear nothing. */
+/** Milliseconds that must be left for the answer: with less, a request would spend the token and hear nothing. */
 const HEARING_MS = 1_000
 
 /**
- * The look that is taken when the connection stands, right before the request that spends a token: connecting may take
- * long, and what was true before may not be any more.
+ * The check that is made once the connection stands, right before the request that spends a token. It is made there
+ * because connecting may take long, and the answer may have changed meanwhile.
  */
 export class LastLook {
   readonly limits: RequestLimits
   readonly #stop: AbortSignal | undefined
   readonly #isStillOurs: () => boolean
-  /** What the store had to say against the request. */
+  /** The store's objection to the request. */
   #found: TokenError | undefined
 
   /**
    * @param stop Aborted when a signal is about to end this process.
-   * @param isStillOurs Whether the store says that this process is the one to send it.
+   * @param isStillOurs Whether the store still names this process as the sender.
    */
   constructor(timeoutMs: number, stop: AbortSignal | undefined, isStillOurs: () => boolean) {
     this.#stop = stop
@@ -33,9 +34,7 @@ export class LastLook {
     }
   }
 
-  /**
-   * Why the request was not sent, where a signal or the store was the reason; `undefined` else.
-   */
+  /** Why the request was not sent, if a signal or the store stopped it; else `undefined`. */
   obstacle({ sent, failure }: RawAnswer): TokenError | undefined {
     if (sent) return undefined
     if (this.#stop?.aborted === true && failure === String(this.#stop.reason))
@@ -43,7 +42,7 @@ export class LastLook {
     return this.ofStore({ sent })
   }
 
-  /** As `obstacle`, of the store alone. */
+  /** Like `obstacle`, but for the store's objection only. */
   ofStore({ sent }: Pick<RawAnswer, 'sent'>): TokenError | undefined {
     if (sent) return undefined
     return this.#found

@@ -1,3 +1,4 @@
+// Begins, finishes and ends a grant with a person at a browser. Does no I/O except through its ports.
 import { AGAIN, ANOTHER, CodeExchange } from './code-exchange.js'
 import { clientName, wholeClient, type NamedClient } from './client.js'
 import { LoginRequired, OtherClient } from './errors.js'
@@ -23,8 +24,8 @@ const A_MOMENT_MS = 2_000
 export type Revoke = (refreshToken: Secret) => Promise<void>
 
 /**
- * Begins a grant with a person in a browser, and ends it. What waits for the browser's answer is in the
- * store: another process may finish it, after a restart too.
+ * Begins a grant with a person at a browser, and ends it. The login that waits is kept in the store, so that
+ * another process can finish it, also after a restart.
  *
  * @see RFC 6749 section 4.1, RFC 7636, RFC 7009
  */
@@ -41,12 +42,12 @@ export class Logins {
   }
 
   /**
-   * Notes a login that a person is about to be sent into the browser for; an earlier one is given up.
-   * Nobody is sent there for nothing: the store can be written, and the client's secret is at hand.
+   * Notes a login before the person is sent to the browser; it replaces an earlier one. It first proves that the
+   * store can be written and the client's secret is at hand, so that nobody logs in for nothing.
    *
-   * @param options.discovered The endpoints that it begins with, to go on with.
+   * @param options.discovered The endpoints that the login begins with; kept for the rest of it.
    * @param options.force Another client's set may be replaced.
-   * @returns The one that was given up while its answer could still come.
+   * @returns The login that was replaced, if its answer could still come.
    * @throws {LockTimeout | StoreUnusable | ConfigInvalid}
    * @throws {OtherClient} the set in the store is another client's, and `force` is not set
    */
@@ -79,8 +80,9 @@ export class Logins {
   /**
    * The login that waits for its answer.
    *
-   * @throws {LoginRequired} where none does.
-   * @throws {OtherClient} it was begun for another client, or the set that it would replace is another client's
+   * @throws {LoginRequired} no login waits
+   * @throws {OtherClient} the login was begun for another client, or the set that it would replace is another
+   *   client's
    */
   async waiting({ force = false }: LoginOptions = {}): Promise<PendingLogin> {
     const { store, server } = this.#options
@@ -90,9 +92,9 @@ export class Logins {
   }
 
   /**
-   * Saves what a login had received when its process died.
+   * Saves the answer that a login received before its process died.
    *
-   * @returns The set from it; `undefined` where there is none such.
+   * @returns The set from that answer; `undefined` if there is none.
    * @throws {LockTimeout | StoreUnusable}
    */
   async takeUp(): Promise<TokenSet | undefined> {
@@ -107,13 +109,13 @@ export class Logins {
   }
 
   /**
-   * Forgets a login that the server has answered with an error. Who has answered is waiting to be told: where the
-   * store is held for longer than a moment, it is left to its end.
+   * Forgets a login that the server has answered with an error. Waits for the lock only a moment, because the
+   * browser waits for a page: a busy store leaves the login to expire.
    *
    * @throws {LockTimeout | StoreUnusable}
    */
   async giveUp(state: Secret): Promise<void> {
-    // Recovers nothing: whoever has answered waits, and no set is read.
+    // Skips recovery, because the browser waits and no set is read.
     const forget = async (held: HeldStore): Promise<void> => {
       if ((await held.login())?.state.equals(state) === true) await held.saveLogin(null)
     }
@@ -123,8 +125,8 @@ export class Logins {
   /**
    * Exchanges the code for a token set and saves it. The set before becomes the previous one.
    *
-   * @param state As it came back with the code; `null` where a person had nothing but the code.
-   * @throws {LoginRequired} the answer is not this login's, came too late or was used before, or the server
+   * @param state As it came back with the code; `null` if a person had only the code.
+   * @throws {LoginRequired} the answer belongs to another login, came too late or was used before, or the server
    *   refused the code
    * @throws {ServerUnavailable | OutcomeUnknown | LockTimeout}
    * @throws {ClientRefused | ConfigInvalid | StoreUnusable}
@@ -150,23 +152,24 @@ export class Logins {
   /**
    * Ends the grant at the server, then forgets it.
    *
-   * @param revoke `null`: forget only.
-   * @param options.anyClient Forgets another client's set too.
-   * @returns False where there was nothing to forget.
-   * @throws What `revoke` throws; all is kept then.
+   * @param revoke `null`: only forget it.
+   * @param options.anyClient Forget another client's set too.
+   * @returns False if there was nothing to forget.
+   * @throws What `revoke` throws; everything is kept then.
    * @throws {LockTimeout | StoreUnusable}
    * @throws {OtherClient} the set is another client's: its refresh token is shown to no other server
    */
   async logout(revoke: Revoke | null, { anyClient = false } = {}): Promise<boolean> {
     if (await this.#options.store.isUntouched()) return false
     const end = async (held: HeldStore): Promise<TokenSet | undefined> => {
-      // The newest token, which a refresh that died may have left in the rescue file, ends the whole grant.
+      // Revoke the newest token, because it ends the whole grant; a refresh that died may have left it in the
+      // rescue file.
       const { set } = await recover(held, this.#parts)
       if (!anyClient) this.#assertReplaceable(set, await this.#options.server.client(), null)
       if (set !== undefined && revoke !== null) await revoke(set.pair.refreshToken)
       const at = this.#options.clock()
       const last = set && { ...set, sequence: set.sequence + 1 }
-      // By its fingerprint: so that its seed file does not bring it back.
+      // Note the seed's fingerprint, so that its file does not bring the grant back.
       await held.forget(last === undefined ? null : entry(last, 'logout', 'done', at, last.seed))
       return set
     }
@@ -175,7 +178,10 @@ export class Logins {
     return set !== undefined
   }
 
-  /** An empty store on another machine, or after this one is lost, must not import it again. */
+  /**
+   * Marks the seed file, so that an empty store does not import it again: on another machine, or after this store
+   * is lost.
+   */
   async #markSeed(set: TokenSet, isRevoked: boolean): Promise<void> {
     const { seedMarks, clock } = this.#options
     const ended = endedSeed(set, isRevoked, clock().now)
@@ -213,14 +219,14 @@ export class Logins {
   }
 }
 
-/** What a person says about a login. */
+/** What a person decides about a login. */
 export interface LoginOptions {
   /** Another client's set may be replaced. Default: false. */
   readonly force?: boolean
 }
 
 /**
- * Whether its answer can still come.
+ * Whether the answer to a login can still come.
  *
  * @param now Epoch seconds.
  */

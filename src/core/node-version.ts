@@ -1,7 +1,7 @@
-/** Refuses a Node that is too old when it is imported: by what a program may import first, before all else. */
+/** Refuses a Node that is too old as soon as it is imported: a program imports this file before everything else. */
 import { ConfigInvalid } from './errors.js'
 
-/** As `engines` of package.json has it. */
+/** The same as `engines` in package.json. */
 export const LEAST = { major: 20, minor: 19 } as const
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)

@@ -1,11 +1,14 @@
-/** Keeps what is to be said until the store's lock is free: who hears it may take its time, or read nothing at all. */
+/**
+ * Holds notices back until the store's lock is free, because a listener may be slow or never read. Touches no store
+ * itself.
+ */
 import type { Notice } from './ports.js'
 import type { ExclusiveOptions, HeldStore, TokenStore } from './store-ports.js'
 
 export class Notices {
   readonly #say: (notice: Notice) => void
   readonly #kept: Notice[] = []
-  /** Critical sections that are under way. */
+  /** The number of critical sections in progress. */
   #sections = 0
 
   constructor(say: (notice: Notice) => void) {
@@ -18,13 +21,13 @@ export class Notices {
     }
   }
 
-  /** Says it at once where no critical section is under way, and else when the last one is over. */
+  /** Passes a notice on: at once if no critical section is in progress, else after the last one. */
   readonly notify = (notice: Notice): void => {
     if (this.#sections > 0) this.#kept.push(notice)
     else this.#say(notice)
   }
 
-  /** The same store, in whose critical sections nothing is said. */
+  /** The same store; notices wait until its critical sections are over. */
   around(store: TokenStore): TokenStore {
     return {
       name: store.name,
@@ -52,7 +55,7 @@ export class Notices {
     try {
       return await store.exclusive(quietly, options)
     } finally {
-      // Each that was begun anew is over too.
+      // Subtract every start, because a section that was overtaken is begun again.
       this.#sections -= begun
       this.#flush()
     }

@@ -1,62 +1,63 @@
+// Decides what one answer of the token endpoint means for the grant. Pure: no I/O, and no words for people.
 import type { RawAnswer, Reading, Words } from './ports.js'
 import { LONGEST_PAUSE } from './policy.js'
 import type { Secret } from './secret.js'
 import type { Tokens } from './transitions.js'
 import { isBusy, isStandard, verdictIn } from './verdict.js'
 
-/** What one answer of the token endpoint means for the grant. */
+/** The meaning of one answer of the token endpoint for the grant. */
 export type Outcome =
   | { readonly kind: 'granted'; readonly tokens: Tokens }
   /** No byte left this machine. */
   | { readonly kind: 'not-sent'; readonly what: string }
-  /** The request left; the server may have rotated. */
+  /** The request left, and the server may have rotated. */
   | {
       readonly kind: 'unknown'
       readonly what: string
       readonly salvaged: Secret | null
-      /** What came may hold the only copy of a pair: it stays until one is saved. */
+      /** The answer may hold the only copy of a pair, so it stays until a pair is saved. */
       readonly isKept: boolean
-      /** It came whole, and nobody can read it: to ask again would bring the same. */
+      /** The answer came whole and nobody can read it, so asking again would bring the same. */
       readonly isUnread: boolean
-      /** It came whole, and is long enough to hold a token: what it is an answer to is spent. */
+      /** The answer came whole and is long enough to hold a token, so the refresh token that was sent is spent. */
       readonly mayHoldTokens: boolean
     }
-  /** Somebody answered, and said nothing about the grant. */
+  /** An answer came that says nothing about the grant. */
   | {
       readonly kind: 'no-verdict'
       readonly what: string
       readonly retryAfter: number | null
-      /** A 400 or 401 that is no web page, and says nothing that is known. */
+      /** True for a 400 or 401 that is no web page and says nothing that is known. */
       readonly isBare: boolean
-      /** With the status of a success: it stays until a pair is saved, for somebody may find one in it. */
+      /** True for a 2xx status: the answer stays until a pair is saved, because a pair may be found in it later. */
       readonly isKept: boolean
       readonly redirect: Redirect | null
     }
-  /** A verdict on the refresh token that was sent. */
+  /** The server refused the refresh token that was sent. */
   | {
       readonly kind: 'refused'
       readonly what: string
-      /** By its words it may be no verdict a moment later. */
+      /** By its words, the server may answer otherwise a moment later. */
       readonly isBusy: boolean
     }
-  /** A verdict on the client or the request. */
+  /** The server refused the client or the request. */
   | { readonly kind: 'misconfigured'; readonly what: string }
 
 export interface Redirect {
-  /** At the same origin; `null` for elsewhere, and where it was not told. */
+  /** An address at the same origin; `null` for another origin, or if the answer named none. */
   readonly location: string | null
   readonly isPermanent: boolean
 }
 
-/** Seconds nobody asks a server that says "too many" without saying for how long. */
+/** Seconds to pause after a 429 without `Retry-After`. */
 const UNSAID_PAUSE = 30
-/** 407 is a proxy's, and the others say that nobody has looked at the grant. */
+/** 407 comes from a proxy; the others mean that nobody has looked at the grant. */
 const NOBODY_LOOKED = new Set([407, 408, 425, 429])
 
 /**
- * Reads a verdict from an answer. Pure; an access token anywhere wins, then a code of RFC 6749 whatever
- * the status (servers send `invalid_grant` with 200, 401, 403 and 404), then the server's own words with a
- * status that can be a verdict, then the status.
+ * Reads a verdict from an answer. Pure. In this order: an access token anywhere in it; a code of RFC 6749, whatever
+ * the status, because servers send `invalid_grant` with 200, 401, 403 and 404; the server's own words, if the
+ * status can be a verdict; the status.
  *
  * @param now Epoch seconds, for a `Retry-After` that is a date.
  * @see RFC 6749 sections 5.1 and 5.2, RFC 9110 section 10.2.3
@@ -102,13 +103,13 @@ export function outcomeOf(answer: RawAnswer, reading: Reading, now: number): Out
   return unknown(what, answer, reading)
 }
 
-/** A refresh token that an answer only quotes is none that it brings. */
+/** Drops a salvaged token that equals the one sent: the answer only quotes it. */
 export function withoutEcho(outcome: Outcome, spent: Secret): Outcome {
   const isEcho = outcome.kind === 'unknown' && outcome.salvaged?.equals(spent) === true
   return isEcho ? { ...outcome, salvaged: null } : outcome
 }
 
-/** What could be kept nowhere is no reason to wait for somebody who can read it. */
+/** The outcome of an answer that could not be kept: nobody can read it later, so there is no reason to wait. */
 export function unkept(outcome: Outcome): Outcome {
   if (outcome.kind !== 'unknown') return outcome
   return { ...outcome, isKept: false, isUnread: false, mayHoldTokens: false }
@@ -142,7 +143,7 @@ function unknown(what: string, { status, body, complete }: RawAnswer, reading: R
   return { kind: 'unknown', what, salvaged, isKept, isUnread, mayHoldTokens: isUnread && isIdle !== true }
 }
 
-/** Characters of an address that are said on. */
+/** Characters of an address that a message shows. */
 const LONGEST_ADDRESS = 300
 
 function describe(answer: RawAnswer, reading: Reading): string {
@@ -163,7 +164,7 @@ function describe(answer: RawAnswer, reading: Reading): string {
 function pause({ retryAfter }: RawAnswer, now: number): number | null {
   if (retryAfter === null) return null
   const text = retryAfter.trim()
-  // `Date.parse` would make a year of any number.
+  // `Date.parse` takes any number for a year.
   const isDate = /^[A-Z][a-z]+,? /.test(text)
   const seconds = /^\d+$/.test(text) ? Number(text) : isDate ? Math.ceil(Date.parse(text) / 1000) - now : NaN
   return Number.isNaN(seconds) ? null : Math.min(Math.max(seconds, 0), LONGEST_PAUSE)

@@ -1,4 +1,4 @@
-// Compares whose grant a set is with the client that the configuration names. Asks the server who it is where only that can tell.
+// Checks that a set belongs to the configured client. Asks the server port only if the configuration cannot tell.
 import { isSameClient } from './client.js'
 import { asSeenBy, mayUse, otherClient, type Anew } from './ownership.js'
 import type { AuthorizationServer } from './ports.js'
@@ -21,15 +21,15 @@ export class OwnershipCheck {
   /**
    * The set as the configured client sees it.
    *
-   * @param anew The command that is to begin a grant, if one is.
-   * @param rebind Another address of the server is none that counts.
-   * @throws {OtherClient} it is another client's
+   * @param anew The command that is about to begin a grant, if there is one.
+   * @param rebind Accept another address of the server.
+   * @throws {OtherClient} the set belongs to another client
    */
   async own(set: TokenSet, anew?: Anew, rebind = false): Promise<TokenSet> {
     const { store, server, apiUrl } = this.#parts
     const { client: bound } = set
     let named = await server.client()
-    // Of an issuer that was never asked the token endpoint is not known: only that can tell.
+    // Prepare the server, because the token endpoint of an issuer that was never asked is unknown.
     if (bound !== null && isSameClient(bound, named) === undefined && !rebind) {
       await server.prepare()
       named = await server.client()

@@ -1,18 +1,21 @@
-/** Whose grant a token set is, and whether the configured client may use it. Decides; reads and writes nothing. */
+/** Decides whose grant a token set is, and whether the configured client may use it. Reads and writes nothing. */
 import { clientName, isSameClient, isSameServer, type Client, type NamedClient } from './client.js'
 import { OtherClient } from './errors.js'
 import { rfc3339 } from './clock.js'
 import type { Rescued } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
 
-/** A set that no refresh has bound yet is anybody's, because nothing tells whose it is. */
+/**
+ * Whether the configured client may use a set. Any client may use one that no refresh has bound yet, because its
+ * owner is unknown.
+ */
 export function isOwn({ client }: Pick<TokenSet, 'client'>, named: NamedClient): boolean {
   return client === null || isSameClient(client, named) === true
 }
 
 /**
- * Whether a configuration says where tokens go, and not whose they are: then nothing tells that a bound grant is meant
- * for that place. One that names neither may still print a token.
+ * Whether the configuration names a place for tokens but no client: then nothing shows that a bound grant is meant
+ * for that place. A configuration that names neither may still print a token.
  */
 export function isStray(
   { client }: Pick<TokenSet, 'client'>,
@@ -29,8 +32,8 @@ export function mayUse(set: Pick<TokenSet, 'client'>, named: NamedClient, apiUrl
 }
 
 /**
- * The set as the configured client sees it: a failure, a pause or a refusal that another client met tells nothing
- * about this one.
+ * The set as the configured client sees it: without a failure, a pause or a refusal that another client met,
+ * because they say nothing about this client.
  */
 export function asSeenBy(set: TokenSet, named: NamedClient): TokenSet {
   if (set.failureClient === null || isSameClient(set.failureClient, named) !== false) return set
@@ -46,12 +49,12 @@ const NOTHING_BAD = {
   bareSince: null,
 } as const
 
-/** Whether an answer that was kept is one to this very grant. */
+/** Whether a kept answer belongs to this very grant. */
 export function isOfGrant({ grant = null }: Rescued, set: TokenSet): boolean {
   return grant === set.grant
 }
 
-/** As `isOfGrant`, and asked for by a client of it. */
+/** Like `isOfGrant`, and also requested by a client of that grant. */
 export function belongs(record: Rescued, set: TokenSet): boolean {
   if (!isOfGrant(record, set)) return false
   const { client = null } = record
@@ -59,19 +62,19 @@ export function belongs(record: Rescued, set: TokenSet): boolean {
   return [set.client, set.intent?.client ?? null].some((own) => own !== null && areSame(own, client))
 }
 
-/** Whether two clients that are known in full are one. */
+/** Whether two clients that are known in full are the same. */
 export function areSame(one: Client, other: Client): boolean {
   return isSameClient(one, other) === true
 }
 
-/** How a person goes on who wants to begin a grant of the configured client. */
+/** The command by which a person begins a grant of the configured client. */
 export type Anew = 'login' | 'seed'
 
 /**
- * The error for a set that is another client's, with the ways out.
+ * The error for a set of another client, with the ways out.
  *
  * @param where The store, for the message.
- * @param anew The command that was meant to begin a grant, if one was.
+ * @param anew The command that was about to begin a grant, if there was one.
  */
 export function otherClient(where: string, bound: Client, named: NamedClient, anew?: Anew): OtherClient {
   const message = `the token set in ${where} is that of ${clientName(bound)}, and the configuration names ${clientName(named)}`
@@ -84,7 +87,7 @@ export function otherClient(where: string, bound: Client, named: NamedClient, an
   return new OtherClient(message, { hint: ways.join('; ') })
 }
 
-/** The error for an exchange that another client's request has begun, and that may have rotated the token there. */
+/** The error for an exchange that another client has begun, and that may have rotated the token there. */
 export function begunElsewhere(
   { at }: { readonly at: number },
   there: Client,

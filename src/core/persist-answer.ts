@@ -1,3 +1,5 @@
+// Brings an answer of the token endpoint to disk before it is read, and into the store before anybody hears of it.
+// Does no I/O except through its ports.
 import type { Clock } from './clock.js'
 import { outcomeOf, type Outcome } from './outcome.js'
 import type { AuthorizationServer, Notice, RawAnswer } from './ports.js'
@@ -5,14 +7,14 @@ import type { HeldStore, HistoryEntry, Rescued } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
 import type { Tokens } from './transitions.js'
 
-/** Milliseconds to go on trying when a new pair is in memory only. */
+/** Milliseconds to keep trying to save a new pair that is in memory only. */
 const CLING_MS = 30_000
-/** Milliseconds that an exchange lasts at most: what its requests take, and the save. */
+/** Milliseconds that an exchange lasts at most: its requests, and the save. */
 export function longest(requestsMs: number): number {
   return requestsMs + CLING_MS + 5_000
 }
 
-/** Seconds between two clocks that are worth a warning; more than an exchange lasts. */
+/** Seconds between two clocks that are worth a warning; longer than an exchange lasts. */
 export const CLOCK_SKEW = 120
 
 export interface PersistenceParts {
@@ -23,8 +25,8 @@ export interface PersistenceParts {
 }
 
 /**
- * How an answer of the token endpoint comes down: on disk before anybody looks at it, in the store
- * before anybody hears of it. Under the store's lock.
+ * Persists one answer of the token endpoint: the bytes to disk first, then the tokens to the store. Runs under the
+ * store's lock.
  */
 export class AnswerPersistence {
   readonly #held: HeldStore
@@ -36,14 +38,16 @@ export class AnswerPersistence {
     this.#parts = parts
   }
 
-  /** Bytes first: nothing may look at an answer that is not on disk. Answers nothing where there are no bytes. */
+  /**
+   * Writes the bytes to disk; nothing may read them before. Returns whether they are kept: false if there are none.
+   */
   async keep(record: Rescued): Promise<boolean> {
     if (record.answer.body.byteLength === 0) return false
     try {
       await this.#held.rescue.keep(record)
       return true
     } catch {
-      // The store itself is the last place left; `save` tells the caller if that fails too.
+      // Only the store itself is left now; if that fails too, `save` tells the caller.
       this.warn(
         'the server’s answer could not be written to the rescue file nor to any other place',
         'look at the disk of the store',
@@ -54,18 +58,19 @@ export class AnswerPersistence {
 
   async read(answer: RawAnswer): Promise<Outcome> {
     const { server, clock } = this.#parts
-    // Whatever its reader stumbles on, the answer is on disk and the doubt is noted.
+    // Treat a failing reader as an unreadable answer: the bytes are on disk, and the doubt is recorded.
     const reading = await server.read(answer).catch(() => ({ kind: 'unreadable', salvaged: null }) as const)
     return outcomeOf(answer, reading, clock().now)
   }
 
   /**
-   * Saves what an answer brought, and scrubs the rescue file.
+   * Saves the new set, and scrubs the rescue file.
    *
-   * @param kept Whether the answer is on disk already: then a store that cannot be written costs
-   *   nothing, since the next run finishes from the rescue file.
-   * @param scrubs Whether nothing that was kept is worth more than what is saved now.
-   * @returns Why the pair is in the rescue file only: until it is saved nothing may be spent.
+   * @param kept Whether the answer is on disk: a store that cannot be written then costs nothing, because the next
+   *   run finishes from the rescue file.
+   * @param scrubs Whether no kept answer is worth more than this set.
+   * @returns Why the pair is in the rescue file only; nothing may be spent until it is saved. `undefined` if it is
+   *   saved.
    */
   async save(
     next: TokenSet,
@@ -112,18 +117,18 @@ export class AnswerPersistence {
       )
   }
 
-  /** Once each; and whoever listens may fail without costing a token. */
+  /** Warns once for each message. A listener that throws must not cost a token. */
   warn(message: string, hint: string): void {
     if (this.#said.has(message)) return
     this.#said.add(message)
     try {
       this.#parts.notify({ level: 'warning', message, hint })
     } catch {
-      // A log that is closed is no reason to stop between the answer and the save.
+      // A closed log is no reason to stop between the answer and the save.
     }
   }
 
-  /** A machine whose clock is wrong takes good tokens for expired ones; nothing but a warning follows from it. */
+  /** Warns about a wrong clock, because the machine would take good tokens for expired ones. Does nothing else. */
   #compareClocks({ date, sentAt }: RawAnswer): void {
     const ahead = sentAt.now - Math.floor(Date.parse(date ?? '') / 1000)
     if (Math.abs(ahead) > CLOCK_SKEW)

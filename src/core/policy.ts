@@ -1,17 +1,22 @@
+// Decides when a token is fresh, due or expired, and which pauses hold a renewal back. Pure: no I/O, and clocks are
+// passed in.
 import type { ClockReading } from './clock.js'
 import type { Secret } from './secret.js'
 import type { TokenPair, TokenSet } from './token-set.js'
 
-/** When to start trying: a share of the lifetime, or a time before its end. */
+/** How early to start renewing: a share of the lifetime, or a time before its end. */
 export type Early = { readonly percent: number } | { readonly seconds: number }
 
 declare const checked: unique symbol
 
-/** Made by `expiryPolicy()` alone: a number that is none would compare false and call a dead token fresh. */
+/**
+ * Only `expiryPolicy()` makes one, because it checks the numbers: with NaN every comparison is false, and a dead
+ * token would count as fresh.
+ */
 export interface ExpiryPolicy {
-  /** From then on a renewal is tried, and may fail. */
+  /** From this time before the end a renewal is tried, and may fail. */
   readonly early: Early
-  /** Seconds; with less left than this, a refresh must succeed. */
+  /** Seconds: with less left, a refresh must succeed. */
   readonly minValid: number
   readonly [checked]: true
 }
@@ -19,28 +24,31 @@ export interface ExpiryPolicy {
 const DAY = 86_400
 const HOUR = 3_600
 
-/** The server's `Retry-After` counts for an hour at most; a stored instant further off is a clock that jumped. */
+/**
+ * Seconds. The server's `Retry-After` counts for an hour at most; if a stored instant lies further ahead, a clock
+ * has jumped.
+ */
 export const LONGEST_PAUSE = HOUR
-/** An access token that the API refuses is renewed for that reason no sooner than this after the last time. */
+/** Seconds between two renewals whose reason is that the API refuses the access token. */
 const REJECTED_PAUSE = HOUR
-/** A refused refresh token is tried again no sooner than this. */
+/** Seconds before a refused refresh token is tried again. */
 const REFUSED_PAUSE = HOUR
-/** An answer that nobody could read is followed by another request no sooner than this. */
+/** Seconds before another request follows an answer that nobody could read. */
 export const UNREAD_PAUSE = HOUR
-/** A server that says nothing but a bare 400 or 401 for this long has probably ended the grant … */
+/** Seconds of nothing but a bare 400 or 401 after which the server has probably ended the grant … */
 const BARE_LIKELY = HOUR
-/** … and after this long a person is called. */
+/** … and seconds after which a person is called. */
 const BARE_ENDED = DAY
-/** A clock this far behind the time when the token was obtained has gone back. */
+/** Seconds. If the clock is further than this behind the time when the token was obtained, it has gone back. */
 const CLOCK_TOLERANCE = 60
 
 /**
- * When a token is renewed: from `early` before its end on where that can be had (never more than half of
- * its life, nor a day), and in any case with less than `minValid` left.
+ * Makes the policy by which tokens are renewed: tried from `early` before the end (at most half of the lifetime,
+ * and at most a day), and required once less than `minValid` is left.
  *
  * @param early A share of the lifetime in percent, or seconds before its end.
  * @param minValid Seconds that each token handed out must still live.
- * @throws {RangeError} when a number is none, or out of its range.
+ * @throws {RangeError} a number is not finite, or out of its range.
  * @example
  * expiryPolicy({ percent: 10 }, 60)
  */
@@ -55,7 +63,7 @@ export function expiryPolicy(early: Early, minValid: number): ExpiryPolicy {
 }
 
 /**
- * What a caller wants beyond "works now".
+ * Demands of a caller beyond "works now".
  *
  * @category Start here
  */
@@ -63,15 +71,15 @@ export interface Ask {
   /** Seconds that the token must still live. */
   readonly minValid?: number
   /**
-   * An access token that the API refused: while the store holds this one, it is renewed; but once an
-   * hour at most, unless `accepted` tells that it helped.
+   * An access token that the API refused. While the store holds it, it is renewed, but at most once an hour unless
+   * `accepted` reports that renewing helped.
    */
   readonly rejected?: Secret
 }
 
-/** What the guard itself may ask beyond that. */
+/** Demands that only the guard itself makes. */
 export interface Demand extends Ask {
-  /** Must be renewed, however long it lives. */
+  /** This access token must be renewed, however long it lives. */
   readonly outdated?: Secret
 }
 
@@ -82,7 +90,7 @@ export interface Demand extends Ask {
  */
 export type Verdict = 'fresh' | 'due' | 'expired'
 
-/** Why no renewal may be tried yet. `unread`: an answer is kept that nobody could read, and may hold the new tokens. */
+/** Why no renewal may be tried yet. `unread`: an unreadable answer is kept that may hold the new tokens. */
 export interface Hold {
   readonly because: 'server' | 'backoff' | 'refused' | 'unread'
   /** Epoch seconds. */
@@ -91,7 +99,7 @@ export interface Hold {
 
 export interface Judgement {
   readonly verdict: Verdict
-  /** Seconds of life left; negative when over. */
+  /** Seconds of life left; negative after the end. */
   readonly left: number
   readonly hold: Hold | null
 }
@@ -99,8 +107,8 @@ export interface Judgement {
 /**
  * Decides what to do with a token set at one instant. Total and pure.
  *
- * A caller may ask for more validity than the server issues; so that this cannot become a refresh at
- * every call, a token in the first tenth of its life is as new as they come.
+ * A caller may ask for more validity than the server issues. That must not cost a refresh at every call, so a token
+ * in the first tenth of its life counts as the newest to be had.
  *
  * @see RFC 6749 section 5.1 (`expires_in`); the shares of the lifetime are ours.
  */
@@ -122,43 +130,46 @@ export function judge(set: TokenSet, at: ClockReading, policy: ExpiryPolicy, ask
     : { verdict: 'fresh', left, hold: null }
 }
 
-/** No caller gets less than the policy asks for, not even one who asks for no number. */
+/** The policy's `minValid` is the least: a caller may ask for more, not for less. */
 function needed({ minValid }: ExpiryPolicy, ask: Ask): number {
   return ask.minValid !== undefined && ask.minValid > minValid ? ask.minValid : minValid
 }
 
-/** Epoch seconds at which the access token ends, by the clock that counts it shortest. */
+/** Epoch seconds at which the access token ends, by the clock that makes it end first. */
 export function expiresAt(pair: TokenPair, at: ClockReading): number {
   return Math.floor(at.now + pair.lifetime - ageOf(pair, at).age)
 }
 
 /**
- * The older of two ages: the wall clock's, and within one boot the uptime's. A wall clock that was
- * set back makes a token look young, and so does the uptime of a virtual machine that was paused;
- * believing the older one costs at most a refresh that was not needed.
+ * The age of a token: the older of the wall clock's and, within one boot, the uptime's. A wall clock that was set
+ * back makes a token look young, and so does the uptime of a virtual machine that was paused. Believing the older
+ * age costs at most one refresh too many.
  */
 export function ageOf(pair: TokenPair, at: ClockReading): { age: number; clockWentBack: boolean } {
   const wall = at.now - pair.obtained.now
   const sameBoot = at.boot !== null && at.boot === pair.obtained.boot
   const clockWentBack = wall < -CLOCK_TOLERANCE
-  // Without the uptime to go by, nothing tells how old the token is: it counts as just over.
+  // Without the uptime nothing tells the token's age, so it counts as just over.
   if (clockWentBack && !sameBoot) return { age: pair.lifetime, clockWentBack }
   const uptime = sameBoot ? at.uptime - pair.obtained.uptime : 0
-  // Both are rounded to seconds: what differs by rounding must not make the same token end twice. A
-  // clock that gives no number tells of no age: then neither is this one, and the token counts as over.
+  // Allow 2 s, because both ages are rounded to seconds: else the same token could end at two times. If the clock
+  // gives NaN, the age is NaN too, and the token counts as over.
   const older = uptime <= wall + 2 ? wall : Math.max(wall, uptime)
   return { age: Math.max(0, older), clockWentBack }
 }
 
-/** Never more than half of the life: else a token would be due from its first second on. */
+/**
+ * Seconds before the end from which a token is due. At most half of the lifetime: else it would be due from its
+ * first second.
+ */
 function earlyWindow(early: Early, lifetime: number): number {
   const wanted = 'percent' in early ? (lifetime * early.percent) / 100 : early.seconds
   return Math.min(wanted, DAY, lifetime / 2)
 }
 
 /**
- * While an answer is kept that nobody could read, the refresh token is spent, and its repetition may end the grant: one
- * waits for an hour, and for as long as the access token works.
+ * The hold while an unreadable answer is kept. The refresh token is spent then, and repeating it may end the grant,
+ * so it waits for an hour and for as long as the access token works.
  */
 function unreadHold(set: TokenSet, at: ClockReading, isOver: boolean): Hold | null {
   if (!isUnread(set)) return null
@@ -167,13 +178,13 @@ function unreadHold(set: TokenSet, at: ClockReading, isOver: boolean): Hold | nu
   return until > at.now ? { because: 'unread', until } : null
 }
 
-/** Whether the last exchange ended with an answer that nobody could read, and that is kept. */
+/** Whether the last exchange ended with an unreadable answer that is kept. */
 export function isUnread({ intent, notBefore, lastFailure }: TokenSet): boolean {
-  // The server's own pauses come with answers that are no such thing.
+  // The error code tells it from an answer with a `Retry-After`, which sets `notBefore` too.
   return intent !== null && notBefore !== null && lastFailure?.code === 'HQ_OUTCOME_UNKNOWN'
 }
 
-/** Whether nobody is to ask the server yet, not even a person. */
+/** Whether nobody may ask the server yet, not even a person. */
 export function isPaused(
   set: TokenSet,
   { now }: ClockReading,
@@ -181,20 +192,20 @@ export function isPaused(
   return ahead(set.notBefore, now, LONGEST_PAUSE)
 }
 
-/** Whether the access token has come to its end. */
+/** Whether the access token has expired. */
 export function isOver(pair: TokenPair, at: ClockReading): boolean {
   return !(pair.lifetime - ageOf(pair, at).age > 0)
 }
 
 /**
- * Whether the grant has probably ended, though the server does not say so: for an hour it has answered nothing but a bare
- * 400 or 401, and the access token is over.
+ * Whether the grant has probably ended although the server does not say so: it has answered nothing but a bare 400
+ * or 401 for an hour, and the access token is over.
  */
 export function isLikelyDead(set: TokenSet, at: ClockReading): boolean {
   return bareFor(set, at) >= BARE_LIKELY && isOver(set.pair, at)
 }
 
-/** Whether that has lasted for so long, a day, that a person must be called. */
+/** Whether that has lasted for a day, so that a person must be called. */
 export function isGivenUp(set: TokenSet, at: ClockReading): boolean {
   return bareFor(set, at) >= BARE_ENDED && isOver(set.pair, at)
 }
@@ -215,18 +226,21 @@ function holdOn(set: TokenSet, { now }: ClockReading, urgency: 'may' | 'must'): 
   return null
 }
 
-/** Until when a refusal by the API is no reason to renew: the last renewal for that reason is too young. */
+/**
+ * Epoch seconds until which the API's refusal is no reason to renew, because the last renewal for that reason is
+ * too recent.
+ */
 export function rejectionHold({ rejectedAt }: TokenSet, { now }: ClockReading): number | null {
   const until = rejectedAt === null ? null : rejectedAt + REJECTED_PAUSE
   return ahead(until, now, REJECTED_PAUSE) ? until : null
 }
 
-/** An instant still to come, but no further off than it can ever have been set. */
+/** Whether an instant lies ahead, but no further than it can ever have been set. */
 function ahead(instant: number | null, now: number, atMost: number): instant is number {
   return instant !== null && instant > now && instant - now <= atMost
 }
 
-/** Seconds to rest after the n-th failure in a row: 30, 60, 120, … up to 15 minutes. */
+/** Seconds to pause after the n-th failure in a row: 30, 60, 120, … up to 15 minutes. */
 export function backoff(failures: number): number {
   return Math.min(30 * 2 ** Math.max(0, failures - 1), 900)
 }

@@ -1,77 +1,85 @@
-// What the core asks of the authorization server, of seed files and of whoever hears its notices.
+// The ports of the core to the authorization server, to seed files and to the listener for notices. Types only:
+// nothing here runs.
 import type { NamedClient } from './client.js'
 import type { ClockReading } from './clock.js'
 import type { Secret } from './secret.js'
 import type { Seed, SpentSeed } from './token-set.js'
 
-/** What came back from the token endpoint, byte for byte and before anybody has looked at it. */
+/** An answer of the token endpoint, byte for byte as it came, before anything has read it. */
 export interface RawAnswer {
-  /** Taken before the request was sent. */
+  /** The time before the request was sent. */
   readonly sentAt: ClockReading
-  /** False only where it is certain that no byte of the request left this machine. */
+  /** False only if it is certain that no byte of the request left this machine. */
   readonly sent: boolean
-  /** HTTP status; `null` where none arrived. */
+  /** HTTP status; `null` if none arrived. */
   readonly status: number | null
   readonly contentType: string | null
   readonly contentEncoding: string | null
   readonly retryAfter: string | null
-  /** The server's `Date`: compared with this machine's clock, and what an instant in the answer is counted from. */
+  /**
+   * The server's `Date`. It is compared with this machine's clock, and an instant in the answer is counted from it.
+   */
   readonly date: string | null
-  /** At most 1 MiB, 2 MiB with the head; what arrived, also of a broken-off answer, still content-encoded. */
+  /**
+   * The bytes that arrived, still content-encoded, also of a broken-off answer. At most 1 MiB, 2 MiB with the head.
+   */
   readonly body: Uint8Array
-  /** True when the answer arrived to its end. */
+  /** True if the answer arrived to its end. */
   readonly complete: boolean
   /**
-   * True where the server told the length and met it, or sent a last chunk: then a body that is complete is whole.
-   * False where only the end of the connection ended it. Missing in a record of an older version.
+   * True if the server named the length and met it, or sent a last chunk: a complete body is whole then. False if
+   * only the end of the connection ended it. Missing in a record of an older version.
    */
   readonly isFramed?: boolean
   /**
-   * True where `body` is all that came on the connection, head included: the parser refused it, or saw no end of the
-   * head, or something stands behind the length that was told.
+   * True if `body` holds all that came on the connection, head included, because the parser refused it, saw no end
+   * of the head, or something follows the named length.
    */
   readonly isRaw?: boolean
-  /** Where a redirect pointed, without its query; `null` for another origin, and where there was none. */
+  /** The target of a redirect, without its query; `null` for another origin, and if there was none. */
   readonly location?: string | null
-  /** Why it did not: an error code such as `ECONNREFUSED`, never a message (messages quote bodies). */
+  /**
+   * Why no whole answer arrived: an error code such as `ECONNREFUSED`, never a message, because messages quote
+   * bodies.
+   */
   readonly failure: string | null
 }
 
-/** What an answer says, once read. */
+/** The content of an answer, once read. */
 export type Reading =
   | {
       readonly kind: 'tokens'
       readonly accessToken: Secret
-      /** `null` where absent, empty or blank: the old one stays valid (RFC 6749 section 6). And where unusable. */
+      /** `null` if absent, empty or blank (the old one stays valid, RFC 6749 section 6), and if unusable. */
       readonly refreshToken: Secret | null
-      /** There is a refresh token in the answer, and it is none that can be sent: the answer is its only copy. */
+      /** The answer holds a refresh token that cannot be sent, and is its only copy. */
       readonly isRefreshTokenUnusable?: true
-      /** Seconds; `null` where absent or unusable. */
+      /** Seconds; `null` if absent or unusable. */
       readonly expiresIn: number | null
-      /** The answer says how long the access token lives, and it is nothing that a lifetime can be. */
+      /** The answer names a lifetime of the access token, and the value cannot be one. */
       readonly isLifetimeUnusable?: true
-      /** Seconds; `null` where absent or unusable. */
+      /** Seconds; `null` if absent or unusable. */
       readonly refreshExpiresIn: number | null
       readonly tokenType: string | null
       readonly scope: string | null
       readonly user: string | null
     }
   | { readonly kind: 'error'; readonly code: string; readonly description: string | null }
-  /** A web page, and nothing in it that looks like a token. */
+  /** A web page without anything that looks like a token. */
   | { readonly kind: 'html' }
   | {
       readonly kind: 'unreadable'
-      /** A refresh token that stands whole in an answer that was cut off behind it. */
+      /** A refresh token that stands whole in an answer that was cut off after it. */
       readonly salvaged: Secret | null
-      /** It has no end: more was to come. */
+      /** The answer has no end: more was to come. */
       readonly isCut?: true
-      /** It is so short of anything like a token that it cannot hold one. */
+      /** The answer has nothing long enough to be a token. */
       readonly isIdle?: true
       /** Something in it is named like a token and has a value, whatever the status. */
       readonly holdsTokens?: true
-      /** What it looks like, by the names in it and never a value. */
+      /** The shape of the answer, by the names in it and never a value. */
       readonly shape?: string
-      /** What it says in words of the server's own, where no `error` is. */
+      /** The server's own words, if the answer has no `error`. */
       readonly said?: Words
     }
 
@@ -81,25 +89,25 @@ export interface Words {
   readonly description: string | null
 }
 
-/** What an authorization code is exchanged with. */
+/** An authorization code with what its exchange needs. */
 export interface CodeGrant {
   readonly code: Secret
   /** @see RFC 7636 section 4.1 */
   readonly verifier: Secret
-  /** As it was in the authorization request. */
+  /** The same as in the authorization request. */
   readonly redirectUri: string
 }
 
-/** How long one request may take. */
+/** Limits for one request. */
 export interface RequestLimits {
   /** Milliseconds in all, from connecting to the last byte. */
   readonly timeoutMs: number
   /**
-   * Asked where the connection is made and the request is about to be handed to it, with nothing awaited between: a
-   * code that says why it must not leave any more, `null` where it may. Connecting takes long at times.
+   * Asked once the connection stands and right before the request is handed to it, with nothing awaited between,
+   * because connecting may take long. Returns a code that says why the request must not leave, or `null`.
    */
   readonly lastLook?: () => string | null
-  /** Ends a connection that is still being made; `lastLook` says why. */
+  /** Aborts a connection that is still being made; `lastLook` says why. */
   readonly stop?: AbortSignal
 }
 
@@ -107,42 +115,42 @@ export interface RequestLimits {
 export interface AuthorizationServer {
   /** The token endpoint's host, for messages. */
   readonly host: string
-  /** What to try where it answers `invalid_client`, for a hint; `null` where nothing speaks for anything. */
+  /** The hint for an answer of `invalid_client`; `null` if nothing points to a cause. */
   readonly clientHint?: string | null
-  /** Host and port of the proxy that the way may lead through, for messages. Default: not known. */
+  /** Host and port of the proxy that the request may go through, for messages. Default: unknown. */
   readonly proxy?: string | null
   /**
-   * The client that requests are made as: after `prepare` in full, before it as far as is known without asking
-   * anybody.
+   * The client that requests are made as: in full after `prepare`, and before it as far as is known without a
+   * request.
    */
   client(): Promise<NamedClient>
   /**
-   * Gathers what a request needs before anything is spent: the client's secret, and the endpoints of an issuer that
-   * was never asked for them.
+   * Gathers what a request needs before anything is spent: the client's secret, and an issuer's endpoints if they
+   * were never asked for.
    *
-   * @param held Keeps those endpoints; without it they are asked for anew the next time.
+   * @param held Keeps those endpoints; without it they are asked for again the next time.
    * @throws {ConfigInvalid}
    * @throws {ServerUnavailable} the issuer could not be asked
    */
   prepare(held?: Pins): Promise<void>
   /**
-   * One refresh grant, one request on a connection of its own, after `prepare`. Never throws, never
-   * follows a redirect, never asks twice: whatever happened is in the answer.
+   * Sends one refresh grant, after `prepare`: one request on a connection of its own. Never throws, never follows a
+   * redirect and never repeats the request: the answer says what happened.
    *
    * @see RFC 6749 section 6
    */
   refresh(refreshToken: Secret, limits: RequestLimits): Promise<RawAnswer>
   /**
-   * The authorization code grant, in all else as `refresh`.
+   * Sends one authorization code grant; in all else like `refresh`.
    *
    * @see RFC 6749 section 4.1.3
    */
   redeem(grant: CodeGrant, limits: RequestLimits): Promise<RawAnswer>
-  /** Reads any answer. Total: what cannot be read is `unreadable`. */
+  /** Reads any answer. Total: an answer that cannot be read is `unreadable`. */
   read(answer: RawAnswer): Promise<Reading>
 }
 
-/** The endpoints that a server's metadata named when it was last asked. @see RFC 8414 */
+/** The endpoints in a server's metadata when it was last asked. @see RFC 8414 */
 export interface Discovered {
   readonly issuer: string
   readonly authorizeUrl: string | null
@@ -152,14 +160,14 @@ export interface Discovered {
   readonly at: number
 }
 
-/** Who keeps the endpoints that are discovered: a store under its lock. */
+/** Keeps discovered endpoints: a store under its lock. */
 export interface Pins {
   /** Durable when it returns. */
   pin(discovered: Discovered): Promise<void>
 }
 
 /**
- * A word to the person that is no error: the CLI prints it, a library may log it.
+ * A message to the person that is no error: the command line prints it, a library may log it.
  *
  * @category Start here
  */
@@ -167,31 +175,34 @@ export interface Notice {
   readonly level: 'warning' | 'info'
   readonly message: string
   readonly hint?: string
-  /** For a person to open. */
+  /** An address for the person to open. */
   readonly address?: string
-  /** True for what is worth knowing and comes once in the life of a token set: it is said without `--verbose` too. */
+  /** True for news that comes once in the life of a token set: it is printed without `--verbose` too. */
   readonly isNews?: true
-  /** For a program: what has happened to a seed file. */
+  /** What has happened to a seed file, for a program. */
   readonly event?: 'seed_imported' | 'seed_disregarded'
 }
 
-/** Reads the configured seed file; `undefined` where none is configured or it does not exist. */
+/** Reads the configured seed file; `undefined` if none is configured or the file does not exist. */
 export type SeedSource = () => Promise<Seed | undefined>
 
-/** The marks beside seed files, which say that a refresh token is spent. */
+/** The marks beside seed files that say that a refresh token is spent. */
 export interface SeedMarks {
-  /** The configured seed file, absolute; `null` where there is none. */
+  /** The configured seed file, absolute; `null` if there is none. */
   readonly configured: string | null
   /**
-   * When this refresh token was spent, by the mark beside the file that held it.
+   * When this refresh token was spent, by the mark beside the file that held it. Never throws.
    *
-   * @param fingerprint Of the refresh token.
-   * @returns Epoch seconds; `null` where no mark says so. Never throws.
+   * @param fingerprint The refresh token's.
+   * @returns Epoch seconds; `null` if no mark says so.
    */
   spentAt(path: string, fingerprint: string): Promise<number | null>
   /** Puts a mark beside a file that still holds this refresh token. Never throws. */
   put(path: string, spent: SpentSeed): Promise<Marking>
 }
 
-/** `there`: marked before. `gone`: the file holds this refresh token no more. A failure is for people: why it is not marked. */
+/**
+ * `there`: it was marked before. `gone`: the file no longer holds this refresh token. `failure`: why the file is
+ * not marked, for people.
+ */
 export type Marking = 'put' | 'there' | 'gone' | { readonly failure: string }

@@ -1,15 +1,15 @@
-// What comes from outside, made fit for a terminal.
+// Makes text from outside fit for a terminal. Pure.
 
 /**
- * All that is no character to be seen: controls, formats (marks of writing direction, joiners, the tag characters),
- * ends of line and paragraph, private and unassigned ones, halves of pairs; and what Unicode says is not drawn at all, such as
- * variation selectors and fillers, by which one text can look like another.
+ * All characters that cannot be seen: controls, formats (marks of writing direction, joiners, tag characters), line
+ * and paragraph separators, private and unassigned characters, lone surrogates; and those that Unicode calls
+ * ignorable, such as variation selectors and fillers, because they make one text look like another.
  *
  * @see Unicode Standard Annex #44, General_Category and Default_Ignorable_Code_Point
  */
 const UNSEEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
 
-/** Each of them made visible, as `\x1b` or `\xe0041`: none of them reaches the terminal. */
+/** Writes each unseen character as `\x1b` or `\xe0041`, so that none reaches the terminal. */
 export function printable(text: string): string {
   return text.replace(
     UNSEEN,
@@ -17,7 +17,7 @@ export function printable(text: string): string {
   )
 }
 
-/** JSON in which no character of the value can command a terminal, and none is unseen. */
+/** Writes JSON in which no character of the value can command a terminal or is unseen. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSEEN, (character) =>
     character

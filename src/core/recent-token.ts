@@ -1,10 +1,11 @@
-// What callers of one process share: a look at the store, and the token that it found fresh, within a second of the clock.
+// Shares one read of the store, and the fresh token in it, among the callers of a process, for a second of the
+// clock. Decides nothing about the token.
 import type { Clock } from './clock.js'
 import type { AccessToken } from './guard-options.js'
 import type { Ask } from './policy.js'
 import type { TokenSet } from './token-set.js'
 
-/** The second in which something was asked. */
+/** A second of the clock. */
 type Second = number
 
 export class RecentToken {
@@ -15,7 +16,7 @@ export class RecentToken {
     | undefined
   #looking: Promise<TokenSet> | undefined
 
-  /** @param present Looks at the store. */
+  /** @param present Reads the store. */
   constructor(clock: Clock, present: () => Promise<TokenSet>) {
     this.#clock = clock
     this.#present = present
@@ -32,18 +33,18 @@ export class RecentToken {
     return isRecent ? recent.token : undefined
   }
 
-  /** A caller is about to look: what was remembered before counts no more. */
+  /** Forgets the remembered token, because a caller is about to read the store. */
   begin(): Second {
     this.#handedOut = undefined
     return this.#second()
   }
 
-  /** @param asked From `begin`: a look takes time. */
+  /** @param asked From `begin`, because the read itself takes time. */
   remember(token: AccessToken, { minValid }: Ask, asked: Second): void {
     this.#handedOut = { now: asked, minValid, token: Promise.resolve(token) }
   }
 
-  /** Concurrent callers share one look at the store. */
+  /** Reads the store; concurrent callers share one read. */
   look(): Promise<TokenSet> {
     if (this.#looking === undefined) {
       const looked = (): void => {
@@ -55,7 +56,7 @@ export class RecentToken {
     return this.#looking
   }
 
-  /** The set is about to be replaced. */
+  /** Forgets everything, because the set is about to be replaced. */
   forget(): void {
     this.#handedOut = undefined
     this.#looking = undefined

@@ -1,25 +1,26 @@
-// What a critical section does first: it saves what a process that died had received. No I/O of its own.
+// Saves the answers that a dead process had received: the first step of every critical section. Does no I/O except
+// through its ports.
 import { CodeExchange } from './code-exchange.js'
 import type { HeldStore } from './store-ports.js'
 import { RefreshExchange, type ExchangeParts } from './refresh-exchange.js'
 import type { TokenSet } from './token-set.js'
 
 export interface Recovered {
-  /** The set as it stands in the store now; `undefined` where there is none. */
+  /** The set in the store now; `undefined` if there is none. */
   readonly set: TokenSet | undefined
-  /** The exchange that goes on from it; `undefined` where there is no set. */
+  /** The exchange that continues from this set; `undefined` if there is no set. */
   readonly exchange: RefreshExchange | undefined
-  /** Whether the set came of a login whose process had died. */
+  /** Whether the set comes from a login whose process had died. */
   readonly isSignedIn: boolean
-  /** Whether the set came of a refresh whose process had died. */
+  /** Whether the set comes from a refresh whose process had died. */
   readonly isLanded: boolean
 }
 
 /**
- * Takes up the answers that wait in the rescue file: a login's first, because its set replaces the one that a refresh was
- * for. Every section that reads a token set and acts on it begins with this; one that does not says why.
+ * Takes up the answers in the rescue file, a login's first, because its set replaces the one that a refresh was
+ * for. Every section that reads a token set and acts on it begins with this; a section that does not says why.
  *
- * @param missing Asked for a set where the store has none.
+ * @param missing Called for a set if the store has none.
  * @throws {StoreUnusable}
  */
 export async function recover(

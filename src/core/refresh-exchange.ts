@@ -1,3 +1,5 @@
+// Exchanges the refresh token for a new pair so that a crash at any instant loses nothing. Does no I/O except through
+// its ports.
 import { wholeClient, type Client } from './client.js'
 import { clientHint, Overtaken, ServerUnavailable, TokenError } from './errors.js'
 import { failureOf } from './exchange-failure.js'
@@ -15,38 +17,39 @@ import type { TokenSet } from './token-set.js'
 import { entry, failed, intended, renewed, spendable, type Tokens, secretsOf } from './transitions.js'
 
 /**
- * After an unknown outcome the same refresh token is sent again this soon, in milliseconds: the
- * windows in which servers forgive that are short (0 to 60 s is usual).
+ * Milliseconds before each repetition after an unknown outcome. They are short because servers forgive a repetition
+ * for a short time only (0 to 60 s is usual).
  */
 const TRY_AGAIN_AFTER = [500, 2_000, 5_000]
-/** Milliseconds that a request must have to be answered: less would spend a token and hear nothing. */
+/** Milliseconds that must be left for the answer: with less, a request would spend the token and hear nothing. */
 const HEARING_MS = 1_000
-/** Milliseconds for the repetition of a request that took all the time there was. */
+/** Milliseconds for the first repetition, even if the first request has used up the whole time. */
 const REPEAT_MS = 5_000
 /**
- * A refusal of our own repetition may be that of a request which is still at work: it is asked again, once and this much
- * later, in milliseconds, before it counts.
+ * Milliseconds before a refused repetition is sent once more. The refusal may only mean that the server is still
+ * working on the first request, so it does not count before that.
  */
 const REFUSED_AGAIN_MS = 3_000
 
 export interface ExchangeParts extends PersistenceParts {
-  /** The store, for messages. */
+  /** The store's name, for messages. */
   readonly storeName: string
-  /** This machine; `null` where that is not known. */
+  /** This machine; `null` if unknown. */
   readonly host: Host | null
-  /** Milliseconds for the whole exchange, but for a first repetition, which has 5 s in any case. */
+  /** Milliseconds for the whole exchange. A first repetition has 5 s in any case. */
   readonly timeoutMs: number
-  /** Seconds; for answers without `expires_in`. */
+  /** Seconds; used for answers without `expires_in`. */
   readonly defaultLifetime: number
-  /** Runs a section that must come to its end, whatever signal arrives; `stop` says that one has. */
+  /** Runs a section to its end even if a signal arrives; `stop` is aborted when one has. */
   readonly uninterrupted: <T>(section: (stop?: AbortSignal) => Promise<T>) => Promise<T>
-  /** Tell whether another store has spent the seed of this one. */
+  /** Tells whether another store has spent the seed of this one. */
   readonly seedMarks?: SeedMarks
 }
 
 /**
- * One exchange with the server, crash-safe: at no instant the grant depends on this process living
- * on. Intent, request, raw bytes to disk, and only then reading and saving. Under the store's lock.
+ * One exchange with the server. The grant never depends on this process staying alive: the intent is committed, the
+ * request is sent, the raw bytes go to disk, and only then is the answer read and saved. Runs under the store's
+ * lock.
  *
  * @see RFC 6749 section 6; RFC 9700 section 4.14.2 on what spending a refresh token twice costs
  */
@@ -54,21 +57,21 @@ export class RefreshExchange {
   readonly #held: HeldStore
   readonly #parts: ExchangeParts
   readonly #persistence: AnswerPersistence
-  /** As it stands in the store. */
+  /** The set as it stands in the store. */
   #set: TokenSet
-  /** True when an earlier request for this generation may have been answered unheard. */
+  /** True if the answer to an earlier request for this generation may have been lost. */
   #doubt: boolean
-  /** An answer that could not be read is kept: it may hold the only copy of a pair. */
+  /** True if an unreadable answer is kept, because it may hold the only copy of a pair. */
   #unread = false
-  /** An earlier answer brought a refresh token that cannot be used: that answer is its only copy. */
+  /** True if an earlier answer brought a refresh token that cannot be used: that answer is its only copy. */
   #unusable = false
-  /** Why a pair that was received is in the rescue file only: until it is saved nothing may be spent. */
+  /** Why a received pair is in the rescue file only. Nothing may be spent until that pair is saved. */
   #unsaved: Error | undefined
-  /** The API had refused the access token: word of it is kept with the new one. */
+  /** True if the API refused the access token; saved with the new one as `rejectedAt`. */
   #isRejected = false
-  /** Who asks; `null` where the server does not say. */
+  /** The client that sends the request; `null` if the server port does not name one in full. */
   #client: Client | null = null
-  /** Epoch seconds: when another store spent the seed that this one still holds, by the mark beside the file. */
+  /** Epoch seconds: when another store spent the seed that this store still holds, by the mark beside the file. */
   #spentElsewhere: number | null = null
 
   constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
@@ -80,9 +83,9 @@ export class RefreshExchange {
   }
 
   /**
-   * Saves what a process that died, or could not write, had received.
+   * Saves the answers that a process received before it died or failed to write.
    *
-   * @returns The set as it is after that; it may be an old one all the same.
+   * @returns The set as it stands afterwards, which may be the old one.
    */
   async takeUp(): Promise<TokenSet> {
     const records = [...(await this.#held.rescue.records())].sort((a, b) => b.attempt - a.attempt)
@@ -94,10 +97,11 @@ export class RefreshExchange {
       if (spent === undefined) continue
       const outcome = withoutEcho(await this.#persistence.read(kept.answer), spent)
       if (outcome.kind === 'granted') return this.#save(outcome.tokens, spent, kept)
-      // A token that an earlier attempt salvaged is in the store, or was refused since.
+      // Use a salvaged token of the latest attempt only: one of an earlier attempt is in the store already, or
+      // was refused.
       const isLatest = kept.attempt === this.#set.intent?.attempt
       this.#remember(outcome, isLatest)
-      // Its process died before it could leave word of what it had received.
+      // Record the failure, because the process that received this answer died before it could.
       if (isLatest && outcome.kind === 'unknown' && outcome.mayHoldTokens && !isUnread(this.#set))
         await this.#settle(outcome, kept.answer)
     }
@@ -110,12 +114,12 @@ export class RefreshExchange {
   }
 
   /**
-   * Spends the refresh token and saves what comes back.
+   * Spends the refresh token and saves the answer.
    *
-   * @param options.rejected The only reason is that the API refused the access token.
-   * @param options.rebind The server of the grant has a new address, by what a person says.
+   * @param options.rejected The API's refusal of the access token is the only reason.
+   * @param options.rebind A person says that the grant's server has a new address.
    * @returns The set as saved.
-   * @throws {TokenError} The failure, after the store has learned of it.
+   * @throws {TokenError} The failure, after the store has recorded it.
    */
   async run({ rejected = false, rebind = false } = {}): Promise<TokenSet> {
     this.assertSaved()
@@ -125,7 +129,10 @@ export class RefreshExchange {
     return this.#parts.uninterrupted((stop) => this.#ask(stop))
   }
 
-  /** An issuer that cannot be asked fails for all who wait: else they would ask it in turn, for seconds each. */
+  /**
+   * Prepares the server. Records a failed discovery for all waiting processes: else each would ask the issuer in
+   * turn, for seconds.
+   */
   async #prepare(): Promise<void> {
     try {
       await this.#parts.server.prepare(this.#held)
@@ -135,7 +142,7 @@ export class RefreshExchange {
       const { intent, notBefore, sequence } = this.#set
       const noted = failed(this.#set, error, at, { unfinished: intent !== null, notBefore })
       const next = { ...noted, sequence: sequence + 1 }
-      // The failure is worth more to the caller than that it could not be noted.
+      // Ignore a failure to record it: the caller needs the first error more.
       await this.#held
         .save(next, next.generation, entry(next, 'refresh', error.code, at))
         .catch(() => undefined)
@@ -143,7 +150,7 @@ export class RefreshExchange {
     }
   }
 
-  /** @throws {StoreUnusable} while what was taken up is in the rescue file only: nothing may replace it then. */
+  /** @throws {StoreUnusable} while a recovered pair is in the rescue file only: nothing may replace it then. */
   assertSaved(): void {
     if (this.#unsaved !== undefined) throw this.#unsaved
   }
@@ -153,12 +160,16 @@ export class RefreshExchange {
     return this.#unsaved === undefined
   }
 
-  /** Scrubs the rescue file, unless it holds what nobody could read. */
+  /** Scrubs the rescue file, unless it holds an unreadable answer. */
   async scrub(): Promise<void> {
     if (!this.#unread) await this.#held.rescue.scrub()
   }
 
-  /** The last look at whose grant it is: here the token endpoint is known for certain. @throws {OtherClient} */
+  /**
+   * Checks the owner of the grant for the last time: only now is the token endpoint known for certain.
+   *
+   * @throws {OtherClient}
+   */
   async #assertOwn(rebind: boolean): Promise<void> {
     const named = await this.#parts.server.client()
     const { client: bound, intent } = this.#set
@@ -177,7 +188,7 @@ export class RefreshExchange {
     )
   }
 
-  /** Milliseconds that a repetition has at least, be the deadline past. */
+  /** Milliseconds that a repetition has at least, even past the deadline. */
   get #repeatMs(): number {
     return Math.min(REPEAT_MS, this.#parts.timeoutMs)
   }
@@ -194,7 +205,7 @@ export class RefreshExchange {
       const timeoutMs = isSecondAsk
         ? Math.max(HEARING_MS, left + this.#repeatMs)
         : Math.max(this.#repeatMs, left)
-      // A signal does not hold up a repetition, because that may be what saves the grant.
+      // A signal stops the first request only, because a repetition may be what saves the grant.
       const isFirst = tries === 0 && !isSecondAsk
       const look = new LastLook(Math.min(timeoutMs, this.#parts.timeoutMs), isFirst ? stop : undefined, () =>
         this.#held.isStillOurs(this.#set.sequence),
@@ -212,7 +223,7 @@ export class RefreshExchange {
       if (outcome.kind === 'refused') {
         if (this.#discardSalvaged()) continue
         const current = await this.#held.read()
-        // Somebody went around the lock, and has a newer pair.
+        // Another process has bypassed the lock and saved a newer pair.
         if (current !== undefined && current.generation > this.#set.generation) return current
         if (current?.sequence !== this.#set.sequence) throw new Overtaken()
         if (!isSecondAsk && this.#isWorthAsking(outcome.isBusy, deadline)) {
@@ -221,23 +232,24 @@ export class RefreshExchange {
           continue
         }
       }
-      // A repetition would bring the same. The next call sends the refresh token that stands in the answer, if one does.
+      // Do not repeat: the same answer would come. If the answer holds a whole refresh token, the next call
+      // sends that one.
       if (outcome.kind === 'unknown' && outcome.isUnread) throw await this.#settle(outcome, answer)
       const pause = TRY_AGAIN_AFTER[tries++]
-      // The first repetition is worth more than the time it takes: a server that forgives one does so for seconds.
+      // Send the first repetition even past the deadline: servers that forgive a repetition do so for seconds.
       const late = tries > 1 && performance.now() + (pause ?? 0) + HEARING_MS > deadline
       if (outcome.kind !== 'unknown' || pause === undefined || late) throw await this.#settle(outcome, answer)
       await this.#parts.sleep(pause)
     }
   }
 
-  /** Whether a refusal may be another one a moment later, and there is time to hear it. */
+  /** Whether a later request may get another answer than this refusal, and there is time to hear it. */
   #isWorthAsking(isBusy: boolean, deadline: number): boolean {
     const last = deadline + this.#repeatMs
     return (this.#doubt || isBusy) && performance.now() + REFUSED_AGAIN_MS + HEARING_MS <= last
   }
 
-  /** Proves that the store can be written before the refresh token is spent. */
+  /** Commits the intent, which proves that the store can be written before the refresh token is spent. */
   async #commitIntent(): Promise<void> {
     const at = this.#parts.clock()
     const holder = this.#held.holder(longest(this.#parts.timeoutMs + REPEAT_MS))
@@ -245,7 +257,7 @@ export class RefreshExchange {
     try {
       await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))
     } catch (error) {
-      // It may stand half-way; nothing was sent, so nothing is in doubt.
+      // The intent may be half written. Nothing was sent, so write the row as it was before.
       const { code } = error instanceof TokenError ? error : { code: 'failed' }
       const before = { ...this.#set, sequence: next.sequence }
       await this.#held
@@ -256,7 +268,10 @@ export class RefreshExchange {
     this.#set = next
   }
 
-  /** Nothing was sent, and nobody failed: the store is as it was, where nobody else has changed it. */
+  /**
+   * Restores the row from before the intent, unless another process has changed it: nothing was sent, and nothing
+   * has failed.
+   */
   async #undone(before: TokenSet, error: TokenError, why: string | null): Promise<TokenError> {
     const next = { ...before, sequence: this.#set.sequence }
     const word = entry(next, 'refresh', error.code, this.#parts.clock(), why)
@@ -274,7 +289,7 @@ export class RefreshExchange {
       this.#set = { ...this.#set, intent: { ...intent, salvaged: outcome.salvaged } }
   }
 
-  /** A salvaged token that was refused gives way to the stored one. */
+  /** Drops a salvaged token that was refused, so that the stored one is sent next. */
   #discardSalvaged(): boolean {
     const { intent } = this.#set
     if (intent === null || intent.salvaged === null) return false
@@ -295,7 +310,7 @@ export class RefreshExchange {
     const next = this.#isRejected ? { ...saved, rejectedAt: sentAt.now } : saved
     const word = entry(next, 'refresh', 'done', clock())
     const isUnusable = tokens.isRefreshTokenUnusable === true
-    // An answer that is the only copy of a refresh token stays until another good one is saved.
+    // Keep an answer that is the only copy of a refresh token until another usable one is saved.
     const scrubs = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)
     this.#unsaved = await this.#persistence.save(next, this.#set.generation, word, record, kept, scrubs)
     this.#persistence.warnOf(tokens, defaultLifetime)
@@ -306,7 +321,7 @@ export class RefreshExchange {
     return next
   }
 
-  /** Leaves word in the store of an exchange that brought no token. */
+  /** Records in the store that the exchange brought no token, and why. */
   async #settle(outcome: Exclude<Outcome, { kind: 'granted' }>, answer: RawAnswer): Promise<TokenError> {
     const at = this.#parts.clock()
     const aftermath = aftermathOf(outcome, answer, at, this.#set, this.#doubt)
@@ -335,12 +350,15 @@ export class RefreshExchange {
       this.#set = next
       await this.scrub()
     } catch {
-      // The failure is worth more to the caller than that it could not be noted; the intent stands.
+      // Ignore a failure to record it: the caller needs the first error more, and the intent still stands.
     }
     return error
   }
 
-  /** Asked of the seed's own refresh token: what this store got by a refresh of its own, no mark knows. */
+  /**
+   * When another store spent the seed. Looked up only while this store holds the seed's own refresh token, because
+   * marks know no later one.
+   */
   async #seedMark(): Promise<number | null> {
     const { seed, seedFile, pair } = this.#set
     if (seedFile === null || pair.refreshToken.fingerprint !== seed) return null

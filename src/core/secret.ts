@@ -1,3 +1,4 @@
+// Keeps secrets out of everything that is printed. Pure: reads and prints nothing.
 import { createHash } from 'node:crypto'
 
 const REDACTED = '[secret]'
@@ -5,15 +6,15 @@ const REDACTED = '[secret]'
 /** `util.inspect.custom`, without the time that `node:util` takes to load. */
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
-/** Characters that tell one secret from another; a text that was cut off may hold no more of it. */
+/** Characters that tell one secret from another; a text that was cut off may hold no more of the secret. */
 const HEAD = 12
 
-/** Too short to be a secret, and it would blot out half of every sentence. */
+/** Characters: a shorter text is no secret, and replacing it would blot out half of every sentence. */
 const SHORTEST = 6
 
 /**
- * Takes secrets out of a text from outside: some servers quote what was sent, whole or cut off, as it
- * was or encoded for a form.
+ * Removes secrets from a text of others, because some servers quote the request: whole or cut off, as it was or
+ * encoded for a form.
  */
 export function withoutSecrets(text: string, secrets: readonly Secret[]): string {
   const forms = secrets
@@ -31,14 +32,15 @@ function literally(text: string): string {
 }
 
 /**
- * A string that will not print: every implicit conversion (template, JSON, console, inspect) gives
- * `[secret]`. `reveal()` is the only way to the value, so that searching for it audits every use.
+ * A string that does not print: every implicit conversion (template, JSON, console, inspect) gives `[secret]`. Only
+ * `reveal()` returns the value, so searching for it finds every use.
+ *
  * @category Start here
  */
 export class Secret {
   readonly #value: string
 
-  /** @param value What must not be printed. */
+  /** @param value The value that must not be printed. */
   constructor(value: string) {
     this.#value = value
   }
@@ -48,7 +50,7 @@ export class Secret {
     return this.#value
   }
 
-  /** Whether the other holds the same value. */
+  /** Whether both hold the same value. */
   equals(other: Secret): boolean {
     return this.#value === other.#value
   }
@@ -58,7 +60,7 @@ export class Secret {
     return createHash('sha256').update(this.#value).digest('hex').slice(0, 12)
   }
 
-  /** Not the value: `[secret]`. */
+  /** `[secret]`, not the value. */
   toString(): string {
     return REDACTED
   }

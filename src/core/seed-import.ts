@@ -1,4 +1,5 @@
-// Imports a first token set, once: decides when a stored set gives way to a seed. No I/O of its own.
+// Imports a first token set, once, and decides when a stored set gives way to a seed. No I/O except through its
+// ports.
 import { isSameClient, wholeClient, type NamedClient } from './client.js'
 import { rfc3339, type Clock } from './clock.js'
 import { LOGIN_HINT, LoginRequired } from './errors.js'
@@ -35,7 +36,7 @@ export class SeedImport {
     const seed = await withMark(given, seedMarks)
     const read = await store.read()
     const stored = force ? read : read && (await this.#ownership.own(read, 'seed'))
-    // Before anything is made: this may be the folder that a volume is yet to be mounted on.
+    // Check before creating anything: this may be the folder that a volume is to be mounted on.
     if (!force && (await store.isUntouched())) assertUnspent(seed, store.name)
     if (stored !== undefined && !force && !givesWay(stored, seed, clock))
       return { set: stored, imported: false }
@@ -58,12 +59,12 @@ export class SeedImport {
     const ownership = { grant: newGrantId(), client: wholeClient(named) ?? null }
     const set = seeded(seed, current, await held.counters(), this.#parts.host, ownership)
     await held.save(set, current?.generation ?? 0, entry(set, 'seed', 'done', clock(), seed.source))
-    // Without a set there is nothing that a kept answer could have been saved to: it stays.
+    // Scrub only if there was a set: without one, a kept answer had nothing to be saved to.
     await exchange?.scrub()
     return { set, imported: true }
   }
 
-  /** A grant that a person has ended does not come back by itself: its refresh token is spent at the server. */
+  /** Refuses the seed of a grant that a person has ended, because its refresh token is spent at the server. */
   async #assertNotEnded(seed: Seed): Promise<void> {
     const [last] = await this.#options.store.history()
     if (last?.event !== 'logout' || last.note !== seedFingerprint(seed)) return
@@ -73,8 +74,8 @@ export class SeedImport {
   }
 
   /**
-   * The set before an answer that outlived its store (moved away, deleted): where the seed is the token
-   * that was spent then, the answer holds what came of it, and the seed itself is no good any more.
+   * The set to which a kept answer belongs whose store was moved away or deleted. If the seed is the token that was
+   * spent, the answer holds its successor, and the seed itself is useless.
    */
   async #outlived(held: HeldStore, seed: Seed, named: NamedClient): Promise<TokenSet | undefined> {
     const records = await held.rescue.records()
@@ -88,7 +89,10 @@ export class SeedImport {
   }
 }
 
-/** Whether the grant in the store began with this seed, or has used its refresh token: it was replaced since. */
+/**
+ * Whether the grant in the store began with this seed or has used its refresh token, so that the seed was replaced
+ * since.
+ */
 export function hasKnown(set: TokenSet, seed: Seed): boolean {
   const fingerprint = seedFingerprint(seed)
   const { pair, previous } = set
@@ -96,8 +100,8 @@ export function hasKnown(set: TokenSet, seed: Seed): boolean {
 }
 
 /**
- * A stored set gives way to a seed only when its grant has ended, or probably has, and to another seed than its own that
- * no mark calls spent.
+ * A stored set gives way only if its grant has ended or probably has, and only to a seed that is not its own and
+ * that no mark calls spent.
  */
 function givesWay(set: TokenSet, seed: Seed, clock: Clock): boolean {
   const fingerprint = seedFingerprint(seed)
@@ -105,7 +109,7 @@ function givesWay(set: TokenSet, seed: Seed, clock: Clock): boolean {
   return hasEnded(set, clock) && typeof seed.spentAt !== 'number' && !isOwnSeed
 }
 
-/** Whether the server has refused the grant, or has said nothing for so long that it probably ended it. */
+/** Whether the server has refused the grant, or has given no verdict for so long that it has probably ended. */
 export function hasEnded(set: TokenSet, clock: Clock): boolean {
   return set.refusedAt !== null || (set.bareSince !== null && isLikelyDead(set, clock()))
 }

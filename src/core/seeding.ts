@@ -1,5 +1,5 @@
-// Decides what becomes of the file that a token set was seeded from: when its refresh token is spent, the mark beside
-// it, and the words about it. No I/O: the marks are an adapter's.
+// Decides when a set's seed file is spent, when it is marked, and what is said about it. No I/O except through its
+// ports.
 import { LOGIN_HINT, LoginRequired } from './errors.js'
 import { rfc3339, type Clock } from './clock.js'
 import type { Notice, SeedMarks } from './ports.js'
@@ -8,10 +8,10 @@ import { shellWord } from './shell-quoting.js'
 import { STANDARD_INPUT, type Seed, type SeedFile, type SpentSeed, type TokenSet } from './token-set.js'
 import { entry, seedFingerprint } from './transitions.js'
 
-/** What to do about a spent seed file that cannot be marked. */
+/** The hint for a spent seed file that cannot be marked. */
 export const REMOVE_HINT = 'remove the file, or take [seed] file out of the configuration'
 
-/** A mark beside the seed file says that its refresh token is spent, and the store holds no newer one. */
+/** The error for a seed whose mark says that it is spent, while the store is empty. */
 export function seedIsSpent(source: string, spentAt: number, store: string): LoginRequired {
   const typed = source === STANDARD_INPUT ? '-' : shellWord(source)
   return new LoginRequired(
@@ -22,29 +22,33 @@ export function seedIsSpent(source: string, spentAt: number, store: string): Log
   )
 }
 
-/** The seed with what the marks say of it: that beside its own file, or beside the configured one. */
+/** The seed with its mark: the one beside its own file, or beside the configured one. */
 export async function withMark(seed: Seed, marks: SeedMarks | undefined): Promise<Seed> {
   if (typeof seed.spentAt === 'number' || !marks?.configured) return seed
   return { ...seed, spentAt: await marks.spentAt(marks.configured, seedFingerprint(seed)) }
 }
 
-/** @throws {LoginRequired} where a mark says that this seed is spent. */
+/** @throws {LoginRequired} a mark says that this seed is spent */
 export function assertUnspent({ source, spentAt }: Seed, store: string): void {
   if (typeof spentAt === 'number') throw seedIsSpent(source, spentAt, store)
 }
 
-/** The seed of this set, once its refresh token was replaced; `undefined` while it is alive, or where there was none. */
+/**
+ * The seed of this set, once its refresh token was replaced; `undefined` while it is alive, or if there was no
+ * seed.
+ */
 export function spentSeed({ seed, seedFile, pair, lastRefreshAt }: TokenSet): SpentSeed | undefined {
   if (seed === null) return undefined
   if (seedFile !== null)
     return seedFile.spentAt === null ? undefined : { fingerprint: seed, spentAt: seedFile.spentAt }
-  // From standard input, or by an older version: a file of the same token may lie where the configuration names one.
+  // The seed came from standard input or from an older version, so its path is unknown; the configured file may
+  // hold the same token.
   const isReplaced = lastRefreshAt !== null && pair.refreshToken.fingerprint !== seed
   return isReplaced ? { fingerprint: seed, spentAt: lastRefreshAt } : undefined
 }
 
 /**
- * The seed of a set that a logout has forgotten, where it is no good any more.
+ * The seed of a set that a logout has forgotten, if that seed is useless now.
  *
  * @param isRevoked The server has ended the grant of the set's refresh token.
  */
@@ -55,7 +59,7 @@ export function endedSeed(set: TokenSet, isRevoked: boolean, now: number): Spent
   return isEnded ? { fingerprint: set.seed, spentAt: now } : undefined
 }
 
-/** Where the seed file of a set may lie: as it was given, and as it is configured. */
+/** The paths where the seed file of a set may lie: the one that was given, and the configured one. */
 export function seedPaths(
   { seedFile }: Pick<TokenSet, 'seedFile'>,
   configured: string | null,
@@ -72,8 +76,8 @@ export interface SeedMarkingParts {
 }
 
 /**
- * Marks the seed file of a set once its refresh token is spent: after the lock is released, and after the caller has
- * the token. Nothing that fails here costs anybody a token: the next refresh tries again.
+ * Marks the seed file of a set once its refresh token is spent, after the lock is released and the caller has the
+ * token. A failure here costs nobody a token: the next refresh tries again.
  */
 export class SeedMarking {
   readonly #parts: SeedMarkingParts
@@ -90,7 +94,7 @@ export class SeedMarking {
     return set
   }
 
-  /** Without the lock. The caller goes on at once. */
+  /** Starts marking, without the lock and without making the caller wait. */
   begin(): void {
     const set = this.#noted
     const { seedMarks } = this.#parts
@@ -102,7 +106,7 @@ export class SeedMarking {
       .catch(() => undefined)
   }
 
-  /** Never fails. */
+  /** Resolves when the marking is done. Never rejects. */
   settled(): Promise<void> {
     return this.#done
   }
@@ -122,7 +126,9 @@ export class SeedMarking {
     if (remembered !== undefined && !isSame(remembered, set.seedFile)) await this.#remember(set, remembered)
   }
 
-  /** Where somebody else has the lock, or a newer set: the next refresh finds the mark. */
+  /**
+   * Records the mark in the store. If another process has the lock or a newer set, the next refresh finds the mark.
+   */
   async #remember(set: TokenSet, seedFile: SeedFile): Promise<void> {
     await this.#parts.store.exclusive(
       async (held) => {
@@ -152,7 +158,10 @@ export class SeedMarking {
   }
 }
 
-/** Whether it was this very refresh that spent the seed, or the first to learn of its file: what fails is said once. */
+/**
+ * Whether this refresh spent the seed or was the first to learn of its file: a failure to mark is reported only
+ * then.
+ */
 function isNews({ seed, seedFile, previous }: TokenSet): boolean {
   return seedFile === null || previous?.refreshToken.fingerprint === seed
 }

@@ -1,3 +1,5 @@
+// Computes the next token set from the last one and an event: a seed, a login, an intent, a refresh, a failure. Reads
+// and writes nothing.
 import { randomBytes } from 'node:crypto'
 import { clientName, type Client } from './client.js'
 import type { TokenError } from './errors.js'
@@ -11,7 +13,7 @@ import type { Holder, Intent, Seed, SeedFile, TokenPair, TokenSet } from './toke
 
 export type Tokens = Extract<Reading, { kind: 'tokens' }>
 
-/** A grant of which nothing bad is known. */
+/** The state of a grant of which nothing bad is known. */
 const SETTLED = {
   lastFailure: null,
   failures: 0,
@@ -23,17 +25,17 @@ const SETTLED = {
   intent: null,
 } as const
 
-/** Whose grant a set is, and which. */
+/** The grant that a set belongs to, and its client. */
 export type Ownership = Pick<TokenSet, 'grant' | 'client'>
 
-/** An id that no other grant has: by it an answer is told from one to an older life of the same store. */
+/** A random id for a grant. It tells an answer to this grant from one to an earlier life of the same store. */
 export function newGrantId(): string {
   return randomBytes(8).toString('hex')
 }
 
 /**
- * The set that a seed begins. A set that it replaces becomes `previous`; counters go on, so that no
- * answer to the old one can be taken for the new one's.
+ * The set that a seed begins. The set that it replaces becomes `previous`. The counters go on, so that an answer to
+ * the old set cannot be taken for one to the new.
  */
 export function seeded(
   seed: Seed,
@@ -74,8 +76,8 @@ function begun(
 }
 
 /**
- * The set that a login begins. A set that it replaces becomes `previous`, and the seed that one began with
- * stays known: its file holds an old grant.
+ * The set that a login begins. The set that it replaces becomes `previous`. The fingerprint of that set's seed
+ * stays, because the seed's file holds an old grant.
  */
 export function signedIn(
   tokens: Tokens & { readonly refreshToken: Secret },
@@ -105,12 +107,15 @@ export function signedIn(
   }
 }
 
-/** What makes two seed files the same one: the grant in them, not their spelling. */
+/** Identifies a seed by its refresh token, because one grant may be spelled in two ways. */
 export function seedFingerprint(seed: Seed): string {
   return seed.pair.refreshToken.fingerprint
 }
 
-/** Before anything is sent: from here on a process that dies leaves word of it. */
+/**
+ * The set with an intent, to be saved before anything is sent: if the process dies, the intent tells that an
+ * exchange was begun.
+ */
 export function intended(
   set: TokenSet,
   at: ClockReading,
@@ -128,7 +133,10 @@ export function intended(
   }
 }
 
-/** A copy of a store spends the grant of the first: for the day when the server refuses, it knows where it was. */
+/**
+ * Notes the machine that spends the grant, because a copied store spends the grant of the first: after a refusal
+ * the message can say where it was.
+ */
 function usedOn(
   host: Host | null,
   set: TokenSet,
@@ -140,16 +148,16 @@ function usedOn(
   return { host, cameFrom: isHere ? cameFrom : { name: before.name, at: now } }
 }
 
-/** The refresh token that the next request sends. */
+/** The refresh token for the next request. */
 export function spendable(set: TokenSet): Secret {
   return set.intent?.salvaged ?? set.pair.refreshToken
 }
 
 /**
- * The set after a successful refresh. `sentAt`, not the time of the answer, begins the new lifetime.
+ * The set after a successful refresh. The new lifetime begins at `sentAt`, not when the answer came.
  *
- * @param spent The refresh token that was sent; it stays where the answer brought none.
- * @param client Who sent it: from then on the grant is bound to that one.
+ * @param spent The refresh token that was sent; it stays if the answer brought none.
+ * @param client The client that sent it; the grant is bound to that one from then on.
  * @see RFC 6749 section 6
  */
 export function renewed(
@@ -190,23 +198,23 @@ export function renewed(
   }
 }
 
-/** An answer that replaces the seed's own refresh token spends the seed; a server that does not rotate leaves it alive. */
+/** A seed is spent when an answer replaces its own refresh token; a server that does not rotate leaves it alive. */
 function seedFileAfter({ seed, seedFile, pair }: TokenSet, next: Secret, at: number): SeedFile | null {
   const isSpent = pair.refreshToken.fingerprint === seed && next.fingerprint !== seed
   return seedFile !== null && isSpent ? { ...seedFile, spentAt: at, isMarked: false } : seedFile
 }
 
-/** What a failure changes besides being remembered. */
+/** Changes that a failure makes besides being recorded. */
 export interface Aftermath {
-  /** Keep the intent: the server may have rotated. */
+  /** Keep the intent, because the server may have rotated. */
   readonly unfinished?: boolean
   readonly notBefore?: number | null
   readonly refused?: boolean
-  /** Epoch seconds: since when nothing but a bare 400 or 401 comes. Default: as before. */
+  /** Epoch seconds: since when only a bare 400 or 401 comes. Default: unchanged. */
   readonly bareSince?: number | null
 }
 
-/** @param client Who met the failure. */
+/** @param client The client that met the failure. */
 export function failed(
   set: TokenSet,
   error: TokenError,
@@ -220,17 +228,17 @@ export function failed(
     failures,
     lastFailure: { at: at.now, code: error.code, message: error.message },
     failureClient: client,
-    // What is in doubt is asked again soon: servers forgive a repetition for a minute at most.
+    // Retry soon after an unknown outcome, because servers forgive a repetition for a minute at most.
     backoffUntil: at.now + backoff(aftermath.unfinished === true ? 1 : failures),
     notBefore: aftermath.notBefore ?? null,
-    // A failure that is no verdict on the grant does not take an earlier verdict back.
+    // A failure that is no verdict on the grant does not take back an earlier verdict.
     refusedAt: aftermath.refused === true ? at.now : set.refusedAt,
     bareSince: aftermath.bareSince === undefined ? set.bareSince : aftermath.bareSince,
     intent: aftermath.unfinished === true && set.intent !== null ? left(set.intent) : null,
   }
 }
 
-/** Unfinished, and nobody is at it. */
+/** The intent of an unfinished exchange that no process is working on. */
 function left({ attempt, at, boot, salvaged, client }: Intent): Intent {
   return { attempt, at, boot, salvaged, client }
 }

@@ -1,7 +1,7 @@
-/** What every command says where nobody has configured anything. */
+/** The error of every command if nothing is configured. Pure. */
 import { ConfigInvalid } from './errors.js'
 
-/** What of a configuration tells: its file, the client, and its server. */
+/** The parts of a configuration that show that there is one: its file, the client, and its server. */
 interface Configured {
   readonly file: string | null
   readonly clientId: string | null
@@ -9,7 +9,10 @@ interface Configured {
   readonly issuer: string | null
 }
 
-/** Where the environment names a client or a server, what is missing beside it is said instead. */
+/**
+ * Whether nothing is configured. If the environment names a client or a server, another error names the missing
+ * part.
+ */
 export function isUnconfigured({ file, clientId, tokenUrl, issuer }: Configured): boolean {
   return [file, clientId, tokenUrl, issuer].every((one) => one === null)
 }

@@ -1,11 +1,11 @@
-/** Words for a request that did not come to its server. */
+/** Words for a request that did not reach its server. Pure. */
 
 /**
- * Names what could not be reached. A code that begins with `PROXY_` tells that the way ended at the proxy: then the
- * server is not to blame, and a person looks at another machine.
+ * Names the machine that could not be reached. A code that begins with `PROXY_` means that the connection failed at
+ * the proxy, so the person must look there and not at the server.
  *
- * @param code Of the failure: `ECONNREFUSED`, `PROXY_ECONNREFUSED`, `PROXY_HTTP_407`.
- * @param proxy Host and port of the proxy, without a password; `null` where none is known.
+ * @param code The failure's code: `ECONNREFUSED`, `PROXY_ECONNREFUSED`, `PROXY_HTTP_407`.
+ * @param proxy Host and port of the proxy, without a password; `null` if unknown.
  */
 export function unreached(host: string, code: string, proxy: string | null): string {
   if (proxy === null || !code.startsWith('PROXY_')) return `${host} could not be reached (${code})`
@@ -15,7 +15,7 @@ export function unreached(host: string, code: string, proxy: string | null): str
     : `the proxy ${proxy} could not be reached (${own}), and the way to ${host} leads through it`
 }
 
-/** What a person looks at then. */
+/** The thing that the person should check then. */
 export function checkOf(code: string): string {
   if (code.startsWith('PROXY_'))
     return 'check the proxy ([network] proxy, HTTPS_PROXY or ALL_PROXY; NO_PROXY exempts a host)'

@@ -1,9 +1,9 @@
-// Reads a verdict on a refresh token or a client from what a server says: by codes that are known, and by words.
+// Reads a verdict on a refresh token or a client in a server's words, by known codes and by phrases. Pure.
 import type { Words } from './ports.js'
 
 export type Verdict = 'refused' | 'misconfigured' | 'passing'
 
-/** `invalid_grant`, and what servers call it that have a word of their own; OpenID Connect's for "a person is needed". */
+/** `invalid_grant`, the names that servers use in its place, and OpenID Connect's codes for "a person is needed". */
 const REFUSED = codes(
   'invalid_grant bad_refresh_token invalid_refresh_token refresh_token_invalid incorrect_refresh_token',
   'expired_refresh_token refresh_token_expired revoked_refresh_token refresh_token_revoked refresh_token_reused',
@@ -14,7 +14,10 @@ const REFUSED = codes(
   'login_required interaction_required consent_required account_selection_required',
 )
 
-/** RFC 6749 section 5.2 but for `invalid_grant`, and what servers call a client that is wrong or gone. */
+/**
+ * The codes of RFC 6749 section 5.2 except `invalid_grant`, and the names that servers use for a wrong or deleted
+ * client.
+ */
 const MISCONFIGURED = codes(
   'invalid_client unauthorized_client invalid_scope unsupported_grant_type access_denied invalid_target',
   'incorrect_client_credentials invalid_client_credentials bad_client_credentials invalid_client_id bad_client_id',
@@ -26,20 +29,20 @@ const MISCONFIGURED = codes(
   'unsupported_client_authentication_method invalid_grant_type grant_type_not_supported',
 )
 
-/** What goes by: the server's own word that it is no verdict. */
+/** Codes by which the server says that this is no verdict and will pass. */
 const PASSING = codes(
   'temporarily_unavailable server_error internal_error internal_server_error service_unavailable timeout',
   'slow_down authorization_pending rate_limited rate_limit_exceeded ratelimited too_many_requests unavailable',
 )
 
-/** These name the token that was sent by half: the words tell whether another one is meant. */
+/** Codes that say "token" without saying which: the words tell whether another token is meant. */
 const ANY_TOKEN = codes('invalid_token token_expired expired_token token_revoked token_inactive')
 
 /**
- * What the words say about the refresh token that was sent, or about the client.
+ * The verdict of the words on the refresh token that was sent, or on the client.
  *
- * @param isError False where nothing but the words tells that it is an error.
- * @returns `undefined` where they say neither.
+ * @param isError False if only the words themselves show that this is an error.
+ * @returns `undefined` if they say nothing about either.
  */
 export function verdictIn({ code, description }: Words, isError: boolean): Verdict | undefined {
   const name = folded(codeIn(code ?? ''))
@@ -54,7 +57,7 @@ export function verdictIn({ code, description }: Words, isError: boolean): Verdi
   )
 }
 
-/** RFC 6749 section 5.2 and its kin: these are verdicts whatever the status. */
+/** Whether a code of RFC 6749 section 5.2 or a close relative: it is a verdict whatever the status. */
 export function isStandard(code: string): boolean {
   return STANDARD.has(codeIn(code))
 }
@@ -66,12 +69,12 @@ const STANDARD = new Set([
   ...['login_required', 'interaction_required', 'consent_required'],
 ])
 
-/** Whether a refusal says that another request is at work, or that a later one may do. */
+/** Whether a refusal says that another request is in progress, or that a later one may succeed. */
 export function isBusy(words: string): boolean {
   return /already being processed|in progress|concurrent|try again (?:later|in)|temporar/.test(plain(words))
 }
 
-/** Whether the server's words name a reason of their own for the end of a grant. */
+/** Whether the server's words give their own reason for the end of a grant. */
 export function namesReason(words: string): boolean {
   return /expire|inactiv|not active|idle|too old|password|sign(?:ed)?[ -]?out|log(?:ged)?[ -]?out|disabled|deactivat|suspended|lifetime/.test(
     plain(words),
@@ -81,20 +84,20 @@ export function namesReason(words: string): boolean {
 // --- words
 
 const REFRESH_TOKEN = /refresh[ _-]?token/
-/** A token that a refresh does not send: whoever misses it is no token endpoint, or means something else. */
+/** Tokens that a refresh does not send: an answer that misses one is no token endpoint's, or means something else. */
 const OTHER_TOKEN =
   /\b(?:access|id|csrf|xsrf|bearer|session|request)[ _-]?token\b|\bauthori[sz]ation header\b/
 
 const DEAD =
   '(?:invalid|expired|revoked|unknown|bad|incorrect|wrong|inactive|unrecogni[sz]ed|reused|used|cancell?ed|consumed|disabled|blacklisted|malformed|not found|not valid|not active|not known|not recogni[sz]ed|no longer valid|no longer active|does not exist|do(?:es)?n.t exist|could not be found|cannot be found|has ended|rejected)'
-/** What may stand between the two, and nothing else: words in between change the sense. */
+/** The only words that may stand between token and adjective, because other words change the sense. */
 const BETWEEN_BEFORE =
   '(?:or|and|the|this|that|an?|access|oauth2?|given|provided|supplied|presented|jwt|your|already|missing)'
 const BETWEEN_BEHIND =
   '(?:is|was|were|has|have|had|been|are|it|the|you|that|which|provided|supplied|given|presented|passed|sent|specified|submitted|used|parameter|value|in request|either|an?|or|and|already|because|may|might|be|missing|previously)'
-/** The token itself, quoted or not. */
+/** The token's value, quoted or not. */
 const QUOTED = `(?:["'(\\[][^"')\\]]{0,4000}["')\\]]|(?=[a-z]*\\d)[\\w.~+/=-]{8,})`
-/** "Failed to refresh token: …" is about the doing. */
+/** Excludes the verb: "Failed to refresh token: …" is about the action. */
 const NOT_A_VERB = '(?<!(?:to|not|cannot|when|while|during|on|please|could|will|must) )'
 const NOT_A_PART =
   '(?! ?(?:grant|request|endpoint|service|flow|store|cache|database|exchange|rotation|rate|limit)\\b)'
@@ -105,7 +108,7 @@ const DEAD_BEHIND = new RegExp(`${TOKEN}(?:[ ,:=-]+(?:${BETWEEN_BEHIND}\\b|${QUO
 const DEAD_OTHERWISE = new RegExp(
   `(?:\\bno (?:such|valid|active)|\\bnot an? (?:valid|active|known)|could not find(?: the| a)?|couldn.t find(?: the| a)?|cannot find(?: the| a)?) ${TOKEN}`,
 )
-/** In answer to a request that sent one token: `invalid_request: token expired`. */
+/** Applies to a request that sent one token only: `invalid_request: token expired`. */
 const ANY_DEAD = new RegExp(
   `\\b(?:(?:grant|session|token|family)(?: (?:is|was|has|been|had))* ${DEAD}\\b|${DEAD} (?:grant|session|token))`,
 )
@@ -129,9 +132,9 @@ const DEAD_CLIENT = new RegExp(
   `\\b${CLIENT}(?: ["'(\\[]?[\\w.-]*["')\\]]?)?(?: (?:is|was|has|been|or|and|secret|provided|credentials|currently)){0,4} ${CLIENT_DEAD}\\b|\\b${CLIENT_DEAD}(?: (?:or|oauth2?|the)){0,2} ${CLIENT}\\b`,
 )
 
-/** In the order that counts: what is missing or unsupported was never looked up. */
+/** Checks in this order, because a missing or unsupported parameter means that the token was never looked up. */
 function verdictOfWords(text: string, isRequest: boolean): Verdict | undefined {
-  // "Missing or invalid refresh token": it was sent, so it is invalid.
+  // "Missing or invalid refresh token" means invalid, because the token was sent.
   const sent = text.replace(/\bmissing(?: or |\/)(?=\w)|(?: or |\/)missing\b/g, '')
   if (isBusy(text)) return undefined
   if (IS_MISSING.test(sent) || UNSUPPORTED.test(sent)) return 'misconfigured'
@@ -153,12 +156,12 @@ function plain(words: string): string {
     .trim()
 }
 
-/** `invalid_grant: Token is expired` has a code and words in one. */
+/** Cuts the code out of a text with words, such as `invalid_grant: Token is expired`. */
 function codeIn(code: string): string {
   return code.split(/[:;,.(]/, 1)[0]?.trim() ?? ''
 }
 
-/** `BadRefreshToken`, `BAD_REFRESH_TOKEN` and `bad-refresh-token` are one. */
+/** Makes `BadRefreshToken`, `BAD_REFRESH_TOKEN` and `bad-refresh-token` equal. */
 function folded(code: string): string {
   return code.toLowerCase().replace(/[^a-z\d]/g, '')
 }

@@ -1,4 +1,4 @@
-// Who may have written a store's files, and what is said where they cannot be used.
+// Checks who may have written a store's files, and words why they cannot be used. Reads no content.
 import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
@@ -14,7 +14,7 @@ export { storePaths, type StorePaths } from './paths.js'
 
 const posix = process.platform !== 'win32'
 
-/** Makes the folder, 0700 whatever the umask, and its name durable. @throws {StoreUnusable} */
+/** Creates the folder, 0700 whatever the umask, and makes its name durable. @throws {StoreUnusable} */
 export function ensureFolder(folder: string): void {
   if (lstatOf(folder) !== undefined) return
   const refusal = ofForeignFolder(dirname(folder), 'HQ_TOKEN_STORE=FILE')
@@ -26,7 +26,7 @@ export function ensureFolder(folder: string): void {
   }
 }
 
-/** Puts a new file in place whole or not at all, 0600. Under the store's lock only. @throws {StoreUnusable} */
+/** Creates a file whole or not at all, 0600. Call it under the store's lock only. @throws {StoreUnusable} */
 export function createWhole(path: string, content: Uint8Array): void {
   try {
     create(path, content)
@@ -35,7 +35,7 @@ export function createWhole(path: string, content: Uint8Array): void {
   }
 }
 
-/** `undefined` where there is no such file. Never opens it: closing a handle would drop SQLite's locks. */
+/** `undefined` if there is no such file. Never opens it, because closing a handle would drop SQLite's locks. */
 export function lstatOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
@@ -48,19 +48,23 @@ export function lstatOf(path: string): Stats | undefined {
 /**
  * Tells a file from any other that has its name before or after it. Never opens it.
  *
- * @returns `undefined` where there is none.
+ * @returns `undefined` if there is no such file.
  */
 export function identityOf(path: string): string | undefined {
   try {
     const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
-    // A number of a file that was removed is given to the next one.
+    // Include the birth time, because the inode of a removed file is given to the next one.
     return stats && `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`
   } catch (error) {
     throw unusable(path, 'cannot be looked at', error)
   }
 }
 
-/** Of the folder, or of what a link of root's leads to. @throws {StoreUnusable} of any other link. */
+/**
+ * Stats of the folder, or of the target if the folder is a link of root's.
+ *
+ * @throws {StoreUnusable} it is any other link
+ */
 export function folderStats({ folder }: Pick<StorePaths, 'folder'>): Stats | undefined {
   const stats = lstatOf(folder)
   if (!posix || stats?.isSymbolicLink() !== true) return stats
@@ -72,7 +76,8 @@ export function folderStats({ folder }: Pick<StorePaths, 'folder'>): Stats | und
 }
 
 /**
- * Whether there is a database, of which nobody else can have written a byte. Opens nothing that is as it should be.
+ * Whether there is a database, of which nobody else can have written a byte. Opens no database whose permissions
+ * are right.
  *
  * @throws {StoreUnusable}
  */
@@ -91,10 +96,11 @@ export function isThere(paths: Pick<StorePaths, 'folder' | 'database'>): boolean
 }
 
 /**
- * Refuses what others could have put or could read there, as `ssh` does for its keys, and what we may not read:
- * SQLite would only say that it cannot open it.
+ * Refuses a file or folder that others could have written or could read, as `ssh` does for its keys, and one that
+ * we may not read, because SQLite would only say that it cannot open it.
  *
- * @param database Of the store that it belongs to, for the hint: what is no store of ours is nobody's to change.
+ * @param database The database of the store, for the hint: it suggests no change to a file that is no store of
+ *   ours.
  * @throws {StoreUnusable}
  */
 export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder', database = path): void {
@@ -145,7 +151,7 @@ function closeFile(path: string, database: string): string {
     : 'name another [store] path: no store of hq-token is there'
 }
 
-/** Another path costs the grant where there is one. */
+/** The hint for an open folder. It does not move an existing store, because another path costs the grant. */
 function closeFolder(folder: string, { uid, mode }: Stats, database: string): string {
   const isSticky = (mode & 0o1000) !== 0
   if (isKnown(database)) {
@@ -167,7 +173,8 @@ function isKnown(database: string): boolean {
 }
 
 /**
- * A lock that may only be read is none: SQLite would open it for reading, and everybody would get it.
+ * Refuses a lock file that may only be read: SQLite would open it for reading, and every process would get the
+ * lock.
  *
  * @throws {StoreUnusable}
  */
@@ -197,7 +204,7 @@ function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written
 }
 
 export function damaged(database: string, what: string, cause?: unknown): StoreUnusable {
-  // Nothing shows that such a file ever was a store.
+  // Nothing shows that such a file was ever a store.
   const first = /NOTADB/.test(what) ? 'if it never was a store, name another [store] path; else ' : ''
   return new StoreUnusable(`${database} is damaged (${what})`, {
     hint: `the file was left as it is; ${first}move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,

@@ -1,4 +1,4 @@
-/** Takes back what a volume gives to a group: Kubernetes with `fsGroup`. */
+/** Takes back the permissions that a Kubernetes volume with `fsGroup` gives to a group. Reads no token. */
 import { chmodSync, closeSync, constants, fchmodSync, fstatSync, openSync, type Stats } from 'node:fs'
 import { basename } from 'node:path'
 import type { Notice } from '../core/ports.js'
@@ -6,17 +6,17 @@ import { isStore } from './sqlite/addon.js'
 import { NO_FOLLOW } from '../platform/files.js'
 import { lstatOf, type StorePaths } from './files.js'
 
-/** What of a store its group may do something with. */
+/** A file or folder of a store that its group may use. */
 export interface Shared {
   readonly path: string
   readonly stats: Stats
 }
 
 /**
- * What Kubernetes does to a volume with `fsGroup`, at each mount: it makes every folder 2770 and every file g+rw. What
- * is ours, and open to nobody but a group of our own, counts as that.
+ * The files of a store that Kubernetes has opened to a group: at each mount of a volume with `fsGroup` it makes
+ * every folder 2770 and every file g+rw. Whatever is ours and open only to a group of our own counts as that.
  *
- * @returns The folder first; nothing where the file is no store of this program.
+ * @returns The folder first; nothing if the file is no store of this program.
  * @throws As `isStore`.
  */
 export function sharedByVolume(paths: StorePaths): Shared[] {
@@ -42,7 +42,7 @@ export function sharedByVolume(paths: StorePaths): Shared[] {
   return isOurs && isStore(database) ? all : []
 }
 
-/** @param bits Those that a private one does not have. */
+/** @param bits Permissions that a private file or folder does not have. */
 function isGroupsAlone(stats: Stats, bits: number): boolean {
   if (stats.uid !== process.geteuid?.()) return false
   const isPlain = stats.isFile() ? stats.nlink === 1 : stats.isDirectory()
@@ -55,10 +55,10 @@ function ownGroups(): readonly (number | undefined)[] {
 }
 
 /**
- * Takes away what `sharedByVolume` found. The folder comes first, and each file is looked at once more after it:
- * until then a member of the group could have put something else in its place.
+ * Removes the permissions that `sharedByVolume` found. It closes the folder first and then checks each file again,
+ * because until then a member of the group could have replaced a file.
  *
- * @throws As `isStore`; where the system does not let us, what comes next says so.
+ * @throws As `isStore`. If the system refuses the change, a later check reports it.
  */
 export function takeFromGroup(paths: StorePaths, notify: (notice: Notice) => void): void {
   const shared = sharedByVolume(paths)
@@ -72,7 +72,7 @@ export function takeFromGroup(paths: StorePaths, notify: (notice: Notice) => voi
       taken.push(one)
     }
   } catch {
-    // A volume that may only be read, say: the file is refused as it is.
+    // The volume may be read-only: a later check refuses the file.
   }
   if (taken.length === 0) return
   notify({
@@ -82,7 +82,7 @@ export function takeFromGroup(paths: StorePaths, notify: (notice: Notice) => voi
   })
 }
 
-/** With the mode of each, the files without their folder. */
+/** Lists them with their modes: the folder by its path, files by their names. */
 export function named(shared: readonly Shared[]): string {
   return shared
     .map(({ path, stats }) => {
@@ -92,7 +92,7 @@ export function named(shared: readonly Shared[]): string {
     .join(', ')
 }
 
-/** By a handle, because its name lies in a folder that the group may be able to write. */
+/** Uses a handle, because the folder's name lies in a folder that the group may be able to write. */
 function closeFolder({ path, stats: { dev, ino } }: Shared): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | NO_FOLLOW)
   try {

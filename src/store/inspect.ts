@@ -1,3 +1,4 @@
+// Examines a store for `doctor`. Creates, migrates, repairs and changes nothing.
 import Database from 'better-sqlite3'
 import { accessSync, constants, statfsSync } from 'node:fs'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
@@ -20,10 +21,10 @@ import { SCHEMA_VERSION } from './sqlite/schema.js'
 import { selectDiscovered, selectLogin, selectSet } from './sqlite/select.js'
 import { lastCopies } from './rescue/private-tmp.js'
 
-/** Milliseconds that a commit of others may keep a look waiting; theirs take a few. */
+/** Milliseconds to wait for other processes' commits, which take a few. */
 const PATIENCE_MS = 2_000
 const MIB = 1024 * 1024
-/** Bytes: with less a store cannot be made, nor a token that has grown be saved. */
+/** Bytes: with less, no store can be created and no grown token set saved. */
 const LEAST_ROOM = MIB
 const LITTLE_ROOM = 16 * MIB
 
@@ -35,31 +36,34 @@ export interface StoreContent {
 
 export interface StoreInspection {
   readonly checks: readonly Finding[]
-  /** `undefined` where it cannot be read. */
+  /** `undefined` if the store cannot be read. */
   readonly content: StoreContent | undefined
 }
 
-/** Of the file system that a path lies on. */
+/** The file system of a path. */
 export interface FileSystem {
-  /** As statfs(2) has it on Linux. */
+  /** The `f_type` of statfs(2) on Linux. */
   readonly type: number
-  /** Bytes that may be written; `null` where it counts none, as one in memory without a limit. */
+  /**
+   * Bytes that may be written; `null` if the file system does not count them, such as one in memory without a
+   * limit.
+   */
   readonly room: number | null
 }
 
 export interface InspectOptions {
-  /** What led to the path, for messages. */
+  /** The rule that named the path, for messages. */
   readonly rule: string
   readonly env: NodeJS.ProcessEnv
   /** Default: the system's. */
   readonly fileSystem?: (folder: string) => FileSystem
-  /** As proc(5) has `/proc/self/mountinfo`. Default: the process's. */
+  /** The content of `/proc/self/mountinfo`, proc(5). Default: the process's. */
   readonly mounts?: string
 }
 
 /**
- * Looks at a store and everything that it needs. Makes, migrates, repairs and changes nothing; a lock is held
- * for the instant of a read, and not waited for.
+ * Examines a store and everything that it needs. Changes nothing, waits for no lock, and holds one only for the
+ * instant of a read.
  */
 export async function inspectStore(path: string, options: InspectOptions): Promise<StoreInspection> {
   let paths: StorePaths
@@ -75,7 +79,7 @@ export async function inspectStore(path: string, options: InspectOptions): Promi
       ? skip('writable', 'needs a file system that takes files')
       : writable(paths, isThere)
   const around = [fileSystem, ...space, access, ...lastCopies(options.mounts)]
-  // A folder of others, say: whatever lies in it is not to be trusted, nor looked at.
+  // Do not look inside if the folder is another user's, say, because nothing in it can be trusted.
   const inside = isThere ? withinLock(paths, content, options.env) : []
   return { checks: [...checks, ...around, ...inside], content }
 }
@@ -116,7 +120,7 @@ function needStore(...names: readonly string[]): Finding[] {
   return names.map((name) => skip(name, 'needs a store that can be opened'))
 }
 
-/** A reader that may not write cannot see past a transaction that was cut off; and here nothing is repaired. */
+/** A read-only connection cannot see past a transaction that was cut off, and this examination repairs nothing. */
 function cutOff(database: string): StoreInspection {
   return {
     checks: [
@@ -184,7 +188,7 @@ function integrity(
   }
 }
 
-/** Asked of the system, not tried: SQLite's files must not be opened by anything else. */
+/** Asks the system and does not try, because only SQLite may open its files. */
 function writable(paths: StorePaths, isThere: boolean): Finding {
   const { folder, database, rescue, lock: lockFile } = paths
   try {
@@ -238,7 +242,7 @@ function disk(
 function kind({ folder }: StorePaths, type: number): Finding {
   const name = 'file system'
   const elsewhere = 'name a [store] path on a local disk'
-  // Elsewhere the numbers mean other things, or nothing.
+  // On other systems the numbers mean something else.
   if (process.platform !== 'linux') return skip(name, 'this system does not tell its kind')
   const remote = REMOTE.get(type)
   if (remote !== undefined)
@@ -272,7 +276,10 @@ function fileSystemOf(folder: string): FileSystem {
   return { type, room: blocks === 0 ? null : bavail * bsize }
 }
 
-/** A read transaction for an instant: who waits for the lock asks again, and who holds it is not disturbed. */
+/**
+ * Reads the lock file for an instant: a process that waits for the lock tries again, and the holder is not
+ * disturbed.
+ */
 function lock({ lock: path, database }: StorePaths): Finding {
   const name = 'lock'
   let db: Database.Database | undefined

@@ -1,16 +1,16 @@
-/** The folder of a store where it is a link, and who has made the way to it. */
+/** Accepts a store's folder that is a link, if only root or we can have made the way to it. Changes nothing. */
 import { lstatSync, readlinkSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
 
 /**
- * What a link leads to that root has made, such as systemd's `StateDirectory=` of a dynamic user: nobody else can have
- * put anything on the way.
+ * The target of a link that root has made, such as systemd's `StateDirectory=` of a dynamic user: nobody else can
+ * have put anything on the way.
  *
- * @param stats Of the link itself.
- * @returns `undefined` where nothing is there.
- * @throws {StoreUnusable} of any other link.
+ * @param stats The link's own.
+ * @returns `undefined` if the target is missing.
+ * @throws {StoreUnusable} it is any other link
  */
 export function throughLink(folder: string, stats: Stats): Stats | undefined {
   const target = resolve(dirname(folder), readlinkSync(folder))
@@ -27,17 +27,17 @@ export function throughLink(folder: string, stats: Stats): Stats | undefined {
   return found && statSync(target)
 }
 
-/** With every link before its last name followed. */
+/** The path with every link before its last name followed. */
 function realNameOf(path: string): string {
   return resolve(realpathSync(dirname(path)), basename(path))
 }
 
-/** Whether nobody but root and ourselves can have a hand in any folder above a path. */
+/** Whether only root and we can change any folder above a path. */
 function isTrustedWay(path: string): boolean {
   const folder = dirname(path)
   const stats = lstatSync(folder, { throwIfNoEntry: false })
   if (stats === undefined || !isTrusted(stats)) return false
-  // The mode of a link says nothing; where it leads to is looked at by its real name.
+  // Ignore the mode of a link, because it says nothing; its target is checked under its real name.
   if (!stats.isSymbolicLink() && (stats.mode & 0o022) !== 0) return false
   return folder === dirname(folder) || isTrustedWay(folder)
 }

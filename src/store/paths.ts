@@ -1,4 +1,4 @@
-/** The names of a store's files, and what tells one store from another however its path is written. Opens nothing. */
+/** Names a store's files, and gives all spellings of a store's path one name. Opens nothing. */
 import { lstatSync, readdirSync, realpathSync, type BigIntStats } from 'node:fs'
 import { basename, dirname, join, parse, resolve } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
@@ -9,24 +9,31 @@ export interface StorePaths {
   readonly database: string
   readonly rescue: string
   readonly lock: string
-  /** Where versions before this one may have kept answers of this store beside `rescue`; `null` where nowhere. */
+  /**
+   * The second place where earlier versions may have kept answers of this store, beside `rescue`; `null` if there
+   * is none.
+   */
   readonly oldRescue: string | null
-  /** True where the store `NAME.db` beside this one has that rescue file now: it is read, and left as it is. */
+  /** True if the store `NAME.db` beside this one uses that rescue file now: it is read, and left as it is. */
   readonly isOldShared: boolean
-  /** The real path of the database in its true case: equal for all spellings of one store, and for no two stores. */
+  /**
+   * The database's real path in its true case: the same for all spellings of one store, and different for any two
+   * stores.
+   */
   readonly place: string
-  /** As versions before this one had it. */
+  /** `place` as earlier versions computed it. */
   readonly oldPlace: string
 }
 
-/** What lies beside a store: a store by such a name would be one with a file of another. */
+/** Names of files beside a store: a store of such a name would share a file with another. */
 const SIDE_FILE = /(?:\.(?:lock|rescue|new)|-(?:lock|rescue|journal|wal|shm))$/i
 
 /**
- * `NAME.db` has the names that it has always had, so that versions before and after share one lock. Any other name
- * has all of itself in the names beside it, as SQLite's journal has: `x` and `x.db` are two stores.
+ * The files of a store. `NAME.db` keeps the names that it has always had, so that earlier and later versions share
+ * one lock. Any other name stays whole in the names beside it, as in SQLite's journal: `x` and `x.db` are two
+ * stores.
  *
- * @throws {StoreUnusable} where the name is one of another store's own files.
+ * @throws {StoreUnusable} the name is one of another store's own files
  */
 export function storePaths(path: string): StorePaths {
   const database = resolve(path)
@@ -42,12 +49,13 @@ export function storePaths(path: string): StorePaths {
     oldPlace: join(realFolder(folder, realpathSync), basename(database)),
   }
   const isPlain = isCaseIgnored ? /\.db$/i.test(name) : name.endsWith('.db')
-  // Cut from the whole path, because `join` with what is left of `.db` would be the folder, and name files beside it.
+  // Cut from the whole path: for the name `.db`, `join` with the rest would be the folder, and name files beside
+  // it.
   const stem = isPlain ? join(folder, name).slice(0, -'.db'.length) : join(folder, name)
   if (isPlain)
     return {
       ...{ folder, database, rescue: `${stem}.rescue`, lock: `${stem}.lock` },
-      // Where case is ignored, those versions knew the suffix in small letters only.
+      // If case is ignored, those versions knew the suffix in small letters only.
       oldRescue: isCaseIgnored ? join(folder, `${name}.rescue`) : null,
       isOldShared: false,
       ...places,
@@ -58,7 +66,7 @@ export function storePaths(path: string): StorePaths {
   }
 }
 
-/** Of the file itself, not of what a link leads to; `undefined` where it cannot be looked at. */
+/** Stats of the file itself, not of a link's target; `undefined` if they cannot be read. */
 function statsOf(path: string): BigIntStats | undefined {
   try {
     return lstatSync(path, { bigint: true })
@@ -67,7 +75,10 @@ function statsOf(path: string): BigIntStats | undefined {
   }
 }
 
-/** Whether a path in other letters leads to the same file, by the path itself or by the nearest that is there. */
+/**
+ * Whether the path in other letters leads to the same file. Tried on the path itself or on the nearest part that
+ * exists.
+ */
 function ignoresCase(path: string): boolean {
   if (dirname(path) === path) return process.platform === 'win32' || process.platform === 'darwin'
   const here = isOneInOtherCase(path)
@@ -76,7 +87,7 @@ function ignoresCase(path: string): boolean {
   return (beside === undefined ? undefined : isOneInOtherCase(beside)) ?? ignoresCase(dirname(path))
 }
 
-/** `undefined` where that cannot be told: nothing is there, or its name has no letters. */
+/** `undefined` if nothing can tell: nothing is there, or its name has no letters. */
 function isOneInOtherCase(path: string): boolean | undefined {
   const name = basename(path)
   const flipped = name === name.toLowerCase() ? name.toUpperCase() : name.toLowerCase()
@@ -100,17 +111,18 @@ function namesIn(folder: string): readonly string[] {
   }
 }
 
-/** Names that a file system which ignores case takes for one. */
+/** Makes names equal that a file system which ignores case takes for one. */
 function folded(name: string): string {
   return name.normalize('NFC').toLowerCase()
 }
 
-/** A name as it stands in its folder, where case is ignored; the name itself where nothing is there by it. */
+/** The name as it stands in its folder if case is ignored; the name itself if nothing is there under it. */
 function trueName(folder: string, name: string): string {
   const names = namesIn(folder)
   const found = names.includes(name) ? name : names.find((other) => folded(other) === folded(name))
   if (found !== undefined || process.platform !== 'win32') return found ?? name
-  // A short name (`LONGNA~1.DB`), or one whose last dot is dropped, stands for another that only the system knows.
+  // Ask the system, because only it knows the file behind a short name (`LONGNA~1.DB`), or behind one whose last
+  // dot is dropped.
   const path = join(folder, name)
   const stats = statsOf(path)
   if (stats === undefined || stats.isSymbolicLink()) return name.replace(/[. ]+$/, '')
@@ -127,7 +139,7 @@ function placeOf(folder: string, name: string, isCaseIgnored: boolean): string {
   return join(process.platform === 'linux' ? trueFolder(real) : real, folded(name))
 }
 
-/** A folder with every link followed; as far as it is there, where it is not, or where no way leads to it. */
+/** A folder with every link followed, as far as it exists and can be reached. */
 function realFolder(folder: string, follow: (path: string) => string): string {
   try {
     return follow(folder)
@@ -137,7 +149,7 @@ function realFolder(folder: string, follow: (path: string) => string): string {
   }
 }
 
-/** Linux follows links, and leaves the case of a name as it was written. */
+/** The folder as Linux has it: follows links, and leaves the case of a name as written. */
 function trueFolder(folder: string): string {
   if (folder === parse(folder).root) return folder
   const name =

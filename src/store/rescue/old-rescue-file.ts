@@ -1,11 +1,13 @@
-/** Reads, and takes away, what earlier versions kept under a name that two stores shared. */
+/** Reads and removes answers that earlier versions kept under a name that two stores shared. Creates nothing. */
 import { closeSync, constants, fdatasyncSync, openSync, readFileSync, unlinkSync, type Stats } from 'node:fs'
 import type { Rescued } from '../../core/store-ports.js'
 import { NO_FOLLOW, writeFully } from '../../platform/files.js'
 import { lstatOf, type StorePaths } from '../files.js'
 import { parse } from './records.js'
 
-/** The file that a store without `.db` in its name had for answers in earlier versions, as `NAME.db` has it still. */
+/**
+ * The earlier versions' rescue file of a store without `.db` in its name. The store `NAME.db` still uses that file.
+ */
 export class OldRescue {
   readonly #path: string | null
   readonly #isShared: boolean
@@ -15,15 +17,15 @@ export class OldRescue {
     this.#isShared = isOldShared
   }
 
-  /** @throws Where it cannot be read: it may hold the only copy of a pair. */
+  /** @throws If the file cannot be read, because it may hold the only copy of a pair. */
   records(): readonly Rescued[] {
     const stats = this.#path === null ? undefined : lstatOf(this.#path)
-    // Another user's is none of ours, nor is anything but a file, nor what others can have written.
+    // Trust only a regular file of ours that nobody else can have written.
     if (this.#path === null || stats?.isFile() !== true || !isOurs(stats)) return []
     return parse(readFileSync(this.#path)).records
   }
 
-  /** Leaves the file of another store as it is. @throws Where a token may be left in it. */
+  /** Removes the file, unless it is another store's. @throws If a token may be left in it. */
   remove(): void {
     const stats = this.#path === null || this.#isShared ? undefined : lstatOf(this.#path)
     if (this.#path === null || stats?.isFile() !== true || !isOurs(stats)) return

@@ -1,8 +1,8 @@
-/** What a service manager takes away when a unit ends. */
+/** Warns if a service manager deletes the last copies when a unit ends. Reads only the list of mounts. */
 import { readFileSync } from 'node:fs'
 import { warn, type Finding } from '../../core/finding.js'
 
-/** What becomes of the answers that another disk keeps where this one fails. Nothing is said where they stay. */
+/** A warning if the last copies would be deleted; nothing if they stay. */
 export function lastCopies(mounts = mountsOf()): Finding[] {
   const isOfUnit = mounts.split('\n').some((mount) => {
     const [, , , root = '', at] = mount.split(' ')

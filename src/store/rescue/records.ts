@@ -1,16 +1,16 @@
-/** How answers stand in a rescue file or a last copy: each with its length and SHA-256. */
+/** The format of records in a rescue file and a last copy: each has its length and SHA-256. Pure. */
 import { createHash } from 'node:crypto'
 import type { RawAnswer } from '../../core/ports.js'
 import type { Rescued } from '../../core/store-ports.js'
 
-/** One line of JSON, then the bytes of the body, then a line end. */
+/** Makes a record: one line of JSON, the bytes of the body, a line end. */
 export function serialize({ answer, ...about }: Rescued): Uint8Array {
   const { body, ...head } = answer
   const line = JSON.stringify({ ...about, answer: head, length: body.byteLength, sha256: sha256(body) })
   return Buffer.concat([Buffer.from(`${line}\n`), body, Buffer.from('\n')])
 }
 
-/** @returns What is whole, where it ends, and where the newest begins. */
+/** @returns The whole records, where they end, and where the newest begins. */
 export function parse(content: Buffer): { records: Rescued[]; end: number; newest: number } {
   const records: Rescued[] = []
   let end = 0
@@ -41,7 +41,7 @@ function parseRecord(line: Buffer, rest: Buffer): Rescued | undefined {
     const body = Uint8Array.from(rest.subarray(0, length))
     return sha256(body) === digest ? { ...about, answer: { ...answer, body } } : undefined
   } catch {
-    // A write that was cut off.
+    // The write was cut off.
     return undefined
   }
 }

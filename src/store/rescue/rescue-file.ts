@@ -1,3 +1,4 @@
+// Keeps the server's answers on disk before anything reads them. Interprets no answer.
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
@@ -25,21 +26,20 @@ import { lastCopyFolders, prefixFor } from './last-copies.js'
 import { OldRescue } from './old-rescue-file.js'
 import { parse, serialize } from './records.js'
 
-/** Allocated before anything is spent: most answers then fit without a new block. */
+/** Bytes allocated before anything is spent, so that most answers fit without a new block. */
 const PREALLOCATED = 64 * 1024
-/** Answers that nobody could read pile up no further than this. */
+/** Bytes that unreadable answers may take up. */
 const LIMIT = 8 * 1024 * 1024
 const TRIES = 3
-/** Windows has no O_NONBLOCK, whatever the types say. */
+/** Windows has no O_NONBLOCK, although the types say so. */
 const NO_WAIT = (constants.O_NONBLOCK as number | undefined) ?? 0
 
 /**
- * The server's answers, on disk before anybody reads them: `token.rescue`, opened and sized before
- * the request leaves, then one write and one `fdatasync` for each answer.
+ * Keeps the server's answers on disk before anybody reads them. `token.rescue` is opened and sized before the
+ * request leaves; each answer is one write and one `fdatasync`.
  *
- * Records follow one another until they are scrubbed, each with its length and SHA-256, so that a
- * half-written one is recognised. Should the store's file system fail, the answer goes as a last
- * copy to another one.
+ * Records are appended until they are scrubbed. Each has its length and SHA-256, so that a half-written one is
+ * recognised. If the store's file system fails, the answer goes to another one as a last copy.
  */
 export class Rescue implements RescueFile {
   readonly #path: string
@@ -52,7 +52,7 @@ export class Rescue implements RescueFile {
   #newest: number
   #used: boolean
 
-  /** Under the store's lock only. @throws {StoreUnusable} */
+  /** Call it under the store's lock only. @throws {StoreUnusable} */
   constructor(paths: StorePaths, env: NodeJS.ProcessEnv, notify: (notice: Notice) => void) {
     this.#path = paths.rescue
     this.#notify = notify
@@ -68,7 +68,7 @@ export class Rescue implements RescueFile {
     }
     try {
       const content = this.#content()
-      // Behind what is there: it may be a record.
+      // Append the padding, because the content may be a record.
       const missing = PREALLOCATED - content.byteLength
       if (missing > 0) {
         writeFully(this.#fd, new Uint8Array(missing), content.byteLength)
@@ -89,7 +89,7 @@ export class Rescue implements RescueFile {
       try {
         return [...parse(this.#content()).records, ...this.#old.records(), ...this.#lastCopies.records()]
       } catch (error) {
-        // What cannot be read may be the only copy of a pair: nothing may be spent before it is.
+        // Nothing may be spent while a record cannot be read, because it may be the only copy of a pair.
         throw unusable(this.#path, 'or a last copy of it cannot be read', error)
       }
     })
@@ -97,7 +97,7 @@ export class Rescue implements RescueFile {
 
   keep(record: Rescued): Promise<void> {
     const bytes = serialize(record)
-    // The oldest are the likeliest to hold a pair: the newest gives way.
+    // Overwrite the newest record if the file is full, because the oldest are the likeliest to hold a pair.
     const position = this.#end + bytes.byteLength > LIMIT ? this.#newest : this.#end
     this.#used = true
     try {
@@ -119,7 +119,7 @@ export class Rescue implements RescueFile {
     try {
       this.#old.remove()
     } catch {
-      // As below.
+      // Ignore it, as below.
     }
     if (this.#used) {
       try {
@@ -127,14 +127,14 @@ export class Rescue implements RescueFile {
         this.#end = this.#newest = 0
         this.#used = false
       } catch {
-        // A record of an older generation is not looked at again.
+        // Ignore it: a record of an older generation is not used again.
       }
     }
     return Promise.resolve()
   }
 
   /**
-   * As `scrub`, and nothing may be left: for when the grant is forgotten.
+   * Like `scrub`, but nothing may be left, because the grant is forgotten.
    *
    * @throws {StoreUnusable}
    */
@@ -156,7 +156,7 @@ export class Rescue implements RescueFile {
     try {
       closeSync(this.#fd)
     } catch {
-      // What it kept was synced long before; the handle goes with the process.
+      // Ignore it: the records were synced long before, and the handle ends with the process.
     }
   }
 
@@ -172,7 +172,10 @@ export class Rescue implements RescueFile {
     return Promise.resolve()
   }
 
-  /** Whether its name still leads to it: a restored backup takes the name, and nobody would find the answer. */
+  /**
+   * Whether the name still leads to this file: if a restored backup has taken the name, nobody would find the
+   * answer.
+   */
   #isInPlace(): boolean {
     const [now, mine] = [lstatOf(this.#path), fstatSync(this.#fd)]
     return now?.dev === mine.dev && now.ino === mine.ino
@@ -191,14 +194,14 @@ export class Rescue implements RescueFile {
   }
 }
 
-/** Another file has the name, or none. */
+/** The name leads to another file, or to none. */
 class Removed extends Error {}
 
-/** Copies on other file systems than the store's, for when that one fails after the token was spent. */
+/** Copies on other file systems than the store's, for the case that its own fails after the token was spent. */
 class LastCopies {
   readonly #folders: readonly string[]
   readonly #prefix: string
-  /** With that of earlier versions, which went by the case in which the path was written. */
+  /** Includes the prefix of earlier versions, which depended on the case of the path as written. */
   readonly #prefixes: readonly string[]
   readonly #device: number | undefined
   #known: readonly string[] | undefined
@@ -210,7 +213,7 @@ class LastCopies {
     this.#folders = lastCopyFolders(env).filter((folder) => existsSync(folder))
   }
 
-  /** @returns Where it is, or `undefined` where no place took it. */
+  /** @returns The path, or `undefined` if no place took the copy. */
   write(bytes: Uint8Array): string | undefined {
     const ranked = [...this.#folders].sort((a, b) => this.#rank(a) - this.#rank(b))
     for (const folder of ranked) {
@@ -231,7 +234,7 @@ class LastCopies {
       try {
         syncFolder(folder)
       } catch {
-        // The bytes are there; only a power cut at this moment could lose their name.
+        // Ignore it: the bytes are written, and only a power cut at this moment could lose their name.
       }
       return path
     }
@@ -247,16 +250,16 @@ class LastCopies {
     this.#known = undefined
   }
 
-  /** One that cannot be removed, if any. */
+  /** A copy that cannot be removed, if there is one. */
   left(): string | undefined {
-    // Once more: a copy may have got a second name since they were looked for.
+    // Remove once more, because a copy may have got a second name since they were listed.
     this.remove()
     return this.#found()[0]
   }
 
   /**
-   * Looked for once, since a flood of names that others have planted takes its time, and under the lock nobody
-   * else writes a last copy of this store.
+   * Lists the copies once in a critical section, because a flood of planted names takes time. Nobody else writes
+   * last copies of this store under the lock.
    */
   #found(): readonly string[] {
     this.#known ??= this.#folders.flatMap((folder) => this.#copiesIn(folder))
@@ -276,15 +279,15 @@ class LastCopies {
   }
 
   /**
-   * Anybody may put something by such a name into a shared folder: what `write` cannot have made is passed over.
-   * A second name, which others can give to a file of ours, takes nothing from it.
+   * Whether a file can be one that `write` has made. Others are passed over, because anybody may put such a name
+   * into a shared folder. A hard link, which others can make to a file of ours, does not disqualify it.
    */
   #isCopy(path: string): boolean {
     const stats = lstatOf(path)
     return stats?.isFile() === true && stats.size <= LIMIT && isPrivate(stats)
   }
 
-  /** Another disk, another file system that goes with the power, the same that has just failed. */
+  /** Prefers another disk, then a file system in memory, and last the one that has just failed. */
   #rank(folder: string): number {
     try {
       if (statSync(folder).dev === this.#device) return 2
@@ -299,13 +302,13 @@ function deviceOf(folder: string): number | undefined {
   try {
     return statSync(folder).dev
   } catch {
-    // Whatever is wrong with it, another place is as good as any.
+    // Ignore the error: any other place is as good.
     return undefined
   }
 }
 
 /**
- * What is kept and waits to be taken up. Makes and changes nothing, and needs no lock.
+ * The records that wait to be taken up. Creates and changes nothing, and needs no lock.
  *
  * @throws {StoreUnusable}
  */
@@ -320,13 +323,16 @@ export function keptRecords(paths: StorePaths, env: NodeJS.ProcessEnv): readonly
   }
 }
 
-/** Nobody else can have written, or read, a byte of it. Windows has neither owners nor modes to tell. */
+/** Whether nobody else can have read or written the file. Windows has no owners or modes to tell. */
 function isPrivate({ uid, mode }: Stats): boolean {
   const me = process.geteuid?.()
   return me === undefined || (uid === me && (mode & 0o077) === 0)
 }
 
-/** Never through a link, and never waits: another file may have taken the name since it was looked at. */
+/**
+ * Reads a copy, but never through a link and without waiting, because another file may have taken its name
+ * meanwhile.
+ */
 function read(path: string): Buffer {
   const fd = openSync(path, constants.O_RDONLY | NO_FOLLOW | NO_WAIT)
   try {

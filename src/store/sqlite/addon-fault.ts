@@ -1,11 +1,15 @@
-/** The words for an addon that this Node cannot load. */
+/** Words for an addon of SQLite that this Node cannot load. Opens no database. */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { StoreUnusable } from '../../core/errors.js'
 import { shellWord } from '../../core/shell-quoting.js'
 
-/** Of the Nodes that better-sqlite3 12 was or is built for. @see https://nodejs.org/en/about/previous-releases */
+/**
+ * The Node of each module version that better-sqlite3 12 was or is built for.
+ *
+ * @see https://nodejs.org/en/about/previous-releases
+ */
 const NODE_OF: Readonly<Record<string, string>> = {
   108: 'Node 18',
   111: 'Node 19',
@@ -17,13 +21,13 @@ const NODE_OF: Readonly<Record<string, string>> = {
   141: 'Node 25',
 }
 
-/** The first version that crashes a Node before 22 in place of an error. */
+/** The first major version of better-sqlite3 that crashes a Node before 22 instead of throwing. */
 const NEEDS_22 = 13
 
 /**
- * Asked before the addon is loaded.
+ * Checks, before the addon is loaded, that this Node can load it.
  *
- * @throws {StoreUnusable} where this Node would crash.
+ * @throws {StoreUnusable} this Node would crash
  */
 export function assertLoadable(): void {
   const [major = 0] = process.versions.node.split('.').map(Number)
@@ -36,7 +40,10 @@ export function assertLoadable(): void {
   )
 }
 
-/** Asked for once more, a file that failed says less than at first; and the warm path has copies of its own of all modules. */
+/**
+ * The key of the first error. It is kept because a second attempt to load the file throws a vaguer one, and it is
+ * global because the warm path has its own copies of all modules.
+ */
 const FIRST = Symbol.for('hq-token: why the addon of SQLite failed')
 const memory = globalThis as { [FIRST]?: unknown }
 
@@ -44,7 +51,7 @@ export function remember(error: unknown): void {
   memory[FIRST] ??= error
 }
 
-/** `undefined` where the addon is not what failed. */
+/** The error for an addon that cannot be loaded; `undefined` if something else failed. */
 export function addonFault(cause: unknown): StoreUnusable | undefined {
   if (!(cause instanceof Error)) return undefined
   const code = 'code' in cause ? String(cause.code) : ''
@@ -82,7 +89,7 @@ function firstLine({ message }: Error): string {
   return message.split('\n', 1)[0] ?? ''
 }
 
-/** Whatever `npm` is first in the path: it builds for the Node that is. */
+/** Puts this Node first in the path of a command, unless it is, because npm builds for the first Node there. */
 function withThisNode(): string {
   const folder = dirname(process.execPath)
   const [first = ''] = (process.env['PATH'] ?? '')
@@ -92,7 +99,7 @@ function withThisNode(): string {
   return `PATH=${shellWord(folder)}:"$PATH" `
 }
 
-/** Whose `node_modules` the package lies in. */
+/** The folder whose `node_modules` contains the package. */
 function place(): string {
   return resolve(dirname(createRequire(import.meta.filename).resolve('better-sqlite3/package.json')), '../..')
 }

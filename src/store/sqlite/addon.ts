@@ -1,10 +1,11 @@
+// Opens a database with better-sqlite3's addon only, for the warm path. Writes nothing.
 import { lstatSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { assertLoadable, remember } from './addon-fault.js'
 import { APPLICATION_ID } from './schema.js'
 
-/** As much of a connection of SQLite as a look at one row takes. */
+/** The part of a connection of SQLite that the warm path needs. */
 export interface Connection {
   exec(sql: string): void
   prepare(sql: string, database: Connection, isPragma: boolean, isExplain: boolean): Statement
@@ -18,9 +19,9 @@ interface Statement {
 
 interface Addon {
   readonly Database: new (...options: readonly unknown[]) => Connection
-  /** Of version 12. */
+  /** Version 12. */
   readonly setErrorConstructor?: (SqliteError: unknown) => void
-  /** Of version 13. */
+  /** Version 13. */
   readonly initialize?: (SqliteError: unknown, ...rows: readonly unknown[]) => void
 }
 
@@ -34,15 +35,15 @@ class SqliteError extends Error {
 }
 
 /**
- * Opens a database by better-sqlite3's addon alone: the dozen files around it take longer to load than a fresh
- * token to hand out. Whatever else is done with a database goes through the whole of the package.
+ * Opens a database with better-sqlite3's addon only, because loading the dozen files around it takes longer than
+ * handing out a fresh token. All other work with a database uses the whole package.
  *
- * @throws Also where another version of the package has another addon.
+ * @throws Also if another version of the package has another addon.
  * @see `lib/database.js` and `lib/binding.js` of better-sqlite3 12 and 13.
  */
 export function openByAddon(path: string, { readonly = true } = {}): Connection {
   const addon = (loaded ??= load())
-  // They are set once more when the package itself is loaded after all.
+  // The package sets them again if it is loaded later.
   if (addon.initialize === undefined) addon.setErrorConstructor?.(SqliteError)
   else addon.initialize(SqliteError, array, append, row, record)
   const [anonymous, mustExist, waitMs] = [false, true, 0]
@@ -50,10 +51,10 @@ export function openByAddon(path: string, { readonly = true } = {}): Connection 
 }
 
 /**
- * Whether a file is a store of this program. Asked through SQLite, because closing a handle of any other kind would
- * drop the locks that this process may hold on it.
+ * Whether a file is a store of this program. Asks SQLite, because closing any other handle would drop the locks
+ * that this process may hold on the file.
  *
- * @throws Where somebody is writing it at this moment.
+ * @throws If another process is writing the file at this moment.
  */
 export function isStore(database: string): boolean {
   let db
@@ -68,12 +69,13 @@ export function isStore(database: string): boolean {
   }
 }
 
-/** Of databases that cannot be asked through SQLite, by what tells one file from another. */
+/** Application ids of databases that cannot be asked through SQLite, by device and inode. */
 const applications = new Map<string, number>()
 
 /**
- * As the file's header has it: while a transaction waits to be rolled back, SQLite cannot tell. The handle stays open
- * for as long as the process lives: closing it would drop the locks that SQLite may hold on the file here.
+ * The application id in the file's header, because SQLite cannot tell it while a transaction waits to be rolled
+ * back. The handle stays open as long as the process lives: closing it would drop the locks that SQLite may hold on
+ * the file here.
  *
  * @see https://www.sqlite.org/fileformat.html#application_id
  */
@@ -111,12 +113,15 @@ const row =
     Object.fromEntries(names.map((name, index) => [name, values[index]]))
 const record = (value: unknown): object => ({ value, done: false })
 
-/** Not by its class: of that each copy of better-sqlite3 in a process has its own, and SQLite throws the first one's. */
+/**
+ * Whether an error is SQLite's. Not by class, because each copy of better-sqlite3 in a process has a class of its
+ * own, and SQLite throws the first one's.
+ */
 export function isSqlite(error: unknown): error is Error & { readonly code: string } {
   return error instanceof Error && 'code' in error && /^SQLITE_/.test(String(error.code))
 }
 
-/** A transaction cut off by a crash has left a journal; only a connection that may write can roll it back. */
+/** Whether a crash has left a transaction in the journal: only a connection that may write can roll it back. */
 export function needsRollback(error: unknown): boolean {
   return isSqlite(error) && /^SQLITE_(READONLY_ROLLBACK|READONLY_RECOVERY|CANTOPEN)/.test(error.code)
 }

@@ -1,3 +1,4 @@
+// Creates, opens and migrates the SQLite database of a store. Takes no lock of the store and reads no token.
 import Database from 'better-sqlite3'
 import { StoreUnusable } from '../../core/errors.js'
 import { removeIfThere } from '../../platform/files.js'
@@ -6,19 +7,19 @@ import { isBusy, isSqlite, needsRollback } from './addon.js'
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 
 /**
- * What a commit must survive, set at every open and read back: better-sqlite3 and SQLite change
- * their defaults, and `synchronous` does not stay with the file.
+ * The settings that a commit's durability depends on. They are set and read back at every open, because
+ * better-sqlite3 and SQLite change their defaults and `synchronous` is not stored in the file.
  *
- * PERSIST with EXTRA: a power cut after a commit does not bring the journal back; a rewrite needs no
- * new block. See `docs/architecture.md`.
+ * PERSIST with EXTRA: a power cut after a commit does not bring the journal back, and a rewrite needs no new block.
+ * See `docs/architecture.md`.
  */
 const PRAGMAS: readonly (readonly [name: string, value: string, readBack: string | number])[] = [
   ['journal_mode', 'PERSIST', 'persist'],
   ['synchronous', 'EXTRA', 3],
   ['secure_delete', 'ON', 1],
   ['trusted_schema', 'OFF', 0],
-  // On macOS a plain fsync leaves the bytes in the drive's cache, and the rescue file, which Node syncs to the medium,
-  // could be scrubbed there before the commit arrives. Other systems have nothing to switch on.
+  // On macOS a plain fsync leaves the bytes in the drive's cache, but Node syncs the rescue file to the medium:
+  // scrubbing it could take effect before the commit does. Other systems ignore this setting.
   ['fullfsync', 'ON', 1],
 ]
 
@@ -30,7 +31,7 @@ export function createDatabase({ database }: DatabasePath): void {
   try {
     draft.pragma(`application_id = ${APPLICATION_ID}`)
     migrate(draft, 0)
-    // The journal of a database that was deleted would be rolled back into the new one.
+    // Remove a deleted database's journal, because SQLite would roll it back into the new one.
     removeIfThere(`${database}-journal`)
     createWhole(database, draft.serialize())
   } finally {
@@ -38,13 +39,16 @@ export function createDatabase({ database }: DatabasePath): void {
   }
 }
 
-/** `undefined` where there is no store yet. Takes no lock beyond the instant of a read, and any version. */
+/**
+ * Opens a store of any version for reading; `undefined` if there is none. Holds a lock only for the instant of a
+ * read.
+ */
 export function openForReading(paths: DatabasePath): Database.Database | undefined {
   if (!isThere(paths)) return undefined
   return opened(paths, { readonly: true })
 }
 
-/** For writing, and for reading where a transaction that was cut off must be rolled back first. */
+/** Opens a store for writing, or for reading if a transaction that was cut off must be rolled back first. */
 export function openForWriting(paths: DatabasePath): Database.Database {
   if (!isThere(paths))
     throw new StoreUnusable(`${paths.database} has vanished`, {
@@ -67,7 +71,7 @@ export function openForWriting(paths: DatabasePath): Database.Database {
   }
 }
 
-/** Under the store's lock only. */
+/** Migrates the store. Call it under the store's lock only. */
 export function bringUpToDate(db: Database.Database): void {
   const version = versionOf(db)
   if (version === SCHEMA_VERSION) return
@@ -78,7 +82,7 @@ export function bringUpToDate(db: Database.Database): void {
 
 export function asUnusable({ database }: DatabasePath, error: unknown): unknown {
   if (!isSqlite(error)) return error
-  // A table or column that is not there: the file is ours by its header, and not whole.
+  // A missing table or column means damage, because the header says that the file is ours.
   const isDamage = /^SQLITE_(CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR$)/.test(error.code)
   return isDamage ? damaged(database, error.code, error) : unusable(database, 'cannot be used', error)
 }
@@ -86,10 +90,10 @@ export function asUnusable({ database }: DatabasePath, error: unknown): unknown 
 function opened(paths: DatabasePath, options: Database.Options): Database.Database {
   let db
   try {
-    // No waiting inside SQLite: it would block the event loop, and with it every signal.
+    // SQLite must not wait itself, because that would block the event loop and every signal.
     db = new Database(paths.database, { ...options, fileMustExist: true, timeout: 0 })
     db.pragma('trusted_schema = OFF')
-    // Before anything is read: that may roll a transaction back, which is a write.
+    // Set it before reading anything, because a read may roll a transaction back, which is a write.
     db.pragma('fullfsync = ON')
     if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID)
       throw new StoreUnusable(`${paths.database} is not a store of hq-token`, {
@@ -103,7 +107,7 @@ function opened(paths: DatabasePath, options: Database.Options): Database.Databa
   }
 }
 
-/** @throws {StoreUnusable} where only a newer program may write. */
+/** @throws {StoreUnusable} only a newer program may write this store */
 export function refuseNewer(db: Database.Database, { database }: DatabasePath): void {
   const version = versionOf(db)
   if (version > SCHEMA_VERSION)

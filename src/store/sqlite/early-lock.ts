@@ -1,21 +1,22 @@
+// Takes the store's lock for the warm path. Loads nothing of the program, and writes nothing.
 import type { EarlyLock } from '../../core/store-ports.js'
 import { isBusy, openByAddon, type Connection } from './addon.js'
 import { checkLockable, identityOf, lstatOf, type StorePaths } from '../files.js'
 
-/** The store's lock as `acquire` takes it, for those who have not loaded the program yet. */
+/** The same lock as `acquire` takes, for a process that has not loaded the program yet. */
 export class AddonLock implements EarlyLock {
   readonly #paths: StorePaths
   #db: Connection
   #identity: string | undefined
   isHeld = false
 
-  /** @throws Where there is anything about it but that another process may hold it: `acquire` knows what. */
+  /** @throws For any problem but a lock that another process holds: `acquire` words it then. */
   constructor(paths: StorePaths) {
     this.#paths = paths
     this.#db = this.#open()
   }
 
-  /** Whether it is ours now. @throws As the constructor. */
+  /** Whether this process has the lock now. @throws As the constructor. */
   take(): boolean {
     try {
       this.#db.exec(LOCK)
@@ -49,10 +50,10 @@ export class AddonLock implements EarlyLock {
   }
 }
 
-/** Nothing is ever written to the file: a journal would only need room, on a disk that may be full. */
+/** Takes the lock. The journal is in memory, because nothing is ever written to the file and the disk may be full. */
 export const LOCK = 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
 
-/** Milliseconds until each next look at what the holder has done: of many, not all at one instant. */
+/** Milliseconds until each next try; random, so that many waiters do not try at one instant. */
 export function* pauses(): Generator<number, never> {
   for (let pause = 20; ; pause = Math.min(pause * 1.5, 250)) yield pause * (0.5 + Math.random())
 }

@@ -1,15 +1,15 @@
-/** Names the process that is at an exchange, and tells whether it still is. Only Linux has the means. */
+/** Names the thread that works on an exchange, and tells whether it still lives. Only Linux has such names. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { uptime } from 'node:os'
 import type { Holder } from '../../core/token-set.js'
 import { startOf } from '../../platform/processes.js'
 
 /**
- * This thread, as one that is at work for some time at most. A thread and not the process, because two copies of SQLite
- * in two threads of one process do not see one another's locks.
+ * Names this thread as the one that works for a limited time. A thread and not the process, because two copies of
+ * SQLite in two threads of a process do not see each other's locks.
  *
  * @param lastsMs Milliseconds.
- * @returns `undefined` where the system has no such names.
+ * @returns `undefined` if the system has no such names.
  */
 export function holderFor(lastsMs: number): Holder | undefined {
   const me = thisThread()
@@ -19,7 +19,7 @@ export function holderFor(lastsMs: number): Holder | undefined {
 /** Whether a holder is another thread or process that lives, and its time is not over. */
 export function isOtherAlive(holder: Holder): boolean {
   const me = thisThread()
-  // Of another boot, or of a container with processes of its own, nothing can be known.
+  // Nothing can be known about another boot, or about a container with pids of its own.
   if (me === undefined || holder.boot !== me.boot || holder.pidNamespace !== me.pidNamespace) return false
   if (isSameThread(holder, me) || uptime() > holder.until) return false
   return startOf(String(holder.pid)) === holder.started
@@ -46,7 +46,7 @@ function thisThread(): Thread | undefined {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
     return { boot, pidNamespace: readlinkSync('/proc/self/ns/pid'), pid: Number(pid), started }
   } catch {
-    // A system without /proc.
+    // The system has no /proc.
     return undefined
   }
 }

@@ -1,3 +1,4 @@
+// The store's lock: one process at a time may refresh. Reads and writes no token.
 import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { LockTimeout, StoreUnusable } from '../../core/errors.js'
@@ -10,17 +11,17 @@ import { checkLockable, identityOf, lstatOf, unusable, type StorePaths } from '.
 import { takeMutex } from './mutex.js'
 import { LOCK, pauses } from './early-lock.js'
 
-/** The lock while this process has it. */
+/** The lock while this process holds it. */
 export interface Lock {
-  /** Whether others still meet it: nobody has removed the file that is locked. */
+  /** Whether the locked file is still in place: if it was removed, others no longer meet the lock. */
   readonly isInPlace: () => boolean
   readonly release: () => void
 }
 
 /**
- * The store's lock: an exclusive transaction on an SQLite file of its own that never holds anything.
- * The kernel lets go of it when the process dies, so there is nothing to break, steal or time out.
- * Within a process, where it would not tell one copy of SQLite from another, a mutex stands before it.
+ * Takes the store's lock: an exclusive transaction on an SQLite file of its own that stays empty. The kernel
+ * releases it when the process dies, so there is nothing to break, steal or time out. Within a process a mutex
+ * comes first, because the kernel's lock does not tell one copy of SQLite from another.
  *
  * @param wait Until when, on the clock of `performance`; and for how long in all, for messages.
  * @param look Called before every try but the first; an answer ends the wait.
@@ -60,7 +61,7 @@ export function notInTime({ lock }: StorePaths, waitMs: number): LockTimeout {
   })
 }
 
-/** Who wants the lock: has its file open only while this process's mutex is its own. */
+/** One attempt to get the lock. Opens the lock file only while it holds this process's mutex. */
 class Contender {
   readonly #paths: StorePaths
   #leaveMutex: (() => void) | undefined
@@ -79,7 +80,7 @@ class Contender {
     if (this.#file === undefined) return undefined
     if (!tryLock(this.#file.db, this.#paths)) return undefined
     if (isSame(this.#file)) return this.#held(this.#file)
-    // Its name has gone to another file, which others lock.
+    // Another file has taken the name, and others lock that one.
     this.#close()
     return undefined
   }
@@ -107,7 +108,7 @@ class Contender {
   }
 }
 
-/** An open lock file, and which one it is. */
+/** An open lock file, with its identity. */
 interface LockFile {
   readonly db: Database.Database
   readonly path: string
@@ -118,12 +119,12 @@ function isSame({ path, identity }: LockFile): boolean {
   return identity !== undefined && identityOf(path) === identity
 }
 
-/** @returns `undefined` where somebody has removed it in the meantime. */
+/** @returns `undefined` if somebody has removed the file meanwhile. */
 function openLock(paths: StorePaths): LockFile | undefined {
   try {
     closeSync(createPrivate(paths.lock))
   } catch (error) {
-    // Where there is one it must not be opened by anything but SQLite: closing a handle would drop the lock.
+    // The file exists: only SQLite may open it, because closing another handle would drop the lock.
     if (errnoOf(error) !== 'EEXIST') throw unusable(paths.lock, 'cannot be made', error)
   }
   const stats = lstatOf(paths.lock)
@@ -131,7 +132,7 @@ function openLock(paths: StorePaths): LockFile | undefined {
   const before = identityOf(paths.lock)
   try {
     const db = new Database(paths.lock, { fileMustExist: true, timeout: 0 })
-    // Where it was replaced in between, nothing tells which of the two is open.
+    // If the file was replaced in between, nothing tells which of the two is open.
     return { db, path: paths.lock, identity: identityOf(paths.lock) === before ? before : undefined }
   } catch (error) {
     if (lstatOf(paths.lock) === undefined) return undefined
@@ -149,7 +150,10 @@ function tryLock(db: Database.Database, paths: StorePaths): boolean {
   }
 }
 
-/** What another program may hold must stay where it is, or two refreshes could run at once. */
+/**
+ * The error for a lock file that cannot be locked. The hint moves a foreign file away and never deletes it: if
+ * another program still held it, two refreshes could run at once.
+ */
 export function unlockable(path: string, error: unknown): StoreUnusable {
   if (errnoOf(error) !== 'SQLITE_NOTADB') return unusable(path, 'cannot be locked', error)
   return new StoreUnusable(`${path} holds something that is not its own`, {

@@ -1,3 +1,4 @@
+// Reads the token set for the warm path. Never waits, repairs or writes.
 import { dirname } from 'node:path'
 import type { TokenSet } from '../../core/token-set.js'
 import { openByAddon } from './addon.js'
@@ -6,9 +7,9 @@ import { fromRow, type Row } from './row.js'
 import { APPLICATION_ID } from './schema.js'
 
 /**
- * One look at the token set, without waiting and without promises.
+ * Reads the token set once, without waiting and without promises.
  *
- * @throws When there is anything to wait for, to mend or to complain about.
+ * @throws If there is anything to wait for, to repair or to report.
  */
 export function peek(path: string): TokenSet | undefined {
   const paths = { folder: dirname(path), database: path }
@@ -25,7 +26,7 @@ export function peek(path: string): TokenSet | undefined {
   }
 }
 
-/** Tells whether a look is worth it: milliseconds since the epoch, of the last write. */
+/** Milliseconds since the epoch of the last write, which tells whether another read is worth it. */
 export function touchedAt(path: string): number | undefined {
   return lstatOf(path)?.mtimeMs
 }

@@ -1,8 +1,9 @@
+// Computes the width of SQLite records. Pure.
 export type Value = string | number | null
 
 /**
- * A blob that pads a row to exactly `width` bytes. SQLite overwrites a row of unchanged size in
- * place, so a disk that fills up between two writes of the same width cannot stop the second.
+ * A blob that pads a row to exactly `width` bytes. SQLite overwrites a row of unchanged size in place, so a disk
+ * that fills up between two writes of the same width cannot stop the second.
  *
  * @param values The row's other columns, in any order; the integer primary key as `null`.
  * @see https://www.sqlite.org/fileformat2.html#record_format
@@ -16,7 +17,7 @@ export function padding(values: readonly Value[], width: number, fill: number): 
   return new Uint8Array(0)
 }
 
-/** Bytes of one record that holds `values`; exact below 128 bytes of header. */
+/** Bytes of one record of `values`; exact if the header is shorter than 128 bytes. */
 export function recordBytes(values: readonly Value[]): number {
   return values.reduce<number>((sum, value) => sum + valueBytes(value), 1)
 }

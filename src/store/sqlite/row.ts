@@ -1,3 +1,4 @@
+// Converts between the core's types and the columns of the store's tables. Reads and writes no file.
 import type { Client } from '../../core/client.js'
 import { StoreUnusable } from '../../core/errors.js'
 import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
@@ -8,7 +9,7 @@ import type { Value } from './record.js'
 
 export type Row = Readonly<Record<string, Value>>
 
-/** The token set as the columns of `token_set`, all but `id` and `padding`. */
+/** The token set as columns of `token_set`, except `id` and `padding`. */
 export function toRow(set: TokenSet): Row {
   return {
     generation: set.generation,
@@ -64,7 +65,7 @@ function pairColumns(prefix: string, pair: TokenPair | null): Row {
   }
 }
 
-/** SQLite's integers and JavaScript's agree up to 2^53 only; what is beyond would read back as damage. */
+/** Refuses integers above 2^53: SQLite stores them, but JavaScript would read them back as damage. */
 function whole(value: number): number {
   return Math.min(Math.floor(value), Number.MAX_SAFE_INTEGER)
 }
@@ -154,7 +155,7 @@ function holderFrom(row: Row, column: string): { readonly holder?: Holder } {
     ]
     return { holder: { boot, pidNamespace, pid, started, until } }
   } catch {
-    // Of a version that names it otherwise.
+    // Another version names it otherwise.
     return {}
   }
 }
@@ -185,7 +186,7 @@ function pairFrom(row: Row, prefix: string): TokenPair {
   }
 }
 
-/** Bytes that a person's eye needs; the row's width leaves no more. */
+/** Bytes of a note that fit the row's width; enough for a person. */
 const NOTE_LENGTH = 200
 const CLIENT_LENGTH = 120
 
@@ -275,7 +276,7 @@ function text(row: Row, column: string): string {
   return value
 }
 
-/** A column that is not there is one of a later version. */
+/** Reads a text column; a missing one belongs to a later version. */
 function textOrNull(row: Row, column: string): string | null {
   return (row[column] ?? null) === null ? null : text(row, column)
 }

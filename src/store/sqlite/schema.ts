@@ -1,7 +1,8 @@
-/** Marks the file as a store of ours (`PRAGMA application_id`): "hqtk". */
+// The tables of a store and the steps between its versions. Executes nothing.
+/** `PRAGMA application_id`, which marks the file as a store of hq-token: "hqtk". */
 export const APPLICATION_ID = 0x6871746b
 
-/** Slots of the history: the newest event takes the place of the oldest. */
+/** Slots of the history: a new event takes the place of the oldest. */
 export const HISTORY_SLOTS = 512
 /** Bytes of one history row. */
 export const HISTORY_WIDTH = 480
@@ -18,11 +19,11 @@ const PAIR = (prefix: string, presence: string): string => `
   ${prefix}refresh_expires_at INTEGER,`
 
 /**
- * Step n brings a store from version n to n + 1 (`PRAGMA user_version`). Steps are only ever added, and
- * add tables, or columns that may be NULL: so the versions before and after read one another's stores, and an
- * update finds no job that fails meanwhile. Only writing takes the newest.
+ * The migrations: step n brings a store from version n to n + 1 (`PRAGMA user_version`). A new version only adds
+ * steps, and a step only adds tables, or columns that may be NULL. So neighbouring versions read each other's
+ * stores, and no job fails during an update. Only writing migrates to the newest version.
  *
- * The history is a ring of rows that exist from the start: writing an event never takes a page.
+ * The history is a ring of rows that exist from the start, so that writing an event never takes a page.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -93,7 +94,8 @@ export const MIGRATIONS: readonly string[] = [
     at INTEGER NOT NULL
   ) STRICT;
   `,
-  // A `client` is a JSON object (token_url, issuer, client_id), and so is a `holder` (boot, pid_ns, pid, started, until).
+  // A `client` is a JSON object (token_url, issuer, client_id), and so is a `holder` (boot, pid_ns, pid, started,
+  // until).
   `
   ALTER TABLE token_set ADD COLUMN grant_id TEXT;
   ALTER TABLE token_set ADD COLUMN client TEXT;

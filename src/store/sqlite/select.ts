@@ -1,3 +1,4 @@
+// Reads the rows of a store. Writes nothing.
 import type Database from 'better-sqlite3'
 import type { Counters, HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { Discovered } from '../../core/ports.js'
@@ -9,7 +10,7 @@ export function selectSet(db: Database.Database): TokenSet | undefined {
   return row === undefined ? undefined : fromRow(row)
 }
 
-/** Of the token set, or of the last event where it was forgotten. */
+/** The counters of the token set; if it was forgotten, those of the last event. */
 export function selectCounters(db: Database.Database): Counters {
   const newest = (table: string, columns: string): Row | undefined =>
     db.prepare(`SELECT ${columns} FROM ${table}`).get() as Row | undefined
@@ -28,7 +29,7 @@ export function selectLogin(db: Database.Database): PendingLogin | undefined {
   return selectOne(db, 'login', fromLoginRow)
 }
 
-/** `undefined` too where the store is of a version that had no such table. */
+/** `undefined` also if the store's version had no such table. */
 function selectOne<T>(
   db: Database.Database,
   table: 'login' | 'discovered',

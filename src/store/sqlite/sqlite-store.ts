@@ -1,5 +1,5 @@
 /**
- * Where the token set is kept: an SQLite file on a local disk.
+ * The store of the token set: an SQLite file on a local disk.
  *
  * @module hq-token/sqlite
  */
@@ -29,30 +29,30 @@ import { toDiscoveredRow, toLoginRow } from './row.js'
 import { selectCounters, selectDiscovered, selectHistory, selectLogin, selectSet } from './select.js'
 import { checkIntegrity, forget, replaceOne, save } from './write.js'
 
-/** Milliseconds that a read or a commit of others may keep ours waiting. Theirs take a few. */
+/** Milliseconds to wait for other processes' reads and commits, which take a few. */
 const BUSY_WAIT_MS = 10_000
-/** Milliseconds between two looks at what another process is at. */
+/** Milliseconds between two looks at another process's exchange. */
 const LOOK_EVERY_MS = 50
-/** Tries of the last look, some milliseconds apart. */
+/** Tries of the last check before a request, 5 ms apart. */
 const LAST_LOOKS = 20
 
-/** What a store is told beside its path; the command line gives what it has itself. */
+/** Options of a store beside its path. The command line passes its own values. */
 export interface SqliteStoreOptions {
-  /** Names the folder for a last copy where the store's own disk fails. Default: the process's. */
+  /** Names the folders for a last copy if the store's own disk fails. Default: the process's environment. */
   readonly env?: NodeJS.ProcessEnv
-  /** Hears warnings. Default: nobody. */
+  /** Receives warnings. Default: nobody does. */
   readonly notify?: (notice: Notice) => void
-  /** @hidden What was done about the lock before: for the first critical section. */
+  /** @hidden The state of the lock from the warm path, for the first critical section. */
   readonly handover?: Handover | undefined
-  /** @hidden Runs all that happens while the lock is held, its release included. Default: plainly. */
+  /** @hidden Runs everything that happens while the lock is held, its release included. Default: runs it directly. */
   readonly whileHeld?: <T>(section: () => Promise<T>) => Promise<T>
 }
 
 /**
  * One token set in one SQLite file, for one machine.
  *
- * Beside `token.db` lie `token.rescue` (see `Rescue`) and `token.lock` (see `acquire`). No file of
- * SQLite's is ever opened in another way: closing such a handle would drop the process's locks.
+ * Beside `token.db` lie `token.rescue` (see `Rescue`) and `token.lock` (see `acquire`). Only SQLite may open its
+ * files: closing another handle would drop the process's locks.
  */
 export class SqliteStore implements TokenStore {
   readonly #path: string
@@ -61,9 +61,9 @@ export class SqliteStore implements TokenStore {
   readonly name: string
 
   /**
-   * Makes and opens nothing yet: the first call does.
+   * Creates and opens nothing; the first call does.
    *
-   * @param path Of the SQLite file; its folder is made where there is none.
+   * @param path The SQLite file; its folder is created if it is missing.
    */
   constructor(path: string, options: SqliteStoreOptions = {}) {
     this.name = path
@@ -125,7 +125,7 @@ export class SqliteStore implements TokenStore {
         }
       }
     } finally {
-      // Whoever hears them may take his time: by now the lock is free.
+      // The lock is free now, so a slow listener holds up nobody.
       for (const notice of notices) notify?.(notice)
     }
   }
@@ -142,7 +142,7 @@ export class SqliteStore implements TokenStore {
     const { paths } = section
     if (lstatOf(paths.database) === undefined) {
       createDatabase(paths)
-      // With a file there it is known whether the file system ignores case, and so what the lock is called.
+      // Only now does the file show whether the file system ignores case, and with that the lock's name.
       if (storePaths(this.#path).lock !== paths.lock) throw new Overtaken()
     }
     const db = await this.#patiently(() => openForWriting(paths))
@@ -166,7 +166,7 @@ export class SqliteStore implements TokenStore {
   }
 
   #held<T>(db: Database.Database, rescue: Rescue, section: Section<T>): HeldStore {
-    /** The sequence that this section knows of. */
+    /** The sequence that this section has seen. */
     let known: number | undefined
     return {
       read: async () => {
@@ -192,7 +192,7 @@ export class SqliteStore implements TokenStore {
           replaceOne(db, 'discovered', toDiscoveredRow(discovered))
         }),
       forget: async (entry) => {
-        // First: an answer that stays behind could be taken for the next login's.
+        // Erase answers first: one that stayed could be taken for the next login's.
         rescue.erase()
         await this.#patiently(() => {
           forget(db, entry)
@@ -205,9 +205,9 @@ export class SqliteStore implements TokenStore {
   }
 
   /**
-   * Waits until no other process is at an exchange: one may be though this one has the lock.
+   * Waits until no other process works on an exchange: one may although this process has the lock.
    *
-   * @returns What `meanwhile` answers, if it does.
+   * @returns The result of `meanwhile`, if there is one.
    * @throws {LockTimeout}
    */
   async #afterOthers<T>(
@@ -225,7 +225,7 @@ export class SqliteStore implements TokenStore {
     }
   }
 
-  /** The names of the files, once their folder is there. */
+  /** The names of the files, once their folder exists. */
   #prepared(): StorePaths {
     const paths = storePaths(this.#path)
     ensureFolder(paths.folder)
@@ -234,7 +234,10 @@ export class SqliteStore implements TokenStore {
     return paths
   }
 
-  /** Before the lock is taken: a notice may have to wait for who reads it. */
+  /**
+   * Takes the store's files back from a group. Runs before the lock is taken, because a listener for notices may be
+   * slow.
+   */
   #claim(): Promise<void> {
     return this.#patiently(() => {
       assertLoadable()
@@ -242,7 +245,7 @@ export class SqliteStore implements TokenStore {
     })
   }
 
-  /** Reads as a guest: nothing is made, migrated or locked where that can be helped. */
+  /** Reads without creating or migrating anything, and without a lock if possible. */
   async #reading<T>(select: (db: Database.Database) => T): Promise<T | undefined> {
     await this.#claim()
     return this.#patiently(() => {
@@ -259,7 +262,7 @@ export class SqliteStore implements TokenStore {
     return { folder: dirname(this.#path), database: this.#path }
   }
 
-  /** SQLite's own waiting would block the event loop: here a signal ends the wait. */
+  /** Waits for a busy file here: SQLite's own waiting would block the event loop, and no signal could end it. */
   async #patiently<T>(work: () => T): Promise<T> {
     for (const deadline = performance.now() + BUSY_WAIT_MS; ;) {
       try {
@@ -281,7 +284,7 @@ function plainly<T>(section: () => Promise<T>): Promise<T> {
   return section()
 }
 
-/** What a critical section was begun with. */
+/** The circumstances of one critical section. */
 interface Section<T> {
   readonly paths: StorePaths
   readonly lock: Lock
@@ -289,7 +292,10 @@ interface Section<T> {
   readonly options: ExclusiveOptions<T>
 }
 
-/** Waits without letting go of the thread: between it and the request nothing may happen. */
+/**
+ * Whether this process may still send its request. Waits by blocking the thread, because nothing may happen between
+ * this check and the request.
+ */
 function isStillOurs(
   db: Database.Database,
   { paths, lock }: Pick<Section<unknown>, 'paths' | 'lock'>,
@@ -312,7 +318,10 @@ function isStillOurs(
   }
 }
 
-/** Where the system has no names for processes, nobody is another. */
+/**
+ * Whether a holder is this thread. A missing one counts as this thread, because the system has no names for
+ * processes then.
+ */
 function isMine(holder: Holder | undefined): boolean {
   return holder === undefined || isMe(holder)
 }

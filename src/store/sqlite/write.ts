@@ -1,4 +1,7 @@
-/** Writes rows at a width that stays, so that a disk which fills up between two writes does not stop the second. */
+/**
+ * Writes rows of constant width, so that a disk that fills up between two writes does not stop the second. Takes no
+ * lock of the store.
+ */
 import type Database from 'better-sqlite3'
 import { Overtaken, StoreUnusable } from '../../core/errors.js'
 import type { HistoryEntry } from '../../core/store-ports.js'
@@ -8,9 +11,9 @@ import { padding, recordBytes } from './record.js'
 import { toHistoryRow, toRow, type Row } from './row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'
 
-/** The row's width comes in steps of this, so that it all but never changes. */
+/** Bytes by which a row grows, in large steps so that its width hardly ever changes. */
 const WIDTH_STEP = 16 * 1024
-/** Bytes beside the token set's own columns: the width itself, the padding's length. */
+/** Bytes beside the token set's own columns: the width, and the padding's length. */
 const ROW_OVERHEAD = 16
 
 export function replaceOne(db: Database.Database, table: 'login' | 'discovered', columns: Row): void {
@@ -21,8 +24,8 @@ export function replaceOne(db: Database.Database, table: 'login' | 'discovered',
 }
 
 /**
- * Twice over: deleted pages are overwritten (`secure_delete`), and the journal of a deletion still holds what
- * was deleted. So the row is blotted first; the journal of its deletion then holds the blots.
+ * Forgets everything secret. Overwrites the row before deleting it: `secure_delete` overwrites deleted pages, but
+ * the journal of the deletion still holds what was deleted, and so it holds the blots only.
  */
 export function forget(db: Database.Database, entry: HistoryEntry | null): void {
   const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined
@@ -35,12 +38,12 @@ export function forget(db: Database.Database, entry: HistoryEntry | null): void 
     db.exec('DELETE FROM token_set; DELETE FROM login')
     if (entry !== null) writeHistory(db, entry)
   })()
-  // Whatever else the journal may have kept from longer transactions before.
+  // Delete the journal once, because it may hold parts of longer transactions from before.
   db.pragma('journal_mode = DELETE')
   db.pragma('journal_mode = PERSIST')
 }
 
-/** @param known The sequence that the caller has seen; `undefined` where it has seen no set. */
+/** @param known The sequence that the caller has seen; `undefined` if it has seen no set. */
 export function save(
   db: Database.Database,
   next: TokenSet,
@@ -49,12 +52,12 @@ export function save(
   known: number | undefined,
 ): void {
   const grown = saveOnce(db, next, after, entry, known)
-  // Pages that are new are not in the journal: only a second write at the new width makes it long
-  // enough for the one that must not fail.
+  // Write twice after growing: new pages are not in the journal, so only a second write at the new width makes the
+  // journal long enough for the save that must not fail.
   if (grown && next.intent !== null) saveOnce(db, next, next.generation, entry, next.sequence)
 }
 
-/** @returns Whether the row became wider. */
+/** @returns Whether the row has grown. */
 function saveOnce(
   db: Database.Database,
   next: TokenSet,
@@ -72,15 +75,16 @@ function saveOnce(
           hint: 'find out what else writes to the store (a restored backup, a copy?), then run the same command again',
         },
       )
-    // A new pair is worth more than whatever another process has begun on the old one.
+    // Save a new pair in any case: it is worth more than an exchange that another process has begun on the old
+    // one.
     if (next.generation === after && known !== undefined && stored?.['sequence'] !== known)
       throw new Overtaken()
     const before = Number(stored?.['width'] ?? 0)
     const columns = toRow(next)
     const width = Math.max(before, widthFor(columns, next.intent !== null))
     const row = { ...columns, width }
-    // An intent rehearses the save to come: it changes every page of the row, so that the journal
-    // has room for each of them and the disk has proved that it takes them.
+    // An intent rehearses the save to come: it changes every page of the row, so the journal has room for each of
+    // them, and the disk has shown that it takes them.
     if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)
     write(db, 'token_set', 1, row, width)
     writeHistory(db, entry)
@@ -101,8 +105,8 @@ function blotted(row: Row): Row {
 }
 
 /**
- * An intent makes room for the pair to come: what is now the pair will then be `previous`, beside a
- * new one of about its size.
+ * The width that a row needs. An intent doubles it, because the save moves the present pair to `previous` and adds
+ * a new one of about the same size.
  */
 function widthFor(columns: Row, expectsMore: boolean): number {
   const content = recordBytes(Object.values(columns)) * (expectsMore ? 2 : 1)
@@ -125,7 +129,7 @@ function write(
      ON CONFLICT (${KEYS[table]}) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`).join(', ')}`,
   ).run(
     ...values,
-    // The key stands in the record as NULL: it is the row's number.
+    // SQLite stores the key as NULL in the record, because it is the row's number.
     padding([null, ...values], width, fill),
     key,
   )
@@ -137,7 +141,10 @@ function writeHistory(db: Database.Database, entry: HistoryEntry): void {
 
 const KEYS = { token_set: 'id', history: 'slot' } as const
 
-/** @throws {StoreUnusable} A damaged store is left as it is: writing to it could cost what is still whole. */
+/**
+ * @throws {StoreUnusable} The store is damaged. It is left as it is, because writing could destroy what is still
+ *   whole.
+ */
 export function checkIntegrity(db: Database.Database, { database }: StorePaths): void {
   const found = String(db.pragma('quick_check', { simple: true }))
   if (found !== 'ok') throw damaged(database, found)
