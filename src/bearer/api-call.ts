@@ -1,3 +1,4 @@
+// Makes one call of `hq-token api`, and one repetition after a refusal. Prints nothing.
 import { Readable } from 'node:stream'
 import { interceptors, type Dispatcher } from 'undici'
 import { ServerUnavailable } from '../core/errors.js'
@@ -7,10 +8,10 @@ import { hasAuthorization } from './headers.js'
 import { isRefusal } from './refusal.js'
 import { Reopened, type TokenSource } from './repeat.js'
 
-/** What is sent: made anew for each try, `null` for nothing. */
+/** The body to send: opened anew for each try, `null` for none. */
 export interface ApiBody {
   readonly open: () => Readable | Buffer
-  /** Bytes; `null` where nobody knows before the end. */
+  /** Bytes; `null` if the length is not known before the end. */
   readonly length: number | null
   /** Whether `open` may be called a second time. */
   readonly isRepeatable: boolean
@@ -20,10 +21,10 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>
 
 export interface ApiRequest {
   readonly method: string
-  /** On the origin that the token is for: whoever calls has checked it. */
+  /** A URL on the origin that the token is for; the caller has checked that. */
   readonly url: URL
   readonly headers: Headers
-  /** What goes in their place where a redirect leads to another origin. */
+  /** Headers that replace the others after a redirect to another origin. */
   readonly awayHeaders: Headers
   readonly body: ApiBody | null
   /** Milliseconds without a byte after which a transfer is given up. */
@@ -72,10 +73,10 @@ export async function callApi(guard: TokenSource, request: ApiRequest): Promise<
       headers: { ...headers, ...(body?.length != null && { 'content-length': String(body.length) }) },
       body: body && (new Reopened(body) as never),
     })
-    // Whoever reads it hears of an error all the same; whoever throws it away need not.
+    // A reader of the body still hears of an error; the listener is for callers that throw the body away.
     answer.body.on('error', () => undefined).once('close', () => void agent.destroy())
     const history = (answer.context as { readonly history?: readonly URL[] } | undefined)?.history ?? []
-    // A redirect to another origin takes the token off for good: what is said from there on is not said of it.
+    // A redirect to another origin takes the token off for good, so what is said from there on does not concern it.
     const isOurs = history.every(({ origin }) => origin === url.origin)
     const challenge = [answer.headers['www-authenticate'] ?? []].flat().join(', ')
     return {
@@ -92,15 +93,15 @@ export async function callApi(guard: TokenSource, request: ApiRequest): Promise<
 }
 
 /**
- * The headers of a call stay where its token stays. That is taken off by undici when a redirect leads to another origin,
- * and stays off, also where it leads back.
+ * Keeps the headers of a call with its token. undici takes the token off when a redirect leads to another origin,
+ * and it stays off even if the way leads back.
  */
 function awayWith(headers: Headers): Dispatcher.DispatcherComposeInterceptor {
   return (dispatch) => (request, handler) =>
     dispatch(hasAuthorization(request.headers) ? request : { ...request, headers: { ...headers } }, handler)
 }
 
-/** What undici, a socket, DNS and TLS fail with on the way. */
+/** Codes with which undici, a socket, DNS and TLS fail on the way. */
 const NETWORK = [
   /^PROXY_\w+$/,
   /^UND_ERR_(?:SOCKET|INFO|\w*TIMEOUT|PRX_TLS|HEADERS_OVERFLOW|RES_\w+)$/,
@@ -108,7 +109,7 @@ const NETWORK = [
   /^(?:EPROTO|ERR_(?:TLS|SSL)_\w+|\w*CERT\w*|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE))$/,
 ]
 
-/** What the network did, in our words; any other error is left as it is. */
+/** Words a failure of the network; returns any other error as it is. */
 export function asUnavailable({ host }: URL, error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { code = '', syscall } = error as NodeJS.ErrnoException

@@ -1,3 +1,4 @@
+// Reads and adds headers in every form that undici takes. Sends nothing.
 import type { Dispatcher } from 'undici'
 import type { Secret } from '../core/secret.js'
 import { authorization } from './repeat.js'
@@ -5,14 +6,14 @@ import { authorization } from './repeat.js'
 type Headers = Dispatcher.DispatchOptions['headers']
 type Pair = readonly [name: string, value: string | string[] | undefined]
 
-/** A field without a value is none: undici leaves it out. */
+/** A field without a value does not count, because undici leaves it out. */
 export function hasAuthorization(headers: Headers): boolean {
   return pairsOf(headers).some(
     ([name, value]) => name.toLowerCase() === 'authorization' && value !== undefined,
   )
 }
 
-/** An object stays one, since undici's own retry can add to nothing else. */
+/** An object stays an object, because undici's own retry can add to nothing else. */
 export function withAuthorization(headers: Headers, token: Secret): NonNullable<Headers> {
   const field = authorization(token)
   if (headers && Symbol.iterator in headers)
@@ -20,7 +21,7 @@ export function withAuthorization(headers: Headers, token: Secret): NonNullable<
   return Object.assign({}, headers, { authorization: field })
 }
 
-/** Of all forms that undici takes: a list of names and values in turn, pairs, an object. */
+/** Reads all forms that undici takes: a list of names and values in turn, pairs, an object. */
 function pairsOf(headers: Headers): readonly Pair[] {
   if (!headers) return []
   if (!(Symbol.iterator in headers)) return Object.entries(headers)

@@ -1,13 +1,14 @@
+// Judges for `doctor` what the API says of the stored access token. Sends nothing.
 import { fail, ok, warn, type Finding } from '../core/finding.js'
 import { ApiRefused } from '../core/errors.js'
 
 export const API = 'API'
 
 /**
- * What the API's answer to the stored access token tells. A redirect is an answer like any other: HighQ's
- * own pages send to a login page who is not logged in.
+ * Judges the API's answer to the stored access token. A redirect is judged like any other answer, and not followed:
+ * HighQ's own pages send everybody who is not logged in to a login page.
  *
- * @param isOver The token has come to its end, by our count.
+ * @param isOver The token has expired by our count.
  */
 export function inspectApi({ origin, pathname }: URL, status: number, isOver: boolean): Finding {
   const said = `${origin}${pathname}: HTTP ${status}`

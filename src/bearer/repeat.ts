@@ -1,3 +1,5 @@
+// What the interceptor, `tokenFetch` and `api` share: the origin, the guard's tokens, and whether a body can be
+// sent again. Sends nothing.
 import type { Readable } from 'node:stream'
 import { isAnyArrayBuffer } from 'node:util/types'
 import { ConfigInvalid } from '../core/errors.js'
@@ -5,15 +7,15 @@ import type { TokenGuard } from '../core/guard.js'
 import type { AccessToken } from '../core/guard-options.js'
 import type { Secret } from '../core/secret.js'
 
-/** Hands out tokens, and is told how they fared: a {@link TokenGuard}. */
+/** Hands out tokens, and learns how they fared: a {@link TokenGuard}. */
 export type TokenSource = Pick<TokenGuard, 'token' | 'accepted' | 'apiUrl'>
 
 /**
- * The one origin that may see the token. Plain `http:` is taken as it is: a configuration allows it for
- * this machine itself only, and so should you.
+ * The one origin that may see the token. Plain `http:` is accepted here. A configuration allows it only for this
+ * machine itself, and so should you.
  *
- * @param origin Any URL of it. Default: what the guard's configuration says (`instance` or `api_url`).
- * @throws {ConfigInvalid} where neither names one.
+ * @param origin Any URL of it. Default: the one of the guard's configuration (`instance` or `api_url`).
+ * @throws {ConfigInvalid} if neither names one.
  */
 export function originFor({ apiUrl }: TokenSource, origin: string | URL | null = apiUrl): string {
   const hint = "give { origin: 'https://…' }, or set instance or api_url in the configuration"
@@ -23,14 +25,14 @@ export function originFor({ apiUrl }: TokenSource, origin: string | URL | null =
   return found
 }
 
-/** `null` for what no server answers: other schemes have no origin to compare. */
+/** `null` for a URL of a scheme that has no origin to compare. */
 export function originOf(url: string | URL): string | null {
   if (!URL.canParse(String(url))) return null
   const { protocol, origin } = new URL(url)
   return /^https?:$/.test(protocol) ? origin : null
 }
 
-/** The tokens of a guard, at once where that can be: for a second it gives the same promise. */
+/** The tokens of a guard, without a wait where possible: for one second the guard returns the same promise. */
 export class Tokens {
   readonly #guard: TokenSource
   #asked: Promise<AccessToken> | undefined
@@ -40,7 +42,7 @@ export class Tokens {
     this.#guard = guard
   }
 
-  /** @returns The promise of a token only as long as nobody has waited for the guard's. */
+  /** @returns A promise only if nobody has waited yet for the guard's. */
   next(): Secret | Promise<Secret> {
     const asked = this.#guard.token()
     if (this.#secret !== undefined && asked === this.#asked) return this.#secret
@@ -58,11 +60,11 @@ export function authorization(token: Secret): string {
 }
 
 /**
- * Tells the guard that the API refused `token`. Done also where nothing can be repeated, so that the
- * next call has a new one.
+ * Tells the guard that the API refused `token`. Call it even if nothing can be repeated, so that the next call has
+ * a new token.
  *
- * @returns Another token, to repeat the request with; `undefined` where there is none, or where the
- *   request cannot be sent again.
+ * @returns Another token, to repeat the request with; `undefined` if there is none, or if the request cannot be
+ *   sent again.
  * @throws {TokenError} what the guard throws.
  */
 export async function anotherToken(
@@ -87,17 +89,17 @@ export class Reopened {
 
 const REPEATABLE = new Set(['Blob', 'File', 'FormData', 'URLSearchParams'])
 
-/** What is whole in memory, or read from its beginning each time; a stream is there once. */
+/** Whether a body is whole in memory, or is read from its beginning each time. A stream is there once. */
 export function isRepeatable(body: unknown): boolean {
   if (body === undefined || body === null || typeof body === 'string') return true
   if (body instanceof Reopened) return body.isRepeatable
   if (ArrayBuffer.isView(body) || isAnyArrayBuffer(body)) return true
-  // By their tags, since each undici brings classes of its own. The package form-data has the tag and is a stream.
+  // Compare tags, because each undici brings classes of its own. The package form-data has the tag and is a stream.
   const { [Symbol.toStringTag]: tag, pipe } = body as { [Symbol.toStringTag]?: string; pipe?: unknown }
   return tag !== undefined && REPEATABLE.has(tag) && pipe === undefined
 }
 
-/** A stream that breaks while nobody has taken it yet would take the process along. */
+/** Listens for errors of a stream meanwhile, because one that breaks while nobody reads it would end the process. */
 export function unlessBroken<T>(body: unknown, work: Promise<T>): Promise<T> {
   if (!isStream(body)) return work
   return new Promise((resolve, reject) => {
@@ -106,7 +108,7 @@ export function unlessBroken<T>(body: unknown, work: Promise<T>): Promise<T> {
   })
 }
 
-/** What nobody will send need not be kept open. */
+/** Closes a body that nobody will send. */
 export function abandon(body: unknown): void {
   if (isStream(body)) body.destroy()
   else if (body instanceof ReadableStream) body.cancel().catch(() => undefined)

@@ -1,3 +1,4 @@
+// A `fetch` that puts the guard's token on requests to one origin. Loads nothing of undici.
 import type { Secret } from '../core/secret.js'
 import { isRefusal } from './refusal.js'
 import {
@@ -12,7 +13,7 @@ import {
 
 type Fetch = typeof globalThis.fetch
 
-/** `fetch`, of Node or of whichever undici. */
+/** A `fetch`: Node's, or that of any undici. */
 export type AnyFetch = (input: never, init?: never) => Promise<unknown>
 
 /**
@@ -92,33 +93,34 @@ export function tokenFetch<F extends AnyFetch = typeof globalThis.fetch>(
   return carrying as unknown as F
 }
 
-/** As for `hq-token api`, a path that no slash begins is one below the API; all else is for fetch to judge. */
+/** As for `hq-token api`, a path that begins without a slash is below the API. `fetch` judges everything else. */
 function resolved(input: Parameters<Fetch>[0], base: URL | null): Parameters<Fetch>[0] {
   if (typeof input !== 'string' || base === null || URL.canParse(input)) return input
-  // Past what a URL’s parser leaves out at the beginning.
+  // Skip what a URL's parser leaves out at the beginning.
   return /^[\0- ]*[/\\]/.test(input) || !URL.canParse(input, base.href) ? input : new URL(input, base)
 }
 
-/** By its looks: each undici has a class of its own. */
+/** Judges by the properties, because each undici has a class of its own. */
 function isRequest(input: Parameters<Fetch>[0]): input is Request {
   return typeof input === 'object' && 'headers' in input
 }
 
 /**
- * Another origin, to which a redirect has led, says nothing of a token that it was not shown. Where it led
- * back to ours, the token is blamed: a fetch does not tell of the way, and a way within ours is likelier.
+ * The answer of another origin, reached by a redirect, says nothing of a token that it was not shown. If the way
+ * led back to our origin, the token is blamed: a `fetch` does not tell the way, and one within our origin is
+ * likelier.
  */
 function isRefused({ status, headers, redirected, url }: Response, origin: string): boolean {
   if (redirected && originOf(url) !== origin) return false
   return isRefusal(status, headers.get('www-authenticate'))
 }
 
-/** Unread, an answer keeps its connection. */
+/** Cancels the body, because an answer that nobody reads keeps its connection. */
 async function discard({ body }: Response): Promise<void> {
   await body?.cancel().catch(() => undefined)
 }
 
-/** The guard goes on by itself: a refresh that has begun is not broken off. */
+/** Stops waiting when the signal aborts. The guard goes on, because a refresh that has begun must not be broken off. */
 async function orAborted<T>(ask: () => Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
   if (!signal) return ask()
   signal.throwIfAborted()

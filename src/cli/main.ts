@@ -1,3 +1,5 @@
+// The command line behind the warm path: a plain `get` in full, or commander's program. Prints only by its commands
+// and `report`.
 import { Exit, type ExitCode } from '../core/errors.js'
 import { answerOf, handOut } from './commands/get/get.js'
 import type { PlainGet } from './plain.js'
@@ -6,7 +8,7 @@ import { inSession } from './session.js'
 import { letGo, realWorld, type Given, type World } from './world.js'
 
 /**
- * The whole command line: what is not answered on the warm path.
+ * Runs what the warm path did not answer.
  *
  * @returns The exit code.
  */
@@ -19,13 +21,13 @@ export async function main(
   return plain === undefined ? (await import('./program.js')).run(argv, world) : runPlain(plain, world)
 }
 
-/** The end of a plain `get` whose answer is known: what of it is still to be written. */
+/** Writes the rest of the warm path's answer, which standard output did not take at once. */
 export function handOutPlain(answer: Uint8Array, plain: PlainGet, given: Given): Promise<ExitCode> {
   const world = realWorld(given)
   return reported(plain, world, () => handOut(answer, plain.flags, world))
 }
 
-/** A plain `get` in full: the same command as commander would run, without the time that commander takes to load. */
+/** Runs a plain `get` as commander would, without the time that commander takes to load. */
 export function runPlain(plain: PlainGet, world: World): Promise<ExitCode> {
   return reported(plain, world, async () => {
     await inSession(world, plain.options, async (session) => {

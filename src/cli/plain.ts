@@ -1,3 +1,5 @@
+// Reads the command line of a plain `get` without commander. Leaves everything that is wrong or unusual to
+// commander.
 import { parseArgs } from 'node:util'
 import { getOptions, type GetFlags } from './commands/get/options.js'
 import { globalOptions, type OptionRow } from './options.js'
@@ -15,14 +17,14 @@ interface Flag {
 }
 
 /**
- * The short way of reading a command line: a `get` that is written plainly, by the same table of options as
- * commander's, which takes longer to load than a fresh token to hand out.
+ * Reads a plain `get` by the same table of options as commander, because commander takes longer to load than a
+ * fresh token takes to hand out.
  *
  * @returns `undefined` for everything else: commander knows what it means, or what is wrong with it.
  */
 export function plainGet(argv: readonly string[]): PlainGet | undefined {
   if (argv.length === 1 && argv[0] === 'get') return { options: {}, flags: { format: 'bare' } }
-  // Letters that stand together, and what begins with a dash and is a value, are commander's to tell apart.
+  // Commander tells apart joined letters (`-vt`) and values that begin with a dash.
   if (argv.some((argument) => /^-[^-]./.test(argument))) return undefined
   try {
     const all = [...globalOptions.map(flagOf(true)), ...getOptions.map(flagOf(false))]

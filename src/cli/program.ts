@@ -1,3 +1,5 @@
+// Puts the commands together for commander, and runs the one that is asked for. Opens nothing: commands do, by
+// `withSession`.
 import { Command, CommanderError } from 'commander'
 import { Exit, UsageError } from '../core/errors.js'
 import { optionOf } from './arguments.js'
@@ -10,7 +12,7 @@ import { report } from './report.js'
 import { packageVersion } from '../version.js'
 import type { World } from './world.js'
 
-/** Runs one command; every error ends in `report`. */
+/** Runs one command. Every error ends in `report`. */
 export async function run(argv: readonly string[], world: World): Promise<number> {
   const help: string[] = []
   let status: number = Exit.ok
@@ -33,9 +35,9 @@ export async function run(argv: readonly string[], world: World): Promise<number
 }
 
 /**
- * The whole command line, as commander reads it; the reference in `docs/` is made from it.
+ * The whole command line, as commander reads it. `npm run docs` makes the reference from it.
  *
- * @param exitWith Told the exit code of a command that ends with another program's.
+ * @param exitWith Gets the exit code of a command that ends with another program's.
  */
 export function program(
   world: World,
@@ -66,20 +68,23 @@ export function program(
       .exitOverride((error) => {
         throw error.exitCode === 0 ? error : usage(error, command)
       })
-      // Help goes to stdout by the one writer that notices a closed pipe; errors are the catch's.
+      // Help goes to stdout by `writeReport`, which notices a closed pipe. `report` writes the errors.
       .configureOutput({ writeOut: write, writeErr: () => undefined, outputError: () => undefined })
   }
   return root
 }
 
-/** `exec CMD --flag` as `exec -- CMD --flag`: what comes after a command to run is all its own. */
+/**
+ * Reads `exec CMD --flag` as `exec -- CMD --flag`, because everything behind a command to run belongs to that
+ * command.
+ */
 function separated(argv: readonly string[], root: Command): readonly string[] {
   let known: Command = root
   for (let at = 0; at < argv.length; at++) {
     const argument = argv[at] ?? ''
     if (argument === '--') return argv
     if (argument.startsWith('-')) {
-      // In `-vt 5m` the last one takes the value.
+      // In `-vt 5m` the last letter takes the value.
       const names = /^-\w+$/.test(argument) ? [argument, `-${argument.slice(-1)}`] : [argument]
       const option = [...root.options, ...known.options].find(({ short = '', long = '' }) =>
         names.some((name) => name === short || name === long),
@@ -92,7 +97,7 @@ function separated(argv: readonly string[], root: Command): readonly string[] {
   return argv
 }
 
-/** Commander's complaint in our words. */
+/** Puts commander's complaint into our words. */
 function usage(error: CommanderError, command: Command): UsageError {
   const help = `hq-token ${command.parent === null ? '' : `${command.name()} `}--help`
   if (error.code === 'commander.help') {
@@ -109,7 +114,7 @@ function usage(error: CommanderError, command: Command): UsageError {
   })
 }
 
-/** What users of other programs write, and what it is called here; by command, and for all. */
+/** Words that users of other programs type, and our word for each: for one command, or (under `''`) for all. */
 const MEANT: Readonly<Record<string, string | Readonly<Record<string, string>>>> = {
   '-V': '--version',
   '--json': { get: '--format json', '': '--log-format json' },

@@ -1,4 +1,4 @@
-// Opens what a command works with, and ends it.
+// Opens what a command works with, and ends it. Knows no command.
 import { url as inspectorUrl } from 'node:inspector'
 import { ConfigInvalid, hinted, LOGIN_HINT, LoginRequired } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
@@ -8,13 +8,13 @@ import { nextCommand } from './next-step.js'
 import { voice, type GlobalOptions, type Voice } from './terminal/output.js'
 import type { World } from './world.js'
 
-/** What a command works with. */
+/** The world, the voice, and all that `open` puts together. */
 export interface Session extends Opened {
   readonly world: World
   readonly voice: Voice
 }
 
-/** @param wanted Notices of the guard and the configuration that it turns down are not said. */
+/** @param wanted Turns down notices of the guard and the configuration that are not to be printed. */
 export function openSession(
   world: World,
   options: GlobalOptions,
@@ -33,7 +33,7 @@ export function around(
   const notify = (notice: Notice): void => {
     if (wanted(notice)) speaker.notice(notice)
   }
-  // Node's own warnings come here too.
+  // Corks standard error itself, because Node's own warnings go there too.
   const holdBack = (): (() => void) => {
     world.stderr.cork()
     return () => {
@@ -50,7 +50,7 @@ function beforeSending(): void {
     })
 }
 
-/** Does the work of a command; where a person must log in, its error says how that is done here. */
+/** Does the work of a command, and waits until the guard has settled. If a person must log in, the error says how. */
 export async function inSession<T>(
   world: World,
   options: GlobalOptions,
@@ -64,7 +64,7 @@ export async function inSession<T>(
   }
 }
 
-/** Does the work of a command; where a person must log in, says how it is done here. */
+/** Does the work of a command. If a person must log in, the error says how. */
 export async function namingTheNextStep<T>(session: Session, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -78,7 +78,7 @@ export async function namingTheNextStep<T>(session: Session, work: () => Promise
   }
 }
 
-/** A grant that has ended is a matter of logging in, whatever is configured. */
+/** A grant that has ended needs a login, whatever is configured: then the store is not empty. */
 async function isEmpty(store: Session['store']): Promise<boolean> {
   return (await store.read()) === undefined && (await store.login()) === undefined
 }

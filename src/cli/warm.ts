@@ -1,3 +1,5 @@
+// The warm path: answers a plain `get` with next to nothing loaded. Reports nothing, and may load no package but
+// `ini` and SQLite's addon.
 import { loadConfig, namedClient } from '../config/load.js'
 import { locate } from '../config/locate.js'
 import { type Surroundings } from '../config/paths.js'
@@ -14,14 +16,14 @@ import { formatted } from './commands/get/formats.js'
 import type { PlainGet } from './plain.js'
 
 /**
- * The warm path: what `hq-token get` prints when the store already holds a fresh token. The configuration is read,
- * and the token judged and written, by the very functions of the full path.
+ * What `hq-token get` prints if the store already holds a fresh token. The functions of the full path read the
+ * configuration, and judge and write the token.
  *
- * Where the token must be renewed, the lock is asked for here already: of many processes at one instant one loads the
- * rest of the program, and the others wait for what it gets with what little they have loaded.
+ * If the token must be renewed, the warm path already asks for the lock: of many processes at one instant one loads
+ * the rest of the program, and the others wait for its token with what little they have loaded.
  *
- * @returns Without a text: take the full path, and give it the handover where there is one. Nothing is written, reported
- *   or thrown.
+ * @returns Without a text: take the full path, and give it the handover if there is one. Nothing is written,
+ *   reported or thrown.
  */
 export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
   if (plain.flags.rejected !== undefined) return {}
@@ -38,13 +40,14 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
     const answer = withEarlyLock(lock, () => {
       for (const pause of pauses()) {
         if (lock.take()) {
-          // Once more: another process may have been quicker.
+          // Another process may have been quicker, so look again.
           const now = look()
           if (now.verdict === 'fresh') return now.text
-          // If the other process only failed, let go before the program is loaded; else those who wait load it in turn.
+          // If the other process failed, release before loading the program; else the waiters load it one after
+          // another.
           return now.seen.failures > seen.failures ? undefined : KEEP
         }
-        // Somebody is renewing it already.
+        // Another process is renewing it already.
         if (verdict === 'due') return text
         if (waitedMs() >= lockWait * 1000) return undefined
         sleepSync(pause)
@@ -63,10 +66,10 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
   return handover === undefined ? {} : { handover: { ...handover, waitedMs: waitedMs() } }
 }
 
-/** The early lock goes to the full path. */
+/** Says that the full path gets the early lock. */
 const KEEP = Symbol('keep')
 
-/** The one place that lets go of the early lock on the warm path. */
+/** Releases the early lock, unless the full path gets it. No other function of the warm path releases it. */
 function withEarlyLock<T>(lock: AddonLock, body: () => T | typeof KEEP): T | typeof KEEP {
   let answer: T | typeof KEEP | undefined
   try {
@@ -76,7 +79,7 @@ function withEarlyLock<T>(lock: AddonLock, body: () => T | typeof KEEP): T | typ
   }
 }
 
-/** A commit of somebody else's takes a moment. */
+/** Another process's commit takes a moment: then there is no answer yet. */
 function unlessBusy<T>(look: () => T): T | undefined {
   try {
     return look()
@@ -87,7 +90,7 @@ function unlessBusy<T>(look: () => T): T | undefined {
 }
 
 export interface Warm {
-  /** What to print. */
+  /** The text to print. */
   readonly text?: string
   readonly handover?: Handover
 }
@@ -100,7 +103,7 @@ interface Found {
   readonly seen: Seen
 }
 
-/** What the full path has something to say about. */
+/** Leaves a case to the full path, which has something to say about it. */
 class NeedsFullPath extends Error {}
 
 function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurroundings) {
@@ -117,7 +120,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
     if (!mayUse(set, named, config.apiUrl)) throw new NeedsFullPath()
     const at = clock()
     const { verdict, left, hold } = judge(set, at, policy, minValid === undefined ? {} : { minValid })
-    // A token that lives less long than was asked for is served with a warning.
+    // The full path serves a token that lives less long than was asked for, because it prints a warning.
     if (hold !== null || (verdict !== 'expired' && left < (minValid ?? 0))) throw new NeedsFullPath()
     const token = {
       secret: set.pair.accessToken,
@@ -130,7 +133,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
   return { look, path: store.path, lockWait: refresh.lockWait }
 }
 
-/** Nothing else is to be done meanwhile, and a signal ends the process as it always does. */
+/** Blocks the process, because it has nothing else to do, and a signal still ends it. */
 function sleepSync(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }

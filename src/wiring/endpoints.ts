@@ -1,4 +1,5 @@
-// Where the endpoints of an issuer come from: the configuration, else what the store keeps, else the issuer itself.
+// Finds the endpoints of an issuer: in the configuration, else in the store, else by asking the issuer. Sends no
+// token.
 import { namedClient, withEndpoints, type Config } from '../config/load.js'
 import type { NamedClient } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
@@ -17,7 +18,7 @@ export interface EndpointsParts {
   readonly clock: Clock
 }
 
-/** The configuration with the endpoints of its issuer, where it names one. */
+/** The configuration with the endpoints of its issuer, if it names one. */
 export class Endpoints {
   readonly #config: Config
   readonly #parts: EndpointsParts
@@ -28,9 +29,9 @@ export class Endpoints {
   }
 
   /**
-   * As far as they are known: nobody is asked. An issuer's may still be `null`.
+   * The configuration with the endpoints that are known, without asking anybody. An issuer's may still be `null`.
    *
-   * @throws {ConfigInvalid} where the store keeps a token endpoint that is not fit
+   * @throws {ConfigInvalid} if the store keeps a token endpoint that is not fit
    * @throws {StoreUnusable}
    */
   async known(): Promise<Config> {
@@ -39,8 +40,8 @@ export class Endpoints {
   }
 
   /**
-   * The client that the configuration names, as far as it is known without asking anybody. An address that is not fit
-   * counts as not known.
+   * The client that the configuration names, as far as it is known without asking anybody. An address that is not
+   * fit counts as not known.
    *
    * @throws {StoreUnusable}
    */
@@ -50,9 +51,9 @@ export class Endpoints {
   }
 
   /**
-   * As a request to the token endpoint needs it: asks the issuer where that one is not known.
+   * The configuration for a request to the token endpoint. Asks the issuer if that endpoint is not known.
    *
-   * @param keep Under the store's lock, so that of many processes one asks. Without it nothing is kept.
+   * @param keep Called under the store's lock, so that one of many processes asks. Without it nothing is kept.
    * @throws As `known`.
    * @throws {ConfigInvalid} the issuer's answer cannot be used
    * @throws {ServerUnavailable} the issuer could not be asked
@@ -66,11 +67,13 @@ export class Endpoints {
   }
 
   /**
-   * As `withDiscovery`, before anybody needs it.
+   * Does the same as `withDiscovery`, ahead of the first request that needs it.
    *
    * @param waitMs Milliseconds to wait for the store's lock.
    * @throws As `withDiscovery`.
-   * @throws {LockTimeout | StoreUnusable}
+   * @throws {LockTimeout
+   *
+   * StoreUnusable}
    */
   async inAdvance(waitMs: number): Promise<Config> {
     const known = await this.known()
@@ -79,7 +82,7 @@ export class Endpoints {
   }
 
   /**
-   * As a logout needs it: asks an issuer that was never asked, unless there is nothing to revoke.
+   * The configuration for a logout. Asks an issuer that was never asked, unless there is nothing to revoke.
    *
    * @throws As `withDiscovery`.
    */
@@ -88,7 +91,7 @@ export class Endpoints {
     const { issuer, revocationUrl } = this.#config
     if (issuer === null || revocationUrl !== null || (await store.isUntouched())) return this.known()
     const kept = await store.discovered()
-    // Where it was asked and named none, it has none.
+    // If this issuer was asked and named no revocation endpoint, it has none.
     const found = kept?.issuer === issuer ? kept : await this.#ask(issuer)
     return withEndpoints(this.#config, found, 'revocationUrl')
   }
@@ -100,7 +103,7 @@ export class Endpoints {
   }
 }
 
-/** The configuration as far as the store completes it, for a look that goes on where that cannot be used. */
+/** The configuration as far as the store completes it; `problem` says why the store's endpoints cannot be used. */
 export function knownHere(
   config: Config,
   discovered: Discovered | undefined,

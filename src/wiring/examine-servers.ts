@@ -11,7 +11,7 @@ import type { ProbeAnswer, ProbeRequest } from '../network/probe.js'
 import { packageVersion } from '../version.js'
 import { openNetwork, type Around } from './open.js'
 
-/** All at once: a network that says nothing keeps nobody waiting for longer than one probe. */
+/** Asks all servers at once, so that a silent network takes no longer than one probe. */
 export async function inspectServers(
   config: Config,
   online: boolean,

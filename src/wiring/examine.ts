@@ -14,21 +14,24 @@ import { assertChecked, type Around, type Choice } from './open.js'
 
 /** What can be found out without spending anything. */
 export interface Examination {
-  /** Of the configuration and the store. */
+  /** Findings about the configuration and the store. */
   readonly here: readonly Finding[]
-  /** What the store holds; `undefined` where it cannot be read. */
+  /** What the store holds; `undefined` if it cannot be read. */
   readonly content:
     { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
-  /** `undefined` where it cannot be read. */
+  /** `undefined` if it cannot be read. */
   readonly config: Config | undefined
-  /** The client that it names; `undefined` where it cannot be read. */
+  /** The client that the configuration names; `undefined` if the configuration cannot be read. */
   readonly named: NamedClient | undefined
-  /** `undefined` where the configuration cannot be read. */
+  /** `undefined` if the configuration cannot be read. */
   readonly policy: ExpiryPolicy | undefined
-  /** Of the seed file that would be imported now, or that is spent; `undefined` where there is nothing to say. */
+  /**
+   * The finding about a seed file that would be imported now, or that is spent; `undefined` if there is nothing to
+   * say.
+   */
   readonly seed: Finding | undefined
   /**
-   * Of the servers; the refresh token and the client secret are shown to none of them.
+   * Asks the servers; none of them is shown the refresh token or the client secret.
    *
    * @param online Shows the stored access token to the API.
    */
@@ -36,9 +39,9 @@ export interface Examination {
 }
 
 /**
- * Looks at everything that `open` puts together, piece by piece, and goes on where that would throw.
+ * Looks at everything that `open` puts together, piece by piece, and goes on where `open` would throw.
  *
- * @throws {UsageError} when the profile's name is none.
+ * @throws {UsageError} if the profile's name is not a name of a profile.
  */
 export async function examine(choice: Choice, around: Around): Promise<Examination> {
   const { env, platform, homedir, clock } = around
@@ -90,13 +93,13 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   }
 }
 
-/** Who has named the token endpoint, where the configuration leaves that to its issuer. */
+/** Says who has named the token endpoint, if the configuration leaves that to its issuer. */
 function endpointsFrom({ tokenUrl, issuer }: Config, found: Discovered | undefined): string | null {
   if (tokenUrl !== null || found?.issuer !== issuer) return null
   return `by the issuer ${found.issuer}, asked at ${rfc3339(found.at)}`
 }
 
-/** What forbids to send anything; `undefined` where nothing does. */
+/** The finding that forbids sending anything; `undefined` if there is none. */
 function checkedTrust({ env, beforeSending }: Around): Finding | undefined {
   try {
     assertChecked(env)

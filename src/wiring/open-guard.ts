@@ -1,3 +1,5 @@
+// Opens the guard for a program, as the command line does for itself. Prints nothing: warnings become process
+// warnings.
 import { homedir } from 'node:os'
 import type { TokenGuard } from '../core/guard.js'
 import type { Notice } from '../core/ports.js'
@@ -10,11 +12,11 @@ export interface OpenGuardOptions extends Choice {
   /** The config file. Default: found as the command line finds it, `HQ_TOKEN_CONFIG` included. */
   readonly config?: string
   /**
-   * Another config and another store. Default: `HQ_TOKEN_PROFILE`, else none. One that is given counts as typed: it wins
-   * over `HQ_TOKEN_CONFIG`, and `HQ_TOKEN_STORE` beside it is an error.
+   * Another config and another store. Default: `HQ_TOKEN_PROFILE`, else none. A profile that is given here counts
+   * as typed: it wins over `HQ_TOKEN_CONFIG`, and `HQ_TOKEN_STORE` beside it is an error.
    */
   readonly profile?: string
-  /** Hears warnings. Default: each is a process warning (`process.emitWarning`), the same one only once. */
+  /** Receives the warnings. Default: each becomes a process warning (`process.emitWarning`), once for each text. */
   readonly notify?: (notice: Notice) => void
 }
 
@@ -42,10 +44,10 @@ export async function openGuard({ notify = warn, ...choice }: OpenGuardOptions =
 
 const warned = new Set<string>()
 
-/** Each once: what lasts, a refusal say, is met by every call. */
+/** Warns once for each text, because every call meets a lasting state such as a refusal. */
 function warn({ level, message, hint }: Notice): void {
   if (level !== 'warning' || warned.has(message)) return
   warned.add(message)
-  // Node writes it to standard error as it is.
+  // Node writes the warning to standard error as it is.
   process.emitWarning(printable(hint === undefined ? message : `${message} (${hint})`), 'HqTokenWarning')
 }

@@ -1,4 +1,5 @@
-// The composition root: configuration, store and server meet here, for the command line and the library.
+// The composition root: puts configuration, store and server together, for the command line and the library. Prints
+// nothing.
 import { withoutSecretVariables } from '../config/keys.js'
 import { loadConfig, requireClient, type ClientConfig, type Config } from '../config/load.js'
 import { locate } from '../config/locate.js'
@@ -24,27 +25,30 @@ import { SqliteStore } from '../store/sqlite/sqlite-store.js'
 import { packageVersion } from '../version.js'
 import { Endpoints, type Keep } from './endpoints.js'
 
-/** Which configuration to open; as `--config` and `--profile`. */
+/** Which configuration to open, as `--config` and `--profile` do. */
 export interface Choice {
   readonly config?: string
   readonly profile?: string
 }
 
-/** The machine and the process around, as values. */
+/** The machine and the process around the program, as values. */
 export interface Around extends Surroundings {
   readonly clock: Clock
   readonly host: () => Host
-  /** Hears warnings. */
+  /** Receives the warnings. */
   readonly notify: (notice: Notice) => void
   /**
-   * Asked right before a refresh token is sent.
+   * Checks the surroundings right before a refresh token is sent.
    *
-   * @throws {ConfigInvalid} where something around would lay it open.
+   * @throws {ConfigInvalid} if something around would lay the token open.
    */
   readonly beforeSending: () => void
-  /** What was done about the store's lock before. */
+  /** What the warm path did about the store's lock. */
   readonly handover?: Handover | undefined
-  /** Keeps what is written to standard error until it is called again; called when the lock is taken. */
+  /**
+   * Called when the lock is taken. Holds back what is written to standard error, until the function that it returns
+   * is called.
+   */
   readonly holdBack?: () => () => void
 }
 
@@ -59,26 +63,30 @@ export interface Opened {
   readonly endpoints: Endpoints
   /** The configuration with all endpoints that are known. @throws {ConfigInvalid} where it cannot refresh. */
   readonly client: () => Promise<ClientConfig>
-  /** Ends a grant at the server; `null` where nobody knows how. */
+  /** Makes what ends a grant at the server; `null` if no revocation endpoint is known. */
   readonly revoke: () => Promise<Revoke | null>
-  /** How the seed file stands to what the store holds; `undefined` where there is nothing to say. */
+  /** Compares the seed file with what the store holds; `undefined` if there is nothing to say. */
   readonly seedCheck: (set: TokenSet | undefined) => Promise<Finding | undefined>
-  /** Makes the way to servers other than the token endpoint, the first of them known. @throws {ConfigInvalid} */
+  /**
+   * Makes the way to all servers but the token endpoint. Checks the way to the first, if it is known. @throws
+   * {ConfigInvalid}
+   */
   readonly agent: (first: URL | null) => Promise<Network['agent']>
-  /** The environment for programs that are started: none of them needs a secret of ours. */
+  /** The environment for programs that are started: without our secrets, because none of them needs one. */
   readonly childEnv: () => NodeJS.ProcessEnv
 }
 
 /**
- * The composition root, for the command line and the library: here, and nowhere else, configuration,
- * store and server meet.
+ * Puts configuration, store and server together.
  *
- * @throws {ConfigInvalid | UsageError}
+ * @throws {ConfigInvalid
+ *
+ * UsageError}
  */
 export function open(choice: Choice, around: Around): Opened {
   const { env, platform, homedir, clock } = around
   const notices = new Notices((notice) => {
-    // Whoever hears it may take his time: nobody is to wait for that.
+    // Release first: a slow reader of the warning must not hold up other jobs.
     around.handover?.lock.release()
     around.notify(notice)
   })
@@ -86,7 +94,7 @@ export function open(choice: Choice, around: Around): Opened {
   const surroundings = { env, platform, homedir }
   const config = loadConfig({ ...surroundings, ...locate(choice, surroundings) })
   for (const notice of config.notices) notify(notice)
-  // The configuration may have been changed while the handover was waited for.
+  // The configuration may have changed while the process waited for the handover.
   const handover = around.handover?.store === config.store.path ? around.handover : undefined
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
@@ -135,7 +143,10 @@ export function open(choice: Choice, around: Around): Opened {
   }
 }
 
-/** Nothing that this process writes, and no stop, keeps the lock: a terminal may take nothing, a person go home. */
+/**
+ * Neither what this process writes nor a stop (Ctrl-Z) keeps the lock: a terminal may take nothing, or its user go
+ * home.
+ */
 function quietlyAround({ holdBack }: Around) {
   return <T>(section: () => Promise<T>): Promise<T> =>
     unstopped(async () => {
@@ -148,7 +159,7 @@ function quietlyAround({ holdBack }: Around) {
     })
 }
 
-/** @throws {ConfigInvalid} where a file that it names cannot be used. */
+/** @throws {ConfigInvalid} if a file that the configuration names cannot be used. */
 export async function openNetwork({ network }: Config): Promise<Network> {
   const { Network } = await import('../network/network.js')
   const opened = new Network(network)
@@ -170,7 +181,7 @@ async function revocation(config: Config, agent: Network['agent']): Promise<Revo
   return (token) => revoke(token, { revocationUrl, clientId, prove, dispatcher })
 }
 
-/** Loaded when it is first asked: a token that is fresh needs no client, no secret and no network. */
+/** Loads the token endpoint when it is first asked, because a fresh token needs no client, no secret and no network. */
 function tokenEndpoint(
   config: Config,
   endpoints: Endpoints,
@@ -204,14 +215,14 @@ function tokenEndpoint(
     },
     refresh: async (refreshToken, options) => (await endpoint()).refresh(refreshToken, options),
     redeem: async (grant, options) => (await endpoint()).redeem(grant, options),
-    // Reading needs no client: what a dead process left must be understood without one.
+    // Reading needs no client, because an answer that a dead process left must be understood without one.
     read: async (answer) =>
       loaded === undefined ? (await import('../oauth/answer.js')).readAnswer(answer) : loaded.read(answer),
   }
 }
 
 /**
- * Nothing secret is sent to a server of which nobody checks who it is.
+ * Refuses to send a secret if nobody checks who the server is.
  *
  * @throws {ConfigInvalid}
  */

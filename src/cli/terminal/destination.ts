@@ -1,3 +1,4 @@
+// Where the answer of `api` goes: standard output, a file, a device or a pipe. Reads no answer.
 import { Writable } from 'node:stream'
 import type { TokenError } from '../../core/errors.js'
 import { notWritten, outputStream, replacement } from './output-file.js'
@@ -6,14 +7,14 @@ import type { Screen } from '../world.js'
 
 const LINE_FEED = 0x0a
 
-/** Where an answer goes to. */
+/** The place that an answer is written to. */
 export interface Destination {
   readonly stream: Writable
   readonly isTerminal: boolean
-  /** The whole answer is there. @throws {OutputFailed} */
+  /** Called when the whole answer is there. @throws {OutputFailed} */
   readonly done: () => void
   readonly discard: () => void
-  /** What the sink itself failed with. */
+  /** The failure of the destination itself. */
   readonly failure: () => TokenError | undefined
 }
 
@@ -22,12 +23,12 @@ export function standardOutput(stdout: Screen): Destination {
   let isMidLine = false
   const isTerminal = stdout.isTTY === true
   const fail = (error: NodeJS.ErrnoException): TokenError => (failed = notTaken(error))
-  // What a terminal shows next, a message or the prompt, begins on a line of its own.
+  // End the line, so that a message or the prompt of a terminal begins on a line of its own.
   const endLine = (): void => {
     if (isTerminal && isMidLine && failed === undefined) stdout.write('\n')
     isMidLine = false
   }
-  // Not stdout itself: the pipeline would end it, and destroy it for a failure of the network.
+  // Wrap stdout, because the pipeline would end it, and destroy it if the network fails.
   const stream = new Writable({
     write: (chunk: Buffer, _encoding, next) => {
       if (chunk.byteLength > 0) isMidLine = chunk.at(-1) !== LINE_FEED
@@ -47,10 +48,10 @@ export function standardOutput(stdout: Screen): Destination {
 }
 
 /**
- * A file is replaced when all has come: nobody takes half an answer for the whole. A device or a pipe is
- * written to.
+ * Replaces a file when all has come, so that nobody takes half an answer for the whole. Writes into a device or a
+ * pipe as it comes.
  *
- * @throws {OutputFailed} where there can be no such file
+ * @throws {OutputFailed} if there can be no such file
  */
 export function fileDestination(path: string): Destination {
   let failed: TokenError | undefined

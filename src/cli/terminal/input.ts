@@ -1,11 +1,12 @@
+// Reads standard input to its end. Reads no single lines: prompts do.
 import { UsageError } from '../../core/errors.js'
 import type { World } from '../world.js'
 
-/** More than any token or seed file has. */
+/** Bytes: more than any token or seed file has. */
 const LIMIT = 1024 * 1024
 
 /**
- * Standard input to its end.
+ * Reads standard input to its end.
  *
  * @throws {UsageError} at a terminal, where nobody would know that the program waits, and beyond 1 MiB.
  */

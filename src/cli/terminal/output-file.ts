@@ -1,3 +1,5 @@
+// Writes the file of `get --outfile` and `api -o`: whole or not at all, and not over another user's. Prints
+// nothing.
 import {
   constants,
   createWriteStream,
@@ -16,13 +18,13 @@ import { shellWord } from '../../core/shell-quoting.js'
 import { beforeSignalsEnd, uninterrupted } from '../../platform/signals.js'
 import { Draft } from '../../platform/draft.js'
 
-/** As many as Linux follows. */
+/** As many links as Linux follows. */
 const MOST_LINKS = 40
 
 /**
- * Puts `text` in the place of a file, whole or not at all: a reader sees the old one or the new one. 0600
- * whatever the umask. A link is followed, as shells and curl do, unless another user has put it there; another user's
- * file is not replaced.
+ * Puts `text` in the place of a file, whole or not at all: a reader sees the old one or the new one. The mode is
+ * 0600 whatever the umask. A link is followed, as shells and curl do, unless another user has put it there. Another
+ * user's file is not replaced.
  *
  * @throws {OutputFailed} and then the file is as it was.
  */
@@ -45,17 +47,17 @@ export async function replaceFile(path: string, text: string | Uint8Array): Prom
   }
 }
 
-/** What comes in parts, and takes the place of a file when all of it has come. */
+/** An answer that comes in parts, and takes the place of a file when all of it has come. */
 export interface Replacement {
   readonly stream: Writable
-  /** To be called when the stream has finished. @throws {OutputFailed} */
+  /** Call it when the stream has finished. @throws {OutputFailed} */
   readonly takePlace: () => void
   readonly discard: () => void
 }
 
 /**
- * The same for what comes in parts: 0600 while it comes. Then it has the mode of the file that it replaces where that is
- * ours, and a new file has what the umask leaves.
+ * Does the same for an answer that comes in parts. The file is 0600 while it comes. Then it takes the mode of the
+ * file that it replaces if that is ours; a new file takes the mode that the umask leaves.
  *
  * @throws {OutputFailed}
  */
@@ -63,7 +65,7 @@ export function replacement(path: string): Replacement {
   try {
     const { file, stats } = followed(path)
     const draft = new Draft(file)
-    // Whoever gives it its mode needs the handle.
+    // Keep the handle open, because `takePlace` sets the mode by it.
     const stream = createWriteStream('', { fd: draft.fd, autoClose: false })
     const release = beforeSignalsEnd(() => {
       draft.remove()
@@ -92,7 +94,7 @@ export function replacement(path: string): Replacement {
   }
 }
 
-/** @param before Of the file that is replaced. */
+/** @param before The file that is replaced. */
 function modeAfter(before: Stats | undefined, draft: Draft): number {
   if (before === undefined) return draft.usualMode()
   const isOurs = before.uid === (process.geteuid?.() ?? before.uid)
@@ -100,7 +102,7 @@ function modeAfter(before: Stats | undefined, draft: Draft): number {
 }
 
 /**
- * What is written into as it comes: a device, or a pipe. `undefined` where there is none such.
+ * A device or a pipe, which is written into as the answer comes; `undefined` if the path is neither.
  *
  * @throws {OutputFailed} for another user's pipe, or one behind another user's link.
  */
@@ -112,13 +114,13 @@ export function outputStream(path: string): Pick<Replacement, 'stream' | 'discar
     return undefined
   }
   try {
-    // What is open already was handed over by whoever runs this.
+    // A descriptor that is open already was handed over by the user who runs this.
     const { isDescriptor } = endOf(path)
     const refuse = (stats: Stats): void => {
       if (stats.isFIFO() && !isDescriptor && isStranger(stats))
         throw new NotReplaceable(`is a pipe of another user (uid ${stats.uid})`)
     }
-    // To open a pipe waits for its reader.
+    // Check before opening, because opening a pipe waits for its reader.
     refuse(statSync(path))
     const fd = openSync(path, constants.O_WRONLY)
     const stream = createWriteStream('', { fd })
@@ -134,7 +136,7 @@ export function outputStream(path: string): Pick<Replacement, 'stream' | 'discar
   }
 }
 
-/** What becomes of an answer that a file does not take. */
+/** Words the failure of a file that does not take an answer. */
 export function notWritten(path: string, error: unknown): OutputFailed {
   const [why, hint] =
     error instanceof NotReplaceable
@@ -148,7 +150,7 @@ export function notWritten(path: string, error: unknown): OutputFailed {
   })
 }
 
-/** What is not to be replaced; the message goes on after the file's name. */
+/** Says why a file is not replaced; the message follows the file's name. */
 class NotReplaceable extends Error {
   readonly hint: string | undefined
 
@@ -161,11 +163,11 @@ class NotReplaceable extends Error {
 /** The file itself, behind its links; it need not exist. */
 function followed(path: string): { readonly file: string; readonly stats: Stats | undefined } {
   const { file, stats, isDescriptor } = endOf(path)
-  // What is behind it is open already: to be added to, perhaps, and not to be replaced.
+  // A descriptor is open already, perhaps for appending, so it cannot be replaced.
   if (isDescriptor)
     throw new NotReplaceable('is a descriptor, not a file', 'for standard output write - in its place')
   if (stats?.isDirectory() === true) throw new NotReplaceable('is a folder')
-  // A device would be replaced by a file: /dev/null, for root.
+  // As root, a file would take the place of a device such as /dev/null.
   if (stats?.isFile() === false) throw new NotReplaceable('is not a regular file')
   if (stats !== undefined && isStranger(stats))
     throw new NotReplaceable(`belongs to another user (uid ${stats.uid})`)
@@ -178,7 +180,7 @@ interface End {
   readonly isDescriptor: boolean
 }
 
-/** Where a path's links lead. @throws {NotReplaceable} for a link that another user has put there. */
+/** Follows a path's links to their end. @throws {NotReplaceable} for a link that another user has put there. */
 function endOf(path: string, links = 0): End {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (stats?.isSymbolicLink() !== true) return { file: path, stats, isDescriptor: false }
@@ -188,7 +190,7 @@ function endOf(path: string, links = 0): End {
   if (isStranger(stats))
     throw new NotReplaceable(`is a link that another user has put there (uid ${stats.uid})`)
   const target = readlinkSync(path)
-  // Joined as text: the system resolves a `..` behind a linked folder, and `resolve` would do it before.
+  // Join as text, because the system resolves a `..` behind a linked folder, and `resolve` would do it before.
   return endOf(isAbsolute(target) ? target : `${dirname(path)}/${target}`, links + 1)
 }
 

@@ -1,3 +1,4 @@
+// Writes to standard output and standard error by the output rules. Opens no file.
 import { OutputFailed, type TokenError } from '../../core/errors.js'
 import type { Notice } from '../../core/ports.js'
 import { printable, printableJson } from '../../core/printable.js'
@@ -7,21 +8,21 @@ import type { Screen, World } from '../world.js'
 export { printable, printableJson }
 
 /**
- * The output rules. stdout carries the answer or nothing. Everything else goes to stderr as
- * `hq-token: error: …`, `hq-token: warning: …`, `hq-token: hint: …`: no capital, no full stop. A hint
- * is the next command to type. What came from outside is escaped: it may hold a terminal's commands.
+ * The output rules. Standard output carries the answer or nothing. Everything else goes to standard error as
+ * `hq-token: error: …`, `hq-token: warning: …`, `hq-token: hint: …`: no capital, no full stop. A hint is the next
+ * command to type. Words from outside are escaped, because they may hold a terminal's commands.
  */
 export interface Voice {
-  /** A warning; of what is merely worth knowing, only with `--verbose`, unless it is news. */
+  /** Prints a warning or news; prints other notices only with `--verbose`. */
   readonly notice: (notice: Notice) => void
-  /** What the command was asked to say. */
+  /** Prints what the command was asked to say. */
   readonly tell: (notice: Notice) => void
   readonly error: (error: TokenError) => void
-  /** An error that no one foresaw. */
+  /** Reports an error that no one foresaw. */
   readonly bug: (error: unknown) => void
-  /** `hq-token get` → `hq-token --profile acme get`: a hint that this user can type as it stands. */
+  /** `hq-token get` → `hq-token --profile acme get`: the hint as this user can type it. */
   readonly typed: (hint: string) => string
-  /** Where a line may be drawn and taken back: a terminal that is for people. */
+  /** A terminal for people, on which a line may be drawn and taken back. */
   readonly canvas: Screen | undefined
 }
 
@@ -33,7 +34,7 @@ export interface GlobalOptions {
   readonly logFormat?: 'text' | 'json'
 }
 
-/** What a program may look for in a line. */
+/** Values that a program may look for in a line. */
 interface Marks {
   readonly code?: string
   readonly address?: string | undefined
@@ -77,7 +78,7 @@ export function voice(world: World, options: GlobalOptions): Voice {
       say('error', error.message, error.hint, { code: error.code })
     },
     bug: (error) => {
-      // Name and place only: the message of a foreign error may quote what it choked on.
+      // Name and place only, because the message of a foreign error may quote what it choked on.
       const where =
         error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : []
       const name = error instanceof Error ? error.name : typeof error
@@ -93,14 +94,14 @@ export function voice(world: World, options: GlobalOptions): Voice {
 const BUG_HINT = 'please report it with the version (hq-token --version) and what you did'
 
 /**
- * A text of many lines, of which only what commands a terminal is escaped: what it is written in may need marks of its
- * own, and a script gets it as it is.
+ * Escapes only what commands a terminal in a text of many lines: its format may need other characters, and a script
+ * gets the text as it is.
  */
 export function printableText(text: string): string {
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]|\r(?!\n)/g, printable)
 }
 
-/** What becomes of an answer that standard output does not take. */
+/** Words the failure of a standard output that does not take an answer. */
 export function notTaken(error: NodeJS.ErrnoException): OutputFailed {
   return new OutputFailed(`standard output could not be written (${error.code ?? error.name})`, {
     hint: 'look at what reads it, or at the disk it goes to',
@@ -109,8 +110,8 @@ export function notTaken(error: NodeJS.ErrnoException): OutputFailed {
 }
 
 /**
- * Whether whoever read standard output has seen enough and gone, as `head` and `true` do: the exit code tells that
- * not all was taken, and there is nothing to say to anybody. Windows calls it EOF.
+ * Whether the reader of standard output has seen enough and gone, as `head` and `true` do. Then the exit code says
+ * that not all was taken, and no message follows. Windows calls it EOF.
  */
 export function isReaderGone(error: unknown): boolean {
   const { code } = ((error as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException
@@ -118,9 +119,10 @@ export function isReaderGone(error: unknown): boolean {
 }
 
 /**
- * Writes the answer, and ends only when it has been taken.
+ * Writes the answer, and resolves only when it has been taken.
  *
- * @throws {OutputFailed} A closed pipe, a full disk: whoever reads the exit code must not believe in a token.
+ * @throws {OutputFailed} if a pipe is closed or a disk full, because a reader of the exit code must not believe in
+ *   a token.
  */
 export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -137,7 +139,7 @@ export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<voi
   })
 }
 
-/** A report that is for reading: who looks at its first lines only has seen enough. */
+/** Writes a report for people. A reader who closes the pipe after the first lines has seen enough. */
 export async function writeReport(stdout: Screen, text: string): Promise<void> {
   await writeOut(stdout, text).catch((error: unknown) => {
     if (!isReaderGone(error)) throw error
@@ -150,6 +152,6 @@ function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => stri
     ...(profile === undefined ? [] : ['--profile', profile]),
   ]
   const invocation = ['hq-token', ...options].join(' ')
-  // A command follows, not an option.
+  // Only where a command follows, not an option.
   return (hint) => hint.replace(/\bhq-token(?= [a-z])/g, () => invocation)
 }

@@ -1,6 +1,7 @@
+// Draws how far a transfer has come. Draws only on a terminal.
 import type { Screen } from '../world.js'
 
-/** Milliseconds before the first line: what is over by then needs none. */
+/** Milliseconds before the first line, because a transfer that is over by then needs none. */
 const PATIENCE_MS = 1_000
 const BETWEEN_MS = 200
 
@@ -13,9 +14,9 @@ export interface Progress {
 const bytes = new Intl.NumberFormat('en', { maximumFractionDigits: 1, minimumFractionDigits: 1 })
 
 /**
- * Draws on a terminal, and nowhere else.
+ * Draws on a terminal only.
  *
- * @param whole Bytes in all; `null` where nobody knows.
+ * @param whole Bytes in all; `null` if that is not known.
  */
 export function progress(screen: Screen, label: string, whole: number | null): Progress {
   if (screen.isTTY !== true) return { add: () => undefined, end: () => undefined }

@@ -1,3 +1,4 @@
+// Runs the command of `exec`, and gives it the signals meant for hq-token. Knows nothing of tokens.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:os'
@@ -6,8 +7,8 @@ import { CommandNotExecutable, CommandNotFound, Exit, type TokenError } from '..
 import { shellWord } from '../../../core/shell-quoting.js'
 
 /**
- * What ends a program that does nothing about it. Not those that stop and continue: the terminal sends them
- * to all of us, and we stop as the child does. Not those of a fault of our own.
+ * Signals that end a program which does not handle them. Stop and continue are not among them, because the terminal
+ * sends them to the whole group and we stop as the child does. Nor are the signals of a fault of our own.
  */
 const SIGNALS = (
   [
@@ -16,12 +17,12 @@ const SIGNALS = (
   ] as NodeJS.Signals[]
 ).filter((signal) => signal in constants.signals)
 
-/** A service manager's signal to all of a group takes its time to go round. */
+/** A service manager signals the processes of a group one after another: this long it may take. */
 const ROUND_MS = 20
 
 /**
- * From its making on, the signals that would end this program are the child's, and wait for one if there is
- * none yet. Those that reach the child anyway are not sent again.
+ * From construction on, terminating signals go to the child. Early ones wait until it is spawned; one that has
+ * reached the child anyway is not sent again.
  */
 export class ForwardingChild {
   readonly #started: Promise<ChildProcess>
@@ -30,7 +31,7 @@ export class ForwardingChild {
   #handed = Promise.resolve()
   readonly #bystander: Bystander
 
-  /** @param env What anything that is started beside this program may know of it. */
+  /** @param env The environment of the helper process that is started beside this program. */
   constructor(env: NodeJS.ProcessEnv) {
     this.#bystander = new Bystander(env)
     this.#started = new Promise((resolve) => (this.#start = resolve))
@@ -42,10 +43,12 @@ export class ForwardingChild {
   }
 
   /**
-   * Runs a command with these descriptors, and this program's terminal and process group, to its end.
+   * Runs a command to its end, with these descriptors and this program's terminal and process group.
    *
    * @returns Its exit status, or the signal that ended it.
-   * @throws {CommandNotFound | CommandNotExecutable}
+   * @throws {CommandNotFound
+   *
+   * CommandNotExecutable}
    */
   async run(
     [file = '', ...args]: readonly string[],
@@ -65,33 +68,33 @@ export class ForwardingChild {
     }
   }
 
-  /** @param early It came before there was a child that it could have reached too. */
+  /** @param early The signal came before there was a child that it could have reached too. */
   async #hand(signal: NodeJS.Signals, early: boolean): Promise<void> {
     const child = await this.#started
     if (early || !(await this.#bystander.wasHit(signal))) send(child, signal)
   }
 }
 
-/** The standard streams, and these: each keeps its number. */
+/** The standard streams and these descriptors, each under its own number. */
 function handedOn(descriptors: readonly number[]): (number | 'ignore')[] {
   const wanted = new Set([0, 1, 2, ...descriptors])
   return Array.from({ length: Math.max(...wanted) + 1 }, (_, fd) => (wanted.has(fd) ? fd : 'ignore'))
 }
 
-/** Not by `child.kill`, for which a child that runs as somebody else (`sudo`) is an error of the child. */
+/** Sends by `process.kill`, because with `child.kill` a child of another user (`sudo`) emits an error. */
 function send({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
   if (pid === undefined || exitCode !== null || signalCode !== null) return
   try {
     process.kill(pid, signal)
   } catch {
-    // Not ours to signal, or gone.
+    // The child has another user, or is gone.
   }
 }
 
 /**
- * Tells a signal to this process alone from one to its whole process group, as the terminal's Ctrl-C is:
- * Node does not say where a signal came from. A `cat` beside us dies of what hits the group, and repeats what
- * it is told as long as it lives; it goes when this process does, however that ends.
+ * Tells a signal to this process alone from one to its whole process group, such as the terminal's Ctrl-C, because
+ * Node does not say where a signal came from. A `cat` in the group dies of a signal to the group, and echoes what
+ * it gets as long as it lives. It ends when this process does, however that ends.
  */
 class Bystander {
   readonly #env: NodeJS.ProcessEnv
@@ -100,14 +103,14 @@ class Bystander {
 
   constructor(env: NodeJS.ProcessEnv) {
     this.#env = env
-    // On Windows a console's Ctrl-C always reaches all, and `kill` knows nothing but to end a process.
+    // On Windows a console's Ctrl-C always reaches all, and `kill` can only end a process.
     if (process.platform !== 'win32') this.#stand()
   }
 
   async wasHit(signal: NodeJS.Signals): Promise<boolean> {
     await sleep(ROUND_MS)
     const cat = this.#cat
-    // Without one: what keys can send counts as sent by keys where there may be some.
+    // Without a `cat`, a signal that keys can send counts as sent by keys if there is a terminal.
     if (cat === undefined)
       return process.platform === 'win32' || (process.stdin.isTTY && ['SIGINT', 'SIGQUIT'].includes(signal))
     const fate = await fateOf(cat)
@@ -131,7 +134,7 @@ class Bystander {
   }
 }
 
-/** @returns The signal that it died of, if that is what it did. */
+/** @returns `alive`; else the signal that the `cat` died of, `null` if it ended in another way. */
 async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | null> {
   if (cat.signalCode !== null || cat.exitCode !== null || cat.stdout === null) return cat.signalCode
   const told = new AbortController()
@@ -144,7 +147,7 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
   return fate
 }
 
-/** In the words of shells. */
+/** Words the error as shells do. */
 function notStarted(file: string, error: unknown): TokenError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
   if (code === 'ENOENT' || file === '')

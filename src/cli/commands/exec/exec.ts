@@ -1,3 +1,5 @@
+// Runs a command with the token in its environment or in a file. Writes nothing to standard output: that is the
+// command's.
 import type { ExecOptions } from './command.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TokenError } from '../../../core/errors.js'
@@ -12,7 +14,7 @@ import type { GlobalOptions } from '../../terminal/output.js'
 import { removeLeftovers, TokenFile } from './token-file.js'
 import type { World } from '../../world.js'
 
-/** Seconds between two looks at the token in the file; fewer where it does not live as long. */
+/** Seconds between two looks at the token in the file. A token that lives less long is looked at sooner. */
 const LOOK_EVERY = 15
 
 /**
@@ -30,7 +32,7 @@ export async function exec(
   const session = openSession(world, global, (notice) => filter.lets(notice))
   const ask = minValid === undefined ? {} : { minValid }
   const token = await namingTheNextStep(session, () => session.guard.token(ask))
-  // Its word is said before the streams are the command's.
+  // The seed's mark may bring a warning, so wait for it before the streams are the command's.
   await session.guard.settled()
 
   if (process.pid === 1)
@@ -54,7 +56,7 @@ export async function exec(
           level: 'info',
           message: `no folder in memory: the token file is ${file.path}`,
         })
-      // What the server does not issue is not asked for again at each look.
+      // If the server does not issue tokens of `minValid` seconds, do not ask for one at each look.
       const kept = token.expiresAt - world.clock().now >= (minValid ?? 0) ? ask : {}
       keeping = keepFresh(session, file, token, kept, filter, over.signal)
     }
@@ -70,7 +72,8 @@ export async function exec(
     await session.guard.settled()
     file?.remove()
   }
-  // At its end Node sets a terminal back to how it found it, and with it what the command has set (`stty`).
+  // Close the streams, because Node sets a terminal back at its end and would undo what the command has set
+  // (`stty`).
   world.closeStreams()
   return typeof end === 'number' ? end : dieBy(end)
 }
@@ -108,7 +111,7 @@ async function keepFresh(
   }
 }
 
-/** While the command runs, standard error is its: of a row of failures one is told. */
+/** Lets one warning of a row of failures through, because standard error is the command's while it runs. */
 class NoticeFilter {
   #left = Infinity
 

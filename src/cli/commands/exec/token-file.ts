@@ -1,3 +1,5 @@
+// Keeps the token of `exec --token-file` in a file while the command runs, and removes what killed processes left.
+// Reads no token.
 import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,16 +9,18 @@ import { isTmpfs } from '../../../platform/file-systems.js'
 import { fateOf, MARK, processMark } from '../../../platform/processes.js'
 import { replaceFile } from '../../terminal/output-file.js'
 
-/** A token as a file of its own, 0600 in a folder of 0700, for as long as a command runs. */
+/** A token as a file: 0600 in a folder of 0700, for as long as a command runs. */
 export class TokenFile {
   readonly path: string
-  /** Whether it lies in memory, and never on a disk. */
+  /** Whether the file lies in memory, and never on a disk. */
   readonly inMemory: boolean
   readonly #folder: string
 
   /**
+   * Makes the folder.
+   *
    * @param runtimeDir `$XDG_RUNTIME_DIR`
-   * @throws {OutputFailed} where no folder takes it.
+   * @throws {OutputFailed} if it can be made nowhere.
    */
   constructor(runtimeDir: string | undefined) {
     const { folder, inMemory } = makeFolder(runtimeDir)
@@ -28,7 +32,7 @@ export class TokenFile {
     })
   }
 
-  /** Without a newline at its end: programs put what they read into a header as it is. */
+  /** Writes no newline, because programs put the file's content into a header as it is. */
   async write(token: Secret): Promise<void> {
     await replaceFile(this.path, token.reveal())
   }
@@ -38,20 +42,20 @@ export class TokenFile {
   }
 }
 
-/** Takes away what processes that were killed have left. Never throws. */
+/** Removes the folders that killed processes have left. Never throws. */
 export function removeLeftovers(runtimeDir: string | undefined): void {
   for (const base of new Set([...inMemory(runtimeDir), tmpdir()])) {
     try {
       for (const name of readdirSync(base)) removeIfLeft(join(base, name), NAME.exec(name)?.[1])
     } catch {
-      // Not there, not ours to read.
+      // The folder is missing, or we may not read it.
     }
   }
 }
 
 const NAME = new RegExp(`^hq-token-exec-(${MARK})-[^-]+$`)
 
-/** What lives in another container is not ours to judge. */
+/** Leaves the folder of a process in another container alone, because that process cannot be seen here. */
 function removeIfLeft(path: string, mark: string | undefined): void {
   if (mark === undefined || !['dead', 'rebooted'].includes(fateOf(mark))) return
   try {
@@ -86,7 +90,7 @@ function inMemory(runtimeDir: string | undefined): readonly string[] {
   return [...own, '/dev/shm'].filter(isTmpfs)
 }
 
-/** After `su` the variable may name another user's, who could put a file of theirs in the place of ours. */
+/** After `su` the variable may name the folder of another user, who could put a file in the place of ours. */
 function isOwn(folder: string): boolean {
   try {
     return statSync(folder).uid === process.geteuid?.()

@@ -6,7 +6,7 @@ import type { Edge } from '../../edge.js'
 export interface LoginFlags {
   /** Commander's name for `--no-browser`. */
   readonly browser: boolean
-  /** What the browser came back with, or `-`. */
+  /** The address that the browser came back with, or `-`. */
   readonly complete?: string
   /** Seconds to wait for the browser. */
   readonly timeout: number
@@ -51,7 +51,7 @@ export function command(root: Command, { withSession }: Edge): void {
     )
 }
 
-/** As long as the server's code may be good. */
+/** Reads the time limit: at most as long as the server's code may be good. */
 function patience(text: string): number {
   const found = seconds(text)
   if (found <= 0 || found > 1800)

@@ -1,3 +1,4 @@
+// Draws how long a login still waits. Draws only on a terminal.
 import { columnsOf } from '../../terminal/style.js'
 import type { Screen } from '../../world.js'
 
@@ -5,12 +6,12 @@ import type { Screen } from '../../world.js'
 export interface Countdown {
   /** Resolves when the time is over. */
   readonly over: Promise<undefined>
-  /** Makes room for other lines. */
+  /** Takes the line away while `say` writes other lines. */
   readonly aside: (say: () => void) => void
   readonly end: () => void
 }
 
-/** Counts, and draws where it can be seen. */
+/** Counts down, and draws if there is a canvas. */
 export function countdown(canvas: Screen | undefined, seconds: number): Countdown {
   const deadline = performance.now() + seconds * 1000
   let finish: (nothing: undefined) => void = () => undefined
@@ -20,7 +21,7 @@ export function countdown(canvas: Screen | undefined, seconds: number): Countdow
     const left = Math.max(0, Math.ceil((deadline - performance.now()) / 1000))
     const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
     const line = `${clock} left to log in with the browser (Ctrl-C ends it)`
-    // A line that is broken in two cannot be taken back.
+    // Cut the line to the terminal's width, because a line that is broken in two cannot be taken back.
     canvas?.write(`\r\u001b[K${line.slice(0, (columnsOf(canvas) ?? 80) - 1)}`)
   }
   const clear = (): void => {

@@ -1,3 +1,4 @@
+// The pages that the browser shows at the end of a login. Holds no token, and loads nothing from outside.
 import { createHash } from 'node:crypto'
 import type { Page } from '../../../oauth/redirect-listener.js'
 import { printable } from '../../terminal/output.js'
@@ -24,7 +25,7 @@ code { padding: .25rem .5rem; border-radius: .375rem; background: var(--code); w
   font: .9375rem/1.75 ui-monospace, monospace; -webkit-box-decoration-break: clone; box-decoration-break: clone }
 `
 
-/** Nothing but this style: no script, no image, nothing from outside. */
+/** The policy allows this style and nothing else: no script, no image, nothing from outside. */
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
@@ -36,7 +37,7 @@ const POLICY = [
 const TICK = '<circle cx="24" cy="24" r="21"/><path d="m15 25 6.5 6.5L34 18"/>'
 const CROSS = '<circle cx="24" cy="24" r="21"/><path d="m17 17 14 14m0-14L17 31"/>'
 
-/** @param user As the server told; `null` where it did not. */
+/** @param user The user's name, if the server told it. */
 export function donePage(user: string | null): Page {
   return page(200, 'good', 'You are logged in', [
     `<p>hq-token keeps the access from here on${user === null ? '' : `, in the name of <strong>${escaped(user)}</strong>`}.</p>`,
@@ -46,8 +47,8 @@ export function donePage(user: string | null): Page {
 
 /**
  * @param what An error's message.
- * @param next What to type, or to look at.
- * @param typed A command as this person types it, with the options that are always the same.
+ * @param next The next command to type, or the next thing to look at.
+ * @param typed Puts this person's usual options (`--profile`) into a command.
  */
 export function failedPage(
   what: string,
@@ -61,13 +62,13 @@ export function failedPage(
   ])
 }
 
-/** To a second answer, from another tab or a reload. */
+/** The answer to a second request, from another tab or a reload. */
 export const takenPage = page(409, 'bad', 'This login has its answer', [
   '<p>Another tab or window was faster, and its answer is the one that counts.</p>',
   '<p class="quiet">This one can be closed.</p>',
 ])
 
-/** To whatever is no answer to a login. */
+/** The answer to a request that is no answer to a login. */
 export const elsewherePage = page(404, 'bad', 'Nothing is here', [
   '<p>hq-token waits at another address for a login to come back from the browser.</p>',
   '<p class="quiet">Finish the login in the window in which it began, or begin anew: <code>hq-token login</code></p>',
@@ -98,7 +99,7 @@ ${content.join('\n')}
   }
 }
 
-/** Messages of the terminal begin small and end open; a command stays as it is. */
+/** Makes a sentence of a terminal's message, which begins small and has no full stop. A command stays as it is. */
 function sentence(text: string): string {
   const begun = text.startsWith('hq-token') ? text : `${text.charAt(0).toUpperCase()}${text.slice(1)}`
   return `${begun}.`
@@ -113,7 +114,7 @@ function withCommands(text: string, typed: (command: string) => string): string 
     .join('')
 }
 
-/** For the page; what commands a terminal or turns the direction of writing is no text here either. */
+/** Escapes a text for the page, and characters that command a terminal or turn the direction of writing. */
 function escaped(text: string): string {
   const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
   return printable(text).replace(/[&<>"]/g, (character) => entities[character] ?? character)

@@ -1,3 +1,5 @@
+// Logs a person in: by a browser that comes back here, or by an address that the person pastes. Saves nothing
+// itself: `Logins` does.
 import type { LoginFlags } from './command.js'
 import { notConfigured } from '../../../core/unconfigured.js'
 import { ConfigInvalid, hinted, LoginRequired, TokenError, UsageError } from '../../../core/errors.js'
@@ -31,7 +33,7 @@ type PersonKey = Session['config']['unfit'][number]['name']
 
 const COMPLETE = 'hq-token login --complete -'
 
-/** The second half of a login, as it was begun. */
+/** The command for the second half of this login. */
 function completing({ force = false }: LoginFlags): string {
   return force ? 'hq-token login --force --complete -' : COMPLETE
 }
@@ -39,7 +41,7 @@ function completing({ force = false }: LoginFlags): string {
 /**
  * Begins a grant with a person in a browser.
  *
- * @returns The exit status where the person has broken it off.
+ * @returns The exit status if the person has broken it off.
  */
 export async function login(session: Session, flags: LoginFlags): Promise<number | undefined> {
   try {
@@ -61,7 +63,7 @@ async function begun(session: Session, flags: LoginFlags): Promise<void> {
 
 type Begin = (request: AuthorizationRequest) => Promise<AuthorizationRequest>
 
-/** All that must be known before a person is sent anywhere. */
+/** Finds out all that must be known before a person is sent anywhere. */
 async function prepared(
   session: Session,
   { force = false }: LoginFlags,
@@ -105,7 +107,7 @@ async function prepared(
   }
 }
 
-/** @throws {ConfigInvalid} where one of the keys is given and cannot be used */
+/** @throws {ConfigInvalid} if one of the keys is given and cannot be used */
 function assertFit({ unfit }: Session['config'], needed: readonly PersonKey[]): void {
   const wrong = unfit.find(({ name }) => needed.includes(name))
   if (wrong !== undefined) throw wrong.error
@@ -128,14 +130,14 @@ async function withoutBrowser(
 async function complete(session: Session, text: string, flags: LoginFlags): Promise<void> {
   const { config, logins } = session
   const { force = false } = flags
-  // Where the browser was sent to is in the store; the place itself is compared with the answer's.
+  // The redirect URI is in the store. `authorize_url` is needed, because the answer's issuer may be compared with it.
   assertFit(config, ['client.authorize_url'])
   const saved = await logins.takeUp()
   if (saved !== undefined) {
     welcome(session, saved)
     return
   }
-  // Before anybody pastes for nothing.
+  // Check first, so that nobody pastes for nothing.
   const waiting = await logins.waiting({ force })
   const returned = pasted(text === '-' ? await answerFrom(session) : text)
   if (returned === undefined)
@@ -159,7 +161,7 @@ async function answerFrom({ world }: Session): Promise<string> {
   }
 }
 
-/** Where the code was not sent yet, the same answer will still do: who failed is told so. */
+/** If the code was not sent yet, the same answer still works, so the error tells the person to paste it again. */
 async function finished(
   { store, world }: Session,
   state: Secret,
@@ -178,7 +180,7 @@ async function finished(
   }
 }
 
-/** The code, where these are the parameters of an answer to the login that waits. */
+/** The code, if these are the parameters of an answer to the login that waits. */
 async function authorizationCodeOf(
   { logins, client }: Session,
   parameters: URLSearchParams,
@@ -189,7 +191,7 @@ async function authorizationCodeOf(
   try {
     return codeFrom(parameters, state, { clientId, ...place })
   } catch (error) {
-    // The server has answered, with an error: this login is over. By anything else it is not.
+    // An error that the server answered to this login ends it. No other error does.
     if (foreignAnswer(parameters, state, place) === undefined)
       await logins.giveUp(state).catch(() => undefined)
     throw error
@@ -219,7 +221,7 @@ async function withBrowser(
     const what = isOpen
       ? 'the browser should show where to log in; if it does not, open this address'
       : `open this address in a browser on this machine (elsewhere: ${voice.typed('hq-token login --no-browser')})`
-    // On a line of its own, where it can be taken from.
+    // The address stands on a line of its own, so that it can be copied.
     voice.tell({ level: 'info', message: what, address: request.url.href })
     const waiting = countdown(voice.canvas, timeout)
     const strangers = new Strangers(session, options, request.state, waiting)
@@ -247,7 +249,7 @@ async function withBrowser(
   }
 }
 
-/** Answers that are not this login's: each is shown why, and the person hears of the first. */
+/** Turns away answers that are not this login's. Each is shown why, and the person hears of the first. */
 class Strangers {
   readonly #session: Session
   readonly #options: AuthorizationOptions
