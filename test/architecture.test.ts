@@ -95,14 +95,14 @@ describe('the import gate', { timeout: 300_000 }, () => {
       'library-without-cli-or-sandbox: src/index.ts → src/sandbox/faults.ts',
     ],
     [
-      'bearer/repeat.ts',
+      'bearer/tokens.ts',
       "import 'commander'",
       /library-without-cli-or-sandbox: src\/bearer\/undici\.ts → .*\/commander\//,
     ],
     [
-      'bearer/repeat.ts',
+      'bearer/tokens.ts',
       "import '../oauth/token-endpoint.js'",
-      'bearer-knows-core-and-platform-only: src/bearer/repeat.ts → src/oauth/token-endpoint.ts',
+      'bearer-knows-core-and-platform-only: src/bearer/tokens.ts → src/oauth/token-endpoint.ts',
     ],
     [
       'oauth/answer.ts',

@@ -6,7 +6,8 @@ import { checkOf, unreached } from '../core/unreached.js'
 import { bearer } from './interceptor.js'
 import { hasAuthorization } from './headers.js'
 import { isRefusal } from './refusal.js'
-import { Reopened, type TokenSource } from './repeat.js'
+import { Reopened } from './body.js'
+import { type TokenSource } from './tokens.js'
 
 /** The body to send: opened anew for each try, `null` for none. */
 export interface ApiBody {

@@ -1,7 +1,7 @@
 // Reads and adds headers in every form that undici takes. Sends nothing.
 import type { Dispatcher } from 'undici'
 import type { Secret } from '../core/secret.js'
-import { authorization } from './repeat.js'
+import { authorization } from './tokens.js'
 
 type Headers = Dispatcher.DispatchOptions['headers']
 type Pair = readonly [name: string, value: string | string[] | undefined]

@@ -6,15 +6,9 @@ import { ConfigInvalid } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
 import { hasAuthorization, withAuthorization } from './headers.js'
 import { isRefusal } from './refusal.js'
-import {
-  anotherToken,
-  originFor,
-  originOf,
-  Reopened,
-  Tokens,
-  unlessBroken,
-  type TokenSource,
-} from './repeat.js'
+import { Reopened, unlessBroken } from './body.js'
+import { originFor, originOf } from './origin.js'
+import { anotherToken, Tokens, type TokenSource } from './tokens.js'
 
 type Options = Dispatcher.DispatchOptions
 type Handler = Dispatcher.DispatchHandler

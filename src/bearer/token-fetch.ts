@@ -1,15 +1,9 @@
 // A `fetch` that puts the guard's token on requests to one origin. Loads nothing of undici.
 import type { Secret } from '../core/secret.js'
 import { isRefusal } from './refusal.js'
-import {
-  abandon,
-  anotherToken,
-  authorization,
-  originFor,
-  originOf,
-  unlessBroken,
-  type TokenSource,
-} from './repeat.js'
+import { abandon, unlessBroken } from './body.js'
+import { originFor, originOf } from './origin.js'
+import { anotherToken, authorization, type TokenSource } from './tokens.js'
 
 type Fetch = typeof globalThis.fetch
 

@@ -5,4 +5,4 @@
  */
 export { bearer, type BearerOptions, type Interceptor } from './interceptor.js'
 export { tokenFetch, type AnyFetch, type TokenFetchOptions } from './token-fetch.js'
-export type { TokenSource } from './repeat.js'
+export type { TokenSource } from './tokens.js'

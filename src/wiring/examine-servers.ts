@@ -103,7 +103,7 @@ async function questionsFor(
     })
   if (online && apiUrl !== null && set !== undefined && mayUse(set, namedClient(config), config.apiUrl)) {
     const { API, inspectApi } = await import('../bearer/inspect.js')
-    const { authorization } = await import('../bearer/repeat.js')
+    const { authorization } = await import('../bearer/tokens.js')
     // HighQ's API has nothing at its root.
     const url = instance === null ? apiUrl : new URL('1/sites', apiUrl)
     const isOver = ageOf(set.pair, clock()).age >= set.pair.lifetime

@@ -379,7 +379,8 @@ export const BREAKS = [
     name: 'a handle that does not close is a failure',
     file: 'src/store/rescue/rescue-file.ts',
     find: '    } catch {\n      // Ignore it: the records were synced long before',
-    replace: '    } catch (error) {\n      throw error\n      // Ignore it: the records were synced long before',
+    replace:
+      '    } catch (error) {\n      throw error\n      // Ignore it: the records were synced long before',
     by: tests('faults/io-errors', 'from then on'),
   },
   {
