@@ -27,7 +27,7 @@ export interface ProbeAnswer {
   readonly body: Uint8Array
 }
 
-/** What one request showed about the connection to a server. */
+/** The findings of one request about the connection to a server. */
 export interface Probe {
   readonly url: URL
   /** `null` if no answer came. */
