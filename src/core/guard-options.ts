@@ -85,7 +85,7 @@ export interface AccessToken {
 
 export type Urgency = 'may' | 'must'
 
-/** What a person decides about a renewal. */
+/** A person's decisions about a renewal. */
 export interface Order {
   /** A person asks, so the pause after a refusal does not count. The server's `Retry-After` does. */
   readonly insist?: boolean

@@ -117,7 +117,7 @@ export class TokenGuard {
   /**
    * An access token that works now, and for `minValid` seconds if the server issues tokens that live so long.
    *
-   * Looks into the store at most once in a second of the clock: a renewal by another process, or a refusal by the
+   * A fresh token is read from the store once in a second of the clock: a renewal by another process, or a refusal by the
    * API that another process reported, shows in the next second. With `rejected` the store is always read.
    *
    * @throws {LoginRequired} there is no token set, or the server refused the refresh token

@@ -219,7 +219,7 @@ export class Logins {
   }
 }
 
-/** What a person decides about a login. */
+/** A person's decisions about a login. */
 export interface LoginOptions {
   /** Another client's set may be replaced. Default: false. */
   readonly force?: boolean

@@ -179,7 +179,7 @@ export interface Notice {
   readonly address?: string
   /** True for news that comes once in the life of a token set: it is printed without `--verbose` too. */
   readonly isNews?: true
-  /** What has happened to a seed file, for a program. */
+  /** The event of a seed file, for a program. */
   readonly event?: 'seed_imported' | 'seed_disregarded'
 }
 

@@ -1,4 +1,4 @@
-/** Opens one connection to a server, straight or through a proxy's tunnel. Sends the server nothing. */
+/** Opens one connection to a server, directly or through a proxy's tunnel. Sends the server nothing. */
 import http from 'node:http'
 import net, { type Socket } from 'node:net'
 import tls from 'node:tls'
@@ -6,7 +6,7 @@ import { errnoOf } from '../platform/errno.js'
 import { isExempt } from './no-proxy.js'
 import type { NetworkSettings } from './settings.js'
 
-/** Where to, and how. */
+/** The server to connect to, and the way to it. */
 export interface Target {
   readonly url: URL
   readonly proxy: NetworkSettings['proxy']
@@ -17,13 +17,13 @@ export interface Target {
 }
 
 export interface Hears {
-  /** In the turn of the event loop in which the connection is made, its TLS included. */
+  /** Called in the same turn of the event loop in which the connection stands, TLS included. */
   readonly onOpen: (socket: Socket) => void
-  /** A code; nothing was sent to the server. Not after `onOpen`. */
+  /** Called with a code if nothing was sent to the server. Never called after `onOpen`. */
   readonly onFailure: (code: string) => void
 }
 
-/** @returns What closes all of it, at any time. */
+/** @returns A function that closes the connection at any time. */
 export function openConnection(target: Target, { onOpen, onFailure }: Hears): () => void {
   const opened: Socket[] = []
   const { url, proxy, noProxy } = target
@@ -37,7 +37,8 @@ export function openConnection(target: Target, { onOpen, onFailure }: Hears): ()
   const made = (socket: Socket, event: 'connect' | 'secureConnect', then: () => void): void => {
     opened.push(socket)
     socket.once(event, then)
-    // It stays: an error of a connection that was given up concerns nobody.
+    // The listener stays, because an abandoned connection may still fail, and an error that nobody hears ends the
+    // process.
     socket.on('error', (error) => {
       fail(errnoOf(error))
     })
@@ -104,7 +105,7 @@ function askForTunnel(
   request.end()
 }
 
-/** Of a failure before the proxy has opened the tunnel: it tells whose it is. */
+/** Marks a failure from before the tunnel was open as the proxy's. */
 function ofProxy(code: string): string {
   if (code.startsWith('PROXY_')) return code
   return code === 'ECONNRESET' || code === 'CONNECTION_CLOSED' ? 'PROXY_CLOSED' : `PROXY_${code}`
@@ -140,7 +141,7 @@ export function families(connectMs: number) {
   return { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(attemptMs)) }
 }
 
-/** Whom the certificate must name is told by `host`; SNI knows names only (RFC 6066 section 3). */
+/** `host` names what the certificate must match; SNI takes names only (RFC 6066 section 3). */
 function secured(url: URL, options: tls.SecureContextOptions): tls.ConnectionOptions {
   const host = hostOf(url)
   const name = net.isIP(host) === 0 ? { servername: host.replace(/\.$/, '') } : {}

@@ -1,10 +1,11 @@
+// Findings about the connection to a server, made from a probe. Sends nothing.
 import { isIP } from 'node:net'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { ServerUnavailable } from '../core/errors.js'
 import { CLOCK_SKEW } from '../core/persist-answer.js'
 import type { Probe } from './probe.js'
 
-/** Days before its end at which a certificate is worth a warning. */
+/** Days before a certificate's end from which it is worth a warning. */
 const SOON = 14
 
 export interface Reached {
@@ -14,7 +15,7 @@ export interface Reached {
 }
 
 /**
- * What one probe tells of the way to its server: name, proxy, connection, certificate, clock.
+ * The findings of one probe: name, proxy, connection, certificate, clock.
  *
  * @param proxyShown The proxy without its password, and the setting that names it.
  * @param now Epoch seconds.
@@ -35,9 +36,9 @@ export function inspectWay(found: Probe, proxyShown: string | null, now: number)
 
 const CLIENT_CERTIFICATE = 'client_cert_file and client_key_file in [network] of the config'
 
-/** The server was reached, and this request had no answer all the same. */
+/** The finding for a server that was reached and did not answer this request. */
 export function unanswered(name: string, { url, failure }: Probe): Finding {
-  // By TLS 1.3 a client without a certificate learns after the handshake that one was wanted, or not at all.
+  // With TLS 1.3 a client without a certificate learns only after the handshake that one is required, or never.
   const isHungUp = url.protocol === 'https:' && failure !== 'TIMEOUT'
   return fail(
     name,
@@ -97,7 +98,7 @@ function nameStep({ url, proxy, addresses, failure, isConnected }: Probe): Findi
 
 function serverStep({ url, isConnected, failure, answer }: Probe): Finding {
   const name = 'server'
-  // One whose certificate is refused was reached all the same.
+  // A server that refuses the certificate was reached all the same.
   if (isConnected || answer !== null || isTls(failure)) return ok(name, `${url.host} takes connections`)
   return fail(
     name,
@@ -155,7 +156,7 @@ function refusedCertificate(name: string, { host, hostname }: URL, code: string)
   return fail(name, new ServerUnavailable(`${message} (${code})`, { hint }))
 }
 
-/** Codes of Node and of OpenSSL for a handshake that failed. */
+/** Whether a code of Node or OpenSSL means a failed handshake. */
 function isTls(failure: string | null): boolean {
   return /CERT|SIGNATURE|^ERR_(?:TLS|SSL)_|^EPROTO$|^UNABLE_TO_/.test(failure ?? '')
 }

@@ -1,23 +1,23 @@
-/** Reads bytes that Node's HTTP parser has refused, or did not get to the end of. Pure and total. */
+/** Reads an HTTP answer that Node's parser has refused or did not finish. Pure and total. */
 
-/** What one HTTP answer says, as far as it can be understood. */
+/** The content of one HTTP answer, as far as it can be understood. */
 export interface LenientMessage {
-  /** `null` where no status line can be found. */
+  /** `null` if there is no status line. */
   readonly status: number | null
-  /** By their names in lower case; of a field that comes twice the first. */
+  /** By name in lower case; if a field comes twice, the first one. */
   readonly fields: ReadonlyMap<string, string>
-  /** What stands behind the head, without the framing of chunks; all of the bytes where there is no head. */
+  /** The body after the head, without the framing of chunks; all bytes if there is no head. */
   readonly body: Buffer
-  /** What stands behind a `Content-Length` that was met, or behind the last chunk that is one. */
+  /** The bytes after a `Content-Length` that was met, or after the last good chunk. */
   readonly surplus: Buffer
-  /** True where a length was told and met, or the last chunk has come. */
+  /** True if a length was named and met, or the last chunk has come. */
   readonly isWhole: boolean
 }
 
-/** Lines that end in LF, CRLF or CR alone. */
+/** An empty line; lines end in LF, CRLF or CR. */
 const HEAD_END = /\r?\n\r?\n|\r\r/
 const LINE_END = /\r?\n|\r/
-/** Bytes that are looked through for the end of a head: more than a head may have. */
+/** Bytes that are searched for the end of a head: more than a head may have. */
 const LONGEST_HEAD = 1024 * 1024 + 4096
 const STATUS_LINE = /^\s*(?:HTTP|ICY)(?:\/[\d.]*)?[ \t]+(\d{3})\b/i
 const FIELD = /^([^\s:{}<>"]+)[ \t]*:(.*)$/s
@@ -29,7 +29,7 @@ export function readLeniently(bytes: Uint8Array): LenientMessage {
     const head = headOf(rest)
     if (head === undefined) return { ...NO_HEAD, body: all === rest ? all : rest }
     rest = rest.subarray(head.length)
-    // An interim answer (RFC 9110 section 15.2) is followed by the one that counts.
+    // Skip an interim answer (RFC 9110 section 15.2): the final one follows.
     const isInterim = head.status !== null && head.status >= 100 && head.status < 200
     if (!isInterim)
       return { status: head.status, fields: head.fields, ...bodyOf(rest, head.fields, head.lengths) }
@@ -42,22 +42,23 @@ const NO_HEAD = { status: null, fields: new Map<string, string>(), surplus: NOTH
 interface Head {
   readonly status: number | null
   readonly fields: ReadonlyMap<string, string>
-  /** All that `Content-Length` says. */
+  /** All values of `Content-Length`. */
   readonly lengths: readonly string[]
-  /** In bytes, with the empty line. */
+  /** Bytes, with the empty line. */
   readonly length: number
 }
 
-/** `undefined` where the bytes do not begin with one: a body that comes bare. */
+/** `undefined` if the bytes do not begin with a head: the body came bare. */
 function headOf(bytes: Buffer): Head | undefined {
   const text = bytes.toString('latin1', 0, LONGEST_HEAD)
   const end = HEAD_END.exec(text)
-  // A head that is cut off, or has no end, is told by its status line.
+  // Without an end, only a status line shows that this is a head.
   if (end === null && !STATUS_LINE.test(text)) return undefined
   const lines = text.slice(0, end?.index).trimStart().split(LINE_END)
   const [first = '', ...others] = lines
   const status = STATUS_LINE.exec(first)?.[1]
-  // Without a status line every line must look like a field: some gateways send the head of a CGI program as it is.
+  // Without a status line every line must look like a field, because some gateways pass on a CGI program's head as
+  // it is.
   const fieldLines = status === undefined ? lines : others
   if (status === undefined && !fieldLines.every((line) => FIELD.test(line))) return undefined
   const pairs = fieldLines.flatMap((line): [string, string][] => {
@@ -74,10 +75,10 @@ function headOf(bytes: Buffer): Head | undefined {
   }
 }
 
-/** A head without an empty line behind it ends before the first line that looks like no field. */
+/** The end of a head without an empty line: before the first line that does not look like a field. */
 function headless(text: string, fieldLines: readonly string[]): number {
   const first = fieldLines.find((line) => line !== '' && !FIELD.test(line))
-  // The last line of a head that is cut off is not a body yet.
+  // The last line of a head that is cut off is not a body.
   const isBody = first !== undefined && /^\s*[{<[]|=/.test(first)
   return isBody ? text.indexOf(first, LINE_END.exec(text)?.index ?? 0) : text.length
 }
@@ -90,7 +91,7 @@ function bodyOf(rest: Buffer, fields: Head['fields'], lengths: readonly string[]
     if (body !== undefined) return body
   }
   const [length, ...more] = new Set(lengths)
-  // Two lengths that differ tell nothing.
+  // Two different lengths mean nothing.
   if (length === undefined || more.length > 0 || !/^\d{1,9}$/.test(length))
     return { body: rest, surplus: NOTHING, isWhole: false }
   const end = Number(length)
@@ -98,9 +99,9 @@ function bodyOf(rest: Buffer, fields: Head['fields'], lengths: readonly string[]
 }
 
 /**
- * The chunks put together, as far as they go; what is left is the surplus.
+ * Joins the chunks as far as they are good; the rest is the surplus.
  *
- * @returns `undefined` where not even the first is one: something between may have taken the framing away.
+ * @returns `undefined` if not even the first is a chunk: an intermediary may have removed the framing.
  * @see RFC 9112 section 7.1
  */
 function chunksOf(bytes: Buffer): Body | undefined {
@@ -126,7 +127,7 @@ function chunksOf(bytes: Buffer): Body | undefined {
 
 const CHUNK_LINE = /^(?:\r?\n)?([\da-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n/i
 
-/** Without the line end, or the whole last chunk, that stands behind a chunk: where sizes are wrong, they are left. */
+/** Removes the line end, or the whole last chunk, after a chunk, because they remain if the sizes are wrong. */
 function withoutFraming(body: Buffer): Buffer {
   const end = /\r?\n(?:0+\r?\n(?:\r?\n)?)?$/.exec(body.toString('latin1'))
   return end === null ? body : body.subarray(0, end.index)

@@ -1,3 +1,4 @@
+// Connects all requests of the program but the one that spends a token (`send-once.ts`). Sends nothing itself.
 import type { SecureContextOptions } from 'node:tls'
 import { Agent, Dispatcher, Pool, ProxyAgent } from 'undici'
 import { families } from './connection.js'
@@ -5,7 +6,7 @@ import { assertWay, isExempt } from './no-proxy.js'
 import type { NetworkSettings } from './settings.js'
 import { limits, tlsOptions, type ConnectOptions } from './tls.js'
 
-/** The way to all servers: every request of the program but the one that spends a token. */
+/** Makes the dispatchers for all servers. */
 export class Network {
   readonly #settings: NetworkSettings
   #tls: SecureContextOptions | undefined
@@ -15,7 +16,7 @@ export class Network {
   }
 
   /**
-   * Reads what it needs before anything is spent.
+   * Reads the needed files before anything is spent.
    *
    * @throws {ConfigInvalid}
    */
@@ -23,7 +24,7 @@ export class Network {
     this.#tls ??= tlsOptions(this.#settings.credentials())
   }
 
-  /** For requests to any server. @throws As `prepare`. */
+  /** A dispatcher for requests to any server. @throws As `prepare`. */
   agent(options: ConnectOptions): Dispatcher {
     const { proxy, proxyFault } = this.#settings
     const connect = this.#connect(options)
@@ -34,7 +35,8 @@ export class Network {
       uri: proxy.href,
       requestTls: connect,
       proxyTls: { ...connect, cert: undefined, key: undefined },
-      // A proxy that accepts and says nothing would keep us for undici's own five minutes.
+      // Limit the proxy's connections too: a proxy that accepts and stays silent would cost undici's own five
+      // minutes.
       clientFactory: (url, given) => new ProxyPool(url, { ...given, ...limits(options) }),
     })
     return new Ways(straight, proxied, this.#settings)
@@ -51,9 +53,9 @@ export class Network {
   }
 }
 
-/** Straight, or through the proxy: each request goes as its server is reached. */
+/** Sends each request directly or through the proxy, as its server requires. */
 class Ways extends Dispatcher {
-  // Not `#`: undici's `compose` puts a Proxy before them, which has no such fields.
+  // Not `#`, because undici's `compose` wraps them in a Proxy, which has no private fields.
   private readonly straight: Dispatcher
   private readonly proxied: Dispatcher
   private readonly settings: Parameters<typeof assertWay>[1]
@@ -68,7 +70,7 @@ class Ways extends Dispatcher {
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const url = new URL(options.origin ?? '')
     assertWay(url, this.settings)
-    // Plain http goes to this machine itself only, where no proxy leads.
+    // Plain http goes to this machine only, and never through a proxy.
     const isStraight = url.protocol === 'http:' || isExempt(url, this.settings.noProxy)
     return (isStraight ? this.straight : this.proxied).dispatch(options, handler)
   }
@@ -88,8 +90,8 @@ class Ways extends Dispatcher {
 }
 
 /**
- * The way to the proxy itself. Its refusal, and that it closed a connection, get codes of their own: undici has
- * none for the first, and takes the second for a connection that is worth making again, at once and for ever.
+ * The connections to the proxy itself. Its refusal gets a code of its own, because undici has none. So does a
+ * connection that it closed, because undici would make that one again, at once and for ever.
  */
 class ProxyPool extends Pool {
   override connect = (async (options: Dispatcher.ConnectOptions) => {

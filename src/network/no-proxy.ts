@@ -1,23 +1,24 @@
-/** Tells which servers are reached without the proxy. Reads no environment, and asks nobody for an address. */
+/** Tells which servers are reached without the proxy. Reads no environment and resolves no name. */
 import { BlockList, isIP } from 'node:net'
 import type { NetworkSettings } from './settings.js'
 
 const PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' }
 
 /**
- * Asked before a connection is made: the environment may name a proxy that was meant for other programs.
+ * Checks that a server can be reached. Checked at each connection, because the environment may name a proxy that
+ * was meant for other programs.
  *
- * @throws {TokenError} where a server would have to be reached through one that is of no use here.
+ * @throws {TokenError} the server needs a proxy that cannot be used
  */
 export function assertWay(url: URL, way: Pick<NetworkSettings, 'noProxy' | 'proxyFault'>): void {
-  // Plain http goes to this machine itself only.
+  // Plain http goes to this machine only.
   if (way.proxyFault && url.protocol === 'https:' && !isExempt(url, way.noProxy)) throw way.proxyFault
 }
 
 /**
- * Whether `NO_PROXY` exempts a server. As curl and Go read it: names with all below them (`example.com`,
- * `.example.com`, `*.example.com`), addresses, ranges (`10.0.0.0/8`, `fd00::/8`), each with or without a port, and `*`
- * for all. A range counts for what is an address already: which one a name has is not asked.
+ * Whether `NO_PROXY` exempts a server. Reads it as curl and Go do: names with all names below them (`example.com`,
+ * `.example.com`, `*.example.com`), addresses, ranges (`10.0.0.0/8`, `fd00::/8`), each with or without a port, and
+ * `*` for all. A range matches addresses only, because no name is resolved.
  */
 export function isExempt({ protocol, hostname, port }: URL, noProxy: string): boolean {
   const host = plain(hostname)
@@ -31,7 +32,7 @@ export function isExempt({ protocol, hostname, port }: URL, noProxy: string): bo
   })
 }
 
-/** In small letters, without what names and addresses may be wrapped in. */
+/** In lower case, and without brackets or dots around it. */
 function plain(host: string): string {
   return host
     .toLowerCase()

@@ -1,3 +1,4 @@
+// Sends one harmless request for `doctor` and notes how far it came. Sends no token.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { lookup } from 'node:dns/promises'
@@ -8,7 +9,7 @@ import type { Network } from './network.js'
 /** Milliseconds for one probe, and for a connection. */
 const PATIENCE_MS = 12_000
 const CONNECT_MS = 8_000
-/** Bytes of an answer that are looked at. */
+/** Bytes of an answer that are read. */
 const MOST_BODY = 64 * 1024
 
 export interface ProbeRequest {
@@ -22,24 +23,24 @@ export interface ProbeAnswer {
   readonly status: number
   readonly contentType: string | null
   readonly date: string | null
-  /** As it came, its first 64 KiB. */
+  /** As it came; the first 64 KiB. */
   readonly body: Uint8Array
 }
 
-/** What one request has shown of the way to a server. */
+/** The findings of one request about the connection to a server. */
 export interface Probe {
   readonly url: URL
-  /** `null` where none came. */
+  /** `null` if no answer came. */
   readonly answer: ProbeAnswer | null
-  /** Why none came: a code, never a message. */
+  /** Why no answer came: a code, never a message. */
   readonly failure: string | null
-  /** `unused`: straight to the server. */
+  /** `unused`: the request went directly to the server. */
   readonly proxy: 'unused' | 'reached' | 'unreached'
-  /** A connection to the server itself was made, TLS included. */
+  /** True if a connection to the server itself was made, TLS included. */
   readonly isConnected: boolean
-  /** Of the server, as far as it was shown to be good; `null` without TLS. */
+  /** The server's certificate, as far as it was verified; `null` without TLS. */
   readonly certificate: { readonly issuer: string; readonly validTo: string } | null
-  /** The server's addresses, asked for by this machine; `null` where it does not know them. */
+  /** The server's addresses, as this machine resolves them; `null` if it cannot. */
   readonly addresses: readonly string[] | null
 }
 
@@ -51,15 +52,15 @@ interface Connecting {
 const CONNECTED = 'undici:client:connected'
 const NOT_CONNECTED = 'undici:client:connectError'
 
-/** The channels tell of everybody's connections: by this a probe knows its own. */
+/** Marks a probe's own connections, because the diagnostic channels report those of the whole process. */
 const own = new AsyncLocalStorage<ProbeRequest>()
 
 /**
- * Sends one request as all of the program's are sent, and follows no redirect. Never rejects, and ends
- * within 15 seconds.
+ * Sends one request like all others of the program, and follows no redirect. Never rejects, and ends within 15
+ * seconds.
  *
- * @param proxy The proxy's URL, if one is configured: whether it is used for this server shows here only.
- * @throws {ConfigInvalid} where a file that the way needs cannot be used.
+ * @param proxy The configured proxy's URL. Only the probe shows whether it is used for this server.
+ * @throws {ConfigInvalid} a file that the connection needs cannot be used
  */
 export async function probe(network: Network, proxy: URL | null, request: ProbeRequest): Promise<Probe> {
   const { url } = request
@@ -119,7 +120,7 @@ async function ask(
   }
 }
 
-/** What comes of a body, whether or not it ends. */
+/** The beginning of a body, whether or not it ends. */
 async function firstOf(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let length = 0
@@ -130,12 +131,12 @@ async function firstOf(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
       if (length >= MOST_BODY) break
     }
   } catch {
-    // The head has told the most.
+    // Ignore the error: the head has told the most.
   }
   return Buffer.concat(chunks).subarray(0, MOST_BODY)
 }
 
-/** Bounded by the resolver's own patience at worst; the answer does not wait for it. */
+/** Resolves the name without delaying the answer; the resolver's own time limit is the longest wait. */
 async function addressesOf({ hostname }: URL): Promise<readonly string[] | null> {
   const found = lookup(hostname.replace(/^\[|\]$/g, ''), { all: true }).then(
     (all) => all.map(({ address }) => address),
@@ -152,7 +153,7 @@ function later(ms: number): Promise<null> {
 
 function certificateOf(socket: TLSSocket): Probe['certificate'] {
   const { issuer, valid_to: validTo } = socket.getPeerCertificate()
-  // A session that is resumed may come without.
+  // A resumed session may come without a certificate.
   if (typeof validTo !== 'string') return null
   return { issuer: [issuer.O ?? issuer.CN ?? 'an authority without a name'].flat().join(', '), validTo }
 }

@@ -9,19 +9,19 @@ import { openConnection } from './connection.js'
 import { readLeniently } from './lenient-http.js'
 import type { NetworkSettings } from './settings.js'
 
-/** Bytes of an answer's body that are kept; a token set is a few hundred. */
+/** Bytes of an answer's body that are kept; a token set has a few hundred. */
 const MAX_BODY = 1024 * 1024
 /** Bytes of a head that are read. */
 const MAX_HEAD = 1024 * 1024
-/** Milliseconds to hear what has come by the time that a request is given up. */
+/** Milliseconds of grace after a time limit, to read what has already arrived. */
 const LATE_MS = 100
-/** Milliseconds without a byte after which an answer that the parser has refused is over. */
+/** Milliseconds of silence that end an answer that the parser has refused. */
 const QUIET_MS = 2_000
 
 export interface ExchangeRequest {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
-  /** In ASCII. */
+  /** ASCII only. */
   readonly body: string
 }
 
@@ -32,12 +32,13 @@ export interface Way extends Pick<NetworkSettings, 'proxy' | 'noProxy'> {
 type Answer = Omit<RawAnswer, 'sentAt'>
 
 /**
- * One POST on a connection of its own, which is closed afterwards: no redirect is followed, nothing
- * is sent twice, nothing is decoded. Never rejects; whatever arrived until it ended is in the answer.
+ * Sends one POST on a connection of its own and closes it. Follows no redirect, repeats nothing and decodes
+ * nothing. Never rejects: the answer holds everything that arrived.
  *
- * `failure` is the error's code as Node gives it (`ECONNREFUSED`, `HPE_INVALID_CONSTANT`), its name where it has
- * none, `UPGRADE_REFUSED` (another protocol was offered), `CONNECTION_CLOSED` (before the answer was whole), `TIMEOUT` (not connected, or not over, in time),
- * `BODY_TOO_LARGE` (more than 1 MiB), `PROXY_CLOSED`, `PROXY_HTTP_` and a status, or what `lastLook` said.
+ * `failure` is one of: the error's code as Node gives it (`ECONNREFUSED`, `HPE_INVALID_CONSTANT`), or its name if
+ * it has none; `UPGRADE_REFUSED` (the server offered another protocol); `CONNECTION_CLOSED` (before the answer was
+ * whole); `TIMEOUT` (not connected, or not finished, in time); `BODY_TOO_LARGE` (more than 1 MiB); `PROXY_CLOSED`;
+ * `PROXY_HTTP_` and a status; the result of `lastLook`.
  *
  * @see RFC 9110 section 9.2.2 on repeating a POST
  */
@@ -48,8 +49,8 @@ export function sendOnce(request: ExchangeRequest, way: Way, limits: RequestLimi
 }
 
 /**
- * Milliseconds of a request's time that are for the answer: who connects later than that would spend a token and
- * hear nothing.
+ * Milliseconds of a request's time that are reserved for the answer: a connection that stands later than that would
+ * spend a token and hear nothing.
  */
 function hearing(timeoutMs: number): number {
   return timeoutMs / 4
@@ -60,15 +61,15 @@ class OneRequest {
   readonly #limits: RequestLimits
   readonly #resolve: (answer: Answer) => void
   readonly #timers = new Map<'connect' | 'all' | 'quiet', NodeJS.Timeout>()
-  /** All that came, head included. */
+  /** All bytes that came, head included. */
   readonly #raw = new Bytes(MAX_HEAD + MAX_BODY)
   readonly #body = new Bytes(MAX_BODY)
   #close: () => void = () => undefined
   #state: 'connecting' | 'sent' | 'over' = 'connecting'
   #response: IncomingMessage | undefined
-  /** Why the parser has given up; what comes behind that is kept all the same. */
+  /** Why the parser has given up; later bytes are kept all the same. */
   #refused: string | undefined
-  /** The server has sent all that it wanted to. */
+  /** True if the server has ended its side. */
   #isEnded = false
 
   constructor(request: ExchangeRequest, limits: RequestLimits, resolve: (answer: Answer) => void) {
@@ -80,7 +81,8 @@ class OneRequest {
   begin({ proxy, noProxy, tls }: Way): void {
     const { timeoutMs, stop } = this.#limits
     const connectMs = timeoutMs - hearing(timeoutMs)
-    // A process that stood still (SIGSTOP, a debugger) has what it waits for behind the timer.
+    // Give `LATE_MS` of grace, because after a standstill (SIGSTOP, a debugger) the timer fires before the bytes
+    // that wait are read.
     this.#after('connect', connectMs, () => {
       this.#after('connect', LATE_MS, () => {
         this.#end('TIMEOUT')
@@ -104,7 +106,7 @@ class OneRequest {
           },
         },
       )
-      // Where it has failed at once, there was nothing to close yet.
+      // Close again, because a connection that failed at once had nothing to close yet.
       if (this.#state === 'over') this.#close()
     } catch (error) {
       this.#end(errnoOf(error))
@@ -116,7 +118,7 @@ class OneRequest {
     if (this.#state === 'connecting' && why !== null) this.#end(why)
   }
 
-  /** From the last look to the request that is handed over nothing is awaited. */
+  /** Takes the last look and hands over the request, with nothing awaited between. */
   #onOpen(socket: Socket): void {
     if (this.#state !== 'connecting') return
     const parsed = new Parsed(socket)
@@ -129,7 +131,8 @@ class OneRequest {
       const { url, headers, body } = this.#request
       const request = http.request({
         ...{ method: 'POST', path: url.pathname + url.search, headers: { ...headers, host: url.host } },
-        // The connection carries this one answer and is closed: nothing can be smuggled behind it.
+        // A lenient parser is safe here: the connection carries one answer and is closed, so nothing can be
+        // smuggled after it.
         ...{ insecureHTTPParser: true, maxHeaderSize: MAX_HEAD },
         createConnection: () => parsed,
       })
@@ -178,9 +181,12 @@ class OneRequest {
     })
   }
 
-  /** The parser destroys its side at the first error, where the bytes that matter may be still on their way. */
+  /**
+   * Notes why the parser has given up. The parser destroys its side at the first error, but the bytes that matter
+   * may still be coming.
+   */
   #onRefused(error: Error | undefined): void {
-    // Then it has met the end of the connection, or what stands behind a whole answer.
+    // This is no refusal: the parser has met the end of the connection, or bytes after a whole answer.
     if (this.#isEnded || this.#response?.complete === true || this.#refused !== undefined) return
     this.#refused = error === undefined ? 'UPGRADE_REFUSED' : errnoOf(error)
     this.#hearRefused()
@@ -204,7 +210,7 @@ class OneRequest {
     this.#state = 'over'
     for (const name of this.#timers.keys()) this.#clear(name)
     this.#limits.stop?.removeEventListener('abort', this.#onStop)
-    // Not awaited: bytes that may hold a token go to the disk first.
+    // Do not await it: bytes that may hold a token go to disk first.
     this.#close()
     this.#resolve(this.#answer(isSent, failure))
   }
@@ -248,7 +254,7 @@ class OneRequest {
   }
 }
 
-/** What the parser sees of a connection. It destroys it at its first error; the socket itself goes on. */
+/** The parser's end of a connection. The parser destroys it at the first error, and the socket lives on. */
 class Parsed extends Duplex {
   readonly #socket: Socket
 
@@ -258,7 +264,7 @@ class Parsed extends Duplex {
   }
 
   override _read(): void {
-    // Whoever hears the socket pushes.
+    // Nothing to do: the socket's listener pushes the data.
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -266,7 +272,9 @@ class Parsed extends Duplex {
   }
 }
 
-/** Bytes in one piece, up to a limit: into how many small chunks they are cut is the server's choice. */
+/**
+ * Collects bytes in one buffer, up to a limit, because the server decides into how many small chunks it cuts them.
+ */
 class Bytes {
   readonly #most: number
   #all = Buffer.allocUnsafe(16 * 1024)
@@ -280,7 +288,7 @@ class Bytes {
     return this.#length === this.#most
   }
 
-  /** @returns False where not all of it has room. */
+  /** @returns False if not all of the chunk fits. */
   add(chunk: Uint8Array): boolean {
     const fits = chunk.subarray(0, this.#most - this.#length)
     const length = this.#length + fits.byteLength
@@ -312,7 +320,10 @@ function headOf(status: number | null, field: (name: string) => string | undefin
   }
 }
 
-/** Without its query, which may hold what was sent; another origin's address is nobody's business here. */
+/**
+ * The target of a redirect without its query, because that may hold the request's secrets; `null` for another
+ * origin.
+ */
 function ownPlace(location: string | undefined, url: URL): string | null {
   if (location === undefined || !URL.canParse(location, url.href)) return null
   const { origin, pathname } = new URL(location, url.href)
@@ -323,7 +334,7 @@ function fieldsOf({ headers }: IncomingMessage): (name: string) => string | unde
   return (name) => [headers[name]].flat()[0]
 }
 
-/** A length that was told too small, in characters say, has cut off what stands behind it. */
+/** Whether bytes follow the named length: a length that is too small, counted in characters say, has cut them off. */
 function hasMore(response: IncomingMessage, raw: Uint8Array): boolean {
   if (isChunked(response) || response.headers['content-length'] === undefined) return false
   return readLeniently(raw).surplus.some((byte) => byte > 0x20)

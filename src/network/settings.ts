@@ -1,32 +1,32 @@
-/** How servers are reached: the types of it. Loads nothing. */
+/** The types of the network settings. Loads nothing. */
 
 import type { TokenError } from '../core/errors.js'
 
-/** PEM texts. */
+/** Certificates and keys as PEM texts. */
 export interface Credentials {
-  /** Authorities to trust beside those that Node trusts by itself. */
+  /** Authorities to trust in addition to Node's own. */
   readonly ca: string | null
-  /** What this client shows to servers that ask who it is; a proxy is not shown it. */
+  /** The certificate that this client shows to servers that ask for one; a proxy never sees it. */
   readonly client: { readonly cert: string; readonly key: string } | null
 }
 
-/** How servers are reached. */
+/** The settings by which servers are reached. */
 export interface NetworkSettings {
-  /** For `https:`; plain http is sent straight. May hold a user name and a password: not for messages. */
+  /** Used for `https:`; plain http goes straight. May hold a user name and a password, so it must not be printed. */
   readonly proxy: URL | null
   /** Hosts that are reached without the proxy, as in `NO_PROXY`. */
   readonly noProxy: string
-  /** Why the proxy is of no use, and servers that need one cannot be reached. */
+  /** Why the proxy cannot be used; servers that need it cannot be reached then. */
   readonly proxyFault?: TokenError | null
   /**
-   * Reads the files that are named; asked before anything is sent.
+   * Reads the named files; called before anything is sent.
    *
    * @throws {ConfigInvalid}
    */
   readonly credentials: () => Credentials
 }
 
-/** Straight, with the authorities that Node trusts. */
+/** The default: no proxy, and Node's own authorities. */
 export const STRAIGHT: NetworkSettings = {
   proxy: null,
   noProxy: '',

@@ -1,3 +1,4 @@
+// TLS options and time limits of a connection. Opens no connection.
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
 import type { Credentials } from './settings.js'
@@ -5,9 +6,9 @@ import type { Credentials } from './settings.js'
 export interface ConnectOptions {
   /** Milliseconds to establish a connection, TLS included. */
   readonly connectMs: number
-  /** Milliseconds without a byte after which an exchange is given up; 0 for never. */
+  /** Milliseconds without a byte before an exchange is given up; 0 for no limit. */
   readonly idleMs: number
-  /** Ends a connection that is still being made. */
+  /** Aborts a connection that is still being made. */
   readonly signal?: AbortSignal
 }
 
@@ -15,16 +16,16 @@ export function limits({ idleMs }: ConnectOptions) {
   return { headersTimeout: idleMs, bodyTimeout: idleMs }
 }
 
-/** Told of any authority, Node forgets those that it trusts by itself. */
+/** Passing `ca` replaces Node's default authorities, so add them back. */
 export function tlsOptions({ ca, client }: Credentials): tls.SecureContextOptions {
   return { ...(ca !== null && { ca: [...usualAuthorities(), ca] }), ...client }
 }
 
-/** What Node trusts by itself, `NODE_EXTRA_CA_CERTS` included. */
+/** Node's own authorities, `NODE_EXTRA_CA_CERTS` included. */
 function usualAuthorities(): readonly string[] {
   const { getCACertificates } = tls as { getCACertificates?: () => string[] }
   if (getCACertificates !== undefined) return getCACertificates()
-  // Before 22.15 Node does not tell. It reads the file at its start, and goes without where it cannot.
+  // Node before 22.15 has no function for them. Like Node, read the file and go on without it if that fails.
   const extra = process.env['NODE_EXTRA_CA_CERTS']
   return extra ? [...tls.rootCertificates, ...textOf(extra)] : tls.rootCertificates
 }

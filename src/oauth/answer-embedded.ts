@@ -1,4 +1,4 @@
-// Finds token answers inside other text: behind a notice, before a page, in a script or in markup. Linear in time.
+// Finds token answers inside other text: after a notice, before a page, in a script or in markup. Linear in time.
 import {
   candidatesIn,
   dereferenced,
@@ -13,10 +13,10 @@ import {
 /** Keys that are looked at, and beginnings of objects that are tried for each. */
 const MOST_KEYS = 16
 const MOST_BEGINNINGS = 24
-/** Characters that are read for each character there is. */
+/** How often each character may be read, on average. */
 const MOST_READS = 8
 
-/** What an answer's text holds that may be a token answer, each with its end. */
+/** Everything in an answer's text that may be a token answer and has its end. */
 export async function embedded(
   text: string,
   whole: boolean,
@@ -36,7 +36,7 @@ export async function embedded(
   return []
 }
 
-/** JSON objects with a key `access_token`, each with what is around it where that is an object too. */
+/** JSON objects with a key `access_token`, each with the object around it, if there is one. */
 function objectsIn(text: string): readonly Named[] {
   const found: Named[] = []
   let reads = MOST_READS * text.length
@@ -70,7 +70,7 @@ function* firstMatches(pattern: RegExp, text: string, most: number): Iterable<nu
   }
 }
 
-/** Behind the brace that closes the one at `from`; `undefined` where none does. */
+/** The position after the brace that closes the one at `from`; `undefined` if none does. */
 function endOf(text: string, from: number, reads: number): number | undefined {
   let depth = 0
   const last = Math.min(text.length, from + reads)
@@ -84,7 +84,7 @@ function endOf(text: string, from: number, reads: number): number | undefined {
   return undefined
 }
 
-/** A form on a line of its own. */
+/** Forms on a line of their own. */
 function formsIn(text: string, whole: boolean, isFramed: boolean | undefined): readonly Named[] {
   if (!/^[^\r\n]*\baccess_?token=/im.test(text)) return []
   const lines = text.split(/\r?\n/)
@@ -99,7 +99,7 @@ function formsIn(text: string, whole: boolean, isFramed: boolean | undefined): r
 
 const ACCESS_TOKEN = /^(?:[\w.-]+:)?access_?token$/i
 
-/** The elements that an `<access_token>` stands in. */
+/** The elements around each `<access_token>`. */
 async function elementsIn(text: string): Promise<readonly Named[]> {
   if (!/<(?:[\w.-]+:)?access_?token[\s>]/i.test(text)) return []
   const slices: string[] = []
@@ -120,7 +120,7 @@ async function elementsIn(text: string): Promise<readonly Named[]> {
       names.set(name, (names.get(name) ?? 0) + 1)
       continue
     }
-    // A page leaves elements open.
+    // Skip it: a page leaves elements open.
     if ((names.get(name) ?? 0) === 0) continue
     let element = close()
     while (element !== undefined && element.name !== name) element = close()

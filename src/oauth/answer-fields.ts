@@ -1,6 +1,7 @@
-// From the text of an answer to named values: JSON, form or XML, and one level of what is wrapped around them.
+// Turns the text of an answer into named values: JSON, form or XML, and one level of wrapping. Pure but for loading
+// the XML parser.
 
-/** The value under a name: as the standard spells it, else in another case or without `_`. */
+/** The value of a name, spelled as in the standard, or in another case or without `_`. */
 export type Fields = (name: string) => unknown
 
 export type Named = Readonly<Record<string, unknown>>
@@ -19,7 +20,7 @@ function fold(name: string): string {
   return name.replace(/[_.-]/g, '').toLowerCase()
 }
 
-/** What keeps a script of another site from reading JSON: `)]}',`, `while(1);`, `for(;;);`. */
+/** Prefixes that keep scripts of other sites from reading JSON: `)]}',`, `while(1);`, `for(;;);`. */
 const GUARD = /^(?:\)\]\}'?,?|(?:while|for)\s*\([^)]{0,10}\)\s*;|&&&(?:START&&&)?)\s*/
 
 export function jsonIn(text: string): unknown {
@@ -34,7 +35,7 @@ export function parsed(text: string): unknown {
   }
 }
 
-/** The object itself, the only one of an array, or what a string holds. */
+/** Unwraps an object: itself, the only element of an array, or JSON in a string. */
 export function unwrapped(value: unknown): unknown {
   if (Array.isArray(value) && value.length === 1) return (value as unknown[])[0]
   return typeof value === 'string' && /^\s*[{[]/.test(value) ? unwrappedArray(parsed(value)) : value
@@ -49,15 +50,19 @@ export function inner(named: Named): readonly Named[] {
   return Object.values(named).map(unwrapped).filter(isObject)
 }
 
-/** Wider than the `b64token` of RFC 6750, and nothing that could end a header line or a shell word early. */
+/**
+ * An access token, if it is one. Allows more than RFC 6750's `b64token`, but nothing that could end a header line
+ * or a shell word early.
+ */
 export function accessTokenOf(value: unknown): string | undefined {
   const token = typeof value === 'string' ? value.trim() : ''
   return /^[\x21-\x7e]+$/.test(token) ? token : undefined
 }
 
 /**
- * What may be read as a token answer: the object itself, else each object one level below that holds an access
- * token. What such a one does not have is looked for around it, and a refresh token beside it.
+ * The objects that may be a token answer: the object itself, else each object one level below that holds an access
+ * token. Fields that such an object lacks are taken from the object around it; a refresh token also from an object
+ * beside it.
  */
 export function candidatesIn(named: Named): readonly Fields[] {
   const own = fieldsOf(named)
@@ -76,7 +81,8 @@ export const FORM = /^[^\s<>{}"=&]+=[^\r\n<>{}"]*$/
 export function formIn(text: string): Named | undefined {
   if (!FORM.test(text)) return undefined
   const parameters = new URLSearchParams(text)
-  // One that comes twice with two values is no value (RFC 6749 section 3.2): which of them counts, nobody can tell.
+  // A parameter with two different values has no value (RFC 6749 section 3.2), because nobody can tell which one
+  // counts.
   const value = (name: string): string | readonly string[] => {
     const [first = '', ...more] = new Set(parameters.getAll(name))
     return more.length === 0 ? first : [first, ...more]
@@ -84,18 +90,18 @@ export function formIn(text: string): Named | undefined {
   return Object.fromEntries([...parameters.keys()].map((name) => [name, value(name)]))
 }
 
-/** A parameter's name that ends a form whose own end does not show: then its value may be cut. */
+/** Matches a form that ends in a token or in a name: without a known length its value may be cut. */
 const TOKEN_LAST = /(?:^|&)(?:(?:access|refresh|id)_?token=[^&]*|[^=&]*)$/i
 
-/** Whether the end of a form is there, which only a length, a last chunk or its last parameter can tell. */
+/** Whether a form is whole. Only a length, a last chunk or the kind of its last parameter can tell. */
 export function isWholeForm(text: string, whole: boolean, isFramed: boolean | undefined): boolean {
   return whole && (isFramed !== false || !TOKEN_LAST.test(text))
 }
 
-/** An entity other than the five. References to characters are none. */
+/** An entity other than the five of XML. Character references do not match. */
 export const FOREIGN_ENTITY = /&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-f]+);)/i
 
-/** The root element and those in it, side by side: `<error>invalid_grant</error>` alone is an answer too. */
+/** The elements of an XML text, root included: `<error>invalid_grant</error>` alone is an answer too. */
 export async function xmlIn(text: string): Promise<Named | undefined> {
   if (!/^<[?!\w]/.test(text) || /<!(?:doctype|entity)/i.test(text) || FOREIGN_ENTITY.test(text))
     return undefined
@@ -106,7 +112,7 @@ export async function xmlIn(text: string): Promise<Named | undefined> {
       ignorePiTags: true,
       maxNestedTags: 3,
       parseTagValue: false,
-      // It would leave `&#43;` standing in a token.
+      // The parser would leave `&#43;` standing in a token.
       processEntities: false,
       removeNSPrefix: true,
     })
@@ -131,7 +137,7 @@ function withoutReferences(value: unknown): unknown {
 
 const FIVE = new Map(Object.entries({ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }))
 
-/** @see XML 1.0 section 4.1 */
+/** Replaces the five entities and character references. @see XML 1.0 section 4.1 */
 export function dereferenced(text: string): string {
   return text.replace(
     /&(?:#(\d+)|#x([\da-f]+)|(\w+));/gi,

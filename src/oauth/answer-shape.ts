@@ -1,11 +1,12 @@
-// What an answer that nobody can read looks like, by its names and never by its values: for a person to report.
+// Describes an unreadable answer, so that a person can report it. Uses names only, never values.
 import { inner, isObject, unwrapped, type Named } from './answer-fields.js'
 
 const MOST_NAMES = 12
 const LONGEST_NAME = 40
 
 /**
- * Whether a key looks like a name that somebody gave, for it may be a secret itself: words of some letters, hardly a digit.
+ * Whether a key looks like a name that somebody gave: some letters, hardly a digit. Another key may be a secret
+ * itself.
  */
 export function isName(key: string): boolean {
   if (key.length > LONGEST_NAME || (key.match(/\d/g) ?? []).length > 2) return false
@@ -21,7 +22,7 @@ function listed(keys: readonly string[], most: number): string {
   return [...names, ...rest].join(', ')
 }
 
-/** Keys, and the keys of objects one level below. */
+/** The keys, and the keys of objects one level below. */
 export function shapeOf(kind: 'JSON' | 'XML' | 'a form', named: Named): string {
   const keys = Object.keys(named)
   if (keys.length === 0) return `${kind} without a key`

@@ -1,20 +1,20 @@
-// From the bytes of an answer to its text: decompressed, decoded, and whether its end is there.
+// Turns the bytes of an answer into text: decompressed and decoded, with a note whether its end is there. Pure.
 import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib'
 
 import type { RawAnswer } from '../core/ports.js'
 
-/** Bytes; what decompresses to more is no token set. */
+/** Bytes: an answer that decompresses to more is no token set. */
 const MAX_DECODED = 1024 * 1024
 
 export interface Text {
   readonly text: string
-  /** False where the connection or the compressed stream broke off. */
+  /** False if the connection or the compressed stream broke off. */
   readonly whole: boolean
 }
 
 export function textOf({ body, contentEncoding, complete }: RawAnswer): Text {
   const { bytes, whole } = decompress(body, contentEncoding?.trim().toLowerCase() ?? '')
-  // The decoder takes the byte order mark away, and `trim` a second one.
+  // The decoder removes the byte order mark, and `trim` a second one.
   return { text: new TextDecoder(charsetOf(bytes)).decode(bytes).trim(), whole: complete && whole }
 }
 
@@ -31,7 +31,7 @@ const zlibOptions = (toTheEnd: boolean) => ({
 })
 const gzip: Decompress = (bytes, toTheEnd) => gunzipSync(bytes, zlibOptions(toTheEnd))
 const deflate: Decompress = (bytes, toTheEnd) => inflateSync(bytes, zlibOptions(toTheEnd))
-/** Some send `deflate` without its wrapper: RFC 9110 section 8.4.1.2. */
+/** Some servers send `deflate` without its wrapper: RFC 9110 section 8.4.1.2. */
 const deflateRaw: Decompress = (bytes, toTheEnd) => inflateRawSync(bytes, zlibOptions(toTheEnd))
 const brotli: Decompress = (bytes, toTheEnd) =>
   brotliDecompressSync(bytes, {
@@ -45,7 +45,10 @@ const DECOMPRESS = new Map([
   ['br', [brotli]],
 ])
 
-/** As far as it goes. Bytes that do not decompress are taken as they are: a proxy may have done it already. */
+/**
+ * Decompresses as far as possible. Bytes that do not decompress stay as they are, because a proxy may have done it
+ * already.
+ */
 function decompress(bytes: Uint8Array, coding: string): { bytes: Uint8Array; whole: boolean } {
   const ways = isPlain(bytes) ? [] : (DECOMPRESS.get(isGzip(bytes) ? 'gzip' : coding) ?? [])
   for (const whole of [true, false])
@@ -53,7 +56,7 @@ function decompress(bytes: Uint8Array, coding: string): { bytes: Uint8Array; who
       try {
         return { bytes: way(bytes, whole), whole }
       } catch {
-        // The next way, and in the end none.
+        // Try the next way; if all fail, keep the bytes.
       }
     }
   return { bytes, whole: true }
@@ -63,7 +66,7 @@ function isGzip([first, second]: Uint8Array): boolean {
   return first === 0x1f && second === 0x8b
 }
 
-/** No compressed stream begins with so much ASCII text. */
+/** Whether the bytes begin with so much ASCII text that they are not compressed. */
 function isPlain(bytes: Uint8Array): boolean {
   return bytes
     .subarray(0, 32)

@@ -1,8 +1,8 @@
-// What an answer without a token says: the error of RFC 6749 section 5.2, or what a server puts in its place.
+// Finds what an answer without a token says: the error of RFC 6749 section 5.2, or a server's own form of it. Pure.
 import type { Words } from '../core/ports.js'
 import { fieldsOf, inner, isObject, type Fields, type Named } from './answer-fields.js'
 
-/** Characters of a server's words that are said on. */
+/** Characters of a server's words that messages show. */
 export const LONGEST_CODE = 100
 export const LONGEST_DESCRIPTION = 300
 
@@ -11,7 +11,7 @@ export interface SaidError {
   readonly description: string | null
 }
 
-/** An `error` or `errors`, here or one level below. */
+/** An `error` or `errors`, at the top or one level below. */
 export function errorIn(named: Named): SaidError | undefined {
   return [named, ...inner(named)].map((one) => errorOf(fieldsOf(one))).find((error) => error !== undefined)
 }
@@ -33,7 +33,7 @@ function errorOf(fields: Fields): SaidError | undefined {
   return undefined
 }
 
-/** The code in the `error` of RFC 6749, or in what others put in its place: a number, an object, an array's first. */
+/** The code in RFC 6749's `error`, or in a server's own form of it: a number, an object, an array's first element. */
 function oauthErrorOf(cause: unknown): string | null {
   if (!isObject(cause)) return nameOf(cause)
   const said = ['errorType', 'code', 'type', 'status', 'error'].map((name) => cause[name])
@@ -65,7 +65,10 @@ const DESCRIPTIONS = [
   ...['error_summary', 'faultstring', 'reason', 'title', 'status_message', 'error_description'],
 ]
 
-/** Words where no `error` is, here or one level below: `{"status":"BAD_REFRESH_TOKEN","message":"…"}`. */
+/**
+ * The words of an answer without `error`, at the top or one level below:
+ * `{"status":"BAD_REFRESH_TOKEN","message":"…"}`.
+ */
 export function wordsIn(named: Named): Words | undefined {
   const all = [named, ...inner(named)].map(fieldsOf)
   const code = first(all, CODES)

@@ -1,4 +1,4 @@
-// Reads whatever a token endpoint answered. Pure but for loading the XML parser; says nothing and keeps nothing.
+// Reads any answer of a token endpoint. Pure but for loading the XML parser; prints and stores nothing.
 import type { RawAnswer, Reading } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
 import { verdictIn } from '../core/verdict.js'
@@ -29,7 +29,7 @@ export { LONGEST_CODE, LONGEST_DESCRIPTION } from './answer-words.js'
 
 type Unreadable = Extract<Reading, { kind: 'unreadable' }>
 
-/** What the whole of a text is, if it is anything. */
+/** The parsed form of a whole text, if it has one. */
 interface Document {
   readonly named: Named | undefined
   readonly isJson?: true
@@ -37,10 +37,10 @@ interface Document {
 }
 
 /**
- * Reads whatever a token endpoint answered: JSON, form or XML, told apart by content, for servers
- * mislabel what they send; one level of what is around a pair; and a pair inside other text. An access token
- * wins over everything, then an error, both whatever the status. Never throws: what cannot be read is
- * `unreadable`, a token that may be cut is none, and of two pairs none is taken.
+ * Reads any answer of a token endpoint: JSON, form or XML, recognised by content because servers mislabel their
+ * answers; one level of wrapping around a pair; and a pair inside other text. An access token wins over everything,
+ * then an error, both whatever the status. Never throws: an answer that cannot be read is `unreadable`. A token
+ * that may be cut off is not taken, and of two different pairs neither is.
  *
  * @see RFC 6749 sections 5.1 and 5.2
  */
@@ -49,7 +49,7 @@ export async function readAnswer(kept: RawAnswer): Promise<Reading> {
   const { text, whole } = textOf(answer)
   const document = await documentIn(text, whole, answer.isFramed)
   const own = document?.named === undefined ? [] : candidatesIn(document.named)
-  // What JSON holds more than one level down may be somebody else's.
+  // Do not search JSON for pairs further down, because they may be somebody else's.
   const isSearched = own.length === 0 && document?.isJson !== true
   const found = isSearched ? await candidatesAround(text, whole, answer.isFramed) : own
   const pairs = distinct(found)
@@ -64,7 +64,7 @@ export async function readAnswer(kept: RawAnswer): Promise<Reading> {
   const isHtml = isPage || (/text\/html/i.test(answer.contentType ?? '') && /<[a-z]/i.test(text))
   if (isHtml && document === undefined && !holdsTokens) return { kind: 'html' }
   const reading = unreadable(text, whole, answer.isFramed, document, isPage, holdsTokens)
-  // Which of two pairs is meant, nobody can tell.
+  // Nobody can tell which of two pairs is meant.
   return pairs.length > 1 ? { ...reading, salvaged: null } : reading
 }
 
@@ -81,7 +81,7 @@ async function documentIn(
     return { named: isObject(named) ? named : undefined, isJson: true, shape: shapeOfJson(json) }
   }
   const form = formIn(text)
-  // The only one of the three whose end does not show.
+  // A form is the only format whose end may not show.
   if (form !== undefined)
     return { named: isWholeForm(text, whole, isFramed) ? form : undefined, shape: shapeOf('a form', form) }
   if (WEB_PAGE.test(text.slice(0, 1024))) return undefined
@@ -89,7 +89,10 @@ async function documentIn(
   return xml === undefined ? undefined : { named: xml, shape: shapeOf('XML', xml) }
 }
 
-/** In an answer that broke off, what is around a pair may have held more of it. */
+/**
+ * Pairs inside other text. If the answer broke off, only pairs with a usable refresh token count, because the rest
+ * of the pair may have been lost.
+ */
 async function candidatesAround(
   text: string,
   whole: boolean,
@@ -104,7 +107,7 @@ async function candidatesAround(
   )
 }
 
-/** Nothing that the text around may have put into a token. */
+/** Whether a token holds no character that the surrounding text may have added. */
 function isPlain(token: unknown): boolean {
   return typeof token === 'string' && !/[<>"'{}\\]/.test(token)
 }
@@ -138,9 +141,9 @@ function tokensIn(fields: Fields, text: string, answer: RawAnswer): Reading {
 }
 
 /**
- * White space at its ends is a line end of the server's, and no part of it.
+ * Reads a refresh token. Trims it, because white space at its ends is the server's line end and no part of it.
  *
- * @returns `null` where none came.
+ * @returns `null` if there is none.
  * @see RFC 6749 appendix A.17
  */
 function refreshTokenOf(value: unknown): Secret | 'unusable' | null {
@@ -157,12 +160,15 @@ const ACCESS_NAMED =
   /access[_-]?token(?:\\?["']|&quot;)?\s{0,9}[:=]\s{0,9}(?:\\?["']|&quot;)[^"'\s\\&]{8}|<(?:[\w.-]{1,40}:)?access_?token(?:\s[^<>]*)?>\s{0,99}(?:<!\[CDATA\[)?[^<\s]{8}|(?:^|[&\s>])access_?token=[^\s&<>"']{8}/i
 const REFRESH_NAMED = new RegExp(ACCESS_NAMED.source.replaceAll('access', 'refresh'), 'i')
 
-/** A page of an error may say which refresh token came. */
+/**
+ * Whether something is named like a token and has a value. Refresh tokens count with a 2xx only, because an error
+ * may quote the one that was sent.
+ */
 function looksLikeTokens(text: string, status: number | null): boolean {
   return ACCESS_NAMED.test(text) || ((status === null || status < 300) && REFRESH_NAMED.test(text))
 }
 
-/** A refresh token that has a value, anywhere: where none was read, the bytes are its only copy. */
+/** Whether a refresh token with a value stands anywhere: if none was read, these bytes are its only copy. */
 function mentionsRefreshToken(text: string): boolean {
   return /refresh_?token(?:\\?["']|&quot;)\s{0,9}:\s{0,9}(?!null|false|\\?["']\s*\\?["']|&quot;\s*&quot;)\S|<(?:[\w.-]{1,40}:)?refresh_?token(?:\s[^<>]*)?>\s{0,99}[^<\s]|refresh_?token=[^&\s]/i.test(
     text,
@@ -171,7 +177,7 @@ function mentionsRefreshToken(text: string): boolean {
 
 // --- what cannot be read
 
-/** A run of characters that a token may be. */
+/** A run of characters that may be a token. */
 const LONG_WORD = /[\w.~+/=-]{16}/
 
 function unreadable(
@@ -197,7 +203,7 @@ function unreadable(
   }
 }
 
-/** Whether a text that only the end of the connection has ended looks as if it were whole. */
+/** Whether a text looks whole that only the end of the connection has ended. */
 function isEnded(text: string): boolean {
   if (/^[{[]/.test(text)) return /[}\]]$/.test(text)
   if (text.startsWith('<')) return text.endsWith('>')
@@ -212,7 +218,7 @@ function shapeOfText(text: string, isPage: boolean): string {
 
 // --- what still stands in a ruin
 
-/** A refresh token that has its end: the server may have rotated, and this is then the only good one. */
+/** A refresh token that stands whole in the text: the server may have rotated, and then it is the only good one. */
 function salvage(text: string): Secret | null {
   const json = /"refresh_?token"\s*:\s*("(?:[^"\\\s]|\\.)+")/i.exec(text)?.[1]
   if (json !== undefined) return secretOf(parsed(json))

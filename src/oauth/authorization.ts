@@ -1,3 +1,4 @@
+// Makes the address for a login, and reads the answer that comes back. Sends nothing.
 import * as oauth from 'oauth4webapi'
 import { AGAIN, ANOTHER } from '../core/code-exchange.js'
 import { ClientRefused, LoginRequired, ServerUnavailable, type TokenError } from '../core/errors.js'
@@ -8,11 +9,11 @@ export interface AuthorizationOptions {
   readonly authorizeUrl: URL
   readonly clientId: string
   readonly scope: string | null
-  /** As configured or discovered; `null` where nobody says. */
+  /** As configured or discovered; `null` if unknown. */
   readonly issuer: string | null
 }
 
-/** What a person is sent into the browser with. */
+/** The address that a person opens in the browser, with the secrets that the answer is checked by. */
 export interface AuthorizationRequest {
   readonly url: URL
   readonly state: Secret
@@ -21,7 +22,7 @@ export interface AuthorizationRequest {
 }
 
 /**
- * What the address of the authorization endpoint asks for already, stays.
+ * Makes the address of a login. Parameters that the authorization endpoint's address already has are kept.
  *
  * @see RFC 6749 sections 3.1 and 4.1.1, RFC 7636 section 4.3
  */
@@ -37,7 +38,7 @@ export async function authorizationRequest(
     client_id: clientId,
     redirect_uri: redirectUri,
     ...(scope !== null && { scope }),
-    // Else a server may leave out the refresh token: OpenID Connect Core section 11.
+    // Without consent a server may leave out the refresh token: OpenID Connect Core section 11.
     ...(scope?.split(' ').includes('offline_access') === true && { prompt: 'consent' }),
     state,
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
@@ -47,16 +48,16 @@ export async function authorizationRequest(
   return { url, state: new Secret(state), verifier: new Secret(verifier), redirectUri }
 }
 
-/** What came back: the parameters of the address, or a code that somebody has cut out of it. */
+/** The answer that came back: the parameters of an address, or a code that somebody has cut out of one. */
 export type Returned =
   | { readonly kind: 'address'; readonly parameters: URLSearchParams }
   | { readonly kind: 'code'; readonly code: Secret }
 
 /**
- * Reads what a person pasted: the address of the page that the browser ended at, or the code alone; broken
- * into lines, quoted or with a fragment as it may be.
+ * Reads the text that a person pasted: the address of the page where the browser ended, or the code alone. It may
+ * be broken into lines, quoted or have a fragment.
  *
- * @returns `undefined` for what is neither.
+ * @returns `undefined` if the text is neither.
  */
 export function pasted(text: string): Returned | undefined {
   const one = text.replace(/\s+/g, '').replace(/^["'<]+|["'>]+$/g, '')
@@ -69,7 +70,7 @@ export function pasted(text: string): Returned | undefined {
     const parameters = new URLSearchParams(part)
     if (parameters.has('code') || parameters.has('error')) return { kind: 'address', parameters }
   }
-  // Anything else from somebody's clipboard is sent nowhere: a code has no spaces, and is no address.
+  // Send nothing else from somebody's clipboard: a code has no spaces and is no address.
   const code = unescaped(
     text
       .trim()
@@ -84,7 +85,7 @@ export function pasted(text: string): Returned | undefined {
   return isCode ? { kind: 'code', code: new Secret(code) } : undefined
 }
 
-/** Cut out of an address, a code is as it stands there. */
+/** Decodes a code that was cut out of an address. */
 function unescaped(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -96,9 +97,9 @@ function unescaped(text: string): string {
 /**
  * The code in the parameters of a redirect.
  *
- * @param state That of the login that waits for it.
- * @throws {LoginRequired} denied, not the answer to this login, or from another server
- * @throws {ClientRefused} the server does not take the request
+ * @param state The state of the login that waits for it.
+ * @throws {LoginRequired} the person refused, the answer is not to this login, or it comes from another server
+ * @throws {ClientRefused} the server does not accept the request
  * @throws {ServerUnavailable} the server failed
  * @see RFC 6749 section 4.1.2
  */
@@ -122,11 +123,11 @@ export function codeFrom(
 }
 
 /**
- * Why an answer is not that of the server to the login that waits: then it says nothing about that login, which waits
- * on. Without the state anybody can make one up. An answer that names another server has come from an attack that mixes
- * servers up (or from one that calls itself otherwise), and the real one may still come.
+ * Why an answer is not the server's answer to the login that waits. Such an answer says nothing about that login,
+ * which waits on. Without the state anybody can make one up. If an answer names another server, it comes from a
+ * mix-up attack, or from a server that calls itself otherwise; the real answer may still come.
  *
- * @returns `undefined` where it is.
+ * @returns `undefined` if it is the answer.
  * @see RFC 6749 section 10.12, RFC 9207 section 2.4
  */
 export function foreignAnswer(
@@ -152,7 +153,10 @@ export function foreignAnswer(
   )
 }
 
-/** A server that nobody has named calls itself what it likes, as long as it is at the place that we know. */
+/**
+ * Whether an answer comes from the expected issuer. If no issuer is configured, any name at the known address is
+ * accepted.
+ */
 function isFrom(claimed: string, issuer: string | null, authorizeUrl: URL): boolean {
   if (issuer !== null) return claimed === issuer
   return URL.canParse(claimed) && new URL(claimed).origin === authorizeUrl.origin

@@ -1,4 +1,4 @@
-/** How a client proves itself to the endpoints of its server. Sends nothing. */
+/** Proves the client to the endpoints of its server. Sends nothing. */
 import type { AuthMethod } from '../core/auth-method.js'
 import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
@@ -11,18 +11,19 @@ export interface ClientCredentials {
 }
 
 export interface ClientAuthentication {
-  /** Puts the proof on a request. */
+  /** Adds the proof to a request. */
   readonly prove: (body: URLSearchParams, headers: { set(name: string, value: string): unknown }) => void
-  /** What a server might quote, as it is sent. */
+  /** Secrets as they are sent, because a server might quote them. */
   readonly secrets: readonly Secret[]
-  /** What to try where the server does not know the client; `null` where nothing speaks for anything. */
+  /** The hint for a client that the server does not know; `null` if nothing points to a cause. */
   readonly hint: string | null
 }
 
 /**
- * Gathers what a request needs to prove whose it is.
+ * Gathers everything that a request needs to prove the client.
  *
- * @throws What `clientSecret` throws, and {@link ConfigInvalid} when it gives none, or one that the method cannot send.
+ * @throws What `clientSecret` throws, and {@link ConfigInvalid} if it gives none, or one that the method cannot
+ *   send.
  * @see RFC 6749 sections 2.3.1 and appendix B
  */
 export async function clientAuthentication(credentials: ClientCredentials): Promise<ClientAuthentication> {
@@ -66,8 +67,8 @@ export async function clientAuthentication(credentials: ClientCredentials): Prom
 const READ_TWO_WAYS = 'the client id or the client secret holds a character that servers read in two ways'
 
 /**
- * As forms are written, which leaves `* - . _` alone: of the encodings that a server may expect here it is the one
- * that changes the least.
+ * Encodes as forms do, which leaves `* - . _` alone: of the encodings that a server may expect here, this one
+ * changes the least.
  *
  * @see RFC 6749 appendix B, and `application/x-www-form-urlencoded` in the WHATWG URL standard
  */

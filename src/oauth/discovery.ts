@@ -1,5 +1,5 @@
-// Asks an issuer for its endpoints. The issuer is named by the configuration; what it answers is taken for no more
-// than a stranger's word: bounded in time and size, about this very issuer, and of addresses that are fit for secrets.
+// Asks the configured issuer for its endpoints. Does not trust the answer: it is bounded in time and size, must be
+// about this very issuer, and may only name addresses that are fit for secrets.
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import * as oauth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
@@ -8,18 +8,19 @@ import { ConfigInvalid, ServerUnavailable, TokenError } from '../core/errors.js'
 import type { Discovered } from '../core/ports.js'
 import { networkCode } from './fetch-through.js'
 
-/** Milliseconds in all: both places, connect to last byte. */
+/** Milliseconds in all, for both places, from connecting to the last byte. */
 const TIMEOUT_MS = 15_000
-/** Bytes, as they come and decompressed. */
+/** Bytes, both as received and decompressed. */
 const MOST_BYTES = 1024 * 1024
 
 /**
  * Asks a server for its endpoints: OpenID Connect's metadata, else RFC 8414's. Follows no redirect.
  *
- * @param dispatcher Is destroyed in the end.
+ * @param dispatcher It is destroyed at the end.
  * @param now Epoch seconds.
  * @param timeoutMs Milliseconds in all.
- * @throws {ConfigInvalid} there is no metadata, it is that of another issuer, or it names an address that is not fit
+ * @throws {ConfigInvalid} there is no metadata, it is that of another issuer, or it names an address that is not
+ *   fit
  * @throws {ServerUnavailable} the network or the server failed
  * @see RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4
  */
@@ -37,7 +38,8 @@ export async function discover(
         const answer = await metadata(new URL(issuer), algorithm, dispatcher, over)
         if (answer.status !== 404) return endpoints(await read(new URL(issuer), answer), issuer, now)
       } catch (error) {
-        // A server that has but one of the two may answer for the other with anything.
+        // Try the other place, because a server that has only one of the two may answer anything for the
+        // other.
         if (!(error instanceof ConfigInvalid)) throw error
         problem ??= error
       }
@@ -74,12 +76,12 @@ async function metadata(
   }
 }
 
-/** The server is there, and says that it cannot answer. */
+/** The error for a server that is there and cannot answer. */
 function failing({ host }: URL, status: number): ServerUnavailable {
   return new ServerUnavailable(`the metadata of ${host} could not be had (HTTP ${status})`)
 }
 
-/** Not by `fetch`: it decompresses on the way, and what it reads has no limit. */
+/** Fetches a document within limits. `fetch` cannot, because it decompresses on the way and reads without a limit. */
 async function bounded(
   url: URL,
   headers: Readonly<Record<string, string>>,
@@ -92,9 +94,9 @@ async function bounded(
   })
   const { statusCode: status, body } = answer
   if (status !== 200) {
-    // Nothing of it is read; the connection goes with the dispatcher.
+    // Discard the body; the connection ends with the dispatcher.
     body.on('error', () => undefined).destroy()
-    // The class takes no others.
+    // `Response` accepts no status above 599.
     if (status > 599) throw failing(url, status)
     return new Response(null, { status })
   }
@@ -107,7 +109,7 @@ async function bounded(
   })
 }
 
-/** @throws {ConfigInvalid} An endless document is not the metadata of any server. */
+/** @throws {ConfigInvalid} The document is endless, so it is no server's metadata. */
 async function whole(body: AsyncIterable<Uint8Array>, url: URL): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let length = 0
@@ -126,7 +128,7 @@ const DECOMPRESS = new Map([
   ['br', brotliDecompressSync],
 ])
 
-/** @returns `undefined` for what does not decompress. */
+/** @returns `undefined` if the bytes do not decompress. */
 function decompressed(bytes: Uint8Array, coding: string | undefined, url: URL): Uint8Array | undefined {
   const way = DECOMPRESS.get(coding ?? '')
   if (way === undefined) return bytes
@@ -161,7 +163,7 @@ function isOfAnother(error: unknown): error is { cause: { body: { issuer: string
   return (error as { code?: string }).code === oauth.JSON_ATTRIBUTE_COMPARISON
 }
 
-/** What a stranger's document holds, for a message: a URL has no character that could command a terminal. */
+/** An issuer from a foreign document, for a message: a URL has no character that could command a terminal. */
 function shown(issuer: string): string {
   const { origin, pathname, protocol } = new URL(issuer)
   const text = /^https?:$/.test(protocol) ? origin + pathname : protocol
@@ -181,7 +183,7 @@ function endpoints(found: oauth.AuthorizationServer, issuer: string, now: number
   }
 }
 
-/** Some write `null` or nothing for what they do not have. @throws {ConfigInvalid} */
+/** Reads an endpoint; some servers write `null` or an empty text if they have none. @throws {ConfigInvalid} */
 function endpoint(found: oauth.AuthorizationServer, name: string, issuer: string): string | null {
   const address = found[name]
   if (address === undefined || address === null || address === '') return null

@@ -1,12 +1,19 @@
+// Sends oauth4webapi's requests through the program's dispatcher. Sends nothing itself.
 import { fetch, type Dispatcher } from 'undici'
 
-/** A `fetch` for oauth4webapi that goes the program's way. Its classes are not Node's own, and look the same. */
+/**
+ * A `fetch` for oauth4webapi that uses the given dispatcher. undici's classes are not Node's own, but behave the
+ * same.
+ */
 export function fetchThrough(dispatcher: Dispatcher): (url: string, request: object) => Promise<Response> {
   const send = fetch as unknown as (url: string, request: object) => Promise<Response>
   return (url, request) => send(url, { ...request, dispatcher })
 }
 
-/** Why a `fetch` failed: the code of what lies beneath, else a name; never a message. A proxy is named. */
+/**
+ * Why a `fetch` failed: the code of the deepest cause, else its name, never a message. Names the proxy if that
+ * failed.
+ */
 export function networkCode(error: unknown): string {
   let code = (error as Error).name
   for (let at = error; at instanceof Error; at = at.cause) {

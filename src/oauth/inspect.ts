@@ -1,10 +1,11 @@
+// Findings about the OAuth2 endpoints, from harmless requests. Sends no secret.
 import type { Dispatcher } from 'undici'
 import { fail, ok, warn, type Finding } from '../core/finding.js'
 import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
 import { readAnswer } from './answer.js'
 import { discover } from './discovery.js'
 
-/** An answer to a request that nothing can come of. */
+/** The answer to a request that can have no effect. */
 export interface IdleAnswer {
   readonly status: number
   readonly contentType: string | null
@@ -12,8 +13,8 @@ export interface IdleAnswer {
 }
 
 /**
- * A request that a token endpoint must refuse, and cannot hold against anybody: it names no client and
- * brings no token.
+ * A request that a token endpoint must refuse, and that cannot count against anybody, because it names no client
+ * and brings no token.
  *
  * @see RFC 6749 sections 5.2 and 6
  */
@@ -27,7 +28,7 @@ export const TOKEN_URL = 'token URL'
 export const AUTHORIZE_URL = 'authorize URL'
 const CHECK_URL = 'check instance, or token_url, in [client] of the config'
 
-/** Whether what has answered `IDLE_TOKEN_REQUEST` is a token endpoint. */
+/** Whether the answer to `IDLE_TOKEN_REQUEST` comes from a token endpoint. */
 export async function inspectTokenUrl(url: URL, answer: IdleAnswer): Promise<Finding> {
   const shown = url.origin + url.pathname
   const { status } = answer
@@ -59,13 +60,14 @@ export async function inspectTokenUrl(url: URL, answer: IdleAnswer): Promise<Fin
         },
       ),
     )
-  // RFC 6749 section 5.2 asks for these two, and some servers (glewlwyd) say no word to a request without a client.
+  // RFC 6749 section 5.2 requires one of these two, and some servers (glewlwyd) send no body to a request without a
+  // client.
   if ((status === 400 || status === 401) && Buffer.from(answer.body).toString('latin1').trim() === '')
     return ok(TOKEN_URL, `${shown} refuses a request without a client, as it should (HTTP ${status})`)
   return warn(TOKEN_URL, `${shown} answers with HTTP ${status}, and not as RFC 6749 has it`, CHECK_URL)
 }
 
-/** Whether what has answered a request without parameters may be where people log in. */
+/** Whether the answer to a request without parameters may come from the page where people log in. */
 export function inspectAuthorizeUrl(url: URL, { status }: IdleAnswer): Finding {
   const shown = url.origin + url.pathname
   if (status === 404 || status === 410)
@@ -82,15 +84,19 @@ export function inspectAuthorizeUrl(url: URL, { status }: IdleAnswer): Finding {
 
 export const ISSUER = 'issuer'
 
-/** What shows the way to an issuer. @see OpenID Connect Discovery 1.0 section 4 */
+/**
+ * The address of an issuer's metadata, which shows whether the issuer can be reached.
+ *
+ * @see OpenID Connect Discovery 1.0 section 4
+ */
 export function metadataUrl(issuer: string): URL {
   return new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
 }
 
 /**
- * Whether the next login, or the next refresh, will find the issuer's endpoints: asked as they ask.
+ * Whether the next login or refresh will find the issuer's endpoints. Asks for them in the same way.
  *
- * @param login A login needs to know where people log in, and nothing else says it.
+ * @param login A login also needs the authorization endpoint, and only the metadata names it.
  */
 export async function inspectIssuer(
   issuer: string,

@@ -1,9 +1,9 @@
-// How long the tokens of an answer live, by whatever name and in whatever unit the server says it.
+// Reads how long an answer's tokens live, under any name and in any unit that servers use. Pure.
 import { LONGEST_ACCESS, LONGEST_REFRESH, lifetimeOf } from '../core/lifetime.js'
 import type { RawAnswer } from '../core/ports.js'
 import type { Fields } from './answer-fields.js'
 
-/** They name their unit: right where they stand beside an `expires_in` in another one. */
+/** Names that say their unit: they are right if an `expires_in` beside them has another one. */
 const IN_SECONDS = ['expires_in_sec', 'expires_in_secs', 'expires_in_seconds', 'expires_seconds']
 const IN_MILLISECONDS = ['expires_in_ms', 'expires_in_millis', 'expires_in_milliseconds', 'expires_in_msec']
 const RELATIVE = [
@@ -43,16 +43,17 @@ const REFRESH = [
 ]
 
 export interface Lifetimes {
-  /** Seconds, counted from when the request was sent; `null` where nobody said, or nothing that can be used. */
+  /** Seconds, counted from when the request was sent; `null` if the answer names none or nothing usable. */
   readonly expiresIn: number | null
   readonly isLifetimeUnusable?: true
   readonly refreshExpiresIn: number | null
 }
 
 /**
- * An instant is counted from the server's own `Date`, because both then come from one clock, and a wrong clock of this
- * machine takes nothing from it; where that gives nothing, from when the request was sent. A `Date` is later than that by
- * as long as the server took, which makes the life shorter and never longer.
+ * Reads the lifetimes in an answer. An instant is counted from the server's own `Date`, because both then come from
+ * one clock and this machine's wrong clock cannot shorten the life. If that gives no lifetime, it is counted from
+ * when the request was sent. `Date` is later than that by the server's working time, which makes the life shorter
+ * and never longer.
  */
 export function lifetimesIn(fields: Fields, { sentAt, date }: RawAnswer): Lifetimes {
   const theirs = Math.floor(Date.parse(date ?? '') / 1000)
@@ -74,7 +75,7 @@ export function lifetimesIn(fields: Fields, { sentAt, date }: RawAnswer): Lifeti
   }
 }
 
-/** `expires_in` in milliseconds tells by an instant beside it. */
+/** Recognises an `expires_in` in milliseconds by an instant beside it. */
 function inSeconds(
   fields: Fields,
   relative: number | undefined,

@@ -1,8 +1,11 @@
-/** Makes an ordinary answer of one that was kept with its head, because Node's parser refused it. Pure and total. */
+/**
+ * Turns an answer that was kept with its head, because Node's parser refused it, into an ordinary one. Pure and
+ * total.
+ */
 import type { RawAnswer } from '../core/ports.js'
 import { readLeniently } from '../network/lenient-http.js'
 
-/** Leaves any other answer as it is. */
+/** Returns any other answer as it is. */
 export function ordinary(answer: RawAnswer): RawAnswer {
   if (answer.isRaw !== true) return answer
   const { status, fields, body, surplus, isWhole } = readLeniently(answer.body)
@@ -16,13 +19,13 @@ export function ordinary(answer: RawAnswer): RawAnswer {
     date: answer.date ?? fields.get('date') ?? null,
     body: isCut ? Buffer.concat([body, surplus]) : body,
     complete: answer.complete,
-    // A length that was told too small tells nothing.
+    // A length that is too small does not show that the body is whole.
     isFramed: isWhole && !isCut,
     isRaw: false,
   }
 }
 
-/** Whether a text comes to its own end: JSON, or markup. */
+/** Whether a text has its end: JSON, or markup. */
 function isWholeText(body: Buffer): boolean {
   const text = body.toString('utf8').trim()
   if (text.startsWith('<')) return text.endsWith('>')

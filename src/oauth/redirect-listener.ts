@@ -1,9 +1,10 @@
+// Waits on a loopback address for the one redirect that ends a login. Judges no answer itself, and stores nothing.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { isLoopback, isLoopbackRedirect } from '../core/address.js'
 import { ConfigInvalid, ServerUnavailable } from '../core/errors.js'
 
-/** A page for the person in the browser. */
+/** A page for the person at the browser. */
 export interface Page {
   readonly status: number
   /** A whole HTML document. */
@@ -11,36 +12,37 @@ export interface Page {
   readonly contentSecurityPolicy: string
 }
 
-/** What the listener says by itself. */
+/** The listener's own pages. */
 export interface Pages {
-  /** To what is no answer to a login. */
+  /** For a request that is no answer to a login. */
   readonly elsewhere: Page
-  /** To an answer that comes when there has been one. */
+  /** For an answer that comes after the first one. */
   readonly taken: Page
 }
 
 /**
- * Judges an answer, which anybody on this machine, or on any page in the browser, can have made up.
+ * Judges an answer, because anybody on this machine, or any page in the browser, can have made it up.
  *
- * @returns What to show instead, where it is not that of the login that waits; the wait goes on then.
+ * @returns The page to show if it is not the answer to the login that waits; the wait goes on then. Else
+ *   `undefined`.
  */
 export type Judge = (parameters: URLSearchParams) => Page | undefined
 
-/** The browser has come back. */
+/** The browser's answer. */
 export interface Arrival {
   readonly parameters: URLSearchParams
-  /** Shows the page that the person has waited for. Never throws: they may have closed the window. */
+  /** Shows the page that the person waits for. Never throws, because the person may have closed the window. */
   readonly show: (page: Page) => Promise<void>
 }
 
 /**
- * Waits on this machine's own address for the one redirect that ends a login. Whatever else comes costs an answer and
- * a connection for a moment, and no more of either than a browser needs.
+ * Waits on this machine's own address for the one redirect that ends a login. Any other request costs one answer
+ * and a short connection, and there can be no more connections than a browser needs.
  *
  * @see RFC 8252 sections 7.3 and 8.3
  */
 export class RedirectListener {
-  /** With the port that it listens on. */
+  /** Includes the port that it listens on. */
   readonly redirectUri: string
   readonly #servers: readonly Server[]
   readonly #desk: Desk
@@ -51,7 +53,7 @@ export class RedirectListener {
     this.#desk = desk
   }
 
-  /** The first answer that nothing is held against. Before it is asked for there is no login to answer to. */
+  /** The first answer that `judge` accepts. Before this call there is no login to answer to. */
   answer(judge: Judge): Promise<Arrival> {
     return this.#desk.answer(judge)
   }
@@ -111,15 +113,18 @@ export class RedirectListener {
   }
 }
 
-/** Milliseconds for a page to be taken. */
+/** Milliseconds to wait for the browser to take a page. */
 const SHOWN_MS = 2_000
 const LIMITS = { requestTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: 64 * 1024 }
-/** A browser opens a few connections at once, and says at once what it wants. */
+/**
+ * A browser opens a few connections at once and sends its requests at once, so more silent ones are not a
+ * browser's.
+ */
 const MOST_SILENT = 64
 
-/** Whom the answers are brought to. */
+/** Answers requests and hands over the first good one. */
 class Desk {
-  /** As the browser names it; known when the port is. */
+  /** The host as the browser names it; known once the port is. */
   host = ''
   readonly #path: string
   readonly #pages: Pages
@@ -153,7 +158,9 @@ class Desk {
   }
 }
 
-/** Of those that have asked for nothing yet the oldest gives way: whoever opens many keeps no browser out. */
+/**
+ * Closes the oldest silent connection if there are too many, so that nobody keeps the browser out by opening many.
+ */
 function boundConnections(server: Server): void {
   const silent = new Set<Socket>()
   server.on('connection', (socket) => {
@@ -166,37 +173,40 @@ function boundConnections(server: Server): void {
 }
 
 function addressesOf(hostname: string): readonly string[] {
-  // What `localhost` is, the browser decides.
+  // The browser decides what `localhost` means, so listen on both.
   if (hostname === 'localhost') return ['127.0.0.1', '::1']
   if (hostname === '[::1]') return ['::1']
   return isLoopback(hostname) ? [hostname] : []
 }
 
-/** A person's browser that goes to a page of ours: not another name that leads here, nor a picture on a page. */
+/** Whether a browser visits our page: not another name that leads here, nor a picture on a page. */
 function isVisit({ headers, method }: IncomingMessage, host: string): boolean {
   const { 'sec-fetch-dest': destination = 'document', 'sec-purpose': purpose } = headers
   return headers.host === host && method === 'GET' && destination === 'document' && purpose === undefined
 }
 
-/** `null` where it is no answer to a login. */
+/** `null` if the request is no answer to a login. */
 function parametersOf(target: string, path: string): URLSearchParams | null {
   const [, pathname, query] = /^([^?#]*)\?([^#]*)/.exec(target) ?? []
   const parameters = new URLSearchParams(query)
   return pathname === path && (parameters.has('code') || parameters.has('error')) ? parameters : null
 }
 
-/** Servers compare the text: of what was configured, only a port that was left open is filled in. */
+/**
+ * Fills in the port if the configured address leaves it open, and changes nothing else, because servers compare the
+ * text.
+ */
 function withPort(text: string, port: number): string {
   return text.replace(/^(http:\/\/(?:\[[^\]]*\]|[^:/?#]*))(?::0)?(?=[/?#]|$)/i, `$1:${port}`)
 }
 
-/** `URL` drops the port that is the scheme's own: then only the text says whether there was one. */
+/** Reads the port from the text, because `URL` drops a port that is the scheme's default. */
 function portOf(text: string, url: URL): number {
   if (url.port !== '') return Number(url.port)
   return /^http:\/\/[^/?#]*:80(?:[/?#]|$)/i.test(text) ? 80 : 0
 }
 
-/** @returns False where a second address is not to be had: this machine may have no IPv6. */
+/** @returns False if the second address cannot be had, because the machine may have no IPv6. */
 function listens(server: Server, port: number, address: string, isSecond: boolean): Promise<boolean> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -211,7 +221,7 @@ function listens(server: Server, port: number, address: string, isSecond: boolea
 
 function shown(response: ServerResponse, { status, html, contentSecurityPolicy }: Page): Promise<void> {
   return new Promise((resolve) => {
-    // Whoever has closed the window waits for no page, and what takes none is not waited for.
+    // Do not wait for a closed window, nor for a connection that takes nothing.
     if (response.closed || response.destroyed) {
       resolve()
       return

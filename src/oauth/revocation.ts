@@ -1,3 +1,4 @@
+// Revokes a grant at the server. Forgets nothing in the store.
 import * as oauth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
 import { ClientRefused, ServerUnavailable } from '../core/errors.js'
@@ -5,7 +6,7 @@ import type { Secret } from '../core/secret.js'
 import type { ClientAuthentication } from './client-authentication.js'
 import { fetchThrough, networkCode } from './fetch-through.js'
 
-/** Milliseconds. */
+/** Milliseconds in all. */
 const TIMEOUT_MS = 15_000
 
 export interface RevocationOptions {
@@ -16,7 +17,7 @@ export interface RevocationOptions {
 }
 
 /**
- * Ends a grant at the server. A token that it does not know any more counts as revoked.
+ * Ends a grant at the server. A token that the server no longer knows counts as revoked.
  *
  * @throws {ClientRefused | ServerUnavailable}
  * @see RFC 7009 section 2
@@ -69,5 +70,5 @@ function busy(host: string, what: string, cause?: unknown): ServerUnavailable {
 
 const AGAIN = 'run hq-token logout again later; to forget the tokens all the same: hq-token logout --local'
 
-/** What some servers say of a token that has ended before. */
+/** Codes that some servers send for a token that has ended before. */
 const GONE = new Set(['invalid_token', 'invalid_grant'])

@@ -18,28 +18,31 @@ export type { AuthMethod, Credentials, NetworkSettings }
 
 /** A client as it is registered at a token endpoint. */
 export interface TokenEndpointOptions {
-  /** Plain `http:` is taken as it is: whoever reads the configuration allows it for loopback only. */
+  /** Accepts plain `http:`; the reader of the configuration allows it for loopback only. */
   readonly tokenUrl: URL
   /** As registered (RFC 6749 section 2.2). */
   readonly clientId: string
-  /** Asked anew at every `prepare`, and not at all where `authMethod` is `none`. */
+  /** Called at every `prepare`, and never if `authMethod` is `none`. */
   readonly clientSecret: () => Promise<Secret | undefined>
   /**
-   * How the client proves that it is itself (RFC 6749 section 2.3.1); `none` for a public client.
+   * The way in which the client proves itself (RFC 6749 section 2.3.1); `none` for a public client.
    * `client_secret_basic` encodes id and secret as forms do, `client_secret_basic_plain` sends them as they are.
    */
   readonly authMethod: AuthMethod
-  /** Never sent with a refresh: omitted, it means the scope as granted (RFC 6749 section 6). */
+  /** Not sent with a refresh: a missing scope means the scope as granted (RFC 6749 section 6). */
   readonly scope: string | null
   /** Tells the time: `machineClock`. */
   readonly clock: Clock
-  /** For `User-Agent`. */
+  /** The `User-Agent` header. */
   readonly userAgent: string
-  /** The way to it; its `credentials` are asked for at every `prepare`. Default: straight, with the authorities that Node trusts. */
+  /**
+   * How the server is reached; `credentials` are read at every `prepare`. Default: directly, with Node's own
+   * authorities.
+   */
   readonly network?: NetworkSettings
 }
 
-/** What `prepare` has gathered for a request. */
+/** The parts of a request that `prepare` has gathered. */
 interface Prepared {
   readonly authentication: ClientAuthentication
   readonly way: Way
@@ -63,13 +66,15 @@ export class TokenEndpoint implements AuthorizationServer {
     return Promise.resolve({ tokenUrl: tokenUrl.href, issuer: null, clientId })
   }
 
-  /** What to try where it does not know the client; `null` before `prepare`, and where nothing speaks for anything. */
+  /**
+   * The hint for a client that the server does not know; `null` before `prepare`, and if nothing points to a cause.
+   */
   get clientHint(): string | null {
     return this.#prepared?.authentication.hint ?? null
   }
 
   /**
-   * @throws What `clientSecret` and the network's `credentials` throw, and `ConfigInvalid` where there is no secret,
+   * @throws What `clientSecret` and the network's `credentials` throw, and `ConfigInvalid` if there is no secret,
    *   or one that `authMethod` cannot send.
    */
   async prepare(): Promise<void> {
@@ -77,7 +82,7 @@ export class TokenEndpoint implements AuthorizationServer {
   }
 
   /**
-   * @throws What `prepare` throws, before anything is sent, if that was not called. Nothing else.
+   * @throws What `prepare` throws, before anything is sent, if it was not called before. Nothing else.
    * @see RFC 6749 section 6
    */
   refresh(refreshToken: Secret, limits: RequestLimits): Promise<RawAnswer> {
@@ -93,7 +98,7 @@ export class TokenEndpoint implements AuthorizationServer {
     return this.#post({ ...grant, redirect_uri: redirectUri, code_verifier: verifier.reveal() }, limits)
   }
 
-  /** Reads any answer. Total: what cannot be read is `unreadable`. */
+  /** Reads any answer. Total: an answer that cannot be read is `unreadable`. */
   async read(answer: RawAnswer): Promise<Reading> {
     const reading = await readAnswer(answer)
     const secrets = this.#prepared?.authentication.secrets ?? []
@@ -110,7 +115,8 @@ export class TokenEndpoint implements AuthorizationServer {
     const form = new URLSearchParams(parameters)
     const headers = new Map([
       ['accept', 'application/json'],
-      // A few hundred bytes gain nothing, and a compressed answer that is cut off is lost whole.
+      // Compression gains nothing on a few hundred bytes, and a compressed answer that is cut off is lost
+      // whole.
       ['accept-encoding', 'identity'],
       ['connection', 'close'],
       ['content-type', 'application/x-www-form-urlencoded'],
