@@ -129,12 +129,12 @@ function address(url: URL): { host: string; port: number } {
   return { host: hostOf(url), port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
 }
 
-/** Milliseconds at most for one of the addresses that a name has: a second lost packet takes three seconds. */
+/** Milliseconds for each address of a name, at most: the second lost packet takes three seconds. */
 const ATTEMPT_MS = 5_000
 
 /**
- * The time that each address of a name has but the last one, for whatever makes the connection: Node's own quarter of a
- * second ends connections to far servers, and takes the time of all for a dead address.
+ * The time for each address of a name, except the last one. Node's default of 250 ms cuts off connections to distant
+ * servers, and lets a dead address take the time of all.
  */
 export function families(connectMs: number) {
   const attemptMs = Math.min(ATTEMPT_MS, connectMs / 3)
