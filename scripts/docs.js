@@ -10,6 +10,7 @@ import * as errors from '../dist/core/errors.js'
 import * as library from '../dist/index.js'
 import { configKeys } from '../dist/config/keys.js'
 import { faultNames } from '../dist/sandbox/faults.js'
+import { schemaFiles } from './schemas.js'
 
 const MADE = '<!-- Made by `npm run docs`; changes here are lost. -->\n'
 
@@ -182,7 +183,7 @@ async function api() {
   // It empties the folder that it writes to.
   const folder = mkdtempSync(join(tmpdir(), 'hq-token-docs-'))
   const app = await Application.bootstrapWithPlugins({
-    entryPoints: ['index', 'http/undici', 'store/sqlite-store', 'oauth/server'].map((name) =>
+    entryPoints: ['index', 'http/undici', 'store/sqlite-store', 'oauth/server', 'schemas/index'].map((name) =>
       join(root, `src/${name}.ts`),
     ),
     tsconfig: join(root, 'tsconfig.json'),
@@ -251,13 +252,18 @@ async function api() {
   return Object.fromEntries(pages)
 }
 
-const pages = { 'cli.md': cli(), 'config.md': config(), 'exit-codes.md': exits(), ...(await api()) }
+const pages = {
+  ...{ 'cli.md': cli(), 'config.md': config(), 'exit-codes.md': exits() },
+  ...schemaFiles(MADE),
+  ...(await api()),
+}
 const at = (name) => fileURLToPath(new URL(`../docs/${name}`, import.meta.url))
 const check = process.argv.includes('--check')
-const there = existsSync(at('api')) ? readdirSync(at('api'), { recursive: true }) : []
-const stale = there
-  .map((name) => `api/${name.replaceAll('\\', '/')}`)
-  .filter((name) => name.endsWith('.md') && !(name in pages))
+const stale = ['api', 'schemas'].flatMap((folder) =>
+  (existsSync(at(folder)) ? readdirSync(at(folder), { recursive: true }) : [])
+    .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+    .filter((name) => /\.(?:md|json)$/.test(name) && !(name in pages)),
+)
 if (!check) for (const name of stale.splice(0)) rmSync(at(name))
 for (const [name, text] of Object.entries(pages)) {
   if (check) {

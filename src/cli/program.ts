@@ -353,7 +353,9 @@ export function program(
       '--dir <folder>',
       'where to write config.ini and token.ini; default: a temporary folder, removed at the end',
     )
-    .action(async (options: SandboxFlags) => (await import('./commands/sandbox.js')).sandbox(world, options))
+    .action(async (flags: SandboxFlags) =>
+      (await import('./commands/sandbox.js')).sandbox(world, root.opts(), flags),
+    )
 
   for (const command of [root, ...root.commands]) {
     command

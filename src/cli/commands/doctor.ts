@@ -2,6 +2,7 @@ import { isUnconfigured } from '../../core/unconfigured.js'
 import { skip, type Check } from '../../core/check.js'
 import { Exit, LOGIN_HINT } from '../../core/errors.js'
 import { examine } from '../../open.js'
+import type { DoctorReport } from '../../schemas/doctor.js'
 import { around } from '../context.js'
 import { grantChecks } from '../grant-checks.js'
 import { columnsOf, palette } from '../looks.js'
@@ -12,19 +13,6 @@ import type { World } from '../world.js'
 export interface DoctorOptions {
   readonly json?: boolean
   readonly online?: boolean
-}
-
-/** `doctor --json`; a promise to scripts: keys may come, none may go. */
-export interface DoctorReport {
-  readonly format_version: 1
-  readonly checks: readonly {
-    readonly name: string
-    readonly status: Check['status']
-    readonly message: string
-    readonly hint: string | null
-    /** Of a `fail`. */
-    readonly exit: number | null
-  }[]
 }
 
 /**

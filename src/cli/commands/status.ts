@@ -7,48 +7,13 @@ import { expiresAt, isLikelyDead, judge, type ExpiryPolicy } from '../../core/po
 import type { Moment } from '../../core/moment.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { isBearer } from '../../core/token-type.js'
+import type { StatusReport } from '../../schemas/status.js'
 import type { Session } from '../context.js'
 import { isColourful, palette, span } from '../looks.js'
 import { printable, printableJson, writeReport } from '../output.js'
 import { wayIn } from '../way-in.js'
 
-export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty' | 'other_client'
-
-/** `status --json`; a promise to scripts: keys may come, none may go. */
-export interface StatusReport {
-  readonly format_version: 1
-  readonly state: State
-  readonly instance: string | null
-  readonly user: string | null
-  readonly access: AccessReport | null
-  /** Whether the end of the access token rests on `default_lifetime`, because nobody said how long it lives. */
-  readonly lifetime_guessed: boolean | null
-  readonly refresh: TokenReport<number | null> | null
-  readonly last_refresh_at: string | null
-  readonly last_error: { readonly at: string; readonly code: string; readonly message: string } | null
-  readonly unfinished_since: string | null
-  /** Since when nothing but a bare 400 or 401 comes, where that has probably ended the grant. */
-  readonly likely_dead_since: string | null
-  readonly generation: number
-  /** Whose grant it is; `null` where no refresh has bound it yet. */
-  readonly client: {
-    readonly token_url: string | null
-    readonly issuer: string | null
-    readonly client_id: string
-  } | null
-}
-
-interface AccessReport extends TokenReport<number> {
-  readonly token_type: string
-}
-
-interface TokenReport<Seconds> {
-  readonly fingerprint: string
-  readonly obtained_at?: string
-  readonly expires_at: string | null
-  /** Seconds; negative when over. */
-  readonly expires_in: Seconds
-}
+type State = StatusReport['state']
 
 /** Tells how the token set stands. Reads only: nothing is refreshed, made or locked. */
 export async function status(session: Session, { json }: { readonly json?: boolean }): Promise<void> {
