@@ -16,7 +16,7 @@ module.exports = {
       from: { path: '^src/core/' },
       to: { pathNot: ['^src/core/', '^(node:)?(util|crypto)$'] },
     },
-    ...['config', 'network', 'store', 'http', 'sandbox'].map((name) => adapter(name)),
+    ...['config', 'network', 'store', 'http', 'sandbox', 'schemas'].map((name) => adapter(name)),
     // The request that spends a token is made in network, and its answer is read in oauth.
     adapter('oauth', 'network'),
     {
@@ -50,7 +50,7 @@ module.exports = {
       name: 'library-without-cli-or-sandbox',
       comment: 'What package.json exports is for programs, which must not pay for the command line.',
       severity: 'error',
-      from: { path: '^src/(index|http/undici|store/sqlite-store|oauth/server)\\.ts$' },
+      from: { path: '^src/(index|http/undici|store/sqlite-store|oauth/server|schemas/index)\\.ts$' },
       to: { path: '(^src/(cli|sandbox)/|(^|/)node_modules/commander/)', reachable: true },
     },
     {
@@ -59,6 +59,24 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/oauth/server\\.ts$' },
       to: { path: '(^|/)node_modules/(commander|zod|undici|oauth4webapi|pg)/', reachable: true },
+    },
+    {
+      name: 'zod-has-its-places',
+      comment:
+        'Loading zod takes longer than Node to start: it reads data of others, and describes what is printed.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(schemas/|oauth/metadata\\.ts$)' },
+      to: { path: '(^|/)node_modules/zod/' },
+    },
+    {
+      name: 'zod-is-loaded-on-demand',
+      comment: 'What uses zod is loaded by an import() alone; the program takes its types from the schemas.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/schemas/' },
+      to: {
+        path: '^src/(schemas/|oauth/metadata\\.ts$)',
+        dependencyTypesNot: ['type-only', 'dynamic-import'],
+      },
     },
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
     {

@@ -100,6 +100,23 @@ describe('the import gate', { timeout: 300_000 }, () => {
       "import 'oauth4webapi'",
       /refresh-stays-light: src\/oauth\/server\.ts → .*\/oauth4webapi\//,
     ],
+    ['network/tls.ts', "import 'zod'", /refresh-stays-light: src\/oauth\/server\.ts → .*\/zod\//],
+    ['open.ts', "import 'zod'", /zod-has-its-places: src\/open\.ts → .*\/zod\//],
+    [
+      'cli/commands/status.ts',
+      "import { statusSchema } from '../../schemas/status.js'",
+      'zod-is-loaded-on-demand: src/cli/commands/status.ts → src/schemas/status.ts',
+    ],
+    [
+      'wiring/endpoints.ts',
+      "import '../oauth/metadata.js'",
+      'zod-is-loaded-on-demand: src/wiring/endpoints.ts → src/oauth/metadata.ts',
+    ],
+    [
+      'schemas/get.ts',
+      "import '../config/ini.js'",
+      'schemas-knows-core-only: src/schemas/get.ts → src/config/ini.ts',
+    ],
     ['core/moment.ts', "import './token-set.js'", 'no-circles: src/core/moment.ts'],
     ['core/alone.ts', 'export const alone = 1', 'no-orphans: src/core/alone.ts'],
     ['core/moment.ts', "import './nowhere.js'", 'resolvable: src/core/moment.ts → ./nowhere.js'],

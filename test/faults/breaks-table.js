@@ -632,9 +632,9 @@ export const BREAKS = [
   },
   {
     name: 'an endpoint is taken as the issuer names it',
-    file: 'src/oauth/discovery.ts',
-    find: "typeof address === 'string' ? addressProblem(address) : 'is no text'",
-    replace: "typeof address === 'string' ? addressProblem('https://x.example/') : 'is no text'",
+    file: 'src/oauth/metadata.ts',
+    find: '  const problem = addressProblem(text)\n',
+    replace: "  const problem = text === '' ? addressProblem(text) : undefined\n",
     by: tests('cli/issuer', 'is discovered gets no token'),
   },
   {
