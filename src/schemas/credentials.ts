@@ -39,7 +39,7 @@ export const bazelSchema = z
     headers: z
       .object({
         Authorization: z
-          .array(z.string().startsWith('Bearer '))
+          .array(z.string().regex(/^Bearer /))
           .length(1)
           .describe(
             '`Bearer` and the access token, which is a secret; missing for any other origin than the API.',

@@ -1,6 +1,7 @@
 // The schemas themselves: that they notice what they are for, and that the files of docs/schemas say the same to programs
 // in other languages. That those files are not stale is in test/docs.test.ts.
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { schemas, statusSchema } from '../../src/schemas/index.js'
@@ -55,6 +56,36 @@ describe('what holds the program to its schemas', () => {
   })
 })
 
+/** The sources of the command line that write JSON, by the name of the file, and what of it is printed. */
+const WRITERS: Record<string, readonly (keyof typeof schemas)[]> = {
+  'formats.ts': ['get'],
+  'status.ts': ['status'],
+  'doctor.ts': ['doctor'],
+  'output.ts': ['log-line'],
+  'unloadable.ts': ['log-line'],
+  'kubernetes.ts': ['credential-kubernetes'],
+  'bazel.ts': ['credential-bazel'],
+  'google.ts': ['credential-google'],
+  'credential.ts': ['credential-google'],
+  // What the API is sent, and a word in a message.
+  'api.ts': [],
+  'api-url.ts': [],
+  'fields.ts': [],
+}
+
+describe('every JSON that the command line prints', () => {
+  it('has a schema: no other file writes JSON', () => {
+    const files = readdirSync('src/cli', { recursive: true, withFileTypes: true }).filter((file) =>
+      file.isFile(),
+    )
+    const writers = files.filter(({ parentPath, name }) =>
+      /JSON\.stringify|printableJson\(/.test(readFileSync(join(parentPath, name), 'utf8')),
+    )
+    expect(writers.map(({ name }) => name).sort()).toEqual(Object.keys(WRITERS).sort())
+    expect(new Set(Object.values(WRITERS).flat())).toEqual(new Set(NAMES))
+  })
+})
+
 describe('a program of somebody else’s', () => {
   it('may meet keys that come later, by zod and by the published file', async () => {
     const report = await status()
@@ -75,6 +106,9 @@ describe('a program of somebody else’s', () => {
     })
     const silent = keysOf(file).filter(([, key]) => !('description' in key) && !('const' in key))
     expect(silent).toEqual([])
+    // The standard has this format; of another, ajv in its strict mode makes an error.
+    const formats = [...JSON.stringify(file).matchAll(/"format":"([^"]*)"/g)].map(([, format]) => format)
+    expect(formats.filter((format) => format !== 'date-time')).toEqual([])
   })
 
   it('finds a file for each schema, and no other', () => {
