@@ -32,6 +32,7 @@ module.exports = {
     },
     room('platform'),
     ...['config', 'network', 'store', 'bearer', 'sandbox'].map((name) => room(name, 'platform')),
+    room('schemas'),
     // The request that spends a token is made in network, and its answer is read in oauth.
     room('oauth', 'network', 'platform'),
     room('wiring', 'platform', 'config', 'network', 'oauth', 'store', 'bearer'),
@@ -73,7 +74,9 @@ module.exports = {
       name: 'library-without-cli-or-sandbox',
       comment: 'What package.json exports is for programs, which must not pay for the command line.',
       severity: 'error',
-      from: { path: '^src/(index|bearer/undici|store/sqlite/sqlite-store|oauth/token-endpoint)\\.ts$' },
+      from: {
+        path: '^src/(index|bearer/undici|store/sqlite/sqlite-store|oauth/token-endpoint|schemas/index)\\.ts$',
+      },
       to: { path: '(^src/(cli|sandbox)/|(^|/)node_modules/commander/)', reachable: true },
     },
     {
@@ -82,6 +85,24 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/oauth/token-endpoint\\.ts$' },
       to: { path: '(^|/)node_modules/(commander|zod|undici|oauth4webapi|pg)/', reachable: true },
+    },
+    {
+      name: 'zod-has-its-places',
+      comment:
+        'Loading zod takes longer than Node to start: it reads data of others, and describes what is printed.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(schemas/|oauth/metadata\\.ts$)' },
+      to: { path: '(^|/)node_modules/zod/' },
+    },
+    {
+      name: 'zod-is-loaded-on-demand',
+      comment: 'What uses zod is loaded by an import() alone; the program takes its types from the schemas.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/schemas/' },
+      to: {
+        path: '^src/(schemas/|oauth/metadata\\.ts$)',
+        dependencyTypesNot: ['type-only', 'dynamic-import'],
+      },
     },
     {
       name: 'no-circles',

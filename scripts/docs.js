@@ -11,6 +11,7 @@ import * as library from '../dist/index.js'
 import { configKeys } from '../dist/config/keys.js'
 import { faultNames } from '../dist/sandbox/faults.js'
 import { roomsDiagram } from './rooms.js'
+import { schemaFiles } from './schemas.js'
 
 const MADE = '<!-- Made by `npm run docs`; changes here are lost. -->\n'
 
@@ -183,9 +184,13 @@ async function api() {
   // It empties the folder that it writes to.
   const folder = mkdtempSync(join(tmpdir(), 'hq-token-docs-'))
   const app = await Application.bootstrapWithPlugins({
-    entryPoints: ['index', 'bearer/undici', 'store/sqlite/sqlite-store', 'oauth/token-endpoint'].map((name) =>
-      join(root, `src/${name}.ts`),
-    ),
+    entryPoints: [
+      'index',
+      'bearer/undici',
+      'store/sqlite/sqlite-store',
+      'oauth/token-endpoint',
+      'schemas/index',
+    ].map((name) => join(root, `src/${name}.ts`)),
     tsconfig: join(root, 'tsconfig.json'),
     basePath: root,
     plugin: ['typedoc-plugin-markdown'],
@@ -267,14 +272,16 @@ const pages = {
   'cli.md': cli(),
   'config.md': config(),
   'exit-codes.md': exits(),
+  ...schemaFiles(MADE),
   ...(await api()),
 }
 const at = (name) => fileURLToPath(new URL(`../docs/${name}`, import.meta.url))
 const check = process.argv.includes('--check')
-const there = existsSync(at('api')) ? readdirSync(at('api'), { recursive: true }) : []
-const stale = there
-  .map((name) => `api/${name.replaceAll('\\', '/')}`)
-  .filter((name) => name.endsWith('.md') && !(name in pages))
+const stale = ['api', 'schemas'].flatMap((folder) =>
+  (existsSync(at(folder)) ? readdirSync(at(folder), { recursive: true }) : [])
+    .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+    .filter((name) => /\.(?:md|json)$/.test(name) && !(name in pages)),
+)
 if (!check) for (const name of stale.splice(0)) rmSync(at(name))
 for (const [name, text] of Object.entries(pages)) {
   if (check) {

@@ -15,6 +15,7 @@ const ROOMS = [
   { id: 'bearer', holds: /^bearer\//, does: 'puts the token on calls' },
   { id: 'oauth', holds: /^oauth\//, does: 'talks to the authorization server' },
   { id: 'network', holds: /^network\//, does: 'reaches servers' },
+  { id: 'schemas', holds: /^schemas\//, does: 'describes what is printed' },
   { id: 'platform', holds: /^platform\//, does: 'this machine' },
   { id: 'core', holds: /^core\//, does: 'decides' },
 ]

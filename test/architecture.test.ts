@@ -119,6 +119,23 @@ describe('the import gate', { timeout: 300_000 }, () => {
       "import 'oauth4webapi'",
       /refresh-stays-light: src\/oauth\/token-endpoint\.ts → .*\/oauth4webapi\//,
     ],
+    ['network/tls.ts', "import 'zod'", /refresh-stays-light: src\/oauth\/token-endpoint\.ts → .*\/zod\//],
+    ['wiring/open.ts', "import 'zod'", /zod-has-its-places: src\/wiring\/open\.ts → .*\/zod\//],
+    [
+      'cli/commands/status/status.ts',
+      "import { statusSchema } from '../../../schemas/status.js'",
+      'zod-is-loaded-on-demand: src/cli/commands/status/status.ts → src/schemas/status.ts',
+    ],
+    [
+      'wiring/endpoints.ts',
+      "import '../oauth/metadata.js'",
+      'zod-is-loaded-on-demand: src/wiring/endpoints.ts → src/oauth/metadata.ts',
+    ],
+    [
+      'schemas/get.ts',
+      "import '../config/ini.js'",
+      'schemas-knows-core-only: src/schemas/get.ts → src/config/ini.ts',
+    ],
     ['core/clock.ts', "import './token-set.js'", 'no-circles: src/core/clock.ts'],
     ['core/alone.ts', 'export const alone = 1', 'no-orphans: src/core/alone.ts'],
     ['core/clock.ts', "import './nowhere.js'", 'resolvable: src/core/clock.ts → ./nowhere.js'],

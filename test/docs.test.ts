@@ -61,7 +61,13 @@ describe('the documentation', () => {
   })
 
   it('has one heading for all that a function throws', () => {
-    for (const name of ['hq-token', 'hq-token/undici', 'hq-token/sqlite', 'hq-token/oauth']) {
+    for (const name of [
+      'hq-token',
+      'hq-token/undici',
+      'hq-token/sqlite',
+      'hq-token/oauth',
+      'hq-token/schemas',
+    ]) {
       const functions = page(`docs/api/${name}.md`).split(/^#{2,5} (?!Throws)/m)
       for (const text of functions) expect(text.match(/^#+ Throws$/gm)?.length ?? 0).toBeLessThanOrEqual(1)
     }
@@ -163,10 +169,11 @@ describe('a program in the documentation', { timeout: 300_000 }, () => {
     expect(programs.map(({ name }) => name)).toContain('docs/guide.md, ## As a library')
   })
 
-  it.each(programs)('$name compiles, and does what it says', async ({ code }) => {
-    const [here, project] = [await place(), await packed()]
-    const { origin, pathname } = new URL(here.sandbox.url)
-    const program = code.replaceAll('https://acme.highq.com', origin).replaceAll("'/acme/", `'${pathname}`)
+  const isOfSchemas = ({ code }: { readonly code: string }): boolean => code.includes("'hq-token/schemas'")
+
+  /** Compiles it in a project that has the package, and runs it there. */
+  async function ran(program: string, config: string): Promise<{ stdout: string; stderr: string }> {
+    const project = await packed()
     writeFileSync(join(project, 'program.ts'), program)
     mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
     for (const name of ['@types/node', 'undici-types'])
@@ -176,13 +183,40 @@ describe('a program in the documentation', { timeout: 300_000 }, () => {
     const options = ['--strict', '--skipLibCheck', '--types', 'node', '--target', 'es2022']
     const run = promisify(execFile)
     await run(process.execPath, [tsc, ...options, '--module', 'nodenext', 'program.ts'], { cwd: project })
-    const env = { ...process.env, HQ_TOKEN_CONFIG: here.config }
-    const { stdout, stderr } = await run(process.execPath, ['program.js'], { cwd: project, env })
-    expect(stderr).toBe('')
-    expect(stdout.match(/sitename: 'Deal room'/g)).toHaveLength(2)
-    expect(stdout).toMatch(/^\[secret\] until 20/m)
-    expect(here.sandbox.refreshes()).toBe(1)
+    const PATH = `${join(project, 'node_modules/.bin')}:${process.env['PATH'] ?? ''}`
+    const env = { ...process.env, PATH, HQ_TOKEN_CONFIG: config }
+    return run(process.execPath, ['program.js'], { cwd: project, env })
+  }
+
+  it('reads what `status` prints by its schema', async () => {
+    const here = await place({}, 3600)
+    await here.run(['seed'])
+    const [code = '', ...more] = programs.filter(isOfSchemas).map((program) => program.code)
+    expect(more).toEqual([])
+    const { stdout, stderr } = await ran(code, here.config)
+    expect({ stdout, stderr }).toEqual({
+      stdout: expect.stringMatching(/^fresh: 3\d{3} s left\n$/) as string,
+      stderr: '',
+    })
+    // Without a token set, too.
+    const missing = join(here.dir, 'missing.ini')
+    writeFileSync(missing, '[store]\npath = none.db\n')
+    expect((await ran(code, missing)).stdout).toBe('empty: no token\n')
   })
+
+  it.each(programs.filter((program) => !isOfSchemas(program)))(
+    '$name compiles, and does what it says',
+    async ({ code }) => {
+      const here = await place()
+      const { origin, pathname } = new URL(here.sandbox.url)
+      const program = code.replaceAll('https://acme.highq.com', origin).replaceAll("'/acme/", `'${pathname}`)
+      const { stdout, stderr } = await ran(program, here.config)
+      expect(stderr).toBe('')
+      expect(stdout.match(/sitename: 'Deal room'/g)).toHaveLength(2)
+      expect(stdout).toMatch(/^\[secret\] until 20/m)
+      expect(here.sandbox.refreshes()).toBe(1)
+    },
+  )
 })
 
 describe('the example of a guard that is put together by hand', () => {

@@ -149,6 +149,25 @@ describe('the packed tarball', () => {
   })
 })
 
+describe('the schemas of the packed tarball', () => {
+  it('load zod, and nothing of the rest of the library but its errors', async () => {
+    const { files, packages } = await modulesOf("await import('hq-token/schemas')", project)
+    const own = [...files].flatMap((path) => /\/hq-token\/dist\/(.*)$/.exec(path)?.[1] ?? [])
+    expect(own.filter((path) => !path.startsWith('schemas/'))).toEqual(['core/errors.js'])
+    expect([...packages].sort()).toEqual(['hq-token', 'zod'])
+  })
+
+  it('are JSON files too, by the name of each', async () => {
+    const script = `import { createRequire } from 'node:module'
+      import { schemas } from 'hq-token/schemas'
+      const require = createRequire(import.meta.url)
+      for (const name of Object.keys(schemas)) console.log(require('hq-token/schemas/' + name + '.json').title)`
+    writeFileSync(join(project, 'schemas.js'), script)
+    const { stdout } = await run(process.execPath, ['schemas.js'], { cwd: project })
+    expect(stdout).toMatch(/^hq-token get --format json\nhq-token status --json\n(?:hq-token .*\n){5}$/)
+  })
+})
+
 describe('the types of the packed tarball', { timeout: 300_000 }, () => {
   beforeAll(() => {
     copyFileSync('test/matrix/consumer.ts', join(project, 'consumer.ts'))

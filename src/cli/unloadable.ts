@@ -24,7 +24,13 @@ export function unloadable(error: unknown, argv: readonly string[]): number {
   const message = known?.message ?? `hq-token cannot be loaded: ${named(error)}`
   const hint = known?.hint ?? 'install it anew: npm install -g hq-token'
   const isJson = /--log-format[= ]json/.test(argv.join(' '))
-  const told = { time: new Date().toISOString(), level: 'error', code: known?.code ?? null, message, hint }
+  const told = {
+    time: new Date().toISOString(),
+    level: 'error',
+    ...(known !== undefined && { code: known.code }),
+    message,
+    hint,
+  }
   try {
     writeSync(
       2,

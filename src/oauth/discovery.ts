@@ -3,7 +3,6 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import * as oauth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
-import { addressProblem } from '../core/address.js'
 import { ConfigInvalid, ServerUnavailable, TokenError } from '../core/errors.js'
 import type { Discovered } from '../core/ports.js'
 import { networkCode } from './fetch-through.js'
@@ -36,7 +35,7 @@ export async function discover(
     for (const algorithm of ['oidc', 'oauth2'] as const) {
       try {
         const answer = await metadata(new URL(issuer), algorithm, dispatcher, over)
-        if (answer.status !== 404) return endpoints(await read(new URL(issuer), answer), issuer, now)
+        if (answer.status !== 404) return await endpoints(await read(new URL(issuer), answer), issuer, now)
       } catch (error) {
         // Try the other place, because a server that has only one of the two may answer anything for the
         // other.
@@ -170,24 +169,13 @@ function shown(issuer: string): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }
 
-function endpoints(found: oauth.AuthorizationServer, issuer: string, now: number): Discovered {
-  const tokenUrl = endpoint(found, 'token_endpoint', issuer)
+async function endpoints(found: unknown, issuer: string, now: number): Promise<Discovered> {
+  const { endpointsIn } = await import('./metadata.js')
+  const read = endpointsIn(found)
+  if (typeof read === 'string')
+    throw new ConfigInvalid(`the metadata of ${issuer} cannot be used: ${read}`, { hint: BY_HAND })
+  const { token_endpoint: tokenUrl, authorization_endpoint: authorizeUrl } = read
   if (tokenUrl === null)
     throw new ConfigInvalid(`the metadata of ${issuer} names no token endpoint`, { hint: BY_HAND })
-  return {
-    issuer,
-    authorizeUrl: endpoint(found, 'authorization_endpoint', issuer),
-    tokenUrl,
-    revocationUrl: endpoint(found, 'revocation_endpoint', issuer),
-    at: now,
-  }
-}
-
-/** Reads an endpoint; some servers write `null` or an empty text if they have none. @throws {ConfigInvalid} */
-function endpoint(found: oauth.AuthorizationServer, name: string, issuer: string): string | null {
-  const address = found[name]
-  if (address === undefined || address === null || address === '') return null
-  const problem = typeof address === 'string' ? addressProblem(address) : 'is no text'
-  if (problem === undefined) return address as string
-  throw new ConfigInvalid(`the metadata of ${issuer} cannot be used: ${name} ${problem}`, { hint: BY_HAND })
+  return { issuer, authorizeUrl, tokenUrl, revocationUrl: read.revocation_endpoint, at: now }
 }

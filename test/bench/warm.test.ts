@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openedBeyondBare, Stopwatch, tooHeavy, type Command } from '../../bench/processes.js'
 import { requirePrograms } from '../support/debian.js'
-import { place } from '../support/place.js'
+import { place, type Place } from '../support/place.js'
 
 const {
   bin: { 'hq-token': BIN },
@@ -64,7 +64,11 @@ describe('a `get` that refreshes', { timeout: 120_000 }, () => {
     expect(await loadedByRefresh(process.cwd())).toEqual({ packages: LIGHT, isFetchLoaded: false })
   })
 
-  it.each(['undici', 'oauth4webapi'])('is seen to load %s when it does', async (heavy) => {
+  it('loads no other where an issuer has named the token endpoint before', async () => {
+    expect(await loadedByRefresh(process.cwd(), named)).toEqual({ packages: LIGHT, isFetchLoaded: false })
+  })
+
+  it.each(['undici', 'oauth4webapi', 'zod'])('is seen to load %s when it does', async (heavy) => {
     const copy = planted(heavy, 'dist/oauth/token-endpoint.js')
     const { packages } = await loadedByRefresh(copy)
     expect(packages).toContain(heavy)
@@ -80,11 +84,23 @@ describe('a `get` that refreshes', { timeout: 120_000 }, () => {
 /** Packages that a whole refresh may load: those of the store, and of the configuration. */
 const LIGHT = ['better-sqlite3', 'bindings', 'fastest-levenshtein', 'file-uri-to-path', 'ini']
 
+/** The configuration names an issuer alone, and the store keeps what that one has named. */
+async function named({ config, sandbox, store }: Place): Promise<void> {
+  const issuer = 'https://login.example.com'
+  writeFileSync(config, readFileSync(config, 'utf8').replace(/instance = .*/, `issuer = ${issuer}`))
+  const tokenUrl = new URL('api/oauth2/token', sandbox.url).href
+  const found = { issuer, authorizeUrl: null, tokenUrl, revocationUrl: null, at: 0 }
+  await store.exclusive((held) => held.pin(found), { waitMs: 1000 })
+}
+
 /** What one refresh loads. */
 async function loadedByRefresh(
   root: string,
+  prepare?: (here: Place) => Promise<void>,
 ): Promise<{ readonly packages: readonly string[]; readonly isFetchLoaded: boolean }> {
-  const { config, dir, sandbox } = await place()
+  const here = await place()
+  await prepare?.(here)
+  const { config, dir, sandbox } = here
   const [preload, list] = [join(dir, 'preload.cjs'), join(dir, 'modules')]
   writeFileSync(
     preload,

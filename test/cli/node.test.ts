@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { LEAST } from '../../src/core/node-version.js'
 import { addonFault, remember } from '../../src/store/sqlite/addon-fault.js'
+import { hold } from '../support/json-outputs.js'
 import { place, type Place } from '../support/place.js'
 import { BIN, ended, type Ended } from '../support/processes.js'
 
@@ -31,7 +32,7 @@ describe('a Node that is too old', () => {
 
   it.each(['0.12.18', '10.24.1', '16.20.2', '18.20.8', '20.18.3'])(
     '%s is told so, and loads nothing',
-    (version) => {
+    async (version) => {
       const { told, asked, exit } = under(version)
       expect({ asked, exit }).toEqual({ asked: [], exit: 78 })
       expect(told).toMatch(
@@ -40,7 +41,7 @@ describe('a Node that is too old', () => {
         ),
       )
       const json = under(version, ['--log-format', 'json', 'get']).told
-      expect(JSON.parse(json)).toMatchObject({
+      expect(await hold('log-line', json)).toMatchObject({
         level: 'error',
         code: 'HQ_CONFIG_INVALID',
         hint: expect.any(String) as string,
@@ -157,6 +158,6 @@ describe.runIf(process.platform === 'linux')('where no more files may be opened'
     expect((await here.run(['get'])).code).toBe(0)
     expect((await limited(here, 24, ['get'])).code).toBe(0)
     const { stderr } = await limited(here, 24, ['--log-format', 'json', 'status'])
-    expect(JSON.parse(stderr)).toMatchObject({ level: 'error', code: 'HQ_STORE_UNUSABLE' })
+    expect(await hold('log-line', stderr)).toMatchObject({ level: 'error', code: 'HQ_STORE_UNUSABLE' })
   })
 })

@@ -77,6 +77,23 @@ import {
   type NetworkSettings,
   type TokenEndpointOptions,
 } from 'hq-token/oauth'
+import {
+  bazelSchema,
+  doctorSchema,
+  getSchema,
+  googleSchema,
+  kubernetesSchema,
+  logLineSchema,
+  schemas,
+  statusSchema,
+  type BazelCredential,
+  type DoctorReport,
+  type GetOutput,
+  type GoogleCredential,
+  type KubernetesCredential,
+  type LogLine,
+  type StatusReport,
+} from 'hq-token/schemas'
 import { SqliteStore, type SqliteStoreOptions } from 'hq-token/sqlite'
 import {
   bearer,
@@ -174,6 +191,18 @@ export type Shapes = [
   ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, TokenPair],
 ]
 
+const headers: BazelCredential = bazelSchema.parse(JSON.parse('{"headers":{},"later":1}'))
+const line: LogLine = logLineSchema.parse({ time: '2026-01-01T00:00:00.000Z', level: 'info', message: 'm' })
+
+/** What a program does with each output. */
+export const readers = {
+  status: (text: string): StatusReport['state'] => statusSchema.parse(JSON.parse(text)).state,
+  doctor: (text: string): DoctorReport['checks'] => doctorSchema.parse(JSON.parse(text)).checks,
+  get: (text: string): GetOutput => getSchema.parse(JSON.parse(text)),
+  google: (text: string): GoogleCredential => googleSchema.parse(JSON.parse(text)),
+  kubernetes: (text: string): KubernetesCredential => kubernetesSchema.parse(JSON.parse(text)),
+}
+
 /** Calls the API by each way, if there is one to call. */
 async function statuses(api: string | undefined): Promise<number[]> {
   if (api === undefined) return []
@@ -193,6 +222,7 @@ console.log(
     calls: typeof any,
     codes: codes.some(([exit, code]) => exit === Exit.login && code === 'HQ_LOGIN_REQUIRED'),
     did: [renewed, imported],
+    read: [Object.keys(headers).join(), line.level, Object.keys(schemas).length],
     warnings: warnings.map(({ level }) => level),
   }),
 )

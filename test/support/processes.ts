@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
+import { holdToSchemas } from './json-outputs.js'
 
 export const BIN = fileURLToPath(new URL('../../dist/bin.cjs', import.meta.url))
 const PRELOAD = new URL('held.js', import.meta.url).href
@@ -56,7 +57,12 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   alive.add(child)
   child.stdin?.on('error', () => undefined).end(options.input)
   child.stdio[3]?.on('error', () => undefined)
-  const done = ended(child).finally(() => alive.delete(child))
+  const done = ended(child)
+    .finally(() => alive.delete(child))
+    .then(async (said) => {
+      await holdToSchemas(args, said)
+      return said
+    })
   return { child, done }
 }
 

@@ -3,6 +3,7 @@ import type { Host } from '../../src/core/host.js'
 import { run } from '../../src/cli/program.js'
 import type { Screen, World } from '../../src/cli/world.js'
 import { machineClock } from '../../src/platform/machine.js'
+import { holdToSchemas } from './json-outputs.js'
 import { HOST } from './token-sets.js'
 
 export interface Told {
@@ -30,7 +31,9 @@ export interface WorldOptions {
 export async function told(argv: readonly string[], options: WorldOptions = {}): Promise<Told> {
   const { world, said } = worldFor(options)
   const code = await run(argv, world)
-  return { code, ...said() }
+  const ended = { code, ...said() }
+  await holdToSchemas(argv, ended)
+  return ended
 }
 
 /** A world, and what was said in it. */

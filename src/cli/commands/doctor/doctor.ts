@@ -3,6 +3,7 @@ import { isUnconfigured } from '../../../core/unconfigured.js'
 import { skip, type Finding } from '../../../core/finding.js'
 import { Exit, LOGIN_HINT } from '../../../core/errors.js'
 import { examine } from '../../../wiring/examine.js'
+import type { DoctorReport } from '../../../schemas/doctor.js'
 import { around } from '../../session.js'
 import { grantChecks } from './grant-findings.js'
 import { columnsOf, palette } from '../../terminal/style.js'
@@ -16,19 +17,6 @@ import {
 } from '../../terminal/output.js'
 import { nextCommand } from '../../next-step.js'
 import type { World } from '../../world.js'
-
-/** `doctor --json`; a promise to scripts: keys may come, none may go. */
-export interface DoctorReport {
-  readonly format_version: 1
-  readonly checks: readonly {
-    readonly name: string
-    readonly status: Finding['status']
-    readonly message: string
-    readonly hint: string | null
-    /** Of a `fail`. */
-    readonly exit: number | null
-  }[]
-}
 
 /**
  * Checks what can be checked without spending the refresh token, one line each. Also where the

@@ -58,7 +58,7 @@ export function command(root: Command, { world }: Edge): void {
       '--dir <folder>',
       'where to write config.ini and token.ini; default: a temporary folder, removed at the end',
     )
-    .action(async (options: SandboxFlags) => (await import('./sandbox.js')).sandbox(world, options))
+    .action(async (flags: SandboxFlags) => (await import('./sandbox.js')).sandbox(world, root.opts(), flags))
 }
 
 function port(text: string): number {

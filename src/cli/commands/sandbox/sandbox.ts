@@ -6,11 +6,11 @@ import { UsageError } from '../../../core/errors.js'
 import { faultNames, parseFault, type Fault } from '../../../sandbox/faults.js'
 import { writeSandboxFiles } from '../../../sandbox/files.js'
 import { startSandbox } from '../../../sandbox/server.js'
-import { printable, writeOut } from '../../terminal/output.js'
+import { printable, voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 
 /** Stands in for HighQ until it is interrupted. */
-export async function sandbox(world: World, flags: SandboxFlags): Promise<void> {
+export async function sandbox(world: World, options: GlobalOptions, flags: SandboxFlags): Promise<void> {
   const named = flags.fault ?? []
   if (named.includes('list')) {
     const width = Math.max(...Object.keys(faultNames).map((name) => name.length))
@@ -19,7 +19,7 @@ export async function sandbox(world: World, flags: SandboxFlags): Promise<void> 
   }
   const faults = named.map(parseFault)
   const folder = await folderFor(flags.dir)
-  const server = await listen(world, flags, faults)
+  const server = await listen(logTo(world, options), flags, faults)
   try {
     const { config, seed } = await written(folder, server, flags.accessTtl)
     await writeOut(
@@ -51,8 +51,21 @@ async function folderFor(dir: string | undefined): Promise<string> {
   }
 }
 
+/** Where each request is told of. */
+function logTo(world: World, options: GlobalOptions): (line: string) => void {
+  if (options.logFormat === 'json') {
+    const { tell } = voice(world, options)
+    return (message) => {
+      tell({ level: 'info', message })
+    }
+  }
+  return (line) => {
+    world.stderr.write(`${printable(line)}\n`)
+  }
+}
+
 async function listen(
-  { stderr }: World,
+  log: (line: string) => void,
   flags: SandboxFlags,
   faults: Fault[],
 ): Promise<Awaited<ReturnType<typeof startSandbox>>> {
@@ -65,7 +78,7 @@ async function listen(
       xml: flags.xml === true,
       faults,
       onRequest: ({ method, path, outcome }) => {
-        stderr.write(`${printable(`${method} ${path} ${outcome}`)}\n`)
+        log(`${method} ${path} ${outcome}`)
       },
     })
   } catch (error) {

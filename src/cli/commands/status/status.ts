@@ -4,50 +4,17 @@ import type { Finding } from '../../../core/finding.js'
 import { isUnconfigured } from '../../../core/unconfigured.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { asSeenBy, otherClient } from '../../../core/ownership.js'
-import { healthOf, type Configured, type State } from '../../../core/health.js'
+import { healthOf, type Configured } from '../../../core/health.js'
 import type { ClockReading } from '../../../core/clock.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import { isBearer } from '../../../core/token-type.js'
+import type { StatusReport } from '../../../schemas/status.js'
 import type { Session } from '../../session.js'
 import { isColourful, palette, span } from '../../terminal/style.js'
 import { printable, printableJson, writeReport } from '../../terminal/output.js'
 import { nextCommand } from '../../next-step.js'
 
-/** `status --json`; a promise to scripts: keys may come, none may go. */
-export interface StatusReport {
-  readonly format_version: 1
-  readonly state: State
-  readonly instance: string | null
-  readonly user: string | null
-  readonly access: AccessReport | null
-  /** Whether the end of the access token rests on `default_lifetime`, because nobody said how long it lives. */
-  readonly lifetime_guessed: boolean | null
-  readonly refresh: TokenReport<number | null> | null
-  readonly last_refresh_at: string | null
-  readonly last_error: { readonly at: string; readonly code: string; readonly message: string } | null
-  readonly unfinished_since: string | null
-  /** Since when nothing but a bare 400 or 401 comes, where that has probably ended the grant. */
-  readonly likely_dead_since: string | null
-  readonly generation: number
-  /** Whose grant it is; `null` where no refresh has bound it yet. */
-  readonly client: {
-    readonly token_url: string | null
-    readonly issuer: string | null
-    readonly client_id: string
-  } | null
-}
-
-interface AccessReport extends TokenReport<number> {
-  readonly token_type: string
-}
-
-interface TokenReport<Seconds> {
-  readonly fingerprint: string
-  readonly obtained_at?: string
-  readonly expires_at: string | null
-  /** Seconds; negative when over. */
-  readonly expires_in: Seconds
-}
+type State = StatusReport['state']
 
 /** Tells how the token set stands. Reads only: nothing is refreshed, made or locked. */
 export async function status(session: Session, { json }: { readonly json?: boolean }): Promise<void> {
@@ -193,7 +160,7 @@ function described(
   if (set !== undefined && report.access !== null && report.refresh !== null) {
     const { pair } = set
     const guess = pair.isLifetimeGuessed ? ' (a guess: the server did not say how long it lives)' : ''
-    const access = life(report.access.expires_in, pair.lifetime, String(report.access.expires_at))
+    const access = life(report.access.expires_in, pair.lifetime, report.access.expires_at)
     lines.push(['access', `${access}${dim(guess)}`])
     lines.push([
       'refresh',
