@@ -1,3 +1,4 @@
+// Reads the client secret: from a text, a file or a command. Shows it to nobody.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -25,7 +26,7 @@ interface SecretCommand {
   readonly env: Environment
 }
 
-/** Where the client secret comes from; `where` names the setting, for messages. */
+/** The origin of the client secret; `where` names the setting, for messages. */
 export type SecretOrigin =
   | { readonly kind: 'text'; readonly where: string; readonly text: string }
   | { readonly kind: 'file'; readonly where: string; readonly path: string }
@@ -35,8 +36,8 @@ export type SecretOrigin =
  * Reads the client secret.
  *
  * @param timeoutMs Milliseconds for a command, start to end.
- * @throws {ConfigInvalid} when it cannot be had, is empty or a placeholder. The message never holds
- *   it, nor what the command printed.
+ * @throws {ConfigInvalid} if it cannot be read, is empty or a placeholder. The message holds neither the secret nor
+ *   what the command printed.
  */
 export async function readSecret(origin: SecretOrigin, timeoutMs = COMMAND_TIMEOUT_MS): Promise<Secret> {
   if (origin.kind === 'text') return checked(origin.text, origin.where)
@@ -66,12 +67,13 @@ function readSecretFile({ path, where }: { path: string; where: string }): strin
 }
 
 /**
- * Runs the command in the system's shell, to its own end: a daemon that it has started (gpg-agent, ssh-agent) may keep
- * its standard output open for good, and lives on. Its stderr is ours, so that it can say what is wrong.
+ * Runs the command in the system's shell and waits for its own end only: a daemon that it has started (gpg-agent,
+ * ssh-agent) lives on and may keep its standard output open. The command's stderr is ours, so that it can say what
+ * is wrong.
  */
 function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Promise<string> {
   return new Promise((succeed, fail) => {
-    // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
+    // A group of its own can be ended whole; else what the shell has started would outlive it and keep stderr open.
     const child = spawn(command, {
       shell: true,
       cwd,
@@ -81,7 +83,7 @@ function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Pr
     })
     const output: Buffer[] = []
     let length = 0
-    // The terminal's Ctrl-C does not reach a group of its own either.
+    // The terminal's Ctrl-C does not reach a group of its own, so end the group before a signal ends this process.
     const noLonger = beforeSignalsEnd(() => {
       endAll(child)
     })
@@ -123,10 +125,10 @@ function run({ command, cwd, env, where }: SecretCommand, timeoutMs: number): Pr
   })
 }
 
-/** As long as what a command has printed before its end may take to be read. */
+/** Waits as long as it may take to read what a command has printed before its end. */
 async function unread(): Promise<void> {
   await sleep(UNREAD_MS)
-  // Where this process stood still meanwhile, the pipe is read between these two.
+  // If this process stood still meanwhile, the pipe is read between these two iterations.
   await iteration()
   await iteration()
 }
@@ -138,7 +140,7 @@ function endAll(child: ChildProcess): void {
       child.kill()
       return
     }
-    // Those that have left the group, too, as `setsid` does; found before their parents are gone.
+    // Find descendants that have left the group (by `setsid`) before their parents are gone.
     const others = descendants(child.pid)
     process.kill(-child.pid, 'SIGKILL')
     for (const pid of others) process.kill(pid, 'SIGKILL')
@@ -147,7 +149,7 @@ function endAll(child: ChildProcess): void {
   }
 }
 
-/** As far as the system tells: Linux does. */
+/** Descendants as far as the system tells them: only Linux does. */
 function descendants(pid: number): number[] {
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').match(/\d+/g) ?? []

@@ -1,3 +1,5 @@
+// Reads a first token set from a seed file, a pipe or standard input. Writes nothing, and puts no value in a
+// message.
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { SeedInvalid, UsageError } from '../core/errors.js'
@@ -28,7 +30,7 @@ export type SeedInput = { readonly path: string } | { readonly stdin: Uint8Array
 
 export interface SeedOptions {
   readonly clock: Clock
-  /** Epoch seconds (`instant` reads them): when the tokens were issued; wins over what the file says. */
+  /** Epoch seconds (`instant` reads them): when the tokens were issued. Wins over what the file says. */
   readonly issuedAt?: number | undefined
   /** Seconds; for a file without `access_expiry`. */
   readonly defaultLifetime: number
@@ -41,7 +43,7 @@ type Key = SeedKey
 const SHAPE = 'a seed file holds [AUTH] with at least access_token and refresh_token'
 const PIPE_PATIENCE_MS = 30_000
 const MOST_TOKEN = 65_536
-/** Two machines' clocks differ by less. */
+/** Seconds: the clocks of two machines differ by less. */
 const CLOCK_TOLERANCE = 60
 /** A thousand years, in seconds. */
 const LONGEST = 31_536_000_000
@@ -95,7 +97,7 @@ export async function readSeed(
 }
 
 /**
- * Reads the configured seed file; `undefined` where it does not exist (any more).
+ * Reads the configured seed file; `undefined` if it does not exist (any more).
  *
  * @throws {SeedInvalid} as `readSeed`.
  */
@@ -106,7 +108,7 @@ export async function seedIfThere(
   return isThere(path) ? readSeed({ path }, options) : undefined
 }
 
-/** The fingerprint of the refresh token in a seed file; `undefined` where it is none that can be read. */
+/** The fingerprint of the refresh token in a seed file; `undefined` if no seed can be read there. */
 export function seedIn(path: string): string | undefined {
   try {
     return token(authEntries(readIni(readRegular(path).bytes)), 'refresh_token').fingerprint
@@ -118,9 +120,9 @@ export function seedIn(path: string): string | undefined {
 
 interface Found {
   readonly bytes: Uint8Array
-  /** Epoch seconds; `null` for what has no such time. */
+  /** Epoch seconds; `null` for an input without such a time. */
   readonly modifiedAt: number | null
-  /** Absolute; `null` for what leaves no file behind. */
+  /** Absolute; `null` for an input that leaves no file behind. */
   readonly file: string | null
   readonly notices: readonly Notice[]
 }
@@ -134,7 +136,7 @@ async function readPath(path: string): Promise<Found> {
   return { bytes, modifiedAt, file: lastingPath(path), notices }
 }
 
-/** What is handed over as a descriptor has been chosen by whoever runs this: it counts as standard input does. */
+/** A descriptor counts as standard input does, because the user who runs this has chosen it. */
 function judged(path: string, { fd, stats }: OpenFile): Notice[] {
   if (/^\/(?:dev\/(?:stdin|fd\/\d+)|proc\/(?:self|\d+)\/fd\/\d+)$/.test(path)) return []
   try {
@@ -145,7 +147,7 @@ function judged(path: string, { fd, stats }: OpenFile): Notice[] {
   }
 }
 
-/** A socket waits for a pipe in the event loop; `fs` would wait in a thread that nothing can interrupt. */
+/** Reads a socket in the event loop, because `fs` would wait for a pipe in a thread that nothing can interrupt. */
 async function drain(fd: number): Promise<Uint8Array> {
   const chunks: Buffer[] = []
   let length = 0
@@ -185,7 +187,7 @@ function authEntries({ entries, sections }: Ini): Auth {
   )
 }
 
-/** A token that an editor has wrapped: its rest, which ends in `=`, looks like a key of its own. */
+/** Refuses a token that an editor has wrapped: its rest, which ends in `=`, looks like a key of its own. */
 function refuseBrokenTokens(entries: readonly Entry[]): void {
   const tokens = entries.filter(({ key }) => key === 'access_token' || key === 'refresh_token')
   const rest = entries.find(
@@ -202,7 +204,10 @@ function refuseBrokenTokens(entries: readonly Entry[]): void {
     )
 }
 
-/** As in the config: a lifetime whose name is misspelt would be guessed, and nobody would know why. */
+/**
+ * Refuses misspelt keys as in the config, because a lifetime with a misspelt name would be guessed and nobody would
+ * know why.
+ */
 function refuseSlips(entries: readonly Entry[]): void {
   for (const { section, key, line } of entries) {
     const meant = section === SECTION ? misspelt(key) : undefined
@@ -215,7 +220,7 @@ function refuseSlips(entries: readonly Entry[]): void {
   }
 }
 
-/** People keep notes in these files: what is not ours is said, not refused. */
+/** A notice about what is not ours; no error, because people keep notes in these files. */
 function strayNotices({ entries, sections }: Ini, source: string): Notice[] {
   const unknown = entries.filter(
     ({ section, key }) => section === SECTION && !(KEYS as readonly string[]).includes(key),
@@ -257,13 +262,13 @@ function tokenType(auth: Auth): string {
   return entry.value
 }
 
-/** Only ever shown to people: what is no name is no error. */
+/** An unusable name is no error, because it is only shown to people. */
 function userOf(auth: Auth): string | null {
   const user = auth.get('user')?.value ?? ''
   return user === '' || isPlaceholder(user) ? null : user
 }
 
-/** A lifetime, in seconds; programs write it as `2592000.0` too. */
+/** A lifetime in seconds; programs also write it as `2592000.0`. */
 function duration(auth: Auth, key: 'access_expiry' | 'refresh_expiry'): number | undefined {
   const entry = auth.get(key)
   if (entry === undefined) return undefined
@@ -303,10 +308,10 @@ function checkedIssue(issuedAt: number, now: number): number {
 }
 
 /**
- * Seconds from the issue on, as a server's own are read; 0 where it is over. A point in time says more than a lifetime
+ * Seconds from the issue on, read as a server's own are; 0 if it is over. A point in time wins over a lifetime,
  * whose beginning may be a guess.
  *
- * @returns `undefined` where nothing is said, or nothing that a lifetime can be.
+ * @returns `undefined` if the file says nothing, or nothing that a lifetime can be.
  */
 function lifetime(auth: Auth, issued: number): number | undefined {
   const end = instantOf(auth, 'access_expires_at') ?? misplacedEnd(auth)
