@@ -1,4 +1,4 @@
-// What the interceptor, `tokenFetch` and `api` share: the origin, the guard's tokens, and whether a body can be
+// Shared by the interceptor, `tokenFetch` and `api`: the origin, the guard's tokens, and whether a body can be
 // sent again. Sends nothing.
 import type { Readable } from 'node:stream'
 import { isAnyArrayBuffer } from 'node:util/types'

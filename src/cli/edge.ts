@@ -1,4 +1,4 @@
-// What `program.ts` gives to every command beside its own options.
+// The functions that `program.ts` gives to every command beside its own options.
 import type { Session } from './session.js'
 import type { World } from './world.js'
 

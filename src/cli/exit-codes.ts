@@ -1,7 +1,7 @@
-// What each exit code means. The codes themselves are in `core/errors.ts`.
+// The meaning of each exit code. The codes themselves are in `core/errors.ts`.
 import { Exit, type ExitCode } from '../core/errors.js'
 
-/** What an exit code means, and what a script should do. The help and the docs are made from it. */
+/** The meaning of an exit code, and what a script should do. The help and the docs are made from it. */
 export const exitCodes: readonly { readonly exit: ExitCode; readonly when: string; readonly then: string }[] =
   [
     { exit: Exit.ok, when: 'done', then: 'go on' },

@@ -16,7 +16,7 @@ export interface Screen extends Writable {
 export interface Given {
   /** Descriptors beyond the standard streams that the process was started with. */
   readonly inherited: readonly number[]
-  /** What the warm path has done about the store's lock. */
+  /** The lock that the warm path hands over, or its wait for it. */
   readonly handover?: Handover | undefined
 }
 

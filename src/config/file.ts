@@ -161,7 +161,7 @@ export interface Exposure {
 }
 
 /**
- * What people other than the owner may do with a file, by its permission bits. The group counts only for a file of
+ * The rights of people other than the owner to a file, by its permission bits. The group counts only for a file of
  * our own, because a file of root's that is shared with our group is a normal deployment.
  *
  * @param self The user that runs this program; `undefined` if there are no permission bits (Windows).

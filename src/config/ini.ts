@@ -131,7 +131,7 @@ function valueOf(text: string): string {
 }
 
 /**
- * Where a comment begins; `undefined` if there is none. Text between a quote before a word and one behind a word is
+ * The place where a comment begins; `undefined` if there is none. Text between a quote before a word and one behind a word is
  * no comment.
  */
 function commentIn(text: string): number | undefined {

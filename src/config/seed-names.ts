@@ -1,4 +1,4 @@
-/** What people put into a seed file by mistake: other names of its keys, and a server's own answer. Reads no file. */
+// Recognises what people put into a seed file by mistake: other names of its keys, a server's own answer. Reads no file.
 import { closest, distance } from 'fastest-levenshtein'
 import { FileProblem } from './file.js'
 

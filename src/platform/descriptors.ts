@@ -11,7 +11,7 @@ export const inherited: readonly number[] =
 
 interface Descriptor {
   readonly fd: number
-  /** What the descriptor leads to, in the kernel's words. */
+  /** The target of the descriptor, in the kernel's words. */
   readonly of: string
   readonly isWritable: boolean
 }

@@ -1,4 +1,4 @@
-// What all writers of files do alike on this machine. Throws the system's own errors: each adapter words them.
+// The steps that all writers of files share on this machine. Throws the system's own errors: each adapter words them.
 import {
   chmodSync,
   closeSync,

@@ -11,7 +11,7 @@ export function processMark(): string {
   return `${namespace()}-${boot()}-${process.pid}-${startOf(process.pid) ?? 0}`
 }
 
-/** What `processMark` makes, for a regular expression. */
+/** A mark of `processMark`, for a regular expression. */
 export const MARK = '\\d+-[0-9a-f]{8}-\\d+-\\d+'
 
 /**

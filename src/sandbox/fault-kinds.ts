@@ -1,4 +1,4 @@
-// What a fault of the sandbox is, and the pieces that faults are made of. Names no fault itself.
+// The type of the sandbox's faults, and the pieces that they are made of. Names no fault itself.
 import type { Answer, Fields, Format, Reply } from './answers.js'
 import { refusal, reply } from './answers.js'
 

@@ -45,7 +45,7 @@ export interface Refused {
 
 export type Grant = Granted | Refused
 
-/** What a person allowed on the authorize page. */
+/** The access that a person allowed on the authorize page. */
 export interface Authorization {
   readonly clientId: string
   readonly redirectUri: string
