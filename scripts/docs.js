@@ -286,9 +286,10 @@ if (!check) for (const name of stale.splice(0)) rmSync(at(name))
 for (const [name, text] of Object.entries(pages)) {
   if (check) {
     if (!existsSync(at(name)) || readFileSync(at(name), 'utf8') !== text) stale.push(name)
-  } else {
+  } else if (!existsSync(at(name)) || readFileSync(at(name), 'utf8') !== text) {
     mkdirSync(dirname(at(name)), { recursive: true })
     writeFileSync(at(name), text)
+    process.stdout.write(`wrote docs/${name}\n`)
   }
 }
 if (stale.length > 0) {

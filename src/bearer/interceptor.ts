@@ -48,7 +48,7 @@ const NAME_IT = 'give the request an origin, or bearer { singleOrigin: true } fo
  * it sends to its own origin whatever the request names. Never compose one of another host with it. A
  * request that names no origin fails with `ConfigInvalid`, unless `singleOrigin` says where it goes.
  *
- * Of interceptors that are composed together, a later one sees the request first and the answer last. This
+ * When interceptors are composed together, a later one sees the request first and the answer last. This
  * one must see the origin that was asked for (so `dns` comes before it) and the 401 itself (`responseError`
  * after it). Await your requests before you close the dispatcher, which does not know of those that wait
  * for the guard: they fail with undici's `UND_ERR_DESTROYED` or `UND_ERR_CLOSED`.

@@ -1,12 +1,12 @@
-// What the process edge gives to every command beside its own options.
+// The functions that `program.ts` gives to every command beside its own options.
 import type { Session } from './session.js'
 import type { World } from './world.js'
 
 export interface Edge {
   readonly world: World
-  /** Ends the process with another program's exit code, or a report's. */
+  /** Sets the exit code: another program's, or a report's. */
   readonly exitWith: (status: number) => void
-  /** Opens what a command works with, and says the next step where a person must log in. */
+  /** Opens what a command works with, and says the next step if a person must log in. */
   readonly withSession: <Arguments extends unknown[]>(
     work: (session: Session, ...rest: Arguments) => Promise<unknown>,
   ) => (...rest: Arguments) => Promise<void>

@@ -1,6 +1,7 @@
+// The meaning of each exit code. The codes themselves are in `core/errors.ts`.
 import { Exit, type ExitCode } from '../core/errors.js'
 
-/** What an exit code means, and what a script should make of it. The help and the docs are made from it. */
+/** The meaning of an exit code, and what a script should do. The help and the docs are made from it. */
 export const exitCodes: readonly { readonly exit: ExitCode; readonly when: string; readonly then: string }[] =
   [
     { exit: Exit.ok, when: 'done', then: 'go on' },
@@ -32,7 +33,7 @@ export const exitCodes: readonly { readonly exit: ExitCode; readonly when: strin
     { exit: Exit.notFound, when: '`exec`: there is no such command', then: 'fix the command, or PATH' },
   ]
 
-/** For the help. */
+/** The table for the help. */
 export const EXIT_CODES = `
 Exit codes:
 ${exitCodes.map(({ exit, when }) => `  ${String(exit).padEnd(3)} ${when.replaceAll('`', '')}`).join('\n')}`

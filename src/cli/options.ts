@@ -1,31 +1,32 @@
+// The options of every command, as rows that commander and the warm path both read. May not load commander.
 import { seconds } from '../core/duration.js'
 
-/** An option of the command line, for whoever reads it: commander, and the short way of a plain `get`. */
+/** An option of the command line, for commander and for `plain.ts`. */
 export interface OptionRow {
   /** As commander writes it: `-t, --min-valid <duration>`. */
   readonly flags: string
   readonly description: string
   readonly choices?: readonly string[]
-  /** From the text to the value; without one the text is the value. */
+  /** Turns the text into the value; without it the text is the value. */
   readonly value?: OptionValue
   readonly default?: string
   readonly hidden?: true
 }
 
 export interface OptionValue {
-  /** `undefined` for what is none. */
+  /** `undefined` for a text that is no value. */
   readonly read: (text: string) => number | undefined
-  /** What is said then. */
+  /** The message for such a text. */
   readonly otherwise: string
 }
 
-/** In seconds. */
+/** A span of time, in seconds. */
 export const duration: OptionValue = {
   read: seconds,
   otherwise: 'A duration is a number of seconds, or 90s, 30m, 5h, 10d.',
 }
 
-/** What every command takes. */
+/** The options of every command. */
 export const globalOptions: readonly OptionRow[] = [
   { flags: '--config <file>', description: 'config file (HQ_TOKEN_CONFIG)' },
   {

@@ -1,8 +1,8 @@
-/** The words for a program that cannot be loaded whole: nothing that is not loaded yet may be needed for them. */
+// The words for a program that cannot be loaded whole. May need nothing that is not loaded yet.
 import { writeSync } from 'node:fs'
 import { StoreUnusable, type TokenError } from '../core/errors.js'
 
-/** What is known by its code wherever it comes up, and is nobody's fault here; `undefined` for all else. */
+/** The error of a process or machine that may open no more files, wherever it comes up; `undefined` for all others. */
 export function ofTheSystem(error: unknown): TokenError | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code !== 'EMFILE' && code !== 'ENFILE') return undefined
@@ -37,12 +37,12 @@ export function unloadable(error: unknown, argv: readonly string[]): number {
       isJson ? `${JSON.stringify(told)}\n` : `hq-token: error: ${message}\nhq-token: hint: ${hint}\n`,
     )
   } catch {
-    // Nobody listens; the exit code tells.
+    // Nobody reads standard error; the exit code tells.
   }
   return known?.exit ?? 1
 }
 
-/** Name and code only: the message of a foreign error may quote what it choked on. */
+/** Name and code only, because the message of a foreign error may quote what it choked on. */
 function named(error: unknown): string {
   if (!(error instanceof Error)) return typeof error
   return 'code' in error ? `${error.name} (${String(error.code)})` : error.name

@@ -16,7 +16,7 @@ import { formatted } from './commands/get/formats.js'
 import type { PlainGet } from './plain.js'
 
 /**
- * What `hq-token get` prints if the store already holds a fresh token. The functions of the full path read the
+ * The text that `hq-token get` prints if the store already holds a fresh token. The functions of the full path read the
  * configuration, and judge and write the token.
  *
  * If the token must be renewed, the warm path already asks for the lock: of many processes at one instant one loads

@@ -1,3 +1,4 @@
+// All of the outside that a command may touch, as one value. Decides nothing.
 import { closeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
@@ -11,15 +12,15 @@ export interface Screen extends Writable {
   readonly columns?: number
 }
 
-/** What the process has from its start. */
+/** The descriptors and the lock that the process has from its start. */
 export interface Given {
-  /** Descriptors beyond the standard streams that it was started with. */
+  /** Descriptors beyond the standard streams that the process was started with. */
   readonly inherited: readonly number[]
-  /** What the warm path has done about the store's lock. */
+  /** The lock that the warm path hands over, or its wait for it. */
   readonly handover?: Handover | undefined
 }
 
-/** All of the outside that a command may touch, so that a test can be one. */
+/** All of the outside that a command may touch. A test can build its own. */
 export interface World extends Given {
   readonly env: NodeJS.ProcessEnv
   readonly platform: NodeJS.Platform
@@ -30,16 +31,16 @@ export interface World extends Given {
   readonly stderr: Screen
   readonly clock: Clock
   readonly host: () => Host
-  /** Ends when a person or the system asks the program to stop; for commands that run until then. */
+  /** Resolves when a person or the system asks the program to stop; for commands that run until then. */
   readonly interrupted: () => Promise<void>
-  /** Opens an address in the person's browser, which gets this environment; false where there is none. */
+  /** Opens an address in the person's browser, which gets this environment; false if there is none. */
   readonly openBrowser: (url: string, env: NodeJS.ProcessEnv) => Promise<boolean>
-  /** Gives the standard streams up: nothing can be said after it. */
+  /** Gives the standard streams up: nothing can be printed after it. */
   readonly closeStreams: () => void
 }
 
 export function realWorld(given: Given): World {
-  // What is said on standard error is lost where nobody takes it; the token and the exit code are not.
+  // Messages on standard error are lost if nobody reads them; the token and the exit code are not.
   process.stderr.on('error', () => undefined)
   return {
     ...given,
@@ -65,13 +66,16 @@ export function realWorld(given: Given): World {
         try {
           closeSync(fd)
         } catch {
-          // Closed before.
+          // It was closed before.
         }
     },
   }
 }
 
-/** Lets go of the early lock, before anything is printed or reported: whoever reads it may take his time. */
+/**
+ * Releases the early lock. Call it before anything is printed or reported, because a slow reader must not hold up
+ * other jobs.
+ */
 export function letGo({ handover }: Pick<Given, 'handover'>): void {
   handover?.lock.release()
 }

@@ -1,4 +1,4 @@
-// Has the client secret: from the configuration, a file or a command.
+// Reads the client secret: from a text, a file or a command. Shows it to nobody.
 import { ConfigInvalid } from '../core/errors.js'
 import { Secret } from '../core/secret.js'
 import { runShellCommand } from '../platform/shell-command.js'
@@ -20,7 +20,7 @@ interface SecretCommand {
   readonly env: Environment
 }
 
-/** Where the client secret comes from; `where` names the setting, for messages. */
+/** The origin of the client secret; `where` names the setting, for messages. */
 export type SecretOrigin =
   | { readonly kind: 'text'; readonly where: string; readonly text: string }
   | { readonly kind: 'file'; readonly where: string; readonly path: string }
@@ -30,8 +30,8 @@ export type SecretOrigin =
  * Reads the client secret.
  *
  * @param timeoutMs Milliseconds for a command, start to end.
- * @throws {ConfigInvalid} when it cannot be had, is empty or a placeholder. The message never holds
- *   it, nor what the command printed.
+ * @throws {ConfigInvalid} if it cannot be read, is empty or a placeholder. The message holds neither the secret nor
+ *   what the command printed.
  */
 export async function readSecret(origin: SecretOrigin, timeoutMs = COMMAND_TIMEOUT_MS): Promise<Secret> {
   if (origin.kind === 'text') return checked(origin.text, origin.where)

@@ -1,4 +1,5 @@
-// Which environment variables are ours: a misspelt one would else be without effect, and nobody would know why.
+// Tells which environment variables are ours, because a misspelt one would have no effect and nobody would know
+// why. Reads no value but whether it is empty.
 import type { Notice } from '../core/ports.js'
 import { configKeys } from './keys.js'
 import { variable, type Surroundings } from './paths.js'
@@ -6,7 +7,7 @@ import type { Suggest } from './suggest.js'
 
 const PREFIX = 'HQ_TOKEN_'
 
-/** Variables that are no keys: the program reads the first four; `exec` and `get --format env` set the others. */
+/** Variables that are no keys. The program reads the first four; `exec` and `get --format env` set the others. */
 const OTHERS = ['CONFIG', 'PROFILE', 'CONFIG_DIR', 'STATE_DIR', 'EXPIRES_AT', 'FILE']
 
 /** Variables that the command of a notification will get. */
@@ -20,17 +21,17 @@ const GIVEN = /^EVENT(?:_|$)/
 const INJECTED =
   /^(?:SERVICE_|PORT(?:_|$)|\w+_SERVICE_(?:HOST|PORT(?:_\w+)?)$|\w+_PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?$)/
 
-/** A name that a message may repeat: what somebody has put into a name by mistake may be a secret. */
+/** A name that a message may repeat. Other names may be a secret that somebody has pasted there by mistake. */
 const SHOWN = /^[A-Z][A-Z0-9_]{0,31}$/i
 
-/** From the names that somebody may think of to those that are: `STORE_PATH` is a section and its key. */
+/** Maps names that somebody may think of to our names: `STORE_PATH` is a section and its key. */
 function names(): ReadonlyMap<string, string> {
   const supported = configKeys
     .filter((key) => key.supported)
     .map(({ env, ...key }) => ({ ...key, name: ownPart(env) }))
   return new Map([
     ...supported.map(({ section, key, name }): [string, string] => [`${section}_${key}`.toUpperCase(), name]),
-    // Who takes the first TOKEN for that of the key.
+    // For somebody who takes the first TOKEN for that of the key.
     ...supported.map(({ name }): [string, string] => [name.replace(/^TOKEN_/, ''), name]),
     ...[...supported.map(({ name }) => name), ...OTHERS].map((name): [string, string] => [name, name]),
   ])
@@ -40,7 +41,7 @@ function ownPart(env: string): string {
   return env.slice(PREFIX.length)
 }
 
-/** Few are asked for, at every call: a look through the list is quicker than a set. */
+/** Looks through the list, because every call asks for few names and a set takes longer to make. */
 function isKnown(name: string): boolean {
   const env = PREFIX + name
   return (
@@ -52,10 +53,10 @@ function isKnown(name: string): boolean {
 }
 
 /**
- * A warning for each variable that begins as ours do and is none; one that is empty counts as unset. Its value is in
- * no message.
+ * A warning for each variable that begins as ours do and is none of ours. An empty one counts as unset. No message
+ * holds a value.
  *
- * @param suggest Finds the close name.
+ * @param suggest Finds the closest name.
  */
 export function environmentNotices(
   { env, platform }: Pick<Surroundings, 'env' | 'platform'>,
@@ -63,7 +64,7 @@ export function environmentNotices(
 ): Notice[] {
   const notices: Notice[] = []
   for (const given in env) {
-    // Windows does not tell the case.
+    // Windows ignores the case of names.
     const name = platform === 'win32' ? given.toUpperCase() : given
     if (!name.startsWith(PREFIX) || variable(env, given) === undefined) continue
     const own = ownPart(name)

@@ -1,3 +1,4 @@
+// Reads small files, and says in our words why one cannot be read. Writes none.
 import {
   closeSync,
   constants,
@@ -14,13 +15,13 @@ import type { ErrorDetails } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
 import type { Notice } from '../core/ports.js'
 
-/** Settings, seeds and secrets are small: what is larger is another file. */
+/** Settings, seeds and secrets are small: a larger file is something else. */
 export const MOST_BYTES = 1_048_576
 export const TOO_LARGE = 'is larger than 1 MiB'
 
-/** What is wrong with a file. The readers turn it into the error of their trade. */
+/** Says what is wrong with a file. Its readers turn it into their own error. */
 export class FileProblem extends Error {
-  /** Counted from 1; `null` where the file as a whole is meant, and the message follows its name. */
+  /** Counted from 1; `null` if the message is about the file as a whole and follows its name. */
   readonly line: number | null
   readonly details: ErrorDetails
 
@@ -36,7 +37,7 @@ export class FileProblem extends Error {
   }
 }
 
-/** A file that is there and cannot be looked at counts as there: it must be complained about, not passed over. */
+/** A file that exists but cannot be looked at counts as there, so that an error names it. */
 export function isThere(path: string): boolean {
   try {
     statSync(path)
@@ -52,7 +53,7 @@ export interface OpenFile {
 }
 
 /**
- * Opens for reading without ever waiting: a named pipe without a writer would hold up `open` for good.
+ * Opens for reading without waiting, because `open` would wait for good on a named pipe without a writer.
  *
  * @throws {FileProblem}
  */
@@ -70,7 +71,7 @@ export function openFile(path: string): OpenFile {
 /**
  * Reads a regular file (or the null device, which is an empty one).
  *
- * @throws {FileProblem} when it is missing, unreadable, something else or larger than 1 MiB.
+ * @throws {FileProblem} if it is missing, unreadable, something else or larger than 1 MiB.
  */
 export function readRegular(
   path: string,
@@ -89,7 +90,7 @@ export function readRegular(
   }
 }
 
-/** An error of the file system in words of ours: its own message is not for people. */
+/** Words an error of the file system, whose own message is not for people. */
 export function asProblem(error: unknown): FileProblem {
   if (error instanceof FileProblem) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
@@ -107,7 +108,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENXIO: 'is not a regular file',
 }
 
-/** Whose it is, and how it comes to be read by us; `undefined` where nothing tells (Windows). */
+/** Says who owns the file, and how we come to read it; `undefined` if the system does not tell (Windows). */
 function denied(path: string): FileProblem | undefined {
   const me = process.getuid?.()
   const barrier = barrierOn(path)
@@ -131,12 +132,12 @@ function wayThrough(place: string, stats: Stats, me: number): string {
   // Who may read a disk may read all that is on it.
   if (!stats.isFile()) return 'name a regular file'
   if (stats.uid === 0) return makePrivate(place, stats)
-  // Root that may not read it has been given no such power (a container); what is a user's is not to become root's.
+  // Root that may not read it lacks that power (in a container). A user's file must not become root's.
   if (me === 0) return `run as that user: sudo -u '#${stats.uid}' hq-token …`
   return `run as that user, or make it yours, as root: chown ${me} ${word}`
 }
 
-/** What keeps us from a file: itself, or the last folder on the way to it that can be looked at. */
+/** The file itself, or the last folder on the way to it that can be looked at. */
 function barrierOn(path: string): { readonly place: string; readonly stats: Stats } | undefined {
   const target = linkedFrom(path)
   if (target !== undefined) return barrierOn(target)
@@ -162,10 +163,10 @@ export interface Exposure {
 }
 
 /**
- * What people other than the owner may do with a file, by its permission bits. The group counts only
- * for a file of our own: one of root's that is shared with our group is a normal deployment.
+ * The rights of people other than the owner to a file, by its permission bits. The group counts only for a file of
+ * our own, because a file of root's that is shared with our group is a normal deployment.
  *
- * @param self The user that runs this program; `undefined` where there are no permission bits (Windows).
+ * @param self The user that runs this program; `undefined` if there are no permission bits (Windows).
  */
 export function exposure(
   { mode, uid }: Pick<Stats, 'mode' | 'uid'>,
@@ -177,7 +178,7 @@ export function exposure(
   return { read: readers !== 0, write: (mode & 0o022) !== 0 }
 }
 
-/** The warning about a file that should be private, if it is not. */
+/** The warning about a file that should be private and is not. */
 export function exposureNotices(
   path: string,
   { read, write }: Exposure,
@@ -189,10 +190,10 @@ export function exposureNotices(
 }
 
 /**
- * The command that makes a file private, to be pasted into a shell. A file that is another's, root's say,
- * stays theirs: with 600 we could not read it.
+ * The command that makes a file private, to be pasted into a shell. A file of another user (root, for example)
+ * stays theirs, because we could not read it with 600.
  *
- * @param self The user that runs this program; `undefined` where there are no permission bits (Windows).
+ * @param self The user that runs this program; `undefined` if there are no permission bits (Windows).
  */
 export function makePrivate(
   path: string,

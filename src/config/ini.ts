@@ -1,3 +1,4 @@
+// Reads and writes INI text without cutting a value short. Opens no file, and puts no value in a message.
 import { parse } from 'ini'
 import { isAscii } from 'node:buffer'
 import { FileProblem } from './file.js'
@@ -22,12 +23,12 @@ export interface Ini {
 const NONSENSE = 'neither a section, nor a comment, nor key = value'
 
 /**
- * Reads an INI file without ever cutting a value short. Names are folded to lower case. A `;` or `#`
- * begins a comment only at the start of a line or after white space, and not between quotes. A value that
- * is one pair of quotes is unquoted; several, as a shell command has them, stay as they are. A section may
- * be continued further down; a key twice in one section is an error.
+ * Reads an INI file without cutting a value short. Names are folded to lower case. A `;` or `#` begins a comment
+ * only at the start of a line or after white space, and not between quotes. A value that is one pair of quotes is
+ * unquoted; several pairs, as a shell command has them, stay as they are. A section may be continued further down.
+ * A key twice in one section is an error.
  *
- * @throws {FileProblem} with the line. The message never holds a value.
+ * @throws {FileProblem} with the line. The message holds no value.
  */
 export function readIni(bytes: Uint8Array): Ini {
   const ini = scan(decode(bytes))
@@ -42,7 +43,7 @@ export function readIni(bytes: Uint8Array): Ini {
  */
 export function decode(bytes: Uint8Array): string {
   const encoding = encodingOf(bytes)
-  // A decoder takes longer to make than all the rest.
+  // Pure ASCII needs no decoder, which takes longer to make than all the rest.
   if (encoding === 'utf-8' && isAscii(bytes) && !bytes.includes(0))
     return Buffer.from(bytes).toString('latin1')
   const text = new TextDecoder(encoding).decode(bytes)
@@ -86,7 +87,8 @@ function scan(text: string): Ini {
       continue
     }
 
-    // Python's configparser joins such a line to the value before it: taking it for a key would cut that value.
+    // Refuse an indented line, because Python's configparser joins it to the value before, and taking it for a key
+    // would cut that value.
     const indent = raw.search(/\S/)
     if (indent > margin)
       throw new FileProblem(
@@ -128,35 +130,38 @@ function valueOf(text: string): string {
   return quoted ?? text.slice(0, commentIn(text)).trim()
 }
 
-/** Where a comment begins; `undefined` where none does. What a quote before a word and one behind a word enclose is no comment. */
+/**
+ * The place where a comment begins; `undefined` if there is none. Text between a quote before a word and one behind a word is
+ * no comment.
+ */
 function commentIn(text: string): number | undefined {
   if (!/\s[;#]/.test(text)) return undefined
   const found = [...text.matchAll(/(?<!\S)(["']).*?\1(?!\S)|\s[;#]/gs)]
   return found.find(([, quote]) => quote === undefined)?.index
 }
 
-/** A value as it must be written after `key = ` to be read as it is; `undefined` where no way leads back to it. */
+/** A value as it must be written after `key = ` to be read back unchanged; `undefined` if no way leads back to it. */
 export function iniValue(value: string): string | undefined {
   if (/[\r\n]/.test(value)) return undefined
   return [value, `"${value}"`, `'${value}'`].find((text) => valueOf(` ${text}`) === value)
 }
 
 /**
- * Reads the entries once more with `ini`, from a text in which nothing is left to interpretation: on
- * the original it would cut values at `;` and `#` and let a duplicate win. Where the two readings
- * differ (`__proto__`), nobody knows what was meant. Plain names, which are all that a configuration
- * has, leave it no choice, and then it need not be loaded.
+ * Reads the entries once more with `ini`, from a text that leaves nothing to interpretation, because on the
+ * original `ini` would cut values at `;` and `#` and let a duplicate win. If the two readings differ (`__proto__`),
+ * nobody knows what was meant. Plain names, which are all that a configuration has, cannot differ, and then `ini`
+ * is not loaded.
  */
 function crossCheck(entries: readonly Entry[]): void {
   if (entries.every(({ section, key }) => isPlain(section) && isPlain(key))) return
-  // A dot in a section's name would nest it.
+  // Escape the dot, because `ini` would nest the section.
   const lines = entries.map(
     ({ section, key, value }) =>
       `[${literal(section.replaceAll('.', '\\.'))}]\n${literal(key)}=${literal(value)}`,
   )
   const parsed = parse(lines.join('\n'), { bracketedArray: false }) as Record<string, Record<string, unknown>>
   for (const { section, key, value, line } of entries)
-    // String(): `ini` makes a boolean of "true", and a list of a key that stands in two sections.
+    // `String()`, because `ini` makes a boolean of "true", and a list of a key that stands in two sections.
     if (String(parsed[section]?.[key]) !== value)
       throw new FileProblem('a name that cannot be read reliably', line)
 }
@@ -165,20 +170,20 @@ function isPlain(name: string): boolean {
   return /^[a-z]\w*$/.test(name)
 }
 
-/** A JSON string that is one line for `ini` too, whose expression for a line ends at U+2028. */
+/** A JSON string that is one line for `ini` too, which also ends a line at U+2028. */
 function literal(text: string): string {
   return JSON.stringify(text).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
 }
 
 /**
- * Whether a message may repeat a name from a file. The end of a token that was broken over two lines
- * looks like a key: only what looks like our own names is repeated.
+ * Whether a message may repeat a name from a file: only one that looks like our own names, because the end of a
+ * token that was broken over two lines looks like a key.
  */
 export function shown(name: string): boolean {
   return /^[a-z_-]{1,24}$/.test(name)
 }
 
-/** A key for a message. */
+/** Names a key in a message. */
 export function named(key: string): string {
   return shown(key) ? key : 'a key'
 }

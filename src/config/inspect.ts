@@ -1,3 +1,4 @@
+// Judges the configuration for `doctor`. Changes nothing, and shows no secret.
 import { X509Certificate } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
@@ -17,13 +18,11 @@ import { trustNotices } from './trust.js'
 
 export interface ConfigInspection {
   readonly checks: readonly Finding[]
-  /** `undefined` where it cannot be used. */
+  /** `undefined` if it cannot be used. */
   readonly config: Config | undefined
 }
 
-/**
- * Where the configuration is, by which rule, who else can read or change it, and whether it can be understood.
- */
+/** Says where the configuration is, by which rule, who else can read or change it, and whether it can be understood. */
 export function inspectConfig(
   flags: { readonly config?: string | undefined; readonly profile?: string | undefined },
   around: Surroundings,
@@ -72,7 +71,7 @@ function settings(before: readonly Finding[], location: Location, around: Surrou
   }
 }
 
-/** Whether there is enough to ask the token endpoint. @param by What else than the config has given its URL. */
+/** Says whether there is enough to ask the token endpoint. @param by What other than the config has given its URL. */
 export function inspectClient(config: Config, by: string | null): Finding {
   const { issuer, instance } = config
   const asksFirst = issuer !== null && config.tokenUrl === null
@@ -92,7 +91,7 @@ export function inspectClient(config: Config, by: string | null): Finding {
   }
 }
 
-/** What only a login or a logout needs: nothing else says that it cannot be used. */
+/** Checks what only a login or a logout needs, because no other finding says that it cannot be used. */
 export function inspectUnfit({ unfit }: Config): readonly Finding[] {
   return unfit.map(({ name, error }) => fail(NAMES[name], error))
 }
@@ -104,7 +103,7 @@ const NAMES: Readonly<Record<PersonKey, string>> = {
   'client.scope': 'scope',
 }
 
-/** Where the browser comes back to after a login; nothing where `inspectUnfit` has said what is wrong with it. */
+/** Says where the browser comes back to after a login; says nothing if `inspectUnfit` has said what is wrong. */
 export function inspectRedirectUri({ redirectUri, unfit }: Config): readonly Finding[] {
   return unfit.some(({ name }) => name === 'client.redirect_uri') ? [] : [redirection(redirectUri)]
 }
@@ -118,7 +117,7 @@ function redirection(redirectUri: string | null): Finding {
 const READ_TWO_WAYS =
   '; it, or client_id, holds a character that servers read in two ways: if the server refuses the client, try auth_method = client_secret_basic_plain'
 
-/** Whether the client secret can be had; what it is, nobody learns. */
+/** Says whether the client secret can be read; does not show it. */
 export async function inspectSecret(config: Config): Promise<Finding> {
   const { secretFrom, authMethod, clientSecret, clientId } = config
   if (authMethod === 'none') return ok('client secret', 'none: a public client')
@@ -133,9 +132,9 @@ export async function inspectSecret(config: Config): Promise<Finding> {
   }
 }
 
-/** Who else can read or change the seed file; whether it can be used at all is found out when it would be. */
+/** Says who else can read or change the seed file. The check of the seed says whether it can be used. */
 export function inspectSeedFile({ seedFile }: Config): Finding[] {
-  // Of what is no seed the check of the seed says so; nobody is told to change its mode.
+  // The check of the seed reports a file that is no seed, so advise no mode for it.
   if (seedFile === null || seedIn(seedFile) === undefined) return []
   try {
     const { fd, stats } = openFile(seedFile)
@@ -148,10 +147,10 @@ export function inspectSeedFile({ seedFile }: Config): Finding[] {
   }
 }
 
-/** Days before its end at which a certificate is worth a warning. */
+/** Days before its end at which a certificate gets a warning. */
 const SOON = 14
 
-/** Whom the program trusts, and what it shows of itself. @param now Epoch seconds. */
+/** Says whom the program trusts, and what it shows of itself. @param now Epoch seconds. */
 export function inspectTrust({ network }: Config, env: Environment, now: number): Finding {
   try {
     const { ca, client } = network.credentials()
@@ -175,7 +174,10 @@ export function inspectTrust({ network }: Config, env: Environment, now: number)
   }
 }
 
-/** Node reads that file before this program can judge it, and goes on without one that it cannot read. */
+/**
+ * Judges `NODE_EXTRA_CA_CERTS`, because Node reads it before this program can, and goes on without a file that it
+ * cannot read.
+ */
 function flawOf(path: string): Finding | undefined {
   const said = (what: string, hint: string): Finding =>
     warn('trust', `NODE_EXTRA_CA_CERTS names ${path}, which ${what}`, hint)

@@ -1,4 +1,6 @@
-/** One key of the config file. Everything that is said about keys, in code or in docs, comes from here. */
+// The keys of the config file. Everything that is said about keys, in code or in docs, comes from here. Reads
+// nothing.
+/** One key of the config file. */
 export interface ConfigKey {
   readonly section: string
   readonly key: string
@@ -6,11 +8,11 @@ export interface ConfigKey {
   readonly env: string
   readonly description: string
   readonly example: string
-  /** As it would be written in the file; `null` where there is none or `description` has to explain it. */
+  /** As it would be written in the file; `null` if there is none or `description` has to explain it. */
   readonly default: string | null
-  /** False: recognised, and refused in this version. */
+  /** False: the key is recognised, and refused in this version. */
   readonly supported: boolean
-  /** Its text is a secret, or (`password`) a URL that may hold a user and a password. */
+  /** Whether its text is a secret, or (`password`) a URL that may hold a user and a password. */
   readonly isSecret: boolean | 'password'
 }
 
@@ -36,7 +38,7 @@ const key = <Section extends string, Key extends string>(
   isSecret: rest.isSecret ?? false,
 })
 
-/** In the order of the documentation. */
+/** The keys in the order of the documentation. */
 export const configKeys = [
   key('client', 'instance', {
     description:
@@ -185,11 +187,9 @@ export function nameOf({ section, key }: (typeof configKeys)[number]): KeyName {
   return `${section}.${key}` as KeyName
 }
 
-/**
- * An environment without the variables that hold a secret of ours: for programs that are started.
- */
+/** An environment for programs that are started: without the variables that hold a secret of ours. */
 export function withoutSecretVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  // Windows knows a variable by its name in any case.
+  // Windows ignores the case of names.
   const known = new Map(configKeys.map((row) => [row.env, row.isSecret]))
   const isKept = ([name, text = '']: [string, string | undefined]): boolean => {
     const isSecret = known.get(process.platform === 'win32' ? name.toUpperCase() : name) ?? false
@@ -198,7 +198,7 @@ export function withoutSecretVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEn
   return Object.fromEntries(Object.entries(env).filter(isKept))
 }
 
-/** Keys that only a person needs, to log in or out: what is wrong with one of them costs no script its token. */
+/** Keys that only a login or a logout needs: a wrong one costs no script its token. */
 export const personKeys = [
   'client.redirect_uri',
   'client.authorize_url',

@@ -1,3 +1,4 @@
+// Turns the texts of the settings into a configuration, and says what is missing. Reads no secret before it is asked for.
 import { addressProblem } from '../core/address.js'
 import { isSameServer, type NamedClient } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'

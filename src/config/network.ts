@@ -1,3 +1,4 @@
+// Reads the settings of how servers are reached: proxy, authorities, client certificate. Connects to nothing.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { ConfigInvalid } from '../core/errors.js'
 import { FileProblem, readRegular } from './file.js'
@@ -8,14 +9,14 @@ import { trustNotices, type TrustedFile } from './trust.js'
 
 /** How servers are reached, as configured. */
 export interface NetworkConfig {
-  /** May hold a user name and a password: not for messages. */
+  /** May hold a user name and a password, so do not put it in messages. */
   readonly proxy: URL | null
-  /** The setting that gives the proxy; `null` where none does. */
+  /** The setting that gives the proxy; `null` if none does. */
   readonly proxyFrom: string | null
   readonly noProxy: string
   /**
-   * Why the proxy of the environment is of no use; `null` where it is, or where there is none. It may be meant for other
-   * programs: it is complained of where a server is to be reached through it.
+   * Why the proxy of the environment is of no use; `null` if it is of use, or if there is none. Reported only when
+   * a server must be reached through it, because it may be meant for other programs.
    */
   readonly proxyFault: ConfigInvalid | null
   /**
@@ -29,10 +30,10 @@ export interface NetworkConfig {
   }
 }
 
-/** This machine itself is not reached through a proxy; Go's rule, since a proxy's loopback is another. */
+/** This machine is not reached through a proxy, as in Go, because a proxy's loopback is another machine's. */
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']
 
-/** @throws {ConfigInvalid} naming the setting, never its value. */
+/** @throws {ConfigInvalid} naming the setting, not its value. */
 export function networkConfig(settings: Settings, source: ConfigSource): NetworkConfig {
   const { env } = source
   const [cert, key] = [settings['network.client_cert_file'], settings['network.client_key_file']]
@@ -56,7 +57,7 @@ type ProxySetting = Pick<NetworkConfig, 'proxy' | 'proxyFrom' | 'proxyFault'>
 
 const STRAIGHT: ProxySetting = { proxy: null, proxyFrom: null, proxyFault: null }
 
-/** @throws {ConfigInvalid} where our own setting cannot be used. */
+/** @throws {ConfigInvalid} if our own setting cannot be used. */
 function proxySetting(settings: Settings, env: Environment): ProxySetting {
   const given = settings['network.proxy']
   if (given?.text === 'none') return STRAIGHT
@@ -69,7 +70,7 @@ function proxySetting(settings: Settings, env: Environment): ProxySetting {
   return { ...STRAIGHT, proxyFault }
 }
 
-/** Never with the value: it may hold a password. */
+/** Leaves the value out, because it may hold a password. */
 function unusableProxy(name: string, text: string): ConfigInvalid {
   const what = /^socks/i.test(text)
     ? 'names a SOCKS proxy, which hq-token does not speak to'
@@ -84,14 +85,14 @@ function unusableProxy(name: string, text: string): ConfigInvalid {
   })
 }
 
-/** The names that curl, git and Go know. Plain http needs none: it goes to this machine itself only. */
+/** The names that curl, git and Go know. Plain http needs no proxy, because it goes to this machine only. */
 function proxyVariable(env: Environment): readonly [name: string, text: string | undefined] {
   const names = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY']
   const name = names.find((one) => variable(env, one) !== undefined) ?? 'HTTPS_PROXY'
   return [name, variable(env, name)]
 }
 
-/** `proxy.example.com:3128` too, as curl takes it. */
+/** Also accepts `proxy.example.com:3128`, as curl does. */
 function proxyUrl(text: string): URL | undefined {
   const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   if (!URL.canParse(full)) return undefined
@@ -103,7 +104,7 @@ function authorities(setting: Setting, source: ConfigSource): string {
   const { text, path } = readPem('ca', setting, source)
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   if (blocks.length === 0) throw unfit(setting, path, 'holds no certificate in PEM')
-  // One by one: OpenSSL would pass over those that it cannot read.
+  // Check each block, because OpenSSL would pass over those that it cannot read.
   blocks.forEach((block, at) => {
     orThrow(
       () => new X509Certificate(block),

@@ -1,3 +1,4 @@
+// Recognises values that nobody has filled in. Looks at the text only.
 const PLACEHOLDERS = [
   /^\W*redacted/i,
   /^(?:your|insert|enter|paste|put|replace|example|placeholder)[ _-]/i,

@@ -1,3 +1,4 @@
+// Turns the text of each key into its value. Reads no file, and repeats no value in a problem.
 import { addressProblem } from '../core/address.js'
 import { AUTH_METHODS } from '../core/auth-method.js'
 import { seconds } from '../core/duration.js'
@@ -5,7 +6,7 @@ import type { KeyName } from './keys.js'
 import { isPlaceholder } from './placeholder.js'
 import { readEarly } from './settings.js'
 
-/** Bounded, since a timer of more than 24 days fires at once. */
+/** The longest time, because a timer of more than 24 days fires at once. */
 const DAY = 86_400
 
 class InvalidValue extends Error {}
@@ -47,7 +48,7 @@ function plain(text: string): URL {
   return url
 }
 
-/** As it is written: what is compared, or sent, must be the very same. */
+/** Keeps the text as it is written, because it is compared or sent unchanged. */
 function asWritten(read: (text: string) => URL): (text: string) => string {
   return (text) => {
     read(text)
@@ -55,7 +56,7 @@ function asWritten(read: (text: string) => URL): (text: string) => string {
   }
 }
 
-/** With a last slash, so that paths are resolved below it and not beside it. */
+/** Adds a last slash, so that paths are resolved below the URL and not beside it. */
 function folder(url: URL): URL {
   url.pathname = url.pathname.replace(/\/*$/, '/')
   return url
@@ -63,7 +64,7 @@ function folder(url: URL): URL {
 
 function instance(text: string): URL {
   const url = plain(text)
-  // Where a page or a call was copied from the browser, nothing below it is there.
+  // Refuse the address of a page or a call, copied from the browser, because no path leads on from there.
   must(
     !/\.action\/*$|\/api\/+[^/]/.test(url.pathname),
     'must look like https://HOST/INSTANCE/: no page (*.action), and nothing behind /api/',
@@ -73,8 +74,8 @@ function instance(text: string): URL {
 }
 
 /**
- * Every supported key: from its text to its value. By hand, since a library of schemas costs more to load than a
- * fresh token takes to hand out.
+ * Reads each supported key: from its text to its value. Written by hand, because a library of schemas takes longer
+ * to load than a fresh token takes to hand out.
  */
 const READERS = {
   'client.instance': instance,
@@ -118,10 +119,13 @@ export const supportedKeys = Object.keys(READERS) as readonly SupportedKey[]
 type All = { readonly [Name in SupportedKey]: ReturnType<(typeof READERS)[Name]> }
 type Defaulted = 'client.auth_method' | Extract<SupportedKey, `refresh.${string}`>
 
-/** The values of a configuration, by their keys; those that have a default are there. */
+/** The values of a configuration by their keys; a key with a default is always there. */
 export type Values = Partial<All> & Pick<All, Defaulted>
 
-/** The value of a text, or what is wrong with it, in words that follow the key's name; never the text. */
+/**
+ * The value of a text, or what is wrong with it, in words that follow the key's name. The text itself is not in
+ * them.
+ */
 export function read(name: SupportedKey, text: string): { value: unknown } | { problem: string } {
   try {
     return { value: READERS[name](text) }

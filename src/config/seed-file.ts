@@ -17,7 +17,7 @@ export type SeedInput = { readonly path: string } | { readonly stdin: Uint8Array
 
 export interface SeedOptions {
   readonly clock: Clock
-  /** Epoch seconds (`instant` reads them): when the tokens were issued; wins over what the file says. */
+  /** Epoch seconds (`instant` reads them): when the tokens were issued. Wins over what the file says. */
   readonly issuedAt?: number | undefined
   /** Seconds; for a file without `access_expiry`. */
   readonly defaultLifetime: number
@@ -30,7 +30,7 @@ type Key = SeedKey
 const SHAPE = 'a seed file holds [AUTH] with at least access_token and refresh_token'
 const NAME_ONE = 'hq-token seed FILE, with a file that is there; - for standard input'
 const MOST_TOKEN = 65_536
-/** Two machines' clocks differ by less. */
+/** Seconds: the clocks of two machines differ by less. */
 const CLOCK_TOLERANCE = 60
 /** A thousand years, in seconds. */
 const LONGEST = 31_536_000_000
@@ -85,7 +85,7 @@ export async function readSeed(
 }
 
 /**
- * Reads the configured seed file; `undefined` where it does not exist (any more).
+ * Reads the configured seed file; `undefined` if it does not exist (any more).
  *
  * @throws {SeedInvalid} as `readSeed`.
  */
@@ -96,7 +96,7 @@ export async function seedIfThere(
   return isThere(path) ? readSeed({ path }, options) : undefined
 }
 
-/** The fingerprint of the refresh token in a seed file; `undefined` where it is none that can be read. */
+/** The fingerprint of the refresh token in a seed file; `undefined` if no seed can be read there. */
 export function seedIn(path: string): string | undefined {
   try {
     return token(authEntries(readIni(readRegular(path).bytes)), 'refresh_token').fingerprint
@@ -128,7 +128,7 @@ function authEntries({ entries, sections }: Ini): Auth {
   )
 }
 
-/** A token that an editor has wrapped: its rest, which ends in `=`, looks like a key of its own. */
+/** Refuses a token that an editor has wrapped: its rest, which ends in `=`, looks like a key of its own. */
 function refuseBrokenTokens(entries: readonly Entry[]): void {
   const tokens = entries.filter(({ key }) => key === 'access_token' || key === 'refresh_token')
   const rest = entries.find(
@@ -145,7 +145,10 @@ function refuseBrokenTokens(entries: readonly Entry[]): void {
     )
 }
 
-/** As in the config: a lifetime whose name is misspelt would be guessed, and nobody would know why. */
+/**
+ * Refuses misspelt keys as in the config, because a lifetime with a misspelt name would be guessed and nobody would
+ * know why.
+ */
 function refuseSlips(entries: readonly Entry[]): void {
   for (const { section, key, line } of entries) {
     const meant = section === SECTION ? misspelt(key) : undefined
@@ -158,7 +161,7 @@ function refuseSlips(entries: readonly Entry[]): void {
   }
 }
 
-/** People keep notes in these files: what is not ours is said, not refused. */
+/** A notice about what is not ours; no error, because people keep notes in these files. */
 function strayNotices({ entries, sections }: Ini, source: string): Notice[] {
   const unknown = entries.filter(
     ({ section, key }) => section === SECTION && !(KEYS as readonly string[]).includes(key),
@@ -200,13 +203,13 @@ function tokenType(auth: Auth): string {
   return entry.value
 }
 
-/** Only ever shown to people: what is no name is no error. */
+/** An unusable name is no error, because it is only shown to people. */
 function userOf(auth: Auth): string | null {
   const user = auth.get('user')?.value ?? ''
   return user === '' || isPlaceholder(user) ? null : user
 }
 
-/** A lifetime, in seconds; programs write it as `2592000.0` too. */
+/** A lifetime in seconds; programs also write it as `2592000.0`. */
 function duration(auth: Auth, key: 'access_expiry' | 'refresh_expiry'): number | undefined {
   const entry = auth.get(key)
   if (entry === undefined) return undefined
@@ -246,10 +249,10 @@ function checkedIssue(issuedAt: number, now: number): number {
 }
 
 /**
- * Seconds from the issue on, as a server's own are read; 0 where it is over. A point in time says more than a lifetime
+ * Seconds from the issue on, read as a server's own are; 0 if it is over. A point in time wins over a lifetime,
  * whose beginning may be a guess.
  *
- * @returns `undefined` where nothing is said, or nothing that a lifetime can be.
+ * @returns `undefined` if the file says nothing, or nothing that a lifetime can be.
  */
 function lifetime(auth: Auth, issued: number): number | undefined {
   const end = instantOf(auth, 'access_expires_at') ?? misplacedEnd(auth)

@@ -23,14 +23,14 @@ import { syncName } from '../platform/files.js'
 import type { SpentSeed } from '../core/token-set.js'
 
 const FIRST_LINE = '# hq-token: the seed file beside this one is spent.'
-/** As many bytes as no mark has. */
+/** Bytes: a mark is shorter. */
 const TOO_MANY = 4096
-/** As many as Linux follows. */
+/** As many links as Linux follows. */
 const MOST_LINKS = 40
-/** Paths of descriptors: they are open already, and no mark could be found again beside them. */
+/** Paths of descriptors: they are open already, and a mark beside them could not be found again. */
 const DESCRIPTOR = /^\/(?:dev\/(?:stdin|fd\/.*)|proc\/[^/]+\/(?:task\/[^/]+\/)?fd\/.*)$/
 
-/** Beside the name that was given, be it a link: by that name it is looked for. */
+/** The mark lies beside the name that was given, even if that is a link, because it is looked for by that name. */
 export function markPath(seed: string): string {
   return `${seed}.spent`
 }
@@ -58,9 +58,9 @@ function realPathOf(seed: string): string {
   }
 }
 
-/** When this refresh token was spent, in epoch seconds; `null` where no mark that can be read says so. */
+/** When this refresh token was spent, in epoch seconds; `null` if no readable mark says so. */
 export function markedAt(seed: string, fingerprint: string): number | null {
-  // Beside the name as it is given, and beside the file that a link leads to.
+  // Look beside the name as it is given, and beside the file that a link leads to.
   for (const place of new Set([seed, realPathOf(seed)])) {
     const found = lookAt(markPath(place))
     if (found.kind === 'mark' && found.spent.fingerprint === fingerprint) return found.spent.spentAt
@@ -69,8 +69,8 @@ export function markedAt(seed: string, fingerprint: string): number | null {
 }
 
 /**
- * Marks the seed, whole or not at all. Everybody may read the mark, whatever the umask: who may read the seed must not
- * import it again.
+ * Marks the seed, whole or not at all. Everybody may read the mark, whatever the umask, because all who may read
+ * the seed must not import it again.
  */
 export function putMark(seed: string, spent: SpentSeed): 'put' | 'there' | { readonly failure: string } {
   const path = markPath(seed)
@@ -89,7 +89,7 @@ export function putMark(seed: string, spent: SpentSeed): 'put' | 'there' | { rea
   return 'put'
 }
 
-/** Why no mark can be put beside a seed; `undefined` where nothing speaks against it. */
+/** Why no mark can be put beside a seed; `undefined` if nothing stands against it. */
 export function barrierToMark(seed: string): string | undefined {
   const path = markPath(seed)
   const found = lookAt(path)
@@ -117,7 +117,7 @@ type Found =
   | { readonly kind: 'none' }
   | { readonly kind: 'other'; readonly failure: string }
 
-/** Never follows a link and never waits: in a folder that many may write to, anything may lie under that name. */
+/** Follows no link and does not wait, because in a folder that many may write to, anything may lie under that name. */
 function lookAt(path: string): Found {
   try {
     const stats = lstatSync(path, { throwIfNoEntry: false })
@@ -135,7 +135,7 @@ function lookAt(path: string): Found {
   }
 }
 
-/** `undefined` where it is no regular file, or a large one. */
+/** `undefined` if it is no regular file, or a large one. */
 function readSmall(path: string): string | undefined {
   // Windows has neither, whatever the types say.
   const { O_NOFOLLOW, O_NONBLOCK } = constants as Partial<typeof constants>

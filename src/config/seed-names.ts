@@ -1,4 +1,4 @@
-/** What people put into a seed file instead of what it holds: other names of its keys, and a server's own answer. */
+// Recognises what people put into a seed file by mistake: other names of its keys, a server's own answer. Reads no file.
 import { closest, distance } from 'fastest-levenshtein'
 import { FileProblem } from './file.js'
 
@@ -15,7 +15,7 @@ export const SEED_KEYS = [
 ] as const
 export type SeedKey = (typeof SEED_KEYS)[number]
 
-/** Names of the same by RFC 6749, by servers and by other programs: no misspelling, and no key of ours. */
+/** Names for our keys in RFC 6749, in servers and in other programs: they are neither misspellings nor keys of ours. */
 const ELSEWHERE: Readonly<Record<string, SeedKey>> = {
   expires_in: 'access_expiry',
   expires: 'access_expiry',
@@ -36,12 +36,12 @@ const ELSEWHERE: Readonly<Record<string, SeedKey>> = {
   email: 'user',
 }
 
-/** The key that a name means by which others know it. */
+/** The key that others know by this name. */
 export function knownElsewhere(name: string): SeedKey | undefined {
   return Object.hasOwn(ELSEWHERE, name) ? ELSEWHERE[name] : undefined
 }
 
-/** The key of which a name is a slip of the hand: closer than a note of somebody's own would come to be. */
+/** The key that a name misspells: so close that it is not a note of somebody's own. */
 export function misspelt(name: string): SeedKey | undefined {
   if (knownElsewhere(name) !== undefined) return undefined
   const best = closest(name, SEED_KEYS) as SeedKey

@@ -1,5 +1,5 @@
-// The configured seed file, for a guard and for `doctor`: read when it is asked for, and the marks at spent ones.
-// The parser of seed files is loaded with the first that is read.
+// The configured seed file and the marks at spent ones, for a guard and for `doctor`. Loads the parser of seed
+// files with the first that is read.
 import { fail, ok, warn, type Finding } from '../core/finding.js'
 import { rfc3339 } from '../core/clock.js'
 import type { Notice, SeedMarks, SeedSource } from '../core/ports.js'
@@ -8,14 +8,14 @@ import type { TokenSet } from '../core/token-set.js'
 import type { SeedOptions } from './seed-file.js'
 import { barrierToMark, lastingPath, markedAt, putMark } from './seed-mark.js'
 
-/** Reads the configured seed file whenever the guard asks for a first token set. */
+/** Reads the configured seed file each time the guard asks for a first token set. */
 export function seedSource(path: string, options: SeedOptions, notify: (notice: Notice) => void): SeedSource {
   return async () => {
     const { seedIfThere } = await import('./seed-file.js')
     const found = await seedIfThere(path, options)
     if (found === undefined)
       notify({ level: 'warning', message: `the seed file ${path} of [seed] file does not exist` })
-    // Of a spent one there is nothing to say but that.
+    // For a spent seed the other notices do not matter.
     if (found?.seed.spentAt === null) for (const notice of found.notices) notify(notice)
     return found?.seed
   }
@@ -37,11 +37,11 @@ async function holds(path: string, fingerprint: string): Promise<boolean> {
 }
 
 /**
- * The configured seed file, as it stands to the store.
+ * Compares the configured seed file with the store.
  *
  * @param set `undefined`: the store is empty.
  * @param store The name of the store.
- * @returns `undefined` where there is nothing to say.
+ * @returns `undefined` if there is nothing to say.
  */
 export async function inspectSeed(
   configured: string | null,

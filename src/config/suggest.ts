@@ -1,3 +1,4 @@
+// Finds the known name that a misspelt one most likely means. Knows no names of its own.
 import { closest, distance } from 'fastest-levenshtein'
 
 export type Suggest = (name: string, known: readonly string[]) => string | undefined

@@ -9,15 +9,15 @@ import { exposure, exposureNotices, FileProblem, makePrivate, readRegular } from
 export type TrustedFile = 'config' | 'ca' | 'certificate' | 'key' | 'secret' | 'seed'
 
 interface Rule {
-  /** What makes it worth judging; the message goes on after the file's name. */
+  /** Why the file is judged; the message follows the file's name. */
   readonly does: string
-  /** Others who can read it are worth a warning. */
+  /** Whether a warning is due if others can read it. */
   readonly isSecret: boolean
   /** Under umask 002, which several systems have, a file that somebody has just written is 0664. */
   readonly groupMayWrite?: true
 }
 
-/** Every kind: it may belong to us or to root, and nobody else may write to it. */
+/** The rules of every kind: the file may belong to us or to root, and nobody else may write to it. */
 const RULES: Readonly<Record<TrustedFile, Rule>> = {
   config: { does: 'says where tokens are sent', isSecret: true },
   ca: { does: 'says which servers are trusted', isSecret: false },
@@ -27,16 +27,16 @@ const RULES: Readonly<Record<TrustedFile, Rule>> = {
   seed: { does: 'says whose grant is used', isSecret: true, groupMayWrite: true },
 }
 
-/** As many as Linux follows. */
+/** As many links as Linux follows. */
 const MOST_LINKS = 40
 
 /**
- * Refuses a file that a stranger could have chosen, as `ssh` does with the files that it reads: the file that is open
- * is judged, behind all links, and so is who has put the links there. Folders are not: what a stranger can put into
- * one is a file or a link of the stranger's, and under umask 002 a group may write to all folders of its members.
+ * Refuses a file that a stranger could have chosen. As `ssh` does, it judges the file that is open, behind all
+ * links, and who has put the links there. It does not judge folders: a stranger can put only a stranger's file or
+ * link into one, and under umask 002 a group may write to all folders of its members.
  *
- * @param stats Of the open file.
- * @returns What is worth a warning: a secret that others can read, a seed that a group can write to.
+ * @param stats Those of the open file.
+ * @returns Warnings: a secret that others can read, a seed that a group can write to.
  * @throws {FileProblem} with the next command.
  */
 export function trustNotices(
@@ -78,7 +78,7 @@ function ownCopy(path: string, self: number): string {
     : `run as that user, or make it yours, as root: chown ${self} ${word}`
 }
 
-/** Others may go on reading what is no secret. */
+/** The command that keeps others from writing. Others may go on reading a file that is no secret. */
 function forOwnerAlone(path: string, { uid }: Stats, self: number): string {
   return `${uid === self ? '' : 'as root: '}chmod go-w ${shellWord(path)}`
 }
@@ -104,7 +104,7 @@ function strangersLink(path: string, self: number): { path: string; uid: number 
       links += 1
     }
   } catch {
-    // A descriptor, whose link names no file; or gone since it was opened.
+    // It is a descriptor, whose link names no file; or it is gone since it was opened.
   }
   return undefined
 }

@@ -1,3 +1,4 @@
+// Makes the text of a config file for `init`, and reads it back. Writes no file.
 import { ConfigInvalid } from '../core/errors.js'
 import { iniValue } from './ini.js'
 import { configKeys, nameOf, type KeyName } from './keys.js'
@@ -11,7 +12,7 @@ export type Texts = ReadonlyMap<KeyName, string>
 /**
  * The text of a config file.
  *
- * @throws {ConfigInvalid} where a value cannot be written so that it is read as it is.
+ * @throws {ConfigInvalid} if a value cannot be written so that it is read unchanged.
  */
 export function configText(texts: Texts): string {
   const sections = new Map<string, string>()
@@ -27,9 +28,9 @@ export function configText(texts: Texts): string {
 }
 
 /**
- * Reads a file back that `configText` has made, as the program will, the environment left out.
+ * Reads back a file made by `configText`, as the program will, without the environment.
  *
- * @throws {ConfigInvalid} where it is not read as it was meant.
+ * @throws {ConfigInvalid} if it is not read as it was meant.
  */
 export function readBack(path: string, texts: Texts, around: Surroundings): void {
   const source = { ...around, env: {}, file: { path, rule: '--config' }, profile: undefined } as const

@@ -131,6 +131,7 @@ export class SeedMarking {
    */
   async #remember(set: TokenSet, seedFile: SeedFile): Promise<void> {
     await this.#parts.store.exclusive(
+      // Recovers nothing: it keeps a note beside the set, and leaves alone what is not as it was.
       async (held) => {
         const current = await held.read()
         if (current?.generation !== set.generation || current.sequence !== set.sequence) return

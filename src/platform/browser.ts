@@ -1,7 +1,8 @@
+// Opens an address in the person's browser. Loads the package `open` only then.
 /**
  * Opens an address in the person's browser.
  *
- * @returns False where there is none to open: no screen, or one at the other end of a connection.
+ * @returns False if there is none to open: no screen, or one at the other end of a connection.
  */
 export async function openBrowser(
   url: string,
@@ -18,7 +19,7 @@ export async function openBrowser(
       child.once('error', () => {
         resolve(false)
       })
-      // What cannot open it, says so soon; what does, may stay.
+      // A command that cannot open the address ends soon; one that can may stay.
       child.once('exit', (code) => {
         resolve(code === 0)
       })
@@ -29,7 +30,7 @@ export async function openBrowser(
   }
 }
 
-/** The package starts what it starts with this process's environment, and takes no other. */
+/** Sets `process.env` meanwhile, because the package starts its command with that environment and takes no other. */
 async function within<T>(env: NodeJS.ProcessEnv, start: () => Promise<T>): Promise<T> {
   const before = process.env
   process.env = env

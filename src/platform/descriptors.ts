@@ -1,16 +1,17 @@
+// Finds the descriptors that this process was started with. Imports only Node, because it must run before anything
+// is opened.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /**
  * The descriptors beyond the standard streams that this process was started with: a shell's `3<FILE` and `<(…)`.
- * Only Linux tells which there are. The process edge imports this before all else: what this program opens
- * is never among them.
+ * Only Linux lists them. `bin.ts` imports this file first, so that nothing that this program opens is among them.
  */
 export const inherited: readonly number[] =
   process.argv.includes('exec') && process.platform === 'linux' ? descriptors() : []
 
 interface Descriptor {
   readonly fd: number
-  /** What it is of, in the kernel's words. */
+  /** The target of the descriptor, in the kernel's words. */
   readonly of: string
   readonly isWritable: boolean
 }
@@ -19,7 +20,7 @@ function descriptors(): number[] {
   const all = open()
   const written = new Set(all.filter(({ isWritable }) => isWritable).map(({ of }) => of))
   const read = new Set(all.filter(({ isWritable }) => !isWritable).map(({ of }) => of))
-  // Node's own: its event loops, and pipes that lead from itself to itself.
+  // Node's own: its event loops, and pipes that lead from the process to itself.
   const isOwn = (of: string): boolean =>
     of.startsWith('anon_inode:') || (of.startsWith('pipe:') && written.has(of) && read.has(of))
   return all.filter(({ of }) => !isOwn(of)).map(({ fd }) => fd)
@@ -40,7 +41,7 @@ function described(fd: number): Descriptor[] {
     const [, access] = /^flags:\s+\d*(\d)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')) ?? []
     return [{ fd, of, isWritable: access !== '0' }]
   } catch {
-    // The one through which they were listed, closed since.
+    // This descriptor listed the others, and is closed since.
     return []
   }
 }

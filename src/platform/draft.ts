@@ -1,4 +1,4 @@
-// The file beside a file that is to be written: it takes its place when it is whole.
+// Writes a draft beside a file, and puts it in the file's place when it is whole. Throws the system's errors.
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
@@ -17,12 +17,12 @@ import { syncName } from './files.js'
 import { fateOf, MARK, processMark } from './processes.js'
 
 const NAME = new RegExp(`^\\.hq-token-(${MARK})-[0-9a-f]{12}$`)
-/** Milliseconds after which a draft is no longer being written, by whoever it was: transfers that stall are given up. */
+/** Milliseconds after which no process still writes a draft, because a transfer that stalls is given up sooner. */
 const GIVEN_UP = 86_400_000
 
 /**
- * 0600 from its first instant, whatever becomes of it: who may read a half is who may read it when it is there.
- * Removes what killed processes have left beside it.
+ * A draft is 0600 from its first instant, whatever mode the file gets: a user who may not read the file must not
+ * read half of it. The constructor removes the drafts that killed processes have left beside it.
  */
 export class Draft {
   readonly fd: number
@@ -37,7 +37,7 @@ export class Draft {
     this.path = newName(folder)
     this.fd = openSync(this.path, 'wx', 0o600)
     try {
-      // Under umask 777, say.
+      // Under umask 777, for example, it would be 000.
       this.#setMode(0o600)
     } catch (error) {
       this.remove()
@@ -45,13 +45,13 @@ export class Draft {
     }
   }
 
-  /** The whole content, on the disk. */
+  /** Writes the whole content, and syncs it to the disk. */
   fill(content: string | Uint8Array): void {
     writeFileSync(this.fd, content)
     this.close()
   }
 
-  /** What was written is on the disk then. */
+  /** Syncs what was written to the disk, and closes the handle. */
   close(): void {
     if (!this.#isOpen) return
     fsyncSync(this.fd)
@@ -59,7 +59,7 @@ export class Draft {
     closeSync(this.fd)
   }
 
-  /** Somebody else has closed the handle, or is about to. */
+  /** Call this if another owner has closed the handle, or is about to. */
   forget(): void {
     this.#isOpen = false
   }
@@ -80,11 +80,14 @@ export class Draft {
     try {
       unlinkSync(this.path)
     } catch {
-      // It has taken its place.
+      // The draft has already taken the file's place.
     }
   }
 
-  /** What a new file has here, by the umask or what the folder hands down: Node has no safe way to ask for the first. */
+  /**
+   * The mode that a new file gets here, by the umask or by what the folder hands down. It makes a file to see,
+   * because Node has no safe way to ask for the umask.
+   */
   usualMode(): number {
     const probe = newName(dirname(this.path))
     try {
@@ -100,7 +103,7 @@ export class Draft {
     }
   }
 
-  /** By the handle: in a folder of others the name may be another file’s by now. */
+  /** Sets the mode by the handle, because in a folder of others the name may already lead to another file. */
   #setMode(mode: number): void {
     if (process.platform !== 'win32') fchmodSync(this.fd, mode)
   }
@@ -110,7 +113,7 @@ function newName(folder: string): string {
   return join(folder, `.hq-token-${processMark()}-${randomBytes(6).toString('hex')}`)
 }
 
-/** Takes away what processes of this user that were killed have left in a folder. Never throws. */
+/** Removes the drafts that killed processes of this user have left in a folder. Never throws. */
 function removeLeftDrafts(folder: string): void {
   try {
     for (const name of readdirSync(folder)) {
@@ -118,7 +121,7 @@ function removeLeftDrafts(folder: string): void {
       if (mark !== undefined) removeIfLeft(join(folder, name), mark)
     }
   } catch {
-    // A folder that may be written and not listed.
+    // The folder may be written but not listed.
   }
 }
 
@@ -127,7 +130,7 @@ function removeIfLeft(path: string, mark: string): void {
     const fate = fateOf(mark)
     if (fate === 'alive') return
     const stats = lstatSync(path)
-    // Anybody may give such a name to something in a shared folder.
+    // Check, because anybody may give such a name to something in a shared folder.
     if (!stats.isFile() || stats.uid !== (process.geteuid?.() ?? stats.uid)) return
     if (fate === 'dead' || Date.now() - stats.mtimeMs > GIVEN_UP) unlinkSync(path)
   } catch {

@@ -1,7 +1,7 @@
-// Kinds of file systems, by the numbers that Linux has for them. @see statfs(2)
+// Kinds of file systems, by the numbers that Linux has for them. Changes nothing. @see statfs(2)
 import { statfsSync } from 'node:fs'
 
-/** Those that keep their files on another machine. */
+/** File systems that keep their files on another machine. */
 export const REMOTE: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
   [0x517b, 'SMB'],
@@ -21,7 +21,7 @@ export const IN_MEMORY: ReadonlyMap<number, string> = new Map([
   [0x858458f6, 'ramfs'],
 ])
 
-/** The kernel shows itself by them. */
+/** File systems by which the kernel shows itself. */
 export const NOT_FOR_FILES: ReadonlyMap<number, string> = new Map([
   [0x9fa0, 'proc'],
   [0x62656572, 'sysfs'],
@@ -29,7 +29,7 @@ export const NOT_FOR_FILES: ReadonlyMap<number, string> = new Map([
   [0x1cd1, 'devpts'],
 ])
 
-/** Whether a folder's files are in memory, and can be written out to swap at most. */
+/** Whether a folder's files are in memory, and can at most be written out to swap. */
 export function isTmpfs(folder: string): boolean {
   try {
     return process.platform === 'linux' && IN_MEMORY.get(statfsSync(folder).type) === 'tmpfs'

@@ -1,4 +1,4 @@
-// What all writers of files do alike on this machine. Throws the system's own errors: each adapter words them.
+// The steps that all writers of files share on this machine. Throws the system's own errors: each adapter words them.
 import {
   chmodSync,
   closeSync,
@@ -48,16 +48,19 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** The same for a new file that is in place already: where its name cannot be made durable, that is no failure any more. */
+/**
+ * Does the same for a new file that is in place already, where a name that cannot be made durable is no failure any
+ * more.
+ */
 export function syncName(folder: string): void {
   try {
     syncFolder(folder)
   } catch {
-    // A folder that may not be read, a file system that has no such thing.
+    // The folder may not be read, or its file system cannot sync a folder.
   }
 }
 
-/** A new file, 0600 whatever the umask; fails where there is one. The caller closes the handle. */
+/** Makes a new file, 0600 whatever the umask; fails if there is one. The caller closes the handle. */
 export function createPrivate(path: string): number {
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW, 0o600)
   if (posix) fchmodSync(fd, 0o600)
@@ -65,8 +68,8 @@ export function createPrivate(path: string): number {
 }
 
 /**
- * Puts a new file in place whole or not at all, 0600 from its first instant, by way of `PATH.new`. For one writer at a
- * time, once it is known that there is none: under a lock.
+ * Puts a new file in place whole or not at all, 0600 from its first instant, by way of `PATH.new`. Call it under a
+ * lock: it is for one writer at a time.
  */
 export function createWhole(path: string, content: Uint8Array): void {
   const draft = `${path}.new`
@@ -97,7 +100,7 @@ export function removeIfThere(path: string): void {
   try {
     unlinkSync(path)
   } catch {
-    // It was not there.
+    // There was no such file.
   }
 }
 
@@ -112,7 +115,7 @@ export function nearest(path: string): string {
   }
 }
 
-/** The commands that show who may write a path, and where: a file with its folder, or what of the way to it is there. */
+/** The commands that show who may write a path: a file with its folder, or the part of the way to it that exists. */
 export function lookAt(path: string): string {
   const place = nearest(path)
   const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
@@ -120,20 +123,20 @@ export function lookAt(path: string): string {
   return `ls -ld ${places.map(shellWord).join(' ')}; df ${shellWord(place)}`
 }
 
-/** Why root makes nothing in a folder, or where the next one above it is that is there; see `notForRoot`. */
+/** Says why root makes nothing in a folder, or in the next existing one above it; see `notForRoot`. */
 export function ofForeignFolder(folder: string, instead: string): ReturnType<typeof notForRoot> {
   const place = nearest(folder)
   return notForRoot(place, statSync(place, { throwIfNoEntry: false })?.uid ?? 0, instead)
 }
 
 /**
- * Why root makes nothing in a folder of another user: `sudo -E` and an old `su` leave it with a user's HOME, and what it
- * makes there is closed to that user from then on.
+ * Says why root makes nothing in a folder of another user: `sudo -E` and an old `su` leave root with a user's HOME,
+ * and what root makes there is closed to that user from then on.
  *
- * @param owner Of the folder.
+ * @param owner The owner of the folder.
  * @param instead How another place is named.
- * @param self The user that runs this program; `undefined` where there are none (Windows).
- * @returns The message and the hint; `undefined` where nothing stands against it.
+ * @param self The user that runs this program; `undefined` if there are no users (Windows).
+ * @returns The message and the hint; `undefined` if nothing stands against it.
  */
 export function notForRoot(
   folder: string,

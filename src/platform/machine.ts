@@ -1,3 +1,4 @@
+// This machine's clocks and its name. Reads them anew, except for the boot, and changes nothing.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname, uptime } from 'node:os'
@@ -14,7 +15,7 @@ function wallClock(): number {
   return Math.floor(Date.now() / 1000)
 }
 
-/** What this machine is told from others by. */
+/** The names that tell this machine from others. */
 export function machineHost(): Host {
   const id = lineOf('/etc/machine-id') ?? lineOf('/var/lib/dbus/machine-id')
   return { name: hostname(), id: id === null ? null : disguised(id), boot: bootId() }
@@ -22,18 +23,18 @@ export function machineHost(): Host {
 
 let boot: string | null | undefined
 
-/** Linux names each boot; elsewhere the wall clock has to do. */
+/** Linux names each boot. Elsewhere there is none, and the wall clock has to do. */
 function bootId(): string | null {
   boot ??= lineOf('/proc/sys/kernel/random/boot_id')
   return boot
 }
 
-/** The id is the machine's own secret: machine-id(5) asks for a hash of it, made for one application. */
+/** Hashes the id, because it is the machine's own secret: machine-id(5) asks for a hash made for one application. */
 function disguised(id: string): string {
   return createHash('sha256').update(`hq-token ${id}`).digest('hex').slice(0, 12)
 }
 
-/** On Windows such a path would be one of the current drive, where anybody may have made it. */
+/** Not on Windows, because such a path would be on the current drive, where anybody may have made it. */
 function lineOf(path: string): string | null {
   if (process.platform === 'win32') return null
   try {

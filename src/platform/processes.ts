@@ -1,21 +1,23 @@
-// Names for what a process leaves behind if it is killed, by which the next one knows whether it still lives.
+// Names for what a process leaves behind if it is killed. By the name the next process knows whether it still
+// lives.
 import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 
 /**
- * This process, in letters for a file's name: the boot and the namespace that its id counts in, the id, and when it
- * began, since ids are given anew. Only Linux tells all of them.
+ * Names this process in letters for a file's name: the boot, the namespace that its id counts in, the id, and when
+ * it began, because ids are given anew. Only Linux tells all of them.
  */
 export function processMark(): string {
   return `${namespace()}-${boot()}-${process.pid}-${startOf(process.pid) ?? 0}`
 }
 
-/** What `processMark` makes, for a regular expression. */
+/** A mark of `processMark`, for a regular expression. */
 export const MARK = '\\d+-[0-9a-f]{8}-\\d+-\\d+'
 
 /**
- * What has become of the process that a mark is of. `rebooted`: this machine has been started since, or it was
- * another machine, whose folder this is too. `elsewhere`: in another container, whose processes are not seen here.
+ * Says what has become of the process of a mark. `rebooted`: this machine has been started since, or the mark is of
+ * another machine that shares the folder. `elsewhere`: the process is in another container, whose processes cannot
+ * be seen here.
  */
 export function fateOf(mark: string): 'alive' | 'dead' | 'rebooted' | 'elsewhere' {
   const [space, since, pid, start] = mark.split('-')
@@ -26,7 +28,7 @@ export function fateOf(mark: string): 'alive' | 'dead' | 'rebooted' | 'elsewhere
   return start === '0' || startOf(Number(pid)) === Number(start) ? 'alive' : 'dead'
 }
 
-/** Another user's process is alive, too. */
+/** A process of another user is alive, too. */
 function isThere(pid: number): boolean {
   try {
     process.kill(pid, 0)

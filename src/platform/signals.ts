@@ -4,8 +4,8 @@ import { constants } from 'node:os'
 import { setImmediate as iteration } from 'node:timers/promises'
 
 /**
- * Signals that are not held: nobody can catch the first two; a listener for a fault of the process itself may hang
- * it; Node ignores SIGPIPE and SIGXFSZ and keeps SIGUSR1, until a listener for them is taken away; the others
+ * Signals that are not held. Nobody can catch the first two. A listener for a fault of the process itself may hang
+ * it. Node ignores SIGPIPE and SIGXFSZ and keeps SIGUSR1, until a listener for them is taken away. The others
  * neither end nor stop a process by themselves.
  */
 const NOT_HELD: ReadonlySet<string> = new Set([
@@ -14,7 +14,7 @@ const NOT_HELD: ReadonlySet<string> = new Set([
   ...['SIGPIPE', 'SIGXFSZ', 'SIGUSR1'],
   ...['SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH', 'SIGINFO'],
 ])
-/** They stop a process, and SIGCONT takes that back. */
+/** Signals that stop a process until SIGCONT. */
 const STOPPING: ReadonlySet<string> = new Set(['SIGTSTP', 'SIGTTIN', 'SIGTTOU'])
 
 /**
@@ -27,14 +27,14 @@ export function heldSignals(
   arch: string,
   numbers: Readonly<Record<string, number>>,
 ): readonly NodeJS.Signals[] {
-  // Windows raises these four, and knows the rest by name only.
+  // Windows raises these four, and knows the others by name only.
   if (platform === 'win32') return ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK']
   const names = Object.keys(numbers).filter(
     (name, index, all) =>
       // SIGIOT is another name of SIGABRT, SIGPOLL of SIGIO.
       all.findIndex((other) => numbers[other] === numbers[name]) === index &&
       !NOT_HELD.has(name) &&
-      // A trap of these processors comes again when its handler is done: that would hang a process that aborts.
+      // On these processors a trap comes again when its handler is done, which would hang a process that aborts.
       !(name === 'SIGTRAP' && /^(?:arm|riscv)/.test(arch)),
   )
   return names as NodeJS.Signals[]
@@ -43,7 +43,10 @@ export function heldSignals(
 const ALL = heldSignals(process.platform, process.arch, constants.signals)
 const ENDING = ALL.filter((signal) => !STOPPING.has(signal))
 
-/** Without SIGPROF while a profiler of V8 uses it: that ends no process then, and comes a thousand times a second. */
+/**
+ * Leaves SIGPROF out while a profiler of V8 uses it, because it then ends no process and comes a thousand times a
+ * second.
+ */
 function held(): readonly NodeJS.Signals[] {
   return ALL.includes('SIGPROF') && isProfiled() ? ALL.filter((signal) => signal !== 'SIGPROF') : ALL
 }
@@ -54,12 +57,15 @@ function isProfiled(): boolean {
     const isCaught = (BigInt(`0x${caught}`) >> BigInt(constants.signals.SIGPROF - 1)) & 1n
     return isCaught === 1n && process.listenerCount('SIGPROF') === 0
   } catch {
-    // Only Linux shows it.
+    // Only Linux shows the caught signals.
     return process.execArgv.some((argument) => /^--(?:cpu-)?prof$/.test(argument))
   }
 }
 
-/** Listeners of this file, for each signal: where there are more, a signal is not the end of this process. */
+/**
+ * The number of this file's listeners for each signal. If a signal has more listeners, it does not end this
+ * process.
+ */
 const ours = new Map<NodeJS.Signals, number>()
 
 function listen(signals: readonly NodeJS.Signals[], listener: (signal: NodeJS.Signals) => void): () => void {
@@ -82,9 +88,9 @@ function listen(signals: readonly NodeJS.Signals[], listener: (signal: NodeJS.Si
 }
 
 /**
- * Cleans up when a signal is about to end this process; which it does then, unless somebody else listens.
+ * Cleans up when a signal is about to end this process. Then the signal ends it, unless somebody else listens.
  *
- * @returns No longer.
+ * @returns Ends the listening.
  */
 export function beforeSignalsEnd(cleanUp: () => void): () => void {
   const signals = held().filter((signal) => ENDING.includes(signal))
@@ -98,13 +104,13 @@ export function beforeSignalsEnd(cleanUp: () => void): () => void {
 }
 
 /**
- * Runs a section that must come to its end: a signal that arrives meanwhile acts when it has.
+ * Runs a section that must come to its end. A signal that arrives meanwhile acts after it.
  *
  * Between the request that spends a refresh token and the save of the new one, only SIGKILL, SIGSTOP and what
  * JavaScript cannot catch may end or stop the process.
  *
- * @param section Its `stop` is aborted, the signal's name being the reason, when a signal has come that will end the
- *   process: what has not begun yet had better not.
+ * @param section Its `stop` is aborted, with the signal's name as the reason, when a signal has come that will end
+ *   the process: the section should begin nothing new then.
  */
 export function uninterrupted<T>(section: (stop: AbortSignal) => Promise<T>): Promise<T> {
   return withHeld(held(), section)
@@ -133,19 +139,19 @@ async function withHeld<T>(
   try {
     return await section(stop.signal)
   } finally {
-    // A signal that came while this process stood still is behind what it waited for: at the second iteration it is heard.
+    // A signal queued during a blocking call is delivered on the second iteration of the event loop.
     await iteration()
     await iteration()
     release()
     process.off('SIGCONT', goOn)
-    // With nobody listening any more, this ends or stops the process as the signal would have. Who else listens, has
-    // heard it.
+    // Nobody listens any more, so `raise` ends or stops the process as the signal would have. If others listen,
+    // they have heard it.
     const due = ending ?? stopping
     if (due !== undefined && process.listenerCount(due) === 0) raise(due)
   }
 }
 
-/** Runs a section in which this process is not stopped: Ctrl-Z acts when it is over. */
+/** Runs a section in which this process is not stopped: Ctrl-Z acts after it. */
 export function unstopped<T>(section: () => Promise<T>): Promise<T> {
   const stopping = ALL.filter((signal) => STOPPING.has(signal))
   return stopping.length === 0 ? section() : withHeld(stopping, section)
@@ -154,7 +160,7 @@ export function unstopped<T>(section: () => Promise<T>): Promise<T> {
 /**
  * Ends or stops this process as the signal does by itself.
  *
- * @param platform On Windows a process cannot be ended by a signal, only with the status that shells give for it.
+ * @param platform On Windows a signal cannot end a process; the status that shells give for it does.
  */
 export function raise(
   signal: NodeJS.Signals,
@@ -166,22 +172,23 @@ export function raise(
 }
 
 /**
- * Ends this program by the signal that has ended the child: a shell looks at how, when it decides whether to
- * go on with a script.
+ * Ends this program by the signal that has ended the child, because a shell looks at that when it decides whether
+ * to go on with a script.
  *
- * @returns The status that means the same, where the signal does not end this program: the first process of
- *   a container, and all of Windows, where a signal would end it with the status of a bug.
+ * @returns The status that means the same, if the signal does not end this program: in the first process of a
+ *   container, and on Windows, where a signal would end it with the status of a bug.
  */
 export function dieBy(signal: NodeJS.Signals, platform = process.platform): number {
   if (platform === 'win32') return 128 + constants.signals[signal]
   try {
-    // A core of ours would hold the tokens.
+    // A core file of this process would hold the tokens.
     writeFileSync('/proc/self/coredump_filter', '0')
   } catch {
-    // Only Linux has it.
+    // Only Linux has this file.
   }
   if (signal !== 'SIGKILL') {
-    // Once listened to, a signal that Node ignores (SIGPIPE) or keeps for itself (SIGUSR1) does what it does elsewhere.
+    // After a listener comes and goes, a signal that Node ignores (SIGPIPE) or keeps for itself (SIGUSR1) has its
+    // usual effect.
     process.on(signal, () => undefined)
     process.removeAllListeners(signal)
   }

@@ -1,3 +1,4 @@
+// Writes the sandbox's answers in HighQ's shapes, and sends them. Decides no grant.
 import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -5,7 +6,7 @@ import type { IssuedTokens } from './grants.js'
 
 export type Format = 'json' | 'xml'
 
-/** A flat answer of the token endpoint, in the order it is written. */
+/** A flat answer of the token endpoint, in the order in which it is written. */
 export type Fields = Readonly<Record<string, string | number>>
 
 export interface Reply {
@@ -14,9 +15,9 @@ export interface Reply {
   readonly body: Buffer
   /** Bytes of the body after which the connection is destroyed; `Content-Length` promises the whole. */
   readonly cutAt?: number
-  /** Only the end of the connection ends it: no length, no last chunk. */
+  /** Neither a length nor a last chunk: only the end of the connection ends the answer. */
   readonly unframed?: boolean
-  /** One byte a second. */
+  /** Sends one byte a second. */
   readonly drip?: boolean
 }
 
@@ -28,7 +29,7 @@ export function formatFor(accept: string | undefined, alwaysXml: boolean): Forma
   return !alwaysXml && /\bapplication\/json\b/i.test(accept ?? '') ? 'json' : 'xml'
 }
 
-/** HighQ's XML names the user and not the refresh token's life; its JSON the other way round. */
+/** HighQ's XML names the user and not the refresh token's life. Its JSON does the opposite. */
 export function tokenFields(tokens: IssuedTokens, format: Format): Fields {
   const { accessToken, refreshToken, expiresIn, refreshExpiresIn, user } = tokens
   const both = { access_token: accessToken, expires_in: expiresIn, refresh_token: refreshToken }
@@ -64,12 +65,12 @@ export function reply(
   }
 }
 
-/** Safe in the text and in the quoted attributes of HTML and XML. */
+/** Escapes a text for the content and the quoted attributes of HTML and XML. */
 export function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
-/** Puts an answer on the wire, or as much of it as it says. */
+/** Sends an answer, or the part of it that the answer says. */
 export async function deliver(answer: Answer, response: ServerResponse): Promise<void> {
   if (answer === 'silence') return
   if (answer === 'close') {

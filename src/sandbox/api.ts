@@ -1,4 +1,5 @@
-// A small API behind the sandbox's tokens: sites to read and to make, files to put up and to fetch.
+// A small API behind the sandbox's tokens: sites to read and to make, files to upload and to download. Stores all
+// in memory.
 import type { Format, Reply } from './answers.js'
 import { escaped, reply } from './answers.js'
 import { Secret } from '../core/secret.js'
@@ -24,7 +25,7 @@ const SITES: readonly Site[] = [
   { id: 103, sitename: 'Closed matters', status: 'ARCHIVED' },
 ]
 
-/** What is there from the start, for a first download. */
+/** A file that is there from the start, for a first download. */
 const CONTRACT: StoredFile = {
   id: 7,
   filename: 'contract.pdf',
@@ -35,14 +36,14 @@ const CONTRACT: StoredFile = {
   ),
 }
 
-/** More of one kind than anybody tries by hand: a test that runs for days must not fill the memory. */
+/** The most of one kind, because a test that runs for days must not fill the memory. Nobody tries more by hand. */
 const MOST = 100
 
 /**
- * The API: it is asked by path, and refuses a token with 403 and not with 401, as HighQ does.
+ * The API's endpoints by path. As HighQ does, it refuses a token with 403 and not with 401.
  *
  * @param root Path of the API with a slash at its end.
- * @returns The endpoint of a path; `undefined` where nothing is.
+ * @returns The endpoint of a path; `undefined` if there is none.
  */
 export function apiEndpoints(grants: Grants, root: string): (path: string) => Endpoint | undefined {
   const sites: Site[] = [...SITES]
@@ -111,7 +112,7 @@ function withToken(grants: Grants, endpoint: Endpoint): Endpoint {
 
 export const nothingThere: Endpoint = ({ format }) => refused(404, 'Not found', format)
 
-/** An error of the API, or of the sandbox where no endpoint is concerned. */
+/** An error of the API, or of the sandbox if no endpoint is concerned. */
 export function failure(status: number, message: string, format: Format): Reply {
   return format === 'json'
     ? reply(status, 'application/json', JSON.stringify({ status, message }))
@@ -134,7 +135,7 @@ function isRead(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
-/** The name of a new site, from JSON or from XML; `undefined` where there is none. */
+/** The name of a new site, from JSON or from XML; `undefined` if there is none. */
 function nameIn({ body, contentType }: Received): string | undefined {
   if (/xml/i.test(contentType)) {
     const text = /<sitename>([^<]*)<\/sitename>/.exec(body)?.[1]?.trim()
@@ -154,7 +155,10 @@ function unescaped(text: string): string {
   return text.replace(/&(amp|lt|gt|quot|apos);/g, (_, name: string) => ENTITIES[name] ?? '')
 }
 
-/** As it was said to be, so that a text comes back as a text; a header of its own it cannot become. */
+/**
+ * The content type that the upload named, so that a text comes back as a text. It cannot become a header of its
+ * own.
+ */
 function typeOf({ contentType }: Received): string {
   return /^[\w.+-]+\/[\w.+-]+(?:; *charset=[\w-]+)?$/.test(contentType)
     ? contentType

@@ -1,3 +1,4 @@
+// The sandbox's authorize page and what a person decides there. Redirects only to loopback and https addresses.
 import { isLoopback } from '../core/address.js'
 import { randomBytes } from 'node:crypto'
 
@@ -8,7 +9,7 @@ import { authorizePage, errorPage } from './pages.js'
 import type { Endpoint, Handled, Received } from './request.js'
 import { isForm, parametersOf } from './request.js'
 
-/** Seconds that the page may stand open. */
+/** Seconds for which the page may stand open. */
 const PATIENCE = 1_800
 
 interface AuthorizeParts {
@@ -24,7 +25,7 @@ interface AuthorizeParts {
 /** A request that waits for a decision. */
 interface Pending {
   readonly redirectUri: URL
-  /** As the client wrote it: the token request is compared with this. */
+  /** The redirect URI as the client wrote it, because the token request is compared with it. */
   readonly redirectText: string
   readonly state: string | undefined
   readonly challenge: string | null
@@ -94,7 +95,7 @@ export function authorizeEndpoint({ grants, clientId, issuer, user, clock }: Aut
     const location = new URL(redirectUri)
     const parameters = { ...result, ...(state === undefined ? {} : { state }), iss: issuer }
     for (const [name, value] of Object.entries(parameters)) location.searchParams.append(name, value)
-    // 303 and not 307, which would post the form on to the client: RFC 9700 section 4.12.
+    // 303, because 307 would post the form on to the client: RFC 9700 section 4.12.
     return reply(303, 'text/plain', '', { location: location.href })
   }
 }
@@ -103,7 +104,7 @@ function refuse(status: number, what: string): Handled {
   return { answer: errorPage(status, what), outcome: 'refused' }
 }
 
-/** Any loopback or https address: the sandbox stands in for a registration with the caller's own. */
+/** Any loopback or https address, because the caller's own registration has its own. */
 function redirectable(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || text.includes('#')) return undefined

@@ -1,4 +1,4 @@
-// Faults in how an answer is written: what servers are known to send, and what must be made of it.
+// Faults in how an answer is written: what servers are known to send. Made of the pieces in fault-kinds.ts.
 import type { Fields, Reply } from './answers.js'
 import { reply } from './answers.js'
 import {

@@ -1,18 +1,18 @@
-// What a fault of the sandbox is, and the pieces that faults are made of.
+// The type of the sandbox's faults, and the pieces that they are made of. Names no fault itself.
 import type { Answer, Fields, Format, Reply } from './answers.js'
 import { refusal, reply } from './answers.js'
 
-/** The server never looks at the grant. */
+/** A fault in which the server does not look at the grant. */
 export interface Untouched {
   readonly description: string
   readonly grant: 'untouched'
   readonly answer: (format: Format, now: number) => Answer
 }
 
-/** The grant is given, and then something goes wrong. */
+/** A fault that follows after the grant is given. */
 export interface Given {
   readonly description: string
-  /** `kept`: with a new access token alone. */
+  /** `kept`: a new access token, without a new refresh token. */
   readonly grant: 'rotated' | 'kept'
   /** @param now Epoch seconds. */
   readonly answer: (fields: Fields, format: Format, now: number) => Answer

@@ -1,4 +1,4 @@
-// The faults that `hq-token sandbox --fault NAME` knows, and those that are still to strike.
+// The faults that `hq-token sandbox --fault NAME` knows, and the queue of those that are still to strike.
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 
@@ -20,7 +20,7 @@ import {
   type FaultKind,
 } from './fault-kinds.js'
 
-/** Where the fault `redirect` points; every request that arrives there was a redirect followed. */
+/** Where the fault `redirect` points. A request there followed the redirect. */
 export const REDIRECTED_PATH = '/sandbox/redirected'
 
 const HUGE = 50 * 2 ** 20
@@ -108,14 +108,14 @@ export const faultNames = Object.fromEntries(
 
 export interface Fault {
   readonly name: FaultName
-  /** How many refreshes it strikes; `Infinity` for all from now on. */
+  /** The number of refreshes that it strikes; `Infinity` for all from now on. */
   readonly count: number
 }
 
 /**
- * Reads `NAME[:COUNT]`; without a count, every refresh from now on.
+ * Reads `NAME[:COUNT]`. Without a count the fault strikes every refresh from now on.
  *
- * @throws {UsageError} for a name that is none, listing those that are, and for a count below 1.
+ * @throws {UsageError} for an unknown name, listing the known ones, and for a count below 1.
  */
 export function parseFault(text: string): Fault {
   const [name = '', count, ...rest] = text.split(':')
@@ -132,7 +132,7 @@ function isFaultName(text: string): text is FaultName {
   return Object.hasOwn(faultKinds, text)
 }
 
-/** Faults still to strike: the first until its count is used up, then the next. */
+/** Faults that are still to strike: the first until its count is used up, then the next. */
 export class FaultQueue {
   #faults: Fault[] = []
 

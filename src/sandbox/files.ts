@@ -1,12 +1,13 @@
+// Writes a config and a seed file for the sandbox. Overwrites only files that an earlier run wrote.
 import { lstat, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Draft } from '../platform/draft.js'
 import type { Sandbox } from './server.js'
 
-/** The first line of what may be written over. */
+/** The first line of a file that may be overwritten. */
 const MARK = '# Written by hq-token sandbox; the next run writes it anew.'
 
-/** What a store beside the configuration consists of, and the mark beside its seed. */
+/** The files of a store beside the configuration, and the mark beside its seed. */
 const STORE = ['token.db', 'token.db-journal', 'token.rescue', 'token.lock', 'token.ini.spent']
 
 export interface SandboxFiles {
@@ -17,11 +18,11 @@ export interface SandboxFiles {
 }
 
 /**
- * Writes a configuration and a seed file that work with `sandbox`, both 0600; a folder that is not
- * there yet is made, 0700.
+ * Writes a configuration and a seed file that work with `sandbox`, both 0600. A folder that is missing is made,
+ * 0700.
  *
  * @param options.accessTtl Seconds, as the sandbox was started with.
- * @throws {Error} where a file by one of the names is there that no sandbox wrote; nothing is written then.
+ * @throws {Error} if a file that no sandbox wrote has one of the names; nothing is written then.
  */
 export async function writeSandboxFiles(
   dir: string,
@@ -33,7 +34,7 @@ export async function writeSandboxFiles(
   await mkdir(dir, { recursive: true, mode: 0o700 })
   let again = false
   for (const path of [config, seed]) again = (await refuseForeign(path)) || again
-  // The store of a run before holds tokens that this one has never issued.
+  // The store of an earlier run holds tokens that this run has not issued.
   if (again) for (const name of STORE) await rm(join(dir, name), { force: true })
 
   replace(config, configText(sandbox))
@@ -86,7 +87,7 @@ async function refuseForeign(path: string): Promise<boolean> {
   return true
 }
 
-/** A link is replaced, not followed. */
+/** Replaces a link, and does not follow it. */
 function replace(path: string, text: string): void {
   const draft = new Draft(path)
   try {

@@ -1,6 +1,7 @@
+// The sandbox's memory of codes and tokens: it gives, rotates and revokes. Speaks no HTTP.
 import { createHash, randomBytes } from 'node:crypto'
 
-/** Seconds that an authorization code lives at HighQ. */
+/** Seconds for which an authorization code lives at HighQ. */
 const CODE_TTL = 1_800
 
 export interface GrantsOptions {
@@ -14,10 +15,10 @@ export interface GrantsOptions {
   readonly clock: () => number
 }
 
-/** What one grant hands out. Plain strings: these tokens open nothing but the sandbox that made them. */
+/** The tokens of one grant. Plain strings, because they open nothing but the sandbox that made them. */
 export interface IssuedTokens {
   readonly accessToken: string
-  /** The one that was sent, where the grant did not rotate. */
+  /** The refresh token that was sent, if the grant did not rotate. */
   readonly refreshToken: string
   /** Seconds. */
   readonly expiresIn: number
@@ -28,14 +29,14 @@ export interface IssuedTokens {
 
 export interface Granted {
   readonly kind: 'granted'
-  /** `grace`: a second rotation of the same token, in time. `kept`: a new access token alone. */
+  /** `grace`: a second rotation of the same token, in time. `kept`: a new access token without a new refresh token. */
   readonly outcome: 'issued' | 'rotated' | 'grace' | 'kept'
   readonly tokens: IssuedTokens
 }
 
 export interface Refused {
   readonly kind: 'refused'
-  /** `reused`: this request has just cost the whole family. */
+  /** `reused`: this request has just revoked the whole family. */
   readonly outcome: 'reused' | 'refused'
   /** @see RFC 6749 section 5.2 */
   readonly error: 'invalid_grant' | 'unauthorized_client'
@@ -44,11 +45,11 @@ export interface Refused {
 
 export type Grant = Granted | Refused
 
-/** What a person allowed on the authorize page. */
+/** The access that a person allowed on the authorize page. */
 export interface Authorization {
   readonly clientId: string
   readonly redirectUri: string
-  /** PKCE, always S256; `null` where the client sent none. */
+  /** PKCE, always S256; `null` if the client sent none. */
   readonly challenge: string | null
   readonly user: string
 }
@@ -88,7 +89,7 @@ interface Code {
  * @see RFC 9700 section 4.14.2 for rotation and reuse
  */
 export class Grants {
-  /** While true, no grant is given: what an administrator does to shut a client out. */
+  /** While true, no grant is given, as when an administrator shuts a client out. */
   archived = false
   readonly #options: GrantsOptions
   readonly #codes = new Map<string, Code>()
@@ -101,7 +102,7 @@ export class Grants {
     this.#options = options
   }
 
-  /** How often a refresh token was replaced, within the grace period too. */
+  /** The number of rotations, those within the grace period included. */
   get rotations(): number {
     return this.#rotations
   }
@@ -115,7 +116,7 @@ export class Grants {
     return this.#pair({ user, revoked: false })
   }
 
-  /** A code for the redirect: 30 minutes, once. */
+  /** A code for the redirect, good once and for 30 minutes. */
   authorize(authorization: Authorization): string {
     const code = randomToken('code')
     this.#codes.set(code, {
@@ -128,7 +129,7 @@ export class Grants {
   }
 
   /**
-   * A code is spent by the first try, also by one that fails; a second one revokes what the first gave.
+   * Exchanges a code. The first try spends it, even one that fails; a second try revokes what the first gave.
    *
    * @see RFC 6749 sections 4.1.2 and 4.1.3, RFC 7636 section 4.6
    */
@@ -149,9 +150,9 @@ export class Grants {
   }
 
   /**
-   * A refresh token that was rotated longer ago than the grace period costs its family everything.
+   * Refreshes. A refresh token that was rotated longer ago than the grace period revokes its family.
    *
-   * @param options.rotate False to give a new access token alone; the refresh token stays as it was.
+   * @param options.rotate False to give a new access token only; the refresh token stays as it was.
    * @see RFC 6749 section 6
    */
   refresh(refreshToken: string, { rotate = true }: { readonly rotate?: boolean } = {}): Grant {
@@ -161,7 +162,7 @@ export class Grants {
     const { family, rotatedAt } = known
     if (family.revoked) return refused('The grant was revoked')
     const now = this.#options.clock()
-    // Never negative: a clock set back must not open a grace period where there is none.
+    // Not negative, because a clock set back must not open a grace period.
     const elapsedMs = rotatedAt === null ? null : Math.max(0, (now - rotatedAt) * 1_000)
     if (elapsedMs !== null && elapsedMs >= this.#options.graceMs)
       return this.#reused(family, 'The refresh token was used before')
@@ -176,7 +177,7 @@ export class Grants {
     return { kind: 'granted', outcome: rotatedAt === null ? 'rotated' : 'grace', tokens: this.#pair(family) }
   }
 
-  /** The user whose token this is; `undefined` for one that is unknown, expired or revoked. */
+  /** The user of a token; `undefined` if it is unknown, expired or revoked. */
   userOf(accessToken: string): string | undefined {
     const known = this.#accessTokens.get(accessToken)
     const works = known !== undefined && !known.family.revoked && this.#options.clock() < known.expiresAt

@@ -1,3 +1,4 @@
+// The HTML pages of the sandbox. Holds no script, and decides nothing.
 import { createHash } from 'node:crypto'
 
 import type { Reply } from './answers.js'
@@ -26,7 +27,7 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
 small { display: block; margin-top: 1.5rem; color: var(--quiet); font-size: .875rem }
 `
 
-/** No `form-action`: browsers hold the redirect behind the form against it, and that goes to the client. */
+/** No `form-action`, because browsers apply it to the redirect behind the form too, and that goes to the client. */
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
@@ -34,7 +35,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** What the person at the authorize page decides about. */
+/** The question that the person at the authorize page decides. */
 export interface Question {
   readonly clientId: string
   readonly user: string
@@ -60,7 +61,7 @@ export function authorizePage({ clientId, user, redirectUri, nonce }: Question):
   )
 }
 
-/** For what must not be told to the redirect URI, because it is not known to be the client's. */
+/** A page for an error that must not go to the redirect URI, because that is not known to be the client's. */
 export function errorPage(status: number, what: string): Reply {
   return page(status, 'This request cannot be used', `<p>${escaped(what)}</p>`)
 }

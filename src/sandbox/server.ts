@@ -1,3 +1,4 @@
+// Starts and stops the sandbox's HTTP server, and keeps its log. Listens on loopback only.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -22,30 +23,30 @@ const YEAR = 31_536_000
 const API = '/sandbox/api/'
 
 export interface SandboxOptions {
-  /** 0, the default, takes any that is free. */
+  /** 0, the default, takes any free port. */
   readonly port?: number
   /** Seconds of life of an access token; 300 by default. */
   readonly accessTtl?: number
   /** Seconds of life of a refresh token from its own issue; a year by default. */
   readonly refreshTtl?: number
-  /** XML whatever is asked for. */
+  /** Answers in XML, whatever is asked for. */
   readonly xml?: boolean
-  /** Milliseconds before each answer; by then a refresh has long rotated. */
+  /** Milliseconds before each answer; the refresh has rotated before that wait. */
   readonly latencyMs?: number
   /** Milliseconds for which a rotated refresh token still works; 0 by default. */
   readonly graceMs?: number
-  /** Strike refreshes one after another, each for its count. */
+  /** They strike refreshes one after another, each for its count. */
   readonly faults?: readonly Fault[]
   readonly clientId?: string
   /** 32 random characters by default. */
   readonly clientSecret?: string
   /** Epoch seconds, also fractional. */
   readonly clock?: () => number
-  /** Told of each request as soon as it is in the log. */
+  /** Called for each request as soon as it is in the log. */
   readonly onRequest?: (request: SandboxRequest) => void
 }
 
-/** A running stand-in for one HighQ instance, on 127.0.0.1 alone. */
+/** A running stand-in for one HighQ instance, on 127.0.0.1 only. */
 export interface Sandbox {
   /** The instance: `http://127.0.0.1:PORT/sandbox/`. */
   readonly url: string
@@ -53,17 +54,17 @@ export interface Sandbox {
   readonly clientSecret: string
   /** Every request, oldest first. */
   readonly log: readonly SandboxRequest[]
-  /** A first token set of a family of its own, for a seed. */
+  /** A first token set, of a family of its own, for a seed. */
   issue(user?: string): IssuedTokens
-  /** Replaces all faults; none with `[]`. */
+  /** Replaces all faults; `[]` removes them. */
   setFaults(faults: readonly Fault[]): void
-  /** Strikes after the faults that are there. */
+  /** Adds a fault that strikes after the others. */
   addFault(fault: Fault): void
   /** While true every grant is refused, as for a registration that an administrator archived. */
   setArchived(archived: boolean): void
-  /** How often a refresh token was rotated, whether or not the answer arrived. */
+  /** The number of times a refresh token was rotated, whether or not the answer arrived. */
   refreshes(): number
-  /** How many families a reuse has cost. */
+  /** The number of families that a reuse has revoked. */
   revokedFamilies(): number
   /** Drops all connections at once. */
   close(): Promise<void>
@@ -72,7 +73,7 @@ export interface Sandbox {
 /**
  * Starts a sandbox: HighQ's URLs, rotation with reuse detection, faults on demand.
  *
- * @throws the system's error, such as `EADDRINUSE`, where the port cannot be had.
+ * @throws the system's error, such as `EADDRINUSE`, if the port cannot be had.
  */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const {

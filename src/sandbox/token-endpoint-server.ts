@@ -1,3 +1,4 @@
+// The sandbox's token endpoint: checks the client, asks `Grants`, and lets faults strike. Keeps no tokens.
 import { Secret } from '../core/secret.js'
 import type { Reply } from './answers.js'
 import { refusal, tokenFields, written } from './answers.js'
@@ -78,7 +79,7 @@ export function tokenEndpoint({ grants, faults, registration, clock }: EndpointP
     }
 
     const grant = grants.refresh(refreshToken, { rotate: fault?.grant !== 'kept' })
-    // A fault that follows a grant waits for one that is given.
+    // A fault that follows a grant waits for a grant that is given.
     if (grant.kind === 'refused') return { ...refusedGrant(grant, format), presented }
     const fields = tokenFields(grant.tokens, format)
     const issued = grant.outcome === 'kept' ? null : fingerprint(grant.tokens.refreshToken)
@@ -126,7 +127,7 @@ function refusedGrant({ error, description, outcome }: Refused, format: Received
   return { answer: refusal(error, description, format), outcome }
 }
 
-/** `undefined` where the client does not use HTTP Basic. @see RFC 6749 section 2.3.1 */
+/** `undefined` if the client does not use HTTP Basic. @see RFC 6749 section 2.3.1 */
 function basicCredentials(authorization: string | undefined): Registration | undefined {
   const [, encoded] = /^Basic +(\S+)$/i.exec(authorization ?? '') ?? []
   if (encoded === undefined) return undefined

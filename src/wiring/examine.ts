@@ -12,11 +12,11 @@ import { knownHere } from './endpoints.js'
 import { inspectServers } from './examine-servers.js'
 import { assertChecked, type Around, type Choice } from './open.js'
 
-/** What can be found out without spending anything. */
+/** All that can be found out without spending anything. */
 export interface Examination {
   /** Findings about the configuration and the store. */
   readonly here: readonly Finding[]
-  /** What the store holds; `undefined` if it cannot be read. */
+  /** The content of the store; `undefined` if it cannot be read. */
   readonly content:
     { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
   /** `undefined` if it cannot be read. */

@@ -43,7 +43,7 @@ export interface Around extends Surroundings {
    * @throws {ConfigInvalid} if something around would lay the token open.
    */
   readonly beforeSending: () => void
-  /** What the warm path did about the store's lock. */
+  /** The lock that the warm path hands over, or its wait for it. */
   readonly handover?: Handover | undefined
   /**
    * Called when the lock is taken. Holds back what is written to standard error, until the function that it returns

@@ -1,11 +1,12 @@
+// Decides which URL a path of `hq-token api` means. Sends nothing.
 import { ConfigInvalid, UsageError } from '../../../core/errors.js'
 import { shellWord } from '../../../core/shell-quoting.js'
 
 /**
- * The URL that a path of `hq-token api` means: a whole URL, a path of the host that begins as the
- * API's own, or, as for `gh api`, a path below the API, with or without a slash before it.
+ * The URL that a path of `hq-token api` means: a whole URL, a path of the host that begins as the API's own, or, as
+ * for `gh api`, a path below the API, with or without a slash before it.
  *
- * @throws {UsageError} where it would lead to another origin than the API's: the token is not for that
+ * @throws {UsageError} if it leads to another origin than the API's, because the token is not for that
  */
 export function apiUrl(target: string, api: URL | null): URL {
   if (api === null)
@@ -13,7 +14,7 @@ export function apiUrl(target: string, api: URL | null): URL {
       hint: 'add to [client] of the config: api_url = https://HOST/PATH/; or set HQ_TOKEN_API_URL',
     })
   const url = resolved(target, api)
-  // A scheme without a server: the colon is meant otherwise, or there is nobody to call.
+  // The scheme has no server: the colon is meant otherwise, or there is nobody to call.
   if (url === null || url.origin === 'null')
     throw new UsageError(`${JSON.stringify(target)} is neither a path nor a URL`, {
       hint:
@@ -32,7 +33,7 @@ export function apiUrl(target: string, api: URL | null): URL {
 
 function resolved(target: string, api: URL): URL | null {
   const isWhole = /^[a-z][a-z\d+.-]*:/i.test(target)
-  // `/acme/api/1/sites`, and `/acme/…` beside it: the instance's own folder.
+  // The instance's own folder: `/acme/api/1/sites`, and `/acme/…` beside it.
   const folder = api.pathname.replace(/[^/]+\/$/, '')
   const isOfHost = folder !== '/' && target.startsWith(folder)
   const relative = isWhole || isOfHost ? target : target.replace(/^\//, './')

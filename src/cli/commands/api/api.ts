@@ -1,3 +1,4 @@
+// Calls the API with the token, and writes its answer. Parses no answer.
 import type { ApiOptions } from './command.js'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -14,15 +15,15 @@ import { fileDestination, standardOutput, type Destination } from '../../termina
 
 const HELP = 'hq-token api --help'
 
-/** @see RFC 9110 section 5.5: beyond ASCII, bytes only. */
+/** Bytes only beyond ASCII. @see RFC 9110 section 5.5 */
 const HEADER = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/
 
-/** The token, and what is agreed upon for one connection. */
+/** Headers that are ours: the token, and what is agreed upon for one connection. */
 const OURS = /^(?:authorization|content-length|transfer-encoding|host|keep-alive|upgrade|expect)$/i
 
 /**
- * Calls the API with the token, in the manner of `gh api`; the answer's body goes to standard output as
- * it comes, whatever its size.
+ * Calls the API with the token, in the manner of `gh api`. The answer's body goes to standard output as it comes,
+ * whatever its size.
  *
  * @throws {ApiRefused} for any answer that is no success, after its body was written
  */
@@ -44,7 +45,7 @@ export async function api(session: Session, target: string, options: ApiOptions)
   if (isInUrl) for (const { key, value } of fields) url.searchParams.append(key, String(value))
   const sent = isInUrl && options.input === undefined ? null : body
 
-  // Before anything is sent: what cannot be written anywhere need not be asked for.
+  // Open the destination before anything is sent, because an answer that cannot be written need not be asked for.
   const sink =
     options.output === undefined || options.output === '-'
       ? standardOutput(world.stdout)
@@ -59,7 +60,8 @@ export async function api(session: Session, target: string, options: ApiOptions)
     url,
     method,
     headers: { ...usual, ...typed },
-    // What a person has typed may be a secret, whatever its name; what they took out stays out.
+    // A header that a person has typed may be a secret, whatever its name, so it is not sent on. A header that they
+    // took out stays out.
     awayHeaders: Object.fromEntries(
       Object.entries(usual).filter(([name]) => !(name in typed) || typed[name] !== undefined),
     ),
@@ -77,9 +79,9 @@ export async function api(session: Session, target: string, options: ApiOptions)
   voice.notice({ level: 'info', message: `${method} ${url.origin}${url.pathname}: HTTP ${response.status}` })
   if (isSuccess(response.status)) await write(session, url, response, sink, options)
   else {
-    // What the API says against it is not what the file is for.
+    // The file is not for what the API says against the call.
     sink.discard()
-    // That it was refused tells more than that nobody wanted to read all of why.
+    // The refusal tells more than that nobody wanted to read all of its reason.
     await write(session, url, response, standardOutput(world.stdout), options).catch((error: unknown) => {
       if (!isReaderGone(error)) throw error
     })
@@ -113,13 +115,13 @@ async function bodyOf(
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
 
-/** As curl has it: one given twice is sent twice, and one without a value is not sent, the usual one neither. */
+/** As in curl, a header given twice is sent twice, and one without a value is not sent, nor is our own of that name. */
 function headersOf(lines: readonly string[]): Headers {
   const headers = new Map<string, string[]>()
   for (const [index, line] of lines.entries()) {
     const [, given = '', value = ''] = HEADER.exec(line) ?? []
     if (given === '')
-      // Not what it holds: that may be a secret with its name forgotten.
+      // Name its number, because its text may be a secret whose name was forgotten.
       throw new UsageError(`the header of -H number ${index + 1} is not "name: value"`, {
         hint: 'hq-token api -H "Accept: application/xml" 1/sites',
       })
@@ -176,7 +178,7 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299
 }
 
-/** What nobody says anything of is taken for text: it is escaped. */
+/** An answer without a content type is taken for text, so it is escaped. */
 function isText({ 'content-type': type = '', 'content-encoding': coding = 'identity' }: Headers): boolean {
   return (
     coding === 'identity' &&
@@ -192,21 +194,21 @@ function notForTerminals({ 'content-type': type = 'unknown' }: Headers): UsageEr
   })
 }
 
-/** An answer may hold commands for the terminal that it is shown on. */
+/** Escapes an answer, because it may hold commands for the terminal that shows it. */
 async function* escaped(answer: AsyncIterable<Buffer>): AsyncGenerator<string> {
   const text = new TextDecoder()
   for await (const chunk of answer) yield printableText(text.decode(chunk, { stream: true }))
   yield printableText(text.decode())
 }
 
-/** What undici says against a request before it sends any of it, and against a redirect. */
+/** Words what undici says against a request before it sends any of it, and against a redirect. */
 function notMade(error: unknown, call: string): unknown {
   const { code = '', message } = error as NodeJS.ErrnoException
   if (message.startsWith('Redirect loop'))
     return new ApiRefused(`${call}: redirects in a circle`, { cause: error })
   if (code === 'ERR_INVALID_URL' || message.startsWith('Invalid URL'))
     return new ApiRefused(`${call}: redirects to what is no address`, { cause: error })
-  // It names a header, and does not quote one.
+  // undici's message names a header and does not quote its value.
   if (/^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED)$/.test(code))
     return new UsageError(`the call cannot be made: ${message}`, { hint: HELP, cause: error })
   return error
@@ -231,7 +233,7 @@ function refusal(
   })
 }
 
-/** Without its query, which may be a secret: such an address is often all that it takes. */
+/** Leaves the query out, because it may be a secret: such an address is often all that one needs. */
 function redirection(method: string, location: string, url: URL, sent: ApiBody | null): string {
   const to = URL.canParse(location, url.href) ? new URL(location, url) : null
   const where = to === null ? 'to what is no address' : `to ${to.origin}${to.pathname}`

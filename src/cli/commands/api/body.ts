@@ -1,9 +1,10 @@
+// Makes the body of an API call from a file or a stream. Sends nothing.
 import { closeSync, createReadStream, fstatSync, openSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { UsageError } from '../../../core/errors.js'
 import type { ApiBody } from '../../../bearer/api-call.js'
 
-/** Of what has no size so much is kept, that a small body can be sent twice. */
+/** Bytes of a body without a known size that are kept, so that a small one can be sent twice. */
 const KEPT = 1024 * 1024
 
 type Chunks = AsyncIterable<Buffer | string>
@@ -13,11 +14,11 @@ export function textBody(text: string): ApiBody {
   return { open: () => bytes, length: bytes.byteLength, isRepeatable: true }
 }
 
-/** @throws {UsageError} where the file cannot be read. */
+/** @throws {UsageError} if the file cannot be read. */
 export async function fileBody(path: string, onBytes: (count: number) => void): Promise<ApiBody> {
   const fd = opened(path)
   const stats = fstatSync(fd)
-  // What has no size is read to find out: a pipe, a device, the files of /proc.
+  // Read it to find its size: a pipe, a device and the files of /proc have none.
   if (!stats.isFile() || stats.size === 0) return streamBody(createReadStream('', { fd }), path, onBytes)
   closeSync(fd)
   return {
@@ -27,7 +28,7 @@ export async function fileBody(path: string, onBytes: (count: number) => void): 
   }
 }
 
-/** Kept whole while it is small, streamed when it is not. @throws {UsageError} */
+/** Keeps a small body whole, and streams a large one. @throws {UsageError} */
 export async function streamBody(
   stream: Chunks,
   name: string,
@@ -52,7 +53,7 @@ export async function streamBody(
   return { open: () => readable(counted(all(), onBytes)), length: null, isRepeatable: false }
 }
 
-/** So many bytes as have been promised: what has come to a file since is not sent. */
+/** Sends as many bytes as promised, even if the file has grown since. */
 async function* whole(path: string, size: number): AsyncGenerator<Buffer> {
   let left = size
   for await (const chunk of read(createReadStream(path, { end: size - 1 }), path)) {

@@ -1,10 +1,11 @@
+// Turns `-f` and `-F` of `hq-token api` into a JSON object. Sends nothing.
 import { readFileSync } from 'node:fs'
 import { UsageError } from '../../../core/errors.js'
 import { shellWord } from '../../../core/shell-quoting.js'
 import { readAll } from '../../terminal/input.js'
 import type { World } from '../../world.js'
 
-/** `-f key=value`, or `-F key=value`, whose value is read. */
+/** `-f key=value`, or `-F key=value` with its value read. */
 export interface Field {
   readonly key: string
   readonly value: unknown
@@ -21,14 +22,14 @@ const HINT = { hint: 'hq-token api --help' }
 
 type Branch = { [key: string]: unknown } | unknown[]
 
-/** The value as it stands. @throws {UsageError} */
+/** Takes the value as text. @throws {UsageError} */
 export function rawField(text: string): Field {
   const at = text.indexOf('=')
   if (at < 1) throw new UsageError('what -f or -F was given is not key=value', HINT)
   return { key: text.slice(0, at), value: text.slice(at + 1) }
 }
 
-/** `true`, `false`, `null` and whole numbers are what they say, and `@FILE` is what the file holds. @throws {UsageError} */
+/** Reads `true`, `false`, `null`, whole numbers, and `@FILE` as a file's content. @throws {UsageError} */
 export function typedField(text: string): Field | FileField {
   const { key, value } = rawField(text)
   const given = String(value)
@@ -44,7 +45,7 @@ function typed(text: string, key: string): unknown {
   })
 }
 
-/** @throws {UsageError} where a file cannot be read, or holds no text. */
+/** @throws {UsageError} if a file cannot be read, or holds no text. */
 export async function filled(field: Field | FileField, stdin: World['stdin']): Promise<Field> {
   if (!('file' in field)) return field
   const { key, file } = field
@@ -67,7 +68,7 @@ export async function filled(field: Field | FileField, stdin: World['stdin']): P
 /**
  * The fields as one JSON object, in the notation of `gh api`: `a[b]=x` nests, `a[]=x` appends to a list.
  *
- * @throws {UsageError} where one key is used in two ways
+ * @throws {UsageError} if one key is used in two ways
  */
 export function fieldsObject(fields: readonly Field[]): Record<string, unknown> {
   const root = Object.create(null) as Record<string, unknown>
@@ -89,7 +90,7 @@ function put(branch: Branch, step: string, rest: readonly string[], value: unkno
     holder[at] = value
     return
   }
-  // `a[][b]` begins a new element where the last one has a b already, or there is none.
+  // `a[][b]` begins a new element if the last one has a `b` already, or if there is none.
   const last = isList ? branch.at(-1) : holder[at]
   const isOpen = isBranch(last) && !(isList && after.length === 0 && next in last)
   if (!isOpen && !isList && at in holder)

@@ -1,3 +1,4 @@
+// Answers as Bazel's credential helper. Gives the token to its own origin only.
 import { UsageError } from '../../../core/errors.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { readAll } from '../../terminal/input.js'
@@ -16,7 +17,7 @@ export const bazel: CredentialHelper = async ({ world, config, guard }, operatio
   return `${JSON.stringify({ expires: rfc3339(expiresAt), headers })}\n`
 }
 
-/** gRPC over TLS is the same server, asked another way. */
+/** gRPC over TLS reaches the same server in another way. */
 function overHttp(uri: string): string {
   return uri.replace(/^grpcs:/i, 'https:')
 }
@@ -26,7 +27,7 @@ function uriIn(text: string): string {
     const { uri } = JSON.parse(text) as { readonly uri?: unknown }
     if (typeof uri === 'string') return uri
   } catch {
-    // Said below.
+    // The error follows below.
   }
   throw new UsageError('standard input is not {"uri":"…"}', {
     hint: `echo '{"uri":"https://HOST/"}' | ${TYPED}`,

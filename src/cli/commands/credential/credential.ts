@@ -1,3 +1,4 @@
+// Runs one protocol of `hq-token credential`. Knows no protocol itself.
 import { Exit, OutputFailed, TokenError, type ExitCode } from '../../../core/errors.js'
 import { namingTheNextStep, openSession } from '../../session.js'
 import { bazel } from './bazel.js'
@@ -11,7 +12,7 @@ import type { World } from '../../world.js'
 const HELPERS: Readonly<Record<CredentialProtocol, CredentialHelper>> = { kubernetes, git, bazel, google }
 
 /**
- * Answers as a credential helper; another program reads the answer, in the form that it asks for.
+ * Answers as a credential helper. Another program reads the answer, in the form that it asks for.
  *
  * @returns The exit code.
  */
@@ -23,7 +24,7 @@ export async function credential(
 ): Promise<ExitCode> {
   // Google's libraries read standard error as part of the answer.
   const quiet = protocol === 'google'
-  // What git has refused it tells after `get`, which has said all that is to be said.
+  // git calls `erase` after a refusal; `get` has already said all.
   const isSilent = quiet || (protocol === 'git' && operation === 'erase')
   try {
     const session = openSession(world, global, () => !isSilent)

@@ -1,3 +1,4 @@
+// Answers as git's credential helper. Gives the token to its own origin only.
 import { UsageError } from '../../../core/errors.js'
 import { Secret } from '../../../core/secret.js'
 import type { Session } from '../../session.js'
@@ -15,7 +16,7 @@ export const git: CredentialHelper = async (session, operation) => {
   if (operation === undefined)
     throw new UsageError('git names an operation: get, store or erase', { hint: TYPED })
   const asked = new Description((await readAll(session.world.stdin, 'what git asks', TYPED)).toString('utf8'))
-  // Of what it does not know a helper keeps quiet, and git asks the next one.
+  // For an unknown host print nothing: git then asks the next helper.
   if (!['get', 'erase'].includes(operation) || !asked.isFor(session.config.apiUrl)) return ''
   return operation === 'get' ? answer(session, asked) : erase(session, asked)
 }
@@ -29,14 +30,14 @@ async function answer({ guard }: Session, asked: Description): Promise<string> {
   return [...lines, `password_expiry_utc=${expiresAt}`, ''].join('\n')
 }
 
-/** Git erases what a server has refused; which need not have been ours. */
+/** git erases what a server has refused, which need not have been our token. */
 async function erase({ store, guard, voice }: Session, refused: Description): Promise<string> {
   const asBearer = refused.value('credential')
   const token = asBearer ?? refused.value('password')
   const rejected = (await store.read())?.pair.accessToken
   if (token === undefined || rejected?.equals(new Secret(token)) !== true) return ''
   const { secret } = await guard.token({ rejected })
-  // What the guard says of this is meant for the API; here a repository was asked.
+  // The guard's error is about the API, but a repository refused the token.
   if (secret.equals(rejected))
     voice.notice({
       level: 'warning',
@@ -49,7 +50,7 @@ async function erase({ store, guard, voice }: Session, refused: Description): Pr
   return ''
 }
 
-/** Attributes, one `key=value` a line up to an empty one. */
+/** Attributes: `key=value` on each line, up to an empty line. */
 class Description {
   readonly #attributes: readonly (readonly [key: string, value: string])[]
 
@@ -72,7 +73,7 @@ class Description {
     return this.#all('capability[]').includes(capability)
   }
 
-  /** Whether the server has said that it takes this way to prove oneself. @see RFC 9110 section 11.6.1 */
+  /** Whether the server has offered this scheme. @see RFC 9110 section 11.6.1 */
   offers(scheme: 'basic' | 'bearer'): boolean {
     const challenges = this.#all('wwwauth[]')
       .join(',')
@@ -80,7 +81,7 @@ class Description {
     return new RegExp(`(?:^|,)\\s*${scheme}(?:\\s+[^\\s=]|\\s*(?:,|$))`, 'i').test(challenges)
   }
 
-  /** An empty one takes back those before it. */
+  /** All values of an attribute; an empty one takes back those before it. */
   #all(name: string): readonly string[] {
     const all = this.#attributes.filter(([key]) => key === name).map(([, value]) => value)
     return all.slice(all.lastIndexOf('') + 1)

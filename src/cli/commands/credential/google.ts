@@ -1,3 +1,4 @@
+// Answers as an executable credential source of Google's libraries. Gives the token to that library only: in the answer, and in the file that it names.
 import { UsageError, type TokenError } from '../../../core/errors.js'
 import { replaceFile } from '../../terminal/output-file.js'
 import type { CredentialHelper } from './protocols.js'
@@ -27,7 +28,7 @@ export const google: CredentialHelper = async ({ world, guard }, operation) => {
   return answer
 }
 
-/** How this protocol is told of a failure. */
+/** A failure in the form of this protocol. */
 export function failure({ code, message }: TokenError): object {
   return { version: 1, success: false, code, message }
 }

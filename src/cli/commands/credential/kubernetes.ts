@@ -1,3 +1,4 @@
+// Answers as a credential plugin of kubectl. Refuses a cluster that is not the token's, if both are named.
 import { ConfigInvalid, UsageError } from '../../../core/errors.js'
 import { rfc3339 } from '../../../core/clock.js'
 import type { CredentialHelper } from './protocols.js'
@@ -12,7 +13,7 @@ export const kubernetes: CredentialHelper = async ({ world, config, guard }, ope
       hint: 'hq-token credential --protocol kubernetes',
     })
   const { apiVersion, server } = asked(world.env['KUBERNETES_EXEC_INFO'])
-  // Which cluster it is for, only the kubeconfig knows; unless both sides say, and say two things.
+  // Only the kubeconfig knows the cluster, unless both sides name one and the two differ.
   if (server !== undefined && config.apiUrl !== null && !isOurs(server, config.apiUrl))
     throw new ConfigInvalid(`the token is for ${config.apiUrl.origin}, and the cluster is another server`, {
       hint: 'name the profile of the cluster: hq-token --profile NAME credential --protocol kubernetes',
@@ -27,7 +28,7 @@ interface ExecInfo {
   readonly spec?: { readonly cluster?: { readonly server?: unknown } }
 }
 
-/** What the client says about itself; a client refuses an answer of another version than it asked for. */
+/** Reads what the client says of itself. A client refuses an answer of another version than it asked for. */
 function asked(text = ''): { apiVersion: string; server: string | undefined } {
   const { apiVersion, spec } = text === '' ? { apiVersion: VERSIONS[0] } : (json(text) ?? {})
   const known = VERSIONS.find((version) => version === apiVersion)

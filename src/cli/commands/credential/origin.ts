@@ -1,10 +1,11 @@
+// Decides whether an address is the server's that the token is for. Asks nobody.
 import { ConfigInvalid } from '../../../core/errors.js'
 
 /**
- * Whether an address is the server's that the token is for. What two readers of addresses could read in two
- * ways is none.
+ * Whether an address is the server's that the token is for. An address that two programs could read in two ways is
+ * not.
  *
- * @throws {ConfigInvalid} where nothing says which server that is.
+ * @throws {ConfigInvalid} if nothing says which server that is.
  */
 export function isOurs(address: string, apiUrl: URL | null): boolean {
   if (apiUrl === null)

@@ -1,3 +1,4 @@
+// The protocols of `hq-token credential`, by name. Loads a protocol only when it is asked for.
 import type { Session } from '../../session.js'
 
 export const credentialProtocols = ['kubernetes', 'git', 'bazel', 'google'] as const
@@ -8,8 +9,8 @@ export interface CredentialOptions {
 }
 
 /**
- * One protocol's side of a credential helper.
+ * One protocol of a credential helper.
  *
- * @returns What goes to standard output.
+ * @returns The text for standard output.
  */
 export type CredentialHelper = (session: Session, operation: string | undefined) => Promise<string>

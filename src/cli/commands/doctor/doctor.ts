@@ -1,3 +1,4 @@
+// Prints what `examine` finds, line by line. Judges nothing itself but the exit code.
 import type { DoctorOptions } from './command.js'
 import { isUnconfigured } from '../../../core/unconfigured.js'
 import { skip, type Finding } from '../../../core/finding.js'
@@ -19,11 +20,11 @@ import { nextCommand } from '../../next-step.js'
 import type { World } from '../../world.js'
 
 /**
- * Checks what can be checked without spending the refresh token, one line each. Also where the
- * configuration cannot be read: that is when it is run.
+ * Checks what can be checked without spending the refresh token, one line for each finding. It also runs if the
+ * configuration cannot be read, because that is when people run it.
  *
  * @returns The exit code of the first failure.
- * @throws {UsageError} when the profile's name is none.
+ * @throws {UsageError} if the profile's name is not a name of a profile.
  */
 export async function doctor(
   world: World,
@@ -40,7 +41,7 @@ export async function doctor(
   return checks.find(({ status }) => status === 'fail')?.exit ?? Exit.ok
 }
 
-/** What is known here, and then what the network tells: the first is not kept waiting for the second. */
+/** Yields what is known here first, so that it does not wait for the network. */
 export async function* examined(
   world: World,
   options: GlobalOptions,
@@ -63,7 +64,7 @@ export async function* examined(
   const ofGrant = isBare ? [skip('login', 'no token set yet: the configuration comes first')] : grant
   yield [...here, ...ofGrant].map(({ hint, ...check }) => ({
     ...check,
-    // Who reads this has come from there.
+    // The reader has just run `hq-token doctor`.
     ...(hint !== undefined && !hint.endsWith('hq-token doctor') && { hint: hint.replace(LOGIN_HINT, way) }),
   }))
   yield await servers(online)
@@ -82,7 +83,7 @@ function reported(checks: readonly Finding[], { typed }: Voice): DoctorReport {
 
 const STATUS_WIDTH = 7
 const NAME_WIDTH = 15
-/** Columns: where less are left beside the names, the words go below them. */
+/** Columns: if fewer are left beside the names, the words go below them. */
 const NARROW = 72
 
 export function spoken(checks: readonly Finding[], world: World, { typed }: Voice): Promise<void> {
@@ -108,7 +109,7 @@ function indented(columns: number): string {
   return ' '.repeat(columns)
 }
 
-/** Lines within a width, as far as the words have places to break; in a pipe there is but one. */
+/** Breaks the words into lines of a width, if they have places to break. In a pipe there is one line. */
 function wrapped(text: string, width: number): readonly string[] {
   const lines: string[] = []
   for (const word of text.split(' ')) {

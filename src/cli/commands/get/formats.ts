@@ -1,3 +1,5 @@
+// Writes a token in the formats of `get --format`. Prints nothing, and may load nothing heavy: the warm path uses
+// it.
 import type { AccessToken } from '../../../core/guard-options.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { posixQuoted } from '../../../core/shell-quoting.js'
@@ -5,8 +7,8 @@ import { posixQuoted } from '../../../core/shell-quoting.js'
 type Write = (token: AccessToken, now: number) => string
 
 /**
- * How a token is written for whom. A token may hold every printable ASCII character: each format quotes
- * as its reader reads, so that no token can end its word early, let alone run.
+ * The formats by their readers. A token may hold every printable ASCII character. Each format quotes as its reader
+ * reads, so that no token can end its word early, let alone run.
  */
 const FORMATS = {
   bare: ({ secret }) => secret.reveal(),
@@ -40,7 +42,7 @@ export function formatted(token: AccessToken, format: TokenFormat, now: number):
   return `${FORMATS[format](token, now)}\n`
 }
 
-/** What `exec` and the shells' formats put into an environment. */
+/** The variables that `exec` and the shells' formats put into an environment. */
 export function environment({ secret, expiresAt }: AccessToken): Readonly<Record<string, string>> {
   return { HQ_TOKEN: secret.reveal(), HQ_TOKEN_EXPIRES_AT: rfc3339(expiresAt) }
 }
@@ -52,12 +54,12 @@ function assignments(assign: (name: string, value: string) => string): Write {
       .join('\n')
 }
 
-/** PowerShell takes typographic quotes for quotes too. @see about_Quoting_Rules */
+/** Doubles typographic quotes too, because PowerShell takes them for quotes. @see about_Quoting_Rules */
 function powershellQuoted(text: string): string {
   return `'${text.replace(/['\u2018-\u201b]/g, '$&$&')}'`
 }
 
-/** In fish, single quotes leave two escapes. @see fish-language(1), "Quotes" */
+/** Escapes the two characters that fish reads between single quotes. @see fish-language(1), "Quotes" */
 function fishQuoted(text: string): string {
   return `'${text.replace(/['\\]/g, '\\$&')}'`
 }

@@ -1,3 +1,4 @@
+// Prints an access token that works. Prints nothing else to standard output.
 import { ServerUnavailable, UsageError } from '../../../core/errors.js'
 import { Secret } from '../../../core/secret.js'
 import type { Session } from '../../session.js'
@@ -13,7 +14,7 @@ export async function get(session: Session, options: GetFlags): Promise<void> {
   await handOut(await answerOf(session, options), options, session.world)
 }
 
-/** What is printed. @throws {TokenError} */
+/** The text to print. @throws {TokenError} */
 export async function answerOf({ world, guard }: Session, options: GetFlags): Promise<string> {
   const minValid = options.minValid ?? options.time
   const rejected =
@@ -22,7 +23,7 @@ export async function answerOf({ world, guard }: Session, options: GetFlags): Pr
     ...(minValid !== undefined && { minValid }),
     ...(rejected !== undefined && { rejected }),
   })
-  // Once an hour a refusal is a reason to refresh: what comes of it may be refused for want of permission.
+  // A refusal is a reason to refresh once an hour, because the new token may be refused for want of permission too.
   if (rejected?.equals(token.secret) === true)
     throw new ServerUnavailable('there is no other token than the one that the API refuses', {
       hint: 'check what its user may do there; to refresh all the same: hq-token refresh',

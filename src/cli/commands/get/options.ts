@@ -8,9 +8,9 @@ export interface GetFlags {
   /** Another name of `minValid`. */
   readonly time?: number
   readonly format: TokenFormat
-  /** Always `-`: a token has no place on a command line. */
+  /** Always `-`, because a token does not belong on a command line. */
   readonly rejected?: string
-  /** Standard output stays empty then; `-` is standard output. */
+  /** Standard output stays empty if this is a file; `-` is standard output. */
   readonly outfile?: string
 }
 

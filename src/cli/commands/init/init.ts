@@ -1,3 +1,4 @@
+// Writes a config file from flags and answers. Shows the secret nowhere.
 import type { InitFlags } from './command.js'
 import { dirname, resolve } from 'node:path'
 import { FileProblem } from '../../../config/file.js'
@@ -20,7 +21,7 @@ import { QuestionsBroken, Questions } from './questions.js'
 import { isTaken, taken, write } from './write-config.js'
 import type { World } from '../../world.js'
 
-/** What goes into the file, by its key; the secret apart, so that it is not printed with the rest. */
+/** The texts for the file, by their keys. The secret is apart, so that it is not printed with the others. */
 interface Answers {
   readonly texts: Map<ClientKey, string>
   secret: Secret | undefined
@@ -29,7 +30,7 @@ interface Answers {
 type ClientKey = Extract<SupportedKey, `client.${string}`>
 
 const SECRET = 'client.client_secret'
-/** Where the secret can come from: at most one of them. */
+/** The sources of the secret: at most one of them is set. */
 const SOURCES = [SECRET, 'client.client_secret_file', 'client.client_secret_command'] as const
 const REDIRECT_URI = 'http://127.0.0.1:8765/callback'
 const SECRET_FLAGS = '--client-secret - (or --client-secret-file, --client-secret-command)'
@@ -38,7 +39,7 @@ const EXAMPLE = 'hq-token init --instance https://HOST/INSTANCE/ --client-id ID 
 /**
  * Writes a config file from flags, and asks for the rest.
  *
- * @returns The exit status where a person has broken it off.
+ * @returns The exit status if a person has broken it off.
  */
 export async function init(
   world: World,
@@ -49,7 +50,7 @@ export async function init(
   const location = locateNew(options, world)
   for (const notice of location.notices ?? []) speaker.notice(notice)
   const { path } = location.file
-  // Before anything is asked; and once more when the file is put in place.
+  // Check before any question; `put` checks again when the file is put in place.
   if (flags.force !== true && isTaken(path)) throw taken(path)
   const refusal = ofForeignFolder(dirname(path), '--config FILE')
   if (refusal !== undefined) throw new OutputFailed(...refusal)
@@ -70,12 +71,12 @@ export async function init(
   warnOfVariables(texts, world, speaker)
   if (flags.doctor !== false) await tried(world, options, speaker)
   const hint = nextStep({ ...world, ...location }, world.clock().now)
-  // Last, where it is seen.
+  // Say it last, because the end is what a person sees.
   speaker.tell({ level: 'info', message: `wrote ${path}`, hint })
   return undefined
 }
 
-/** Where the environment spoils what was written, doctor and every command say so. */
+/** If the environment spoils what was written, `doctor` and every command say so. */
 function nextStep(source: Parameters<typeof loadConfig>[0], now: number): string {
   try {
     return nextCommand(loadConfig(source), undefined, now)
@@ -85,7 +86,10 @@ function nextStep(source: Parameters<typeof loadConfig>[0], now: number): string
   }
 }
 
-/** What doctor finds is for the person: the file is written. That there is no token set yet, goes without saying. */
+/**
+ * Shows the person what doctor finds; the file is written in any case. It leaves out that there is no token set
+ * yet.
+ */
 async function tried(world: World, options: GlobalOptions, speaker: Voice): Promise<void> {
   for await (const checks of examined(world, options, false)) {
     const found = checks.filter(({ name }) => name !== 'login')
@@ -100,13 +104,13 @@ async function tried(world: World, options: GlobalOptions, speaker: Voice): Prom
   }
 }
 
-/** What the flags and standard input give, checked. */
+/** Reads and checks what the flags and standard input give. */
 async function given(world: World, flags: InitFlags): Promise<Answers> {
   const texts = new Map<ClientKey, string>()
   for (const [name, flag] of Object.entries(FLAGS) as [ClientKey, keyof typeof flags][]) {
     const text = flags[flag]
     if (typeof text !== 'string' || name === SECRET) continue
-    // It was typed in this folder, and in the file it would be relative to that one's.
+    // The path was typed in this folder, but in the file it would be relative to the file's folder.
     const answer = name === 'client.client_secret_file' && !/^~[/\\]|^$/.test(text) ? resolve(text) : text
     const wrong = problem(name, answer)
     if (wrong !== undefined)
@@ -201,7 +205,7 @@ async function complete(answers: Answers, world: World, speaker: Voice, path: st
   }
 }
 
-/** Whether the secret is still to be asked for. */
+/** Whether the secret must still be asked for. */
 function wantsSecret({ texts, secret }: Answers, { env }: World, speaker: Voice): boolean {
   if (secret !== undefined || texts.get('client.auth_method') === 'none') return false
   if (texts.has('client.client_secret_file') || texts.has('client.client_secret_command')) return false
@@ -220,7 +224,7 @@ function withSecret({ texts, secret }: Answers): Texts {
   return secret === undefined ? texts : new Map<KeyName, string>([...texts, [SECRET, secret.reveal()]])
 }
 
-/** What is wrong with a value, in words that follow its name; never the value. */
+/** Says what is wrong with a value, in words that follow its name. The value is not in them. */
 function problem(name: ClientKey, text: string): string | undefined {
   if (text.trim() === '') return 'is empty'
   const reading = read(name, text)
@@ -250,7 +254,7 @@ function flagOf(name: ClientKey): string {
   return `--${name.replace('client.', '').replaceAll('_', '-')}`
 }
 
-/** What is in the environment wins over what has just been written. */
+/** Warns of variables in the environment, because they win over what was just written. */
 function warnOfVariables(texts: Texts, { env }: World, speaker: Voice): void {
   const secret = SOURCES.find((name) => texts.has(name))
   for (const known of configKeys) {

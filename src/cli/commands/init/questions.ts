@@ -1,9 +1,10 @@
+// Asks a person at a terminal. Writes to standard error only.
 import { createInterface, type Interface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { World } from '../../world.js'
 
-/** Milliseconds that the lines of one paste are apart at most. */
+/** Milliseconds between two lines of one paste, at most. */
 const PASTE_MS = 250
 
 /** A person has ended the questions: by Ctrl-C, or by Ctrl-D, which ends the input. */
@@ -26,8 +27,8 @@ interface Waiting {
 /**
  * Questions to a person at a terminal, on standard error.
  *
- * One line editor serves them all, so that the terminal itself echoes nothing from the first question to the
- * last, between two of them neither. What is typed ahead waits, unseen, for its question.
+ * One line editor serves all questions, so that the terminal itself echoes nothing from the first question to the
+ * last, nor between two of them. What is typed ahead waits unseen for its question.
  */
 export class Questions {
   readonly #screen: Writable
@@ -47,12 +48,12 @@ export class Questions {
       },
     })
     Object.defineProperty(echo, 'columns', { get: () => stderr.columns })
-    // Without a history: the arrow up would bring an answer back to the screen.
+    // No history, because the arrow up would bring an answer back to the screen.
     this.#editor = createInterface({ input: stdin, output: echo, terminal: true, historySize: 0 })
       .on('line', (line) => {
         this.#heard(line)
       })
-      // Stopped by Ctrl-Z, and back.
+      // The process was stopped by Ctrl-Z, and is back.
       .on('SIGCONT', () => {
         this.#show()
       })
@@ -69,7 +70,7 @@ export class Questions {
   }
 
   /**
-   * @param how.hidden Nothing of the answer is shown, its length neither. To be asked last: the editor's yank
+   * @param how.hidden Shows nothing of the answer, not even its length. Ask it last, because the editor's yank
    *   could bring it into a later answer.
    * @throws {QuestionsBroken}
    */
@@ -87,13 +88,13 @@ export class Questions {
   }
 
   /**
-   * What a person pastes, all of it: an address that a mail program has broken comes as several lines.
+   * Asks for a paste, and takes all of it: an address that a mail program has broken comes as several lines.
    *
    * @throws {QuestionsBroken}
    */
   async askForPaste(question: string): Promise<string> {
     const lines = [await this.ask(question)]
-    // A paste comes at once; what stands before the cursor still wants its Enter.
+    // The lines of a paste come at once; the text before the cursor still wants its Enter.
     do {
       await sleep(PASTE_MS)
       lines.push(...this.#typedAhead.splice(0))
@@ -115,7 +116,7 @@ export class Questions {
   }
 
   #heard(line: string): void {
-    // At once: the rest of what was pasted comes in the same turn.
+    // Do it now, because the rest of the paste comes in the same iteration.
     this.#echo = false
     const waiting = this.#waiting
     this.#waiting = undefined

@@ -1,4 +1,4 @@
-// Puts the config file in place: whole, private, never over another, and only what can be read back.
+// Puts the config file in place: whole, private, over no other file, and only if it can be read back.
 import { linkSync, lstatSync, readFileSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { configText, readBack, type Texts } from '../../../config/write.js'
@@ -11,21 +11,21 @@ import { replaceFile } from '../../terminal/output-file.js'
 import type { World } from '../../world.js'
 
 /**
- * Puts the file in place, whole or not at all, once it has been read back as it was meant.
+ * Puts the file in place, whole or not at all, after it was read back as it was meant.
  *
- * @throws {UsageError} where there is one and it is not to be replaced.
+ * @throws {UsageError} if there is a file that is not to be replaced.
  * @throws {OutputFailed}
  */
 export async function write(path: string, texts: Texts, world: World, force: boolean): Promise<void> {
   const content = `; Written by hq-token init. config.example.ini of the package has every key.\n${configText(texts)}`
   const folder = dirname(path)
   try {
-    // Told to be recursive, Node’s own never ends within /proc.
+    // Not Node's own recursive `mkdir`, because that loops for good within /proc.
     makeFolder(folder)
   } catch (error) {
     throw unwritable(path, error)
   }
-  // A signal would leave the draft behind, and the secret in it.
+  // Hold signals, because one would leave the draft behind with the secret in it.
   await uninterrupted(async () => {
     const draft = drafted(path, content)
     try {
@@ -51,14 +51,14 @@ function drafted(path: string, content: string): Draft {
   }
 }
 
-/** Never over another file: it may have come since one was looked for. */
+/** Replaces no other file, because one may have come since the last look. */
 function put(draft: string, path: string): void {
   try {
     linkSync(draft, path)
   } catch (error) {
     if (isTaken(path)) throw taken(path)
     try {
-      // A file system without hard links.
+      // The file system has no hard links.
       renameSync(draft, path)
     } catch {
       throw unwritable(path, error)
@@ -78,7 +78,7 @@ async function replaceKeeping(path: string, content: string): Promise<void> {
   await replaceFile(path, content)
 }
 
-/** What was kept before stays: it may be the one that somebody wrote by hand. */
+/** Finds a free name for the old file, because a copy that was kept before may be one that somebody wrote by hand. */
 function free(path: string): string {
   for (let nth = 1; ; nth++) {
     const name = nth === 1 ? path : `${path}.${nth}`
@@ -86,12 +86,12 @@ function free(path: string): string {
   }
 }
 
-/** A link that leads nowhere is a file, too, that somebody has put there. */
+/** A link that leads nowhere counts as a file, too, because somebody has put it there. */
 export function isTaken(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined
   } catch {
-    // What cannot be looked at cannot be written either, and says so then.
+    // A path that cannot be looked at cannot be written either; writing says so.
     return false
   }
 }

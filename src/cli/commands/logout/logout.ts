@@ -1,8 +1,9 @@
+// Ends the grant, at the server and in the store. Removes no configuration.
 import type { LogoutFlags } from './command.js'
 import { isUnconfigured, notConfigured } from '../../../core/unconfigured.js'
 import type { Session } from '../../session.js'
 
-/** Ends the grant at the server where that can be done, then forgets it. */
+/** Ends the grant at the server if it can be ended there, then forgets it. */
 export async function logout(
   { config, logins, revoke, voice }: Session,
   { local }: LogoutFlags,

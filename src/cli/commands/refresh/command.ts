@@ -6,7 +6,7 @@ import type { Edge } from '../../edge.js'
 export interface RefreshOptions {
   /** Seconds. */
   readonly ifOlder?: number
-  /** The server of the grant has a new address. */
+  /** Accepts that the server of the grant has a new address. */
   readonly rebind?: boolean
 }
 

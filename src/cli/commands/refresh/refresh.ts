@@ -1,10 +1,11 @@
+// Refreshes now, for a keep-alive job. Prints no token.
 import type { RefreshOptions } from './command.js'
 import type { Session } from '../../session.js'
 import type { Client } from '../../../core/client.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { expiresAt } from '../../../core/policy.js'
 
-/** Refreshes now; standard output stays empty, so that a cron job can discard nothing. */
+/** Refreshes now. Standard output stays empty, so that a cron job has nothing to discard. */
 export async function refresh(session: Session, { ifOlder, rebind }: RefreshOptions): Promise<void> {
   const { world, guard, voice } = session
   const { set, renewed, rebound } = await guard.refresh({
@@ -20,7 +21,7 @@ export async function refresh(session: Session, { ifOlder, rebind }: RefreshOpti
           ? 'nothing had to be rebound: the configuration names the address that the grant is bound to'
           : `the grant was bound to ${addressOf(rebound.from)}, and is bound to ${addressOf(rebound.to)} now`,
     })
-  // A person sees what was done; a job that went well has nothing to say.
+  // A person sees what was done. A job that went well says nothing.
   const say = world.stderr.isTTY === true ? voice.tell : voice.notice
   say({
     level: 'info',

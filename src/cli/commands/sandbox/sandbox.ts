@@ -1,3 +1,4 @@
+// Runs the stand-in for HighQ, and prints its log. Touches no real server.
 import type { SandboxFlags } from './command.js'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,4 @@
+// Imports a first token set from a file or standard input. Spends nothing without `--refresh`.
 import type { SeedFlags } from './command.js'
 import { isUnconfigured, notConfigured } from '../../../core/unconfigured.js'
 import { readSeed } from '../../../config/seed-file.js'
@@ -11,10 +12,10 @@ import type { Session } from '../../session.js'
 import { readAll } from '../../terminal/input.js'
 import type { World } from '../../world.js'
 
-/** By this a program knows that nothing was imported: the exit code is 0 then too. */
+/** Tells a program that nothing was imported, because the exit code is 0 then too. */
 const DISREGARDED = 'seed_disregarded'
 
-/** Imports a first token set from an INI file, once; all that it has to say goes to standard error. */
+/** Imports a first token set from an INI file, once. All messages go to standard error. */
 export async function seed(session: Session, file: string | undefined, flags: SeedFlags): Promise<void> {
   const { world, voice, config, guard } = session
   if (file === '')
@@ -33,7 +34,7 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     defaultLifetime: config.refresh.defaultLifetime,
   })
   const spentAt = typeof found.spentAt === 'number' ? `spent on ${rfc3339(found.spentAt)}` : undefined
-  // A spent seed is refused below, and then nothing else about the file helps.
+  // A spent seed is refused below, and then no other notice about the file helps.
   if (spentAt === undefined || flags.force === true) for (const notice of notices) voice.tell(notice)
   if (spentAt !== undefined && flags.force === true)
     voice.tell({
@@ -89,7 +90,7 @@ function goodUntil({ pair }: TokenSet, { clock }: World): string {
   return end > at.now ? `is good until ${rfc3339(end)}` : 'has expired: the next `get` refreshes it'
 }
 
-/** Better said now than by the first cron job that has to refresh. */
+/** Warns now, because otherwise the first cron job that has to refresh would. */
 async function warnOfMissingClient({ client, endpoints, config, voice }: Session): Promise<void> {
   try {
     await endpoints.inAdvance(config.refresh.lockWait * 1000)
