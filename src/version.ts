@@ -1,3 +1,4 @@
+// The version of this package, as package.json has it.
 import { readFileSync } from 'node:fs'
 
 /** The package's version; its `package.json` lies one folder up, in `src` as in `dist`. */

@@ -1,3 +1,4 @@
+// Reads a seed file: INI with an [AUTH] section. Imports nothing.
 import { SeedInvalid, UsageError } from '../core/errors.js'
 import { instant, LONGEST_ACCESS, lifetimeOf } from '../core/lifetime.js'
 import { rfc3339, type Clock } from '../core/clock.js'

@@ -1,4 +1,5 @@
 // Hands out access tokens that work: decides when to read, renew or wait. Does no I/O except through its ports.
+import { noteAccepted } from './acceptance.js'
 import { isSameServer } from './client.js'
 import { ConfigInvalid, LockTimeout, LoginRequired, recalled, TokenError } from './errors.js'
 import { endWarning, refusalToAsk, rejectionWarning, shortWarning, warning } from './guard-messages.js'
@@ -18,7 +19,7 @@ import { mayUse } from './ownership.js'
 import { OwnershipCheck } from './ownership-check.js'
 import { ageOf, expiresAt, judge, type Ask, type Demand, type Judgement } from './policy.js'
 import type { Notice } from './ports.js'
-import type { HeldStore, Seen } from './store-ports.js'
+import type { Seen } from './store-ports.js'
 import { RecentToken } from './recent-token.js'
 import { recover } from './recovery.js'
 import type { ExchangeParts } from './refresh-exchange.js'
@@ -27,7 +28,6 @@ import { hasEnded, SeedImport, type Adopted } from './seed-import.js'
 import { SeedMarking } from './seeding.js'
 import type { Seed, TokenSet } from './token-set.js'
 import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from './token-type.js'
-import { entry } from './transitions.js'
 
 const NO_TOKEN = 'there is no token set in'
 
@@ -170,21 +170,9 @@ export class TokenGuard {
    * next refusal is a reason to renew again. Never throws and never waits: if the report is lost, it costs an hour
    * at worst.
    */
-  async accepted(token: Secret): Promise<void> {
-    const isNews = (set: TokenSet | undefined): set is TokenSet =>
-      set !== undefined && set.rejectedAt !== null && set.pair.accessToken.equals(token)
-    // Skips recovery, because this section neither spends nor replaces a token and must not wait.
-    const settle = async (held: HeldStore): Promise<void> => {
-      const set = await held.read()
-      if (!isNews(set)) return
-      const next = { ...set, rejectedAt: null }
-      await held.save(next, set.generation, entry(next, 'refresh', 'done', this.#options.clock()))
-    }
-    try {
-      if (isNews(await this.#options.store.read())) await this.#options.store.exclusive(settle, { waitMs: 0 })
-    } catch (error) {
-      if (!(error instanceof TokenError)) throw error
-    }
+  accepted(token: Secret): Promise<void> {
+    const { store, clock } = this.#options
+    return noteAccepted(token, store, clock)
   }
 
   /**
