@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import {
   appendFileSync,
   readdirSync,
@@ -9,70 +8,13 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { apiUrl } from '../../src/cli/commands/api/api-url.js'
 import { folder } from '../support/folder.js'
-import { place, type Place } from '../support/place.js'
-import { told, type Told, type WorldOptions } from '../support/world.js'
-
-const closing: (() => void)[] = []
-
-afterEach(() => {
-  for (const close of closing.splice(0)) close()
-})
-
-async function listening(handler: RequestListener): Promise<string> {
-  const server = createServer(handler)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  closing.push(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-interface Seen {
-  readonly method: string
-  readonly url: string
-  readonly headers: IncomingMessage['headers']
-  readonly body: string
-}
-
-/** An API that takes one token, and remembers what it was asked. */
-let there: Place
-let seen: Seen[]
-let api: string
-/** Answers a request whose token is taken. */
-let answer: RequestListener
-/** Which tokens it takes: by default all that were issued but the refused one. */
-let takes: (token: string) => boolean
-
-beforeEach(async () => {
-  there = await place({}, 3600)
-  seen = []
-  answer = (_request, response) =>
-    void response.setHeader('content-type', 'application/json').end('{"ok":true}')
-  takes = () => true
-  api = await listening((request, response) => {
-    void (async () => {
-      const body = (await buffer(request)).toString()
-      seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers, body })
-      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
-      if (takes(token)) answer(request, response)
-      else response.writeHead(403).end('Access denied')
-    })()
-  })
-})
-
-function ask(args: readonly string[], options: WorldOptions = {}): Promise<Told> {
-  const env = { HQ_TOKEN_CONFIG: there.config, HQ_TOKEN_API_URL: `${api}/acme/api/` }
-  return told(['api', ...args], { ...options, env })
-}
+import { told, type Told } from '../support/world.js'
+import { api, ask, backend, closing, listening, seen, there } from './api-server.js'
 
 describe('a path', () => {
   const base = new URL('https://acme.highq.com/acme/api/')
@@ -321,7 +263,7 @@ describe('a call', () => {
     writeFileSync(file, 'of yesterday')
     expect(await ask(['x', '-o', file])).toMatchObject({ code: 0, stdout: '' })
     expect(readFileSync(file, 'utf8')).toBe('{"ok":true}')
-    answer = (_request, response) => {
+    backend.answer = (_request, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('half of it', () => response.destroy())
     }
     expect(await ask(['x', '-o', file])).toMatchObject({ code: 75, stdout: '' })
@@ -365,7 +307,7 @@ describe('a call', () => {
     const dir = folder()
     const file = join(dir, 'answer')
     const both: (() => void)[] = []
-    answer = (request, response) => {
+    backend.answer = (request, response) => {
       const letter = request.url?.endsWith('a') === true ? 'a' : 'b'
       response.write(letter.repeat(100_000))
       both.push(() => response.end(letter.repeat(100_000)))
@@ -378,14 +320,14 @@ describe('a call', () => {
   })
 
   it('that the API answers with an error exits with 22, and prints what it said', async () => {
-    answer = (_request, response) => void response.writeHead(404).end('no such thing')
+    backend.answer = (_request, response) => void response.writeHead(404).end('no such thing')
     const ended = await ask(['x'])
     expect(ended).toMatchObject({ code: 22, stdout: 'no such thing' })
     expect(ended.stderr).toMatch(/error: GET \S+\/acme\/api\/x: HTTP 404 Not Found/)
   })
 
   it('that the API answers with an error leaves the file of -o as it was', async () => {
-    answer = (_request, response) => void response.writeHead(404).end('no such thing')
+    backend.answer = (_request, response) => void response.writeHead(404).end('no such thing')
     const dir = folder()
     const file = join(dir, 'answer')
     expect(await ask(['x', '-o', file])).toMatchObject({ code: 22, stdout: 'no such thing' })
@@ -405,12 +347,12 @@ describe('a call', () => {
   })
 
   it('that is answered in no HTTP exits with 75', async () => {
-    answer = (request) => void request.socket.end('SSH-2.0-server\r\n')
+    backend.answer = (request) => void request.socket.end('SSH-2.0-server\r\n')
     expect(await ask(['x'])).toMatchObject({ code: 75, stdout: '' })
   })
 
   it('that hears nothing for --timeout exits with 75', async () => {
-    answer = () => undefined
+    backend.answer = () => undefined
     expect(await ask(['x', '--timeout', '1'])).toMatchObject({ code: 75, stdout: '' })
   })
 
@@ -419,7 +361,7 @@ describe('a call', () => {
   })
 
   it('that the API refuses exits with 22, with a word, whether or not anybody reads its answer', async () => {
-    answer = (_request, response) => void response.writeHead(404).end('{"status":404}')
+    backend.answer = (_request, response) => void response.writeHead(404).end('{"status":404}')
     const refused = await ask(['x'], { broken: true })
     expect(refused).toMatchObject({ code: 22, stdout: '' })
     expect(refused.stderr).toMatch(/^hq-token: error: GET \S+\/x: HTTP 404/)
@@ -433,306 +375,5 @@ describe('a call', () => {
     }
     expect(await told(['api', 'x'], { env })).toMatchObject({ code: 78, stdout: '' })
     expect(seen).toEqual([])
-  })
-})
-
-describe('an answer on a terminal', () => {
-  const ESCAPE = '\u001b'
-  const of =
-    (type: string | undefined, body: string | Buffer): RequestListener =>
-    (_request, response) => {
-      response.writeHead(200, type === undefined ? {} : { 'content-type': type, 'x-y': 'a' }).end(body)
-    }
-
-  it.each(['application/json', 'text/plain; charset=utf-8', 'application/atom+xml', undefined])(
-    'gives it no command: %s',
-    async (type) => {
-      const body = `a${ESCAPE}]0;x\u0007\u009b2J\tb\r\nc\rdé`
-      answer = of(type, body)
-      expect(await ask(['x'], { terminal: 80 })).toMatchObject({
-        code: 0,
-        // What follows on the terminal, a message or the prompt, has a line of its own.
-        stdout: 'a\\x1b]0;x\\x07\\x9b2J\tb\r\nc\\x0ddé\n',
-      })
-      expect(await ask(['x'])).toMatchObject({ code: 0, stdout: body })
-    },
-  )
-
-  it('is whole where it comes in parts', async () => {
-    const bytes = Buffer.from('éé')
-    answer = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/plain' }).write(bytes.subarray(0, 1))
-      setTimeout(() => response.end(bytes.subarray(1)), 50)
-    }
-    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code: 0, stdout: 'éé\n' })
-  })
-
-  it.each([
-    ['one that ends its line', 200, '{}\n', 0, '{}\n'],
-    ['one that does not', 200, '{}', 0, '{}\n'],
-    ['an empty one', 200, '', 0, ''],
-    ['an error', 404, '{"status":404}', 22, '{"status":404}\n'],
-  ])('is followed by a line of its own: %s', async (_what, status, body, code, stdout) => {
-    answer = (_request, response) =>
-      void response.writeHead(status, { 'content-type': 'application/json' }).end(body)
-    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code, stdout })
-    // What a program reads is as it came.
-    expect(await ask(['x'])).toMatchObject({ code, stdout: body })
-  })
-
-  it('that breaks off leaves the message a line of its own', async () => {
-    answer = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' })
-      response.write('{"site":[', () => setTimeout(() => response.destroy(), 50))
-    }
-    const cut = await ask(['x'], { terminal: 80 })
-    expect(cut).toMatchObject({ code: 75, stdout: '{"site":[\n' })
-    expect(cut.stderr).toMatch(/^hq-token: error: the transfer with /)
-    expect(await ask(['x'])).toMatchObject({ code: 75, stdout: '{"site":[' })
-  })
-
-  it('is not shown where it is no text', async () => {
-    answer = of('application/pdf', '%PDF')
-    const ended = await ask(['x'], { terminal: 80 })
-    expect(ended).toMatchObject({ code: 2, stdout: '' })
-    expect(ended.stderr).toMatch(/no text \(application\/pdf\).*\n.*hint: .* -o FILE/)
-    expect(await ask(['x', '-i'], { terminal: 80 })).toMatchObject({
-      stdout: expect.stringMatching(/^HTTP.*200.*\r\n[^]*\r\n\r\n$/) as string,
-    })
-    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: '%PDF' })
-    answer = (_request, response) => void response.writeHead(500, { 'content-type': 'image/png' }).end('PNG')
-    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code: 22, stdout: '' })
-  })
-})
-
-describe('a long transfer', () => {
-  const ESCAPE = '\u001b'
-  const slowly: RequestListener = (_request, response) => {
-    response.writeHead(200, { 'content-length': '2000000' }).write(Buffer.alloc(1_000_000))
-    setTimeout(() => response.end(Buffer.alloc(1_000_000)), 1600)
-  }
-
-  it('shows on a terminal how far it is, and leaves nothing behind', async () => {
-    answer = slowly
-    const file = join(there.dir, 'answer')
-    const { code, stderr } = await ask(['x', '-o', file], { terminal: 80 })
-    expect(code).toBe(0)
-    expect(stderr).toMatch(/received 1\.0 MB of 2\.0 MB \(50 %\), \d+\.\d MB\/s/)
-    expect(stderr.endsWith(`\r${ESCAPE}[K`)).toBe(true)
-    expect(readFileSync(file)).toHaveLength(2_000_000)
-  })
-
-  it('shows nothing in a pipe', async () => {
-    answer = slowly
-    expect((await ask(['x'])).stderr).not.toContain('MB')
-  })
-})
-
-describe('a token that the API refuses', () => {
-  const tokenOf = ({ headers }: Seen): string => headers.authorization ?? ''
-  /** What the store holds from the start is refused. */
-  const refuseTheFirst = async (): Promise<void> => {
-    const first = (await told(['get'], { env: { HQ_TOKEN_CONFIG: there.config } })).stdout.trim()
-    takes = (token) => token !== first
-  }
-
-  it.each([
-    ['no body', []],
-    ['fields', ['-f', 'a=1']],
-  ])('is renewed once, and the call with %s repeated once', async (_what, args) => {
-    await refuseTheFirst()
-    expect(await ask(['x', ...args])).toMatchObject({ code: 0, stdout: '{"ok":true}' })
-    expect(there.sandbox.refreshes()).toBe(1)
-    expect(seen).toHaveLength(2)
-    expect(tokenOf(seen[0] as Seen)).not.toBe(tokenOf(seen[1] as Seen))
-    expect(seen[1]?.body).toBe(seen[0]?.body)
-    // And it helped: the next refusal is a reason again.
-    expect((await there.store.read())?.rejectedAt).toBeNull()
-  })
-
-  it('is renewed and a file sent again', async () => {
-    await refuseTheFirst()
-    const file = join(there.dir, 'body')
-    writeFileSync(file, 'of a file')
-    expect(await ask(['x', '--input', file])).toMatchObject({ code: 0 })
-    expect(seen.map(({ body }) => body)).toEqual(['of a file', 'of a file'])
-    expect(await ask(['y', '--input', '-'], { input: 'small' })).toMatchObject({ code: 0 })
-  })
-
-  it('is renewed for the next call where a long pipe cannot be sent again', async () => {
-    await refuseTheFirst()
-    const input = 'x'.repeat(2_000_000)
-    const ended = await ask(['x', '--input', '-'], { input })
-    expect(ended).toMatchObject({ code: 22, stdout: 'Access denied' })
-    expect(ended.stderr).toMatch(/hint: the token was renewed, .* run the same command again/)
-    expect(await ask(['x', '--input', '-'], { input })).toMatchObject({ code: 0 })
-    expect([there.sandbox.refreshes(), seen.length]).toEqual([1, 2])
-  })
-
-  it('in an answer without an end leaves nothing open that the program would wait for', async () => {
-    const sockets: Socket[] = []
-    answer = (request, response) => {
-      sockets.push(request.socket)
-      if (sockets.length === 1) response.writeHead(403).write('no')
-      else response.end('yes')
-    }
-    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'yes' })
-    await vi.waitFor(
-      () => {
-        expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, true])
-      },
-      { timeout: 120_000 },
-    )
-  })
-
-  it('for good costs one refresh over many calls', async () => {
-    takes = () => false
-    for (let call = 0; call < 10; call++)
-      expect(await ask(['x'])).toMatchObject({ code: 22, stdout: 'Access denied' })
-    expect(there.sandbox.refreshes()).toBe(1)
-    expect(seen).toHaveLength(11)
-  })
-
-  it('is no reason to renew where the scope does not suffice', async () => {
-    answer = (_request, response) =>
-      void response.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }).end()
-    expect(await ask(['x'])).toMatchObject({ code: 22 })
-    expect(there.sandbox.refreshes()).toBe(0)
-  })
-})
-
-describe('a redirect', () => {
-  it('to another origin is followed without the token', async () => {
-    let shown: string | undefined = 'nobody asked'
-    const elsewhere = await listening((request, response) => {
-      shown = request.headers.authorization
-      response.end('of the other')
-    })
-    answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/file` }).end()
-    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'of the other' })
-    expect(shown).toBeUndefined()
-  })
-
-  it('to another origin takes none of the headers along that were typed, nor does the way back', async () => {
-    const there: IncomingHttpHeaders[] = []
-    const elsewhere = await listening((request, response) => {
-      there.push(request.headers)
-      response.writeHead(302, { location: `${api}/acme/api/back` }).end()
-    })
-    answer = (request, response) => {
-      if (request.url?.endsWith('/back') === true) response.end('back')
-      else if (request.url?.endsWith('/y') === true)
-        response.writeHead(302, { location: `${elsewhere}/file` }).end()
-      else response.writeHead(302, { location: 'y' }).end()
-    }
-    takes = () => true
-    const typed = {
-      'x-api-key': 'k3y',
-      cookie: 'a=b',
-      'proxy-authorization': 'Basic x',
-      accept: 'application/pdf',
-      'x-trace': '1',
-    }
-    const flags = Object.entries(typed).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-    expect(await ask(['x', ...flags, '-H', 'User-Agent:'])).toMatchObject({ code: 0, stdout: 'back' })
-    // On its own origin they go along.
-    expect(seen.map(({ url }) => url)).toEqual(['/acme/api/x', '/acme/api/y', '/acme/api/back'])
-    for (const { headers } of seen.slice(0, 2)) expect(headers).toMatchObject(typed)
-    for (const headers of [...there, seen[2]?.headers ?? {}]) {
-      for (const name of [
-        'x-api-key',
-        'cookie',
-        'proxy-authorization',
-        'x-trace',
-        'authorization',
-        'user-agent',
-      ])
-        expect(headers).not.toHaveProperty(name)
-      expect(headers.accept).toBe('application/json')
-    }
-  })
-
-  it.each([302, 307, 308])('of a GET that has a body is not followed: %d', async (status) => {
-    let asked = 0
-    const elsewhere = await listening((_request, response) => {
-      asked += 1
-      response.end()
-    })
-    answer = (_request, response) => void response.writeHead(status, { location: `${elsewhere}/y` }).end()
-    const { code, stderr } = await ask(['x', '-X', 'GET', '--input', '-'], { input: 'a secret' })
-    expect({ code, asked }).toEqual({ code: 22, asked: 0 })
-    expect(stderr).toContain(`hint: what has a body is not redirected; it leads to ${elsewhere}/y\n`)
-  })
-
-  it('to another origin that refuses says nothing of the token', async () => {
-    const elsewhere = await listening((_request, response) => void response.writeHead(403).end())
-    answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/file` }).end()
-    expect(await ask(['x'])).toMatchObject({ code: 22 })
-    expect(there.sandbox.refreshes()).toBe(0)
-  })
-
-  it('over another origin and back takes the token off, which is not blamed for the refusal then', async () => {
-    const elsewhere = await listening(
-      (_request, response) => void response.writeHead(302, { location: `${api}/acme/api/back` }).end(),
-    )
-    answer = (_request, response) => void response.writeHead(302, { location: `${elsewhere}/there` }).end()
-    takes = (token) => token !== ''
-    const ended = await ask(['x'])
-    expect(ended).toMatchObject({ code: 22 })
-    expect(ended.stderr).not.toContain('a new token did not help')
-    expect(seen.map(({ url }) => url)).toEqual(['/acme/api/x', '/acme/api/back'])
-    expect(there.sandbox.refreshes()).toBe(0)
-  })
-
-  it('on its own origin is followed with the token', async () => {
-    answer = (request, response) => {
-      if (request.url?.endsWith('/x') === true) response.writeHead(307, { location: 'y' }).end()
-      else response.end('of y')
-    }
-    expect(await ask(['x'])).toMatchObject({ code: 0, stdout: 'of y' })
-    expect(seen.map(({ headers }) => headers.authorization !== undefined)).toEqual([true, true])
-  })
-
-  it('that leads round in a circle is an error of the API', async () => {
-    answer = (request, response) => {
-      response.writeHead(302, { location: request.url?.endsWith('/x') === true ? 'y' : 'x' }).end()
-    }
-    expect(await ask(['x'])).toMatchObject({
-      code: 22,
-      stdout: '',
-      stderr: expect.stringMatching(/error: GET \S+\/api\/x: redirects in a circle/) as string,
-    })
-  })
-
-  it.each(['ftp://acme.example/x', 'http://[', 'mailto:someone'])(
-    'to %s is an error of the API',
-    async (location) => {
-      answer = (_request, response) => void response.writeHead(302, { location }).end()
-      expect(await ask(['x'])).toMatchObject({
-        code: 22,
-        stdout: '',
-        stderr: expect.stringMatching(/redirects to what is no address/) as string,
-      })
-    },
-  )
-
-  it('of what changes something is not followed, and where it leads to is said', async () => {
-    answer = (_request, response) => void response.writeHead(307, { location: 'y?secret=z' }).end()
-    const { code, stderr } = await ask(['x', '-f', 'a=1'])
-    expect(code).toBe(22)
-    expect(stderr).toContain(
-      `hint: what changes something is not redirected; it leads to ${api}/acme/api/y\n`,
-    )
-    expect(seen).toHaveLength(1)
-  })
-
-  it('too many of them are an error, and the last one is named', async () => {
-    let count = 0
-    answer = (_request, response) => void response.writeHead(302, { location: `y${++count}` }).end()
-    const { code, stderr } = await ask(['x'])
-    expect(code).toBe(22)
-    expect(stderr).toContain(
-      `hint: there are too many redirects; the last one leads to ${api}/acme/api/y11\n`,
-    )
   })
 })

@@ -49,7 +49,7 @@ export const BREAKS = [
     file: 'src/core/refresh-exchange.ts',
     find: '.find((token) => token?.fingerprint === spent)',
     replace: '.find((token) => token?.fingerprint !== null)',
-    by: tests('core/refresh-exchange', 'another refresh token'),
+    by: tests('core/refresh-exchange-recovery', 'another refresh token'),
   },
   {
     name: 'a token is printed before it is on disk',
@@ -203,7 +203,7 @@ export const BREAKS = [
     file: 'src/core/guard.ts',
     find: '          throw recalled(set.lastFailure)\n',
     replace: '          void recalled(set.lastFailure)\n',
-    by: tests('core/guard', '60 processes and a server that is down'),
+    by: tests('core/guard-expired', '60 processes and a server that is down'),
   },
   {
     name: 'signals are not held',
@@ -388,7 +388,7 @@ export const BREAKS = [
     file: 'src/core/policy.ts',
     find: ' && rejectionHold(set, at) === null',
     replace: '',
-    by: tests('core/guard', 'costs one refresh an hour'),
+    by: tests('core/guard-refusal', 'costs one refresh an hour'),
   },
   {
     name: 'what a login had received is not taken up',
@@ -561,7 +561,7 @@ export const BREAKS = [
     file: 'src/core/refresh-exchange.ts',
     find: 'isFirst ? stop : undefined',
     replace: 'stop',
-    by: tests('core/refresh-exchange', 'lets a repetition leave'),
+    by: tests('core/refresh-exchange-sending', 'lets a repetition leave'),
   },
   {
     name: 'a reload of somebody else’s ends a refresh',
@@ -834,7 +834,7 @@ export const BREAKS = [
     file: 'src/core/notices.ts',
     find: '      this.#sections += 1\n',
     replace: '      this.#sections += 0\n',
-    by: tests('core/guard', 'is said when the lock is free'),
+    by: tests('core/guard-refresh', 'is said when the lock is free'),
   },
   {
     name: 'the warning of a last copy is said while the lock is held',
@@ -876,14 +876,14 @@ export const BREAKS = [
     file: 'src/core/transitions.ts',
     find: 'set.intent !== null ? left(set.intent) : null',
     replace: '(set.intent === null || left(set.intent).attempt > 0) ? set.intent : null',
-    by: tests('core/refresh-exchange', 'come to nothing is nobody'),
+    by: tests('core/refresh-exchange-recovery', 'come to nothing is nobody'),
   },
   {
     name: 'no last look before the request',
     file: 'src/core/last-look.ts',
     find: "return performance.now() > latest ? 'TIMEOUT' : this.#inStore()",
     replace: "return performance.now() > latest ? 'TIMEOUT' : performance.now() < 0 ? this.#inStore() : null",
-    by: tests('core/refresh-exchange', 'nothing is sent, and the store is as it was'),
+    by: tests('core/refresh-exchange-sending', 'nothing is sent, and the store is as it was'),
   },
   {
     name: 'no last look before a code is sent',
@@ -1172,14 +1172,14 @@ export const BREAKS = [
     file: 'src/bearer/api-call.ts',
     find: '      awayWith(awayHeaders),\n',
     replace: '      (dispatch) => (void [awayWith, awayHeaders], dispatch),\n',
-    by: tests('cli/api', 'none of the headers'),
+    by: tests('cli/api-redirect', 'none of the headers'),
   },
   {
     name: 'a body follows a redirect elsewhere',
     file: 'src/bearer/api-call.ts',
     find: ' && body === null\n',
     replace: '\n',
-    by: tests('cli/api', 'of a GET that has a body'),
+    by: tests('cli/api-redirect', 'of a GET that has a body'),
   },
   {
     name: 'characters that are not seen pass',

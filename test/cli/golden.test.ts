@@ -1,0 +1,172 @@
+/**
+ * Holds all that each command says to people against test/golden/NAME.txt, to the character. To write the
+ * files anew after a change that is wanted, and then read the difference:
+ * `npx vitest run --project parts test/cli/golden.test.ts --update`.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { rfc3339 } from '../../src/core/clock.js'
+import { machineClock } from '../../src/platform/machine.js'
+import { place, type Place } from '../support/place.js'
+import { ISSUED, moment } from '../support/token-sets.js'
+import { told, type WorldOptions } from '../support/world.js'
+
+const FOLDER = join(import.meta.dirname, '../golden')
+const GOLDEN = [
+  'doctor-all-well',
+  'doctor-unreachable',
+  'init',
+  'login-no-browser',
+  'logout',
+  'refresh',
+  'seed',
+  'status-due',
+  'status-empty',
+  'status-expired',
+  'status-fresh',
+  'status-login-required',
+  'status-other-client',
+] as const
+
+/** A machine whose clock stands still, so many seconds after the seed was issued. */
+const after = (seconds: number): WorldOptions => ({ clock: () => moment(ISSUED + seconds) })
+
+interface Home extends Pick<Place, 'dir' | 'sandbox'> {
+  /** The sandbox's time, standing still: a clock that differs from the server's is warned of. */
+  readonly now: number
+  readonly today: WorldOptions
+  readonly tell: (args: readonly string[], options?: WorldOptions) => Promise<void>
+  readonly golden: (
+    name: (typeof GOLDEN)[number],
+    args: readonly string[],
+    options?: WorldOptions,
+  ) => Promise<void>
+  readonly rewrite: (change: (text: string) => string) => void
+}
+
+/** A configuration for a sandbox of its own, and a seed that was issued at 2027-01-15T08:00:00Z for an hour. */
+async function home(): Promise<Home> {
+  const { dir, config, sandbox } = await place({}, 3600)
+  const reading = machineClock()
+  const replaced = [
+    [dir, 'DIR'],
+    [new URL(sandbox.url).host, '127.0.0.1:PORT'],
+    [rfc3339(reading.now + 3600), 'IN-AN-HOUR'],
+  ] as const
+  const env = { HQ_TOKEN_CONFIG: config, NO_COLOR: '1' }
+  return {
+    dir,
+    sandbox,
+    now: reading.now,
+    today: { clock: () => reading },
+    tell: async (args, more = {}) => {
+      await told(args, { ...after(0), ...more, env: { ...env, ...more.env } })
+    },
+    golden: async (name, args, more = {}) => {
+      const said = await told(args, { ...after(0), ...more, env: { ...env, ...more.env } })
+      const text = `$ hq-token ${args.join(' ')}\n--- standard output\n${said.stdout}--- standard error\n${said.stderr}--- exit code ${said.code}\n`
+      expect(text).not.toMatch(/(?:access|refresh)-[\w-]{6}/)
+      await expect(steady(text, replaced)).toMatchFileSnapshot(join(FOLDER, `${name}.txt`))
+    },
+    rewrite: (change) => {
+      writeFileSync(config, change(readFileSync(config, 'utf8')))
+    },
+  }
+}
+
+/** The text without what another run, machine or disk says differently. */
+function steady(text: string, replaced: readonly (readonly [was: string, is: string])[]): string {
+  return replaced
+    .reduce((done, [was, is]) => done.replaceAll(was, is), text)
+    .replaceAll(/\b(state|code_challenge)=[\w-]{43}/g, '$1=RANDOM')
+    .replaceAll(/\d+ MiB left/g, 'N MiB left')
+    .replace(/^\w+ +file system .*\n(?: +→.*\n)?/m, 'ok     file system    local\n')
+}
+
+describe('golden texts', () => {
+  it('status of a fresh token set reads as in its golden text', async () => {
+    const { tell, golden } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    await golden('status-fresh', ['status'], after(60))
+  })
+
+  it('status of a token set that is due reads as in its golden text', async () => {
+    const { tell, golden } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    await golden('status-due', ['status'], after(3400))
+  })
+
+  it('status of an expired token set reads as in its golden text', async () => {
+    const { tell, golden } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    await golden('status-expired', ['status'], after(7200))
+  })
+
+  it('status of a grant that the server has refused reads as in its golden text', async () => {
+    const { tell, golden, sandbox } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    sandbox.setFaults([{ name: 'invalid-grant', count: 1 }])
+    await tell(['get'], after(7200))
+    await golden('status-login-required', ['status'], after(7260))
+  })
+
+  it('status of an empty store reads as in its golden text', async () => {
+    const { golden } = await home()
+    await golden('status-empty', ['status'])
+  })
+
+  it('status of another client’s grant reads as in its golden text', async () => {
+    const { tell, golden, rewrite } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`, '--refresh'])
+    rewrite((text) => text.replace('client_id = 1012', 'client_id = 2024'))
+    await golden('status-other-client', ['status'], after(60))
+  })
+
+  it('doctor where all is well reads as in its golden text', async () => {
+    const { tell, golden, now, today } = await home()
+    await tell(['seed', '--issued-at', `${now}`], today)
+    await golden('doctor-all-well', ['doctor'], today)
+  })
+
+  it('doctor where the server cannot be reached reads as in its golden text', async () => {
+    const { tell, golden, rewrite, sandbox } = await home()
+    // Nothing listens at port 1.
+    rewrite((text) => text.replace(sandbox.url, 'http://127.0.0.1:1/'))
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    await golden('doctor-unreachable', ['doctor'])
+  })
+
+  it('init with flags reads as in its golden text', async () => {
+    const { golden, sandbox, dir, today } = await home()
+    const env = { HQ_TOKEN_CONFIG: undefined, XDG_CONFIG_HOME: dir, XDG_STATE_HOME: dir }
+    const args = ['init', '--instance', sandbox.url, '--client-id', '1012', '--client-secret', '-']
+    await golden('init', args, { ...today, env, input: 's3cr3t-0123456789' })
+  })
+
+  it('seed of a first token set reads as in its golden text', async () => {
+    const { golden } = await home()
+    await golden('seed', ['seed', '--issued-at', `${ISSUED}`])
+  })
+
+  it('refresh at a terminal reads as in its golden text', async () => {
+    const { tell, golden, now, today } = await home()
+    await tell(['seed', '--issued-at', `${now}`], today)
+    await golden('refresh', ['refresh'], { ...today, terminal: 80 })
+  })
+
+  it('logout reads as in its golden text', async () => {
+    const { tell, golden } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    await golden('logout', ['logout'], after(60))
+  })
+
+  it('login --no-browser reads as in its golden text', async () => {
+    const { golden } = await home()
+    await golden('login-no-browser', ['login', '--no-browser'])
+  })
+
+  it('the folder of golden texts holds those of the tests above, and no other', () => {
+    expect(readdirSync(FOLDER).sort()).toEqual(GOLDEN.map((name) => `${name}.txt`))
+  })
+})
