@@ -39,6 +39,7 @@ describe('the packed tarball', () => {
   it('holds the program, its types, the example and the texts, and nothing else', () => {
     expect(readdirSync(join(project, 'node_modules/hq-token')).sort()).toEqual([
       'CHANGELOG.md',
+      'CONTRIBUTING.md',
       'LICENSE',
       'README.md',
       'SECURITY.md',
