@@ -53,7 +53,7 @@ describe('an answer that brings a pair, whatever is around it or in it, is taken
     'envelope-list',
     'refresh-token-line-end',
     'token-type-odd',
-  ])('%s', async (name) => {
+  ])('an answer that brings a pair, whatever is around it or in it, is taken at once: %s', async (name) => {
     const { run, stored, requests, mend } = await stage(name)
     expect(await run('get')).toMatchObject({
       code: 0,
@@ -155,7 +155,7 @@ describe('a refresh token that is there and cannot be used', () => {
     },
   )
 
-  it('and is refused next: no copy of the store is accused', async () => {
+  it('a refusal after a refresh token that cannot be used accuses no copy of the store', async () => {
     const { run } = await stage('refresh-token-number', 1)
     await run('get')
     const { code, stderr } = await run('refresh')
@@ -178,7 +178,7 @@ describe('a lifetime', () => {
     expect(await status()).toMatchObject({ lifetime_guessed: false })
   })
 
-  it('of nothing counts as the default, with one warning, and is called a guess', async () => {
+  it('a lifetime of nothing counts as the default, with one warning, and is called a guess', async () => {
     const { run, stored, status } = await stage('expires-zero')
     const { code, stderr } = await run('get')
     expect(code).toBe(0)
@@ -190,7 +190,7 @@ describe('a lifetime', () => {
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('that nobody says is a guess without a warning', async () => {
+  it('a lifetime that nobody says is a guess without a warning', async () => {
     const { run, status } = await stage('no-expiry')
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
     expect(await status()).toMatchObject({ lifetime_guessed: true })
@@ -242,7 +242,7 @@ describe('a dead grant in the server’s own words', () => {
   })
 
   it(
-    'because the request is at work already: asked again before it counts',
+    'a dead grant that is refused because the request is at work already is asked about again before it counts',
     { timeout: 20_000 },
     async () => {
       const once = await stage('busy', 1)
@@ -299,7 +299,7 @@ describe('a bare 400 or 401', () => {
     },
   )
 
-  it('that has come for an hour: a seed file that is new is taken', async () => {
+  it('a new seed file is taken after a bare 400 or 401 that has come for an hour', async () => {
     const { run, requests, pass, seed, sandbox } = await stage('400-empty')
     const replace = (): string => {
       const { accessToken, refreshToken } = sandbox.issue()

@@ -48,7 +48,7 @@ describe('an answer on a terminal', () => {
     expect(await ask(['x'])).toMatchObject({ code, stdout: body })
   })
 
-  it('that breaks off leaves the message a line of its own', async () => {
+  it('an answer on a terminal that breaks off leaves the message a line of its own', async () => {
     backend.answer = (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' })
       response.write('{"site":[', () => setTimeout(() => response.destroy(), 50))

@@ -57,7 +57,7 @@ describe('a path', () => {
     },
   )
 
-  it('with a colon is said to be taken for a URL', async () => {
+  it('a path with a colon is said to be taken for a URL', async () => {
     const { code, stderr } = await ask(['sites:search'])
     expect(code).toBe(2)
     expect(stderr).toMatch(
@@ -139,7 +139,7 @@ describe('a call', () => {
     [['-X', 'GE T'], /no method .*\n.*hint: hq-token api --help/],
     [['-X', 'CONNECT'], /no method/],
     [['--timeout', 'soon'], /A duration/],
-  ])('with %j is refused before anything is sent', async (args, message) => {
+  ])('a call with %j is refused before anything is sent', async (args, message) => {
     const ended = await ask(['x', ...args])
     expect(ended).toMatchObject({ code: 2, stdout: '' })
     expect(ended.stderr).toMatch(message)
@@ -319,14 +319,14 @@ describe('a call', () => {
     expect(readdirSync(dir)).toEqual(['answer'])
   })
 
-  it('that the API answers with an error exits with 22, and prints what it said', async () => {
+  it('a call that the API answers with an error exits with 22, and prints what it said', async () => {
     backend.answer = (_request, response) => void response.writeHead(404).end('no such thing')
     const ended = await ask(['x'])
     expect(ended).toMatchObject({ code: 22, stdout: 'no such thing' })
     expect(ended.stderr).toMatch(/error: GET \S+\/acme\/api\/x: HTTP 404 Not Found/)
   })
 
-  it('that the API answers with an error leaves the file of -o as it was', async () => {
+  it('a call that the API answers with an error leaves the file of -o as it was', async () => {
     backend.answer = (_request, response) => void response.writeHead(404).end('no such thing')
     const dir = folder()
     const file = join(dir, 'answer')
@@ -337,7 +337,7 @@ describe('a call', () => {
     expect(readFileSync(file, 'utf8')).toBe('of yesterday')
   })
 
-  it('that finds nobody exits with 75', async () => {
+  it('a call that finds nobody exits with 75', async () => {
     for (const close of closing.splice(0)) close()
     expect(await ask(['x'])).toMatchObject({
       code: 75,
@@ -346,28 +346,28 @@ describe('a call', () => {
     })
   })
 
-  it('that is answered in no HTTP exits with 75', async () => {
+  it('a call that is answered in no HTTP exits with 75', async () => {
     backend.answer = (request) => void request.socket.end('SSH-2.0-server\r\n')
     expect(await ask(['x'])).toMatchObject({ code: 75, stdout: '' })
   })
 
-  it('that hears nothing for --timeout exits with 75', async () => {
+  it('a call that hears nothing for --timeout exits with 75', async () => {
     backend.answer = () => undefined
     expect(await ask(['x', '--timeout', '1'])).toMatchObject({ code: 75, stdout: '' })
   })
 
-  it('whose output nobody takes exits with 74, quietly', async () => {
+  it('a call whose output nobody takes exits with 74, quietly', async () => {
     expect(await ask(['x'], { broken: true })).toEqual({ code: 74, stdout: '', stderr: '' })
   })
 
-  it('that the API refuses exits with 22, with a word, whether or not anybody reads its answer', async () => {
+  it('a call that the API refuses exits with 22, with a word, whether or not anybody reads its answer', async () => {
     backend.answer = (_request, response) => void response.writeHead(404).end('{"status":404}')
     const refused = await ask(['x'], { broken: true })
     expect(refused).toMatchObject({ code: 22, stdout: '' })
     expect(refused.stderr).toMatch(/^hq-token: error: GET \S+\/x: HTTP 404/)
   })
 
-  it('over TLS that nobody checks is not made', async () => {
+  it('a call over TLS that nobody checks is not made', async () => {
     const env = {
       HQ_TOKEN_CONFIG: there.config,
       HQ_TOKEN_API_URL: `${api}/`,

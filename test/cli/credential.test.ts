@@ -149,7 +149,7 @@ describe('git', () => {
     ['both in one line', ['Basic realm="a \\"b", Bearer realm="x"'], 'capability[]=authtype'],
     ['neither', ['Negotiate'], 'capability[]=authtype'],
     ['a parameter of that name', ['Negotiate basic="x"'], 'capability[]=authtype'],
-  ])('of git 2.46 and newer, where the server takes %s: %j', async (_, offered, first) => {
+  ])('git 2.46 and newer gets its answer where the server takes %s: %j', async (_, offered, first) => {
     const { ask, sandbox } = await helper('git')
     // The very lines of git 2.47.3, after its own.
     const lines = [AUTHTYPE, 'capability[]=state', ...offered.map((one) => `wwwauth[]=${one}`)]
@@ -366,7 +366,7 @@ describe('the token goes to its own origin alone', () => {
     'acme.example',
     'file://acme.example/',
     '',
-  ])('bazel: %s', async (uri) => {
+  ])('bazel gets no token for another origin: %s', async (uri) => {
     const { ask } = await helper('bazel')
     expect(await ask(['get'], JSON.stringify({ uri }), env)).toEqual({
       code: 0,
@@ -379,7 +379,7 @@ describe('the token goes to its own origin alone', () => {
     ['https', 'acme.example'],
     ['https', 'acme.example:443'],
     ['https', 'ACME.example'],
-  ])('and there it goes: %s %s', async (protocol, host) => {
+  ])('the token goes to its own origin: %s %s', async (protocol, host) => {
     const { ask } = await helper('git')
     expect((await ask(['get'], `protocol=${protocol}\nhost=${host}\npath=x\n\n`, env)).stdout).toMatch(
       /^password=\S{40}/m,

@@ -37,7 +37,7 @@ const tellIn =
     told(args, { env: { HQ_TOKEN_CONFIG: config, ...env }, homedir: folder(), input: '' })
 
 describe('a profile that is typed', () => {
-  it('and is none is an error, whatever HQ_TOKEN_CONFIG names: nothing is printed', async () => {
+  it('a profile that is typed and is none is an error, whatever HQ_TOKEN_CONFIG names: nothing is printed', async () => {
     const made = await seeded()
     for (const args of ALL) {
       const { code, stdout, stderr } = await made.tell(['--profile', 'doesnotexist', ...args])
@@ -49,7 +49,7 @@ describe('a profile that is typed', () => {
     expect(made.sandbox.log).toEqual([])
   })
 
-  it('and HQ_TOKEN_STORE exclude one another: both are named, and the ways out', async () => {
+  it('a profile that is typed and HQ_TOKEN_STORE exclude one another: both are named, and the ways out', async () => {
     const made = await seeded()
     const env = { HQ_TOKEN_STORE: join(made.dir, 'token.db') }
     for (const args of [...ALL, ['init', '--instance', 'https://acme.highq.com/', '--client-id', '1']]) {

@@ -80,7 +80,7 @@ describe('where init writes', () => {
     expectOnly(dirname(at.file), 'config.ini')
   })
 
-  it('with --force is over what is there, which stays beside it', async () => {
+  it('init with --force writes over what is there, which stays beside it', async () => {
     const at = home()
     mkdirSync(dirname(at.file), { recursive: true })
     const old = Buffer.from([0xff, 0xfe, 0x00, 0x41])
@@ -92,7 +92,7 @@ describe('where init writes', () => {
     expectOnly(dirname(at.file), 'config.ini', 'config.ini.bak')
   })
 
-  it('with --force is behind a link, which stays', async () => {
+  it('init with --force writes behind a link, which stays', async () => {
     const at = home()
     const real = join(folder(), 'dotfile.ini')
     writeFileSync(real, '[client]\n', { mode: 0o600 })
@@ -173,7 +173,7 @@ describe('init that is interrupted while it writes', { timeout: 300_000 }, () =>
   // From the draft to its end: made, on the disk, in place.
   const calls = ['fchmod 1', 'fsync 1', 'link 1', 'fsync 2', 'unlink 1']
 
-  it('by a signal that can be waited with: a whole config and no draft, and it dies of the signal', async () => {
+  it('init that is interrupted by a signal that can be waited with leaves a whole config and no draft, and dies of the signal', async () => {
     const tries = calls.map(async (call) => {
       const at = home()
       expect(await hit(at, 'SIGTERM', call, []), call).toMatchObject({ code: null, signal: 'SIGTERM' })
@@ -183,7 +183,7 @@ describe('init that is interrupted while it writes', { timeout: 300_000 }, () =>
     await Promise.all(tries)
   })
 
-  it('by one that cannot: no config, or a whole one', async () => {
+  it('init that is interrupted by a signal that cannot be waited with leaves no config, or a whole one', async () => {
     const tries = calls.map(async (call) => {
       const at = home()
       expect(await hit(at, 'SIGKILL', call, []), call).toMatchObject({ signal: 'SIGKILL' })
@@ -195,7 +195,7 @@ describe('init that is interrupted while it writes', { timeout: 300_000 }, () =>
     for (const found of rest) expect([false, SECRET]).toContain(found)
   })
 
-  it('by one that cannot, with --force: the old config, or the new one whole', async () => {
+  it('init --force that is interrupted by a signal that cannot be waited with leaves the old config, or the new one whole', async () => {
     const tries = ['rename 1', 'fchmod 3', 'rename 2', 'unlink 1'].map(async (call) => {
       const at = home()
       await init(at, ['--client-id', 'old'])

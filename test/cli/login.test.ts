@@ -63,7 +63,7 @@ describe('a login without a browser', () => {
     expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 0 })
   })
 
-  it('that meets a held lock keeps its answer for the next try, and says so', async () => {
+  it('a login without a browser that meets a held lock keeps its answer for the next try, and says so', async () => {
     const there = await home({ config: '[refresh]\nlock_wait = 0s\n' })
     const answer = await decided(await asked(there), 'allow')
     const complete = () => there.tell(['login', '--complete', answer])
@@ -74,7 +74,7 @@ describe('a login without a browser', () => {
     expect((await complete()).stderr).not.toContain('still good')
   })
 
-  it('whose process died with the answer on disk is finished by asking again', async () => {
+  it('a login without a browser whose process died with the answer on disk is finished by asking again', async () => {
     const there = await home()
     const answer = await decided(await asked(there), 'allow')
     await there.store.exclusive(
@@ -162,7 +162,7 @@ describe('a login without a browser', () => {
     expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 4 })
   })
 
-  it('that was denied is over, and the grant before goes on', async () => {
+  it('a login without a browser that was denied is over, and the grant before goes on', async () => {
     const there = await home()
     await there.tell(['login', '--complete', await decided(await asked(there), 'allow')])
     const before = (await there.tell(['get'])).stdout
@@ -307,7 +307,7 @@ it('a login shows on a terminal how long it waits', async () => {
 it.each([
   [20, '0:01 left to log in'],
   [0, '0:01 left to log in with the browser (Ctrl-C ends it)'],
-])('and is no wider than a terminal of %d columns', async (terminal, line) => {
+])('the time that a login waits is no wider than a terminal of %d columns', async (terminal, line) => {
   const { tell } = await home({}, 'http://127.0.0.1/callback')
   const { stderr } = await tell(['login', '--timeout', '1s'], { terminal })
   expect(stderr).toContain(`\r\u001b[K${line}\r\u001b[K`)

@@ -71,22 +71,25 @@ describe('without any configuration', () => {
     expect(await told(['refresh'], { homedir })).toEqual({ code: 78, stdout: '', stderr: NOT_CONFIGURED })
   })
 
-  it.each(['get', 'refresh', 'status', 'login'])('of a profile, %s names its init: 78', async (command) => {
-    const homedir = folder()
-    for (const options of [
-      { argv: ['--profile', 'acme'] },
-      { argv: [], env: { HQ_TOKEN_PROFILE: 'acme' } },
-    ]) {
-      const { argv, env = {} } = options
-      expect(await told([...argv, command], { homedir, env })).toEqual({
-        code: 78,
-        stdout: '',
-        stderr: `hq-token: error: the profile acme has no config file (${homedir}/.config/hq-token/profiles/acme.ini, /etc/hq-token/profiles/acme.ini)\nhq-token: hint: hq-token --profile acme init\n`,
-      })
-    }
-  })
+  it.each(['get', 'refresh', 'status', 'login'])(
+    'without any configuration of a profile, %s names its init: 78',
+    async (command) => {
+      const homedir = folder()
+      for (const options of [
+        { argv: ['--profile', 'acme'] },
+        { argv: [], env: { HQ_TOKEN_PROFILE: 'acme' } },
+      ]) {
+        const { argv, env = {} } = options
+        expect(await told([...argv, command], { homedir, env })).toEqual({
+          code: 78,
+          stdout: '',
+          stderr: `hq-token: error: the profile acme has no config file (${homedir}/.config/hq-token/profiles/acme.ini, /etc/hq-token/profiles/acme.ini)\nhq-token: hint: hq-token --profile acme init\n`,
+        })
+      }
+    },
+  )
 
-  it('at a path that was named, init would write it: 78', async () => {
+  it('without any configuration at a path that was named, init would write it: 78', async () => {
     const path = join(folder(), 'there is none.ini')
     const { code, stderr } = await told(['--config', path, 'get'])
     expect(code).toBe(78)
@@ -254,7 +257,7 @@ describe('a grant that has ended', () => {
     expect(stdout.match(/→.*hq-token/g)).toHaveLength(1)
   })
 
-  it('which is only near its end is renewed by one command', async () => {
+  it('a grant that is only near its end is renewed by one command', async () => {
     const { config, seed } = await place({}, 3600)
     writeFileSync(seed, readFileSync(seed, 'utf8').replace(/^refresh_expiry.*$/m, 'refresh_expiry = 9000'))
     writeFileSync(seed, `${readFileSync(seed, 'utf8')}issued_at = ${Math.floor(Date.now() / 1000) - 8000}\n`)

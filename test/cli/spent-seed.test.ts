@@ -39,7 +39,7 @@ describe('the first get', () => {
     expect(sandbox.refreshes()).toBe(2)
   })
 
-  it('with a token that is still good marks nothing: the seed is alive', async () => {
+  it('the first get with a token that is still good marks nothing: the seed is alive', async () => {
     const { at, seed } = await hosts(3600)
     const state = folder()
     expect(await at(state, 'get')).toMatchObject({ code: 0, stderr: '' })
@@ -69,7 +69,7 @@ describe('the first get', () => {
     expect(got.stderr).toMatch(/was spent on .*is the store’s volume mounted/)
   })
 
-  it('by `seed -` marks the configured file of the same token', async () => {
+  it('`seed -` marks the configured file of the same token', async () => {
     const { config, seed } = await hosts()
     const env = { HQ_TOKEN_CONFIG: config, HQ_TOKEN_STORE: join(folder(), 'token.db') }
     await told(['seed', '-', '--refresh'], { env, input: readFileSync(seed) })
