@@ -39,7 +39,7 @@ describe('seconds', () => {
     expect(seconds(text)).toBeUndefined()
   })
 
-  it('never answers a number that a calculation would lose digits of', () => {
+  it('seconds never answers a number that a calculation would lose digits of', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^\d{1,400}[wdhms]?$/), (text) => {
         const value = seconds(text)

@@ -28,7 +28,7 @@ describe('an expired token', () => {
     stage.pass(EXPIRED)
   })
 
-  it('is renewed', async () => {
+  it('an expired token is renewed', async () => {
     stage.server.answers(NEXT)
     const token = await stage.guard().token()
     expect([value(token), token.expiresAt]).toEqual(['access-2', ISSUED + EXPIRED + 3600])
@@ -240,7 +240,7 @@ describe('an exchange of an unknown end', () => {
     expect(stage.server.sent).toEqual(['refresh-1'])
   })
 
-  it('with answers that nobody can read: asks once', async () => {
+  it('an exchange of an unknown end with answers that nobody can read asks once', async () => {
     stage.pass(DUE).server.answers(() => garbage())
     for (let i = 0; i < 5; i++) expect(value(await stage.guard().token())).toBe('access-1')
     expect(stage.server.requests).toBe(1)
@@ -254,7 +254,7 @@ describe('a store that cannot be read', () => {
     expect(stage.server.requests).toBe(0)
   })
 
-  it('that vanished before the lock was had asks for a person', async () => {
+  it('a store that vanished before the lock was had asks for a person', async () => {
     stage.pass(EXPIRED)
     stage.store.beforeLock = () => {
       stage.store.put(undefined)

@@ -18,7 +18,7 @@ describe('refresh', () => {
     ['just as old', 600, false],
     ['older', 601, true],
     ['from the future, for the clock went back', -65, true],
-  ])('only if older than 600 s: %s', async (_what, age, renewed) => {
+  ])('a refresh is done only if the last one is older than 600 s: %s', async (_what, age, renewed) => {
     stage.server.answers(NEXT)
     expect(await stage.guard().refresh({ ifOlder: 600 })).toMatchObject({ renewed: false })
     stage.pass(age)
@@ -110,7 +110,7 @@ describe('what is said about a renewal', () => {
     expect(heard).toEqual([[expect.stringContaining('could not be written to the rescue file'), false]])
   })
 
-  it('of others meanwhile waits too', async () => {
+  it('what is said about a renewal by others meanwhile waits too', async () => {
     stage.pass(EXPIRED)
     stage.server.answers(slowly(NEXT))
     const heard: unknown[] = []

@@ -98,7 +98,7 @@ describe('a set that the server has refused', () => {
 })
 
 describe('an access token that the API refused', () => {
-  it('is renewed when the store still holds it', async () => {
+  it('an access token that the API refused is renewed when the store still holds it', async () => {
     stage.server.answers(NEXT)
     expect(value(await stage.guard().token({ rejected }))).toBe('access-2')
   })
@@ -171,7 +171,7 @@ describe('an access token that the API refuses for good', () => {
     expect(stage.server.requests).toBe(2)
   })
 
-  it('is renewed again at once where the API took the one that came of it', async () => {
+  it('an access token that the API refuses for good is renewed again at once where the API took the one that came of it', async () => {
     const stage = answering(new Stage())
     expect(await refuse(stage, 'access-1')).toBe('access-2')
     await stage.guard().accepted(new Secret('access-1'))
@@ -180,7 +180,7 @@ describe('an access token that the API refuses for good', () => {
     expect(await refuse(stage.pass(60), 'access-2')).toBe('access-3')
   })
 
-  it('is renewed when a person says refresh, and when its time comes', async () => {
+  it('an access token that the API refuses for good is renewed when a person says refresh, and when its time comes', async () => {
     const stage = answering(new Stage())
     await refuse(stage, 'access-1')
     await stage.guard().refresh()
@@ -190,7 +190,7 @@ describe('an access token that the API refuses for good', () => {
     expect(await refuse(stage, 'access-4')).toBe('access-5')
   })
 
-  it('that was over anyway says nothing about refusals', async () => {
+  it('an access token that the API refuses for good that was over anyway says nothing about refusals', async () => {
     const stage = answering(new Stage()).pass(EXPIRED)
     expect(await refuse(stage, 'access-1')).toBe('access-2')
     expect((await stage.stored()).rejectedAt).toBeNull()

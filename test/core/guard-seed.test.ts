@@ -53,7 +53,7 @@ describe('adopting a seed', () => {
   it.each([
     ['scrubs what was kept of the one before', status(503), 0],
     ['leaves what nobody could read: it may be the only copy of a pair', garbage(), 1],
-  ])('forced: %s', async (_what, answer, left) => {
+  ])('adopting a seed is forced: %s', async (_what, answer, left) => {
     const spent = new Secret('refresh-1').fingerprint
     stage.store.leave({ generation: 1, attempt: 2, spent, grant: GRANT, answer: raw(answer) })
     await stage.guard().adopt(other, { force: true })
@@ -118,7 +118,7 @@ describe('a configured seed', () => {
     expect(value(await stage.guard({ seed: () => Promise.resolve(later) }).token())).toBe('access-s')
   })
 
-  it('that is the refused one does not', async () => {
+  it('a configured seed that is the refused one does not take the place of the refused set', async () => {
     stage.pass(EXPIRED).store.put(tokenSet({ refusedAt: stage.at.now }))
     const guard = stage.guard({ seed: () => Promise.resolve(seed()) })
     await expect(guard.token()).rejects.toThrow(LoginRequired)
@@ -134,23 +134,23 @@ describe('a configured seed', () => {
     await expect(guard.token()).rejects.toThrow(LoginRequired)
   })
 
-  it('that is bad, and an empty store: the file is at fault', async () => {
+  it('a configured seed that is bad, and an empty store: the file is at fault', async () => {
     stage.store.put(undefined)
     await expect(stage.guard({ seed: bad }).token()).rejects.toThrow(SeedInvalid)
   })
 
-  it('that is bad, and a refused set that is over: the file is at fault', async () => {
+  it('a configured seed that is bad, and a refused set that is over: the file is at fault', async () => {
     stage.pass(EXPIRED).store.put(tokenSet({ refusedAt: stage.at.now }))
     await expect(stage.guard({ seed: bad }).token()).rejects.toThrow(SeedInvalid)
   })
 
-  it('that is bad, and a refused set that is still good: it is served, with a warning', async () => {
+  it('a configured seed that is bad, and a refused set that is still good: it is served, with a warning', async () => {
     stage.pass(DUE).store.put(tokenSet({ refusedAt: stage.at.now }))
     expect(value(await stage.guard({ seed: bad }).token())).toBe('access-1')
     expect(stage.warnings).toContain('line 3: no refresh token')
   })
 
-  it('that cannot be stored, and a refused set that is still good: it is served, with a warning', async () => {
+  it('a configured seed that cannot be stored, and a refused set that is still good: it is served, with a warning', async () => {
     stage.pass(DUE).store.put(tokenSet({ refusedAt: stage.at.now }))
     stage.store.savesFail = from(1)
     const guard = stage.guard({ seed: () => Promise.resolve(other) })
@@ -158,7 +158,7 @@ describe('a configured seed', () => {
     expect(stage.warnings.join()).toContain('the disk is full')
   })
 
-  it('that cannot be stored on an empty store is no token', async () => {
+  it('a configured seed that cannot be stored on an empty store is no token', async () => {
     stage.store.put(undefined).savesFail = from(1)
     await expect(stage.guard({ seed: () => Promise.resolve(other) }).token()).rejects.toThrow(StoreUnusable)
   })

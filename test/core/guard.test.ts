@@ -87,7 +87,7 @@ describe('in a long process', () => {
     expect(value(await guard.token())).toBe('access-9')
   })
 
-  it('who asks for more life is judged by what he asks for', async () => {
+  it('a caller in a long process who asks for more life is judged by what he asks for', async () => {
     const guard = stage.pass(FRESH).guard()
     await guard.token()
     stage.server.answers(NEXT)
@@ -109,7 +109,7 @@ describe('a due token', () => {
     stage.pass(DUE)
   })
 
-  it('is renewed', async () => {
+  it('a due token is renewed', async () => {
     stage.server.answers(NEXT)
     expect(value(await stage.guard().token())).toBe('access-2')
     expect(stage.notices).toEqual([])
@@ -253,7 +253,7 @@ describe('asked for more life than the server issues', () => {
     )
   })
 
-  it('and renews it after that', async () => {
+  it('a caller who has asked for more life than the server issues renews the token after that', async () => {
     stage.server.answers(NEXT)
     expect(value(await stage.guard().token(ask))).toBe('access-1')
     stage.pass(361)

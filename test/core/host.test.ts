@@ -17,7 +17,7 @@ describe('two hosts are one', () => {
     ['not by the name alone', host({ boot: 'boot-2', id: 'id-2' }), false],
     ['not by the id alone: a cloned disk has it too', host({ boot: 'boot-2', name: 'acme-2' }), false],
     ['not where no boot is known', host({ boot: null, name: 'acme-2' }), false],
-  ])('%s', (_situation, other, expected) => {
+  ])('two hosts are one: %s', (_situation, other, expected) => {
     expect(isSameHost(HOST, other)).toBe(expected)
     expect(isSameHost(other, HOST)).toBe(expected)
   })

@@ -51,7 +51,7 @@ describe('a lifetime', () => {
     ['no number', NaN, undefined],
     ['true', true, undefined],
     ['an object', {}, undefined],
-  ])('%s: %j', (_what, value, seconds) => {
+  ])('a lifetime: %s: %j', (_what, value, seconds) => {
     expect(lifetimeOf(value, ISSUED, LONGEST_ACCESS)).toBe(seconds)
   })
 })

@@ -98,7 +98,7 @@ describe('a login', () => {
     ])
   })
 
-  it('that died with its answer on disk is finished by the next who asks, once', async () => {
+  it('a login that died with its answer on disk is finished by the next who asks, once', async () => {
     const stage = await begun('full')
     stage.server.answers(granted('access-9', 'refresh-9'))
     stage.diesAt = 5
@@ -173,7 +173,7 @@ describe('a login', () => {
   })
 })
 
-it('that fails leaves an answer to a refresh that nobody could read, and only that', async () => {
+it('a login that fails leaves an answer to a refresh that nobody could read, and only that', async () => {
   const alone = await begun('full')
   alone.server.answers(garbage(400))
   await failure(finish(alone))
@@ -198,11 +198,11 @@ describe('an answer of the browser is not taken', () => {
     return error.message
   }
 
-  it('when no login waits', async () => {
+  it('an answer of the browser is not taken when no login waits', async () => {
     expect(await answers(new Stage(null))).toContain('no login waits for an answer')
   })
 
-  it('with a state that is not this login’s', async () => {
+  it('an answer of the browser is not taken with a state that is not this login’s', async () => {
     expect(await answers(await begun(), new Secret('state-2'))).toContain('its state is another')
   })
 
@@ -224,7 +224,7 @@ describe('an answer of the browser is not taken', () => {
     expect(await answers(lost)).toContain('was used before')
   })
 
-  it('of a login that a newer one has replaced', async () => {
+  it('an answer of the browser to a login that a newer one has replaced is not taken', async () => {
     const stage = await begun()
     await stage.logins().begin({ ...LOGIN, state: new Secret('state-2') })
     expect(await answers(stage)).toContain('its state is another')
@@ -305,7 +305,7 @@ describe('a logout', () => {
     expect((await stage.guard().token()).secret.reveal()).toBe('access-1')
   })
 
-  it('of what a refresh had received when it died revokes the newest token', async () => {
+  it('a logout of what a refresh had received when it died revokes the newest token', async () => {
     const stage = new Stage()
     const set = await stage.stored()
     stage.store.leave({

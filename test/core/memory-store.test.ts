@@ -43,7 +43,7 @@ describe('the store in memory fails where it is told to', () => {
     })
   }
 
-  it('at the n-th save, and changes nothing then', async () => {
+  it('the store in memory fails where it is told to at the n-th save, and changes nothing then', async () => {
     const store = new MemoryStore()
     store.savesFail = at(2)
     await save(store, 1)
@@ -53,7 +53,7 @@ describe('the store in memory fails where it is told to', () => {
     expect((await store.read())?.generation).toBe(2)
   })
 
-  it('at every keep from the n-th on', async () => {
+  it('the store in memory fails where it is told to at every keep from the n-th on', async () => {
     const store = new MemoryStore()
     store.keepsFail = from(2)
     const keep = (attempt: number): Promise<void> =>

@@ -126,7 +126,7 @@ describe('clocks', () => {
     ['uptime anew and wall clock a day back', { now: ISSUED - DAY, boot: 'boot-1', uptime: 5 }, 'due', 3600],
     ['machine paused: uptime stood still', { ...half, now: ISSUED + 3600, uptime: 1001 }, 'expired', 0],
     ['wall clock stood still: uptime went on', { ...half, now: ISSUED, uptime: 4600 }, 'expired', 0],
-  ])('%s', (_case, at, verdict, left) => {
+  ])('clocks: %s', (_case, at, verdict, left) => {
     expect(judge(tokenSet(), at, policy)).toMatchObject({ verdict, left })
   })
 
@@ -172,7 +172,7 @@ describe('a renewal that may not be tried yet', () => {
       DUE_AT,
       { because: 'refused' },
     ],
-  ])('%s', (_case, changes, now, expected) => {
+  ])('a renewal that may not be tried yet: %s', (_case, changes, now, expected) => {
     const { hold } = judge(tokenSet(changes), moment(now), policy)
     if (expected === null) expect(hold).toBeNull()
     else expect(hold).toMatchObject(expected)
@@ -217,7 +217,7 @@ describe('a policy of nonsense is refused', () => {
     [{ percent: 0 }, 0],
     [{ percent: 100 }, 0],
     [{ seconds: DAY }, 30 * DAY],
-  ])('and one at the limits is not: early %j, min_valid %d', (early, minValid) => {
+  ])('a policy at the limits is not refused: early %j, min_valid %d', (early, minValid) => {
     expect(expiryPolicy(early, minValid)).toEqual({ early, minValid })
   })
 })

@@ -291,13 +291,13 @@ describe('a listener that throws', () => {
     throw new Error('the log is closed')
   }
 
-  it('at a clock that is wrong: costs no token', async () => {
+  it('a listener that throws at a clock that is wrong costs no token', async () => {
     stage.server.answers({ ...granted('access-2', 'refresh-2'), date: new Date(0).toUTCString() })
     await failure(stage.run({ notify }))
     expect((await stage.stored()).pair.refreshToken.reveal()).toBe('refresh-2')
   })
 
-  it('at a rescue file that cannot be written: costs no token', async () => {
+  it('a listener that throws at a rescue file that cannot be written costs no token', async () => {
     stage.store.keepsFail = from(1)
     stage.server.answers(granted('access-2', 'refresh-2'))
     await failure(stage.run({ notify }))
@@ -333,7 +333,7 @@ describe('killed at any step', () => {
   }
 
   it.each(STEPS.map((name, step) => [name, step] as const))(
-    'before %s: the next one goes on, where the server forgives',
+    'a process killed before %s leaves what the next one goes on with, where the server forgives',
     async (_name, step) => {
       const { pair } = await killedAt(step, true)
       stage.server.answers(rotatingFrom(pair.refreshToken.reveal()))
@@ -342,7 +342,7 @@ describe('killed at any step', () => {
   )
 
   it.each(STEPS.map((name, step) => [name, step] as const).filter(([name]) => name !== 'keep'))(
-    'before %s: the next one goes on, also where the server forgives nothing',
+    'a process killed before %s leaves what the next one goes on with, also where the server forgives nothing',
     async (_name, step) => {
       const { pair } = await killedAt(step, false)
       expect(pair.refreshToken.reveal()).toMatch(/^refresh-[23]$/)

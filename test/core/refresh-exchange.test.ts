@@ -24,7 +24,7 @@ describe('the hint of a refused client', () => {
     ['invalid_client', 'try this, then: hq-token refresh'],
     ['unauthorized_client', 'try this, then: hq-token refresh'],
     ['invalid_scope', /^check client_id, client_secret and auth_method/],
-  ])('for %s', async (code, hint) => {
+  ])('the hint of a refused client for %s', async (code, hint) => {
     stage.server.clientHint = 'try this'
     stage.server.answers(refusal(code))
     const error = (await failure(stage.run())) as ClientRefused
@@ -342,7 +342,7 @@ describe('a refresh that does not work', () => {
     expect(stage.server.timeouts).toEqual([5000])
   })
 
-  it('never tries the previous pair by itself', async () => {
+  it('a refresh that does not work never tries the previous pair by itself', async () => {
     stage.store.put(tokenSet({ previous: pair({ refreshToken: new Secret('refresh-0') }) }))
     stage.server.answers(invalidGrant())
     await expect(stage.run()).rejects.toThrow(LoginRequired)

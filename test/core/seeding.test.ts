@@ -115,7 +115,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect(marks.marks.get(FILE)?.fingerprint).toBe(ours)
   })
 
-  it('that could not be marked is marked by the next one', async () => {
+  it('a seed that the first refresh could not mark is marked by the next one', async () => {
     put({
       seedFile: { path: FILE, spentAt: ISSUED, isMarked: false },
       pair: pair({ refreshToken: new Secret('r') }),
@@ -125,7 +125,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect((await stage.stored()).seedFile).toEqual({ path: FILE, spentAt: ISSUED, isMarked: true })
   })
 
-  it('in a folder that cannot be written: says so once, and tries again with each refresh', async () => {
+  it('a seed in a folder that cannot be written is reported once, and marking it is tried again with each refresh', async () => {
     marks.failure = 'the file system is read-only'
     await renewed()
     expect(stage.notices).toEqual([
@@ -178,7 +178,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect([marks.marks.size, stage.notices]).toEqual([0, []])
   })
 
-  it('of a seed from standard input, or by an older version: marks the configured file of the same token', async () => {
+  it('the first refresh of a seed from standard input, or by an older version, marks the configured file of the same token', async () => {
     put({ seedFile: null })
     await renewed()
     expect(marks.marks.get(FILE)?.fingerprint).toBe(ours)
@@ -192,7 +192,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect([...marks.marks.keys()]).toEqual(['/root/token.ini', FILE])
   })
 
-  it('of 60 processes at once marks it once, and says so once', async () => {
+  it('the first refresh of 60 processes at once marks the seed once, and says so once', async () => {
     await guard().adopt(await fromFile())
     const all = Array.from({ length: 60 }, guard)
     await Promise.all(all.map((one) => one.token()))
@@ -202,7 +202,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
 })
 
 describe('a login', () => {
-  it('over a seed that was never spent marks nothing: that grant is another', async () => {
+  it('a login over a seed that was never spent marks nothing: that grant is another', async () => {
     put({ pair: pair({ refreshToken: new Secret('of the login') }), lastRefreshAt: null })
     await renewed()
     expect(marks.puts).toBe(0)
@@ -240,13 +240,13 @@ describe('a logout', () => {
       },
       1,
     ],
-  ] as const)('%s', async (_what, end, changes, marked) => {
+  ] as const)('a logout: %s', async (_what, end, changes, marked) => {
     put(changes)
     expect(await logout(end)).toBe(true)
     expect(marks.marks.size).toBe(marked)
   })
 
-  it('that fails marks nothing', async () => {
+  it('a logout that fails marks nothing', async () => {
     put({})
     await expect(logout(() => Promise.reject(new Error('down')))).rejects.toThrow('down')
     expect(marks.marks.size).toBe(0)

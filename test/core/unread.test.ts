@@ -23,7 +23,7 @@ const failure = (run: Promise<unknown>): Promise<unknown> =>
 const get = (): Promise<unknown> => failure(stage.guard().token())
 
 describe('an answer that nobody could read', () => {
-  it('whose process died before it left word of it: the next one waits all the same', async () => {
+  it('the next process waits all the same where one died before it left word of an answer that nobody could read', async () => {
     const intent = { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null }
     stage.store.put(tokenSet({ sequence: 2, intent }))
     const answer = raw(garbage(), moment(stage.at.now))
@@ -62,7 +62,7 @@ describe('an answer that nobody could read', () => {
     expect(stage.store.rescued.length).toBeGreaterThan(0)
   })
 
-  it('that was kept nowhere is no reason to wait', async () => {
+  it('an unreadable answer that was kept nowhere is no reason to wait', async () => {
     stage.store.keepsFail = () => true
     stage.server.answers(garbage(), granted('access-2', 'refresh-2'))
     expect(await get()).toBe('a token')
@@ -77,7 +77,7 @@ describe('a refusal of our own repetition', () => {
     expect(stage.slept).toEqual([500, 3000])
   })
 
-  it('that is said twice counts', async () => {
+  it('a refusal of our own repetition that is said twice counts', async () => {
     stage.server.answers(silence(), invalidGrant(), invalidGrant())
     expect(await get()).toBeInstanceOf(LoginRequired)
     expect(stage.server.requests).toBe(3)
@@ -118,7 +118,7 @@ describe('a redirect of the token URL', () => {
 })
 
 describe('a bare 400', () => {
-  it('between answers of others counts from the first; a token ends it', async () => {
+  it('a bare 400 between answers of others counts from the first; a token ends it', async () => {
     stage.server.answers(status(400), status(503), status(404), status(400))
     await get()
     const { now } = stage.at
@@ -140,7 +140,7 @@ describe('a bare 400', () => {
     expect((await stage.stored()).bareSince).toBeNull()
   })
 
-  it('never ends a grant whose access token works', async () => {
+  it('a bare 400 never ends a grant whose access token works', async () => {
     const good: TokenSet = tokenSet({ pair: pair({ lifetime: 10 * DAY }), bareSince: ISSUED })
     stage.store.put(good)
     stage.pass(9 * DAY + DAY / 2).server.answers(() => status(400))
@@ -158,7 +158,7 @@ describe('a refusal', () => {
   }
   const used = { lastRefreshAt: ISSUED }
 
-  it('without a reason names a copy', async () => {
+  it('a refusal without a reason names a copy', async () => {
     expect(await refusedWith(used, null)).toMatch(/a copy of this store .* has used it since/)
   })
 
