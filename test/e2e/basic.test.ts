@@ -88,7 +88,7 @@ describe('oidc-provider, which decodes', { timeout: 60_000 }, () => {
   it.each([
     ['client_secret_basic', 0],
     ['client_secret_basic_plain', 78],
-  ])('and %s: %i', async (method, exit) => {
+  ])('oidc-provider decodes, and %s ends with %i', async (method, exit) => {
     const server = await startOidcServer('client_secret_basic')
     const aimed = place(server.issuer, method, server.clientId, server.clientSecret)
     const first = await server.issue()

@@ -60,7 +60,7 @@ async function decide(address: string, decision: 'Allow' | 'Deny', page?: Page):
 const heading = (page: Page): Promise<string> => page.getByRole('heading', { level: 1 }).innerText()
 
 describe('a login in a browser', { timeout: 300_000 }, () => {
-  it('that is allowed gives a token set, and says so in the browser', async () => {
+  it('a login in a browser that is allowed gives a token set, and says so in the browser', async () => {
     const { start: begin, run, works, sandbox } = await home()
     const login = begin(['login'])
     const page = await decide(await addressOf(login), 'Allow')
@@ -75,7 +75,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect(sandbox.refreshes()).toBe(0)
   })
 
-  it('that is denied changes nothing, and says why', async () => {
+  it('a login in a browser that is denied changes nothing, and says why', async () => {
     const { start: begin, run, store } = await home()
     const login = begin(['login'])
     const page = await decide(await addressOf(login), 'Deny')
@@ -88,7 +88,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect(await run(['get'])).toMatchObject({ code: 4 })
   })
 
-  it('whose tab and window are closed ends at its time limit, and the grant before goes on', async () => {
+  it('a login in a browser whose tab and window are closed ends at its time limit, and the grant before goes on', async () => {
     const { start: begin, run, store, seed } = await home()
     await run(['seed', seed])
     const before = await store.read()
@@ -107,7 +107,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect((await store.login())?.spent).toBeNull()
   })
 
-  it('that is denied while another process holds the store ends all the same, and nothing is lost', async () => {
+  it('a login in a browser that is denied while another process holds the store ends all the same, and nothing is lost', async () => {
     const { start: begin, run, store, seed } = await home()
     await run(['seed', seed])
     const before = await store.read()
@@ -172,7 +172,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
 })
 
 describe('an answer that is not the login’s', { timeout: 300_000 }, () => {
-  it('by its state is shown so, and the login waits on', async () => {
+  it('an answer that is not the login’s by its state is shown so, and the login waits on', async () => {
     const { start: begin, store } = await home()
     const login = begin(['login'])
     const address = await addressOf(login)
@@ -187,7 +187,7 @@ describe('an answer that is not the login’s', { timeout: 300_000 }, () => {
     expect(await login.done).toMatchObject({ code: 0, stdout: '' })
   })
 
-  it('but the same one once more finds nobody any more', async () => {
+  it('the same answer once more finds nobody any more', async () => {
     const { start: begin, run } = await home()
     const login = begin(['login'])
     const page = await decide(await addressOf(login), 'Allow')
@@ -227,7 +227,7 @@ describe('an answer that is not the login’s', { timeout: 300_000 }, () => {
     expect(await login.done).toMatchObject({ code: 0 })
   })
 
-  it('from a second tab, while the first is being finished, does not count', async () => {
+  it('an answer that is not the login’s from a second tab, while the first is being finished, does not count', async () => {
     const { start: begin, store } = await home()
     const login = begin(['login'])
     const address = await addressOf(login)

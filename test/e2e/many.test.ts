@@ -72,7 +72,7 @@ describe('thirty processes at once on an expired token', () => {
 
 describe('`get` killed with SIGKILL', () => {
   it(
-    'never costs the grant, twenty times at random, where the server forgives a repeated refresh',
+    '`get` killed with SIGKILL never costs the grant, twenty times at random, where the server forgives a repeated refresh',
     { timeout: 240_000 },
     async () => {
       // Every call must refresh: no token is good for an hour here.

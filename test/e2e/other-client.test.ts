@@ -342,7 +342,7 @@ describe('the files of the store', () => {
     expect(JSON.parse(kept)).toMatchObject({ grant, client })
   })
 
-  it('of an older version are bound by the first refresh', async () => {
+  it('the files of a store of an older version are bound by the first refresh', async () => {
     mkdirSync(join(dir, 'old'), { mode: 0o700 })
     const { writeOldStore } = await import('../support/old-store.js')
     const { tokenSet, pair, moment } = await import('../support/token-sets.js')

@@ -155,7 +155,7 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     expect(stderr).toMatch(/\nhq-token: hint: ls -ld /)
   }
 
-  it('without the folder', async () => {
+  it('get --outfile fails without the folder, and leaves all as it was', async () => {
     await refused(join(folder(), 'no', 'token'), /cannot be written \(ENOENT\)/)
   })
 
@@ -163,13 +163,13 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     await refused(join(old().file, 'token'), /cannot be written \(ENOTDIR\)/)
   })
 
-  it('for a folder', async () => {
+  it('get --outfile fails for a folder, and leaves all as it was', async () => {
     const { dir } = old()
     await refused(dir, /is a folder/)
     expect(readdirSync(dir)).toEqual(['token'])
   })
 
-  it('for a device, a pipe, and what is behind a descriptor', async () => {
+  it('get --outfile fails for a device, a pipe, and what is behind a descriptor, and leaves all as it was', async () => {
     const pipe = join(folder(), 'pipe')
     execFileSync('mkfifo', [pipe])
     await refused(pipe, /is not a regular file/)
@@ -177,7 +177,7 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     expect(statSync('/dev/null').isCharacterDevice()).toBe(true)
   })
 
-  it('for what is open already, as /dev/stdout is: a log that is added to stays', async () => {
+  it('get --outfile fails for what is open already, as /dev/stdout is, and a log that is added to stays', async () => {
     const log = join(folder(), 'log')
     writeFileSync(log, 'a line\n')
     for (const name of ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']) {
@@ -191,20 +191,23 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     expect(lstatSync('/dev/stdout').isSymbolicLink()).toBe(true)
   })
 
-  it.runIf(canMount)('on a disk that is full, or cannot be written', async () => {
-    const disk = mount('tmpfs')
-    const file = join(disk.root, 'token')
-    writeFileSync(file, 'old')
-    disk.fill()
-    const files = readdirSync(disk.root)
-    await refused(file, /cannot be written \(ENOSPC\)/)
-    expect(readFileSync(file, 'utf8')).toBe('old')
-    expect(readdirSync(disk.root)).toEqual(files)
-    disk.makeRoom()
-    disk.remount('ro')
-    await refused(file, /cannot be written \(EROFS\)/)
-    expect(readFileSync(file, 'utf8')).toBe('old')
-  })
+  it.runIf(canMount)(
+    'get --outfile fails on a disk that is full, or cannot be written, and leaves all as it was',
+    async () => {
+      const disk = mount('tmpfs')
+      const file = join(disk.root, 'token')
+      writeFileSync(file, 'old')
+      disk.fill()
+      const files = readdirSync(disk.root)
+      await refused(file, /cannot be written \(ENOSPC\)/)
+      expect(readFileSync(file, 'utf8')).toBe('old')
+      expect(readdirSync(disk.root)).toEqual(files)
+      disk.makeRoom()
+      disk.remount('ro')
+      await refused(file, /cannot be written \(EROFS\)/)
+      expect(readFileSync(file, 'utf8')).toBe('old')
+    },
+  )
 })
 
 describe('a link', () => {
@@ -231,7 +234,7 @@ describe('a link', () => {
     expect(lstatSync(join(dir, 'later')).mode & 0o7777).toBe(0o600)
   })
 
-  it('that leads round in a circle is refused', async () => {
+  it('a link that leads round in a circle is refused', async () => {
     const { dir, file } = old()
     symlinkSync('round', join(dir, 'about'))
     symlinkSync('about', join(dir, 'round'))
@@ -239,7 +242,7 @@ describe('a link', () => {
     expect(readFileSync(file, 'utf8')).toBe('old')
   })
 
-  it.runIf(canMount)('that another user has put there is refused', async () => {
+  it.runIf(canMount)('a link that another user has put there is refused', async () => {
     const { dir, file } = old()
     const planted = join(dir, 'planted')
     symlinkSync(file, planted)

@@ -102,7 +102,7 @@ describe('a reader that has seen enough', () => {
   })
 
   it.each(['hq status | true', 'hq doctor | head -1', 'hq --help | head -1'])(
-    'of a report has read what it wanted: %s ends with 0',
+    'a reader of a report that has seen enough has read what it wanted: %s ends with 0',
     async (command) => {
       const { run, config } = await place({}, 3600)
       await run(['seed'])

@@ -103,7 +103,7 @@ describe.runIf(isRoot)('a pod of Kubernetes with fsGroup', { timeout: 60_000 }, 
     expect(modeOf(store)).toBe('660')
   })
 
-  it('whose group is none of ours, is refused with what mends it', async () => {
+  it('a pod of Kubernetes with fsGroup whose group is none of ours, is refused with what mends it', async () => {
     const { config, volume } = await given()
     mounted(volume)
     const store = join(volume, 'hq-token/token.db')
@@ -171,7 +171,7 @@ describe.runIf(isRoot)('root with a user’s HOME, as `sudo -E` leaves it', { ti
     expect(await run({ ...env, HQ_TOKEN_STORE: store }, 'seed', seed)).toMatchObject({ code: 0 })
   })
 
-  it('that may not read a user’s file is not told to take it', async () => {
+  it('root with a user’s HOME that may not read the user’s file is not told to take it', async () => {
     const { env, path } = await home()
     const file = join(path, 'config.ini')
     writeFileSync(file, '[client]\n', { mode: 0o600 })

@@ -87,20 +87,24 @@ describe.skipIf(process.platform !== 'linux')('a store that was copied to a seco
       ).toBeDefined()
   })
 
-  it('and goes on there alone is none the worse for it', { timeout: 60_000 }, async () => {
-    const there = await place()
-    const home = join(there.dir, 'store')
-    await machine('acme-1', join(home, 'token.db'), there)()
-    const moved = asOf(home, join(there.dir, 'moved'))
-    rmSync(home, { recursive: true })
-    for (let call = 0; call < 3; call++)
-      expect(await machine('acme-2', moved, there)()).toMatchObject({ code: 0, stderr: '' })
-    expect((await new SqliteStore(moved).read())?.cameFrom?.name).toBe('acme-1')
-    expect(there.sandbox.revokedFamilies()).toBe(0)
-  })
+  it(
+    'a store that was copied to a second machine and goes on there alone is none the worse for it',
+    { timeout: 60_000 },
+    async () => {
+      const there = await place()
+      const home = join(there.dir, 'store')
+      await machine('acme-1', join(home, 'token.db'), there)()
+      const moved = asOf(home, join(there.dir, 'moved'))
+      rmSync(home, { recursive: true })
+      for (let call = 0; call < 3; call++)
+        expect(await machine('acme-2', moved, there)()).toMatchObject({ code: 0, stderr: '' })
+      expect((await new SqliteStore(moved).read())?.cameFrom?.name).toBe('acme-1')
+      expect(there.sandbox.revokedFamilies()).toBe(0)
+    },
+  )
 
   it(
-    'from one container to the next on one machine is not taken for a copy',
+    'a store that goes from one container to the next on one machine is not taken for a copy',
     { timeout: 60_000 },
     async () => {
       const there = await place()
@@ -116,7 +120,7 @@ describe.skipIf(process.platform !== 'linux')('a store that was copied to a seco
 
 describe('a store between two versions', () => {
   it(
-    'of schema 1 migrates beside a process of that version that goes on reading',
+    'a store of schema 1 migrates beside a process of that version that goes on reading',
     { timeout: 90_000 },
     async () => {
       for (let round = 0; round < (full ? 10 : 2); round++) {
@@ -146,7 +150,7 @@ describe('a store between two versions', () => {
     },
   )
 
-  it('that a newer one has written is read, and never spent from', { timeout: 60_000 }, async () => {
+  it('a store that a newer one has written is read, and never spent from', { timeout: 60_000 }, async () => {
     const there = await place({}, 3600)
     await there.run(['seed'])
     const path = join(there.dir, 'token.db')

@@ -160,7 +160,7 @@ async function isFree({ store }: Aim): Promise<boolean> {
 }
 
 describe('a warning that nobody takes', () => {
-  it('on a terminal that was stopped with Ctrl-S keeps nobody from the lock, and SIGTERM is heard', async () => {
+  it('a warning that nobody takes on a terminal that was stopped with Ctrl-S keeps nobody from the lock, and SIGTERM is heard', async () => {
     const aimed = await warned()
     const [pidFile, out] = [join(aimed.dir, 'pid'), join(aimed.dir, 'out')]
     const look = (async () => {
@@ -185,7 +185,7 @@ describe('a warning that nobody takes', () => {
     expect(await aimed.told(['get'])).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n` })
   }, 60_000)
 
-  it('in a pipe that is full keeps nobody from the lock, and SIGTERM is heard', async () => {
+  it('a warning that nobody takes in a pipe that is full keeps nobody from the lock, and SIGTERM is heard', async () => {
     const aimed = await warned()
     const pipe = join(aimed.dir, 'pipe')
     execFileSync('mkfifo', [pipe])
