@@ -68,7 +68,7 @@ describe('the packed tarball', () => {
     expect(dead).toEqual([])
   })
 
-  it('runs', async () => {
+  it('the packed tarball runs', async () => {
     const { config } = await place({}, 3600)
     const env = { ...process.env, HQ_TOKEN_CONFIG: config }
     expect((await run(process.execPath, [bin, 'get'], { env })).stdout).toMatch(/^\S{40,}\n$/)

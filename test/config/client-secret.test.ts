@@ -63,7 +63,7 @@ describe('the time limit ends', () => {
   it.runIf(LINUX).each([
     ['what has a group of its own', 'setsid sleep 31 & echo $! > pid; wait'],
     ['what a child of that has begun', 'setsid sh -c "sleep 31 & echo \\$! > pid; wait" & wait'],
-  ])('%s', async (_, command) => {
+  ])('the time limit ends %s', async (_, command) => {
     const cwd = folder()
     await expect(secretOf(command, cwd, 500)).rejects.toThrow('within 0.5 s')
     const pid = pidIn(join(cwd, 'pid'))

@@ -53,7 +53,7 @@ describe('a variable that begins with HQ_TOKEN_', () => {
     ...['HQ_TOKEN_EVENT', 'HQ_TOKEN_EVENT_SUBJECT', 'HQ_TOKEN_EVENT_HOST'],
     // Others' variables.
     ...['HQ_TOKENS_STORE', 'HQ_TOKN_STORE', 'MY_HQ_TOKEN_STORE', 'hq_token_stroe'],
-  ])('or not, such as %s, is nothing to warn of', (name) => {
+  ])('a variable such as %s is nothing to warn of, whether or not it begins with HQ_TOKEN_', (name) => {
     expect(noticesOf([name])).toEqual([])
   })
 

@@ -150,18 +150,21 @@ describe.runIf(asRoot('files that another user may not read'))(
           `ls -ld ${dirname(path)}; chmod 700 ${dirname(path)}`,
         ],
       ],
-    ])('and what to do: %s, behind a link too', (_, make, said) => {
-      const path = make()
-      const [whose = '', hint] = said(path)
-      const link = join(folder(), 'link')
-      symlinkSync(path, link)
-      chmodSync(dirname(link), 0o755)
-      for (const name of [path, link])
-        expect(asUs(() => caught(() => readRegular(name)))).toMatchObject({
-          message: `cannot be read: permission denied; ${whose}`,
-          details: { hint },
-        })
-    })
+    ])(
+      'a file that may not be read says whose it is and what to do: %s, behind a link too',
+      (_, make, said) => {
+        const path = make()
+        const [whose = '', hint] = said(path)
+        const link = join(folder(), 'link')
+        symlinkSync(path, link)
+        chmodSync(dirname(link), 0o755)
+        for (const name of [path, link])
+          expect(asUs(() => caught(() => readRegular(name)))).toMatchObject({
+            message: `cannot be read: permission denied; ${whose}`,
+            details: { hint },
+          })
+      },
+    )
   },
 )
 

@@ -120,12 +120,12 @@ describe('readIni', () => {
     )
   })
 
-  it('never repeats what may be the end of a broken token', () => {
+  it('readIni never repeats what may be the end of a broken token', () => {
     expect(problem('[s]\nk = aaa\neyJhbGciOi\neyJhbGciOi').message).not.toContain('eyJ')
     expect(problem('[s]\neyJhbGciOi9=1\neyJhbGciOi9=1').message).not.toMatch(/eyJ/i)
   })
 
-  it('never answers a part of a value', () => {
+  it('readIni never answers a part of a value', () => {
     const wholly = /^(["'])((?:(?!\1).)*)\1$/s
     fc.assert(
       fc.property(
@@ -158,7 +158,7 @@ describe('readIni', () => {
     )
   })
 
-  it('never throws anything else than a problem with the file', () => {
+  it('readIni never throws anything else than a problem with the file', () => {
     const lines = fc.array(
       fc.oneof(
         fc.string(),

@@ -332,7 +332,7 @@ describe('a client secret', () => {
     expect(readFileSync(join(dirname(config.file ?? ''), 'runs'), 'utf8')).toBe('x\n')
   })
 
-  it('runs no command before it is needed', () => {
+  it('a client secret runs no command before it is needed', () => {
     const config = client('client_secret_command = touch ran')
     expect(existsSync(join(dirname(config.file ?? ''), 'ran'))).toBe(false)
   })

@@ -105,7 +105,7 @@ describe('locate', () => {
     )
   })
 
-  it('never leaves its folders by the name of a profile', () => {
+  it('locate never leaves its folders by the name of a profile', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string(), fc.constantFrom('..', '../a', 'a/b', 'a.b', 'A', '-a', 'a\n', 'a\\b')),

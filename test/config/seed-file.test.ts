@@ -276,7 +276,7 @@ describe('a seed file', () => {
     ['640', 1],
     ['600', 0],
     ['400', 0],
-  ])('of mode %s brings %i warnings about who can read it', async (mode, count) => {
+  ])('a seed file of mode %s brings %i warnings about who can read it', async (mode, count) => {
     const path = file(auth(`issued_at = ${ISSUED}`))
     chmodSync(path, parseInt(mode, 8))
     const { notices } = await readSeed({ path }, options)
@@ -371,7 +371,7 @@ describe('the time of issue', () => {
     },
   )
 
-  it('of a year is one', async () => {
+  it('a time of issue of a year is one', async () => {
     const { seed, notices } = await read(auth(`issued_at = ${ISSUED}`, `access_expiry = ${365 * 86_400}`))
     expect(seed.pair).toMatchObject({ lifetime: 365 * 86_400, isLifetimeGuessed: false })
     expect(notices).toEqual([])

@@ -102,7 +102,7 @@ spent_at = 2027-01-15T08:00:00Z
     ['no time', (text: string) => text.replace(/spent_at.*/, '')],
     ['a time that is none', (text: string) => text.replace(/spent_at = .*/, 'spent_at = yesterday')],
     ['no fingerprint', (text: string) => text.replace(/fingerprint = .*/, 'fingerprint = x')],
-  ])('that holds %s says nothing, and is put anew', (_what, changed) => {
+  ])('the mark at a spent seed that holds %s says nothing, and is put anew', (_what, changed) => {
     const seed = seedFile()
     putMark(seed, SPENT)
     writeFileSync(markPath(seed), changed(readFileSync(markPath(seed), 'utf8')))
@@ -221,7 +221,7 @@ describe('the file that a seed is found again by', () => {
     ['/dev/fd/3', null],
     ['/proc/self/fd/0', null],
     ['/proc/self/task/1/fd/0', null],
-  ])('%s: %s', (path, lasting) => {
+  ])('a seed is found again by the path of its file: %s becomes %s', (path, lasting) => {
     expect(lastingPath(path)).toBe(lasting)
   })
 
@@ -265,14 +265,14 @@ describe('a seed file is marked', () => {
         renameSync(path, `${path}.old`)
       },
     ],
-  ])('only while it holds what was spent: not where %s', async (_what, change) => {
+  ])('a seed file is marked only while it holds what was spent: not where %s', async (_what, change) => {
     const seed = seedFile()
     change(seed)
     expect(await seedMarks(null).put(seed, SPENT)).toBe('gone')
     expect(existsSync(markPath(seed))).toBe(false)
   })
 
-  it('and a pipe that has taken its place is not waited for', async () => {
+  it('a pipe that has taken the place of a seed file is not waited for', async () => {
     const pipe = join(folder(), 'pipe')
     execFileSync('mkfifo', [pipe])
     expect(await seedMarks(null).put(pipe, SPENT)).toBe('gone')
@@ -287,7 +287,7 @@ describe('how a seed file stands to the store', () => {
       pair: pair({ refreshToken: new Secret('next') }),
     })
 
-  it('that is empty: what the next get does', async () => {
+  it('a seed file tells what the next get does where the store is empty', async () => {
     const seed = seedFile()
     expect(await check(seed)).toMatchObject({ status: 'ok', message: `${seed}: the next \`get\` imports it` })
     putMark(seed, SPENT)
@@ -298,7 +298,7 @@ describe('how a seed file stands to the store', () => {
     expect(await check(null)).toBeUndefined()
   })
 
-  it('that has spent it: marked, not marked yet, and gone', async () => {
+  it('a seed file that the store has spent is marked, not marked yet, or gone', async () => {
     const seed = seedFile()
     expect(await check(seed, spentIn(seed))).toEqual({
       ...{ name: 'seed', status: 'warn' },
@@ -316,7 +316,7 @@ describe('how a seed file stands to the store', () => {
     expect(await check(seed, spentIn(seed))).toBeUndefined()
   })
 
-  it('that still holds its own refresh token: nothing to say', async () => {
+  it('there is nothing to say of a seed file whose own refresh token the store still holds', async () => {
     const seed = seedFile()
     const unspent = { path: seed, spentAt: null, isMarked: false }
     const refreshToken = new Secret(REFRESH)
@@ -324,7 +324,7 @@ describe('how a seed file stands to the store', () => {
     expect(await check(seed, alive)).toBeUndefined()
   })
 
-  it('where the folder cannot be written: why', async () => {
+  it('it is said why a seed file is not marked where its folder cannot be written', async () => {
     const seed = seedFile()
     writeFileSync(markPath(seed), 'somebody’s')
     chmodSync(markPath(seed), 0o600)

@@ -236,7 +236,7 @@ describe('the configuration and the store that count', () => {
       `${usual}/acme.db`,
       '~/.local/state',
     ],
-  ])('with %s', (_, typed, env, id, store, rule) => {
+  ])('the configuration and the store that count are found with %s', (_, typed, env, id, store, rule) => {
     const found = load(typed, env)
     expect([found.clientId, found.store]).toEqual([id, { path: at(store), rule }])
   })
@@ -331,7 +331,7 @@ describe('the folder that a variable names', () => {
   })
 
   it.each(['HQ_TOKEN_CONFIG', 'HQ_TOKEN_CONFIG_DIR'] as const)(
-    'or a file, %s, may be relative to the working directory, or begin with ~',
+    'a folder or file that a variable names, %s, may be relative to the working directory, or begin with ~',
     (name) => {
       const end = name === 'HQ_TOKEN_CONFIG' ? '' : '/config.ini'
       const rule = name

@@ -69,7 +69,7 @@ describe.each(names)('the workflow %s', (name) => {
   const steps = Object.values(jobs).flatMap((job) => job.steps ?? [])
   const runs = steps.flatMap(({ run }) => (run === undefined ? [] : [run]))
 
-  it('runs nothing of npm that package.json does not have', () => {
+  it('a workflow runs nothing of npm that package.json does not have', () => {
     const asked = runs.flatMap((run) =>
       [...run.matchAll(/\bnpm (?:run )?([\w:-]+)/g)].map(([, one = '']) => one),
     )
@@ -135,7 +135,7 @@ describe('the workflow of every push', () => {
     expect(NODES).toContain(nvmrc)
   })
 
-  it('runs every part of .ci/run, and all of it once', () => {
+  it('the workflow of every push runs every part of .ci/run, and all of it once', () => {
     const runs = jobs.flatMap(({ steps = [] }) => steps.flatMap(({ run }) => run ?? []))
     expect(runs).toContain('bash .ci/run')
     const parts = [...readFileSync('.ci/run', 'utf8').matchAll(/^(npm (?:run )?[\w:-]+|bash \S+)/gm)]
@@ -146,7 +146,7 @@ describe('the workflow of every push', () => {
     for (const [part] of parts) if (part !== 'npm run test:faults') expect(runs).toContain(part)
   })
 
-  it('runs tests on Windows and macOS that are there', () => {
+  it('the workflow of every push runs tests on Windows and macOS that are there', () => {
     const paths = (scripts['test:portable'] ?? '').split(' ').filter((word) => word.startsWith('test/'))
     expect(paths.length).toBeGreaterThan(3)
     expect(paths.filter((path) => !existsSync(path))).toEqual([])

@@ -150,7 +150,7 @@ describe('whether a body is framed', () => {
     ['by the end of the connection alone', `${OK}\r\n${GOOD}`, false],
     ['by a length that the parser refused', ODD['its length twice']?.[0] ?? '', true],
     ['by nothing, without a head', GOOD, false],
-  ])('%s', async (_, bytes, isFramed) => {
+  ])('whether a body is framed: %s', async (_, bytes, isFramed) => {
     const server = await loopback(saying(bytes))
     const { answer } = await refresh(`http://127.0.0.1:${server.port}/token`)
     expect(answer).toMatchObject({ complete: true, isFramed })
@@ -375,7 +375,7 @@ describe('through a proxy', () => {
       : 'plain'
 
   it.each(['http', 'https'] as const)(
-    'that speaks %s, which is shown neither the certificate nor the request',
+    'through a proxy that speaks %s, which is shown neither the certificate nor the request',
     async (scheme) => {
       const { url, network, seen } = await way(scheme, 'some%40one:p%3Ass%zz@')
       const { answer } = await refresh(url, {}, network)
@@ -391,14 +391,14 @@ describe('through a proxy', () => {
     },
   )
 
-  it('and past it where NO_PROXY exempts the server', async () => {
+  it('a request goes past the proxy where NO_PROXY exempts the server', async () => {
     const { url, network, seen } = await way('http')
     const { answer } = await refresh(url, {}, { ...network, noProxy: HOST })
     expect(answer).toMatchObject({ sent: true, status: 200 })
     expect(seen.connects).toEqual([])
   })
 
-  it('whose certificate nobody vouches for: nothing is sent, not even to it', async () => {
+  it('nothing is sent through a proxy whose certificate nobody vouches for, not even to it', async () => {
     const { url, network, seen } = await way('https')
     const untrusting = { ...network, credentials: () => ({ ca: null, client: null }) }
     const { answer } = await refresh(url, {}, untrusting)
@@ -428,7 +428,7 @@ describe('through a proxy', () => {
     ],
     ['says nothing', () => undefined, /^TIMEOUT$/],
     ['says no HTTP', (socket) => void socket.write('SSH-2.0\r\n'), /^PROXY_HPE_/],
-  ])('that %s: nothing is sent, and the process of it ends', async (_, onRequest, code) => {
+  ])('nothing is sent through a proxy that %s, and its connection is closed', async (_, onRequest, code) => {
     const server = await loopback({ onRequest })
     const network: NetworkSettings = {
       ...{ proxy: new URL(`http://127.0.0.1:${server.port}`), noProxy: '' },

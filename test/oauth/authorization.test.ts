@@ -38,7 +38,7 @@ describe('the address to log in at', () => {
     ['openid offline_access', 'consent'],
     ['openid', null],
     ['not_offline_access', null],
-  ])('with scope %s asks for %s', async (scope, prompt) => {
+  ])('the address to log in at with scope %s asks for %s', async (scope, prompt) => {
     const { url } = await authorizationRequest({ ...PLACE, scope }, 'http://127.0.0.1/')
     expect([url.searchParams.get('scope'), url.searchParams.get('prompt')]).toEqual([scope, prompt])
   })
@@ -108,7 +108,7 @@ describe('an answer', () => {
     }
   }
 
-  it('with the state of the login gives its code', () => {
+  it('an answer with the state of the login gives its code', () => {
     expect(answer('code=abc&state=state-1')).toBe('abc')
   })
 
@@ -149,7 +149,7 @@ describe('an answer', () => {
     ['one at the place that we know', 'https://login.example/tenant/', null, true],
     ['one somewhere else', 'https://evil.example/', null, false],
     ['one that is no address', 'evil', null, false],
-  ])('from %s', (_, iss, issuer, isTaken) => {
+  ])('an answer from %s', (_, iss, issuer, isTaken) => {
     const said = answer(`code=abc&state=state-1&iss=${encodeURIComponent(iss)}`, issuer)
     expect(said.startsWith('4 this answer says that it comes from another server')).toBe(!isTaken)
     expect(said === 'abc').toBe(isTaken)

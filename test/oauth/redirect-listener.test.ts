@@ -49,7 +49,7 @@ describe('the redirect URI that is sent', () => {
   })
 
   it.each(['https://127.0.0.1/', 'http://firm.example/', 'http://127.example/'])(
-    'of %s is not this machine’s to listen at',
+    'a redirect URI of %s is not this machine’s to listen at',
     async (redirectUri) => {
       await open('http://127.0.0.1/')
       await expect(
@@ -81,15 +81,18 @@ describe('what is no answer to a login is shown another page, and the login wait
     ],
   ]
 
-  it.each(requests)('%s', async (_, request) => {
-    const url = await open('http://127.0.0.1/callback')
-    expect(await raw(url, request(url.host))).toBe(404)
-    const visit = fetch(`${url.href}?code=good&state=s`)
-    const { parameters, show } = await answer
-    expect(parameters.get('code')).toBe('good')
-    void show(page(200))
-    expect((await visit).status).toBe(200)
-  })
+  it.each(requests)(
+    'what is no answer to a login is shown another page, and the login waits on: %s',
+    async (_, request) => {
+      const url = await open('http://127.0.0.1/callback')
+      expect(await raw(url, request(url.host))).toBe(404)
+      const visit = fetch(`${url.href}?code=good&state=s`)
+      const { parameters, show } = await answer
+      expect(parameters.get('code')).toBe('good')
+      void show(page(200))
+      expect((await visit).status).toBe(200)
+    },
+  )
 })
 
 it('a second answer is told that there was one', async () => {
@@ -111,7 +114,7 @@ it('a window that was closed meanwhile is not waited for', async () => {
   await show(page(200))
 })
 
-it('nor one that takes no page', { timeout: 120_000 }, async () => {
+it('a window that takes no page is not waited for', { timeout: 120_000 }, async () => {
   const url = await open('http://127.0.0.1/callback')
   const socket = connect(Number(url.port), url.hostname)
   socket.pause()
@@ -137,7 +140,7 @@ describe('an answer that is turned away', () => {
     expect((await visit).status).toBe(200)
   })
 
-  it('before there is a login is no answer to one', async () => {
+  it('an answer that is turned away before there is a login is no answer to one', async () => {
     listener = await RedirectListener.open('http://127.0.0.1/callback', {
       elsewhere: page(404),
       taken: page(409),

@@ -107,7 +107,7 @@ describe('a refresh request', () => {
     expect(server.requests[0]).toMatch(/^POST \/token\?tenant=a%20b HTTP/)
   })
 
-  test('with client_secret_basic form-encodes the credentials before base64', async () => {
+  test('a refresh request with client_secret_basic form-encodes the credentials before base64', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const basic = endpoint(`http://127.0.0.1:${server.port}/`, {
       authMethod: 'client_secret_basic',
@@ -123,7 +123,7 @@ describe('a refresh request', () => {
     expect(server.requests[0]).not.toMatch(/client_id|client_secret/)
   })
 
-  test('of a public client names the client and asks for no secret', async () => {
+  test('a refresh request of a public client names the client and asks for no secret', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const clientSecret = vi.fn(() => Promise.resolve(undefined))
     await endpoint(`http://127.0.0.1:${server.port}/`, { authMethod: 'none', clientSecret }).refresh(
@@ -167,27 +167,30 @@ describe('a refresh request', () => {
 describe('nothing is sent', () => {
   const nothing = { sent: false, status: null, complete: false, body: Buffer.alloc(0) }
 
-  test.each(['127.0.0.1', '[::1]', 'localhost'])('when %s refuses the connection', async (host) => {
-    const answer = await endpoint(`http://${host}:${await closedPort()}/`).refresh(REFRESH, {
-      timeoutMs: 5000,
-    })
-    expect(answer).toMatchObject(nothing)
-    expect(answer.failure).toMatch(/^(ECONNREFUSED|EADDRNOTAVAIL)$/)
-  })
+  test.each(['127.0.0.1', '[::1]', 'localhost'])(
+    'nothing is sent when %s refuses the connection',
+    async (host) => {
+      const answer = await endpoint(`http://${host}:${await closedPort()}/`).refresh(REFRESH, {
+        timeoutMs: 5000,
+      })
+      expect(answer).toMatchObject(nothing)
+      expect(answer.failure).toMatch(/^(ECONNREFUSED|EADDRNOTAVAIL)$/)
+    },
+  )
 
-  test('when the name cannot be resolved', async () => {
+  test('nothing is sent when the name cannot be resolved', async () => {
     const answer = await endpoint('https://no-such-host.invalid/').refresh(REFRESH, { timeoutMs: 30_000 })
     expect(answer).toMatchObject(nothing)
     expect(answer.failure).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/)
   })
 
-  test('when nobody vouches for the certificate', async () => {
+  test('nothing is sent when nobody vouches for the certificate', async () => {
     const { answer, server } = await refresh({ tls: true }, { protocol: 'https' })
     expect(answer).toMatchObject({ ...nothing, failure: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
     expect(server.requests).toHaveLength(0)
   })
 
-  test('when the TLS port speaks HTTP', async () => {
+  test('nothing is sent when the TLS port speaks HTTP', async () => {
     const { answer, server } = await refresh(
       { onConnection: (socket) => void socket.end(http(400, 'plain HTTP')) },
       { protocol: 'https' },
@@ -199,14 +202,14 @@ describe('nothing is sent', () => {
     expect(server.requests).toHaveLength(0)
   })
 
-  test('when the TLS handshake never ends', async () => {
+  test('nothing is sent when the TLS handshake never ends', async () => {
     const { answer, server, elapsedMs } = await refresh({}, { protocol: 'https', timeoutMs: 200 })
     expect(answer).toMatchObject({ ...nothing, failure: 'TIMEOUT' })
     expect(elapsedMs).toBeLessThan(5000)
     expect(server.connections).toBe(1)
   })
 
-  test('by a request that fails beside one that succeeds', async () => {
+  test('nothing is sent by a request that fails beside one that succeeds', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const urls = [`http://127.0.0.1:${await closedPort()}/`, `http://127.0.0.1:${server.port}/`]
     const answers = await Promise.all(
@@ -267,14 +270,17 @@ describe('the request was sent, and the answer', () => {
     'is an alert, the port being TLS': [{ tls: true }, { status: null }],
   }
 
-  test.each(Object.entries(BROKEN))('%s', async (_situation, [behaviour, { text: expected, ...rest }]) => {
-    const { answer, text, server } = await refresh(behaviour)
-    expect(answer).toMatchObject({ sent: true, complete: false, ...rest })
-    expect(answer.failure).toMatch(/^\w+$/)
-    if (expected !== undefined) expect(text).toBe(expected)
-    expect(server.requests).toHaveLength(behaviour.tls === true ? 0 : 1)
-    expect(server.connections).toBe(behaviour.tls === true ? 0 : 1)
-  })
+  test.each(Object.entries(BROKEN))(
+    'the request was sent, and the answer %s',
+    async (_situation, [behaviour, { text: expected, ...rest }]) => {
+      const { answer, text, server } = await refresh(behaviour)
+      expect(answer).toMatchObject({ sent: true, complete: false, ...rest })
+      expect(answer.failure).toMatch(/^\w+$/)
+      if (expected !== undefined) expect(text).toBe(expected)
+      expect(server.requests).toHaveLength(behaviour.tls === true ? 0 : 1)
+      expect(server.connections).toBe(behaviour.tls === true ? 0 : 1)
+    },
+  )
 
   test('is a closed connection that never read the request', async () => {
     const { answer, server } = await refresh({ onConnection: (socket) => void socket.destroy() })
@@ -283,14 +289,14 @@ describe('the request was sent, and the answer', () => {
     expect(server.connections).toBe(1)
   })
 
-  test('is silence', async () => {
+  test('the request was sent, and the answer is silence', async () => {
     const { answer, server, elapsedMs } = await refresh({}, { timeoutMs: 200 })
     expect(answer).toMatchObject({ sent: true, status: null, complete: false, failure: 'TIMEOUT' })
     expect(elapsedMs).toBeLessThan(5000)
     expect(server.requests).toHaveLength(1)
   })
 
-  test('drips', async () => {
+  test('the request was sent, and the answer drips', async () => {
     const drip = (socket: Socket): void => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n')
       const timer = setInterval(() => socket.write('x'), 20)

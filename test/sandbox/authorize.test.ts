@@ -44,7 +44,7 @@ function exchange(sandbox: Sandbox, code: string | undefined, changes: Record<st
 }
 
 describe('what a person decides', () => {
-  it('to allow: a code comes back, and gives a token set once', async () => {
+  it('what a person decides to allow: a code comes back, and gives a token set once', async () => {
     const sandbox = await sandboxFor()
     const response = await decide(sandbox, { nonce: await nonceIn(await ask(sandbox)), decision: 'allow' })
     expect(response.status).toBe(303)
@@ -135,7 +135,7 @@ describe('a request that cannot be trusted', () => {
     },
   )
 
-  it('of an archived registration gets no page to allow anything', async () => {
+  it('a request of an archived registration gets no page to allow anything', async () => {
     const sandbox = await sandboxFor()
     sandbox.setArchived(true)
     expect((await ask(sandbox)).status).toBe(403)
@@ -178,7 +178,7 @@ describe('the page', () => {
       expect(contrast(colour(line), colour('--card'))).toBeGreaterThan(3)
   })
 
-  it('runs nothing, loads nothing, and is not framed', async () => {
+  it('the page runs nothing, loads nothing, and is not framed', async () => {
     const { headers } = await ask(await sandboxFor())
     const policy = headers.get('content-security-policy')
     expect(policy).toMatch(/default-src 'none'; style-src 'sha256-[\w+/=]+'/)

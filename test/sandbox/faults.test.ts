@@ -260,7 +260,7 @@ describe('faults in a row', () => {
     expect((await refresh(sandbox, sandbox.issue().refreshToken)).status).toBe(500)
   })
 
-  it('that follow a grant wait for one that is given', async () => {
+  it('faults in a row that follow a grant wait for one that is given', async () => {
     const sandbox = await sandboxFor({ faults: [parseFault('lost-answer:1')] })
     expect((await refresh(sandbox, 'refresh-unknown')).status).toBe(400)
     expect(await rawRefresh(sandbox, sandbox.issue().refreshToken)).toMatchObject({ status: null })
@@ -295,7 +295,7 @@ describe('reading a fault', () => {
     ['close', { name: 'close', count: Infinity }],
     ['lost-answer:1', { name: 'lost-answer', count: 1 }],
     ['503:20', { name: '503', count: 20 }],
-  ])('%s', (written, fault) => {
+  ])('reading a fault: %s', (written, fault) => {
     expect(parseFault(written)).toEqual(fault)
   })
 

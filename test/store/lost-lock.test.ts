@@ -229,7 +229,7 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     expect(performance.now() - begun).toBeLessThan(5_000)
   })
 
-  it('with a code is waited for too', async () => {
+  it('another process that is at an exchange with a code is waited for too', async () => {
     const { holder } = await living()
     await store.exclusive(
       (held) =>

@@ -92,7 +92,7 @@ describe('the files of a store', () => {
     expect(storePaths(join(here, 'a/b/new/token.db')).place).toBe(before)
   })
 
-  it('of two names are two where the file system tells their letters apart', () => {
+  it('the files of two names are two where the file system tells their letters apart', () => {
     expect(storePaths(join(here, 'x.db')).place).not.toBe(storePaths(join(here, 'X.db')).place)
     expect(storePaths(join(here, 'X.DB')).lock).toBe(join(here, 'X.DB-lock'))
   })
@@ -139,7 +139,7 @@ describe('two stores, x and x.db, in one folder', () => {
     expect(await records(db)).toEqual(['kept by an earlier version'])
   })
 
-  it('and is gone from the disk when it is saved, where x is alone', async () => {
+  it('an answer kept for x is gone from the disk when it is saved, where x is alone', async () => {
     const db = await begun('x.db', 'other')
     await db.exclusive(({ rescue }) => rescue.keep(record('kept by an earlier version')), { waitMs: 0 })
     const kept = readFileSync(join(here, 'x.rescue'))
@@ -217,31 +217,34 @@ const UNRESOLVABLE: Record<string, readonly [make: () => void, path: string]> = 
 }
 
 describe('a path that leads nowhere', () => {
-  it.each(Object.keys(UNRESOLVABLE))('because of %s is never a bug', async (what) => {
-    const [make, path] = UNRESOLVABLE[what] ?? []
-    make?.()
-    const seed = join(here, 'seed.ini')
-    writeFileSync(seed, '[AUTH]\naccess_token = a\nrefresh_token = b\naccess_expiry = 0\n', { mode: 0o600 })
-    const env = {
-      ...{ HQ_TOKEN_STORE: join(here, path ?? ''), HQ_TOKEN_CLIENT_ID: '1', HQ_TOKEN_CLIENT_SECRET: 's' },
-      ...{ HQ_TOKEN_TOKEN_URL: 'http://127.0.0.1:1/token', HQ_TOKEN_SEED_FILE: seed },
-    }
-    for (const argv of [
-      ['get'],
-      ['seed', seed],
-      ['refresh'],
-      ['status'],
-      ['logout'],
-      ['logout', '--local'],
-      ['doctor'],
-    ]) {
-      const { code, stderr } = await told(argv, { env })
-      expect({ argv, code, stderr }).not.toMatchObject({ code: 1 })
-      expect(stderr).not.toContain('a bug')
-    }
-    const { code, stdout } = await told(['get'], { env })
-    expect({ code, stdout }).toEqual({ code: 74, stdout: '' })
-  })
+  it.each(Object.keys(UNRESOLVABLE))(
+    'a path that leads nowhere because of %s is never a bug',
+    async (what) => {
+      const [make, path] = UNRESOLVABLE[what] ?? []
+      make?.()
+      const seed = join(here, 'seed.ini')
+      writeFileSync(seed, '[AUTH]\naccess_token = a\nrefresh_token = b\naccess_expiry = 0\n', { mode: 0o600 })
+      const env = {
+        ...{ HQ_TOKEN_STORE: join(here, path ?? ''), HQ_TOKEN_CLIENT_ID: '1', HQ_TOKEN_CLIENT_SECRET: 's' },
+        ...{ HQ_TOKEN_TOKEN_URL: 'http://127.0.0.1:1/token', HQ_TOKEN_SEED_FILE: seed },
+      }
+      for (const argv of [
+        ['get'],
+        ['seed', seed],
+        ['refresh'],
+        ['status'],
+        ['logout'],
+        ['logout', '--local'],
+        ['doctor'],
+      ]) {
+        const { code, stderr } = await told(argv, { env })
+        expect({ argv, code, stderr }).not.toMatchObject({ code: 1 })
+        expect(stderr).not.toContain('a bug')
+      }
+      const { code, stdout } = await told(['get'], { env })
+      expect({ code, stdout }).toEqual({ code: 74, stdout: '' })
+    },
+  )
 })
 
 describe('the places for a last copy', () => {

@@ -146,7 +146,7 @@ function sql(statement: string): void {
 }
 
 describe('a store of another version', () => {
-  it('that is newer is read, and not written', async () => {
+  it('a store of another version that is newer is read, and not written', async () => {
     await put(tokenSet(), 0)
     sql('ALTER TABLE token_set ADD COLUMN of_tomorrow TEXT; PRAGMA user_version = 99')
     expect((await store.read())?.generation).toBe(1)
@@ -155,7 +155,7 @@ describe('a store of another version', () => {
     expect((await store.read())?.generation).toBe(1)
   })
 
-  it('that is older is read as it is, and brought up to date by the first write', async () => {
+  it('a store of another version that is older is read as it is, and brought up to date by the first write', async () => {
     const version = (): unknown => {
       const db = new Database(path, { readonly: true })
       const found = db.pragma('user_version', { simple: true })
