@@ -74,7 +74,7 @@ describe('a token that the API refuses', () => {
     expect(seen).toHaveLength(11)
   })
 
-  it('is no reason to renew where the scope does not suffice', async () => {
+  it('a token that the API refuses is no reason to renew where the scope does not suffice', async () => {
     backend.answer = (_request, response) =>
       void response.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }).end()
     expect(await ask(['x'])).toMatchObject({ code: 22 })
@@ -211,7 +211,7 @@ describe('a redirect', () => {
     expect(seen).toHaveLength(1)
   })
 
-  it('too many of them are an error, and the last one is named', async () => {
+  it('too many redirects are an error, and the last one is named', async () => {
     let count = 0
     backend.answer = (_request, response) => void response.writeHead(302, { location: `y${++count}` }).end()
     const { code, stderr } = await ask(['x'])

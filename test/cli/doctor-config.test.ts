@@ -182,7 +182,7 @@ describe('the configuration', () => {
     expect((await told(['--profile', '../x', 'doctor'])).code).toBe(2)
   })
 
-  it('gives hints that can be typed as they stand', async () => {
+  it('the configuration gives hints that can be typed as they stand', async () => {
     const made = await place()
     const { stdout } = await told(['--config', made.config, 'doctor'])
     expect(stdout).toContain(`→ hq-token --config ${made.config} get`)

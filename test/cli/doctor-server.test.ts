@@ -275,7 +275,7 @@ describe('the server', { timeout: 300_000 }, () => {
     expect((await at(`${mute}/`)).check('clock')).toMatchObject({ status: 'skip' })
   })
 
-  it('is not asked at all where nobody checks who it is: 78', async () => {
+  it('the server is not asked at all where nobody checks who it is: 78', async () => {
     const made = await seeded()
     const got = await examined(made, { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
     expect(got.code).toBe(78)

@@ -68,7 +68,7 @@ describe('a profile that is typed', () => {
     expect(made.sandbox.log).toEqual([])
   })
 
-  it('is what counts, and -v and doctor say what does not', async () => {
+  it('a profile that is typed is what counts, and -v and doctor say what does not', async () => {
     const made = await seeded()
     const [dir, state] = [folder(), folder()]
     const acme = readFileSync(made.config, 'utf8').replace(/\[store\]\npath = .*/, '')
@@ -111,7 +111,7 @@ describe('a profile that is typed', () => {
     })
   })
 
-  it('counts the same for a program: openGuard({ profile })', async () => {
+  it('a profile that is typed counts the same for a program: openGuard({ profile })', async () => {
     const made = await seeded()
     vi.stubEnv('HQ_TOKEN_CONFIG', made.config)
     await expect(openGuard({ profile: 'doesnotexist' })).rejects.toMatchObject({ code: 'HQ_CONFIG_INVALID' })
@@ -126,7 +126,7 @@ describe('a variable that is misspelt', () => {
   const warning =
     'hq-token: warning: HQ_TOKEN_CLIENTID is not known and has no effect\nhq-token: hint: did you mean HQ_TOKEN_CLIENT_ID?\n'
 
-  it('is warned of by what does its work all the same, and its value is in no output', async () => {
+  it('a variable that is misspelt is warned of by what does its work all the same, and its value is in no output', async () => {
     const made = await seeded()
     const { code, stdout, stderr } = await made.tell(['get'], env)
     expect([code, stdout, stderr]).toEqual([0, expect.stringMatching(/^\S+\n$/), warning])
@@ -137,12 +137,12 @@ describe('a variable that is misspelt', () => {
     }
   })
 
-  it('is warned of by the real program too, whose warm path leaves it to the full one', async () => {
+  it('a variable that is misspelt is warned of by the real program too, whose warm path leaves it to the full one', async () => {
     const made = await seeded()
     expect(await made.run(['get'], { env })).toMatchObject({ code: 0, stderr: warning })
   })
 
-  it('is a line of doctor, also where the configuration cannot be read', async () => {
+  it('a variable that is misspelt is a line of doctor, also where the configuration cannot be read', async () => {
     const made = await seeded()
     const line =
       'warn   environment    HQ_TOKEN_CLIENTID is not known and has no effect\n       → did you mean HQ_TOKEN_CLIENT_ID?\n'
@@ -159,7 +159,7 @@ describe('a variable that is misspelt', () => {
     expect(broken.stdout + well.stdout).not.toContain(CANARY)
   })
 
-  it('is told to a program by its own ear', async () => {
+  it('a variable that is misspelt is told to a program by its own ear', async () => {
     const made = await seeded()
     vi.stubEnv('HQ_TOKEN_CONFIG', made.config)
     vi.stubEnv('HQ_TOKEN_CLIENTID', CANARY)
@@ -174,7 +174,7 @@ describe('a variable that is misspelt', () => {
     ])
   })
 
-  it('is nothing that exec sets for its command: a command may call the program again', async () => {
+  it('a variable that is misspelt is nothing that exec sets for its command: a command may call the program again', async () => {
     const made = await seeded()
     const inner = `"$0" "$1" get >/dev/null`
     const { code, stderr } = await made.run(
@@ -195,7 +195,7 @@ describe('a variable that is misspelt', () => {
 })
 
 describe('the folders that variables name', () => {
-  it('are made by init and by the first token, for the owner alone, and are found again', async () => {
+  it('the folders that variables name are made by init and by the first token, for the owner alone, and are found again', async () => {
     const made = await place({}, 3600)
     const base = folder()
     const env = {
@@ -242,7 +242,7 @@ describe('the folders that variables name', () => {
     expect(existsSync(join(base, 'profiles'))).toBe(false)
   })
 
-  it('are the only place: what the machine or the user has elsewhere is not looked at', async () => {
+  it('the folders that variables name are the only place: what the machine or the user has elsewhere is not looked at', async () => {
     const made = await seeded()
     const empty = folder()
     const env = { HQ_TOKEN_CONFIG: '', HQ_TOKEN_CONFIG_DIR: empty, HQ_TOKEN_STATE_DIR: empty }

@@ -174,13 +174,13 @@ describe('a verdict on the grant', () => {
     },
   )
 
-  it('says that an answer had been lost before, when one had', async () => {
+  it('a verdict on the grant says that an answer had been lost before, when one had', async () => {
     const { first } = await exchange('lost-answer', 1)
     expect(first).toMatchObject({ code: 4, stdout: '' })
     expect(first.stderr).toMatch(/an earlier answer of the server had been lost/)
   })
 
-  it('is asked for again when a person says so, and heals', async () => {
+  it('a verdict on the grant is asked for again when a person says so, and heals', async () => {
     const { sandbox, config } = await place({ faults: [{ name: 'invalid-grant', count: 1 }] })
     const env = { HQ_TOKEN_CONFIG: config }
     await told(['get'], { env })

@@ -93,7 +93,7 @@ describe('any token comes through', { timeout: 300_000 }, () => {
     await fc.assert(fc.asyncProperty(tokens, reads), { numRuns: 4 })
   })
 
-  it('curl -K', async () => {
+  it('any token comes through curl -K', async () => {
     const heard: (string | undefined)[] = []
     const server = createServer((request, response) => {
       heard[Number(request.url?.slice(1))] = request.headers.authorization

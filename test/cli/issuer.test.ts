@@ -188,7 +188,7 @@ describe('an issuer that cannot be asked', () => {
     response.writeHead(503).end()
   }
 
-  it('is a warning at a seed, which is imported all the same', async () => {
+  it('an issuer that cannot be asked is a warning at a seed, which is imported all the same', async () => {
     const there = await home()
     there.answers(busy)
     const { host } = new URL(there.issuer)
@@ -202,7 +202,7 @@ describe('an issuer that cannot be asked', () => {
     expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('is 75 where the token is over; nothing is spent, and the next call asks again', async () => {
+  it('an issuer that cannot be asked is 75 where the token is over; nothing is spent, and the next call asks again', async () => {
     const there = await home()
     expect(await there.tell(['seed'])).toMatchObject({ code: 0 })
     await pin(there, {
@@ -232,7 +232,7 @@ describe('an issuer that cannot be asked', () => {
     expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('is asked once for all who wait', { timeout: 60_000 }, async () => {
+  it('an issuer that cannot be asked is asked once for all who wait', { timeout: 60_000 }, async () => {
     const there = await home()
     expect((await there.tell(['seed'])).code).toBe(0)
     await pin(there, {
@@ -251,7 +251,7 @@ describe('an issuer that cannot be asked', () => {
     expect(there.asked).toEqual([OIDC])
   })
 
-  it('costs no token that is still good, and is left alone for a while', async () => {
+  it('an issuer that cannot be asked costs no token that is still good, and is left alone for a while', async () => {
     const there = await home({ config: '[refresh]\nearly = 50%\n' }, 3600)
     there.answers(busy)
     const issued = String(Math.floor(Date.now() / 1000) - 2_000)
@@ -387,7 +387,7 @@ describe('an endpoint that is not fit for secrets', () => {
     expect(there.elsewhere).toEqual([])
   })
 
-  it('may be forgotten: logout --local works', async () => {
+  it('an endpoint that is not fit for secrets may be forgotten: logout --local works', async () => {
     const there = await home()
     unseeded(there)
     expect((await there.tell(['seed', there.seed])).code).toBe(0)

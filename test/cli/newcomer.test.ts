@@ -185,11 +185,17 @@ describe('what only a login needs', () => {
     ['instance', 'acme.highq.com/acme'],
     ['issuer', 'login.example.com'],
     ['auth_method', 'basic'],
-  ])('is not %s: where tokens go and how they are asked for stops everything', async (key, value) => {
-    const { config, sandbox } = await configured({ [key]: value })
-    expect(await told(['get'], { env: { HQ_TOKEN_CONFIG: config } })).toMatchObject({ code: 78, stdout: '' })
-    expect(sandbox.log).toEqual([])
-  })
+  ])(
+    'what only a login needs is not %s: where tokens go and how they are asked for stops everything',
+    async (key, value) => {
+      const { config, sandbox } = await configured({ [key]: value })
+      expect(await told(['get'], { env: { HQ_TOKEN_CONFIG: config } })).toMatchObject({
+        code: 78,
+        stdout: '',
+      })
+      expect(sandbox.log).toEqual([])
+    },
+  )
 })
 
 describe('what is known from other programs', () => {
@@ -231,7 +237,7 @@ describe('refresh', () => {
 })
 
 describe('a grant that has ended', () => {
-  it('has one next command in doctor: its refresh token is over', async () => {
+  it('a grant that has ended has one next command in doctor: its refresh token is over', async () => {
     const { config, seed } = await place({}, 0)
     writeFileSync(seed, readFileSync(seed, 'utf8').replace(/^refresh_expiry.*$/m, 'refresh_expiry = 0'))
     const env = { HQ_TOKEN_CONFIG: config }
@@ -245,7 +251,7 @@ describe('a grant that has ended', () => {
     expect(stdout).toMatch(/^ok +access token +over since \S+( \S+)?$/m)
   })
 
-  it('has one next command in doctor: the server has refused it, shortly before its end', async () => {
+  it('a grant that has ended has one next command in doctor: the server has refused it, shortly before its end', async () => {
     const { config, seed, sandbox } = await place({}, 0)
     writeFileSync(seed, readFileSync(seed, 'utf8').replace(/^refresh_expiry.*$/m, 'refresh_expiry = 9000'))
     writeFileSync(seed, `${readFileSync(seed, 'utf8')}issued_at = ${Math.floor(Date.now() / 1000) - 8000}\n`)
@@ -277,7 +283,7 @@ describe('a program that seeds', () => {
     return lines.flatMap((line) => (JSON.parse(line) as { event?: string }).event ?? [])
   }
 
-  it('knows by the event whether the file was imported or disregarded', async () => {
+  it('a program that seeds knows by the event whether the file was imported or disregarded', async () => {
     const { config, seed, sandbox } = await place({}, 3600)
     const env = { HQ_TOKEN_CONFIG: config }
     expect(await json(env, seed)).toEqual(['seed_imported'])
