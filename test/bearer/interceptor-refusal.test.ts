@@ -50,7 +50,7 @@ describe('a refusal', () => {
     expect(world.server.requests).toBe(0)
   })
 
-  it('is met by one repetition, even where the guard has a new token each time', async () => {
+  it('a refusal is met by one repetition, even where the guard has a new token each time', async () => {
     const { origin, seen } = await api({ takes: () => false })
     let issued = 0
     const guard = {
@@ -141,7 +141,7 @@ describe('a refusal', () => {
     },
   )
 
-  it('leaves its connection free for the repetition', async () => {
+  it('a refusal leaves its connection free for the repetition', async () => {
     const { origin, connections } = await api()
     const dispatcher = agent(ONE).compose(bearer(stage().guard(), { origin }))
     for (let call = 0; call < 5; call++)
@@ -199,7 +199,7 @@ describe('a refusal', () => {
     expect(seen).toEqual(['/ access-1', '/ access-2'])
   })
 
-  it('is handled by a dispatcher that cannot pause', async () => {
+  it('a refusal is handled by a dispatcher that cannot pause', async () => {
     const mock = new MockAgent()
     onTestFinished(() => mock.close())
     mock.disableNetConnect()
@@ -225,7 +225,7 @@ describe('a refusal', () => {
 })
 
 describe('a guard that fails', () => {
-  it('fails the request with its own error, and nothing is sent', async () => {
+  it('a guard that fails fails the request with its own error, and nothing is sent', async () => {
     const { origin, seen } = await api()
     const world = stage(EXPIRED)
     world.server.answers(invalidGrant())
@@ -235,7 +235,7 @@ describe('a guard that fails', () => {
     expect(seen).toEqual([])
   })
 
-  it('fails the request after a refusal too, and leaves the connection free', async () => {
+  it('a guard that fails fails the request after a refusal too, and leaves the connection free', async () => {
     const { origin, seen, connections } = await api()
     const world = stage()
     world.server.answers(() => ({ ...silence(), sent: false }))

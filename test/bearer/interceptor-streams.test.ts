@@ -309,7 +309,7 @@ describe('a body that is streamed', () => {
     expect(seen).toEqual([])
   })
 
-  it('keeps no listener of ours once it is sent', async () => {
+  it('a body that is streamed keeps no listener of ours once it is sent', async () => {
     const { origin } = await api({ takes: (token) => token === 'access-1' })
     const body = Readable.from([Buffer.from('some text')])
     const added: unknown[] = []

@@ -160,7 +160,7 @@ describe('which requests carry the token', () => {
 })
 
 describe('a refusal', () => {
-  it('costs one refresh and one repetition, and is told to have been healed', async () => {
+  it('a refusal costs one refresh and one repetition, and is told to have been healed', async () => {
     const { origin, seen } = await api()
     const world = stage()
     const fetch = tokenFetch(world.guard(), { origin })
@@ -180,7 +180,7 @@ describe('a refusal', () => {
     expect(seen).toEqual(['/ access-1'])
   })
 
-  it('is met by one repetition, even where the guard has a new token each time', async () => {
+  it('a refusal is met by one repetition, even where the guard has a new token each time', async () => {
     const { origin, seen } = await api({ takes: () => false })
     let issued = 0
     const guard = {
@@ -267,7 +267,7 @@ describe('a refusal', () => {
 })
 
 describe('a guard that fails', () => {
-  it('fails the request with its own error, and nothing is sent', async () => {
+  it('a guard that fails fails the request with its own error, and nothing is sent', async () => {
     const { origin, seen } = await api()
     const world = stage(EXPIRED)
     world.server.answers(invalidGrant())
@@ -275,7 +275,7 @@ describe('a guard that fails', () => {
     expect(seen).toEqual([])
   })
 
-  it('fails the request after a refusal too, and keeps no connection', async () => {
+  it('a guard that fails fails the request after a refusal too, and keeps no connection', async () => {
     const { origin, connections } = await api({
       refuse: (response) => void response.writeHead(403).write('x'.repeat(100_000)),
     })
@@ -393,7 +393,7 @@ describe('an abort', () => {
     expect(world.server.requests).toBe(0)
   })
 
-  it('leaves no listener on a signal that lives on', async () => {
+  it('an abort leaves no listener on a signal that lives on', async () => {
     const { origin } = await api()
     const { signal } = new AbortController()
     const [add, remove] = [vi.spyOn(signal, 'addEventListener'), vi.spyOn(signal, 'removeEventListener')]
@@ -461,7 +461,7 @@ describe('a body that is streamed', () => {
 })
 
 describe('another fetch', () => {
-  it('sends, and gives its own type to what comes back', async () => {
+  it('another fetch sends, and gives its own type to what comes back', async () => {
     const { origin, seen } = await api()
     const fetch = tokenFetch(stage().guard(), { origin, fetch: undiciFetch })
     expectTypeOf(fetch).toEqualTypeOf<typeof undiciFetch>()
@@ -470,7 +470,7 @@ describe('another fetch', () => {
     expect(seen).toEqual(['/a access-1', '/a access-2'])
   })
 
-  it('is the global one, by type too, if none is given', () => {
+  it('another fetch is the global one, by type too, if none is given', () => {
     expectTypeOf(tokenFetch(stage().guard(), { origin: 'https://acme.highq.com' })).toEqualTypeOf<
       typeof fetch
     >()

@@ -90,14 +90,14 @@ describe('what another client met', () => {
     bound({ tokenUrl: `${T}2` }),
   )
 
-  it('tells nothing about this one', () => {
+  it('what another client met tells nothing about this one', () => {
     expect(asSeenBy(theirs, bound())).toMatchObject({
       ...{ refusedAt: null, notBefore: null, backoffUntil: null, lastFailure: null },
       pair: theirs.pair,
     })
   })
 
-  it('stays with the one that it is about, and where nobody knows', () => {
+  it('what another client met stays with the one that it is about, and where nobody knows', () => {
     expect(asSeenBy(theirs, bound({ tokenUrl: `${T}2` }))).toBe(theirs)
     const unknown = { ...theirs, failureClient: null }
     expect(asSeenBy(unknown, bound())).toBe(unknown)
@@ -167,22 +167,25 @@ describe('a set whose issuer was never asked', () => {
   it.each([
     [T, 'access-1'],
     [`${T}2`, undefined],
-  ])('is handed out where the issuer turns out to name %s: %s', async (tokenUrl, token) => {
-    const stage = new Stage(tokenSet({ client: bound() })).pass(FRESH)
-    stage.server.named = named
-    stage.server.preparation = () => {
-      stage.server.named = { ...named, tokenUrl }
-      return Promise.resolve()
-    }
-    const asked = stage.guard().token()
-    if (token === undefined) await expect(asked).rejects.toThrow(OtherClient)
-    else expect((await asked).secret.reveal()).toBe(token)
-    expect(stage.server.sent).toEqual([])
-  })
+  ])(
+    'a set whose issuer was never asked is handed out where the issuer turns out to name %s: %s',
+    async (tokenUrl, token) => {
+      const stage = new Stage(tokenSet({ client: bound() })).pass(FRESH)
+      stage.server.named = named
+      stage.server.preparation = () => {
+        stage.server.named = { ...named, tokenUrl }
+        return Promise.resolve()
+      }
+      const asked = stage.guard().token()
+      if (token === undefined) await expect(asked).rejects.toThrow(OtherClient)
+      else expect((await asked).secret.reveal()).toBe(token)
+      expect(stage.server.sent).toEqual([])
+    },
+  )
 })
 
 describe('a set whose server turns out to be another', () => {
-  it('is not spent, once the token endpoint is known for certain', async () => {
+  it('a set whose server turns out to be another is not spent, once the token endpoint is known for certain', async () => {
     const stage = new Stage(tokenSet({ client: bound({ issuer: I }) })).pass(EXPIRED)
     stage.server.named = { tokenUrl: null, issuer: I, clientId: '1012' }
     stage.server.preparation = () => {
@@ -220,7 +223,7 @@ describe('a login’s answer that nobody waits for', () => {
     answer,
   } as const
 
-  it('is not taken up where no login was begun', async () => {
+  it('a login’s answer that nobody waits for is not taken up where no login was begun', async () => {
     const stage = new Stage().pass(EXPIRED)
     stage.store.leave(planted)
     stage.server.answers(granted('access-2', 'refresh-2'))
@@ -228,7 +231,7 @@ describe('a login’s answer that nobody waits for', () => {
     await expect(stage.logins().takeUp()).resolves.toBeUndefined()
   })
 
-  it('is not taken up by a login that waits for another', async () => {
+  it('a login’s answer that nobody waits for is not taken up by a login that waits for another', async () => {
     const stage = new Stage().pass(EXPIRED)
     const waiting = { state: new Secret('s'), verifier: new Secret('v'), redirectUri: 'http://127.0.0.1/' }
     await stage.logins().begin(waiting)

@@ -40,18 +40,18 @@ describe('refresh', () => {
     expect(stage.server.requests).toBe(1)
   })
 
-  it('fails when the server does, however good the token is', async () => {
+  it('refresh fails when the server does, however good the token is', async () => {
     stage.server.answers(DOWN)
     await expect(stage.guard().refresh()).rejects.toThrow(ServerUnavailable)
   })
 
-  it('is not kept from asking by our own back-off', async () => {
+  it('refresh is not kept from asking by our own back-off', async () => {
     stage.pass(DUE).store.put(tokenSet({ backoffUntil: stage.at.now + 30, failures: 1 }))
     stage.server.answers(NEXT)
     expect(await stage.guard().refresh()).toMatchObject({ renewed: true })
   })
 
-  it('needs a token set', async () => {
+  it('refresh needs a token set', async () => {
     stage.store.put(undefined)
     await expect(stage.guard().refresh()).rejects.toThrow(LoginRequired)
   })
@@ -60,7 +60,7 @@ describe('refresh', () => {
 describe('an answer that outlived its store', () => {
   const { fingerprint } = seed().pair.refreshToken
 
-  it('is taken up by the seed whose token it had spent, and nothing is spent again', async () => {
+  it('an answer that outlived its store is taken up by the seed whose token it had spent, and nothing is spent again', async () => {
     stage.store
       .put(undefined)
       .leave({ generation: 4, attempt: 9, spent: fingerprint, answer: raw(granted('access-5', 'refresh-5')) })
@@ -71,7 +71,7 @@ describe('an answer that outlived its store', () => {
     expect(stage.store.rescued).toEqual([])
   })
 
-  it('stays where it is when the seed is another', async () => {
+  it('an answer that outlived its store stays where it is when the seed is another', async () => {
     stage.store.put(undefined).leave({
       generation: 4,
       attempt: 9,

@@ -16,7 +16,7 @@ const record = (attempt: number) => ({
 })
 
 describe('the rescue of the store in memory', () => {
-  it('keeps answers over sections, oldest first, until they are scrubbed', async () => {
+  it('the rescue of the store in memory keeps answers over sections, oldest first, until they are scrubbed', async () => {
     const store = new MemoryStore()
     await store.exclusive(({ rescue }) => rescue.keep(record(1)), { waitMs: 0 })
     await store.exclusive(({ rescue }) => rescue.keep(record(2)), { waitMs: 0 })
@@ -26,7 +26,7 @@ describe('the rescue of the store in memory', () => {
     expect(store.rescued).toEqual([])
   })
 
-  it('keeps a copy: what happens to the buffer afterwards does not reach it', async () => {
+  it('the rescue of the store in memory keeps a copy: what happens to the buffer afterwards does not reach it', async () => {
     const store = new MemoryStore()
     const kept = record(1)
     await store.exclusive(({ rescue }) => rescue.keep(kept), { waitMs: 0 })

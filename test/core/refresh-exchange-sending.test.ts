@@ -18,7 +18,7 @@ describe('the last look, when the connection stands', () => {
     return { uninterrupted: (section) => section(stop.signal) }
   }
 
-  it('sees a signal: nothing is spent, the store is as it was, and nobody has failed', async () => {
+  it('the last look, when the connection stands sees a signal: nothing is spent, the store is as it was, and nobody has failed', async () => {
     const before = await stage.stored()
     const error = await failure(stage.run(signalled('SIGTERM')))
     expect(error).toBeInstanceOf(ServerUnavailable)
@@ -30,21 +30,21 @@ describe('the last look, when the connection stands', () => {
     ])
   })
 
-  it('leaves the doubt of an earlier process where it stood', async () => {
+  it('the last look, when the connection stands leaves the doubt of an earlier process where it stood', async () => {
     stage.store.put(tokenSet({ sequence: 2, intent: intent('refresh-9') }))
     await failure(stage.run(signalled('SIGTERM')))
     expect(await stage.stored()).toMatchObject({ sequence: 3, intent: intent('refresh-9') })
     expect(stage.server.sent).toEqual([])
   })
 
-  it('lets a repetition leave, whatever signal has come: it may be what saves the grant', async () => {
+  it('the last look, when the connection stands lets a repetition leave, whatever signal has come: it may be what saves the grant', async () => {
     stage.server.answers(silence(), granted('access-2', 'refresh-2'))
     const set = await stage.run(signalled('SIGTERM', 2))
     expect(set.generation).toBe(2)
     expect(stage.server.sent).toEqual(['refresh-1', 'refresh-1'])
   })
 
-  it('sees that no time is left to hear an answer', async () => {
+  it('the last look, when the connection stands sees that no time is left to hear an answer', async () => {
     stage.server.connecting = () => {
       stage.elapse(TIMEOUT - 500)
     }

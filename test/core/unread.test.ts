@@ -40,7 +40,7 @@ describe('an answer that nobody could read', () => {
     expect(await get()).toBe('a token')
   })
 
-  it('is read by a newer version at once', async () => {
+  it('an answer that nobody could read is read by a newer version at once', async () => {
     stage.server.answers(garbage())
     await get()
     stage.server.read = () =>
@@ -54,7 +54,7 @@ describe('an answer that nobody could read', () => {
     expect(stage.store.rescued).toEqual([])
   })
 
-  it('stays, whatever the server says after the hour', async () => {
+  it('an answer that nobody could read stays, whatever the server says after the hour', async () => {
     stage.server.answers(garbage(), invalidGrant(), invalidGrant())
     await get()
     stage.pass(HOUR)
@@ -71,7 +71,7 @@ describe('an answer that nobody could read', () => {
 })
 
 describe('a refusal of our own repetition', () => {
-  it('is asked again once, some seconds later, and then a token counts', async () => {
+  it('a refusal of our own repetition is asked again once, some seconds later, and then a token counts', async () => {
     stage.server.answers(silence(), invalidGrant(), granted('access-2', 'refresh-2'))
     expect(await get()).toBe('a token')
     expect(stage.slept).toEqual([500, 3000])
@@ -83,7 +83,7 @@ describe('a refusal of our own repetition', () => {
     expect(stage.server.requests).toBe(3)
   })
 
-  it('is none where nothing was repeated', async () => {
+  it('a refusal of our own repetition is none where nothing was repeated', async () => {
     stage.server.answers(invalidGrant())
     expect(await get()).toBeInstanceOf(LoginRequired)
     expect(stage.server.requests).toBe(1)
@@ -94,7 +94,7 @@ describe('a redirect of the token URL', () => {
   const redirect = (code: number) => ({ ...status(code), location: 'https://auth.example.com/token/' })
   const HINT = expect.stringContaining('token_url = https://auth.example.com/token/') as string
 
-  it('is said with the address; for good and once more it is the configuration’s fault', async () => {
+  it('a redirect of the token URL is said with the address; for good and once more it is the configuration’s fault', async () => {
     stage.server.answers(redirect(308), redirect(308), redirect(308))
     const first = await get()
     expect(first).toBeInstanceOf(ServerUnavailable)
@@ -133,7 +133,7 @@ describe('a bare 400', () => {
     ['a verdict', invalidGrant()],
     ['a word about the client', refusal('invalid_client', null, 401)],
     ['an answer that nobody can read', garbage()],
-  ])('is forgotten at %s', async (_what, said) => {
+  ])('a bare 400 is forgotten at %s', async (_what, said) => {
     stage.server.answers(status(400), said)
     await get()
     await get()
@@ -167,7 +167,7 @@ describe('a refusal', () => {
     ['it was never used here', { lastRefreshAt: null }, null],
     ['it ended by what the server said', { ...used, pair: pair({ refreshExpiresAt: ISSUED + 1 }) }, null],
     ['it was idle for long', { lastRefreshAt: ISSUED - 100 * DAY }, null],
-  ])('accuses nobody where %s', async (_why, set, description) => {
+  ])('a refusal accuses nobody where %s', async (_why, set, description) => {
     const said = await refusedWith(set, description)
     expect(said).toMatch(/refused the refresh token/)
     expect(said).not.toMatch(/copy of this store|1970/)

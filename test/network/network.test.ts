@@ -366,14 +366,14 @@ describe('a proxy of the environment that is of no use here', { timeout: 60_000 
     expect(tunnels()).toBe(1)
   })
 
-  it('gives way to HTTPS_PROXY, as with curl', async () => {
+  it('a proxy of the environment that is of no use here gives way to HTTPS_PROXY, as with curl', async () => {
     const { run, tunnels } = await behindTls({ network: `ca_file = ${firm.cert}` })
     const env = { ALL_PROXY: 'socks://127.0.0.1:1', HTTPS_PROXY: proxy.url }
     expect(withoutNews(await run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })
     expect(tunnels()).toBe(1)
   })
 
-  it('gives way for a range of NO_PROXY to the proxy that is of use, too', async () => {
+  it('a proxy of the environment that is of no use here gives way for a range of NO_PROXY to the proxy that is of use, too', async () => {
     const { run, tunnels } = await behindTls({ network: `ca_file = ${firm.cert}` })
     const env = { HTTPS_PROXY: proxy.url, NO_PROXY: HOST.replace(/\d+$/, '0/24') }
     expect(withoutNews(await run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })

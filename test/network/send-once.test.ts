@@ -183,40 +183,46 @@ describe('the last look', () => {
     credentials: () => ({ ca: readFileSync(CERTIFICATE, 'utf8'), client: null }),
   }
 
-  it.each(['http', 'https'])('is taken once, when the connection stands, over %s', async (scheme) => {
-    let connections = 0
-    const looks: number[] = []
-    const server = await loopback({
-      tls: scheme === 'https',
-      onConnection: () => (connections += 1),
-      onRequest: (socket) => void socket.write(http(200, GOOD)),
-    })
-    const lastLook = (): null => {
-      looks.push(server.requests.length)
-      return null
-    }
-    const { answer } = await refresh(`${scheme}://localhost:${server.port}/token`, { lastLook }, TRUSTING)
-    expect(answer).toMatchObject({ sent: true, status: 200 })
-    expect({ connections, looks }).toEqual({ connections: 1, looks: [0] })
-  })
+  it.each(['http', 'https'])(
+    'the last look is taken once, when the connection stands, over %s',
+    async (scheme) => {
+      let connections = 0
+      const looks: number[] = []
+      const server = await loopback({
+        tls: scheme === 'https',
+        onConnection: () => (connections += 1),
+        onRequest: (socket) => void socket.write(http(200, GOOD)),
+      })
+      const lastLook = (): null => {
+        looks.push(server.requests.length)
+        return null
+      }
+      const { answer } = await refresh(`${scheme}://localhost:${server.port}/token`, { lastLook }, TRUSTING)
+      expect(answer).toMatchObject({ sent: true, status: 200 })
+      expect({ connections, looks }).toEqual({ connections: 1, looks: [0] })
+    },
+  )
 
-  it.each(['http', 'https'])('holds the request back, over %s: not a byte of it leaves', async (scheme) => {
-    let bytes = 0
-    const server = await loopback({
-      tls: scheme === 'https',
-      onConnection: (socket) => socket.on('data', (chunk) => (bytes += chunk.byteLength)),
-    })
-    const { answer } = await refresh(
-      `${scheme}://localhost:${server.port}/token`,
-      { lastLook: () => 'SIGTERM' },
-      TRUSTING,
-    )
-    expect(answer).toMatchObject({ sent: false, status: null, failure: 'SIGTERM', complete: false })
-    await server.allClosed()
-    expect({ bytes, requests: server.requests }).toEqual({ bytes: 0, requests: [] })
-  })
+  it.each(['http', 'https'])(
+    'the last look holds the request back, over %s: not a byte of it leaves',
+    async (scheme) => {
+      let bytes = 0
+      const server = await loopback({
+        tls: scheme === 'https',
+        onConnection: (socket) => socket.on('data', (chunk) => (bytes += chunk.byteLength)),
+      })
+      const { answer } = await refresh(
+        `${scheme}://localhost:${server.port}/token`,
+        { lastLook: () => 'SIGTERM' },
+        TRUSTING,
+      )
+      expect(answer).toMatchObject({ sent: false, status: null, failure: 'SIGTERM', complete: false })
+      await server.allClosed()
+      expect({ bytes, requests: server.requests }).toEqual({ bytes: 0, requests: [] })
+    },
+  )
 
-  it('is taken early where connecting is stopped', async () => {
+  it('the last look is taken early where connecting is stopped', async () => {
     const server = await loopback({})
     const stop = new AbortController()
     setTimeout(() => {
@@ -230,7 +236,7 @@ describe('the last look', () => {
     expect(elapsedMs).toBeLessThan(2000)
   })
 
-  it('is too late for a request that has left', async () => {
+  it('the last look is too late for a request that has left', async () => {
     const stop = new AbortController()
     const server = await loopback({
       onRequest: (socket) => {
@@ -258,14 +264,14 @@ describe('a name with several addresses', () => {
   const answering = (): Promise<Loopback> =>
     loopback({ onRequest: (socket) => void socket.write(http(200, GOOD)) })
 
-  it('is reached where the first one refuses', async () => {
+  it('a name with several addresses is reached where the first one refuses', async () => {
     const server = await answering()
     resolvesTo('::1', '127.0.0.1')
     const { answer } = await refresh(`http://there.example:${server.port}/token`)
     expect(answer).toMatchObject({ sent: true, status: 200 })
   })
 
-  it('is reached where the first one is dead', async () => {
+  it('a name with several addresses is reached where the first one is dead', async () => {
     const server = await answering()
     await fullAt('127.0.0.3', server.port)
     resolvesTo('127.0.0.3', '127.0.0.1')
@@ -276,7 +282,7 @@ describe('a name with several addresses', () => {
     expect(elapsedMs).toBeGreaterThan(500)
   })
 
-  it('has its time where the first one is slow and the next one refuses', async () => {
+  it('a name with several addresses has its time where the first one is slow and the next one refuses', async () => {
     const port = await closedPort()
     await fullAt('127.0.0.3', port, 0.5)
     resolvesTo('127.0.0.3', '::1')

@@ -97,7 +97,7 @@ describe('a pair inside something else', () => {
     },
   )
 
-  it('is in no ordinary page', async () => {
+  it('a pair inside something else is in no ordinary page', async () => {
     for (const text of ['Log in', 'The access_token is sent as a form', '<input name="refresh_token">'])
       expect(await read(PAGE.replace('Welcome', text))).toEqual({ kind: 'html' })
   })
@@ -143,7 +143,7 @@ describe('a form', () => {
 
 describe('a refresh token', () => {
   it.each([`${REFRESH}\r\n`, ` ${REFRESH}\t`, `\uFEFF${REFRESH}`])(
-    'is trimmed at its ends: %j',
+    'a refresh token is trimmed at its ends: %j',
     async (token) => {
       expect(opened(await read(JSON.stringify({ ...PAIR, refresh_token: token })))).toEqual([ACCESS, REFRESH])
     },

@@ -70,7 +70,7 @@ describe('client_secret_basic', () => {
     },
   )
 
-  it('can be read back whatever the secret holds', async () => {
+  it('client_secret_basic can be read back whatever the secret holds', async () => {
     const all = String.fromCodePoint(...Array.from({ length: 0x250 }, (_, code) => code + 0x20))
     const { header } = await proof('client_secret_basic', all, all)
     expect(decoded(header)).toEqual([all, all])
@@ -87,7 +87,7 @@ describe('client_secret_basic_plain', () => {
     },
   )
 
-  it('names the other way where the two differ', async () => {
+  it('client_secret_basic_plain names the other way where the two differ', async () => {
     const { hint } = await proof('client_secret_basic_plain', 'app', 'a;b')
     expect(hint).toContain('try auth_method = client_secret_basic in [client] of the config')
     expect(await proof('client_secret_basic_plain', 'my-app', 'a-b_c')).toMatchObject({ hint: null })

@@ -71,7 +71,7 @@ describe('the endpoints of an issuer', () => {
     ['OpenID Connect, with a last slash', `/realms/firm${OIDC}`, '/realms/firm/'],
     ['RFC 8414, without a path', RFC_8414, ''],
     ['RFC 8414, with a path', `${RFC_8414}/realms/firm`, '/realms/firm'],
-  ])('are found by %s', async (_, place, path) => {
+  ])('the endpoints of an issuer are found by %s', async (_, place, path) => {
     const { issuer } = await serving(document(all, place, path))
     const name = `${issuer}${path}`
     expect(await ask(name)).toEqual({
@@ -80,7 +80,7 @@ describe('the endpoints of an issuer', () => {
     })
   })
 
-  it('may be few: what is missing, null or empty is not there', async () => {
+  it('the endpoints of an issuer may be few: what is missing, null or empty is not there', async () => {
     const { issuer } = await serving(
       document((issuer) => ({
         issuer,
@@ -103,7 +103,7 @@ describe('the endpoints of an issuer', () => {
     ['in a name that is not ASCII', 'https://tökén.example/token'],
     ['on this machine, by http', 'http://127.0.0.1:9/token'],
     ['on this machine, by its other number', 'http://[::1]:9/token'],
-  ])('may be %s', async (_, address) => {
+  ])('the endpoints of an issuer may be %s', async (_, address) => {
     const { issuer } = await serving(document((issuer) => ({ ...all(issuer), token_endpoint: address })))
     expect(await ask(issuer)).toMatchObject({ tokenUrl: address })
   })
@@ -262,7 +262,7 @@ describe('metadata that are too much', () => {
     more()
   }
 
-  it('are not read on: a document that never ends', async () => {
+  it('metadata that are too much are not read on: a document that never ends', async () => {
     const written = { bytes: 0 }
     const { issuer } = await serving((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
@@ -282,7 +282,7 @@ describe('metadata that are too much', () => {
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
     ['GZIP ', gzipSync],
-  ])('are small and a bomb: %s', async (coding, compress) => {
+  ])('metadata that are too much are small and a bomb: %s', async (coding, compress) => {
     const bomb = compress(Buffer.alloc(64 * 1024 * 1024, ' '))
     expect(bomb.length).toBeLessThan(1024 * 1024)
     const { issuer } = await serving((_, response) => {

@@ -43,10 +43,13 @@ describe('the redirect URI that is sent', () => {
     ['http://127.0.0.1:0/a/../b', /^http:\/\/127\.0\.0\.1:\d+\/a\/\.\.\/b$/],
     ['http://[::1]/callback', /^http:\/\/\[::1\]:\d+\/callback$/],
     ['http://LOCALHOST/Call%7eback', /^http:\/\/LOCALHOST:\d+\/Call%7eback$/],
-  ])('is the text of %s, and a port where that was left open', async (configured, sent) => {
-    await open(configured)
-    expect(listener.redirectUri).toMatch(sent)
-  })
+  ])(
+    'the redirect URI that is sent is the text of %s, and a port where that was left open',
+    async (configured, sent) => {
+      await open(configured)
+      expect(listener.redirectUri).toMatch(sent)
+    },
+  )
 
   it.each(['https://127.0.0.1/', 'http://firm.example/', 'http://127.example/'])(
     'a redirect URI of %s is not this machine’s to listen at',
@@ -129,7 +132,7 @@ it('a window that takes no page is not waited for', { timeout: 120_000 }, async 
 })
 
 describe('an answer that is turned away', () => {
-  it('is shown why, and the login waits on, however many come', async () => {
+  it('an answer that is turned away is shown why, and the login waits on, however many come', async () => {
     const url = await open('http://127.0.0.1/callback')
     for (let count = 0; count < 200; count++)
       expect((await fetch(`${url.href}?error=access_denied&state=another`)).status).toBe(400)

@@ -66,7 +66,7 @@ const thenReset = (bytes: string | Uint8Array) => ({
 })
 
 describe('a refresh request', () => {
-  test('is what RFC 6749 section 6 says, and nothing more', async () => {
+  test('a refresh request is what RFC 6749 section 6 says, and nothing more', async () => {
     const { answer, text, server } = await refresh(
       answering(http(200, GOOD, { date: 'Tue, 14 Nov 2023 22:13:20 GMT', 'retry-after': '7' })),
     )
@@ -101,7 +101,7 @@ describe('a refresh request', () => {
     )
   })
 
-  test('keeps the query of the token endpoint', async () => {
+  test('a refresh request keeps the query of the token endpoint', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     await endpoint(`http://127.0.0.1:${server.port}/token?tenant=a%20b`).refresh(REFRESH, { timeoutMs: 5000 })
     expect(server.requests[0]).toMatch(/^POST \/token\?tenant=a%20b HTTP/)
@@ -136,7 +136,7 @@ describe('a refresh request', () => {
     expect(clientSecret).not.toHaveBeenCalled()
   })
 
-  test('is not sent when the client secret cannot be had', async () => {
+  test('a refresh request is not sent when the client secret cannot be had', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const url = `http://127.0.0.1:${server.port}/`
     const unreadable = endpoint(url, { clientSecret: () => Promise.reject(new ConfigInvalid('unreadable')) })
@@ -149,7 +149,7 @@ describe('a refresh request', () => {
     expect(server.connections).toBe(0)
   })
 
-  test('uses the secret as it was at the last prepare', async () => {
+  test('a refresh request uses the secret as it was at the last prepare', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const secrets = ['one', 'two']
     const changing = endpoint(`http://127.0.0.1:${server.port}/`, {
@@ -282,7 +282,7 @@ describe('the request was sent, and the answer', () => {
     },
   )
 
-  test('is a closed connection that never read the request', async () => {
+  test('the request was sent, and the answer is a closed connection that never read the request', async () => {
     const { answer, server } = await refresh({ onConnection: (socket) => void socket.destroy() })
     expect(answer).toMatchObject({ sent: true, status: null, complete: false })
     expect(answer.failure).toMatch(/^(CONNECTION_CLOSED|ECONNRESET|EPIPE)$/)
@@ -311,7 +311,7 @@ describe('the request was sent, and the answer', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  test('is 50 MB', async () => {
+  test('the request was sent, and the answer is 50 MB', async () => {
     let written = 0
     const flood = (socket: Socket): void => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 50000000\r\n\r\n')
@@ -330,13 +330,13 @@ describe('the request was sent, and the answer', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  test('is exactly as long as it may be', async () => {
+  test('the request was sent, and the answer is exactly as long as it may be', async () => {
     const { answer } = await refresh(answering(http(200, 'x'.repeat(1024 * 1024))))
     expect(answer).toMatchObject({ complete: true, failure: null })
     expect(answer.body).toHaveLength(1024 * 1024)
   })
 
-  test('is a gzip bomb, kept as it came', async () => {
+  test('the request was sent, and the answer is a gzip bomb, kept as it came', async () => {
     const bomb = gzipSync(Buffer.alloc(50_000_000))
     const { answer } = await refresh(answering(http(200, bomb, { 'content-encoding': 'gzip' })))
     expect(answer).toMatchObject({ sent: true, status: 200, contentEncoding: 'gzip', complete: true })
@@ -344,7 +344,7 @@ describe('the request was sent, and the answer', () => {
     await expect(endpoint('http://127.0.0.1/').read(answer)).resolves.toMatchObject({ kind: 'unreadable' })
   })
 
-  test('is gzip cut off, kept as it came', async () => {
+  test('the request was sent, and the answer is gzip cut off, kept as it came', async () => {
     const { answer } = await refresh(
       thenEnd(http(200, packed, { 'content-encoding': 'gzip' }).subarray(0, -9)),
     )
@@ -352,13 +352,13 @@ describe('the request was sent, and the answer', () => {
     expect(Buffer.compare(answer.body, packed.subarray(0, -9))).toBe(0)
   })
 
-  test('has no length and ends with the connection', async () => {
+  test('the request was sent, and the answer has no length and ends with the connection', async () => {
     const { answer, text } = await refresh(thenEnd(`HTTP/1.0 200 OK\r\n\r\n${GOOD}`))
     expect(answer).toMatchObject({ sent: true, status: 200, complete: true, isFramed: false, failure: null })
     expect(text).toBe(GOOD)
   })
 
-  test('is followed by bytes that nobody asked for', async () => {
+  test('the request was sent, and the answer is followed by bytes that nobody asked for', async () => {
     const bytes = Buffer.concat([http(200, GOOD), Buffer.from('trailing'), http(500, 'more')])
     const { answer, text, server } = await refresh(answering(bytes))
     expect(answer).toMatchObject({ status: 200, complete: true, isRaw: true, failure: null })
@@ -367,7 +367,7 @@ describe('the request was sent, and the answer', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  test('follows after early hints', async () => {
+  test('the request was sent, and the answer follows after early hints', async () => {
     const { answer, text } = await refresh(
       answering(Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\ndate: x\r\n\r\n'), http(200, GOOD)])),
     )
@@ -375,12 +375,12 @@ describe('the request was sent, and the answer', () => {
     expect(text).toBe(GOOD)
   })
 
-  test('breaks off after early hints, which are no status', async () => {
+  test('the request was sent, and the answer breaks off after early hints, which are no status', async () => {
     const { answer } = await refresh(thenEnd('HTTP/1.1 103 Early Hints\r\n\r\n'))
     expect(answer).toMatchObject({ sent: true, status: null, complete: false })
   })
 
-  test('begins with a 100 that was not asked for', async () => {
+  test('the request was sent, and the answer begins with a 100 that was not asked for', async () => {
     const { answer, text } = await refresh(
       answering(Buffer.concat([Buffer.from('HTTP/1.1 100 Continue\r\n\r\n'), http(200, GOOD)])),
     )
@@ -388,19 +388,22 @@ describe('the request was sent, and the answer', () => {
     expect(text).toBe(GOOD)
   })
 
-  test.each([301, 302, 303, 307, 308])('is a redirect with %i, which is not followed', async (status) => {
-    const target = await loopback(answering(http(200, GOOD)))
-    const location = `http://127.0.0.1:${target.port}/`
-    const { answer, server } = await refresh(answering(http(status, 'moved', { location })))
-    expect(answer).toMatchObject({ sent: true, status, complete: true })
-    expect(server.requests).toHaveLength(1)
-    expect(target.connections).toBe(0)
-  })
+  test.each([301, 302, 303, 307, 308])(
+    'the request was sent, and the answer is a redirect with %i, which is not followed',
+    async (status) => {
+      const target = await loopback(answering(http(200, GOOD)))
+      const location = `http://127.0.0.1:${target.port}/`
+      const { answer, server } = await refresh(answering(http(status, 'moved', { location })))
+      expect(answer).toMatchObject({ sent: true, status, complete: true })
+      expect(server.requests).toHaveLength(1)
+      expect(target.connections).toBe(0)
+    },
+  )
 
   test.each([
     [429, '120'],
     [503, 'Wed, 21 Oct 2037 07:28:00 GMT'],
-  ])('is %i with Retry-After', async (status, retryAfter) => {
+  ])('the request was sent, and the answer is %i with Retry-After', async (status, retryAfter) => {
     const { answer, server } = await refresh(answering(http(status, '', { 'retry-after': retryAfter })))
     expect(answer).toMatchObject({ sent: true, status, retryAfter, complete: true, failure: null })
     expect(server.requests).toHaveLength(1)
@@ -486,7 +489,7 @@ describe('a process', () => {
       answering(http(200, GOOD).subarray(0, -5)),
       { status: 200, complete: false, failure: 'TIMEOUT' },
     ],
-  ])('exits at once after %s', async (_situation, protocol, behaviour, expected) => {
+  ])('a process exits at once after %s', async (_situation, protocol, behaviour, expected) => {
     const server = await loopback(behaviour)
     const { lingeredMs, ...answer } = await child(`${protocol}://127.0.0.1:${server.port}/`, 1500)
     expect(answer).toMatchObject(expected)

@@ -81,7 +81,7 @@ describe('the files of a store', () => {
     expect(() => storePaths(join(here, name))).toThrow(StoreUnusable)
   })
 
-  it('are the same for each way in which the path to them is written', () => {
+  it('the files of a store are the same for each way in which the path to them is written', () => {
     mkdirSync(join(here, 'a/b'), { recursive: true })
     symlinkSync('a/b', join(here, 'link'))
     const ways = ['a/b/token.db', 'a/../a/b/token.db', 'link/token.db', 'a//b/token.db', './a/b/./token.db']
@@ -123,7 +123,7 @@ describe('two stores, x and x.db, in one folder', () => {
   const scrub = (store: SqliteStore): Promise<void> =>
     store.exclusive(({ rescue }) => rescue.scrub(), { waitMs: 0 })
 
-  it('hold their locks side by side, and neither scrubs the other’s answer', async () => {
+  it('two stores, x and x.db, in one folder hold their locks side by side, and neither scrubs the other’s answer', async () => {
     const [x, db] = [await begun('x', REFRESH), await begun('x.db', 'other')]
     await x.exclusive(({ rescue }) => rescue.keep(record('the only copy')), { waitMs: 0 })
     await x.exclusive(() => scrub(db), { waitMs: 0 })
@@ -250,18 +250,18 @@ describe('a path that leads nowhere', () => {
 describe('the places for a last copy', () => {
   const env = { LOCALAPPDATA: 'C:\\Users\\u\\AppData\\Local', XDG_RUNTIME_DIR: '/run/user/7' }
 
-  it('are folders of this system only: what is shared elsewhere anybody may make on Windows', () => {
+  it('the places for a last copy are folders of this system only: what is shared elsewhere anybody may make on Windows', () => {
     expect(lastCopyFolders(env, 'win32', 'C:\\Temp')).toEqual(['C:\\Temp', 'C:\\Users\\u\\AppData\\Local'])
   })
 
-  it('are another disk’s, and what is in memory, on Linux', () => {
+  it('the places for a last copy are another disk’s, and what is in memory, on Linux', () => {
     const uid = process.geteuid?.() ?? 0
     expect(lastCopyFolders(env, 'linux', '/tmp')).toEqual([
       ...['/var/tmp', '/dev/shm', '/tmp', `/run/user/${uid}`, '/run/user/7'],
     ])
   })
 
-  it('are another disk’s on macOS', () => {
+  it('the places for a last copy are another disk’s on macOS', () => {
     expect(lastCopyFolders({}, 'darwin', '/var/folders/x')).toEqual(['/var/tmp', '/var/folders/x'])
   })
 })

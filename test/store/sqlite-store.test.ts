@@ -43,7 +43,7 @@ const put = (set: TokenSet, after: number): Promise<void> =>
   store.exclusive((held) => held.save(set, after, entry(set, 'refresh', 'done', moment())), { waitMs: 1000 })
 
 describe('the files', () => {
-  it('are 0600 in a 0700 folder, whatever the umask', async () => {
+  it('the files are 0600 in a 0700 folder, whatever the umask', async () => {
     const before = process.umask(0)
     try {
       await put(tokenSet(), 0)
@@ -55,24 +55,27 @@ describe('the files', () => {
       expect([suffix, statSync(path.replace(/\.db$/, suffix)).mode & 0o777]).toEqual([suffix, 0o600])
   })
 
-  it('are not made by reading', async () => {
+  it('the files are not made by reading', async () => {
     expect(await store.read()).toBeUndefined()
     expect(() => statSync(join(path, '..'))).toThrow('ENOENT')
   })
 
-  it.each(['.db', '.rescue', '.lock'])('are refused when others can read the %s file', async (suffix) => {
-    await put(tokenSet(), 0)
-    chmodSync(path.replace(/\.db$/, suffix), 0o604)
-    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/others \(mode 604\)/)
-  })
+  it.each(['.db', '.rescue', '.lock'])(
+    'the files are refused when others can read the %s file',
+    async (suffix) => {
+      await put(tokenSet(), 0)
+      chmodSync(path.replace(/\.db$/, suffix), 0o604)
+      await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/others \(mode 604\)/)
+    },
+  )
 
-  it('are refused in a folder that others can write', async () => {
+  it('the files are refused in a folder that others can write', async () => {
     await put(tokenSet(), 0)
     chmodSync(join(path, '..'), 0o777)
     await expect(store.read()).rejects.toThrow(/written by others/)
   })
 
-  it.each(['.db', '.rescue', '.lock'])('are refused when the %s file is a link', async (suffix) => {
+  it.each(['.db', '.rescue', '.lock'])('the files are refused when the %s file is a link', async (suffix) => {
     await put(tokenSet(), 0)
     const file = path.replace(/\.db$/, suffix)
     renameSync(file, `${file}.away`)
@@ -116,7 +119,7 @@ describe('a file that is no store', () => {
       },
       /not a store of hq-token/,
     ],
-  ])('is refused and left as it is when %s', async (_, damage, message) => {
+  ])('a file that is no store is refused and left as it is when %s', async (_, damage, message) => {
     await put(tokenSet(), 0)
     damage()
     const before = readFileSync(path)
@@ -128,7 +131,7 @@ describe('a file that is no store', () => {
     expect(readFileSync(path).equals(before)).toBe(true)
   })
 
-  it('is refused by a write when a page behind the row is damaged', async () => {
+  it('a file that is no store is refused by a write when a page behind the row is damaged', async () => {
     await put(tokenSet({ pair: pair({ accessToken: new Secret('a'.repeat(5000)) }) }), 0)
     const bytes = readFileSync(path)
     const pages = bytes.byteLength / 4096
@@ -181,7 +184,7 @@ describe('a rewrite', () => {
     return found
   }
 
-  it('takes no new page, once an intent has made room for the pair to come', async () => {
+  it('a rewrite takes no new page, once an intent has made room for the pair to come', async () => {
     let set = tokenSet({ pair: pair({ accessToken: new Secret('a'.repeat(9000)) }) })
     await put(set, 0)
     for (let generation = 1; generation < 40; generation++) {
@@ -200,7 +203,7 @@ describe('a rewrite', () => {
     }
   })
 
-  it('leaves no byte of the pair before the previous one in the database', async () => {
+  it('a rewrite leaves no byte of the pair before the previous one in the database', async () => {
     for (const generation of [1, 2, 3]) {
       const token = {
         accessToken: new Secret(`canary-${generation}-access`),
