@@ -126,11 +126,11 @@ describe('the headers of Node', () => {
   }
   const found = [prefix, '/usr', '/usr/local'].find((place) => there(place) === process.versions.node) ?? ''
 
-  it('are taken from beside Node where they are there, and fit', () => {
+  it('the headers of Node are taken from beside Node where they are there, and fit', () => {
     expect(cloned(CLOSED).asked[1]).toBe(`${found} ci --include=dev --no-audit --no-fund`)
   })
 
-  it('are taken from where the user’s settings say', () => {
+  it('the headers of Node are taken from where the user’s settings say', () => {
     expect(cloned(CLOSED, '/opt/node').asked[1]).toBe(' ci --include=dev --no-audit --no-fund')
   })
 })

@@ -150,7 +150,7 @@ describe('a draft', { timeout: 60_000 }, () => {
     expect(PID).toBe(process.pid)
   })
 
-  it('is known by all that tells one process from another', async () => {
+  it('a draft is known by all that tells one process from another', async () => {
     expect(fateOf(processMark())).toBe('alive')
     const child = start(['--version'], { held: 'start' })
     child.child.kill('SIGKILL')

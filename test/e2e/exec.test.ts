@@ -169,7 +169,7 @@ describe('a command does not run', () => {
 })
 
 describe('the environment that is handed on', { timeout: 60_000 }, () => {
-  it('has none of the variables of hq-token that hold a secret, and all others', async () => {
+  it('the environment that is handed on has none of the variables of hq-token that hold a secret, and all others', async () => {
     const { sandbox, config, start: begin, seed } = await place({}, 3600)
     const text = readFileSync(config, 'utf8').replace(/client_secret = .*\n/, '')
     writeFileSync(config, text)

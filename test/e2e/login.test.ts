@@ -128,7 +128,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect(await run(['get'])).toMatchObject({ code: 0 })
   })
 
-  it('comes back to an address of IPv6', async () => {
+  it('a login in a browser comes back to an address of IPv6', async () => {
     const { start: begin, run, config } = await home()
     writeFileSync(config, readFileSync(config, 'utf8').replace('http://127.0.0.1/', 'http://[::1]/'))
     const login = begin(['login'])
@@ -139,7 +139,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect(await run(['get'])).toMatchObject({ code: 0 })
   })
 
-  it('keeps the grant before, whatever becomes of the new one', async () => {
+  it('a login in a browser keeps the grant before, whatever becomes of the new one', async () => {
     const { start: begin, run, store } = await home()
     await decide(await addressOf(begin(['login'])), 'Allow')
     await expect.poll(async () => (await store.read())?.generation, { timeout: 60_000 }).toBe(1)
@@ -155,7 +155,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect((await store.read())?.previous?.accessToken.reveal()).toBe(before.trim())
   })
 
-  it('shows in the browser what failed behind it', async () => {
+  it('a login in a browser shows in the browser what failed behind it', async () => {
     const { start: begin, sandbox, store } = await home()
     const login = begin(['login'])
     const address = await addressOf(login)
@@ -200,7 +200,7 @@ describe('an answer that is not the login’s', { timeout: 300_000 }, () => {
     expect(replayed.stderr).toContain('no login waits for an answer')
   })
 
-  it('is shown the way when it is no answer at all, and the login waits on', async () => {
+  it('an answer that is not the login’s is shown the way when it is no answer at all, and the login waits on', async () => {
     const { start: begin } = await home()
     const login = begin(['login'])
     const address = await addressOf(login)

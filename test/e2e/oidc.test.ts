@@ -41,7 +41,7 @@ describe.each(['client_secret_post', 'client_secret_basic'] as const)('oidc-prov
 
 describe('oidc-provider, by its issuer and a seed file', () => {
   it(
-    'is asked for its endpoints by the seed, or by the refresh that needs them',
+    'oidc-provider, by its issuer and a seed file is asked for its endpoints by the seed, or by the refresh that needs them',
     { timeout: 60_000 },
     async () => {
       const server = await startOidcServer('client_secret_basic')

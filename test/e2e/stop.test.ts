@@ -120,7 +120,7 @@ describe('a signal while the refresh is connecting', { timeout: 60_000 }, () => 
 })
 
 describe('a signal that comes when the request has left', { timeout: 60_000 }, () => {
-  it('waits for the answer, which is saved', async () => {
+  it('a signal that comes when the request has left waits for the answer, which is saved', async () => {
     const { server, aimed } = await connecting()
     server.open()
     const { child, done } = aimed.start(['get'], { env: trusting })

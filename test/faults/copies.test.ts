@@ -59,33 +59,37 @@ describe.skipIf(process.platform !== 'linux')('a store that was copied to a seco
     return join(to, 'token.db')
   }
 
-  it('is told apart when the server refuses one of the two', { timeout: 60_000 }, async () => {
-    const there = await place()
-    const home = join(there.dir, 'store')
-    const first = machine('acme-1', join(home, 'token.db'), there)
-    expect(withoutNews(await first())).toMatchObject({ code: 0, stderr: '' })
+  it(
+    'a store that was copied to a second machine is told apart when the server refuses one of the two',
+    { timeout: 60_000 },
+    async () => {
+      const there = await place()
+      const home = join(there.dir, 'store')
+      const first = machine('acme-1', join(home, 'token.db'), there)
+      expect(withoutNews(await first())).toMatchObject({ code: 0, stderr: '' })
 
-    const second = machine('acme-2', asOf(home, join(there.dir, 'clone')), there)
-    expect(await second()).toMatchObject({ code: 0, stderr: '' })
-    // The first one's turn: its refresh token has been spent on the other machine.
-    const refusals = [await first(), await second()]
-    for (const refused of refusals) {
-      expect(refused).toMatchObject({ code: 4, stdout: '' })
-      figures.refusals++
-    }
-    expect(refusals[0]?.stderr).toMatch(
-      /a copy of this store \(this one is on acme-1\), on another machine or from a backup, has used it/,
-    )
-    expect(refusals[1]?.stderr).toMatch(/this store was on acme-1 before \S+ and is on acme-2 now/)
-    figures.named += refusals.filter(({ stderr }) =>
-      /this one is on acme-1|was on acme-1 .* on acme-2/.test(stderr),
-    ).length
-    // Neither has lost what it had: a person may still find out which one to keep.
-    for (const path of ['store', 'clone'])
-      expect(
-        (await new SqliteStore(join(there.dir, path, 'token.db')).read())?.pair.refreshToken,
-      ).toBeDefined()
-  })
+      const second = machine('acme-2', asOf(home, join(there.dir, 'clone')), there)
+      expect(await second()).toMatchObject({ code: 0, stderr: '' })
+      // The first one's turn: its refresh token has been spent on the other machine.
+      const refusals = [await first(), await second()]
+      for (const refused of refusals) {
+        expect(refused).toMatchObject({ code: 4, stdout: '' })
+        figures.refusals++
+      }
+      expect(refusals[0]?.stderr).toMatch(
+        /a copy of this store \(this one is on acme-1\), on another machine or from a backup, has used it/,
+      )
+      expect(refusals[1]?.stderr).toMatch(/this store was on acme-1 before \S+ and is on acme-2 now/)
+      figures.named += refusals.filter(({ stderr }) =>
+        /this one is on acme-1|was on acme-1 .* on acme-2/.test(stderr),
+      ).length
+      // Neither has lost what it had: a person may still find out which one to keep.
+      for (const path of ['store', 'clone'])
+        expect(
+          (await new SqliteStore(join(there.dir, path, 'token.db')).read())?.pair.refreshToken,
+        ).toBeDefined()
+    },
+  )
 
   it(
     'a store that was copied to a second machine and goes on there alone is none the worse for it',

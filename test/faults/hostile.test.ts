@@ -329,7 +329,7 @@ describe('control characters in what a server says', () => {
   it.each([
     ['get', '--log-format', 'json'],
     ['status', '--json'],
-  ])('are escaped in JSON too: %s %s %s', async (...args) => {
+  ])('control characters in what a server says are escaped in JSON too: %s %s %s', async (...args) => {
     const { port } = await shouting({ error: 'invalid_grant', error_description: NASTY })
     const { told } = aim(`http://127.0.0.1:${port}/token`)
     await told(['get'])

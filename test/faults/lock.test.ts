@@ -238,7 +238,7 @@ describe('a lock that was dropped, because its process has read its own files', 
     60_000,
   )
 
-  it('costs a waiter no more than its patience', async () => {
+  it('a lock that was dropped, because its process has read its own files costs a waiter no more than its patience', async () => {
     const made = await stage({ latencyMs: 6_000, config: '[refresh]\nlock_wait = 1s\n' })
     const first = reader(made)
     const done = ended(first)
@@ -251,7 +251,7 @@ describe('a lock that was dropped, because its process has read its own files', 
     await oneRequest(made, lines(await done))
   }, 60_000)
 
-  it('is free at once when that process is killed', async () => {
+  it('a lock that was dropped, because its process has read its own files is free at once when that process is killed', async () => {
     const made = await stage({ graceMs: 60_000 })
     const first = reader(made)
     await made.asked()
@@ -265,7 +265,7 @@ describe('a lock that was dropped, because its process has read its own files', 
     expect(made.requests()).toBe(2)
   }, 60_000)
 
-  it('is nobody’s when that process lives on after it has given up', async () => {
+  it('a lock that was dropped, because its process has read its own files is nobody’s when that process lives on after it has given up', async () => {
     const made = await stage({ graceMs: 60_000, latencyMs: 0, faults: [{ name: 'cut-body', count: 4 }] })
     const first = program(
       `const { openGuard } = await import(${JSON.stringify(copies[0])})

@@ -283,7 +283,7 @@ describe('the token endpoint', () => {
     },
   )
 
-  it('refuses the connection: nothing was sent, no try in turn', async () => {
+  it('the token endpoint refuses the connection: nothing was sent, no try in turn', async () => {
     const aimed = aim(`http://127.0.0.1:${await closedPort()}/token`)
     const { code, stdout, stderr } = await aimed.start(['get']).done
     expect({ code, stdout }).toEqual({ code: 75, stdout: '' })
@@ -292,7 +292,7 @@ describe('the token endpoint', () => {
     figures.cases += 1
   })
 
-  it('is trusted by NODE_EXTRA_CA_CERTS', async () => {
+  it('the token endpoint is trusted by NODE_EXTRA_CA_CERTS', async () => {
     const server = await target(good, localhost)
     const aimed = aim(`https://localhost:${server.port}/token`)
     const ended = withoutNews(await aimed.start(['get'], { env: trusting(localhost) }).done)
@@ -300,7 +300,7 @@ describe('the token endpoint', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  it('cuts the body behind a whole refresh token: the second request sends that one', async () => {
+  it('the token endpoint cuts the body behind a whole refresh token: the second request sends that one', async () => {
     const cut = http(200, `{"refresh_token":"${NEW_REFRESH}","access_token":"${NEW_ACCESS}"}`).subarray(0, -8)
     const server = await target((socket, nth) => {
       ;(nth === 1 ? end(cut) : good)(socket, nth)

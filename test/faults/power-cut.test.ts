@@ -55,7 +55,7 @@ describe.skipIf(process.platform !== 'linux')('a power cut', { timeout: TIMEOUT 
     expect(verdicts.filter(({ kind }) => kind === 'lost').length).toBeLessThanOrEqual(1 + DRAWS)
   })
 
-  it('costs nothing where the server forgives a repeated refresh', async () => {
+  it('a power cut costs nothing where the server forgives a repeated refresh', async () => {
     const verdicts = await sweep(60_000, [], 'get', full ? ['before', 'after'] : ['after'])
     expect(verdicts.filter(({ kind }) => kind !== 'kept')).toEqual([])
   })

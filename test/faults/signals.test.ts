@@ -82,7 +82,7 @@ describe('a signal between the request and the save', () => {
     60_000,
   )
 
-  it('does not mistake the profiler’s clock for one', async () => {
+  it('a signal between the request and the save does not mistake the profiler’s clock for one', async () => {
     const made = await waiting()
     const profiled = ['--cpu-prof', `--cpu-prof-dir=${made.dir}/profiles`, BIN, 'get']
     const child = spawn(process.execPath, profiled, { env: { HQ_TOKEN_CONFIG: made.config } })

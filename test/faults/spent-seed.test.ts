@@ -93,7 +93,7 @@ function given({ dir, config, seed }: Place, owner: number): void {
 }
 
 describe('a get before the volume of its store is mounted', () => {
-  it('ends with 4, sends nothing, makes nothing; once it is mounted all is well', async () => {
+  it('a get before the volume of its store is mounted ends with 4, sends nothing, makes nothing; once it is mounted all is well', async () => {
     const { at, state, seed, sandbox } = await apart()
     const volume = folder()
     bind(volume, state)
@@ -161,7 +161,7 @@ describe('a container as another user than root', () => {
 })
 
 describe('a folder of the configuration that is read-only for root too', () => {
-  it('is said once and by doctor; what could not be marked is marked when it can be', async () => {
+  it('a folder of the configuration that is read-only for root too is said once and by doctor; what could not be marked is marked when it can be', async () => {
     const { at, state, dir, seed } = await apart()
     bind(dir, dir, 'ro')
     const first = await at(state, 'get')

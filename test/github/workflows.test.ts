@@ -49,11 +49,11 @@ async function mistakes(name: string, content: string): Promise<string[]> {
 }
 
 describe('GitHub’s parser of workflows', () => {
-  it.each(names)('finds no mistake in %s', async (name) => {
+  it.each(names)('GitHub’s parser of workflows finds no mistake in %s', async (name) => {
     expect(await mistakes(name, textOf(name))).toEqual([])
   })
 
-  it('finds a context, a key and a job that do not exist', async () => {
+  it('GitHub’s parser of workflows finds a context, a key and a job that do not exist', async () => {
     const ci = textOf('ci.yml')
     const broken = [
       ci.replace('matrix.os }}', 'matricks.os }}'),
@@ -125,11 +125,14 @@ describe('the workflow of every push', () => {
       .filter((node) => !Number.isNaN(node))
       .sort((a, b) => a - b)
 
-  it.each(['ubuntu', 'windows', 'macos'])('has every Node that is supported on %s', (system) => {
-    expect(nodesOn(system)).toEqual(NODES)
-  })
+  it.each(['ubuntu', 'windows', 'macos'])(
+    'the workflow of every push has every Node that is supported on %s',
+    (system) => {
+      expect(nodesOn(system)).toEqual(NODES)
+    },
+  )
 
-  it('has the Nodes of the test of the packed tarball, from the oldest one that package.json takes', () => {
+  it('the workflow of every push has the Nodes of the test of the packed tarball, from the oldest one that package.json takes', () => {
     expect(readFileSync('scripts/matrix.js', 'utf8')).toContain(`[${NODES.join(', ')}]`)
     expect(engines.node).toMatch(new RegExp(`^>=${NODES[0]}\\.`))
     expect(NODES).toContain(nvmrc)
@@ -156,7 +159,7 @@ describe('the workflow of every push', () => {
 describe('the workflow of a release', () => {
   const { jobs } = workflow('release.yml')
 
-  it('publishes what was tested, with provenance and without a token of npm', () => {
+  it('the workflow of a release publishes what was tested, with provenance and without a token of npm', () => {
     const { publish } = jobs
     expect(publish?.permissions).toEqual({ 'id-token': 'write' })
     expect(publish?.steps?.map(({ run }) => run ?? '')).toContainEqual(
@@ -166,13 +169,13 @@ describe('the workflow of a release', () => {
     expect(jobs['test']).toMatchObject({ uses: './.github/workflows/ci.yml' })
   })
 
-  it('lets a single job publish, which checks nothing out and installs nothing', () => {
+  it('the workflow of a release lets a single job publish, which checks nothing out and installs nothing', () => {
     const may = Object.values(jobs).filter(({ permissions }) => permissions?.['id-token'] !== undefined)
     expect(may).toHaveLength(1)
     expect(JSON.stringify(may)).not.toMatch(/checkout|npm ci|npm install/)
   })
 
-  it('publishes with a Node whose npm can do it by OIDC', () => {
+  it('the workflow of a release publishes with a Node whose npm can do it by OIDC', () => {
     const nodes = Object.values(jobs).flatMap(({ steps = [] }) =>
       steps.flatMap((step) => step.with?.['node-version'] ?? []),
     )

@@ -244,7 +244,7 @@ describe('faults in a row', () => {
     expect(statuses).toEqual([503, 503, 400, 200])
   })
 
-  it('can be added and taken away while the sandbox runs', async () => {
+  it('faults in a row can be added and taken away while the sandbox runs', async () => {
     const sandbox = await sandboxFor()
     const { refreshToken } = sandbox.issue()
     sandbox.addFault(parseFault('500'))
