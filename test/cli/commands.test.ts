@@ -76,13 +76,13 @@ describe('the command line', () => {
     expect(await told(['--version'])).toEqual({ code: 0, stderr: '', stdout: `${version}\n` })
   })
 
-  it('takes global options before and after the command', async () => {
+  it('the command line takes global options before and after the command', async () => {
     const { config } = await place({}, 3600)
     expect((await told(['--config', config, 'get'])).code).toBe(0)
     expect((await told(['get', '--config', config])).code).toBe(0)
   })
 
-  it('gives hints that can be typed as they stand', async () => {
+  it('the command line gives hints that can be typed as they stand', async () => {
     const dir = folder()
     const config = join(dir, "it's.ini")
     writeFileSync(config, '[store]\npath = token.db\n', { mode: 0o600 })
@@ -90,7 +90,7 @@ describe('the command line', () => {
     expect(stderr).toContain(`hq-token --config '${config.replace("'", "'\\''")}' seed FILE`)
   })
 
-  it('writes one JSON object a line where that is asked for', async () => {
+  it('the command line writes one JSON object a line where that is asked for', async () => {
     const { env } = empty()
     const { stderr, code } = await told(['--log-format', 'json', 'get'], { env })
     expect(code).toBe(4)
@@ -439,7 +439,7 @@ describe('status', () => {
   })
 })
 
-it('escapes what could command a terminal', () => {
+it('printable escapes what could command a terminal', () => {
   expect(printable('a\u001b[31m\r\n\u0007b\u009bc\u202e')).toBe('a\\x1b[31m\\x0d\\x0a\\x07b\\x9bc\\x202e')
 })
 

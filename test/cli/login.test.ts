@@ -325,7 +325,7 @@ describe.each([
   ['http://127.0.0.1/', /^http:\/\/127\.0\.0\.1:\d+\/$/],
   ['http://[::1]/callback', /^http:\/\/\[::1\]:\d+\/callback$/],
 ])('a redirect URI of %s', (redirectUri, sent) => {
-  it('is waited at on a free port', async () => {
+  it('a redirect URI of this machine is waited at on a free port', async () => {
     const there = await home({}, redirectUri)
     const { code, stderr } = await there.tell(['login'], {
       browser: async (address) => {

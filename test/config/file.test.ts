@@ -176,7 +176,7 @@ function caught(work: () => unknown): unknown {
   }
 }
 
-it('counts a file that cannot be looked at as one that is there', () => {
+it('isThere counts a file that cannot be looked at as one that is there', () => {
   const name = 'x'.repeat(300)
   mkdirSync(join(folder(), 'd'))
   expect(isThere(join(folder(), name))).toBe(true)

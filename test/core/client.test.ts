@@ -74,7 +74,7 @@ describe('whether a grant is that of the configured client', () => {
     },
   )
 
-  it('names a client by its id and its address', () => {
+  it('clientName names a client by its id and its address', () => {
     expect(clientName(bound())).toBe(`client 1012 at ${T}`)
     expect(clientName({ tokenUrl: null, issuer: I, clientId: null })).toBe(`a client at ${I}`)
     expect(wholeClient({ tokenUrl: null, issuer: null, clientId: '1012' })).toBeUndefined()

@@ -182,14 +182,14 @@ describe('an expired token', () => {
       stage.pass(36_000)
     })
 
-    it('is never handed out: the refresh token in it is spent in turn', async () => {
+    it('an answer of long ago that a process left is never handed out: the refresh token in it is spent in turn', async () => {
       stage.server.answers(granted('access-3', 'refresh-3'))
       const token = await stage.guard().token()
       expect(stage.server.sent).toEqual(['refresh-2'])
       expect([value(token), token.expiresAt > stage.at.now]).toEqual(['access-3', true])
     })
 
-    it('leaves no doubt behind once it is saved', async () => {
+    it('an answer of long ago that a process left leaves no doubt behind once it is saved', async () => {
       stage.server.answers(status(503))
       await expect(stage.guard().token()).rejects.toThrow(ServerUnavailable)
       expect(await stage.stored()).toMatchObject({ generation: 2, intent: null })

@@ -87,7 +87,7 @@ describe('an answer that outlived its store', () => {
 describe('what is said about a renewal', () => {
   const A_YEAR_BACK = new Date((ISSUED - 31_536_000) * 1000).toUTCString()
 
-  it('is said when the lock is free, and not before: who hears it may take his time', async () => {
+  it('what there is to say about a renewal is said when the lock is free, and not before: who hears it may take his time', async () => {
     stage.pass(EXPIRED)
     stage.server.answers({ ...NEXT, date: A_YEAR_BACK })
     const heard: unknown[] = []
@@ -98,7 +98,7 @@ describe('what is said about a renewal', () => {
     expect(heard).toEqual([[expect.stringContaining('clock is'), false]])
   })
 
-  it('is said also where the renewal fails', async () => {
+  it('what there is to say about a renewal is said also where the renewal fails', async () => {
     stage.pass(EXPIRED)
     stage.store.keepsFail = from(1)
     stage.server.answers(garbage(), garbage(), garbage(), garbage())

@@ -238,7 +238,7 @@ it('the code alone will do, while its login waits', async () => {
 })
 
 describe.each(['empty', 'full'] as const)('a login that dies, with a store that is %s', (kind) => {
-  it('leaves the old grant or has the new one, wherever it dies', async () => {
+  it('a login that dies leaves the old grant or has the new one, wherever it dies', async () => {
     const whole = await begun(kind)
     whole.server.answers(granted('access-9', 'refresh-9'))
     await finish(whole)

@@ -57,14 +57,14 @@ describe('the last look, when the connection stands', () => {
 })
 
 describe('before anything is sent', () => {
-  it('sends nothing when the intent cannot be saved', async () => {
+  it('a refresh sends nothing when the intent cannot be saved', async () => {
     stage.store.savesFail = at(1)
     await expect(stage.run()).rejects.toThrow(StoreUnusable)
     expect(stage.server.sent).toEqual([])
     expect((await stage.stored()).intent).toBeNull()
   })
 
-  it('sends nothing more when a later intent cannot be saved, and the first one stands', async () => {
+  it('a refresh sends nothing more when a later intent cannot be saved, and the first one stands', async () => {
     stage.store.savesFail = from(2)
     stage.server.answers(cutOff('salvaged'))
     await expect(stage.run()).rejects.toThrow(StoreUnusable)
@@ -73,7 +73,7 @@ describe('before anything is sent', () => {
     expect(stage.store.rescued).toHaveLength(1)
   })
 
-  it('leaves nothing behind when the configuration is wrong', async () => {
+  it('a refresh leaves nothing behind when the configuration is wrong', async () => {
     const before = await stage.stored()
     stage.server.preparation = () => Promise.reject(new ConfigInvalid('client_secret_command failed'))
     await expect(stage.run()).rejects.toThrow(ConfigInvalid)
@@ -99,7 +99,7 @@ describe('before anything is sent', () => {
     ])
   })
 
-  it('keeps what is in doubt where an issuer could not be asked', async () => {
+  it('a refresh keeps what is in doubt where an issuer could not be asked', async () => {
     stage.server.answers(...Array.from({ length: 4 }, () => cutOff('salvaged')))
     await expect(stage.run()).rejects.toThrow()
     const { intent } = await stage.stored()

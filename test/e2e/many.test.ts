@@ -109,7 +109,7 @@ describe('`get` killed with SIGKILL', () => {
 })
 
 describe.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s while the server answers', (signal) => {
-  it('ends the process only when the new pair is saved', async () => {
+  it('a signal while the server answers ends the process only when the new pair is saved', async () => {
     const { run, start, sandbox, store } = await place({ latencyMs: 700 })
     await run(['seed'])
     const victim = start(['get'])

@@ -182,7 +182,7 @@ describe('no token and no secret', () => {
   })
 })
 
-it('works when it is called by a link, as npm installs it', async () => {
+it('the program works when it is called by a link, as npm installs it', async () => {
   const { config } = await place({}, 3600)
   const link = join(folder(), 'hq-token')
   symlinkSync(BIN, link)

@@ -319,7 +319,7 @@ const onCaseless = (): void => {
 if (canMount()) describe('one store by two spellings of its path', onCaseless)
 else process.stdout.write('lock: no file system that ignores case without ntfs-3g and /dev/fuse: left out\n')
 
-it('leaves nothing but the files of a store', async () => {
+it('a store that processes have fought for leaves nothing but the files of a store', async () => {
   const { dir } = stages[0] ?? (await stage())
   const files = readdirSync(dir).filter((name) => name.startsWith('token.'))
   const own = files.filter((name) => !name.startsWith('token.ini'))

@@ -78,7 +78,7 @@ describe.each(names)('the workflow %s', (name) => {
     expect(own.filter((one) => !(one in scripts))).toEqual([])
   })
 
-  it('names no file that is not there', () => {
+  it('a workflow names no file that is not there', () => {
     const files = [
       ...runs.flatMap((run) => [...run.matchAll(/(?:bash|node) (\S+)/g)].map(([, path = '']) => path)),
       ...Object.values(jobs).flatMap(({ uses }) => (uses?.startsWith('./') === true ? [uses] : [])),
@@ -98,7 +98,7 @@ describe.each(names)('the workflow %s', (name) => {
     expect(concurrency).toBeDefined()
   })
 
-  it('leaves no credentials behind in a checkout', () => {
+  it('a workflow leaves no credentials behind in a checkout', () => {
     for (const step of steps.filter(({ uses }) => uses?.startsWith('actions/checkout@') === true))
       expect(step.with).toMatchObject({ 'persist-credentials': false })
   })
@@ -107,7 +107,7 @@ describe.each(names)('the workflow %s', (name) => {
     for (const run of runs) expect(run).not.toContain('${{')
   })
 
-  it('gives every job a time limit', () => {
+  it('a workflow gives every job a time limit', () => {
     for (const [job, { uses, ...rest }] of Object.entries(jobs))
       if (uses === undefined) expect([job, rest['timeout-minutes']]).toEqual([job, expect.any(Number)])
   })

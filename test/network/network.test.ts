@@ -109,7 +109,7 @@ describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
     expect(got.stderr).not.toContain('secret')
   })
 
-  it('is named as the proxy where that is down, by whatever command', async () => {
+  it('the proxy is named as the proxy where that is down, by whatever command', async () => {
     const port = await freePort()
     for (const [network, env] of [
       [`proxy = http://someone:word@127.0.0.1:${port}\n`, {}],

@@ -410,7 +410,7 @@ describe('the request was sent, and the answer', () => {
   })
 })
 
-test('repeats no client secret that the server quotes', async () => {
+test('the token endpoint repeats no client secret that the server quotes', async () => {
   const server = await loopback(
     thenEnd(
       `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n${JSON.stringify({ error: 'invalid_client', error_description: `no s3cret here` })}`,

@@ -203,7 +203,7 @@ const names = Object.keys(faultNames) as FaultName[]
 describe.each(names)('the fault %s', (name) => {
   const { status, rotates, complete = true, also, ...patience } = promises[name]
 
-  it('does to the answer and to the family what it says, once', async () => {
+  it('a fault does to the answer and to the family what it says, once', async () => {
     const sandbox = await sandboxFor({ clock: movableClock(1_800_000_000.5), faults: [{ name, count: 1 }] })
     const { refreshToken } = sandbox.issue()
     const arrived = await rawRefresh(sandbox, refreshToken, patience)

@@ -328,7 +328,7 @@ describe('the mutex of this process', () => {
   })
 })
 
-it('says what it has to say when the lock is free', async () => {
+it('a store says what it has to say when the lock is free', async () => {
   const said: unknown[] = []
   const { place } = storePaths(path)
   const loud = new SqliteStore(path, {

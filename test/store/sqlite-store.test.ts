@@ -216,7 +216,7 @@ describe('a rewrite', () => {
   })
 })
 
-it('is written with what a power cut asks for', async () => {
+it('a store is written with what a power cut asks for', async () => {
   await put(tokenSet(), 0)
   const db = openForWriting(storePaths(path))
   const names = ['journal_mode', 'synchronous', 'secure_delete', 'trusted_schema', 'fullfsync']
@@ -224,7 +224,7 @@ it('is written with what a power cut asks for', async () => {
   db.close()
 })
 
-it('keeps the newest events and no more than its ring has slots', async () => {
+it('a store keeps the newest events and no more than its ring has slots', async () => {
   await put(tokenSet(), 0)
   await store.exclusive(
     async (held) => {
