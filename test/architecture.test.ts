@@ -36,7 +36,7 @@ async function gate(edits: readonly Edit[] = []): Promise<string> {
 }
 
 describe('the import gate', { timeout: 300_000 }, () => {
-  it('is green, and has looked at the sources', async () => {
+  it('the import gate is green, and has looked at the sources', async () => {
     const said = await gate()
     expect(said).toMatch(/no dependency violations found/)
     expect(Number(/\((\d+) modules/.exec(said)?.[1])).toBeGreaterThan(50)
@@ -146,13 +146,13 @@ describe('the import gate', { timeout: 300_000 }, () => {
     found = await gate(VIOLATIONS.map(([file, line]) => [file, line]))
   })
 
-  it.each(VIOLATIONS)('fails by %s with %s: %s', (_file, _line, finding) => {
+  it.each(VIOLATIONS)('the import gate fails by %s with %s: %s', (_file, _line, finding) => {
     expect(found).toMatch(finding)
   })
 })
 
 describe('the warm path', () => {
-  it('loads none of the heavy packages', async () => {
+  it('the warm path loads none of the heavy packages', async () => {
     const loaded = await modulesOf(`
       const { plainGet } = await import(${JSON.stringify(join(root, 'dist/cli/plain.js'))})
       const { warmAnswer } = await import(${JSON.stringify(join(root, 'dist/cli/warm.js'))})

@@ -42,7 +42,7 @@ describe('a diagram of the documentation', () => {
     )
   }
 
-  it('is there for the rooms and for the exchange', () => {
+  it('a diagram of the documentation is there for the rooms and for the exchange', () => {
     expect(diagrams.map(({ name }) => name)).toEqual([
       'docs/architecture.md: flowchart TD',
       'docs/architecture.md: sequenceDiagram',
@@ -59,7 +59,7 @@ describe('a diagram of the documentation', () => {
     }
   })
 
-  it('is refused by Mermaid where it has a mistake', async () => {
+  it('a diagram of the documentation is refused by Mermaid where it has a mistake', async () => {
     for (const { text } of diagrams) await expect(svgOf(text.replaceAll('>', '?'))).rejects.toThrow(/rror/)
   })
 })
@@ -71,7 +71,7 @@ describe('the diagram of the exchange', () => {
   )
   const at = (words: RegExp): number => steps.findIndex((step) => words.test(step))
 
-  it('has the steps in the order that keeps a grant alive', () => {
+  it('the diagram of the exchange has the steps in the order that keeps a grant alive', () => {
     const order = [
       ...[/take the lock/, /read the row/, /take up/, /commit the intent/, /one POST/, /the answer/],
       ...[/fdatasync/, /read the answer/, /WHERE generation/, /scrub/, /release/, /print the token/],
@@ -80,7 +80,7 @@ describe('the diagram of the exchange', () => {
     expect(order).toEqual([...order].sort((a, b) => a - b))
   })
 
-  it('says after each step that changes something what a crash costs there', () => {
+  it('the diagram of the exchange says after each step that changes something what a crash costs there', () => {
     for (const step of [
       /take the lock/,
       /commit the intent/,
@@ -103,7 +103,7 @@ describe('the diagram of the rooms', () => {
     return src
   }
 
-  it('has an arrow for an import, for its types too, and none that follows from others', () => {
+  it('the diagram of the rooms has an arrow for an import, for its types too, and none that follows from others', () => {
     const src = sources({
       'bin.ts': ["import './cli/main.js'"],
       'cli/main.ts': [
@@ -131,7 +131,7 @@ describe('the diagram of the rooms', () => {
     )
   })
 
-  it('is not drawn where a folder is in no room', () => {
+  it('the diagram of the rooms is not drawn where a folder is in no room', () => {
     expect(() => roomsDiagram(sources({ 'attic/box.ts': [] }))).toThrow(
       'in no room of scripts/rooms.js: attic/box.ts',
     )
@@ -140,7 +140,7 @@ describe('the diagram of the rooms', () => {
     ).toThrow('in no room of scripts/rooms.js: loose.ts')
   })
 
-  it('is not drawn where rooms import one another', () => {
+  it('the diagram of the rooms is not drawn where rooms import one another', () => {
     const src = sources({
       'store/row.ts': ["import '../core/policy.js'"],
       'core/policy.ts': ["import('../store/row.js')"],
@@ -148,7 +148,7 @@ describe('the diagram of the rooms', () => {
     expect(() => roomsDiagram(src)).toThrow('there is a circle through store')
   })
 
-  it('has every folder of the sources', () => {
+  it('the diagram of the rooms has every folder of the sources', () => {
     const drawn = roomsDiagram('src')
     for (const { name } of readdirSync('src', { withFileTypes: true }).filter((one) => one.isDirectory()))
       expect(drawn).toMatch(new RegExp(`<b>(?:\\S+ )*${name}/`))

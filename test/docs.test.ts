@@ -23,12 +23,18 @@ const commands = program(
 ).commands
 
 describe('the documentation', () => {
-  it('is not stale: `npm run docs` would change nothing', { timeout: 300_000 }, async () => {
-    await expect(promisify(execFile)(process.execPath, ['scripts/docs.js', '--check'])).resolves.toBeDefined()
-  })
+  it(
+    'the documentation is not stale: `npm run docs` would change nothing',
+    { timeout: 300_000 },
+    async () => {
+      await expect(
+        promisify(execFile)(process.execPath, ['scripts/docs.js', '--check']),
+      ).resolves.toBeDefined()
+    },
+  )
 
   it.each(commands.map((command) => command.name()))(
-    'tells of the command %s, and its help describes it',
+    'the documentation tells of the command %s, and its help describes it',
     (name) => {
       const command = commands.find((one) => one.name() === name)
       expect(command?.description()).not.toBe('')
@@ -39,7 +45,7 @@ describe('the documentation', () => {
     },
   )
 
-  it('has an example for every command, in its help and in the reference', () => {
+  it('the documentation has an example for every command, in its help and in the reference', () => {
     for (const command of commands) {
       const section = page('docs/cli.md').split(`## \`hq-token ${command.name()}\``)[1]?.split('\n## ')[0]
       expect([command.name(), section]).toEqual([
@@ -51,7 +57,7 @@ describe('the documentation', () => {
     }
   })
 
-  it('shows what every command takes once', () => {
+  it('the documentation shows what every command takes once', () => {
     expect(page('docs/cli.md').match(/^ +--profile <name>/gm)).toHaveLength(1)
     // At a terminal it is beside the command's own.
     let help = ''
@@ -60,7 +66,7 @@ describe('the documentation', () => {
     expect(help).toContain('--profile <name>')
   })
 
-  it('has one heading for all that a function throws', () => {
+  it('the documentation has one heading for all that a function throws', () => {
     for (const name of [
       'hq-token',
       'hq-token/undici',
@@ -73,7 +79,7 @@ describe('the documentation', () => {
     }
   })
 
-  it('gives options in the examples of a help that the command has', () => {
+  it('the documentation gives options in the examples of a help that the command has', () => {
     const examples = [...page('docs/cli.md').matchAll(/^ {2}hq-token (\w+)(.*)$/gm)]
     expect(examples.map(([, name]) => name)).toEqual(
       expect.arrayContaining(['init', 'login', 'doctor', 'api']),
@@ -86,20 +92,20 @@ describe('the documentation', () => {
     }
   })
 
-  it('has a page for every entry of the package', () => {
+  it('the documentation has a page for every entry of the package', () => {
     const { exports } = JSON.parse(page('package.json')) as { exports: Record<string, string | object> }
     for (const [entry, target] of Object.entries(exports))
       if (typeof target === 'object')
         expect(page(`docs/api/hq-token${entry.slice(1)}.md`)).toContain('# hq-token')
   })
 
-  it('tells of every exit code, in the README as everywhere', () => {
+  it('the documentation tells of every exit code, in the README as everywhere', () => {
     expect(exitCodes.map(({ exit }) => exit)).toEqual(Object.values(Exit).sort((a, b) => a - b))
     for (const { exit, when, then } of exitCodes)
       expect(page('README.md')).toContain(`| ${exit} | ${when} | ${then} |`)
   })
 
-  it('has every code of an error, and its type has no other', () => {
+  it('the documentation has every code of an error, and its type has no other', () => {
     // The compiler wants all of the type here, and nothing else.
     const codes: Record<ErrorCode, true> = {
       ...{ HQ_USAGE: true, HQ_LOGIN_REQUIRED: true, HQ_SEED_INVALID: true, HQ_STORE_UNUSABLE: true },
@@ -116,7 +122,7 @@ describe('the documentation', () => {
     expect(listed.sort()).toEqual(Object.keys(codes).sort())
   })
 
-  it('names no class that the library does not have', () => {
+  it('the documentation names no class that the library does not have', () => {
     const named = [...page('docs/exit-codes.md').matchAll(/^\| `HQ_\w+` \| `(\w+)` /gm)].map(
       ([, name]) => name,
     )
@@ -126,7 +132,7 @@ describe('the documentation', () => {
     expect(named.sort()).toEqual(had.map(([name]) => name).sort())
   })
 
-  it('tells of every key and every fault', () => {
+  it('the documentation tells of every key and every fault', () => {
     for (const { key, env, supported } of configKeys) {
       if (!supported) continue
       expect(page('docs/config.md')).toContain(`| \`${key}\` | \`${env}\` |`)
@@ -135,7 +141,7 @@ describe('the documentation', () => {
     for (const name of Object.keys(faultNames)) expect(page('docs/cli.md')).toContain(`| \`${name}\` |`)
   })
 
-  it('gives a query that makes a seed of the previous pair', async () => {
+  it('the documentation gives a query that makes a seed of the previous pair', async () => {
     const { config, dir, sandbox, store } = await place({ graceMs: 3_600_000 }, 3600)
     const env = { HQ_TOKEN_CONFIG: config }
     await told(['refresh'], { env })
@@ -165,7 +171,7 @@ const programs = ['README.md', 'docs/guide.md'].flatMap((name) =>
 )
 
 describe('a program in the documentation', { timeout: 300_000 }, () => {
-  it('is there to be tried', () => {
+  it('a program in the documentation is there to be tried', () => {
     expect(programs.map(({ name }) => name)).toContain('docs/guide.md, ## As a library')
   })
 
@@ -224,43 +230,47 @@ describe('the example of a guard that is put together by hand', () => {
   const block = /^ \* ```ts\n([^]*?)^ \* ```$/m.exec(source)?.[1] ?? ''
   const code = block.replaceAll(/^ \* ?/gm, '')
 
-  it('is in the reference', () => {
+  it('the example of a guard that is put together by hand is in the reference', () => {
     expect(code).toContain('new TokenGuard({')
     expect(page('docs/api/hq-token.md')).toContain(code)
   })
 
-  it('compiles under strict rules, takes its seed, and refreshes', { timeout: 300_000 }, async () => {
-    const [here, project] = [await place(), await packed()]
-    const { accessToken, refreshToken } = here.sandbox.issue()
-    const store = join(here.dir, 'by-hand.db')
-    const program = code
-      .replace('https://acme.highq.com/acme/', here.sandbox.url)
-      .replace('/var/lib/reports/token.db', store)
-      // Over at once, so that there is something to refresh.
-      .replace('lifetime: 18_000', 'lifetime: 0')
-    writeFileSync(join(project, 'by-hand.ts'), program)
-    mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
-    for (const name of ['@types/node', 'undici-types'])
-      if (!existsSync(join(project, 'node_modules', name)))
-        symlinkSync(join(process.cwd(), 'node_modules', name), join(project, 'node_modules', name))
-    const tsc = join(process.cwd(), 'node_modules/typescript/bin/tsc')
-    const options = ['--strict', '--exactOptionalPropertyTypes', '--noUnusedLocals', '--skipLibCheck']
-    const run = promisify(execFile)
-    const target = ['--types', 'node', '--target', 'es2022', '--module', 'nodenext']
-    await run(process.execPath, [tsc, ...options, ...target, 'by-hand.ts'], { cwd: project })
-    const env = {
-      PATH: process.env['PATH'],
-      CLIENT_SECRET: here.sandbox.clientSecret,
-      ...{ ACCESS_TOKEN: accessToken, REFRESH_TOKEN: refreshToken },
-    }
-    const { stdout, stderr } = await run(process.execPath, ['by-hand.js'], { cwd: project, env })
-    expect(stderr).toBe('')
-    expect(stdout).toMatch(/^\[secret\] until 20\S+Z\n$/)
-    expect(here.sandbox.refreshes()).toBe(1)
-    // A second run finds its set, and keeps it.
-    await run(process.execPath, ['by-hand.js'], { cwd: project, env })
-    expect(here.sandbox.refreshes()).toBe(1)
-  })
+  it(
+    'the example of a guard that is put together by hand compiles under strict rules, takes its seed, and refreshes',
+    { timeout: 300_000 },
+    async () => {
+      const [here, project] = [await place(), await packed()]
+      const { accessToken, refreshToken } = here.sandbox.issue()
+      const store = join(here.dir, 'by-hand.db')
+      const program = code
+        .replace('https://acme.highq.com/acme/', here.sandbox.url)
+        .replace('/var/lib/reports/token.db', store)
+        // Over at once, so that there is something to refresh.
+        .replace('lifetime: 18_000', 'lifetime: 0')
+      writeFileSync(join(project, 'by-hand.ts'), program)
+      mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
+      for (const name of ['@types/node', 'undici-types'])
+        if (!existsSync(join(project, 'node_modules', name)))
+          symlinkSync(join(process.cwd(), 'node_modules', name), join(project, 'node_modules', name))
+      const tsc = join(process.cwd(), 'node_modules/typescript/bin/tsc')
+      const options = ['--strict', '--exactOptionalPropertyTypes', '--noUnusedLocals', '--skipLibCheck']
+      const run = promisify(execFile)
+      const target = ['--types', 'node', '--target', 'es2022', '--module', 'nodenext']
+      await run(process.execPath, [tsc, ...options, ...target, 'by-hand.ts'], { cwd: project })
+      const env = {
+        PATH: process.env['PATH'],
+        CLIENT_SECRET: here.sandbox.clientSecret,
+        ...{ ACCESS_TOKEN: accessToken, REFRESH_TOKEN: refreshToken },
+      }
+      const { stdout, stderr } = await run(process.execPath, ['by-hand.js'], { cwd: project, env })
+      expect(stderr).toBe('')
+      expect(stdout).toMatch(/^\[secret\] until 20\S+Z\n$/)
+      expect(here.sandbox.refreshes()).toBe(1)
+      // A second run finds its set, and keeps it.
+      await run(process.execPath, ['by-hand.js'], { cwd: project, env })
+      expect(here.sandbox.refreshes()).toBe(1)
+    },
+  )
 })
 
 describe('the figures of the fault harnesses', () => {
@@ -276,7 +286,7 @@ describe('the figures of the fault harnesses', () => {
     expect(figures('docs/reliability.md')).toContainEqual(expect.arrayContaining([`\`${harness}\``, title]))
   })
 
-  it('are of one run in both pages', () => {
+  it('the figures of the fault harnesses are of one run in both pages', () => {
     const whole = figures('docs/reliability.md').map(([, , title, tried, lost]) => [title, tried, lost])
     expect(figures('README.md').map(([, ...cells]) => cells.slice(0, 3))).toEqual(
       whole.filter(([, , lost]) => lost !== ''),

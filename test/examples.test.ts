@@ -64,30 +64,30 @@ function endedPlace(): Promise<Place> {
 describe('the example in Node', () => {
   const COMMAND = ['node', 'sites.mjs']
 
-  it('lists the sites', async () => {
+  it('the example in Node lists the sites', async () => {
     expect(await run(await place(), COMMAND)).toMatchObject({ code: 0, stdout: SITES, stderr: '' })
   })
 
-  it('heals a refused token by itself', async () => {
+  it('the example in Node heals a refused token by itself', async () => {
     const here = await refusedPlace()
     expect(await run(here, COMMAND)).toMatchObject({ code: 0, stdout: SITES, stderr: '' })
     expect(here.sandbox.refreshes()).toBe(1)
   })
 
-  it('ends with the exit code of hq-token', async () => {
+  it('the example in Node ends with the exit code of hq-token', async () => {
     const said = await run(await endedPlace(), COMMAND)
     expect(said).toMatchObject({ code: 4, stdout: '' })
     expect(said.stderr).toContain('hq-token seed')
   })
 
-  it('says what is missing where there is no configuration', async () => {
+  it('the example in Node says what is missing where there is no configuration', async () => {
     const [home, nowhere] = [folder(), { HQ_TOKEN_CONFIG: '' }]
     const said = await run(await place(), COMMAND, { HOME: home, XDG_CONFIG_HOME: home, ...nowhere })
     expect(said).toMatchObject({ code: 78, stdout: '' })
     expect(said.stderr).toMatch(/instance/)
   })
 
-  it('ends as `api` does when the API answers with an error, or nobody answers', async () => {
+  it('the example in Node ends as `api` does when the API answers with an error, or nobody answers', async () => {
     const here = await place()
     const api = createServer((_, response) => void response.writeHead(404).end('no such thing'))
     await once(api.listen(0, '127.0.0.1'), 'listening')
@@ -102,7 +102,7 @@ describe('the example in Node', () => {
     })
   })
 
-  it('compiles', { timeout: 300_000 }, () => {
+  it('the example in Node compiles', { timeout: 300_000 }, () => {
     mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
     for (const name of ['@types/node', 'undici-types'])
       symlinkSync(join(process.cwd(), 'node_modules', name), join(project, 'node_modules', name))
@@ -120,26 +120,26 @@ describe('the example in Node', () => {
 describe('the example in bash', () => {
   const COMMAND = ['bash', 'sites.sh']
 
-  it('is a script that bash can read, and says what it needs', async () => {
+  it('the example in bash is a script that bash can read, and says what it needs', async () => {
     expect(spawnSync('bash', ['-n', 'examples/sites.sh']).status).toBe(0)
     const said = await run(await place(), COMMAND, { API: '' })
     expect(said).toMatchObject({ code: 1, stdout: '' })
     expect(said.stderr).toContain('set API to the address')
   })
 
-  it('needs `get --format header`: lists the sites', async () => {
+  it('the example in bash needs `get --format header`: lists the sites', async () => {
     const said = await run(await place(), COMMAND)
     expect(said).toMatchObject({ code: 0, stderr: '' })
     expect(JSON.parse(said.stdout)).toMatchObject({ site: [{ id: 101 }, { id: 102 }, { id: 103 }] })
   })
 
-  it('needs `get --format header`: takes an address with a slash at its end', async () => {
+  it('the example in bash needs `get --format header`: takes an address with a slash at its end', async () => {
     const here = await place()
     const said = await run(here, COMMAND, { API: new URL('api/', here.sandbox.url).href })
     expect(said).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('needs `get --format header`: ends with the exit code of hq-token, and does not call', async () => {
+  it('the example in bash needs `get --format header`: ends with the exit code of hq-token, and does not call', async () => {
     const here = await endedPlace()
     expect(await run(here, COMMAND)).toMatchObject({ code: 4, stdout: '' })
     expect(here.sandbox.log.filter(({ path }) => path.endsWith('/sites'))).toEqual([])
@@ -149,17 +149,17 @@ describe('the example in bash', () => {
 describe('the example in Python', () => {
   const COMMAND = ['python3', '-W', 'error', 'sites.py']
 
-  it('lists the sites', async () => {
+  it('the example in Python lists the sites', async () => {
     expect(await run(await place(), COMMAND)).toMatchObject({ code: 0, stdout: SITES, stderr: '' })
   })
 
-  it('heals a refused token', async () => {
+  it('the example in Python heals a refused token', async () => {
     const here = await refusedPlace()
     expect(await run(here, COMMAND)).toMatchObject({ code: 0, stdout: SITES, stderr: '' })
     expect(here.sandbox.refreshes()).toBe(1)
   })
 
-  it('takes an address with a slash at its end, and says what it needs without one', async () => {
+  it('the example in Python takes an address with a slash at its end, and says what it needs without one', async () => {
     const here = await place()
     const API = new URL('api/', here.sandbox.url).href
     expect(await run(here, COMMAND, { API })).toMatchObject({ code: 0, stdout: SITES, stderr: '' })
@@ -168,11 +168,11 @@ describe('the example in Python', () => {
     expect(said.stderr).toMatch(/^set API to the address .*\n$/)
   })
 
-  it('ends with the exit code of hq-token', async () => {
+  it('the example in Python ends with the exit code of hq-token', async () => {
     expect(await run(await endedPlace(), COMMAND)).toMatchObject({ code: 4, stdout: '' })
   })
 
-  it('ends as `api` does when the API answers with an error, or nobody answers', async () => {
+  it('the example in Python ends as `api` does when the API answers with an error, or nobody answers', async () => {
     const here = await place()
     const wrong = await run(here, COMMAND, { API: new URL('api/none', here.sandbox.url).href })
     expect(wrong).toMatchObject({ code: 22, stdout: '' })
@@ -228,14 +228,14 @@ describe('the example of a workflow', () => {
     return run(here, ['bash', '--noprofile', '--norc', '-eo', 'pipefail', script], env)
   }
 
-  it('is a workflow of bash steps on a runner of one’s own, which asks GitHub for nothing', () => {
+  it('the example of a workflow is a workflow of bash steps on a runner of one’s own, which asks GitHub for nothing', () => {
     expect(workflow.on.schedule[0]?.cron).toMatch(/^(?:\S+ ){4}\S+$/)
     expect(workflow.permissions).toEqual({})
     expect(workflow.jobs['sites']?.['runs-on']).toContain('self-hosted')
     expect(steps.map(({ shell }) => shell)).toEqual(['bash', 'bash'])
   })
 
-  it('hands the token on, masked first', async () => {
+  it('the example of a workflow hands the token on, masked first', async () => {
     const here = await place()
     const file = join(folder(), 'env')
     const { code, stdout, stderr } = await step(here, 'Hand the token to the steps that follow', {
@@ -246,7 +246,7 @@ describe('the example of a workflow', () => {
     expect(readFileSync(file, 'utf8')).toBe(`HQ_TOKEN=${token}\n`)
   })
 
-  it('fails with the exit code of hq-token, and hands nothing on', async () => {
+  it('the example of a workflow fails with the exit code of hq-token, and hands nothing on', async () => {
     const file = join(folder(), 'env')
     const said = await step(await endedPlace(), 'Hand the token to the steps that follow', {
       GITHUB_ENV: file,
@@ -255,7 +255,7 @@ describe('the example of a workflow', () => {
     expect(() => statSync(file)).toThrow('ENOENT')
   })
 
-  it('needs `api`: lists the sites', async () => {
+  it('the example of a workflow needs `api`: lists the sites', async () => {
     expect(await step(await place(), 'List the sites')).toMatchObject({ code: 0, stdout: '', stderr: '' })
     const listed = JSON.parse(readFileSync(join(project, 'sites.json'), 'utf8')) as unknown
     expect(listed).toMatchObject({ site: [{ id: 101 }, { id: 102 }, { id: 103 }] })
@@ -279,7 +279,7 @@ describe('the example of a container', () => {
     lines.filter(({ instruction }) => instruction === name).map(({ rest }) => rest)
   const last = (name: string): number => lines.findLastIndex(({ instruction }) => instruction === name)
 
-  it('is not root, names a version of its base, and holds no secret', () => {
+  it('the example of a container is not root, names a version of its base, and holds no secret', () => {
     expect(new Set(lines.map(({ instruction }) => instruction))).toEqual(
       new Set(['FROM', 'RUN', 'VOLUME', 'ENV', 'USER', 'ENTRYPOINT', 'CMD']),
     )
@@ -293,68 +293,75 @@ describe('the example of a container', () => {
     for (const form of [...all('ENTRYPOINT'), ...all('CMD')]) expect(JSON.parse(form)).toHaveLength(1)
   })
 
-  it('hands out a token, and writes nowhere but to the volume', { timeout: 300_000 }, async () => {
-    const here = await place()
-    const isRoot = process.getuid?.() === 0
-    const user = isRoot ? 1000 : (process.getuid?.() ?? 0)
-    const state = join(folder(), 'state')
-    const make = all('RUN').find((step) => step.includes(' /state')) ?? ''
-    expect(make).toContain(`--owner=${all('USER').join()} --group=${all('USER').join()}`)
-    const inPlace = make.replace(/--(owner|group)=\S+/g, isRoot ? `--$1=${user}` : '')
-    execFileSync('sh', ['-euc', inPlace.replace(' /state', ` ${state}`)])
-    expect(statSync(state).mode & 0o777).toBe(0o700)
+  it(
+    'the example of a container hands out a token, and writes nowhere but to the volume',
+    { timeout: 300_000 },
+    async () => {
+      const here = await place()
+      const isRoot = process.getuid?.() === 0
+      const user = isRoot ? 1000 : (process.getuid?.() ?? 0)
+      const state = join(folder(), 'state')
+      const make = all('RUN').find((step) => step.includes(' /state')) ?? ''
+      expect(make).toContain(`--owner=${all('USER').join()} --group=${all('USER').join()}`)
+      const inPlace = make.replace(/--(owner|group)=\S+/g, isRoot ? `--$1=${user}` : '')
+      execFileSync('sh', ['-euc', inPlace.replace(' /state', ` ${state}`)])
+      expect(statSync(state).mode & 0o777).toBe(0o700)
 
-    // What the other user must be able to read: the program, whole, and the configuration.
-    const image = join(folder(), 'image')
-    cpSync(join(project, 'node_modules'), join(image, 'node_modules'), { recursive: true, dereference: true })
-    symlinkSync('node_modules/hq-token/dist/bin.cjs', join(image, 'hq-token'))
-    // A second instance, with a grant of its own: the store of each is where the image keeps stores.
-    const profiles = join(here.dir, 'profiles')
-    mkdirSync(profiles)
-    const config = readFileSync(here.config, 'utf8').replace(/\[store\]\npath = .*/, '')
-    writeFileSync(here.config, config)
-    const acme = [join(profiles, 'acme.ini'), join(here.dir, 'acme-token.ini')] as const
-    writeFileSync(acme[0], config.replace('file = token.ini', 'file = ../acme-token.ini'))
-    writeFileSync(acme[1], seedText(here.sandbox.issue()))
-    for (const path of [here.config, here.seed, ...acme]) {
-      chmodSync(path, 0o600)
-      chownSync(path, user, user)
-    }
-    for (const path of [here.dir, profiles, join(state, '..'), join(image, '..'), image])
-      chmodSync(path, 0o755)
-
-    const set = all('ENV').flatMap((line) => line.split(/ +/))
-    expect(set).toEqual(['HQ_TOKEN_CONFIG_DIR=/etc/hq-token', 'HQ_TOKEN_STATE_DIR=/state'])
-    const env = {
-      PATH: `${image}:${process.env['PATH'] ?? ''}`,
-      ...{ HQ_TOKEN_CONFIG_DIR: here.dir, HQ_TOKEN_STATE_DIR: state },
-    }
-    const command = [...all('ENTRYPOINT'), ...all('CMD')].flatMap((form) => JSON.parse(form) as string[])
-    expect(command).toEqual(['hq-token', 'get'])
-    const asUser = `setpriv --reuid ${user} --regid ${user} --clear-groups`
-    const script = isRoot
-      ? `mount --bind ${state} ${state}; mount -o remount,ro,bind /; ! touch /written; exec ${asUser}`
-      : 'exec'
-    for (const [words, file] of [
-      [command, 'token.db'],
-      [['hq-token', '--profile', 'acme', 'get'], 'acme.db'],
-    ] as const) {
-      const shell = ['sh', '-euc', `${script} ${words.join(' ')}`]
-      const [program = '', ...args] = isRoot ? ['unshare', '--mount', ...shell] : shell
-      const { code, stdout, stderr } = await ended(spawn(program, args, { env, cwd: '/' }))
-      expect({ code, stderr }).toEqual({
-        code: 0,
-        // The folder of the configuration takes no mark, and that is said, once.
-        stderr: expect.stringMatching(
-          isRoot
-            ? /^[^\n]*Read-only file system\n[^\n]* the seed file .*\n.*hint: remove the file/
-            : /^(?:hq-token: the seed file .*\n)?$/,
-        ) as string,
+      // What the other user must be able to read: the program, whole, and the configuration.
+      const image = join(folder(), 'image')
+      cpSync(join(project, 'node_modules'), join(image, 'node_modules'), {
+        recursive: true,
+        dereference: true,
       })
-      expect(stdout).toMatch(/^\S{40,}\n$/)
-      expect(statSync(join(state, file)).uid).toBe(user)
-    }
-  })
+      symlinkSync('node_modules/hq-token/dist/bin.cjs', join(image, 'hq-token'))
+      // A second instance, with a grant of its own: the store of each is where the image keeps stores.
+      const profiles = join(here.dir, 'profiles')
+      mkdirSync(profiles)
+      const config = readFileSync(here.config, 'utf8').replace(/\[store\]\npath = .*/, '')
+      writeFileSync(here.config, config)
+      const acme = [join(profiles, 'acme.ini'), join(here.dir, 'acme-token.ini')] as const
+      writeFileSync(acme[0], config.replace('file = token.ini', 'file = ../acme-token.ini'))
+      writeFileSync(acme[1], seedText(here.sandbox.issue()))
+      for (const path of [here.config, here.seed, ...acme]) {
+        chmodSync(path, 0o600)
+        chownSync(path, user, user)
+      }
+      for (const path of [here.dir, profiles, join(state, '..'), join(image, '..'), image])
+        chmodSync(path, 0o755)
+
+      const set = all('ENV').flatMap((line) => line.split(/ +/))
+      expect(set).toEqual(['HQ_TOKEN_CONFIG_DIR=/etc/hq-token', 'HQ_TOKEN_STATE_DIR=/state'])
+      const env = {
+        PATH: `${image}:${process.env['PATH'] ?? ''}`,
+        ...{ HQ_TOKEN_CONFIG_DIR: here.dir, HQ_TOKEN_STATE_DIR: state },
+      }
+      const command = [...all('ENTRYPOINT'), ...all('CMD')].flatMap((form) => JSON.parse(form) as string[])
+      expect(command).toEqual(['hq-token', 'get'])
+      const asUser = `setpriv --reuid ${user} --regid ${user} --clear-groups`
+      const script = isRoot
+        ? `mount --bind ${state} ${state}; mount -o remount,ro,bind /; ! touch /written; exec ${asUser}`
+        : 'exec'
+      for (const [words, file] of [
+        [command, 'token.db'],
+        [['hq-token', '--profile', 'acme', 'get'], 'acme.db'],
+      ] as const) {
+        const shell = ['sh', '-euc', `${script} ${words.join(' ')}`]
+        const [program = '', ...args] = isRoot ? ['unshare', '--mount', ...shell] : shell
+        const { code, stdout, stderr } = await ended(spawn(program, args, { env, cwd: '/' }))
+        expect({ code, stderr }).toEqual({
+          code: 0,
+          // The folder of the configuration takes no mark, and that is said, once.
+          stderr: expect.stringMatching(
+            isRoot
+              ? /^[^\n]*Read-only file system\n[^\n]* the seed file .*\n.*hint: remove the file/
+              : /^(?:hq-token: the seed file .*\n)?$/,
+          ) as string,
+        })
+        expect(stdout).toMatch(/^\S{40,}\n$/)
+        expect(statSync(join(state, file)).uid).toBe(user)
+      }
+    },
+  )
 })
 
 /** Brackets and quotes, as far as they can be told without PowerShell: no here-strings, no nesting in quotes. */

@@ -36,7 +36,7 @@ beforeAll(async () => {
 }, 180_000)
 
 describe('the packed tarball', () => {
-  it('holds the program, its types, the example and the texts, and nothing else', () => {
+  it('the packed tarball holds the program, its types, the example and the texts, and nothing else', () => {
     expect(readdirSync(join(project, 'node_modules/hq-token')).sort()).toEqual([
       'CHANGELOG.md',
       'CONTRIBUTING.md',
@@ -55,7 +55,7 @@ describe('the packed tarball', () => {
     expect(files.filter((name) => name.includes('tsbuildinfo'))).toEqual([])
   })
 
-  it('holds what its texts link to', () => {
+  it('the packed tarball holds what its texts link to', () => {
     const installed = join(project, 'node_modules/hq-token')
     const texts = readdirSync(installed, { recursive: true })
       .map(String)
@@ -69,7 +69,7 @@ describe('the packed tarball', () => {
     expect(dead).toEqual([])
   })
 
-  it('runs', async () => {
+  it('the packed tarball runs', async () => {
     const { config } = await place({}, 3600)
     const env = { ...process.env, HQ_TOKEN_CONFIG: config }
     expect((await run(process.execPath, [bin, 'get'], { env })).stdout).toMatch(/^\S{40,}\n$/)
@@ -77,7 +77,7 @@ describe('the packed tarball', () => {
     expect((await run(process.execPath, [bin, 'status'], { env })).stdout).toMatch(/^state +fresh$/m)
   })
 
-  it('is a library: the guard, a store and a server put together by hand', async () => {
+  it('the packed tarball is a library: the guard, a store and a server put together by hand', async () => {
     const { config, sandbox, dir } = await place({}, 3600)
     await run(process.execPath, [bin, 'seed'], {
       env: { ...process.env, HQ_TOKEN_CONFIG: config },
@@ -111,7 +111,7 @@ describe('the packed tarball', () => {
     expect(sandbox.refreshes()).toBe(1)
   })
 
-  it('is a library: what the command line uses, and a fetch and an interceptor that carry its token', async () => {
+  it('the packed tarball is a library: what the command line uses, and a fetch and an interceptor that carry its token', async () => {
     const { config, sandbox } = await place()
     writeFileSync(
       join(project, 'call.js'),
@@ -136,7 +136,7 @@ describe('the packed tarball', () => {
     expect(sandbox.refreshes()).toBe(1)
   })
 
-  it('is a library that loads nothing of the command line or the sandbox, and no package', async () => {
+  it('the packed tarball is a library that loads nothing of the command line or the sandbox, and no package', async () => {
     const { files, packages } = await modulesOf(
       "await import('hq-token'); await import('hq-token/undici')",
       project,
@@ -211,13 +211,16 @@ describe('the types of the packed tarball', { timeout: 300_000 }, () => {
   )
 
   // The compiler has seen to it that what is imported is used.
-  it.each(ENTRIES)('are all imported by the consumer that they are tried with: %s', (entry, { types }) => {
-    const program = ts.createProgram([types], { module: ts.ModuleKind.NodeNext })
-    const checker = program.getTypeChecker()
-    const face = checker.getSymbolAtLocation(program.getSourceFile(types) as ts.Node) as ts.Symbol
-    const exported = checker.getExportsOfModule(face).map(({ name }) => name)
-    const list = new RegExp(`^import \\{([^}]*)\\} from '${entry}'$`, 'm')
-    const [, imported = ''] = list.exec(readFileSync('test/matrix/consumer.ts', 'utf8')) ?? []
-    expect(imported.match(/\w+(?=,|\s*$)/g)?.sort()).toEqual(exported.sort())
-  })
+  it.each(ENTRIES)(
+    'the types of the packed tarball are all imported by the consumer that they are tried with: %s',
+    (entry, { types }) => {
+      const program = ts.createProgram([types], { module: ts.ModuleKind.NodeNext })
+      const checker = program.getTypeChecker()
+      const face = checker.getSymbolAtLocation(program.getSourceFile(types) as ts.Node) as ts.Symbol
+      const exported = checker.getExportsOfModule(face).map(({ name }) => name)
+      const list = new RegExp(`^import \\{([^}]*)\\} from '${entry}'$`, 'm')
+      const [, imported = ''] = list.exec(readFileSync('test/matrix/consumer.ts', 'utf8')) ?? []
+      expect(imported.match(/\w+(?=,|\s*$)/g)?.sort()).toEqual(exported.sort())
+    },
+  )
 })

@@ -28,7 +28,7 @@ describe('the pictures of the README', { timeout: 300_000 }, () => {
     },
   )
 
-  it('are shown, and described for who does not see them', () => {
+  it('the pictures of the README are shown, and described for who does not see them', () => {
     const images = [
       ...readFileSync('README.md', 'utf8').matchAll(/!\[([^\]]*)\]\(docs\/pictures\/(\w+)\.svg\)/g),
     ]
@@ -36,20 +36,20 @@ describe('the pictures of the README', { timeout: 300_000 }, () => {
     for (const [, alt] of images) expect(alt).toMatch(/^A terminal: .{40,}\.$/)
   })
 
-  it('hold no token', () => {
+  it('the pictures of the README hold no token', () => {
     for (const name of names) expect(picture(name)).not.toMatch(/(?:access|refresh)-[\w-]{6}/)
   })
 })
 
 describe('the chart of the page on performance', () => {
-  it('has the figures of bench/results.md, and of no other run', async () => {
+  it('the chart of the page on performance has the figures of bench/results.md, and of no other run', async () => {
     await expect(check('performance')).resolves.toBeDefined()
     const [, chart] =
       /!\[([^\]]+)\]\(pictures\/performance\.svg\)/.exec(readFileSync('docs/performance.md', 'utf8')) ?? []
     expect(chart).toMatch(/^Bars: /)
   })
 
-  it('is of the run whose table stands below it', () => {
+  it('the chart of the page on performance is of the run whose table stands below it', () => {
     const [, printed = ''] =
       /^Printed by `npm run bench` (on .*)$/m.exec(readFileSync('docs/performance.md', 'utf8')) ?? []
     expect(wordsOf(picture('performance'))).toContain(`Printed by npm run bench ${printed}`)
@@ -84,16 +84,19 @@ describe('the colours of the pictures', () => {
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
   }
 
-  it.each(Object.entries(SCHEMES))('can be read on the %s ground', (_, scheme) => {
-    const { ground = '' } = scheme
-    const inks = Object.entries(scheme).filter(([name]) => name !== 'ground' && name !== 'edge')
-    const contrasts = inks.map(([name, ink]) => {
-      const [low = 0, high = 0] = [luminance(ground), luminance(ink)].sort((a, b) => a - b)
-      return [name, (high + 0.05) / (low + 0.05)] as const
-    })
-    expect(contrasts.length).toBeGreaterThan(4)
-    expect(contrasts.filter(([, contrast]) => contrast < 4.5)).toEqual([])
-  })
+  it.each(Object.entries(SCHEMES))(
+    'the colours of the pictures can be read on the %s ground',
+    (_, scheme) => {
+      const { ground = '' } = scheme
+      const inks = Object.entries(scheme).filter(([name]) => name !== 'ground' && name !== 'edge')
+      const contrasts = inks.map(([name, ink]) => {
+        const [low = 0, high = 0] = [luminance(ground), luminance(ink)].sort((a, b) => a - b)
+        return [name, (high + 0.05) / (low + 0.05)] as const
+      })
+      expect(contrasts.length).toBeGreaterThan(4)
+      expect(contrasts.filter(([, contrast]) => contrast < 4.5)).toEqual([])
+    },
+  )
 })
 
 describe('the drawing of a terminal', () => {
@@ -103,7 +106,7 @@ describe('the drawing of a terminal', () => {
   }
   const draw = (output: string, columns = 20): Promise<string> => terminalSvg(output, columns, words)
 
-  it('has each run in its place and its style', async () => {
+  it('the drawing of a terminal has each run in its place and its style', async () => {
     const svg = await draw(
       '\u001b[2mstate\u001b[22m  \u001b[1m\u001b[32mfresh\u001b[39m\u001b[22m & <more>\r\n',
       40,
@@ -120,18 +123,18 @@ describe('the drawing of a terminal', () => {
     expectHarmless(svg)
   })
 
-  it('wraps as a terminal of that width does, and leaves empty lines their place', async () => {
+  it('the drawing of a terminal wraps as a terminal of that width does, and leaves empty lines their place', async () => {
     const svg = await draw('one line that is too long\r\n\r\nlast\r\n\r\n')
     expect(wordsOf(svg)).toEqual(['one line that is too', 'long', 'last'])
     expect([...svg.matchAll(/<text y="(\d+)"/g)].map(([, y]) => Number(y))).toEqual([32, 52, 92])
   })
 
-  it('shows what is left where a program writes over a line', async () => {
+  it('the drawing of a terminal shows what is left where a program writes over a line', async () => {
     expect(wordsOf(await draw('waiting …\r\u001b[Kdone\r\n'))).toEqual(['done'])
   })
 
   it.each(['\u001b[35mmagenta', '\u001b[44mblue ground', '\u001b[7minverse', '\u001b[38;2;1;2;3mexact'])(
-    'is refused for a style that it does not know: %j',
+    'the drawing of a terminal is refused for a style that it does not know: %j',
     async (output) => {
       await expect(draw(output)).rejects.toThrow(/there is no/)
     },

@@ -93,15 +93,18 @@ describe('an installation that fails says in one line what is missing and what h
       'npm ci failed: the registry of npm cannot be reached; check: npm ping (a mirror or a proxy: npm config set registry URL, npm config set proxy URL)',
     ],
     ['nobody knows why', 'npm error oops', 'npm ci failed'],
-  ])('%s', (_what, said, line) => {
-    const { root, status, stdout, stderr } = cloned(said)
-    const log = join(root, 'artifacts/npm-ci.log')
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
-    expect(stderr).toBe(
-      `Installing the packages (a minute, once) …\n${line}; all that npm said is in ${log}\n`,
-    )
-    expect(readFileSync(log, 'utf8')).toContain(said)
-  })
+  ])(
+    'an installation that fails says in one line what is missing and what helps: %s',
+    (_what, said, line) => {
+      const { root, status, stdout, stderr } = cloned(said)
+      const log = join(root, 'artifacts/npm-ci.log')
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+      expect(stderr).toBe(
+        `Installing the packages (a minute, once) …\n${line}; all that npm said is in ${log}\n`,
+      )
+      expect(readFileSync(log, 'utf8')).toContain(said)
+    },
+  )
 })
 
 it('a better-sqlite3 that was never built is no installation', () => {
@@ -123,11 +126,11 @@ describe('the headers of Node', () => {
   }
   const found = [prefix, '/usr', '/usr/local'].find((place) => there(place) === process.versions.node) ?? ''
 
-  it('are taken from beside Node where they are there, and fit', () => {
+  it('the headers of Node are taken from beside Node where they are there, and fit', () => {
     expect(cloned(CLOSED).asked[1]).toBe(`${found} ci --include=dev --no-audit --no-fund`)
   })
 
-  it('are taken from where the user’s settings say', () => {
+  it('the headers of Node are taken from where the user’s settings say', () => {
     expect(cloned(CLOSED, '/opt/node').asked[1]).toBe(' ci --include=dev --no-audit --no-fund')
   })
 })

@@ -19,7 +19,7 @@ describe('a refusal', () => {
     ['403', 403, {}],
     ['401', 401, { 'www-authenticate': 'Bearer error="invalid_token"' }],
   ])(
-    'with %s costs one refresh and one repetition, and is told to have been healed',
+    'a refusal with %s costs one refresh and one repetition, and is told to have been healed',
     async (_, status, fields) => {
       const { origin, seen } = await api({
         refuse: (response) => response.writeHead(status, fields).end('no'),
@@ -34,7 +34,7 @@ describe('a refusal', () => {
     },
   )
 
-  it('for want of scope is handed through: no new token changes that', async () => {
+  it('a refusal for want of scope is handed through: no new token changes that', async () => {
     const { origin, seen } = await api({
       refuse: (response) =>
         response
@@ -50,7 +50,7 @@ describe('a refusal', () => {
     expect(world.server.requests).toBe(0)
   })
 
-  it('is met by one repetition, even where the guard has a new token each time', async () => {
+  it('a refusal is met by one repetition, even where the guard has a new token each time', async () => {
     const { origin, seen } = await api({ takes: () => false })
     let issued = 0
     const guard = {
@@ -67,7 +67,7 @@ describe('a refusal', () => {
     expect(seen).toEqual(['/ token-1', '/ token-2'])
   })
 
-  it('that lasts is handed through whole, and costs one refresh in all', async () => {
+  it('a refusal that lasts is handed through whole, and costs one refresh in all', async () => {
     const { origin, seen } = await api({ takes: () => false })
     const world = stage()
     const dispatcher = agent().compose(bearer(world.guard(), { origin }))
@@ -77,7 +77,7 @@ describe('a refusal', () => {
     expect(world.server.requests).toBe(1)
   })
 
-  it('of a token that another process has renewed since costs no refresh', async () => {
+  it('a refusal of a token that another process has renewed since costs no refresh', async () => {
     const { origin, seen } = await api()
     const world = stage()
     const slow = world.guard()
@@ -109,7 +109,7 @@ describe('a refusal', () => {
     ['a form', form, /name="field"\r\n\r\nsome text/],
     ['an empty string', () => '', /^$/],
   ]
-  it.each(whole)('of a request with %s is repeated with it', async (_, body, text) => {
+  it.each(whole)('a refusal of a request with %s is repeated with it', async (_, body, text) => {
     const { origin, calls } = await api()
     const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
     expect(await send(dispatcher, { origin, method: 'POST', body: body() })).toMatchObject({ status: 200 })
@@ -126,19 +126,22 @@ describe('a refusal', () => {
     ['a stream of the web', () => new Blob(['some text']).stream() as never],
     ['a stream that says it is a form', () => Object.assign(Readable.from([Buffer.from('some text')]), TAG)],
   ]
-  it.each(single)('of a request with %s is handed through, and the next has a new token', async (_, body) => {
-    const { origin, calls, seen } = await api()
-    const world = stage()
-    const dispatcher = agent().compose(bearer(world.guard(), { origin }))
-    const post = { origin, method: 'POST', headers: { 'content-type': 'text/plain' } } as const
-    expect(await send(dispatcher, { ...post, body: body() })).toEqual({ status: 403, text: REFUSED })
-    expect(await send(dispatcher, { ...post, body: body() })).toEqual({ status: 200, text: 'POST /' })
-    expect(seen).toEqual(['/ access-1', '/ access-2'])
-    expect(calls.map(({ body }) => body)).toEqual(['some text', 'some text'])
-    expect(world.server.requests).toBe(1)
-  })
+  it.each(single)(
+    'a refusal of a request with %s is handed through, and the next has a new token',
+    async (_, body) => {
+      const { origin, calls, seen } = await api()
+      const world = stage()
+      const dispatcher = agent().compose(bearer(world.guard(), { origin }))
+      const post = { origin, method: 'POST', headers: { 'content-type': 'text/plain' } } as const
+      expect(await send(dispatcher, { ...post, body: body() })).toEqual({ status: 403, text: REFUSED })
+      expect(await send(dispatcher, { ...post, body: body() })).toEqual({ status: 200, text: 'POST /' })
+      expect(seen).toEqual(['/ access-1', '/ access-2'])
+      expect(calls.map(({ body }) => body)).toEqual(['some text', 'some text'])
+      expect(world.server.requests).toBe(1)
+    },
+  )
 
-  it('leaves its connection free for the repetition', async () => {
+  it('a refusal leaves its connection free for the repetition', async () => {
     const { origin, connections } = await api()
     const dispatcher = agent(ONE).compose(bearer(stage().guard(), { origin }))
     for (let call = 0; call < 5; call++)
@@ -146,7 +149,7 @@ describe('a refusal', () => {
     expect(connections).toMatchObject({ all: 1, open: 1 })
   })
 
-  it('whose body does not end costs its connection, and nobody waits for it', async () => {
+  it('a refusal whose body does not end costs its connection, and nobody waits for it', async () => {
     let written = 0
     const { origin, connections } = await api({
       refuse: (response) => {
@@ -165,7 +168,7 @@ describe('a refusal', () => {
     expect(written).toBeLessThan(16 * 1024 * 1024)
   })
 
-  it('that is handed through comes whole, however long it is and however late it is read', async () => {
+  it('a refusal that is handed through comes whole, however long it is and however late it is read', async () => {
     const long = 'no '.repeat(1_000_000)
     const { origin } = await api({
       takes: () => false,
@@ -178,7 +181,7 @@ describe('a refusal', () => {
     expect((await body.text()) === long).toBe(true)
   })
 
-  it('whose connection breaks while the guard is asked does not hinder the repetition', async () => {
+  it('a refusal whose connection breaks while the guard is asked does not hinder the repetition', async () => {
     const { origin, seen } = await api({
       refuse: (response) => {
         response.writeHead(403, { 'content-length': 100 }).write('no')
@@ -196,7 +199,7 @@ describe('a refusal', () => {
     expect(seen).toEqual(['/ access-1', '/ access-2'])
   })
 
-  it('is handled by a dispatcher that cannot pause', async () => {
+  it('a refusal is handled by a dispatcher that cannot pause', async () => {
     const mock = new MockAgent()
     onTestFinished(() => mock.close())
     mock.disableNetConnect()
@@ -222,7 +225,7 @@ describe('a refusal', () => {
 })
 
 describe('a guard that fails', () => {
-  it('fails the request with its own error, and nothing is sent', async () => {
+  it('a guard that fails fails the request with its own error, and nothing is sent', async () => {
     const { origin, seen } = await api()
     const world = stage(EXPIRED)
     world.server.answers(invalidGrant())
@@ -232,7 +235,7 @@ describe('a guard that fails', () => {
     expect(seen).toEqual([])
   })
 
-  it('fails the request after a refusal too, and leaves the connection free', async () => {
+  it('a guard that fails fails the request after a refusal too, and leaves the connection free', async () => {
     const { origin, seen, connections } = await api()
     const world = stage()
     world.server.answers(() => ({ ...silence(), sent: false }))
@@ -274,7 +277,7 @@ describe('500 requests at once', () => {
   const all = Array.from({ length: 500 }, (_, nth) => nth)
   const connections = 50
 
-  it('on an expired token cost one refresh', async () => {
+  it('500 requests at once on an expired token cost one refresh', async () => {
     const { origin, seen } = await api()
     const world = stage(EXPIRED)
     const dispatcher = closing(new Agent({ connections })).compose(bearer(world.guard(), { origin }))
@@ -284,7 +287,7 @@ describe('500 requests at once', () => {
     expect(world.server.requests).toBe(1)
   })
 
-  it('on a token that the API refuses cost one refresh', async () => {
+  it('500 requests at once on a token that the API refuses cost one refresh', async () => {
     const { origin, seen } = await api()
     const world = stage()
     const dispatcher = closing(new Agent({ connections })).compose(bearer(world.guard(), { origin }))

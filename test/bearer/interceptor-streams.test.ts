@@ -23,7 +23,7 @@ describe('an abort', () => {
     return { world, answer }
   }
 
-  it('before the token is there ends the request at once, and nothing is sent', async () => {
+  it('an abort before the token is there ends the request at once, and nothing is sent', async () => {
     const { origin, seen } = await api()
     const { world, answer } = slow(EXPIRED)
     const aborting = new AbortController()
@@ -41,7 +41,7 @@ describe('an abort', () => {
     expect(seen).toEqual([])
   })
 
-  it('before the beginning does not even ask the guard', async () => {
+  it('an abort before the beginning does not even ask the guard', async () => {
     const { origin, seen } = await api()
     const world = stage(EXPIRED)
     const dispatcher = agent().compose(bearer(world.guard(), { origin }))
@@ -50,7 +50,7 @@ describe('an abort', () => {
     expect(seen).toEqual([])
   })
 
-  it('while a refused answer waits ends the request at once, and nothing is repeated', async () => {
+  it('an abort while a refused answer waits ends the request at once, and nothing is repeated', async () => {
     const { origin, seen, connections } = await api()
     const { world, answer } = slow(FRESH)
     const aborting = new AbortController()
@@ -92,7 +92,7 @@ describe('an abort', () => {
     })
   })
 
-  it('while the request waits for a connection keeps it from being sent', async () => {
+  it('an abort while the request waits for a connection keeps it from being sent', async () => {
     const held: (() => void)[] = []
     const { origin, seen } = await api({
       on: { '/slow': (_, response) => held.push(() => response.end('slow')) },
@@ -115,7 +115,7 @@ describe('an abort', () => {
     expect(seen).toEqual(['/third access-1', '/third access-2'])
   })
 
-  it('without a reason is an AbortError', async () => {
+  it('an abort without a reason is an AbortError', async () => {
     const { origin } = await api()
     const { world } = slow(EXPIRED)
     const errors: Error[] = []
@@ -191,7 +191,7 @@ describe('a caller who pauses', () => {
     expect(controller().paused).toBe(false)
   })
 
-  it('and resumes while a refused answer waits, has nothing read that nobody may want', async () => {
+  it('a caller who pauses and resumes while a refused answer waits, has nothing read that nobody may want', async () => {
     let written = 0
     const { origin } = await api({
       refuse: (response) => {
@@ -220,7 +220,7 @@ describe('a caller who pauses', () => {
     })
   })
 
-  it('before the request is sent, reads nothing of its answer until he resumes', async () => {
+  it('a caller who pauses before the request is sent, reads nothing of its answer until he resumes', async () => {
     const { origin, seen } = await api({ takes: (token) => token === 'access-1' })
     const dispatcher = agent().compose(bearer(stage().guard(), { origin }))
     const { told, controller } = dispatched(dispatcher, { origin, path: '/', method: 'GET' }, (start) => {
@@ -293,7 +293,7 @@ describe('a body that is streamed', () => {
     expect([received, made]).toEqual([64 * MEGABYTE.byteLength, 64])
   })
 
-  it('and breaks before the token is there, fails its request and nothing else', async () => {
+  it('a body that is streamed and breaks before the token is there, fails its request and nothing else', async () => {
     const { origin, seen } = await api()
     const world = stage(EXPIRED)
     world.server.answers(async () => {
@@ -309,7 +309,7 @@ describe('a body that is streamed', () => {
     expect(seen).toEqual([])
   })
 
-  it('keeps no listener of ours once it is sent', async () => {
+  it('a body that is streamed keeps no listener of ours once it is sent', async () => {
     const { origin } = await api({ takes: (token) => token === 'access-1' })
     const body = Readable.from([Buffer.from('some text')])
     const added: unknown[] = []

@@ -32,7 +32,7 @@ describe('which requests carry the token', () => {
     expect(seen).toEqual(['/a access-1', '/b access-1'])
   })
 
-  it.each(DISPATCHERS)('once more after a refusal, by %s', async (_, make) => {
+  it.each(DISPATCHERS)('a request carries the token once more after a refusal, by %s', async (_, make) => {
     const { origin, seen } = await api()
     const world = stage()
     const dispatcher = closing(make(origin)).compose(bearer(world.guard(), { origin }))
@@ -118,7 +118,7 @@ describe('which requests carry the token', () => {
     expect(make).toThrow(expect.objectContaining({ hint: expect.stringContaining('{ origin:') as string }))
   })
 
-  it('not those to another origin, be it another port of the same host', async () => {
+  it('a request to another origin carries no token, be it another port of the same host', async () => {
     const [ours, theirs] = [await api(), await api({ takes: () => true })]
     const dispatcher = agent().compose(bearer(stage().guard(), { origin: ours.origin }))
     expect(await send(dispatcher, { origin: theirs.origin })).toEqual({ status: 200, text: 'GET /' })
@@ -147,7 +147,7 @@ describe('which requests carry the token', () => {
   it.each([
     ['outside', (guard: TokenGuard, origin: string) => [bearer(guard, { origin }), redirect()]],
     ['inside', (guard: TokenGuard, origin: string) => [redirect(), bearer(guard, { origin })]],
-  ])('not blamed for what another origin refuses, with the redirect %s', async (_, order) => {
+  ])('the token is not blamed for what another origin refuses, with the redirect %s', async (_, order) => {
     const theirs = await api({ takes: () => false })
     const ours = await api({ on: { '/leave': `${theirs.origin}/there` } })
     const world = stage()
@@ -156,7 +156,7 @@ describe('which requests carry the token', () => {
     expect(world.server.requests).toBe(0)
   })
 
-  it('not blamed for what its own origin refuses, where a redirect over another has taken it off', async () => {
+  it('the token is not blamed for what its own origin refuses, where a redirect over another has taken it off', async () => {
     const theirs = await api({ on: { '/there': (_, response) => void back(response) } })
     const ours = await api({ on: { '/leave': `${theirs.origin}/there` } })
     const back = (response: ServerResponse): ServerResponse =>

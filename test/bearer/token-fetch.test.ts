@@ -45,7 +45,7 @@ describe('which requests carry the token', () => {
   })
 
   it.each(['/1/sites', '//evil.example/x', '\\\\evil.example/x', ' \t//evil.example/x', 'http://'])(
-    'not those to %j, which is for fetch to refuse',
+    'a request to %j carries no token: it is for fetch to refuse',
     async (path) => {
       const { origin, seen } = await api()
       const given: unknown[] = []
@@ -59,7 +59,7 @@ describe('which requests carry the token', () => {
     },
   )
 
-  it('not those to a path, where the API is not what the token is for', async () => {
+  it('a request to a path carries no token where the API is not what the token is for', async () => {
     const { origin } = await api()
     const guard = stage().guard({ apiUrl: new URL('https://acme.highq.com/acme/api/') })
     await expect(tokenFetch(guard, { origin })('1/sites')).rejects.toThrow(TypeError)
@@ -71,7 +71,7 @@ describe('which requests carry the token', () => {
     expect(make).toThrow(expect.objectContaining({ hint: expect.stringContaining('{ origin:') as string }))
   })
 
-  it('not those to another origin, be it another port of the same host', async () => {
+  it('a request to another origin carries no token, be it another port of the same host', async () => {
     const [ours, theirs] = [await api(), await api({ takes: () => true })]
     const world = stage(EXPIRED)
     const fetch = tokenFetch(world.guard(), { origin: ours.origin })
@@ -96,7 +96,7 @@ describe('which requests carry the token', () => {
     expect(theirs.calls[0]?.headers).not.toHaveProperty('authorization')
   })
 
-  it('not along redirects that are not to be followed', async () => {
+  it('a request carries no token along redirects that are not to be followed', async () => {
     const { origin, seen } = await api({ on: { '/stay': '/there' } })
     const fetch = tokenFetch(stage().guard(), { origin })
     const answer = await fetch(`${origin}/stay`, { redirect: 'manual' })
@@ -105,7 +105,7 @@ describe('which requests carry the token', () => {
     expect(seen).toEqual(['/stay access-1', '/stay access-1'])
   })
 
-  it('not blamed for what another origin refuses', async () => {
+  it('the token is not blamed for what another origin refuses', async () => {
     const theirs = await api({ takes: () => false })
     const ours = await api({ on: { '/leave': `${theirs.origin}/there` } })
     const world = stage()
@@ -125,19 +125,25 @@ describe('which requests carry the token', () => {
     ['an object', { AUTHORIZATION: 'Basic eA==' }],
     ['pairs', [['authorization', 'Basic eA==']]],
     ['Headers', new Headers({ authorization: 'Basic eA==' })],
-  ])('not those with an Authorization of their own, given as %s', async (_, headers) => {
-    const { origin, calls } = await api()
-    const world = stage(EXPIRED)
-    const fetch = tokenFetch(world.guard(), { origin })
-    for (const init of [{ headers: headers ?? {} }]) {
-      expect(await (await fetch(origin, init)).text()).toBe(REFUSED)
-      expect(await (await fetch(new Request(origin, init))).text()).toBe(REFUSED)
-    }
-    expect(calls.map(({ headers: { authorization } }) => authorization)).toEqual(['Basic eA==', 'Basic eA=='])
-    expect(world.server.requests).toBe(0)
-  })
+  ])(
+    'a request with an Authorization of its own, given as %s, does not get the token',
+    async (_, headers) => {
+      const { origin, calls } = await api()
+      const world = stage(EXPIRED)
+      const fetch = tokenFetch(world.guard(), { origin })
+      for (const init of [{ headers: headers ?? {} }]) {
+        expect(await (await fetch(origin, init)).text()).toBe(REFUSED)
+        expect(await (await fetch(new Request(origin, init))).text()).toBe(REFUSED)
+      }
+      expect(calls.map(({ headers: { authorization } }) => authorization)).toEqual([
+        'Basic eA==',
+        'Basic eA==',
+      ])
+      expect(world.server.requests).toBe(0)
+    },
+  )
 
-  it('with all else that a request has', async () => {
+  it('a request carries the token with all else that it has', async () => {
     const { origin, calls } = await api()
     const fetch = tokenFetch(stage().guard(), { origin })
     const request = new Request(origin, { method: 'PUT', headers: { 'x-one': '1', 'x-two': '2' } })
@@ -154,7 +160,7 @@ describe('which requests carry the token', () => {
 })
 
 describe('a refusal', () => {
-  it('costs one refresh and one repetition, and is told to have been healed', async () => {
+  it('a refusal costs one refresh and one repetition, and is told to have been healed', async () => {
     const { origin, seen } = await api()
     const world = stage()
     const fetch = tokenFetch(world.guard(), { origin })
@@ -165,7 +171,7 @@ describe('a refusal', () => {
     expect((await world.stored()).rejectedAt).toBeNull()
   })
 
-  it('for want of scope is handed through', async () => {
+  it('a refusal for want of scope is handed through', async () => {
     const { origin, seen } = await api({
       refuse: (response) =>
         response.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }).end(),
@@ -174,7 +180,7 @@ describe('a refusal', () => {
     expect(seen).toEqual(['/ access-1'])
   })
 
-  it('is met by one repetition, even where the guard has a new token each time', async () => {
+  it('a refusal is met by one repetition, even where the guard has a new token each time', async () => {
     const { origin, seen } = await api({ takes: () => false })
     let issued = 0
     const guard = {
@@ -191,7 +197,7 @@ describe('a refusal', () => {
     expect(seen).toEqual(['/ token-1', '/ token-2'])
   })
 
-  it('that lasts is handed through whole, and costs one refresh in all', async () => {
+  it('a refusal that lasts is handed through whole, and costs one refresh in all', async () => {
     const { origin, seen } = await api({ takes: () => false })
     const world = stage()
     const fetch = tokenFetch(world.guard(), { origin })
@@ -212,7 +218,7 @@ describe('a refusal', () => {
     ['an ArrayBuffer', () => new TextEncoder().encode('some text').buffer, /^some text$/],
     ['a Buffer', () => Buffer.from('some text'), /^some text$/],
     ['a part of an array', () => new TextEncoder().encode('not some text').subarray(4), /^some text$/],
-  ])('of a request with %s is repeated with it', async (_, body, text) => {
+  ])('a refusal of a request with %s is repeated with it', async (_, body, text) => {
     const { origin, calls } = await api()
     const fetch = tokenFetch(stage().guard(), { origin })
     expect((await fetch(origin, { method: 'POST', body: await body() })).status).toBe(200)
@@ -221,7 +227,7 @@ describe('a refusal', () => {
     for (const body of bodies) expect(body).toMatch(text)
   })
 
-  it('of a Request is repeated with the body that is given beside it, and not with its own', async () => {
+  it('a refusal of a Request is repeated with the body that is given beside it, and not with its own', async () => {
     const { origin, calls } = await api()
     const fetch = tokenFetch(stage().guard(), { origin })
     const request = (): Request => new Request(origin, { method: 'POST', body: 'of its own' })
@@ -236,7 +242,7 @@ describe('a refusal', () => {
     ['a stream', (url) => [url, { method: 'POST', body: new Blob(['some text']).stream(), duplex: 'half' }]],
     ['a generator', (url) => [url, { method: 'POST', body: chunks() as never, duplex: 'half' }]],
     ['the body of a Request', (url) => [new Request(url, { method: 'POST', body: 'some text' })]],
-  ])('of a request with %s is handed through, and the next has a new token', async (_, make) => {
+  ])('a refusal of a request with %s is handed through, and the next has a new token', async (_, make) => {
     const { origin, calls, seen } = await api()
     const world = stage()
     const fetch = tokenFetch(world.guard(), { origin })
@@ -248,7 +254,7 @@ describe('a refusal', () => {
     expect(world.server.requests).toBe(1)
   })
 
-  it('whose body does not end keeps no connection', async () => {
+  it('a refusal whose body does not end keeps no connection', async () => {
     const { origin, connections } = await api({
       refuse: (response) => void response.writeHead(403).write('x'.repeat(100_000)),
     })
@@ -261,7 +267,7 @@ describe('a refusal', () => {
 })
 
 describe('a guard that fails', () => {
-  it('fails the request with its own error, and nothing is sent', async () => {
+  it('a guard that fails fails the request with its own error, and nothing is sent', async () => {
     const { origin, seen } = await api()
     const world = stage(EXPIRED)
     world.server.answers(invalidGrant())
@@ -269,7 +275,7 @@ describe('a guard that fails', () => {
     expect(seen).toEqual([])
   })
 
-  it('fails the request after a refusal too, and keeps no connection', async () => {
+  it('a guard that fails fails the request after a refusal too, and keeps no connection', async () => {
     const { origin, connections } = await api({
       refuse: (response) => void response.writeHead(403).write('x'.repeat(100_000)),
     })
@@ -331,7 +337,7 @@ describe('an abort', () => {
     expect(seen).toEqual([])
   })
 
-  it('while the guard is asked after a refusal ends the request at once, and keeps no connection', async () => {
+  it('an abort while the guard is asked after a refusal ends the request at once, and keeps no connection', async () => {
     const { origin, seen, connections } = await api({
       refuse: (response) => void response.writeHead(403).write('x'.repeat(100_000)),
     })
@@ -353,7 +359,7 @@ describe('an abort', () => {
   it.each<[string, (given: AbortSignal) => RequestInit]>([
     ['another is given', (given) => ({ signal: given })],
     ['none is given', () => ({ signal: null })],
-  ])('by the signal of a Request, beside which %s, does not count', async (_, init) => {
+  ])('an abort by the signal of a Request, beside which %s, does not count', async (_, init) => {
     const { origin, seen } = await api()
     const { world, open } = slow(EXPIRED)
     const [given, own] = [new AbortController(), new AbortController()]
@@ -368,7 +374,7 @@ describe('an abort', () => {
     expect(seen).toEqual(['/ access-2'])
   })
 
-  it('by the signal that is given beside a Request ends the request', async () => {
+  it('an abort by the signal that is given beside a Request ends the request', async () => {
     const { origin } = await api()
     const { world, open } = slow(EXPIRED)
     const [given, own] = [new AbortController(), new AbortController()]
@@ -379,7 +385,7 @@ describe('an abort', () => {
     open()
   })
 
-  it('before the beginning does not even ask the guard', async () => {
+  it('an abort before the beginning does not even ask the guard', async () => {
     const { origin } = await api()
     const world = stage(EXPIRED)
     const sent = tokenFetch(world.guard(), { origin })(origin, { signal: AbortSignal.abort(reason) })
@@ -387,7 +393,7 @@ describe('an abort', () => {
     expect(world.server.requests).toBe(0)
   })
 
-  it('leaves no listener on a signal that lives on', async () => {
+  it('an abort leaves no listener on a signal that lives on', async () => {
     const { origin } = await api()
     const { signal } = new AbortController()
     const [add, remove] = [vi.spyOn(signal, 'addEventListener'), vi.spyOn(signal, 'removeEventListener')]
@@ -402,7 +408,7 @@ describe('a body that is streamed', () => {
   const half = { method: 'POST', duplex: 'half' } as const
   const endless = (): Readable => new Readable({ read: () => undefined })
 
-  it('and breaks before the token is there, fails its request and nothing else', async () => {
+  it('a body that is streamed and breaks before the token is there, fails its request and nothing else', async () => {
     const { origin, seen } = await api()
     const world = stage(EXPIRED)
     const { promise, open } = gate()
@@ -443,7 +449,7 @@ describe('a body that is streamed', () => {
         }
       },
     ],
-  ])('as %s, and is not sent for want of a token, is closed', async (_, make) => {
+  ])('a body that is streamed as %s, and is not sent for want of a token, is closed', async (_, make) => {
     const { origin } = await api()
     const world = stage(EXPIRED)
     world.server.answers(invalidGrant())
@@ -455,7 +461,7 @@ describe('a body that is streamed', () => {
 })
 
 describe('another fetch', () => {
-  it('sends, and gives its own type to what comes back', async () => {
+  it('another fetch sends, and gives its own type to what comes back', async () => {
     const { origin, seen } = await api()
     const fetch = tokenFetch(stage().guard(), { origin, fetch: undiciFetch })
     expectTypeOf(fetch).toEqualTypeOf<typeof undiciFetch>()
@@ -464,7 +470,7 @@ describe('another fetch', () => {
     expect(seen).toEqual(['/a access-1', '/a access-2'])
   })
 
-  it('is the global one, by type too, if none is given', () => {
+  it('another fetch is the global one, by type too, if none is given', () => {
     expectTypeOf(tokenFetch(stage().guard(), { origin: 'https://acme.highq.com' })).toEqualTypeOf<
       typeof fetch
     >()

@@ -44,7 +44,7 @@ const REFRESH = ['`get` that refreshes, wall', 'one process with a bare `https.r
 const REFRESH_BAR = 5
 
 describe('the chart of `npm run bench`', () => {
-  it('has one bar for each of its rows, and the figure of the table beside it', () => {
+  it('the chart of `npm run bench` has one bar for each of its rows, and the figure of the table beside it', () => {
     const svg = chart(RESULTS)
     const figures = wordsOf(svg).flatMap((line) => /^([\d.]+) (?:not )?met$/.exec(line)?.[1] ?? [])
     expect(figures).toHaveLength(13)
@@ -57,42 +57,45 @@ describe('the chart of `npm run bench`', () => {
   it.each([
     ['3.00', 'met', 'green', '2', '4'],
     ['6.00', '**not met**', 'yellow', '4', '8'],
-  ])('draws %s, %s, in %s between the lines of %s and %s', (ratio, verdict, colour, less, more) => {
-    const svg = chart(withRatio(...REFRESH, ratio, verdict))
-    const bar = barsOf(svg)[REFRESH_BAR]
-    expect(bar?.colour).toBe(colour)
-    expect(bar?.from).toBe(lineAt(svg, '1'))
-    expect(bar?.to).toBeGreaterThan(lineAt(svg, less))
-    expect(bar?.to).toBeLessThan(lineAt(svg, more))
-    expect(wordsOf(svg)).toContain(`${ratio} ${verdict.replaceAll('*', '')}`)
-  })
+  ])(
+    'the chart of `npm run bench` draws %s, %s, in %s between the lines of %s and %s',
+    (ratio, verdict, colour, less, more) => {
+      const svg = chart(withRatio(...REFRESH, ratio, verdict))
+      const bar = barsOf(svg)[REFRESH_BAR]
+      expect(bar?.colour).toBe(colour)
+      expect(bar?.from).toBe(lineAt(svg, '1'))
+      expect(bar?.to).toBeGreaterThan(lineAt(svg, less))
+      expect(bar?.to).toBeLessThan(lineAt(svg, more))
+      expect(wordsOf(svg)).toContain(`${ratio} ${verdict.replaceAll('*', '')}`)
+    },
+  )
 
-  it('draws what costs less to the left, as far as the line of its figure', () => {
+  it('the chart of `npm run bench` draws what costs less to the left, as far as the line of its figure', () => {
     const svg = chart(withRatio(...REFRESH, '0.50'))
     const bar = barsOf(svg)[REFRESH_BAR]
     expect(bar?.from).toBeCloseTo(lineAt(svg, '0.5'), 0)
     expect(bar?.to).toBeCloseTo(lineAt(svg, '1'), 0)
   })
 
-  it('stretches its scale to the largest figure', () => {
+  it('the chart of `npm run bench` stretches its scale to the largest figure', () => {
     const svg = chart(withRatio(...REFRESH, '100.00'))
     expect(lineAt(svg, '128')).toBeGreaterThan(Number(barsOf(svg)[REFRESH_BAR]?.to))
   })
 
-  it('says of a row without a figure that it was not measured, and draws no bar', () => {
+  it('the chart of `npm run bench` says of a row without a figure that it was not measured, and draws no bar', () => {
     const svg = chart(withRatio(...REFRESH, '', 'not measured: there is no such program'))
     expect(barsOf(svg)).toHaveLength(12)
     expect(wordsOf(svg)).toContain('not measured')
   })
 
-  it('is refused where the table has no such row, or no number in it', () => {
+  it('the chart of `npm run bench` is refused where the table has no such row, or no number in it', () => {
     expect(() => chart(RESULTS.replaceAll('`gh auth token`', '`gh`'))).toThrow(
       'the table has no row "warm `get`, cpu | `gh auth token`"',
     )
     expect(() => chart(withRatio(...REFRESH, 'much'))).toThrow('is no number: much')
   })
 
-  it('says when and where it was measured, and every figure in words too', () => {
+  it('the chart of `npm run bench` says when and where it was measured, and every figure in words too', () => {
     const svg = chart(withRatio(...REFRESH, '3.21'))
     const [, printed = ''] = /^Printed by `npm run bench` (.*)$/m.exec(RESULTS) ?? []
     expect(printed).toMatch(/^on 20\d\d-/)

@@ -32,11 +32,11 @@ afterAll(() => {
 })
 
 describe('a `get` of a fresh token', { timeout: 300_000 }, () => {
-  it('costs little more than a bare Node', async () => {
+  it('a `get` of a fresh token costs little more than a bare Node', async () => {
     expect(await tooHeavy(get(process.cwd()), LIMITS, stopwatch)).toEqual([])
   })
 
-  it('costs no more where somebody else is renewing the token, which is still good', async () => {
+  it('a `get` of a fresh token costs no more where somebody else is renewing the token, which is still good', async () => {
     const { config, run, store } = await place({}, 3600)
     const nearlyOver = new Date(Date.now() - 3_350_000).toISOString()
     expect(await run(['seed', '--issued-at', nearlyOver])).toMatchObject({ code: 0 })
@@ -50,32 +50,38 @@ describe('a `get` of a fresh token', { timeout: 300_000 }, () => {
   })
 
   // A guard is only trusted after it has failed.
-  it.each(['undici', 'zod'])('is seen to cost more by each measure when it loads %s', async (heavy) => {
-    expect(await tooHeavy(get(planted(heavy)), LIMITS, stopwatch, 7)).toEqual([
-      expect.stringMatching(/^CPU time/),
-      expect.stringMatching(/^files/),
-      expect.stringMatching(new RegExp(`^packages: .*${heavy}`)),
-    ])
-  })
+  it.each(['undici', 'zod'])(
+    'a `get` of a fresh token is seen to cost more by each measure when it loads %s',
+    async (heavy) => {
+      expect(await tooHeavy(get(planted(heavy)), LIMITS, stopwatch, 7)).toEqual([
+        expect.stringMatching(/^CPU time/),
+        expect.stringMatching(/^files/),
+        expect.stringMatching(new RegExp(`^packages: .*${heavy}`)),
+      ])
+    },
+  )
 })
 
 describe('a `get` that refreshes', { timeout: 120_000 }, () => {
-  it('loads no package but those of the store and the configuration, and none of Node’s own fetch', async () => {
+  it('a `get` that refreshes loads no package but those of the store and the configuration, and none of Node’s own fetch', async () => {
     expect(await loadedByRefresh(process.cwd())).toEqual({ packages: LIGHT, isFetchLoaded: false })
   })
 
-  it('loads no other where an issuer has named the token endpoint before', async () => {
+  it('a `get` that refreshes loads no other where an issuer has named the token endpoint before', async () => {
     expect(await loadedByRefresh(process.cwd(), named)).toEqual({ packages: LIGHT, isFetchLoaded: false })
   })
 
-  it.each(['undici', 'oauth4webapi', 'zod'])('is seen to load %s when it does', async (heavy) => {
-    const copy = planted(heavy, 'dist/oauth/token-endpoint.js')
-    const { packages } = await loadedByRefresh(copy)
-    expect(packages).toContain(heavy)
-    expect(packages).not.toEqual(LIGHT)
-  })
+  it.each(['undici', 'oauth4webapi', 'zod'])(
+    'a `get` that refreshes is seen to load %s when it does',
+    async (heavy) => {
+      const copy = planted(heavy, 'dist/oauth/token-endpoint.js')
+      const { packages } = await loadedByRefresh(copy)
+      expect(packages).toContain(heavy)
+      expect(packages).not.toEqual(LIGHT)
+    },
+  )
 
-  it('is seen to load Node’s own fetch when it does', async () => {
+  it('a `get` that refreshes is seen to load Node’s own fetch when it does', async () => {
     const copy = planted('node:http', 'dist/oauth/token-endpoint.js', 'new Headers()')
     expect(await loadedByRefresh(copy)).toEqual({ packages: LIGHT, isFetchLoaded: true })
   })

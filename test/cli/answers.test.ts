@@ -53,7 +53,7 @@ describe('an answer that brings a pair, whatever is around it or in it, is taken
     'envelope-list',
     'refresh-token-line-end',
     'token-type-odd',
-  ])('%s', async (name) => {
+  ])('an answer that brings a pair, whatever is around it or in it, is taken at once: %s', async (name) => {
     const { run, stored, requests, mend } = await stage(name)
     expect(await run('get')).toMatchObject({
       code: 0,
@@ -70,7 +70,7 @@ describe('an answer that brings a pair, whatever is around it or in it, is taken
 })
 
 describe('a form that is cut off in its last value', () => {
-  it('costs no refresh token, and the repetition heals it where the server forgives one', async () => {
+  it('a form that is cut off in its last value costs no refresh token, and the repetition heals it where the server forgives one', async () => {
     const cut = await stage('form-cut', 1, { graceMs: 1e9 })
     expect(await cut.run('get')).toMatchObject({ code: 0, stdout: expect.stringMatching(TOKEN) as string })
     expect(await cut.run('refresh')).toMatchObject({ code: 0 })
@@ -117,7 +117,7 @@ describe('an answer that nobody can read', () => {
     },
   )
 
-  it('is no reason to ask while the access token works, and that one is served', async () => {
+  it('an answer that nobody can read is no reason to ask while the access token works, and that one is served', async () => {
     const { run, requests, pass, mend } = await stage('unreadable', 1, { graceMs: 1e9 }, 2 * DAY)
     const { stdout: token } = await run('get')
     expect((await run('refresh')).code).toBe(75)
@@ -155,7 +155,7 @@ describe('a refresh token that is there and cannot be used', () => {
     },
   )
 
-  it('and is refused next: no copy of the store is accused', async () => {
+  it('a refusal after a refresh token that cannot be used accuses no copy of the store', async () => {
     const { run } = await stage('refresh-token-number', 1)
     await run('get')
     const { code, stderr } = await run('refresh')
@@ -178,7 +178,7 @@ describe('a lifetime', () => {
     expect(await status()).toMatchObject({ lifetime_guessed: false })
   })
 
-  it('of nothing counts as the default, with one warning, and is called a guess', async () => {
+  it('a lifetime of nothing counts as the default, with one warning, and is called a guess', async () => {
     const { run, stored, status } = await stage('expires-zero')
     const { code, stderr } = await run('get')
     expect(code).toBe(0)
@@ -190,7 +190,7 @@ describe('a lifetime', () => {
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('that nobody says is a guess without a warning', async () => {
+  it('a lifetime that nobody says is a guess without a warning', async () => {
     const { run, status } = await stage('no-expiry')
     expect(await run('get')).toMatchObject({ code: 0, stderr: '' })
     expect(await status()).toMatchObject({ lifetime_guessed: true })
@@ -198,7 +198,7 @@ describe('a lifetime', () => {
 })
 
 describe('a token of a type that nothing here can use', () => {
-  it('is saved and not handed out, and status, get and doctor agree', async () => {
+  it('a token of a type that nothing here can use is saved and not handed out, and status, get and doctor agree', async () => {
     const { run, stored, status, requests } = await stage('token-type-mac')
     for (let call = 0; call < 2; call++) {
       const { code, stdout, stderr } = await run('get')
@@ -232,17 +232,20 @@ describe('a dead grant in the server’s own words', () => {
     },
   )
 
-  it.concurrent.each<FaultName>(['missing-parameter', 'deleted-client'])('%s is none: 78', async (name) => {
-    const { run, stored, requests, mend } = await stage(name)
-    expect(await run('get')).toMatchObject({ code: 78, stdout: '' })
-    expect(requests()).toBe(1)
-    expect(await stored()).toMatchObject({ refusedAt: null, intent: null })
-    mend()
-    expect((await run('get')).code).toBe(0)
-  })
+  it.concurrent.each<FaultName>(['missing-parameter', 'deleted-client'])(
+    'a refusal in the words %s is no dead grant: 78',
+    async (name) => {
+      const { run, stored, requests, mend } = await stage(name)
+      expect(await run('get')).toMatchObject({ code: 78, stdout: '' })
+      expect(requests()).toBe(1)
+      expect(await stored()).toMatchObject({ refusedAt: null, intent: null })
+      mend()
+      expect((await run('get')).code).toBe(0)
+    },
+  )
 
   it(
-    'because the request is at work already: asked again before it counts',
+    'a dead grant that is refused because the request is at work already is asked about again before it counts',
     { timeout: 20_000 },
     async () => {
       const once = await stage('busy', 1)
@@ -299,7 +302,7 @@ describe('a bare 400 or 401', () => {
     },
   )
 
-  it('that has come for an hour: a seed file that is new is taken', async () => {
+  it('a new seed file is taken after a bare 400 or 401 that has come for an hour', async () => {
     const { run, requests, pass, seed, sandbox } = await stage('400-empty')
     const replace = (): string => {
       const { accessToken, refreshToken } = sandbox.issue()
@@ -318,7 +321,7 @@ describe('a bare 400 or 401', () => {
   })
 
   it.concurrent.each<FaultName>(['403-html', '404-html', '408'])(
-    'is not %s, which stays 75 however long it lasts',
+    'a bare 400 or 401 is not %s, which stays 75 however long it lasts',
     async (name) => {
       const { run, pass, status } = await stage(name)
       for (const seconds of [HOUR, DAY, DAY]) {

@@ -17,18 +17,21 @@ describe('a token that the API refuses', () => {
   it.each([
     ['no body', []],
     ['fields', ['-f', 'a=1']],
-  ])('is renewed once, and the call with %s repeated once', async (_what, args) => {
-    await refuseTheFirst()
-    expect(await ask(['x', ...args])).toMatchObject({ code: 0, stdout: '{"ok":true}' })
-    expect(there.sandbox.refreshes()).toBe(1)
-    expect(seen).toHaveLength(2)
-    expect(tokenOf(seen[0] as Seen)).not.toBe(tokenOf(seen[1] as Seen))
-    expect(seen[1]?.body).toBe(seen[0]?.body)
-    // And it helped: the next refusal is a reason again.
-    expect((await there.store.read())?.rejectedAt).toBeNull()
-  })
+  ])(
+    'a token that the API refuses is renewed once, and the call with %s repeated once',
+    async (_what, args) => {
+      await refuseTheFirst()
+      expect(await ask(['x', ...args])).toMatchObject({ code: 0, stdout: '{"ok":true}' })
+      expect(there.sandbox.refreshes()).toBe(1)
+      expect(seen).toHaveLength(2)
+      expect(tokenOf(seen[0] as Seen)).not.toBe(tokenOf(seen[1] as Seen))
+      expect(seen[1]?.body).toBe(seen[0]?.body)
+      // And it helped: the next refusal is a reason again.
+      expect((await there.store.read())?.rejectedAt).toBeNull()
+    },
+  )
 
-  it('is renewed and a file sent again', async () => {
+  it('a token that the API refuses is renewed and a file sent again', async () => {
     await refuseTheFirst()
     const file = join(there.dir, 'body')
     writeFileSync(file, 'of a file')
@@ -37,7 +40,7 @@ describe('a token that the API refuses', () => {
     expect(await ask(['y', '--input', '-'], { input: 'small' })).toMatchObject({ code: 0 })
   })
 
-  it('is renewed for the next call where a long pipe cannot be sent again', async () => {
+  it('a token that the API refuses is renewed for the next call where a long pipe cannot be sent again', async () => {
     await refuseTheFirst()
     const input = 'x'.repeat(2_000_000)
     const ended = await ask(['x', '--input', '-'], { input })
@@ -47,7 +50,7 @@ describe('a token that the API refuses', () => {
     expect([there.sandbox.refreshes(), seen.length]).toEqual([1, 2])
   })
 
-  it('in an answer without an end leaves nothing open that the program would wait for', async () => {
+  it('a token that the API refuses in an answer without an end leaves nothing open that the program would wait for', async () => {
     const sockets: Socket[] = []
     backend.answer = (request, response) => {
       sockets.push(request.socket)
@@ -63,7 +66,7 @@ describe('a token that the API refuses', () => {
     )
   })
 
-  it('for good costs one refresh over many calls', async () => {
+  it('a token that the API refuses for good costs one refresh over many calls', async () => {
     backend.takes = () => false
     for (let call = 0; call < 10; call++)
       expect(await ask(['x'])).toMatchObject({ code: 22, stdout: 'Access denied' })
@@ -71,7 +74,7 @@ describe('a token that the API refuses', () => {
     expect(seen).toHaveLength(11)
   })
 
-  it('is no reason to renew where the scope does not suffice', async () => {
+  it('a token that the API refuses is no reason to renew where the scope does not suffice', async () => {
     backend.answer = (_request, response) =>
       void response.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }).end()
     expect(await ask(['x'])).toMatchObject({ code: 22 })
@@ -80,7 +83,7 @@ describe('a token that the API refuses', () => {
 })
 
 describe('a redirect', () => {
-  it('to another origin is followed without the token', async () => {
+  it('a redirect to another origin is followed without the token', async () => {
     let shown: string | undefined = 'nobody asked'
     const elsewhere = await listening((request, response) => {
       shown = request.headers.authorization
@@ -92,7 +95,7 @@ describe('a redirect', () => {
     expect(shown).toBeUndefined()
   })
 
-  it('to another origin takes none of the headers along that were typed, nor does the way back', async () => {
+  it('a redirect to another origin takes none of the headers along that were typed, nor does the way back', async () => {
     const there: IncomingHttpHeaders[] = []
     const elsewhere = await listening((request, response) => {
       there.push(request.headers)
@@ -131,7 +134,7 @@ describe('a redirect', () => {
     }
   })
 
-  it.each([302, 307, 308])('of a GET that has a body is not followed: %d', async (status) => {
+  it.each([302, 307, 308])('a redirect of a GET that has a body is not followed: %d', async (status) => {
     let asked = 0
     const elsewhere = await listening((_request, response) => {
       asked += 1
@@ -144,7 +147,7 @@ describe('a redirect', () => {
     expect(stderr).toContain(`hint: what has a body is not redirected; it leads to ${elsewhere}/y\n`)
   })
 
-  it('to another origin that refuses says nothing of the token', async () => {
+  it('a redirect to another origin that refuses says nothing of the token', async () => {
     const elsewhere = await listening((_request, response) => void response.writeHead(403).end())
     backend.answer = (_request, response) =>
       void response.writeHead(302, { location: `${elsewhere}/file` }).end()
@@ -152,7 +155,7 @@ describe('a redirect', () => {
     expect(there.sandbox.refreshes()).toBe(0)
   })
 
-  it('over another origin and back takes the token off, which is not blamed for the refusal then', async () => {
+  it('a redirect over another origin and back takes the token off, which is not blamed for the refusal then', async () => {
     const elsewhere = await listening(
       (_request, response) => void response.writeHead(302, { location: `${api}/acme/api/back` }).end(),
     )
@@ -166,7 +169,7 @@ describe('a redirect', () => {
     expect(there.sandbox.refreshes()).toBe(0)
   })
 
-  it('on its own origin is followed with the token', async () => {
+  it('a redirect on its own origin is followed with the token', async () => {
     backend.answer = (request, response) => {
       if (request.url?.endsWith('/x') === true) response.writeHead(307, { location: 'y' }).end()
       else response.end('of y')
@@ -175,7 +178,7 @@ describe('a redirect', () => {
     expect(seen.map(({ headers }) => headers.authorization !== undefined)).toEqual([true, true])
   })
 
-  it('that leads round in a circle is an error of the API', async () => {
+  it('a redirect that leads round in a circle is an error of the API', async () => {
     backend.answer = (request, response) => {
       response.writeHead(302, { location: request.url?.endsWith('/x') === true ? 'y' : 'x' }).end()
     }
@@ -187,7 +190,7 @@ describe('a redirect', () => {
   })
 
   it.each(['ftp://acme.example/x', 'http://[', 'mailto:someone'])(
-    'to %s is an error of the API',
+    'a redirect to %s is an error of the API',
     async (location) => {
       backend.answer = (_request, response) => void response.writeHead(302, { location }).end()
       expect(await ask(['x'])).toMatchObject({
@@ -198,7 +201,7 @@ describe('a redirect', () => {
     },
   )
 
-  it('of what changes something is not followed, and where it leads to is said', async () => {
+  it('a redirect of what changes something is not followed, and where it leads to is said', async () => {
     backend.answer = (_request, response) => void response.writeHead(307, { location: 'y?secret=z' }).end()
     const { code, stderr } = await ask(['x', '-f', 'a=1'])
     expect(code).toBe(22)
@@ -208,7 +211,7 @@ describe('a redirect', () => {
     expect(seen).toHaveLength(1)
   })
 
-  it('too many of them are an error, and the last one is named', async () => {
+  it('too many redirects are an error, and the last one is named', async () => {
     let count = 0
     backend.answer = (_request, response) => void response.writeHead(302, { location: `y${++count}` }).end()
     const { code, stderr } = await ask(['x'])

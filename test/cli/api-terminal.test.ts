@@ -13,7 +13,7 @@ describe('an answer on a terminal', () => {
     }
 
   it.each(['application/json', 'text/plain; charset=utf-8', 'application/atom+xml', undefined])(
-    'gives it no command: %s',
+    'an answer on a terminal gives it no command: %s',
     async (type) => {
       const body = `a${ESCAPE}]0;x\u0007\u009b2J\tb\r\nc\rdé`
       backend.answer = of(type, body)
@@ -26,7 +26,7 @@ describe('an answer on a terminal', () => {
     },
   )
 
-  it('is whole where it comes in parts', async () => {
+  it('an answer on a terminal is whole where it comes in parts', async () => {
     const bytes = Buffer.from('éé')
     backend.answer = (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/plain' }).write(bytes.subarray(0, 1))
@@ -40,15 +40,18 @@ describe('an answer on a terminal', () => {
     ['one that does not', 200, '{}', 0, '{}\n'],
     ['an empty one', 200, '', 0, ''],
     ['an error', 404, '{"status":404}', 22, '{"status":404}\n'],
-  ])('is followed by a line of its own: %s', async (_what, status, body, code, stdout) => {
-    backend.answer = (_request, response) =>
-      void response.writeHead(status, { 'content-type': 'application/json' }).end(body)
-    expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code, stdout })
-    // What a program reads is as it came.
-    expect(await ask(['x'])).toMatchObject({ code, stdout: body })
-  })
+  ])(
+    'an answer on a terminal is followed by a line of its own: %s',
+    async (_what, status, body, code, stdout) => {
+      backend.answer = (_request, response) =>
+        void response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+      expect(await ask(['x'], { terminal: 80 })).toMatchObject({ code, stdout })
+      // What a program reads is as it came.
+      expect(await ask(['x'])).toMatchObject({ code, stdout: body })
+    },
+  )
 
-  it('that breaks off leaves the message a line of its own', async () => {
+  it('an answer on a terminal that breaks off leaves the message a line of its own', async () => {
     backend.answer = (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' })
       response.write('{"site":[', () => setTimeout(() => response.destroy(), 50))
@@ -59,7 +62,7 @@ describe('an answer on a terminal', () => {
     expect(await ask(['x'])).toMatchObject({ code: 75, stdout: '{"site":[' })
   })
 
-  it('is not shown where it is no text', async () => {
+  it('an answer on a terminal is not shown where it is no text', async () => {
     backend.answer = of('application/pdf', '%PDF')
     const ended = await ask(['x'], { terminal: 80 })
     expect(ended).toMatchObject({ code: 2, stdout: '' })
@@ -81,7 +84,7 @@ describe('a long transfer', () => {
     setTimeout(() => response.end(Buffer.alloc(1_000_000)), 1600)
   }
 
-  it('shows on a terminal how far it is, and leaves nothing behind', async () => {
+  it('a long transfer shows on a terminal how far it is, and leaves nothing behind', async () => {
     backend.answer = slowly
     const file = join(there.dir, 'answer')
     const { code, stderr } = await ask(['x', '-o', file], { terminal: 80 })
@@ -91,7 +94,7 @@ describe('a long transfer', () => {
     expect(readFileSync(file)).toHaveLength(2_000_000)
   })
 
-  it('shows nothing in a pipe', async () => {
+  it('a long transfer shows nothing in a pipe', async () => {
     backend.answer = slowly
     expect((await ask(['x'])).stderr).not.toContain('MB')
   })

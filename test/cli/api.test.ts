@@ -57,7 +57,7 @@ describe('a path', () => {
     },
   )
 
-  it('with a colon is said to be taken for a URL', async () => {
+  it('a path with a colon is said to be taken for a URL', async () => {
     const { code, stderr } = await ask(['sites:search'])
     expect(code).toBe(2)
     expect(stderr).toMatch(
@@ -79,7 +79,7 @@ describe('a path', () => {
 })
 
 describe('a call', () => {
-  it('carries the token, and asks for JSON', async () => {
+  it('a call carries the token, and asks for JSON', async () => {
     expect(await ask(['1/sites'])).toEqual({
       code: 0,
       stdout: '{"ok":true}',
@@ -91,12 +91,12 @@ describe('a call', () => {
     expect(seen[0]?.headers.authorization).toMatch(/^Bearer \S+$/)
   })
 
-  it('takes headers and a method', async () => {
+  it('a call takes headers and a method', async () => {
     await ask(['x', '-X', 'delete', '-H', 'Accept: application/xml', '-H', 'x-y:z'])
     expect(seen).toMatchObject([{ method: 'DELETE', headers: { accept: 'application/xml', 'x-y': 'z' } }])
   })
 
-  it('sends a header as often as it is given, and the usual one not at all where it is given without a value', async () => {
+  it('a call sends a header as often as it is given, and the usual one not at all where it is given without a value', async () => {
     await ask([
       'x',
       '-H',
@@ -139,14 +139,14 @@ describe('a call', () => {
     [['-X', 'GE T'], /no method .*\n.*hint: hq-token api --help/],
     [['-X', 'CONNECT'], /no method/],
     [['--timeout', 'soon'], /A duration/],
-  ])('with %j is refused before anything is sent', async (args, message) => {
+  ])('a call with %j is refused before anything is sent', async (args, message) => {
     const ended = await ask(['x', ...args])
     expect(ended).toMatchObject({ code: 2, stdout: '' })
     expect(ended.stderr).toMatch(message)
     expect(seen).toEqual([])
   })
 
-  it('sends fields as JSON, as gh does', async () => {
+  it('a call sends fields as JSON, as gh does', async () => {
     const file = join(there.dir, 'text')
     writeFileSync(file, 'of the file')
     await ask(
@@ -164,7 +164,7 @@ describe('a call', () => {
     )
   })
 
-  it('takes a field from standard input, whatever its length, but not from a terminal', async () => {
+  it('a call takes a field from standard input, whatever its length, but not from a terminal', async () => {
     const input = 'ä'.repeat(2_000_000)
     expect(await ask(['x', '-F', 'a=@-'], { input })).toMatchObject({ code: 0 })
     expect(JSON.parse(seen[0]?.body ?? '')).toEqual({ a: input })
@@ -181,7 +181,7 @@ describe('a call', () => {
     expect(seen).toHaveLength(1)
   })
 
-  it('sends whole numbers as numbers as long as they stay the same', async () => {
+  it('a call sends whole numbers as numbers as long as they stay the same', async () => {
     await ask([
       'x',
       ...['a=9007199254740991', 'b=-9007199254740991', 'c=1234567890123456', 'd=007'].flatMap((field) => [
@@ -192,7 +192,7 @@ describe('a call', () => {
     expect(seen[0]?.body).toBe('{"a":9007199254740991,"b":-9007199254740991,"c":1234567890123456,"d":"007"}')
   })
 
-  it('puts fields into the query of a GET, and beside a body', async () => {
+  it('a call puts fields into the query of a GET, and beside a body', async () => {
     await ask(['x?q=0', '-X', 'GET', '-f', 'a=1 2', '-F', 'b=3'])
     await ask(['x', '--input', '-', '-f', 'a=1'], { input: '<xml/>' })
     expect(seen).toMatchObject([
@@ -201,7 +201,7 @@ describe('a call', () => {
     ])
   })
 
-  it('sends a file, or standard input', async () => {
+  it('a call sends a file, or standard input', async () => {
     const file = join(there.dir, 'body')
     writeFileSync(file, 'of a file')
     await ask(['x', '-X', 'PUT', '--input', file])
@@ -212,7 +212,7 @@ describe('a call', () => {
     ])
   })
 
-  it('sends a file that grows meanwhile as it was, and tells of one that shrinks', async () => {
+  it('a call sends a file that grows meanwhile as it was, and tells of one that shrinks', async () => {
     const file = join(there.dir, 'log')
     const SIZE = 32_000_000
     const meanwhile = async (change: () => void): Promise<Told> => {
@@ -239,7 +239,7 @@ describe('a call', () => {
     expect(shrunk.stderr).toMatch(/log changed while it was sent/)
   })
 
-  it.skipIf(process.platform !== 'linux')('sends a file that tells no size', async () => {
+  it.skipIf(process.platform !== 'linux')('a call sends a file that tells no size', async () => {
     await ask(['x', '--input', '/proc/version'])
     const empty = join(there.dir, 'empty')
     writeFileSync(empty, '')
@@ -250,14 +250,14 @@ describe('a call', () => {
     ])
   })
 
-  it('prints status and headers with -i', async () => {
+  it('a call prints status and headers with -i', async () => {
     const { stdout } = await ask(['x', '-i'])
     expect(stdout).toMatch(
       /^HTTP\/1\.1 200 OK\r\ncontent-type: application\/json\r\n[^]*\r\n\r\n\{"ok":true\}$/,
     )
   })
 
-  it('writes a file with -o, whole or not at all', async () => {
+  it('a call writes a file with -o, whole or not at all', async () => {
     const dir = folder()
     const file = join(dir, 'answer')
     writeFileSync(file, 'of yesterday')
@@ -277,7 +277,7 @@ describe('a call', () => {
     expect(ended.stderr).toContain(nowhere)
   })
 
-  it('writes with -o no file but that one, behind a link too, and leaves it its mode', async () => {
+  it('a call writes with -o no file but that one, behind a link too, and leaves it its mode', async () => {
     const dir = folder()
     const [file, part, link] = ['answer', 'answer.part', 'link'].map((name) => join(dir, name)) as [
       string,
@@ -295,7 +295,7 @@ describe('a call', () => {
     expect(readdirSync(dir)).toEqual(['answer', 'answer.part', 'link'])
   })
 
-  it('writes with -o a new file with the mode that the umask leaves', async () => {
+  it('a call writes with -o a new file with the mode that the umask leaves', async () => {
     const dir = folder()
     const plain = join(dir, 'plain')
     writeFileSync(plain, '')
@@ -303,7 +303,7 @@ describe('a call', () => {
     expect(statSync(join(dir, 'answer')).mode).toBe(statSync(plain).mode)
   })
 
-  it('writes one file with -o from two at once, and it is of one of them', async () => {
+  it('a call writes one file with -o from two at once, and it is of one of them', async () => {
     const dir = folder()
     const file = join(dir, 'answer')
     const both: (() => void)[] = []
@@ -319,14 +319,14 @@ describe('a call', () => {
     expect(readdirSync(dir)).toEqual(['answer'])
   })
 
-  it('that the API answers with an error exits with 22, and prints what it said', async () => {
+  it('a call that the API answers with an error exits with 22, and prints what it said', async () => {
     backend.answer = (_request, response) => void response.writeHead(404).end('no such thing')
     const ended = await ask(['x'])
     expect(ended).toMatchObject({ code: 22, stdout: 'no such thing' })
     expect(ended.stderr).toMatch(/error: GET \S+\/acme\/api\/x: HTTP 404 Not Found/)
   })
 
-  it('that the API answers with an error leaves the file of -o as it was', async () => {
+  it('a call that the API answers with an error leaves the file of -o as it was', async () => {
     backend.answer = (_request, response) => void response.writeHead(404).end('no such thing')
     const dir = folder()
     const file = join(dir, 'answer')
@@ -337,7 +337,7 @@ describe('a call', () => {
     expect(readFileSync(file, 'utf8')).toBe('of yesterday')
   })
 
-  it('that finds nobody exits with 75', async () => {
+  it('a call that finds nobody exits with 75', async () => {
     for (const close of closing.splice(0)) close()
     expect(await ask(['x'])).toMatchObject({
       code: 75,
@@ -346,28 +346,28 @@ describe('a call', () => {
     })
   })
 
-  it('that is answered in no HTTP exits with 75', async () => {
+  it('a call that is answered in no HTTP exits with 75', async () => {
     backend.answer = (request) => void request.socket.end('SSH-2.0-server\r\n')
     expect(await ask(['x'])).toMatchObject({ code: 75, stdout: '' })
   })
 
-  it('that hears nothing for --timeout exits with 75', async () => {
+  it('a call that hears nothing for --timeout exits with 75', async () => {
     backend.answer = () => undefined
     expect(await ask(['x', '--timeout', '1'])).toMatchObject({ code: 75, stdout: '' })
   })
 
-  it('whose output nobody takes exits with 74, quietly', async () => {
+  it('a call whose output nobody takes exits with 74, quietly', async () => {
     expect(await ask(['x'], { broken: true })).toEqual({ code: 74, stdout: '', stderr: '' })
   })
 
-  it('that the API refuses exits with 22, with a word, whether or not anybody reads its answer', async () => {
+  it('a call that the API refuses exits with 22, with a word, whether or not anybody reads its answer', async () => {
     backend.answer = (_request, response) => void response.writeHead(404).end('{"status":404}')
     const refused = await ask(['x'], { broken: true })
     expect(refused).toMatchObject({ code: 22, stdout: '' })
     expect(refused.stderr).toMatch(/^hq-token: error: GET \S+\/x: HTTP 404/)
   })
 
-  it('over TLS that nobody checks is not made', async () => {
+  it('a call over TLS that nobody checks is not made', async () => {
     const env = {
       HQ_TOKEN_CONFIG: there.config,
       HQ_TOKEN_API_URL: `${api}/`,

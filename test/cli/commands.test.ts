@@ -76,13 +76,13 @@ describe('the command line', () => {
     expect(await told(['--version'])).toEqual({ code: 0, stderr: '', stdout: `${version}\n` })
   })
 
-  it('takes global options before and after the command', async () => {
+  it('the command line takes global options before and after the command', async () => {
     const { config } = await place({}, 3600)
     expect((await told(['--config', config, 'get'])).code).toBe(0)
     expect((await told(['get', '--config', config])).code).toBe(0)
   })
 
-  it('gives hints that can be typed as they stand', async () => {
+  it('the command line gives hints that can be typed as they stand', async () => {
     const dir = folder()
     const config = join(dir, "it's.ini")
     writeFileSync(config, '[store]\npath = token.db\n', { mode: 0o600 })
@@ -90,7 +90,7 @@ describe('the command line', () => {
     expect(stderr).toContain(`hq-token --config '${config.replace("'", "'\\''")}' seed FILE`)
   })
 
-  it('writes one JSON object a line where that is asked for', async () => {
+  it('the command line writes one JSON object a line where that is asked for', async () => {
     const { env } = empty()
     const { stderr, code } = await told(['--log-format', 'json', 'get'], { env })
     expect(code).toBe(4)
@@ -112,7 +112,7 @@ describe('the command line', () => {
 })
 
 describe('seed', () => {
-  it('imports once, and then disregards the file', async () => {
+  it('seed imports once, and then disregards the file', async () => {
     const { env, file } = empty()
     const first = await told(['seed', file], { env })
     expect(first).toMatchObject({ code: 0, stdout: '' })
@@ -129,7 +129,7 @@ describe('seed', () => {
     expect((await told(['get'], { env })).stdout).toMatch(/^A-/)
   })
 
-  it('replaces with --force, and keeps the replaced pair as previous', async () => {
+  it('seed replaces with --force, and keeps the replaced pair as previous', async () => {
     const { config, store, dir } = await place({}, 3600)
     const env = { HQ_TOKEN_CONFIG: config }
     await told(['seed'], { env })
@@ -142,7 +142,7 @@ describe('seed', () => {
     expect(after?.previous?.refreshToken.reveal()).toBe(before?.pair.refreshToken.reveal())
   })
 
-  it('reads standard input, and when the tokens were issued', async () => {
+  it('seed reads standard input, and when the tokens were issued', async () => {
     const { env } = empty()
     const issued = new Date(Date.now() - 600_000).toISOString()
     expect(await told(['seed', '--issued-at', issued, '-'], { env, input: seedFile() })).toMatchObject({
@@ -153,14 +153,14 @@ describe('seed', () => {
     expect(Math.abs(token.expires_in - 3000)).toBeLessThan(5)
   })
 
-  it('proves the chain with --refresh', async () => {
+  it('seed proves the chain with --refresh', async () => {
     const { config, sandbox, store } = await place({}, 3600)
     expect((await told(['seed', '--refresh'], { env: { HQ_TOKEN_CONFIG: config } })).code).toBe(0)
     expect(sandbox.refreshes()).toBe(1)
     expect((await store.read())?.generation).toBe(2)
   })
 
-  it('refuses a file that cannot be used: 65, file and line, never the value, store untouched', async () => {
+  it('seed refuses a file that cannot be used: 65, file and line, never the value, store untouched', async () => {
     const { env, file, store } = empty()
     writeFileSync(file, seedFile().replace('3600', 'canary-value'))
     const { code, stdout, stderr } = await told(['seed', file], { env })
@@ -172,7 +172,7 @@ describe('seed', () => {
     expect(existsSync(store)).toBe(false)
   })
 
-  it('warns of a file that others can read, and names the mend', async () => {
+  it('seed warns of a file that others can read, and names the mend', async () => {
     const { env, file } = empty()
     chmodSync(file, 0o644)
     const { code, stderr } = await told(['seed', file], { env })
@@ -181,7 +181,7 @@ describe('seed', () => {
     expect(stderr).toContain(`chmod 600 ${file}`)
   })
 
-  it.each(['access_expiry', 'refresh_expiry'])('refuses a %s that no date can hold', async (key) => {
+  it.each(['access_expiry', 'refresh_expiry'])('seed refuses a %s that no date can hold', async (key) => {
     const { env, file, store } = empty()
     for (const value of ['9007199254740991', '99999999999999']) {
       writeFileSync(file, seedFile().replace(new RegExp(`${key} = \\d+`), `${key} = ${value}`))
@@ -190,7 +190,7 @@ describe('seed', () => {
     expect(existsSync(store)).toBe(false)
   })
 
-  it('forced, without a client: takes up first what a dead process had received', async () => {
+  it('a seed that is forced without a client takes up first what a dead process had received', async () => {
     const { env, file, store } = empty()
     await told(['seed', file], { env })
     const sqlite = new SqliteStore(store)
@@ -225,7 +225,7 @@ describe('seed', () => {
     expect((await sqlite.read())?.previous?.refreshToken.reveal()).toBe('live-refresh')
   })
 
-  it('warns when there is no client that could refresh', async () => {
+  it('seed warns when there is no client that could refresh', async () => {
     const { file, store } = empty()
     const { code, stderr } = await told(['seed', file], { env: { HQ_TOKEN_STORE: store } })
     expect(code).toBe(0)
@@ -234,7 +234,7 @@ describe('seed', () => {
 })
 
 describe('get', () => {
-  it('says that a person must log in where there is no token set', async () => {
+  it('get says that a person must log in where there is no token set', async () => {
     const { env, store } = empty()
     const { code, stdout, stderr } = await told(['get'], { env })
     expect({ code, stdout }).toEqual({ code: 4, stdout: '' })
@@ -242,7 +242,7 @@ describe('get', () => {
     expect(existsSync(store)).toBe(false)
   })
 
-  it('seeds by itself, silently, where a seed file is named', async () => {
+  it('get seeds by itself, silently, where a seed file is named', async () => {
     const { env, file } = empty()
     expect(await told(['get'], { env: { ...env, HQ_TOKEN_SEED_FILE: file } })).toEqual({
       code: 0,
@@ -251,7 +251,7 @@ describe('get', () => {
     })
   })
 
-  it('heals by a new seed file dropped in place, once the server has refused the grant', async () => {
+  it('get heals by a new seed file dropped in place, once the server has refused the grant', async () => {
     const { config, sandbox, seed, store } = await place()
     const env = { HQ_TOKEN_CONFIG: config }
     sandbox.setFaults([{ name: 'invalid-grant', count: 1 }])
@@ -263,7 +263,7 @@ describe('get', () => {
     expect((await store.read())?.generation).toBe(2)
   })
 
-  it('heals in the very call that is refused, where a new seed file is in place', async () => {
+  it('get heals in the very call that is refused, where a new seed file is in place', async () => {
     const { config, sandbox, seed } = await place()
     const env = { HQ_TOKEN_CONFIG: config }
     await told(['seed'], { env })
@@ -273,7 +273,7 @@ describe('get', () => {
     expect(await told(['get'], { env })).toMatchObject({ code: 0, stdout: `${fresh.accessToken}\n` })
   })
 
-  it('prints JSON with the time it has left', async () => {
+  it('get prints JSON with the time it has left', async () => {
     const { env, file } = empty()
     await told(['seed', file], { env })
     const { stdout } = await told(['get', '--format', 'json'], { env })
@@ -310,7 +310,7 @@ describe('get', () => {
     },
   )
 
-  it('refreshes for --rejected only if the store still holds that token', async () => {
+  it('get refreshes for --rejected only if the store still holds that token', async () => {
     const { config, sandbox } = await place({}, 3600)
     const env = { HQ_TOKEN_CONFIG: config }
     const { stdout: old } = await told(['get'], { env })
@@ -321,7 +321,7 @@ describe('get', () => {
     expect(await told(['get', '--rejected', '-'], { env, input: '' })).toMatchObject({ code: 2, stdout: '' })
   })
 
-  it('names what is missing in the configuration when it must refresh: 78, and nothing in doubt', async () => {
+  it('get names what is missing in the configuration when it must refresh: 78, and nothing in doubt', async () => {
     const { store } = empty()
     const env = { HQ_TOKEN_STORE: store }
     await told(['seed', '--issued-at', '0', '-'], { env, input: seedFile() })
@@ -336,7 +336,7 @@ describe('get', () => {
     })
   })
 
-  it('refuses to talk to a server that it must not check', async () => {
+  it('get refuses to talk to a server that it must not check', async () => {
     const { config, sandbox } = await place()
     const { code, stderr } = await told(['get'], {
       env: { HQ_TOKEN_CONFIG: config, NODE_TLS_REJECT_UNAUTHORIZED: '0' },
@@ -346,7 +346,7 @@ describe('get', () => {
     expect(sandbox.log).toHaveLength(0)
   })
 
-  it('fails where its answer goes nowhere: quietly, unless it is to say more', async () => {
+  it('get fails where its answer goes nowhere: quietly, unless it is to say more', async () => {
     const { env, file } = empty()
     await told(['seed', file], { env })
     expect(await told(['get'], { env, broken: true })).toEqual({ code: 74, stdout: '', stderr: '' })
@@ -372,7 +372,7 @@ describe('refresh', () => {
 })
 
 describe('status', () => {
-  it('tells programs, with every key present', async () => {
+  it('status tells programs, with every key present', async () => {
     const { env, file } = empty()
     const before = JSON.parse((await told(['status', '--json'], { env })).stdout) as Record<string, unknown>
     expect(before).toMatchObject({
@@ -397,7 +397,7 @@ describe('status', () => {
     expect(JSON.stringify(after)).not.toContain('xxxx')
   })
 
-  it('tells people: bars and colour at a terminal, neither in a pipe nor with NO_COLOR', async () => {
+  it('status tells people: bars and colour at a terminal, neither in a pipe nor with NO_COLOR', async () => {
     const { env, file } = empty()
     await told(['seed', file], { env })
     const coloured = (await told(['status'], { env, terminal: 100 })).stdout
@@ -412,7 +412,7 @@ describe('status', () => {
     }
   })
 
-  it('tells of a token that is older than anybody can know', async () => {
+  it('status tells of a token that is older than anybody can know', async () => {
     const { env, file } = empty()
     await told(['seed', file], { env })
     const clock = (): { now: number; boot: string; uptime: number } => ({
@@ -426,7 +426,7 @@ describe('status', () => {
     })
   })
 
-  it('names the failure and what to do', async () => {
+  it('status names the failure and what to do', async () => {
     const { config, sandbox } = await place()
     const env = { HQ_TOKEN_CONFIG: config }
     sandbox.setFaults([{ name: 'invalid-grant', count: 1 }])
@@ -439,7 +439,7 @@ describe('status', () => {
   })
 })
 
-it('escapes what could command a terminal', () => {
+it('printable escapes what could command a terminal', () => {
   expect(printable('a\u001b[31m\r\n\u0007b\u009bc\u202e')).toBe('a\\x1b[31m\\x0d\\x0a\\x07b\\x9bc\\x202e')
 })
 

@@ -66,7 +66,7 @@ describe('kubernetes', () => {
     ['v1', {}],
     ['v1', info('v1')],
     ['v1beta1', info('v1beta1')],
-  ])('answers in the version that is asked for: %s', async (version, env) => {
+  ])('kubernetes answers in the version that is asked for: %s', async (version, env) => {
     const { ask, token, expiresAt } = await helper('kubernetes')
     const { code, stdout, stderr } = await ask([], undefined, env)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -77,7 +77,7 @@ describe('kubernetes', () => {
   })
 
   it.each([info('v1alpha1'), { KUBERNETES_EXEC_INFO: 'null' }, { KUBERNETES_EXEC_INFO: '{' }])(
-    'refuses a version that it does not know: %j',
+    'kubernetes refuses a version that it does not know: %j',
     async (env) => {
       const { ask } = await helper('kubernetes')
       expect(await ask([], undefined, env)).toMatchObject({
@@ -88,7 +88,7 @@ describe('kubernetes', () => {
     },
   )
 
-  it('keeps the token from a cluster that is not what it is for, where both are known', async () => {
+  it('kubernetes keeps the token from a cluster that is not what it is for, where both are known', async () => {
     const { ask, sandbox } = await helper('kubernetes')
     const cluster = (server: string): NodeJS.ProcessEnv =>
       info('v1', { cluster: { server }, interactive: false })
@@ -96,7 +96,7 @@ describe('kubernetes', () => {
     expect((await ask([], undefined, cluster(sandbox.url))).code).toBe(0)
   })
 
-  it('fails with its own code, and says why on standard error alone', async () => {
+  it('kubernetes fails with its own code, and says why on standard error alone', async () => {
     const { ask } = await helper('kubernetes', { faults: [{ name: 'invalid-grant', count: 1 }] }, 0)
     expect(await ask([])).toMatchObject({
       code: 4,
@@ -113,7 +113,7 @@ describe('git', () => {
   }
   const AUTHTYPE = 'capability[]=authtype'
 
-  it('answers a name, the token and its end', async () => {
+  it('git answers a name, the token and its end', async () => {
     const { ask, sandbox, token, expiresAt } = await helper('git')
     expect(await ask(['get'], asked(sandbox.url))).toEqual({
       code: 0,
@@ -126,7 +126,7 @@ describe('git', () => {
   })
 
   // As git 2.46 and newer ask, written after git-credential(1); a real one is met in `test/e2e/git.test.ts` where it is there.
-  it('answers a bearer token where git is capable of it', async () => {
+  it('git answers a bearer token where git is capable of it', async () => {
     const { ask, sandbox, token, expiresAt } = await helper('git')
     const answer = `${AUTHTYPE}\nauthtype=Bearer\ncredential=${await token()}\nephemeral=1\npassword_expiry_utc=${await expiresAt()}\n`
     for (const capabilities of [
@@ -149,7 +149,7 @@ describe('git', () => {
     ['both in one line', ['Basic realm="a \\"b", Bearer realm="x"'], 'capability[]=authtype'],
     ['neither', ['Negotiate'], 'capability[]=authtype'],
     ['a parameter of that name', ['Negotiate basic="x"'], 'capability[]=authtype'],
-  ])('of git 2.46 and newer, where the server takes %s: %j', async (_, offered, first) => {
+  ])('git 2.46 and newer gets its answer where the server takes %s: %j', async (_, offered, first) => {
     const { ask, sandbox } = await helper('git')
     // The very lines of git 2.47.3, after its own.
     const lines = [AUTHTYPE, 'capability[]=state', ...offered.map((one) => `wwwauth[]=${one}`)]
@@ -180,14 +180,14 @@ describe('git', () => {
     },
   )
 
-  it.each(['store', 'capability', 'whatever-comes'])('does nothing for %s', async (operation) => {
+  it.each(['store', 'capability', 'whatever-comes'])('git does nothing for %s', async (operation) => {
     const { ask, sandbox, token } = await helper('git')
     const all = asked(sandbox.url, ['username=oauth2', `password=${await token()}`])
     expect(await ask([operation], all)).toEqual({ code: 0, stdout: '', stderr: '' })
     expect(sandbox.log).toHaveLength(0)
   })
 
-  it('takes an erased token for a refused one, if it is the one in the store: one refresh', async () => {
+  it('git takes an erased token for a refused one, if it is the one in the store: one refresh', async () => {
     const { ask, sandbox, token } = await helper('git')
     const first = await token()
     const erased = (password: string): Promise<Told> =>
@@ -206,7 +206,7 @@ describe('git', () => {
     expect(sandbox.refreshes()).toBe(1)
   })
 
-  it('says nothing where the store is empty and a token is erased', async () => {
+  it('git says nothing where the store is empty and a token is erased', async () => {
     const { ask, sandbox } = await helper('git')
     expect(await ask(['erase'], asked(sandbox.url, ['password=x']))).toEqual({
       code: 0,
@@ -223,7 +223,7 @@ describe('bazel', () => {
     expires: rfc3339.optional(),
   })
 
-  it('answers the header and its end', async () => {
+  it('bazel answers the header and its end', async () => {
     const { ask, sandbox, token, expiresAt } = await helper('bazel')
     const { code, stdout, stderr } = await ask(['get'], JSON.stringify({ uri: `${sandbox.url}x`, more: 1 }))
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -232,7 +232,7 @@ describe('bazel', () => {
     expect(Date.parse(expires) / 1000).toBe(await expiresAt())
   })
 
-  it('takes gRPC over TLS for the same server', async () => {
+  it('bazel takes gRPC over TLS for the same server', async () => {
     const { ask } = await helper('bazel')
     const env = { HQ_TOKEN_API_URL: 'https://remote.example/' }
     for (const [uri, headers] of [
@@ -249,7 +249,7 @@ describe('bazel', () => {
     }
   })
 
-  it.each(['', 'null', '{}', '{"uri":7}', '[]'])('refuses what is no request: %j', async (input) => {
+  it.each(['', 'null', '{}', '{"uri":7}', '[]'])('bazel refuses what is no request: %j', async (input) => {
     const { ask } = await helper('bazel')
     expect(await ask(['get'], input)).toMatchObject({ code: 2, stdout: '' })
   })
@@ -274,7 +274,7 @@ describe('google', () => {
   it.each([
     [undefined, 'urn:ietf:params:oauth:token-type:jwt'],
     ['urn:ietf:params:oauth:token-type:id_token', 'urn:ietf:params:oauth:token-type:id_token'],
-  ])('answers the token as the type asked for: %s', async (type, answered) => {
+  ])('google answers the token as the type asked for: %s', async (type, answered) => {
     const { ask, token, expiresAt } = await helper('google')
     const { code, stdout, stderr } = await ask([], undefined, { GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE: type })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -285,7 +285,7 @@ describe('google', () => {
     })
   })
 
-  it('writes the answer to the output file of the configuration too', async () => {
+  it('google writes the answer to the output file of the configuration too', async () => {
     const { ask } = await helper('google')
     const file = join(folder(), 'cache.json')
     const { stdout } = await ask([], undefined, { GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE: file })
@@ -293,7 +293,7 @@ describe('google', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600)
   })
 
-  it('says nothing on standard error with a token: Google’s libraries read both as one', async () => {
+  it('google says nothing on standard error with a token: Google’s libraries read both as one', async () => {
     const { ask, config } = await helper('google')
     chmodSync(config, 0o644)
     expect((await told(['get'], { env: { HQ_TOKEN_CONFIG: config } })).stderr).toMatch(/warning/)
@@ -311,7 +311,7 @@ describe('google', () => {
     ],
     ['it is asked for an operation', 2, 'HQ_USAGE', {}, ['get']],
   ])(
-    'tells of a failure as the protocol has it, and keeps its exit code: %s',
+    'google tells of a failure as the protocol has it, and keeps its exit code: %s',
     async (_, code, name, env, args: string[] = []) => {
       const { ask } = await helper('google', { faults: [{ name: 'invalid-grant', count: 1 }] }, 0)
       const told = await ask(args, undefined, env)
@@ -366,7 +366,7 @@ describe('the token goes to its own origin alone', () => {
     'acme.example',
     'file://acme.example/',
     '',
-  ])('bazel: %s', async (uri) => {
+  ])('bazel gets no token for another origin: %s', async (uri) => {
     const { ask } = await helper('bazel')
     expect(await ask(['get'], JSON.stringify({ uri }), env)).toEqual({
       code: 0,
@@ -379,7 +379,7 @@ describe('the token goes to its own origin alone', () => {
     ['https', 'acme.example'],
     ['https', 'acme.example:443'],
     ['https', 'ACME.example'],
-  ])('and there it goes: %s %s', async (protocol, host) => {
+  ])('the token goes to its own origin: %s %s', async (protocol, host) => {
     const { ask } = await helper('git')
     expect((await ask(['get'], `protocol=${protocol}\nhost=${host}\npath=x\n\n`, env)).stdout).toMatch(
       /^password=\S{40}/m,

@@ -10,7 +10,7 @@ import { asAnybody, examined, rewritten, seeded } from './examined.js'
 const canBeOthers = asRoot('doctor on files of other users, on full and on read-only disks')
 
 describe('the configuration', () => {
-  it('that was named and is not there: 78, and all else is left out', async () => {
+  it('doctor reports a configuration that was named and is not there, and ends with 78, and all else is left out', async () => {
     const got = await examined({ config: '/nonexistent/config.ini' })
     expect(got).toMatchObject({ code: 78, names: ['config', 'store', 'servers'] })
     expect(got.check('config')).toEqual({
@@ -26,7 +26,7 @@ describe('the configuration', () => {
       })
   })
 
-  it('that is nowhere: where it is looked for, and what is missing', async () => {
+  it('doctor says of a configuration that is nowhere where it is looked for, and what is missing', async () => {
     const homedir = folder()
     const { code, stdout } = await told(['doctor'], { homedir })
     expect(code).toBe(78)
@@ -39,7 +39,7 @@ describe('the configuration', () => {
     expect(stdout).toMatch(/^skip {3}login {10}no token set yet: the configuration comes first$/m)
   })
 
-  it('that cannot be read: 78', async () => {
+  it('doctor reports a configuration that cannot be read, and ends with 78', async () => {
     expect((await examined({ config: folder() })).check('settings')).toMatchObject({
       ...{ status: 'fail', exit: 78 },
       message: expect.stringContaining('is a directory') as string,
@@ -62,7 +62,7 @@ describe('the configuration', () => {
       /; run as that user, or keep the file in/,
     ],
   ] as const)(
-    'that may not be read, %s: 78, with whose it is and the way out',
+    'doctor reports a configuration that may not be read, %s, and ends with 78, with whose it is and the way out',
     async (_, folderMode, mode, barrier, way) => {
       const made = await seeded()
       const theirs = barrier(made)
@@ -98,19 +98,22 @@ describe('the configuration', () => {
     // Who reads this needs no hint to look here.
     ['a URL that is none', /instance = .*/, 'instance = acme', /instance must be a URL/, null],
     ['two secrets', /\[store\]/, 'client_secret_file = x\n[store]', /more than once/, /keep one/],
-  ])('with %s: 78, with the place and the mend', async (_, find, by, message, hint) => {
-    const made = await seeded()
-    rewritten(made, (text) => text.replace(find, by))
-    const got = await examined(made)
-    expect(got.code).toBe(78)
-    expect(got.check('settings')).toMatchObject({
-      ...{ status: 'fail', exit: 78 },
-      message: expect.stringMatching(message) as string,
-      hint: hint === null ? null : (expect.stringMatching(hint) as string),
-    })
-  })
+  ])(
+    'doctor reports a configuration with %s, and ends with 78, with the place and the mend',
+    async (_, find, by, message, hint) => {
+      const made = await seeded()
+      rewritten(made, (text) => text.replace(find, by))
+      const got = await examined(made)
+      expect(got.code).toBe(78)
+      expect(got.check('settings')).toMatchObject({
+        ...{ status: 'fail', exit: 78 },
+        message: expect.stringMatching(message) as string,
+        hint: hint === null ? null : (expect.stringMatching(hint) as string),
+      })
+    },
+  )
 
-  it('that others can read: a warning; that others can change: 78', async () => {
+  it('doctor warns of a configuration that others can read, and ends with 78 for one that others can change', async () => {
     const made = await seeded()
     chmodSync(made.config, 0o644)
     const readable = await examined(made)
@@ -129,25 +132,28 @@ describe('the configuration', () => {
     ['client_secret_command = exit 3', /failed \(exit status 3\)/, 'run the command by hand'],
     ['client_secret_file = none', /none does not exist/, null],
     ['client_secret_command = true', /gives an empty client secret/, null],
-  ])('with the secret by %s: 78', async (line, message, hint) => {
-    const made = await seeded()
-    rewritten(made, (text) => text.replace(/client_secret = .*/, line))
-    const got = await examined(made)
-    expect(got.code).toBe(78)
-    expect(got.check('client secret')).toMatchObject({
-      ...{ status: 'fail', exit: 78, message: expect.stringMatching(message) as string },
-      ...(hint !== null && { hint: expect.stringContaining(hint) as string }),
-    })
-    expect(got.check('token URL')).toMatchObject({ status: 'ok' })
-  })
+  ])(
+    'doctor reports a configuration with the secret by %s, and ends with 78',
+    async (line, message, hint) => {
+      const made = await seeded()
+      rewritten(made, (text) => text.replace(/client_secret = .*/, line))
+      const got = await examined(made)
+      expect(got.code).toBe(78)
+      expect(got.check('client secret')).toMatchObject({
+        ...{ status: 'fail', exit: 78, message: expect.stringMatching(message) as string },
+        ...(hint !== null && { hint: expect.stringContaining(hint) as string }),
+      })
+      expect(got.check('token URL')).toMatchObject({ status: 'ok' })
+    },
+  )
 
-  it('of a public client needs no secret', async () => {
+  it('the configuration of a public client needs no secret', async () => {
     const made = await seeded()
     rewritten(made, (text) => text.replace(/client_secret = .*/, 'auth_method = none'))
     expect((await examined(made)).check('client secret')?.message).toBe('none: a public client')
   })
 
-  it('whose endpoints the issuer named at the last login: they are the ones that are asked', async () => {
+  it('doctor asks the endpoints that the issuer named at the last login', async () => {
     const made = await seeded()
     const { url } = made.sandbox
     rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${url}`))
@@ -172,11 +178,11 @@ describe('the configuration', () => {
     expect(got.check('authorize URL')).toMatchObject({ status: 'ok' })
   })
 
-  it('by a profile’s name that is none: wrong usage', async () => {
+  it('doctor calls a profile’s name that is none wrong usage', async () => {
     expect((await told(['--profile', '../x', 'doctor'])).code).toBe(2)
   })
 
-  it('gives hints that can be typed as they stand', async () => {
+  it('the configuration gives hints that can be typed as they stand', async () => {
     const made = await place()
     const { stdout } = await told(['--config', made.config, 'doctor'])
     expect(stdout).toContain(`→ hq-token --config ${made.config} get`)

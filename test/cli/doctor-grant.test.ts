@@ -8,7 +8,7 @@ import { changed, examined, later, seeded } from './examined.js'
 const DAY = 86_400
 
 describe('the grant', () => {
-  it('that the server has refused: 4, with what it said', async () => {
+  it('doctor reports a grant that the server has refused, and ends with 4, with what it said', async () => {
     const made = await seeded({ faults: [{ name: 'invalid-grant', count: 1 }] })
     await told(['refresh'], { env: { HQ_TOKEN_CONFIG: made.config } })
     const got = await examined(made)
@@ -24,21 +24,24 @@ describe('the grant', () => {
   it.each([
     ['invalid-client', 'fail', 78, /invalid_client/, /client_secret/],
     ['503', 'warn', 0, /wants to be left alone for another/, /hq-token refresh/],
-  ] as const)('whose last refresh met %s: %s', async (fault, status, code, message, hint) => {
-    const made = await seeded({ faults: [{ name: fault, count: 1 }] })
-    await told(['refresh'], { env: { HQ_TOKEN_CONFIG: made.config } })
-    // Long enough for a slow machine to look at it.
-    if (code === 0) changed(made, 'UPDATE token_set SET not_before = not_before + 600')
-    const got = await examined(made)
-    expect(got.code).toBe(code)
-    expect(got.check('last failure')).toMatchObject({
-      status,
-      message: expect.stringMatching(message) as string,
-      hint: expect.stringMatching(hint) as string,
-    })
-  })
+  ] as const)(
+    'doctor reports a grant whose last refresh met %s: %s',
+    async (fault, status, code, message, hint) => {
+      const made = await seeded({ faults: [{ name: fault, count: 1 }] })
+      await told(['refresh'], { env: { HQ_TOKEN_CONFIG: made.config } })
+      // Long enough for a slow machine to look at it.
+      if (code === 0) changed(made, 'UPDATE token_set SET not_before = not_before + 600')
+      const got = await examined(made)
+      expect(got.code).toBe(code)
+      expect(got.check('last failure')).toMatchObject({
+        status,
+        message: expect.stringMatching(message) as string,
+        hint: expect.stringMatching(hint) as string,
+      })
+    },
+  )
 
-  it('whose refresh token ends soon: a warning; that has ended: 4; that never lives long: neither', async () => {
+  it('doctor warns of a refresh token that ends soon, ends with 4 for one that has ended, and does neither for one that never lives long', async () => {
     const made = await seeded({ refreshTtl: 365 * DAY })
     // The server's clock is not what this is about.
     const soon = await examined(made, { clock: later(340 * DAY) })
@@ -64,7 +67,7 @@ describe('the grant', () => {
     })
   })
 
-  it('whose store came from another machine: a warning', async () => {
+  it('doctor warns of a grant whose store came from another machine', async () => {
     const made = await seeded()
     changed(made, "UPDATE token_set SET came_from = 'old-host', came_at = obtained_at")
     expect((await examined(made)).check('login')).toMatchObject({
@@ -87,7 +90,7 @@ describe('a login', () => {
     }
   }
 
-  it('that waits for its answer: until when, and how it is finished; nothing of what it waits with', async () => {
+  it('doctor says of a login that waits until when it does and how it is finished, and nothing of what it waits with', async () => {
     const made = await seeded()
     const { begun, until, secrets } = await waiting(made)
     const got = await examined(made)
@@ -104,7 +107,7 @@ describe('a login', () => {
     for (const secret of secrets) expect(stdout + json.stdout).not.toContain(secret)
   })
 
-  it('that is over, its time or its answer: said, and nothing to do while the grant is good', async () => {
+  it('doctor says that a login is over, its time or its answer, and asks for nothing while the grant is good', async () => {
     const made = await seeded()
     const { begun, until } = await waiting(made)
     const expired = await examined(made, { clock: later(1810) })
@@ -121,7 +124,7 @@ describe('a login', () => {
     })
   })
 
-  it('that waits where there is no token set: 4, and the login is to be finished', async () => {
+  it('doctor reports a login that waits where there is no token set, and ends with 4, and the login is to be finished', async () => {
     const made = await place()
     rmSync(made.seed)
     await waiting(made)

@@ -15,7 +15,7 @@ describe('the server', { timeout: 300_000 }, () => {
   const answering = (status: number, type: string, body: string, headers = {}): Promise<string> =>
     serving((_, response) => response.writeHead(status, { 'content-type': type, ...headers }).end(body))
 
-  it('whose name nobody knows: 75', async () => {
+  it('doctor reports a server whose name nobody knows, and ends with 75', async () => {
     const got = await at('https://no-such-host.invalid/')
     expect(got.code).toBe(75)
     expect(got.check('name')).toMatchObject({
@@ -31,7 +31,7 @@ describe('the server', { timeout: 300_000 }, () => {
     ['by a name: where that is', 'localhost', /^localhost is (?:::1|127\.0\.0\.1)/],
     ['by an address: nothing has to be found out', '127.0.0.1', undefined],
     ['by an address of IPv6', '[::1]', undefined],
-  ])('that is configured %s', async (_, host, message) => {
+  ])('doctor reports a server that is configured %s', async (_, host, message) => {
     const got = await at(`http://${host}:${await freePort()}/`)
     expect(got.check('server')).toMatchObject({ status: 'fail' })
     expect(got.check('name')).toEqual(
@@ -50,18 +50,21 @@ describe('the server', { timeout: 300_000 }, () => {
     ],
     ['UND_ERR_CONNECT_TIMEOUT', 'server', /does not answer/, /firewall/],
     ['EHOSTUNREACH', 'server', /cannot be reached from here/, /firewall/],
-  ])('that is not reached by %s: what that means, and 75', (failure, name, message, hint) => {
-    const found = { isConnected: false, certificate: null, addresses: ['192.0.2.1'], answer: null }
-    const url = new URL('https://acme.highq.com/')
-    const { checks, isReached } = inspectWay({ ...found, failure, url, proxy: 'unused' }, null, 0)
-    expect(isReached).toBe(false)
-    expect(checks.at(-1)).toMatchObject({
-      ...{ name, status: 'fail', exit: 75, message: expect.stringMatching(message) as string },
-      hint: expect.stringMatching(hint) as string,
-    })
-  })
+  ])(
+    'doctor says what it means that a server is not reached by %s, and ends with 75',
+    (failure, name, message, hint) => {
+      const found = { isConnected: false, certificate: null, addresses: ['192.0.2.1'], answer: null }
+      const url = new URL('https://acme.highq.com/')
+      const { checks, isReached } = inspectWay({ ...found, failure, url, proxy: 'unused' }, null, 0)
+      expect(isReached).toBe(false)
+      expect(checks.at(-1)).toMatchObject({
+        ...{ name, status: 'fail', exit: 75, message: expect.stringMatching(message) as string },
+        hint: expect.stringMatching(hint) as string,
+      })
+    },
+  )
 
-  it('that is reached through a proxy: its name is not for this machine to find out', () => {
+  it('doctor does not look up the name of a server that is reached through a proxy', () => {
     const found = { failure: null, isConnected: true, certificate: null, addresses: null, answer: null }
     const way = (hostname: string): readonly Finding[] =>
       inspectWay({ ...found, proxy: 'reached', url: new URL(`https://${hostname}/`) }, 'http://proxy', 0)
@@ -72,7 +75,7 @@ describe('the server', { timeout: 300_000 }, () => {
     expect(way('10.0.0.1').map(({ name }) => name)).toEqual(['proxy', 'server', 'certificate', 'clock'])
   })
 
-  it('that refuses the connection: 75', async () => {
+  it('doctor reports a server that refuses the connection, and ends with 75', async () => {
     const got = await at(`http://127.0.0.1:${await freePort()}/`)
     expect(got.code).toBe(75)
     expect(got.check('server')).toMatchObject({
@@ -85,7 +88,7 @@ describe('the server', { timeout: 300_000 }, () => {
     })
   })
 
-  it('that takes the connection and says nothing: 75, within half a minute', async () => {
+  it('doctor reports a server that takes the connection and says nothing, and ends with 75, within half a minute', async () => {
     const port = await listening(
       createTcpServer(() => undefined),
       '127.0.0.1',
@@ -138,28 +141,31 @@ describe('the server', { timeout: 300_000 }, () => {
       0,
       /invalid_request/,
     ],
-  ] as const)('with %s at the token URL: %s', async (_, status, type, body, verdict, code, message) => {
-    const elsewhere = await answering(status, type, body, { location: 'https://example.com/' })
-    const made = await seeded()
-    rewritten(made, (text) => text.replace('[store]', `token_url = ${elsewhere}/token\n[store]`))
-    const got = await examined(made)
-    expect(got.code).toBe(code)
-    expect(got.check('token URL')).toMatchObject({
-      status: verdict,
-      message: expect.stringMatching(message) as string,
-    })
-    if (verdict !== 'ok') expect(got.check('token URL')?.hint).toBeTruthy()
-    expect(got.check('authorize URL')).toMatchObject({ status: 'ok' })
-    // Another server: each has its own way.
-    expect(got.names.filter((name) => name === 'server')).toHaveLength(2)
-  })
+  ] as const)(
+    'doctor reports a server with %s at the token URL: %s',
+    async (_, status, type, body, verdict, code, message) => {
+      const elsewhere = await answering(status, type, body, { location: 'https://example.com/' })
+      const made = await seeded()
+      rewritten(made, (text) => text.replace('[store]', `token_url = ${elsewhere}/token\n[store]`))
+      const got = await examined(made)
+      expect(got.code).toBe(code)
+      expect(got.check('token URL')).toMatchObject({
+        status: verdict,
+        message: expect.stringMatching(message) as string,
+      })
+      if (verdict !== 'ok') expect(got.check('token URL')?.hint).toBeTruthy()
+      expect(got.check('authorize URL')).toMatchObject({ status: 'ok' })
+      // Another server: each has its own way.
+      expect(got.names.filter((name) => name === 'server')).toHaveLength(2)
+    },
+  )
 
   it.each([
     [200, 'ok', 0],
     [302, 'ok', 0],
     [503, 'warn', 0],
     [404, 'fail', 78],
-  ])('with HTTP %d at the authorize URL: %s', async (status, verdict, code) => {
+  ])('doctor reports a server with HTTP %d at the authorize URL: %s', async (status, verdict, code) => {
     const elsewhere = await answering(status, 'text/html', '<html></html>', { location: '/login' })
     const made = await seeded()
     rewritten(made, (text) => text.replace('[store]', `authorize_url = ${elsewhere}/authorize\n[store]`))
@@ -177,7 +183,7 @@ describe('the server', { timeout: 300_000 }, () => {
     ['no JSON', 200, '<html>', 78, /cannot be read/, /^check issuer/],
     ['another’s', 200, '{"issuer":"https://evil.example"}', 78, /that of another issuer/, /^check issuer/],
   ] as const)(
-    'with %s where the issuer should tell its endpoints',
+    'doctor reports a server with %s where the issuer should tell its endpoints',
     async (_, status, body, code, message, hint) => {
       const issuer = await answering(status, 'application/json', body)
       const made = await seeded()
@@ -195,25 +201,28 @@ describe('the server', { timeout: 300_000 }, () => {
     ['at the first place, and much of it', '/.well-known/openid-configuration', 404, 80_000],
     ['at the second, where the first is a web page', '/.well-known/oauth-authorization-server', 200, 0],
     ['at the second, where the first is forbidden', '/.well-known/oauth-authorization-server', 403, 0],
-  ])('whose issuer tells its endpoints %s: doctor and login agree', async (_, path, otherwise, more) => {
-    const issuer = await serving(({ url }, response) => {
-      const isThere = url === path
-      response.writeHead(isThere ? 200 : otherwise, {
-        'content-type': isThere ? 'application/json' : 'text/html',
+  ])(
+    'doctor and login agree on a server whose issuer tells its endpoints %s',
+    async (_, path, otherwise, more) => {
+      const issuer = await serving(({ url }, response) => {
+        const isThere = url === path
+        response.writeHead(isThere ? 200 : otherwise, {
+          'content-type': isThere ? 'application/json' : 'text/html',
+        })
+        const [authorization_endpoint, token_endpoint] = [`${issuer}/a`, `${issuer}/t`]
+        const metadata = { issuer, authorization_endpoint, token_endpoint, more: 'x'.repeat(more) }
+        response.end(isThere ? JSON.stringify(metadata) : '<html>Sign in</html>')
       })
-      const [authorization_endpoint, token_endpoint] = [`${issuer}/a`, `${issuer}/t`]
-      const metadata = { issuer, authorization_endpoint, token_endpoint, more: 'x'.repeat(more) }
-      response.end(isThere ? JSON.stringify(metadata) : '<html>Sign in</html>')
-    })
-    const made = await seeded()
-    rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
-    expect((await examined(made)).check('issuer')).toMatchObject({
-      ...{ status: 'ok', message: `${issuer} tells its endpoints` },
-    })
-    expect(await made.run(['login', '--no-browser'])).toMatchObject({ code: 0 })
-  })
+      const made = await seeded()
+      rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
+      expect((await examined(made)).check('issuer')).toMatchObject({
+        ...{ status: 'ok', message: `${issuer} tells its endpoints` },
+      })
+      expect(await made.run(['login', '--no-browser'])).toMatchObject({ code: 0 })
+    },
+  )
 
-  it('whose issuer does not say where to log in: as a login has it, where one is meant to be', async () => {
+  it('doctor says as a login does that the issuer does not say where to log in, where a login is meant to be', async () => {
     const issuer: string = await serving((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ issuer, token_endpoint: `${issuer}/t` }))
@@ -229,7 +238,7 @@ describe('the server', { timeout: 300_000 }, () => {
     expect((await examined(made)).check('issuer')).toMatchObject({ status: 'ok' })
   })
 
-  it('and the configuration and the store, when all have failed: the first says with what it ends', async () => {
+  it('doctor ends with the code of the first failure where configuration, store and server have all failed', async () => {
     const made = await seeded()
     rewritten(made, (text) =>
       text
@@ -246,7 +255,7 @@ describe('the server', { timeout: 300_000 }, () => {
     expect((await examined(made)).code).toBe(75)
   })
 
-  it('whose clock is another, or untold', async () => {
+  it('doctor reports a server whose clock is another, or untold', async () => {
     const made = await seeded()
     expect((await examined(made, { clock: later(90) })).check('clock')).toMatchObject({
       ...{ status: 'ok', message: expect.stringMatching(/^(?:8|9)\d s ahead of the server’s$/) as string },
@@ -266,7 +275,7 @@ describe('the server', { timeout: 300_000 }, () => {
     expect((await at(`${mute}/`)).check('clock')).toMatchObject({ status: 'skip' })
   })
 
-  it('is not asked at all where nobody checks who it is: 78', async () => {
+  it('the server is not asked at all where nobody checks who it is: 78', async () => {
     const made = await seeded()
     const got = await examined(made, { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
     expect(got.code).toBe(78)

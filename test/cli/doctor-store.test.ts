@@ -43,7 +43,7 @@ function asSomebody({ dir, config }: Pick<Place, 'dir' | 'config'>): (...args: s
 }
 
 describe('the store', () => {
-  it('that is not there yet: a seed file will do, a damaged one is 65, without one a person must log in', async () => {
+  it('doctor says of a store that is not there yet that a seed file will do, ends with 65 for a damaged one, and asks for a login without one', async () => {
     const made = await place({}, 3600)
     const before = contents(made.dir)
     const first = await examined(made)
@@ -69,7 +69,7 @@ describe('the store', () => {
     })
   })
 
-  it('of a newer schema is read, and will not be written: 74', async () => {
+  it('a store of a newer schema is read and will not be written, and doctor ends with 74', async () => {
     const made = await seeded()
     changed(made, 'PRAGMA user_version = 99')
     const got = await examined(made)
@@ -82,7 +82,7 @@ describe('the store', () => {
     expect(got.check('login')).toMatchObject({ status: 'ok' })
   })
 
-  it('of an older schema is not migrated', async () => {
+  it('the store of an older schema is not migrated', async () => {
     const made = await seeded()
     changed(made, 'PRAGMA user_version = 3')
     const before = contents(made.dir)
@@ -120,25 +120,28 @@ describe('the store', () => {
       },
       'integrity',
     ],
-  ])('that is %s is damaged: 74, and left as it is', async (_, damage, name) => {
-    const made = await seeded()
-    damage(join(made.dir, 'token.db'))
-    const before = contents(made.dir)
-    const got = await examined(made)
-    expect(got.code).toBe(74)
-    expect(got.check(name)).toMatchObject({
-      ...{ status: 'fail', exit: 74 },
-      message: expect.stringContaining('is damaged') as string,
-      hint: expect.stringMatching(
-        /; (?:if it never was a store, name another \[store\] path; else )?move it away \(mv \S+ \S+\), then: hq-token login \(or: hq-token seed FILE\)$/,
-      ) as string,
-    })
-    expect(got.names).not.toContain('login')
-    expect(got.check('token URL')).toMatchObject({ status: 'ok' })
-    expect(contents(made.dir)).toEqual(before)
-  })
+  ])(
+    'doctor reports a store that is %s as damaged, ends with 74, and leaves it as it is',
+    async (_, damage, name) => {
+      const made = await seeded()
+      damage(join(made.dir, 'token.db'))
+      const before = contents(made.dir)
+      const got = await examined(made)
+      expect(got.code).toBe(74)
+      expect(got.check(name)).toMatchObject({
+        ...{ status: 'fail', exit: 74 },
+        message: expect.stringContaining('is damaged') as string,
+        hint: expect.stringMatching(
+          /; (?:if it never was a store, name another \[store\] path; else )?move it away \(mv \S+ \S+\), then: hq-token login \(or: hq-token seed FILE\)$/,
+        ) as string,
+      })
+      expect(got.names).not.toContain('login')
+      expect(got.check('token URL')).toMatchObject({ status: 'ok' })
+      expect(contents(made.dir)).toEqual(before)
+    },
+  )
 
-  it('with a row that makes no sense: 74', async () => {
+  it('doctor reports a store with a row that makes no sense, and ends with 74', async () => {
     const made = await seeded()
     changed(made, 'ALTER TABLE token_set DROP COLUMN lifetime')
     const got = await examined(made)
@@ -150,7 +153,7 @@ describe('the store', () => {
     })
   })
 
-  it('that is named as a file beside another: 74, and all the rest is looked at', async () => {
+  it('doctor reports a store that is named as a file beside another, ends with 74, and looks at all the rest', async () => {
     const { config, dir } = await place({}, 3600)
     rewritten({ config }, (text) => text.replace('token.db', 'token.lock'))
     const got = await examined({ config })
@@ -162,7 +165,7 @@ describe('the store', () => {
     expect(got.check('token URL')).toMatchObject({ status: 'ok' })
   })
 
-  it('that others can read: 74, with the mend', async () => {
+  it('doctor reports a store that others can read, and ends with 74, with the mend', async () => {
     const made = await seeded()
     const path = join(made.dir, 'token.db')
     chmodSync(path, 0o644)
@@ -172,7 +175,7 @@ describe('the store', () => {
     for (const name of ['schema', 'integrity']) expect(got.check(name)).toMatchObject({ status: 'skip' })
   })
 
-  it.runIf(canBeOthers)('of another user: 74', async () => {
+  it.runIf(canBeOthers)('doctor reports a store of another user, and ends with 74', async () => {
     const made = await seeded()
     chownSync(join(made.dir, 'token.db'), 12_345, 12_345)
     expect((await examined(made)).check('store')).toMatchObject({
@@ -182,19 +185,22 @@ describe('the store', () => {
     })
   })
 
-  it.runIf(canBeOthers)('in a folder that may not be written: 74', async () => {
-    const made = await seeded()
-    chmodSync(made.dir, 0o500)
-    const { code, stdout } = await asAnybody(made, 'doctor', '--json')
-    expect(code).toBe(74)
-    const { checks } = JSON.parse(stdout) as { checks: Finding[] }
-    expect(checks.find(({ name }) => name === 'writable')).toMatchObject({
-      ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EACCES)` },
-      hint: `look at the disk and the permissions: ls -ld ${made.dir}; df ${made.dir}`,
-    })
-  })
+  it.runIf(canBeOthers)(
+    'doctor reports a store in a folder that may not be written, and ends with 74',
+    async () => {
+      const made = await seeded()
+      chmodSync(made.dir, 0o500)
+      const { code, stdout } = await asAnybody(made, 'doctor', '--json')
+      expect(code).toBe(74)
+      const { checks } = JSON.parse(stdout) as { checks: Finding[] }
+      expect(checks.find(({ name }) => name === 'writable')).toMatchObject({
+        ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EACCES)` },
+        hint: `look at the disk and the permissions: ls -ld ${made.dir}; df ${made.dir}`,
+      })
+    },
+  )
 
-  it('with a rescue file that others can read: 74', async () => {
+  it('doctor reports a store with a rescue file that others can read, and ends with 74', async () => {
     const made = await seeded()
     const rescue = join(made.dir, 'token.rescue')
     chmodSync(rescue, 0o644)
@@ -203,58 +209,68 @@ describe('the store', () => {
     expect(got.check('unfinished')).toMatchObject({ status: 'fail', exit: 74, hint: `chmod 600 ${rescue}` })
   })
 
-  it.runIf(canBeOthers)('on a read-only file system is read all the same: 74', async () => {
-    const made = await seeded()
-    execFileSync('mount', ['--bind', made.dir, made.dir])
-    onTestFinished(() => void execFileSync('umount', ['--lazy', made.dir]))
-    execFileSync('mount', ['-o', 'remount,bind,ro', made.dir])
-    const got = await examined(made)
-    expect(got.code).toBe(74)
-    expect(got.check('writable')).toMatchObject({
-      ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EROFS)` },
-      hint: 'the file system is read-only: mount it writable, or name another [store] path',
-    })
-    for (const name of ['integrity', 'lock', 'login']) expect(got.check(name)).toMatchObject({ status: 'ok' })
-  })
+  it.runIf(canBeOthers)(
+    'a store on a read-only file system is read all the same, and doctor ends with 74',
+    async () => {
+      const made = await seeded()
+      execFileSync('mount', ['--bind', made.dir, made.dir])
+      onTestFinished(() => void execFileSync('umount', ['--lazy', made.dir]))
+      execFileSync('mount', ['-o', 'remount,bind,ro', made.dir])
+      const got = await examined(made)
+      expect(got.code).toBe(74)
+      expect(got.check('writable')).toMatchObject({
+        ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EROFS)` },
+        hint: 'the file system is read-only: mount it writable, or name another [store] path',
+      })
+      for (const name of ['integrity', 'lock', 'login'])
+        expect(got.check(name)).toMatchObject({ status: 'ok' })
+    },
+  )
 
-  it.runIf(canBeOthers)('on a full disk, which is in memory: 74, with both', async () => {
-    const disk = mount('tmpfs')
-    const { root } = disk
-    const made = await place({}, 3600)
-    rewritten(made, (text) => text.replace('path = token.db', `path = ${join(root, 'token.db')}`))
-    await told(['seed'], { env: { HQ_TOKEN_CONFIG: made.config } })
-    disk.fill()
-    const got = await examined(made)
-    expect(got.code).toBe(74)
-    expect(got.check('disk space')).toMatchObject({
-      ...{
-        status: 'fail',
-        exit: 74,
-        message: `the disk of ${root} is full: 0 KiB left`,
-        hint: `df -h ${root}`,
-      },
-    })
-    expect(got.check('file system')).toMatchObject({
-      ...{ status: 'warn', message: expect.stringContaining('tmpfs is in memory') as string },
-    })
-    expect(got.check('login')).toMatchObject({ status: 'ok' })
-  })
+  it.runIf(canBeOthers)(
+    'doctor reports a store on a full disk, which is in memory, and ends with 74, with both',
+    async () => {
+      const disk = mount('tmpfs')
+      const { root } = disk
+      const made = await place({}, 3600)
+      rewritten(made, (text) => text.replace('path = token.db', `path = ${join(root, 'token.db')}`))
+      await told(['seed'], { env: { HQ_TOKEN_CONFIG: made.config } })
+      disk.fill()
+      const got = await examined(made)
+      expect(got.code).toBe(74)
+      expect(got.check('disk space')).toMatchObject({
+        ...{
+          status: 'fail',
+          exit: 74,
+          message: `the disk of ${root} is full: 0 KiB left`,
+          hint: `df -h ${root}`,
+        },
+      })
+      expect(got.check('file system')).toMatchObject({
+        ...{ status: 'warn', message: expect.stringContaining('tmpfs is in memory') as string },
+      })
+      expect(got.check('login')).toMatchObject({ status: 'ok' })
+    },
+  )
 
   it.runIf(process.platform === 'linux').each([
     ['/proc/x', '/proc is on proc, where no file can be made'],
     ['/sys/hq-token/token.db', '/sys/hq-token is on sysfs, where no file can be made'],
-  ])('at %s, where nothing can be kept, is called that: 74', async (path, message) => {
-    const made = await place()
-    rewritten(made, (text) => text.replace('path = token.db', `path = ${path}`))
-    const got = await examined({ config: made.config })
-    expect(got.code).toBe(74)
-    expect(got.check('file system')).toMatchObject({
-      ...{ status: 'fail', exit: 74, message, hint: 'name a [store] path on a local disk' },
-    })
-    for (const name of ['disk space', 'writable']) expect(got.check(name)).toMatchObject({ status: 'skip' })
-  })
+  ])(
+    'doctor says of a store at %s that nothing can be kept there, and ends with 74',
+    async (path, message) => {
+      const made = await place()
+      rewritten(made, (text) => text.replace('path = token.db', `path = ${path}`))
+      const got = await examined({ config: made.config })
+      expect(got.code).toBe(74)
+      expect(got.check('file system')).toMatchObject({
+        ...{ status: 'fail', exit: 74, message, hint: 'name a [store] path on a local disk' },
+      })
+      for (const name of ['disk space', 'writable']) expect(got.check(name)).toMatchObject({ status: 'skip' })
+    },
+  )
 
-  it.runIf(canBeOthers)('in memory without a limit is on no full disk', async () => {
+  it.runIf(canBeOthers)('the store in memory without a limit is on no full disk', async () => {
     const root = folder()
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=0,mode=0700', 'tmpfs', root])
     onTestFinished(() => void execFileSync('umount', ['--lazy', root]))
@@ -272,7 +288,7 @@ describe('the store', () => {
     [-11_317_950, 'warn', /^CIFS is a network file system/],
     [0x65735546, 'warn', /^FUSE: it may be/],
     [0xef53, 'ok', /^local$/],
-  ])('on a file system of type %d: %s', async (type, status, message) => {
+  ])('doctor reports a store on a file system of type %d: %s', async (type, status, message) => {
     const { dir } = await seeded()
     const fileSystem = (): { type: number; room: number } => ({ type, room: 3 * 1024 * 1024 })
     const { checks } = await inspectStore(join(dir, 'token.db'), { rule: 'a test', env: {}, fileSystem })
@@ -286,7 +302,7 @@ describe('the store', () => {
     })
   })
 
-  it('whose lock another process holds, and whose refresh was killed', async () => {
+  it('doctor reports a store whose lock another process holds, and whose refresh was killed', async () => {
     const made = await seeded({ faults: [{ name: 'silence', count: 1 }] })
     const running = made.start(['refresh'])
     while (made.sandbox.log.length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
@@ -310,7 +326,7 @@ describe('the store', () => {
     expect(contents(made.dir)).toEqual(before)
   })
 
-  it('beside which an answer waits to be taken up', async () => {
+  it('doctor reports a store beside which an answer waits to be taken up', async () => {
     const made = await seeded()
     await made.store.exclusive(
       async (held) => {
@@ -339,7 +355,7 @@ describe('the store', () => {
     expect(contents(made.dir)).toEqual(before)
   })
 
-  it('within whose last write a process died: said, and not repaired', async () => {
+  it('doctor reports a store within whose last write a process died, and does not repair it', async () => {
     const made = await seeded()
     const path = join(made.dir, 'token.db')
     // As a crash leaves it: the pages are half written, and the journal still has what was there.
@@ -361,7 +377,7 @@ describe('the store', () => {
     expect((await examined(made)).check('store')).toMatchObject({ status: 'ok' })
   })
 
-  it('that somebody keeps busy: 75', async () => {
+  it('doctor reports a store that somebody keeps busy, and ends with 75', async () => {
     const made = await seeded()
     const db = new Database(join(made.dir, 'token.db'))
     db.exec('BEGIN EXCLUSIVE')
@@ -375,7 +391,7 @@ describe('the store', () => {
     })
   })
 
-  it('with a file in the place of the lock: 74', async () => {
+  it('doctor reports a store with a file in the place of the lock, and ends with 74', async () => {
     const made = await seeded()
     writeFileSync(join(made.dir, 'token.lock'), 'x'.repeat(5000), { mode: 0o600 })
     expect((await examined(made)).check('lock')).toMatchObject({
@@ -386,7 +402,7 @@ describe('the store', () => {
   })
 
   it.runIf(canBeOthers)(
-    'that only root may read: 74, as in status, and no process has died in it',
+    'doctor reports a store that only root may read, and ends with 74, as in status, and no process has died in it',
     async () => {
       const made = await seeded()
       const run = asSomebody(made)
@@ -403,17 +419,20 @@ describe('the store', () => {
     },
   )
 
-  it.runIf(canBeOthers)('with a lock of root’s: 74, and it stays where it is: root may hold it', async () => {
-    const made = await seeded()
-    const run = asSomebody(made)
-    const path = join(made.dir, 'token.lock')
-    chownSync(path, 0, 0)
-    for (const command of ['doctor', 'refresh']) {
-      const { code, stdout, stderr } = await run(command)
-      expect(code).toBe(74)
-      expect(stdout + stderr).toContain(`${path} cannot be read: it belongs to root, mode 600`)
-      expect(stdout + stderr).toContain(`ls -l ${path}; as root: chown ${SOMEBODY} ${path}`)
-      expect(stdout + stderr).not.toContain('mv ')
-    }
-  })
+  it.runIf(canBeOthers)(
+    'doctor reports a store with a lock of root’s, and ends with 74, and it stays where it is: root may hold it',
+    async () => {
+      const made = await seeded()
+      const run = asSomebody(made)
+      const path = join(made.dir, 'token.lock')
+      chownSync(path, 0, 0)
+      for (const command of ['doctor', 'refresh']) {
+        const { code, stdout, stderr } = await run(command)
+        expect(code).toBe(74)
+        expect(stdout + stderr).toContain(`${path} cannot be read: it belongs to root, mode 600`)
+        expect(stdout + stderr).toContain(`ls -l ${path}; as root: chown ${SOMEBODY} ${path}`)
+        expect(stdout + stderr).not.toContain('mv ')
+      }
+    },
+  )
 })

@@ -31,7 +31,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
     return examined(await inFrontOf(made, { firm, ...more }), options)
   }
 
-  it('are fine: the issuer, the days that are left, and the proxy that was used', async () => {
+  it('doctor names the issuer, the days that are left, and the proxy that was used, where TLS is fine', async () => {
     const got = await behind(`ca_file = ${firm.cert}\nproxy = ${proxy.url}`, {}, { argv: ['--online'] })
     expect(got.code).toBe(0)
     expect(got.check('trust')?.message).toBe('the authorities of Node and of ca_file')
@@ -49,7 +49,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
     expect(got.check('API')).toMatchObject({ status: 'ok' })
   })
 
-  it('without the proxy where the host is exempt from it', async () => {
+  it('doctor goes without the proxy where the host is exempt from it', async () => {
     const got = await behind(
       `ca_file = ${firm.cert}`,
       {},
@@ -58,7 +58,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
     expect(got.check('proxy')?.message).toMatch(/^not used for 127\.0\.0\.2:\d+ \(http:.* \(HTTPS_PROXY\)\)$/)
   })
 
-  it('with a certificate that ends soon: a warning', async () => {
+  it('doctor warns of a certificate that ends soon', async () => {
     const got = await behind(`ca_file = ${firm.cert}`, { certificate: firm.issue(HOST, 3) })
     expect(got.code).toBe(0)
     expect(got.check('certificate')).toMatchObject({
@@ -85,7 +85,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
       /ca_file = FILE .*NODE_EXTRA_CA_CERTS=FILE/,
     ],
   ])(
-    'with a certificate %s: 75, straight and through the proxy',
+    'doctor ends with 75 for a certificate %s, straight and through the proxy',
     async (_, certificate, isKnown, message, hint) => {
       for (const way of ['none', proxy.url]) {
         const ca = isKnown ? `ca_file = ${firm.cert}\n` : ''
@@ -102,7 +102,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
     },
   )
 
-  it('with a proxy that refuses, is not there, or does not get through: 75', async () => {
+  it('doctor ends with 75 for a proxy that refuses, is not there, or does not get through', async () => {
     const asks = await behind(`ca_file = ${firm.cert}\nproxy = ${locked.url}`)
     expect(asks.code).toBe(75)
     expect(asks.check('proxy')).toMatchObject({
@@ -139,7 +139,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
     expect(got.stdout).not.toContain('secret-of-the-proxy')
   })
 
-  it('with files that cannot be used: 78; with one that Node passes over: a warning', async () => {
+  it('doctor ends with 78 for TLS files that cannot be used, and warns of one that Node passes over', async () => {
     const missing = await behind('ca_file = none.pem')
     expect(missing.code).toBe(78)
     expect(missing.check('trust')).toMatchObject({
@@ -155,7 +155,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
     expect(passedOver.check('trust')).toMatchObject({ status: 'warn', hint: 'ls -l /nonexistent.pem' })
   })
 
-  it('with a certificate of the client: how long it lives, and that the server wants one', async () => {
+  it('doctor says how long a certificate of the client lives, and that the server wants one', async () => {
     const client = firm.issue('client.example.com', 3)
     const shown = `client_cert_file = ${client.cert}\nclient_key_file = ${client.key}`
     const got = await behind(`ca_file = ${firm.cert}\n${shown}`, { mutual: true })

@@ -44,7 +44,7 @@ describe('all is well', () => {
       .replace(/^(.*refresh token\s+)(?:1y|36[45]d(?: \d+h)?) left/m, '$1N left')
       .replace(/^.*file system.*\n(?: +→.*\n)?/m, 'ok     file system    local\n')
 
-  it('and a person sees it, a line each', async () => {
+  it('a person sees that all is well, a line for each check', async () => {
     const made = await seeded()
     const got = await told(['doctor'], { env: { HQ_TOKEN_CONFIG: made.config } })
     expect(got).toMatchObject({ code: 0, stderr: '' })
@@ -55,7 +55,7 @@ describe('all is well', () => {
     )
   })
 
-  it('also at a terminal that is narrow, within its width, and in colour where that is wanted', async () => {
+  it('a person sees that all is well within the width of a narrow terminal, and in colour where that is wanted', async () => {
     const made = await seeded()
     const env = { HQ_TOKEN_CONFIG: made.config }
     const narrow = (await told(['doctor'], { env: { ...env, NO_COLOR: '1' }, terminal: 50 })).stdout
@@ -73,7 +73,7 @@ describe('all is well', () => {
     )
   })
 
-  it('and programs read it, with every key present', async () => {
+  it('programs read that all is well, with every key present', async () => {
     const made = await seeded()
     const env = { HQ_TOKEN_CONFIG: made.config }
     const { stdout, code } = await told(['doctor', '--json'], { env })

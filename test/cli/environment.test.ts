@@ -49,7 +49,7 @@ describe('a name that a script left empty', () => {
 })
 
 describe('a profile that is typed', () => {
-  it('and is none is an error, whatever HQ_TOKEN_CONFIG names: nothing is printed', async () => {
+  it('a profile that is typed and is none is an error, whatever HQ_TOKEN_CONFIG names: nothing is printed', async () => {
     const made = await seeded()
     for (const args of ALL) {
       const { code, stdout, stderr } = await made.tell(['--profile', 'doesnotexist', ...args])
@@ -61,7 +61,7 @@ describe('a profile that is typed', () => {
     expect(made.sandbox.log).toEqual([])
   })
 
-  it('and HQ_TOKEN_STORE exclude one another: both are named, and the ways out', async () => {
+  it('a profile that is typed and HQ_TOKEN_STORE exclude one another: both are named, and the ways out', async () => {
     const made = await seeded()
     const env = { HQ_TOKEN_STORE: join(made.dir, 'token.db') }
     for (const args of [...ALL, ['init', '--instance', 'https://acme.highq.com/', '--client-id', '1']]) {
@@ -80,7 +80,7 @@ describe('a profile that is typed', () => {
     expect(made.sandbox.log).toEqual([])
   })
 
-  it('is what counts, and -v and doctor say what does not', async () => {
+  it('a profile that is typed is what counts, and -v and doctor say what does not', async () => {
     const made = await seeded()
     const [dir, state] = [folder(), folder()]
     const acme = readFileSync(made.config, 'utf8').replace(/\[store\]\npath = .*/, '')
@@ -123,7 +123,7 @@ describe('a profile that is typed', () => {
     })
   })
 
-  it('counts the same for a program: openGuard({ profile })', async () => {
+  it('a profile that is typed counts the same for a program: openGuard({ profile })', async () => {
     const made = await seeded()
     vi.stubEnv('HQ_TOKEN_CONFIG', made.config)
     await expect(openGuard({ profile: 'doesnotexist' })).rejects.toMatchObject({ code: 'HQ_CONFIG_INVALID' })
@@ -138,7 +138,7 @@ describe('a variable that is misspelt', () => {
   const warning =
     'hq-token: warning: HQ_TOKEN_CLIENTID is not known and has no effect\nhq-token: hint: did you mean HQ_TOKEN_CLIENT_ID?\n'
 
-  it('is warned of by what does its work all the same, and its value is in no output', async () => {
+  it('a variable that is misspelt is warned of by what does its work all the same, and its value is in no output', async () => {
     const made = await seeded()
     const { code, stdout, stderr } = await made.tell(['get'], env)
     expect([code, stdout, stderr]).toEqual([0, expect.stringMatching(/^\S+\n$/), warning])
@@ -149,12 +149,12 @@ describe('a variable that is misspelt', () => {
     }
   })
 
-  it('is warned of by the real program too, whose warm path leaves it to the full one', async () => {
+  it('a variable that is misspelt is warned of by the real program too, whose warm path leaves it to the full one', async () => {
     const made = await seeded()
     expect(await made.run(['get'], { env })).toMatchObject({ code: 0, stderr: warning })
   })
 
-  it('is a line of doctor, also where the configuration cannot be read', async () => {
+  it('a variable that is misspelt is a line of doctor, also where the configuration cannot be read', async () => {
     const made = await seeded()
     const line =
       'warn   environment    HQ_TOKEN_CLIENTID is not known and has no effect\n       → did you mean HQ_TOKEN_CLIENT_ID?\n'
@@ -171,7 +171,7 @@ describe('a variable that is misspelt', () => {
     expect(broken.stdout + well.stdout).not.toContain(CANARY)
   })
 
-  it('is told to a program by its own ear', async () => {
+  it('a variable that is misspelt is told to a program by its own ear', async () => {
     const made = await seeded()
     vi.stubEnv('HQ_TOKEN_CONFIG', made.config)
     vi.stubEnv('HQ_TOKEN_CLIENTID', CANARY)
@@ -186,7 +186,7 @@ describe('a variable that is misspelt', () => {
     ])
   })
 
-  it('is nothing that exec sets for its command: a command may call the program again', async () => {
+  it('a variable that is misspelt is nothing that exec sets for its command: a command may call the program again', async () => {
     const made = await seeded()
     const inner = `"$0" "$1" get >/dev/null`
     const { code, stderr } = await made.run(
@@ -207,7 +207,7 @@ describe('a variable that is misspelt', () => {
 })
 
 describe('the folders that variables name', () => {
-  it('are made by init and by the first token, for the owner alone, and are found again', async () => {
+  it('the folders that variables name are made by init and by the first token, for the owner alone, and are found again', async () => {
     const made = await place({}, 3600)
     const base = folder()
     const env = {
@@ -254,7 +254,7 @@ describe('the folders that variables name', () => {
     expect(existsSync(join(base, 'profiles'))).toBe(false)
   })
 
-  it('are the only place: what the machine or the user has elsewhere is not looked at', async () => {
+  it('the folders that variables name are the only place: what the machine or the user has elsewhere is not looked at', async () => {
     const made = await seeded()
     const empty = folder()
     const env = { HQ_TOKEN_CONFIG: '', HQ_TOKEN_CONFIG_DIR: empty, HQ_TOKEN_STATE_DIR: empty }

@@ -49,7 +49,7 @@ describe('an answer that brings a token, however it is written, is taken', () =>
     'form',
     'no-refresh-token',
     'empty-refresh-token',
-  ])('%s', async (name) => {
+  ])('an answer that brings a token, however it is written, is taken: %s', async (name) => {
     const { first, after, requests } = await exchange(name)
     expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(TOKEN) as string })
     expect(requests).toBe(1)
@@ -113,14 +113,17 @@ describe('an answer that was lost is asked for again with the same refresh token
 })
 
 describe('an answer that is no verdict changes nothing', () => {
-  it.concurrent.each<FaultName>(['html', '403-html', '408', 'redirect'])('%s', async (name) => {
-    const { first, after, requests, mend, next } = await exchange(name)
-    expect(first).toMatchObject({ code: 75, stdout: '' })
-    expect(requests).toBe(1)
-    expect(after).toMatchObject({ generation: 1, intent: null, refusedAt: null, failures: 1 })
-    mend()
-    expect(await next()).toMatchObject({ code: 0, stderr: '' })
-  })
+  it.concurrent.each<FaultName>(['html', '403-html', '408', 'redirect'])(
+    'an answer that is no verdict changes nothing: %s',
+    async (name) => {
+      const { first, after, requests, mend, next } = await exchange(name)
+      expect(first).toMatchObject({ code: 75, stdout: '' })
+      expect(requests).toBe(1)
+      expect(after).toMatchObject({ generation: 1, intent: null, refusedAt: null, failures: 1 })
+      mend()
+      expect(await next()).toMatchObject({ code: 0, stderr: '' })
+    },
+  )
 
   it.concurrent.each<FaultName>(['429', '429-date', '503'])(
     '%s: nobody asks again before the server’s time',
@@ -171,13 +174,13 @@ describe('a verdict on the grant', () => {
     },
   )
 
-  it('says that an answer had been lost before, when one had', async () => {
+  it('a verdict on the grant says that an answer had been lost before, when one had', async () => {
     const { first } = await exchange('lost-answer', 1)
     expect(first).toMatchObject({ code: 4, stdout: '' })
     expect(first.stderr).toMatch(/an earlier answer of the server had been lost/)
   })
 
-  it('is asked for again when a person says so, and heals', async () => {
+  it('a verdict on the grant is asked for again when a person says so, and heals', async () => {
     const { sandbox, config } = await place({ faults: [{ name: 'invalid-grant', count: 1 }] })
     const env = { HQ_TOKEN_CONFIG: config }
     await told(['get'], { env })

@@ -56,7 +56,7 @@ describe('a token in a format', () => {
       'json',
       '{"format_version":1,"access_token":"it\'s","token_type":"Bearer","expires_at":"2026-12-01T00:00:00Z","expires_on":1796083200,"expires_in":600}\n',
     ],
-  ] as const)('%s', (format, text) => {
+  ] as const)('a token in a format: %s', (format, text) => {
     expect(told("it's", format)).toBe(text)
   })
 })
@@ -80,7 +80,7 @@ describe('any token comes through', { timeout: 300_000 }, () => {
     ['zsh', 'env', ['zsh', '-f'], EVAL],
     ['zsh, where two quotes are one', 'env', ['zsh', '-f', '-o', 'rcquotes'], EVAL],
     ['fish', 'fish', ['fish', '--no-config'], SOURCE],
-  ] as const)('%s', async (_, format, [program, ...flags], script) => {
+  ] as const)('any token comes through %s', async (_, format, [program, ...flags], script) => {
     const file = join(folder(), 'script')
     writeFileSync(file, script)
     const reads = async (all: readonly string[]): Promise<void> => {
@@ -93,7 +93,7 @@ describe('any token comes through', { timeout: 300_000 }, () => {
     await fc.assert(fc.asyncProperty(tokens, reads), { numRuns: 4 })
   })
 
-  it('curl -K', async () => {
+  it('any token comes through curl -K', async () => {
     const heard: (string | undefined)[] = []
     const server = createServer((request, response) => {
       heard[Number(request.url?.slice(1))] = request.headers.authorization

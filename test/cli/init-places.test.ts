@@ -34,7 +34,7 @@ beforeAll(() => {
 }, 300_000)
 
 describe('where init writes', () => {
-  it('is where the program looks: the profile’s file', async () => {
+  it('the place where init writes is where the program looks: the profile’s file', async () => {
     const at = home()
     const { stderr } = await init(at, ['--profile', 'acme'])
     const file = join(dirname(at.file), 'profiles/acme.ini')
@@ -48,7 +48,7 @@ describe('where init writes', () => {
     })
   })
 
-  it.each(['--config', 'HQ_TOKEN_CONFIG'])('is what %s names', async (how) => {
+  it.each(['--config', 'HQ_TOKEN_CONFIG'])('the place where init writes is what %s names', async (how) => {
     const at = home()
     const file = join(folder(), 'new', "it's.ini")
     const env = how === '--config' ? at.env : { ...at.env, HQ_TOKEN_CONFIG: file }
@@ -58,7 +58,7 @@ describe('where init writes', () => {
     expect(existsSync(at.file)).toBe(false)
   })
 
-  it('is not over what is there', async () => {
+  it('the config that init writes is not over what is there', async () => {
     const at = home()
     mkdirSync(dirname(at.file), { recursive: true })
     writeFileSync(at.file, 'mine', { mode: 0o640 })
@@ -71,7 +71,7 @@ describe('where init writes', () => {
     expectOnly(dirname(at.file), 'config.ini')
   })
 
-  it('is not over a link that leads nowhere', async () => {
+  it('the config that init writes is not over a link that leads nowhere', async () => {
     const at = home()
     mkdirSync(dirname(at.file), { recursive: true })
     symlinkSync('nowhere', at.file)
@@ -80,7 +80,7 @@ describe('where init writes', () => {
     expectOnly(dirname(at.file), 'config.ini')
   })
 
-  it('with --force is over what is there, which stays beside it', async () => {
+  it('init with --force writes over what is there, which stays beside it', async () => {
     const at = home()
     mkdirSync(dirname(at.file), { recursive: true })
     const old = Buffer.from([0xff, 0xfe, 0x00, 0x41])
@@ -92,7 +92,7 @@ describe('where init writes', () => {
     expectOnly(dirname(at.file), 'config.ini', 'config.ini.bak')
   })
 
-  it('with --force is behind a link, which stays', async () => {
+  it('init with --force writes behind a link, which stays', async () => {
     const at = home()
     const real = join(folder(), 'dotfile.ini')
     writeFileSync(real, '[client]\n', { mode: 0o600 })
@@ -115,26 +115,29 @@ describe('where init writes', () => {
     expect(stderr).toMatch(new RegExp(`${file} cannot be written \\(E\\w+\\)\n.*hint: ls -ld ${place}\n`))
   })
 
-  it.each(['000', '077', '777'])('is 0600 from its first instant under a umask of %s', async (umask) => {
-    const at = home()
-    mkdirSync(dirname(at.file), { recursive: true, mode: 0o700 })
-    const trace = join(folder(), 'trace')
-    await promisify(execFile)('sh', [
-      '-c',
-      `umask ${umask}; printf %s ${SECRET} | exec strace -f -qq -o "$0" -e trace=openat,fchmod,link,linkat,rename "$@"`,
-      ...[trace, process.execPath, BIN, ...flags('--config', at.file)],
-    ])
-    expect([mode(at.file), await secretOf(at.file)]).toEqual(['600', SECRET])
-    // The umask is for every file, that of strace too.
-    chmodSync(trace, 0o600)
-    const made = readFileSync(trace, 'utf8')
-      .split('\n')
-      .filter((line) => /O_CREAT/.test(line) && line.includes(dirname(at.file)))
-    expect(made.length).toBeGreaterThan(0)
-    for (const line of made) expect(line).toMatch(/O_EXCL.*, 0600\)/)
-  })
+  it.each(['000', '077', '777'])(
+    'the config that init writes is 0600 from its first instant under a umask of %s',
+    async (umask) => {
+      const at = home()
+      mkdirSync(dirname(at.file), { recursive: true, mode: 0o700 })
+      const trace = join(folder(), 'trace')
+      await promisify(execFile)('sh', [
+        '-c',
+        `umask ${umask}; printf %s ${SECRET} | exec strace -f -qq -o "$0" -e trace=openat,fchmod,link,linkat,rename "$@"`,
+        ...[trace, process.execPath, BIN, ...flags('--config', at.file)],
+      ])
+      expect([mode(at.file), await secretOf(at.file)]).toEqual(['600', SECRET])
+      // The umask is for every file, that of strace too.
+      chmodSync(trace, 0o600)
+      const made = readFileSync(trace, 'utf8')
+        .split('\n')
+        .filter((line) => /O_CREAT/.test(line) && line.includes(dirname(at.file)))
+      expect(made.length).toBeGreaterThan(0)
+      for (const line of made) expect(line).toMatch(/O_EXCL.*, 0600\)/)
+    },
+  )
 
-  it('is one config, whole, where many write at one instant', async () => {
+  it('the config that init writes is one config, whole, where many write at one instant', async () => {
     const at = home()
     const ids = ['1', '2', '3', '4', '5', '6']
     const held = ids.map((id) =>
@@ -173,7 +176,7 @@ describe('init that is interrupted while it writes', { timeout: 300_000 }, () =>
   // From the draft to its end: made, on the disk, in place.
   const calls = ['fchmod 1', 'fsync 1', 'link 1', 'fsync 2', 'unlink 1']
 
-  it('by a signal that can be waited with: a whole config and no draft, and it dies of the signal', async () => {
+  it('init that is interrupted by a signal that can be waited with leaves a whole config and no draft, and dies of the signal', async () => {
     const tries = calls.map(async (call) => {
       const at = home()
       expect(await hit(at, 'SIGTERM', call, []), call).toMatchObject({ code: null, signal: 'SIGTERM' })
@@ -183,7 +186,7 @@ describe('init that is interrupted while it writes', { timeout: 300_000 }, () =>
     await Promise.all(tries)
   })
 
-  it('by one that cannot: no config, or a whole one', async () => {
+  it('init that is interrupted by a signal that cannot be waited with leaves no config, or a whole one', async () => {
     const tries = calls.map(async (call) => {
       const at = home()
       expect(await hit(at, 'SIGKILL', call, []), call).toMatchObject({ signal: 'SIGKILL' })
@@ -195,7 +198,7 @@ describe('init that is interrupted while it writes', { timeout: 300_000 }, () =>
     for (const found of rest) expect([false, SECRET]).toContain(found)
   })
 
-  it('by one that cannot, with --force: the old config, or the new one whole', async () => {
+  it('init --force that is interrupted by a signal that cannot be waited with leaves the old config, or the new one whole', async () => {
     const tries = ['rename 1', 'fchmod 3', 'rename 2', 'unlink 1'].map(async (call) => {
       const at = home()
       await init(at, ['--client-id', 'old'])

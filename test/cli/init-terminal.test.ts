@@ -50,7 +50,7 @@ describe('init at a terminal', { timeout: 300_000 }, () => {
   }
 
   it.each([{ TERM: 'xterm-256color' }, { TERM: 'dumb' }, { NO_COLOR: '1' }])(
-    'asks for each, and never shows the secret, nor its length (%j)',
+    'init at a terminal asks for each, and never shows the secret, nor its length (%j)',
     async (env) => {
       const at = home()
       const { said, status } = await atInit(at, answers, { env })
@@ -63,7 +63,7 @@ describe('init at a terminal', { timeout: 300_000 }, () => {
     },
   )
 
-  it('asks again for what is wrong', async () => {
+  it('init at a terminal asks again for what is wrong', async () => {
     const at = home()
     const [instance, id, redirect, secret] = answers as [Step, Step, Step, Step]
     const { said, status } = await atInit(at, [
@@ -89,7 +89,7 @@ describe('init at a terminal', { timeout: 300_000 }, () => {
     await expectWritten(at)
   })
 
-  it('asks only for what was not given', async () => {
+  it('init at a terminal asks only for what was not given', async () => {
     const at = home()
     const { said } = await atInit(at, answers.slice(3), {
       argv: [
@@ -105,7 +105,7 @@ describe('init at a terminal', { timeout: 300_000 }, () => {
     await expectWritten(at)
   })
 
-  it('shows nothing of a secret that is pasted with the other answers', async () => {
+  it('init at a terminal shows nothing of a secret that is pasted with the other answers', async () => {
     const at = home()
     const { said } = await atInit(at, [
       { after: 'the answers go to', type: `https://acme.highq.com/acme\r1012\r\r${SECRET}\r` },
@@ -119,7 +119,7 @@ describe('init at a terminal', { timeout: 300_000 }, () => {
     ['first', answers.slice(0, 0), asked.instance],
     ['last', answers.slice(0, 3), asked.secret],
   ])(
-    'writes nothing after Ctrl-C at the %s question, and ends as shells expect',
+    'init at a terminal writes nothing after Ctrl-C at the %s question, and ends as shells expect',
     async (_, before, after) => {
       const at = home()
       const { said, status } = await atInit(at, [...before, { after, type: `s3cr${CTRL_C}` }])
@@ -132,7 +132,7 @@ describe('init at a terminal', { timeout: 300_000 }, () => {
   it.each([
     ['first', answers.slice(0, 0), asked.instance],
     ['last', answers.slice(0, 3), asked.secret],
-  ])('writes nothing after Ctrl-D at the %s question', async (_, before, after) => {
+  ])('init at a terminal writes nothing after Ctrl-D at the %s question', async (_, before, after) => {
     const at = home()
     const { said, status } = await atInit(at, [...before, { after, type: CTRL_D }])
     expect(said).toMatch(/error: .*nothing was written\r?\n.*hint: /)
@@ -140,7 +140,7 @@ describe('init at a terminal', { timeout: 300_000 }, () => {
     expect(existsSync(dirname(at.file))).toBe(false)
   })
 
-  it('leaves no secret on the screen, in the shell’s history or in the process list; Ctrl-Z and fg between', async () => {
+  it('init at a terminal leaves no secret on the screen, in the shell’s history or in the process list; Ctrl-Z and fg between', async () => {
     const at = home()
     const history = join(folder(), 'history')
     const list = watchProcessList()
@@ -164,7 +164,7 @@ describe('init at a terminal', { timeout: 300_000 }, () => {
       expect(text).not.toContain(SECRET.slice(0, 6))
   })
 
-  it('keeps a secret on standard input out of the process list', async () => {
+  it('init keeps a secret on standard input out of the process list', async () => {
     const at = home()
     const list = watchProcessList()
     await start(flags(), { env: at.env, input: SECRET }).done
@@ -174,7 +174,7 @@ describe('init at a terminal', { timeout: 300_000 }, () => {
     await expectWritten(at)
   })
 
-  it('does not wait at a terminal for a secret on standard input', async () => {
+  it('init does not wait at a terminal for a secret on standard input', async () => {
     const { said, status } = await atInit(home(), [], { argv: ['--client-secret', '-'] })
     expect(status).toBe(2)
     expect(said).toMatch(/which is a terminal here/)

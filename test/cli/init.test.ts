@@ -14,7 +14,7 @@ beforeAll(() => {
 }, 300_000)
 
 describe('init by flags', () => {
-  it('writes a config, 0600 in a folder of 0700, and says what comes next', async () => {
+  it('init by flags writes a config, 0600 in a folder of 0700, and says what comes next', async () => {
     const at = home()
     const { code, stdout, stderr } = await init(at, ['--redirect-uri', 'https://example.com/done'])
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
@@ -32,7 +32,7 @@ describe('init by flags', () => {
     expect(await secretOf(at.file)).toBe(SECRET)
   })
 
-  it('writes what the other commands work with', async () => {
+  it('init by flags writes what the other commands work with', async () => {
     const { sandbox, seed, works } = await place()
     const { env } = home()
     const argv = [
@@ -55,7 +55,7 @@ describe('init by flags', () => {
     })
   })
 
-  it('tries what it has written, and tells what it finds', async () => {
+  it('init by flags tries what it has written, and tells what it finds', async () => {
     const { sandbox } = await place()
     const { env } = home()
     const argv = ['init', '--instance', sandbox.url, '--client-id', sandbox.clientId, '--client-secret', '-']
@@ -69,13 +69,13 @@ describe('init by flags', () => {
     expect(stderr).not.toContain(sandbox.clientSecret)
   })
 
-  it('takes the redirect URI that it would have proposed', async () => {
+  it('init by flags takes the redirect URI that it would have proposed', async () => {
     const at = home()
     await init(at)
     expect(load(at.file).redirectUri).toBe('http://127.0.0.1:8765/callback')
   })
 
-  it('writes for any other server', async () => {
+  it('init by flags writes for any other server', async () => {
     const at = home()
     const given = {
       issuer: 'https://login.example.com/',
@@ -105,7 +105,7 @@ describe('init by flags', () => {
     })
   })
 
-  it('names a file or a command for the secret, a file by its whole path', async () => {
+  it('init by flags names a file or a command for the secret, a file by its whole path', async () => {
     const [one, other] = [home(), home()]
     const argv = ['init', '--no-doctor', '--instance', INSTANCE, '--client-id', '1012']
     await told([...argv, '--client-secret-file', 'some/secret'], { env: one.env })
@@ -114,7 +114,7 @@ describe('init by flags', () => {
     expect(await secretOf(other.file)).toBe('a ; b')
   })
 
-  it('leaves a secret that is in the environment there', async () => {
+  it('init by flags leaves a secret that is in the environment there', async () => {
     const at = home()
     const argv = ['init', '--no-doctor', '--instance', INSTANCE, '--client-id', '1012']
     const { code, stderr } = await told(argv, { env: { ...at.env, HQ_TOKEN_CLIENT_SECRET: SECRET } })
@@ -123,7 +123,7 @@ describe('init by flags', () => {
     expect(stderr + readFileSync(at.file, 'utf8')).not.toContain(SECRET)
   })
 
-  it('warns of what the environment will change', async () => {
+  it('init by flags warns of what the environment will change', async () => {
     const at = home()
     const env = { ...at.env, HQ_TOKEN_CLIENT_ID: '7', HQ_TOKEN_CLIENT_SECRET_FILE: '/x', HQ_TOKEN_SCOPE: 'a' }
     const { code, stderr } = await told(flags(), { env, input: SECRET })
@@ -150,7 +150,7 @@ describe('init by flags', () => {
     ],
     ['a secret and none', ['--auth-method', 'none'], /--client-secret is given, and --auth-method none/],
     ['two secrets', ['--client-secret-file', 'x'], /--client-secret and --client-secret-file exclude/],
-  ])('refuses %s, and writes nothing', async (_, more, message) => {
+  ])('init by flags refuses %s, and writes nothing', async (_, more, message) => {
     const at = home()
     const { code, stdout, stderr } = await init(at, more)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -164,7 +164,7 @@ describe('init by flags', () => {
     ['one of two lines', 's3cr3t\ns3cr3t\n', /holds a control character/],
     ['a placeholder', '{{ secret }}', /is still a placeholder/],
     ['a binary file', '\0\u0001s3cr3t\0', /is not text/],
-  ])('refuses as a secret on standard input %s', async (_, input, message) => {
+  ])('init by flags refuses as a secret on standard input %s', async (_, input, message) => {
     const at = home()
     const { code, stderr } = await init(at, [], input)
     expect(code).toBe(2)
@@ -173,7 +173,7 @@ describe('init by flags', () => {
     expect(existsSync(at.file)).toBe(false)
   })
 
-  it('names all that is missing where there is no terminal', async () => {
+  it('init by flags names all that is missing where there is no terminal', async () => {
     const at = home()
     const { code, stderr } = await told(['init', '--no-doctor'], { env: at.env })
     expect(code).toBe(2)
@@ -182,7 +182,7 @@ describe('init by flags', () => {
     expect(existsSync(at.file)).toBe(false)
   })
 
-  it('has a flag for every key of [client]', async () => {
+  it('init by flags has a flag for every key of [client]', async () => {
     const { stdout } = await told(['init', '--help'])
     for (const { section, key } of configKeys)
       if (section === 'client') expect(stdout).toContain(`--${key.replaceAll('_', '-')} <`)
@@ -215,38 +215,42 @@ describe('init by flags', () => {
     )
     .map((parts) => parts.join(''))
 
-  it('writes each value so that it is read as it is, or not at all', { timeout: 300_000 }, async () => {
-    let written = 0
-    await fc.assert(
-      fc.asyncProperty(odd, odd, async (secret, clientId) => {
-        // At the start of a stream it is a byte order mark.
-        fc.pre(!secret.startsWith('\ufeff'))
-        const at = home()
-        const argv = [
-          'init',
-          '--no-doctor',
-          `--client-id=${clientId}`,
-          '--instance',
-          INSTANCE,
-          '--client-secret',
-          '-',
-        ]
-        const { code } = await told(argv, { env: at.env, input: secret })
-        expect(existsSync(at.file)).toBe(code === 0)
-        if (code === 0) {
-          written++
-          expect(load(at.file).clientId).toBe(clientId)
-          expect(await secretOf(at.file)).toBe(secret)
-        } else expect(code).toBe(2)
-      }),
-      { numRuns: 150 },
-    )
-    expect(written).toBeGreaterThan(75)
-  })
+  it(
+    'init by flags writes each value so that it is read as it is, or not at all',
+    { timeout: 300_000 },
+    async () => {
+      let written = 0
+      await fc.assert(
+        fc.asyncProperty(odd, odd, async (secret, clientId) => {
+          // At the start of a stream it is a byte order mark.
+          fc.pre(!secret.startsWith('\ufeff'))
+          const at = home()
+          const argv = [
+            'init',
+            '--no-doctor',
+            `--client-id=${clientId}`,
+            '--instance',
+            INSTANCE,
+            '--client-secret',
+            '-',
+          ]
+          const { code } = await told(argv, { env: at.env, input: secret })
+          expect(existsSync(at.file)).toBe(code === 0)
+          if (code === 0) {
+            written++
+            expect(load(at.file).clientId).toBe(clientId)
+            expect(await secretOf(at.file)).toBe(secret)
+          } else expect(code).toBe(2)
+        }),
+        { numRuns: 150 },
+      )
+      expect(written).toBeGreaterThan(75)
+    },
+  )
 })
 
 describe('the recipe for Ansible in the guide', () => {
-  it('works as it stands', async () => {
+  it('the recipe for Ansible in the guide works as it stands', async () => {
     const at = home()
     const yaml = /```yaml\n([^]*?ansible[^]*?)```/.exec(readFileSync('docs/guide.md', 'utf8'))?.[1] ?? ''
     const [task] = parse(yaml) as [

@@ -90,7 +90,7 @@ function unseeded({ config }: Place): void {
 }
 
 describe('an issuer is asked for its endpoints', () => {
-  it('by a seed, which keeps them: the refresh asks no more', async () => {
+  it('an issuer is asked for its endpoints by a seed, which keeps them: the refresh asks no more', async () => {
     const there = await home()
     const seeded = await there.tell(['seed', '-v'])
     expect({ code: seeded.code, stdout: seeded.stdout }).toEqual({ code: 0, stdout: '' })
@@ -106,7 +106,7 @@ describe('an issuer is asked for its endpoints', () => {
     expect(there.asked).toEqual([OIDC])
   })
 
-  it('by the first refresh, where the seed came by itself', async () => {
+  it('an issuer is asked for its endpoints by the first refresh, where the seed came by itself', async () => {
     const there = await home()
     const got = withoutNews(await there.tell(['get']))
     expect([got.code, got.stderr, await there.works(got.stdout.trim())]).toEqual([0, '', true])
@@ -115,13 +115,13 @@ describe('an issuer is asked for its endpoints', () => {
     expect(there.asked).toEqual([OIDC])
   })
 
-  it('not at all where the token is fresh', async () => {
+  it('an issuer is not asked for its endpoints where the token is fresh', async () => {
     const there = await home({}, 3600)
     expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(there.asked).toEqual([])
   })
 
-  it('not at all where the configuration names the token endpoint', async () => {
+  it('an issuer is not asked for its endpoints where the configuration names the token endpoint', async () => {
     const there = await home()
     const text = readFileSync(there.config, 'utf8')
     writeFileSync(
@@ -133,7 +133,7 @@ describe('an issuer is asked for its endpoints', () => {
     expect(there.asked).toEqual([])
   })
 
-  it('where the store keeps those of another', async () => {
+  it('an issuer is asked for its endpoints where the store keeps those of another', async () => {
     const there = await home()
     const other = `http://127.0.0.1:${there.port}`
     await pin(there, {
@@ -148,16 +148,20 @@ describe('an issuer is asked for its endpoints', () => {
     expect(there.elsewhere).toEqual([])
   })
 
-  it('once, by as many processes as want a token at one time', { timeout: 60_000 }, async () => {
-    const there = await home({ latencyMs: 300 })
-    const all = await Promise.all(Array.from({ length: 8 }, () => there.run(['get']).then(withoutNews)))
-    expect(new Set(all.map(({ code, stderr, stdout }) => `${code} ${stderr} ${stdout}`)).size).toBe(1)
-    expect(all[0]?.code).toBe(0)
-    expect(there.asked).toEqual([OIDC])
-    expect(there.sandbox.log).toHaveLength(1)
-  })
+  it(
+    'an issuer is asked for its endpoints once, by as many processes as want a token at one time',
+    { timeout: 60_000 },
+    async () => {
+      const there = await home({ latencyMs: 300 })
+      const all = await Promise.all(Array.from({ length: 8 }, () => there.run(['get']).then(withoutNews)))
+      expect(new Set(all.map(({ code, stderr, stdout }) => `${code} ${stderr} ${stdout}`)).size).toBe(1)
+      expect(all[0]?.code).toBe(0)
+      expect(there.asked).toEqual([OIDC])
+      expect(there.sandbox.log).toHaveLength(1)
+    },
+  )
 
-  it('to revoke a grant, where nobody has asked before', async () => {
+  it('an issuer is asked for its endpoints to revoke a grant, where nobody has asked before', async () => {
     const there = await home({}, 3600)
     there.answers(
       json({
@@ -172,7 +176,7 @@ describe('an issuer is asked for its endpoints', () => {
     expect(there.elsewhere[0]).toBe('POST /revoke')
   })
 
-  it('not for a logout that has nothing to revoke', async () => {
+  it('an issuer is not asked for its endpoints by a logout that has nothing to revoke', async () => {
     const there = await home()
     expect(await there.tell(['logout'])).toMatchObject({ code: 0 })
     expect(there.asked).toEqual([])
@@ -184,7 +188,7 @@ describe('an issuer that cannot be asked', () => {
     response.writeHead(503).end()
   }
 
-  it('is a warning at a seed, which is imported all the same', async () => {
+  it('an issuer that cannot be asked is a warning at a seed, which is imported all the same', async () => {
     const there = await home()
     there.answers(busy)
     const { host } = new URL(there.issuer)
@@ -198,7 +202,7 @@ describe('an issuer that cannot be asked', () => {
     expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('is 75 where the token is over; nothing is spent, and the next call asks again', async () => {
+  it('an issuer that cannot be asked is 75 where the token is over; nothing is spent, and the next call asks again', async () => {
     const there = await home()
     expect(await there.tell(['seed'])).toMatchObject({ code: 0 })
     await pin(there, {
@@ -228,7 +232,7 @@ describe('an issuer that cannot be asked', () => {
     expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('is asked once for all who wait', { timeout: 60_000 }, async () => {
+  it('an issuer that cannot be asked is asked once for all who wait', { timeout: 60_000 }, async () => {
     const there = await home()
     expect((await there.tell(['seed'])).code).toBe(0)
     await pin(there, {
@@ -247,7 +251,7 @@ describe('an issuer that cannot be asked', () => {
     expect(there.asked).toEqual([OIDC])
   })
 
-  it('costs no token that is still good, and is left alone for a while', async () => {
+  it('an issuer that cannot be asked costs no token that is still good, and is left alone for a while', async () => {
     const there = await home({ config: '[refresh]\nearly = 50%\n' }, 3600)
     there.answers(busy)
     const issued = String(Math.floor(Date.now() / 1000) - 2_000)
@@ -277,17 +281,20 @@ describe('an issuer that cannot be asked', () => {
       78,
       'cannot be read (HTTP 302)',
     ],
-  ])('because it %s: the seed is imported, and a refresh ends with 78', async (_, answer, exit, message) => {
-    const there = await home()
-    there.answers(answer(there))
-    const seeded = await there.tell(['seed'])
-    expect([seeded.code, seeded.stderr]).toEqual([0, expect.stringContaining(message)])
-    const got = await there.tell(['get'])
-    expect([got.code, got.stdout, got.stderr]).toEqual([exit, '', expect.stringContaining(message)])
-    expect(got.stderr).toContain('hint: check issuer, or set authorize_url and token_url instead')
-    expect(there.sandbox.log).toEqual([])
-    expect(there.elsewhere).toEqual([])
-  })
+  ])(
+    'an issuer that cannot be asked because it %s: the seed is imported, and a refresh ends with 78',
+    async (_, answer, exit, message) => {
+      const there = await home()
+      there.answers(answer(there))
+      const seeded = await there.tell(['seed'])
+      expect([seeded.code, seeded.stderr]).toEqual([0, expect.stringContaining(message)])
+      const got = await there.tell(['get'])
+      expect([got.code, got.stdout, got.stderr]).toEqual([exit, '', expect.stringContaining(message)])
+      expect(got.stderr).toContain('hint: check issuer, or set authorize_url and token_url instead')
+      expect(there.sandbox.log).toEqual([])
+      expect(there.elsewhere).toEqual([])
+    },
+  )
 })
 
 describe('an endpoint that is not fit for secrets', () => {
@@ -296,7 +303,7 @@ describe('an endpoint that is not fit for secrets', () => {
 
   const withApi = ({ sandbox }: Issuer) => ({ HQ_TOKEN_API_URL: `${sandbox.url}api/` })
 
-  it('and is discovered gets no token, no secret and no code', async () => {
+  it('an endpoint that is not fit for secrets and is discovered gets no token, no secret and no code', async () => {
     const there = await home()
     there.answers(json({ ...metadata(there.issuer, there), token_endpoint: unfit(there) }))
     const commands = [
@@ -317,7 +324,7 @@ describe('an endpoint that is not fit for secrets', () => {
     expect(await there.store.discovered()).toBeUndefined()
   })
 
-  it('and is kept by an older version is not used, until a login asks anew', async () => {
+  it('an endpoint that is not fit for secrets and is kept by an older version is not used, until a login asks anew', async () => {
     const there = await home()
     expect((await there.tell(['seed'])).code).toBe(0)
     const kept = await keptBy(there)
@@ -344,7 +351,7 @@ describe('an endpoint that is not fit for secrets', () => {
     expect(there.elsewhere).toEqual([])
   })
 
-  it('and is kept to revoke at is not used: a logout keeps all, and a refresh goes on', async () => {
+  it('an endpoint that is not fit for secrets and is kept to revoke at is not used: a logout keeps all, and a refresh goes on', async () => {
     const there = await home()
     expect((await there.tell(['seed'])).code).toBe(0)
     await pin(there, { ...(await keptBy(there)), revocationUrl: unfit(there), authorizeUrl: unfit(there) })
@@ -360,7 +367,7 @@ describe('an endpoint that is not fit for secrets', () => {
   })
 
   it.each(['no URL at all', 'https://u:p@x.example/', 'https://x.example/#'])(
-    'and is kept as %j is no bug of ours',
+    'an endpoint that is not fit for secrets and is kept as %j is no bug of ours',
     async (address) => {
       const there = await home()
       expect((await there.tell(['seed'])).code).toBe(0)
@@ -371,7 +378,7 @@ describe('an endpoint that is not fit for secrets', () => {
     },
   )
 
-  it('and is kept does no harm where the configuration gives another', async () => {
+  it('an endpoint that is not fit for secrets and is kept does no harm where the configuration gives another', async () => {
     const there = await home()
     expect((await there.tell(['seed'])).code).toBe(0)
     await pin(there, { ...(await keptBy(there)), tokenUrl: unfit(there) })
@@ -380,7 +387,7 @@ describe('an endpoint that is not fit for secrets', () => {
     expect(there.elsewhere).toEqual([])
   })
 
-  it('may be forgotten: logout --local works', async () => {
+  it('an endpoint that is not fit for secrets may be forgotten: logout --local works', async () => {
     const there = await home()
     unseeded(there)
     expect((await there.tell(['seed', there.seed])).code).toBe(0)
@@ -397,7 +404,7 @@ describe('an endpoint that is not fit for secrets', () => {
 })
 
 describe('an issuer is shown', () => {
-  it('by status as the instance, before and after it was asked', async () => {
+  it('an issuer is shown by status as the instance, before and after it was asked', async () => {
     const there = await home()
     const shown = async (): Promise<unknown> =>
       (JSON.parse((await there.tell(['status', '--json'])).stdout) as { instance: unknown }).instance

@@ -35,7 +35,7 @@ describe('the endpoints of an issuer', () => {
   })
 
   it.each(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'])(
-    'are found at %s, and kept',
+    'the endpoints of an issuer are found at %s, and kept',
     async (path) => {
       const { tell, store, issuer } = await metadata(all, path)
       const { code, stdout } = await tell(['login', '--no-browser'])
@@ -65,7 +65,7 @@ describe('the endpoints of an issuer', () => {
       'token_endpoint must be an https URL',
     ],
     ['a list', () => [], 'cannot be read'],
-  ])('are not taken from metadata that is %s', async (_, body, message) => {
+  ])('the endpoints of an issuer are not taken from metadata that is %s', async (_, body, message) => {
     const { tell, store } = await metadata(body)
     const { code, stdout, stderr } = await tell(['login', '--no-browser'])
     expect([code, stdout, stderr]).toEqual([78, '', expect.stringContaining(message)])
@@ -73,7 +73,7 @@ describe('the endpoints of an issuer', () => {
   })
 
   it.each([400, 403, 405, 301])(
-    'are found at the second place where the first answers with %i',
+    'the endpoints of an issuer are found at the second place where the first answers with %i',
     async (status) => {
       const { tell, store } = await metadata(all, '/.well-known/oauth-authorization-server', status)
       expect(await tell(['login', '--no-browser'])).toMatchObject({ code: 0 })
@@ -81,12 +81,15 @@ describe('the endpoints of an issuer', () => {
     },
   )
 
-  it.each([429, 503])('are asked for later where the server says %i', async (status) => {
-    const { tell } = await metadata(all, '/nowhere', status)
-    expect(await tell(['login', '--no-browser'])).toMatchObject({ code: 75, stdout: '' })
-  })
+  it.each([429, 503])(
+    'the endpoints of an issuer are asked for later where the server says %i',
+    async (status) => {
+      const { tell } = await metadata(all, '/nowhere', status)
+      expect(await tell(['login', '--no-browser'])).toMatchObject({ code: 75, stdout: '' })
+    },
+  )
 
-  it('are unknown without metadata, and before a login', async () => {
+  it('the endpoints of an issuer are unknown without metadata, and before a login', async () => {
     const { tell } = await metadata(all, '/nowhere')
     expect(await tell(['login', '--no-browser'])).toMatchObject({ code: 78, stdout: '' })
     expect((await tell(['refresh'])).code).toBe(4)

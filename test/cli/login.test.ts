@@ -14,7 +14,7 @@ import { told } from '../support/world.js'
 import { asked, home, type Home } from './login-home.js'
 
 describe('a login without a browser', () => {
-  it('is finished in another shell, by the address on standard input', async () => {
+  it('a login without a browser is finished in another shell, by the address on standard input', async () => {
     const there = await home()
     const answer = await decided(await asked(there), 'allow')
     expect(answer).toMatch(/^https:\/\/firm\.example\/cb\?code=/)
@@ -32,14 +32,14 @@ describe('a login without a browser', () => {
     ['with a fragment', (answer: string) => `${answer}#_=_`],
     ['broken into lines', (answer: string) => answer.replace(/.{40}/g, '$&\n')],
     ['the code alone', (answer: string) => new URL(answer).searchParams.get('code') ?? ''],
-  ])('takes what is pasted: %s', async (_, shape) => {
+  ])('a login without a browser takes what is pasted: %s', async (_, shape) => {
     const there = await home()
     const answer = await decided(await asked(there), 'allow')
     expect(await there.tell(['login', '--complete', shape(answer)])).toMatchObject({ code: 0, stdout: '' })
     expect(await there.tell(['get'])).toMatchObject({ code: 0 })
   })
 
-  it('tells how long a server’s words may be, and shows none that command a terminal', async () => {
+  it('a login without a browser tells how long a server’s words may be, and shows none that command a terminal', async () => {
     const there = await home()
     await asked(there)
     const state = (await there.store.login())?.state.reveal() ?? ''
@@ -55,7 +55,7 @@ describe('a login without a browser', () => {
     expect(stderr.length).toBeLessThan(600)
   })
 
-  it('goes on after a word that was no code', async () => {
+  it('a login without a browser goes on after a word that was no code', async () => {
     const there = await home()
     const answer = await decided(await asked(there), 'allow')
     const wrong = await there.tell(['login', '--complete', 'hunter2password'])
@@ -63,7 +63,7 @@ describe('a login without a browser', () => {
     expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 0 })
   })
 
-  it('that meets a held lock keeps its answer for the next try, and says so', async () => {
+  it('a login without a browser that meets a held lock keeps its answer for the next try, and says so', async () => {
     const there = await home({ config: '[refresh]\nlock_wait = 0s\n' })
     const answer = await decided(await asked(there), 'allow')
     const complete = () => there.tell(['login', '--complete', answer])
@@ -74,7 +74,7 @@ describe('a login without a browser', () => {
     expect((await complete()).stderr).not.toContain('still good')
   })
 
-  it('whose process died with the answer on disk is finished by asking again', async () => {
+  it('a login without a browser whose process died with the answer on disk is finished by asking again', async () => {
     const there = await home()
     const answer = await decided(await asked(there), 'allow')
     await there.store.exclusive(
@@ -99,7 +99,7 @@ describe('a login without a browser', () => {
     expect((await there.store.read())?.pair.accessToken.reveal()).toBe('access-9')
   })
 
-  it('says when it takes the place of another that waits', async () => {
+  it('a login without a browser says when it takes the place of another that waits', async () => {
     const there = await home()
     await asked(there)
     const { code, stderr } = await there.tell(['login', '--no-browser'])
@@ -113,21 +113,21 @@ describe('a login without a browser', () => {
     [['--no-browser', '--timeout', '5m'], '--timeout'],
     [['--no-browser', '--complete', '-'], '--complete'],
     [['--complete', '-', '--timeout', '5m'], '--timeout'],
-  ])('does not take %j together', async (options, named) => {
+  ])('a login without a browser does not take %j together', async (options, named) => {
     const there = await home()
     const { code, stdout, stderr } = await there.tell(['login', ...options])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toContain(named)
   })
 
-  it('comes back to a redirect URI that has a query of its own', async () => {
+  it('a login without a browser comes back to a redirect URI that has a query of its own', async () => {
     const there = await home({}, 'https://firm.example/cb?tenant=acme')
     const answer = await decided(await asked(there), 'allow')
     expect(new URL(answer).searchParams.get('tenant')).toBe('acme')
     expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 0 })
   })
 
-  it('is what every command names while it waits', async () => {
+  it('a login without a browser is what every command names while it waits', async () => {
     const there = await home()
     await asked(there)
     for (const command of [['get'], ['exec', '--', 'true'], ['credential', '--protocol', 'kubernetes']]) {
@@ -139,7 +139,7 @@ describe('a login without a browser', () => {
     }
   })
 
-  it('may take half an hour, and not more', async () => {
+  it('a login without a browser may take half an hour, and not more', async () => {
     const there = await home()
     const answer = await decided(await asked(there), 'allow')
     const later = (seconds: number) => () => ({ ...machineClock(), now: machineClock().now + seconds })
@@ -151,7 +151,7 @@ describe('a login without a browser', () => {
     })
   })
 
-  it('cannot be finished twice, nor with a forged state', async () => {
+  it('a login without a browser cannot be finished twice, nor with a forged state', async () => {
     const there = await home()
     const answer = await decided(await asked(there), 'allow')
     const forged = await there.tell(['login', '--complete', answer.replace(/state=[^&]+/, 'state=forged')])
@@ -163,7 +163,7 @@ describe('a login without a browser', () => {
     expect(await there.tell(['login', '--complete', answer])).toMatchObject({ code: 4 })
   })
 
-  it('that was denied is over, and the grant before goes on', async () => {
+  it('a login without a browser that was denied is over, and the grant before goes on', async () => {
     const there = await home()
     await there.tell(['login', '--complete', await decided(await asked(there), 'allow')])
     const before = (await there.tell(['get'])).stdout
@@ -180,7 +180,7 @@ describe('a login without a browser', () => {
   it.each([
     ['nothing', '', 'neither the address that the browser ended at nor a code'],
     ['the address of the login itself', 'https://x.example/authorize?client_id=1', 'neither the address'],
-  ])('asks again for what is %s', async (_, input, message) => {
+  ])('a login without a browser asks again for what is %s', async (_, input, message) => {
     const there = await home()
     await asked(there)
     const wrong = await there.tell(['login', '--complete', '-'], { input })
@@ -189,7 +189,7 @@ describe('a login without a browser', () => {
     expect(await there.store.login()).toBeDefined()
   })
 
-  it('says what is missing before anybody is sent anywhere', async () => {
+  it('a login without a browser says what is missing before anybody is sent anywhere', async () => {
     const there = await home()
     const text = readFileSync(there.config, 'utf8')
     const without = async (line: RegExp): Promise<string> => {
@@ -205,7 +205,7 @@ describe('a login without a browser', () => {
     expect(await there.store.login()).toBeUndefined()
   })
 
-  it('sends to init where there is no configuration at all', async () => {
+  it('a login without a browser sends to init where there is no configuration at all', async () => {
     for (const args of [[], ['--no-browser']]) {
       const { code, stdout, stderr } = await told(['login', ...args], { homedir: folder() })
       expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
@@ -230,7 +230,7 @@ describe('a paste at a terminal', { timeout: 300_000 }, () => {
     ['longer than a terminal’s line', (answer: string) => answer],
     ['in lines', (answer: string) => answer.replace(/.{70}/g, '$&\n')],
     ['in lines, the last without its end', (answer: string) => answer.replace(/^.{70}/, '$&\n')],
-  ])('is taken whole: %s', async (_, shape) => {
+  ])('a paste at a terminal is taken whole: %s', async (_, shape) => {
     const there = await home()
     const answer = await decided(await asked(there), 'allow')
     const long = `${answer}&session_state=${'x'.repeat(5000)}`
@@ -243,7 +243,7 @@ describe('a paste at a terminal', { timeout: 300_000 }, () => {
     expect([status, said]).toEqual([0, expect.stringContaining('hq-token: logged in')])
   })
 
-  it('can be broken off: the login waits on', async () => {
+  it('a paste at a terminal can be broken off: the login waits on', async () => {
     const there = await home()
     await asked(there)
     expect(await pastes(there, [{ after: PROMPT, type: CTRL_C }])).toMatchObject({ status: -2 })
@@ -308,7 +308,7 @@ it('a login shows on a terminal how long it waits', async () => {
 it.each([
   [20, '0:01 left to log in'],
   [0, '0:01 left to log in with the browser (Ctrl-C ends it)'],
-])('and is no wider than a terminal of %d columns', async (terminal, line) => {
+])('the time that a login waits is no wider than a terminal of %d columns', async (terminal, line) => {
   const { tell } = await home({}, 'http://127.0.0.1/callback')
   const { stderr } = await tell(['login', '--timeout', '1s'], { terminal })
   expect(stderr).toContain(`\r\u001b[K${line}\r\u001b[K`)
@@ -326,7 +326,7 @@ describe.each([
   ['http://127.0.0.1/', /^http:\/\/127\.0\.0\.1:\d+\/$/],
   ['http://[::1]/callback', /^http:\/\/\[::1\]:\d+\/callback$/],
 ])('a redirect URI of %s', (redirectUri, sent) => {
-  it('is waited at on a free port', async () => {
+  it('a redirect URI of this machine is waited at on a free port', async () => {
     const there = await home({}, redirectUri)
     const { code, stderr } = await there.tell(['login'], {
       browser: async (address) => {

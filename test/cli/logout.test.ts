@@ -9,7 +9,7 @@ import { told } from '../support/world.js'
 import { asked, home } from './login-home.js'
 
 describe('a logout', () => {
-  it('says what it cannot do at HighQ, and leaves no token in any file', async () => {
+  it('a logout says what it cannot do at HighQ, and leaves no token in any file', async () => {
     const there = await home()
     await there.tell(['login', '--complete', await decided(await asked(there), 'allow')])
     const token = (await there.tell(['get'])).stdout.trim()
@@ -36,7 +36,7 @@ describe('a logout', () => {
     expect((await there.tell(['logout'])).stderr).toContain('there was nothing to forget')
   })
 
-  it('makes no store where there is none', async () => {
+  it('a logout makes no store where there is none', async () => {
     const there = await home()
     const { code, stderr } = await there.tell(['logout'])
     expect([code, stderr]).toEqual([0, expect.stringContaining('there was nothing to forget')])
@@ -45,7 +45,7 @@ describe('a logout', () => {
     ).toEqual([])
   })
 
-  it('warns of the seed file, whose grant no later `get` brings back', async () => {
+  it('a logout warns of the seed file, whose grant no later `get` brings back', async () => {
     const there = await place()
     const env = { HQ_TOKEN_CONFIG: there.config }
     await told(['get'], { env })
@@ -65,7 +65,7 @@ describe('a logout', () => {
     ])
   })
 
-  it('revokes where the server can, and keeps all where it could not be told', async () => {
+  it('a logout revokes where the server can, and keeps all where it could not be told', async () => {
     const server = await startOidcServer('client_secret_post')
     onTestFinished(() => server.close())
     const there = await home()

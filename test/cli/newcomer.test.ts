@@ -71,22 +71,25 @@ describe('without any configuration', () => {
     expect(await told(['refresh'], { homedir })).toEqual({ code: 78, stdout: '', stderr: NOT_CONFIGURED })
   })
 
-  it.each(['get', 'refresh', 'status', 'login'])('of a profile, %s names its init: 78', async (command) => {
-    const homedir = folder()
-    for (const options of [
-      { argv: ['--profile', 'acme'] },
-      { argv: [], env: { HQ_TOKEN_PROFILE: 'acme' } },
-    ]) {
-      const { argv, env = {} } = options
-      expect(await told([...argv, command], { homedir, env })).toEqual({
-        code: 78,
-        stdout: '',
-        stderr: `hq-token: error: the profile acme has no config file (${homedir}/.config/hq-token/profiles/acme.ini, /etc/hq-token/profiles/acme.ini)\nhq-token: hint: hq-token --profile acme init\n`,
-      })
-    }
-  })
+  it.each(['get', 'refresh', 'status', 'login'])(
+    'without any configuration of a profile, %s names its init: 78',
+    async (command) => {
+      const homedir = folder()
+      for (const options of [
+        { argv: ['--profile', 'acme'] },
+        { argv: [], env: { HQ_TOKEN_PROFILE: 'acme' } },
+      ]) {
+        const { argv, env = {} } = options
+        expect(await told([...argv, command], { homedir, env })).toEqual({
+          code: 78,
+          stdout: '',
+          stderr: `hq-token: error: the profile acme has no config file (${homedir}/.config/hq-token/profiles/acme.ini, /etc/hq-token/profiles/acme.ini)\nhq-token: hint: hq-token --profile acme init\n`,
+        })
+      }
+    },
+  )
 
-  it('at a path that was named, init would write it: 78', async () => {
+  it('without any configuration at a path that was named, init would write it: 78', async () => {
     const path = join(folder(), 'there is none.ini')
     const { code, stderr } = await told(['--config', path, 'get'])
     expect(code).toBe(78)
@@ -182,11 +185,17 @@ describe('what only a login needs', () => {
     ['instance', 'acme.highq.com/acme'],
     ['issuer', 'login.example.com'],
     ['auth_method', 'basic'],
-  ])('is not %s: where tokens go and how they are asked for stops everything', async (key, value) => {
-    const { config, sandbox } = await configured({ [key]: value })
-    expect(await told(['get'], { env: { HQ_TOKEN_CONFIG: config } })).toMatchObject({ code: 78, stdout: '' })
-    expect(sandbox.log).toEqual([])
-  })
+  ])(
+    'what only a login needs is not %s: where tokens go and how they are asked for stops everything',
+    async (key, value) => {
+      const { config, sandbox } = await configured({ [key]: value })
+      expect(await told(['get'], { env: { HQ_TOKEN_CONFIG: config } })).toMatchObject({
+        code: 78,
+        stdout: '',
+      })
+      expect(sandbox.log).toEqual([])
+    },
+  )
 })
 
 describe('what is known from other programs', () => {
@@ -228,7 +237,7 @@ describe('refresh', () => {
 })
 
 describe('a grant that has ended', () => {
-  it('has one next command in doctor: its refresh token is over', async () => {
+  it('a grant that has ended has one next command in doctor: its refresh token is over', async () => {
     const { config, seed } = await place({}, 0)
     writeFileSync(seed, readFileSync(seed, 'utf8').replace(/^refresh_expiry.*$/m, 'refresh_expiry = 0'))
     const env = { HQ_TOKEN_CONFIG: config }
@@ -242,7 +251,7 @@ describe('a grant that has ended', () => {
     expect(stdout).toMatch(/^ok +access token +over since \S+( \S+)?$/m)
   })
 
-  it('has one next command in doctor: the server has refused it, shortly before its end', async () => {
+  it('a grant that has ended has one next command in doctor: the server has refused it, shortly before its end', async () => {
     const { config, seed, sandbox } = await place({}, 0)
     writeFileSync(seed, readFileSync(seed, 'utf8').replace(/^refresh_expiry.*$/m, 'refresh_expiry = 9000'))
     writeFileSync(seed, `${readFileSync(seed, 'utf8')}issued_at = ${Math.floor(Date.now() / 1000) - 8000}\n`)
@@ -254,7 +263,7 @@ describe('a grant that has ended', () => {
     expect(stdout.match(/→.*hq-token/g)).toHaveLength(1)
   })
 
-  it('which is only near its end is renewed by one command', async () => {
+  it('a grant that is only near its end is renewed by one command', async () => {
     const { config, seed } = await place({}, 3600)
     writeFileSync(seed, readFileSync(seed, 'utf8').replace(/^refresh_expiry.*$/m, 'refresh_expiry = 9000'))
     writeFileSync(seed, `${readFileSync(seed, 'utf8')}issued_at = ${Math.floor(Date.now() / 1000) - 8000}\n`)
@@ -274,7 +283,7 @@ describe('a program that seeds', () => {
     return lines.flatMap((line) => (JSON.parse(line) as { event?: string }).event ?? [])
   }
 
-  it('knows by the event whether the file was imported or disregarded', async () => {
+  it('a program that seeds knows by the event whether the file was imported or disregarded', async () => {
     const { config, seed, sandbox } = await place({}, 3600)
     const env = { HQ_TOKEN_CONFIG: config }
     expect(await json(env, seed)).toEqual(['seed_imported'])

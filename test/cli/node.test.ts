@@ -49,16 +49,16 @@ describe('a Node that is too old', () => {
     },
   )
 
-  it.each(['20.19.0', '20.20.2', '22.0.0', '24.1.0'])('is none of %s', (version) => {
+  it.each(['20.19.0', '20.20.2', '22.0.0', '24.1.0'])('a Node that is too old is none of %s', (version) => {
     expect(under(version)).toEqual({ told: '', asked: ['./start.cjs'], exit: 0 })
   })
 
-  it('can read the first file: nothing in it is newer than ES5', () => {
+  it('a Node that is too old can read the first file: nothing in it is newer than ES5', () => {
     const text = readFileSync(BIN, 'utf8').replace(/\/\/.*|'(?:[^'\\]|\\.)*'|\/\S+\//g, '')
     expect(text).not.toMatch(/=>|`|\?\.|\?\?|\*\*|\.\.\.|\b(?:const|let|class|async|await|of|import)\b/)
   })
 
-  it('is what `engines` says, for the library as for the program', () => {
+  it('a Node that is too old is what `engines` says, for the library as for the program', () => {
     expect(`>=${LEAST.major}.${LEAST.minor}`).toBe(engines.node)
     expect(readFileSync(BIN, 'utf8')).toContain(`MAJOR = ${LEAST.major}\n`)
     expect(readFileSync(BIN, 'utf8')).toContain(`MINOR = ${LEAST.minor}\n`)
@@ -75,7 +75,7 @@ NODE_MODULE_VERSION 115. This version of Node.js requires
 NODE_MODULE_VERSION 137. Please try re-compiling or re-installing
 the module (for instance, using \`npm rebuild\` or \`npm install\`).`
 
-  it('names both, and what to type', () => {
+  it('the addon of another Node names both, and what to type', () => {
     const fault = addonFault(failed(OTHER))
     expect(fault).toMatchObject({ code: 'HQ_STORE_UNUSABLE', exit: 74 })
     expect(fault?.message).toBe(
@@ -85,7 +85,7 @@ the module (for instance, using \`npm rebuild\` or \`npm install\`).`
     expect(fault?.hint).toContain(process.cwd())
   })
 
-  it('is named by the first failure: the second says less', () => {
+  it('the addon of another Node is named by the first failure: the second says less', () => {
     const second = failed("Module did not self-register: '/x/better_sqlite3.node'.")
     expect(addonFault(second)?.message).toContain('did not self-register')
     remember(failed(OTHER))
@@ -101,14 +101,17 @@ the module (for instance, using \`npm rebuild\` or \`npm install\`).`
       "GLIBC_2.38' not found",
     ],
     ['/x/better_sqlite3.node: invalid ELF header', 'ERR_DLOPEN_FAILED', 'invalid ELF header'],
-  ])('is told from one that is missing or of another system: %j', (message, code, words) => {
-    const fault = addonFault(failed(message, code))
-    expect(fault?.message).toContain(words)
-    expect(fault?.message).not.toContain('\n')
-    expect(fault?.hint).toMatch(/npm install -g --allow-scripts=better-sqlite3 hq-token$/)
-  })
+  ])(
+    'the addon of another Node is told from one that is missing or of another system: %j',
+    (message, code, words) => {
+      const fault = addonFault(failed(message, code))
+      expect(fault?.message).toContain(words)
+      expect(fault?.message).not.toContain('\n')
+      expect(fault?.hint).toMatch(/npm install -g --allow-scripts=better-sqlite3 hq-token$/)
+    },
+  )
 
-  it('is nothing else', () => {
+  it('the addon of another Node is nothing else', () => {
     expect(addonFault(failed('x', 'EACCES'))).toBeUndefined()
     expect(addonFault('x')).toBeUndefined()
   })

@@ -26,7 +26,7 @@ const removable = (seed: string, state: string): string =>
   `hq-token: the seed file ${seed} can be removed now: its refresh token is spent, and ${join(state, 'token.db')} holds the newer one\n`
 
 describe('the first get', () => {
-  it('spends the seed, marks it, and says that once, beside the token', async () => {
+  it('the first get spends the seed, marks it, and says that once, beside the token', async () => {
     const { at, seed, sandbox } = await hosts()
     const state = folder()
     const first = await at(state, 'get')
@@ -39,7 +39,7 @@ describe('the first get', () => {
     expect(sandbox.refreshes()).toBe(2)
   })
 
-  it('with a token that is still good marks nothing: the seed is alive', async () => {
+  it('the first get with a token that is still good marks nothing: the seed is alive', async () => {
     const { at, seed } = await hosts(3600)
     const state = folder()
     expect(await at(state, 'get')).toMatchObject({ code: 0, stderr: '' })
@@ -47,17 +47,20 @@ describe('the first get', () => {
     expect(await at(folder(), 'get'), 'and another store may begin with it').toMatchObject({ code: 0 })
   })
 
-  it.each([['seed --refresh'], ['refresh'], ['exec -- true']])('may as well be `%s`', async (command) => {
-    const args = command.split(' ')
-    const { at, seed } = await hosts()
-    const state = folder()
-    const { code, stdout, stderr } = await at(state, ...args)
-    expect([code, stdout]).toEqual([0, ''])
-    expect(stderr).toContain(removable(seed, state))
-    expect(existsSync(`${seed}.spent`)).toBe(true)
-  })
+  it.each([['seed --refresh'], ['refresh'], ['exec -- true']])(
+    'the first get may as well be `%s`',
+    async (command) => {
+      const args = command.split(' ')
+      const { at, seed } = await hosts()
+      const state = folder()
+      const { code, stdout, stderr } = await at(state, ...args)
+      expect([code, stdout]).toEqual([0, ''])
+      expect(stderr).toContain(removable(seed, state))
+      expect(existsSync(`${seed}.spent`)).toBe(true)
+    },
+  )
 
-  it('marks a seed for whoever reaches it by a link elsewhere too', async () => {
+  it('the first get marks a seed for whoever reaches it by a link elsewhere too', async () => {
     const { at, seed } = await hosts()
     await at(folder(), 'get')
     const link = join(folder(), 'link.ini')
@@ -69,7 +72,7 @@ describe('the first get', () => {
     expect(got.stderr).toMatch(/was spent on .*is the store’s volume mounted/)
   })
 
-  it('by `seed -` marks the configured file of the same token', async () => {
+  it('`seed -` marks the configured file of the same token', async () => {
     const { config, seed } = await hosts()
     const env = { HQ_TOKEN_CONFIG: config, HQ_TOKEN_STORE: join(folder(), 'token.db') }
     await told(['seed', '-', '--refresh'], { env, input: readFileSync(seed) })
@@ -88,24 +91,27 @@ describe('on an empty store, as before its volume is mounted, a seed that is spe
   it.each([
     ...['get', 'seed', 'refresh', 'exec -- true', 'api 1/sites', 'seed --refresh'],
     'credential --protocol kubernetes',
-  ])('is not sent by `%s`: 4, with the ways on; and the grant is alive where it is', async (command) => {
-    const args = command.split(' ')
-    const { at, state, elsewhere, seed, sandbox } = await spent()
-    const { code, stdout, stderr } = await at(elsewhere, ...args)
-    expect([code, stdout]).toEqual([4, ''])
-    expect(stderr).toMatch(
-      new RegExp(
-        `^hq-token: error: ${seed} was spent on ${TIME.source}, and there is no token set in ${elsewhere}/token\\.db: is the store’s volume mounted\\?\n` +
-          `hq-token: hint: mount it, then run the same command again; where the store is lost: hq-token login; or put a new token into a seed file, then: hq-token seed FILE \\(the spent one all the same, which may end the grant if another store holds it: hq-token seed --force ${seed}\\)\n$`,
-      ),
-    )
-    expect(readdirSync(elsewhere)).toEqual([])
-    expect(sandbox.refreshes()).toBe(1)
-    expect((await at(state, 'refresh')).code).toBe(0)
-    expect(sandbox.revokedFamilies()).toBe(0)
-  })
+  ])(
+    'on an empty store, as before its volume is mounted, a seed that is spent is not sent by `%s`: 4, with the ways on; and the grant is alive where it is',
+    async (command) => {
+      const args = command.split(' ')
+      const { at, state, elsewhere, seed, sandbox } = await spent()
+      const { code, stdout, stderr } = await at(elsewhere, ...args)
+      expect([code, stdout]).toEqual([4, ''])
+      expect(stderr).toMatch(
+        new RegExp(
+          `^hq-token: error: ${seed} was spent on ${TIME.source}, and there is no token set in ${elsewhere}/token\\.db: is the store’s volume mounted\\?\n` +
+            `hq-token: hint: mount it, then run the same command again; where the store is lost: hq-token login; or put a new token into a seed file, then: hq-token seed FILE \\(the spent one all the same, which may end the grant if another store holds it: hq-token seed --force ${seed}\\)\n$`,
+        ),
+      )
+      expect(readdirSync(elsewhere)).toEqual([])
+      expect(sandbox.refreshes()).toBe(1)
+      expect((await at(state, 'refresh')).code).toBe(0)
+      expect(sandbox.revokedFamilies()).toBe(0)
+    },
+  )
 
-  it('is told of by status and by doctor in the same words, and nothing is made', async () => {
+  it('on an empty store, as before its volume is mounted, a seed that is spent is told of by status and by doctor in the same words, and nothing is made', async () => {
     const { at, elsewhere, seed } = await spent()
     const status = await at(elsewhere, 'status')
     expect(status).toMatchObject({ code: 0, stderr: '' })
@@ -123,7 +129,7 @@ describe('on an empty store, as before its volume is mounted, a seed that is spe
     expect(readdirSync(elsewhere)).toEqual([])
   })
 
-  it('is imported with --force, which says what it risks', async () => {
+  it('on an empty store, as before its volume is mounted, a seed that is spent is imported with --force, which says what it risks', async () => {
     const { at, elsewhere, seed } = await spent()
     const { code, stderr } = await at(elsewhere, 'seed', '--force', seed)
     expect(code).toBe(0)
@@ -136,7 +142,7 @@ describe('on an empty store, as before its volume is mounted, a seed that is spe
     expect(stderr).toContain(`hq-token: imported ${seed}; `)
   })
 
-  it('gives way to a new token in the same file, whose own mark takes its place', async () => {
+  it('on an empty store, as before its volume is mounted, a seed that is spent gives way to a new token in the same file, whose own mark takes its place', async () => {
     const { at, elsewhere, seed, sandbox } = await spent()
     const before = readFileSync(`${seed}.spent`, 'utf8')
     const { refreshToken } = sandbox.issue()
@@ -149,14 +155,14 @@ describe('on an empty store, as before its volume is mounted, a seed that is spe
     expect((await at(folder(), 'get')).code).toBe(4)
   })
 
-  it('is known under another name too, where the configuration names it', async () => {
+  it('on an empty store, as before its volume is mounted, a seed that is spent is known under another name too, where the configuration names it', async () => {
     const { at, elsewhere, seed } = await spent()
     const copy = join(folder(), 'copy.ini')
     writeFileSync(copy, readFileSync(seed))
     expect((await at(elsewhere, 'seed', copy)).code).toBe(4)
   })
 
-  it('does not keep a login from its end', async () => {
+  it('on an empty store, as before its volume is mounted, a seed that is spent does not keep a login from its end', async () => {
     const { at, elsewhere } = await spent()
     expect(await at(elsewhere, 'login', '--no-browser')).toMatchObject({ code: 0 })
     expect((await at(elsewhere, 'get')).code).toBe(4)
@@ -182,7 +188,7 @@ describe('two hosts with one seed', () => {
 })
 
 describe('a store that holds another token set', () => {
-  it('disregards a spent seed, and does not offer it', async () => {
+  it('a store that holds another token set disregards a spent seed, and does not offer it', async () => {
     const { at, seed, sandbox } = await hosts()
     const [one, two] = [folder(), folder()]
     await at(one, 'get')
@@ -217,7 +223,7 @@ describe('a store that holds another token set', () => {
 })
 
 describe('doctor, with a seed that the store has spent', () => {
-  it('says whether it is marked, and nothing once it is removed', async () => {
+  it('doctor, with a seed that the store has spent says whether it is marked, and nothing once it is removed', async () => {
     const { at, seed } = await hosts()
     const state = folder()
     await at(state, 'get')

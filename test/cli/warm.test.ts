@@ -286,7 +286,7 @@ describe('the short ways of a `get`', { timeout: 300_000 }, () => {
     [['get', '--min-valid', '5m', '--format', 'json']],
     [['--config', 'a.ini', 'get', '-t', '90', '--outfile', 'x']],
     [['get', '--profile', 'acme', '-v']],
-  ])('are taken by %j', (args) => {
+  ])('the short ways of a `get` are taken by %j', (args) => {
     expect(plainGet(args)).toBeDefined()
   })
 })

@@ -45,7 +45,7 @@ describe('a daemon that keeps standard output open', () => {
     process.kill(pid, 'SIGKILL')
   })
 
-  it('does not hide that the command failed', async () => {
+  it('a daemon that keeps standard output open does not hide that the command failed', async () => {
     const cwd = folder()
     await expect(secretOf('sleep 30 2>&1 & echo $! > pid; echo x; exit 3', cwd)).rejects.toThrow(
       'failed (exit status 3)',
@@ -53,7 +53,7 @@ describe('a daemon that keeps standard output open', () => {
     process.kill(pidIn(join(cwd, 'pid')), 'SIGKILL')
   })
 
-  it('costs nothing of what was printed', async () => {
+  it('a daemon that keeps standard output open costs nothing of what was printed', async () => {
     const long = 'y'.repeat(60_000)
     expect(await secretOf(`sleep 2 2>&1 & printf '%60000s' '' | tr ' ' y`)).toBe(long)
   })
@@ -63,7 +63,7 @@ describe('the time limit ends', () => {
   it.runIf(LINUX).each([
     ['what has a group of its own', 'setsid sleep 31 & echo $! > pid; wait'],
     ['what a child of that has begun', 'setsid sh -c "sleep 31 & echo \\$! > pid; wait" & wait'],
-  ])('%s', async (_, command) => {
+  ])('the time limit ends %s', async (_, command) => {
     const cwd = folder()
     await expect(secretOf(command, cwd, 500)).rejects.toThrow('within 0.5 s')
     const pid = pidIn(join(cwd, 'pid'))

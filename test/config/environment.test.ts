@@ -53,15 +53,18 @@ describe('a variable that begins with HQ_TOKEN_', () => {
     ...['HQ_TOKEN_EVENT', 'HQ_TOKEN_EVENT_SUBJECT', 'HQ_TOKEN_EVENT_HOST'],
     // Others' variables.
     ...['HQ_TOKENS_STORE', 'HQ_TOKN_STORE', 'MY_HQ_TOKEN_STORE', 'hq_token_stroe'],
-  ])('or not, such as %s, is nothing to warn of', (name) => {
+  ])('a variable such as %s is nothing to warn of, whether or not it begins with HQ_TOKEN_', (name) => {
     expect(noticesOf([name])).toEqual([])
   })
 
-  it.each(['', '  '])('counts as unset where it is empty (%j)', (text) => {
-    expect(environmentNotices({ env: { HQ_TOKEN_STROE: text }, platform: 'linux' }, suggestion)).toEqual([])
-  })
+  it.each(['', '  '])(
+    'a variable that begins with HQ_TOKEN_ counts as unset where it is empty (%j)',
+    (text) => {
+      expect(environmentNotices({ env: { HQ_TOKEN_STROE: text }, platform: 'linux' }, suggestion)).toEqual([])
+    },
+  )
 
-  it('has no case on Windows', () => {
+  it('a variable that begins with HQ_TOKEN_ has no case on Windows', () => {
     expect(noticesOf(['Hq_Token_Store', 'hq_token_profile', 'PATH'], 'win32')).toEqual([])
     expect(noticesOf(['hq_token_stroe'], 'win32')).toMatchObject([{ hint: 'did you mean HQ_TOKEN_STORE?' }])
   })
@@ -72,13 +75,13 @@ describe('a variable that begins with HQ_TOKEN_', () => {
     'HQ_TOKEN_',
     'HQ_TOKEN_a b',
     `HQ_TOKEN_-${CANARY}`,
-  ])('is not repeated where it is no name: %j', (name) => {
+  ])('a variable that begins with HQ_TOKEN_ is not repeated where it is no name: %j', (name) => {
     const [notice] = noticesOf([name])
     expect(notice?.message).toBe('a variable that begins with HQ_TOKEN_ is not known and has no effect')
     expect(JSON.stringify(notice)).not.toContain(CANARY)
   })
 
-  it('is looked for a close name only where it is not known', () => {
+  it('a variable that begins with HQ_TOKEN_ is looked for a close name only where it is not known', () => {
     const never = (): never => {
       throw new Error('asked')
     }

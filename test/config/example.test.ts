@@ -15,7 +15,7 @@ const load = (text: string): ReturnType<typeof loadConfig> =>
   loadConfig(sourceOf({ file: written('config.ini', text) }))
 
 describe('config.example.ini', () => {
-  it('shows every supported key in its section, in the order of the docs', () => {
+  it('config.example.ini shows every supported key in its section, in the order of the docs', () => {
     let section = ''
     const shown = example.split('\n').flatMap((line) => {
       section = /^\[(\w+)\]$/.exec(line)?.[1] ?? section
@@ -26,13 +26,13 @@ describe('config.example.ini', () => {
   })
 
   it.each(supported)(
-    'shows the default or the example of $key, and its variable',
+    'config.example.ini shows the default or the example of $key, and its variable',
     ({ key, default: fallback, example: sample }) => {
       expect(example).toContain(`; ${key} = ${fallback ?? sample}\n`)
     },
   )
 
-  it('loads as it stands', () => {
+  it('config.example.ini loads as it stands', () => {
     expect(load(example)).toMatchObject({
       ...load(''),
       file: expect.any(String) as string,
@@ -41,13 +41,13 @@ describe('config.example.ini', () => {
     })
   })
 
-  it('loads once a client is filled in', () => {
+  it('config.example.ini loads once a client is filled in', () => {
     const config = load(using('instance', 'client_id', 'client_secret'))
     expect(config.notices).toEqual([])
     expect(requireClient(config).tokenUrl.href).toBe('https://acme.highq.com/acme/api/oauth2/token')
   })
 
-  it('loads with all of it in use', () => {
+  it('config.example.ini loads with all of it in use', () => {
     const all = supported.map(({ key }) => key).filter((key) => !/^client_secret_/.test(key))
     expect(load(using(...all)).notices).toEqual([])
   })

@@ -27,11 +27,11 @@ describe('exposure', () => {
     ['our file, writable by our group', 0o620, us, { read: false, write: true }],
     ['a file readable by all', 0o644, 0, { read: true, write: false }],
     ['a file writable by all', 0o602, 0, { read: false, write: true }],
-  ])('judges %s', (_, mode, uid, expected) => {
+  ])('exposure judges %s', (_, mode, uid, expected) => {
     expect(exposure({ mode: 0o100000 | mode, uid }, us)).toEqual(expected)
   })
 
-  it('says nothing where there are no permission bits', () => {
+  it('exposure says nothing where there are no permission bits', () => {
     // The default would be this process's user.
     const getuid = process.getuid?.bind(process)
     try {
@@ -42,7 +42,7 @@ describe('exposure', () => {
     }
   })
 
-  it('names the command that helps, ready to be pasted', () => {
+  it('exposure names the command that helps, ready to be pasted', () => {
     const own = { uid: process.getuid?.() ?? 0 }
     expect(exposureNotices("/tmp/it's mine.ini", { read: true, write: false }, own)).toEqual([
       {
@@ -57,19 +57,19 @@ describe('exposure', () => {
     ['is ours', us, us, 'chmod 600 /etc/a.ini'],
     ['is root’s, and we are not', 0, us, 'as root: chgrp 1001 /etc/a.ini && chmod 640 /etc/a.ini'],
     ['is another’s, and we are root', us, 0, 'chmod 600 /etc/a.ini'],
-  ])('leaves a file that %s readable to us', (_, uid, self, command) => {
+  ])('exposure leaves a file that %s readable to us', (_, uid, self, command) => {
     expect(makePrivate('/etc/a.ini', { uid }, self, 1001)).toBe(command)
   })
 })
 
 describe('readRegular', () => {
-  it('reads a file through a link', () => {
+  it('readRegular reads a file through a link', () => {
     const link = join(folder(), 'link')
     symlinkSync(written('a', 'content'), link)
     expect(Buffer.from(readRegular(link).bytes).toString()).toBe('content')
   })
 
-  it('takes the null device for an empty file', () => {
+  it('readRegular takes the null device for an empty file', () => {
     expect(readRegular('/dev/null').bytes).toHaveLength(0)
   })
 
@@ -79,7 +79,7 @@ describe('readRegular', () => {
     ['a folder', folder, 'is a directory'],
     ['a device', () => '/dev/zero', 'is not a regular file'],
     ['a huge file', () => written('a', new Uint8Array(MOST_BYTES + 1)), 'is larger than 1 MiB'],
-  ])('refuses %s', (_, path, message) => {
+  ])('readRegular refuses %s', (_, path, message) => {
     expect(() => readRegular(path())).toThrow(new FileProblem(message))
   })
 })
@@ -161,18 +161,21 @@ describe.runIf(asRoot('files that another user may not read'))(
           `ls -ld ${dirname(path)}; chmod 700 ${dirname(path)}`,
         ],
       ],
-    ])('and what to do: %s, behind a link too', (_, make, said) => {
-      const path = make()
-      const [whose = '', hint] = said(path)
-      const link = join(folder(), 'link')
-      symlinkSync(path, link)
-      chmodSync(dirname(link), 0o755)
-      for (const name of [path, link])
-        expect(asUs(() => caught(() => readRegular(name)))).toMatchObject({
-          message: `cannot be read: permission denied; ${whose}`,
-          details: { hint },
-        })
-    })
+    ])(
+      'a file that may not be read says whose it is and what to do: %s, behind a link too',
+      (_, make, said) => {
+        const path = make()
+        const [whose = '', hint] = said(path)
+        const link = join(folder(), 'link')
+        symlinkSync(path, link)
+        chmodSync(dirname(link), 0o755)
+        for (const name of [path, link])
+          expect(asUs(() => caught(() => readRegular(name)))).toMatchObject({
+            message: `cannot be read: permission denied; ${whose}`,
+            details: { hint },
+          })
+      },
+    )
   },
 )
 
@@ -184,7 +187,7 @@ function caught(work: () => unknown): unknown {
   }
 }
 
-it('counts a file that cannot be looked at as one that is there', () => {
+it('isThere counts a file that cannot be looked at as one that is there', () => {
   const name = 'x'.repeat(300)
   mkdirSync(join(folder(), 'd'))
   expect(isThere(join(folder(), name))).toBe(true)

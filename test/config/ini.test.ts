@@ -63,7 +63,7 @@ describe('readIni', () => {
     ['what ini takes for null', 'k = null', 'null'],
     ['brackets', 'k = [a]', '[a]'],
     ['a line separator', 'k = a\u2028b', 'a\u2028b'],
-  ])('reads %s', (_, line, value) => {
+  ])('readIni reads %s', (_, line, value) => {
     expect(valueOf(line)).toBe(value)
   })
 
@@ -76,11 +76,11 @@ describe('readIni', () => {
     ['UTF-16 big endian without', utf16('[s]\nk = ü').swap16()],
     ['CRLF', utf8('[s]\r\nk = ü\r\n')],
     ['CR', utf8('[s]\rk = ü\r')],
-  ])('reads %s', (_, content) => {
+  ])('readIni reads %s', (_, content) => {
     expect(readIni(content).entries).toEqual([{ section: 's', key: 'k', value: 'ü', line: 2 }])
   })
 
-  it('folds names, continues sections and counts lines', () => {
+  it('readIni folds names, continues sections and counts lines', () => {
     const ini = readIni(utf8('; a\n[Auth] ; b\nOne=1\n\n[other.x]\nOne=2\n[AUTH]\nTWO[]=3\n'))
     expect(ini.entries).toEqual([
       { section: 'auth', key: 'one', value: '1', line: 3 },
@@ -110,22 +110,22 @@ describe('readIni', () => {
     ['Latin-1', bytes(utf8('[s]\nk = '), [0xfc]), 2],
     ['a binary file', Uint8Array.of(1, 2, 3, 0, 0, 5), null],
     ['half a UTF-16 character', bytes([0xff, 0xfe], utf16('[s]'), [0x41]), 1],
-  ])('refuses %s and says where', (_, content, line) => {
+  ])('readIni refuses %s and says where', (_, content, line) => {
     expect(problem(content).line).toBe(line)
   })
 
-  it('names both lines of a key that stands twice', () => {
+  it('readIni names both lines of a key that stands twice', () => {
     expect(problem('[s]\nkey = 1\nKEY = 2').told('f.ini')).toBe(
       'f.ini, line 3: key is given twice, in line 2 already',
     )
   })
 
-  it('never repeats what may be the end of a broken token', () => {
+  it('readIni never repeats what may be the end of a broken token', () => {
     expect(problem('[s]\nk = aaa\neyJhbGciOi\neyJhbGciOi').message).not.toContain('eyJ')
     expect(problem('[s]\neyJhbGciOi9=1\neyJhbGciOi9=1').message).not.toMatch(/eyJ/i)
   })
 
-  it('never answers a part of a value', () => {
+  it('readIni never answers a part of a value', () => {
     const wholly = /^(["'])((?:(?!\1).)*)\1$/s
     fc.assert(
       fc.property(
@@ -143,7 +143,7 @@ describe('readIni', () => {
     )
   })
 
-  it('needs no second reading of plain names: `ini` has no choice with them', () => {
+  it('readIni needs no second reading of plain names: `ini` has no choice with them', () => {
     const name = fc.oneof(
       fc.stringMatching(/^[a-z]\w*$/),
       fc.constantFrom('constructor', 'true', 'x__proto__'),
@@ -158,7 +158,7 @@ describe('readIni', () => {
     )
   })
 
-  it('never throws anything else than a problem with the file', () => {
+  it('readIni never throws anything else than a problem with the file', () => {
     const lines = fc.array(
       fc.oneof(
         fc.string(),
@@ -196,11 +196,11 @@ describe('iniValue', () => {
     ['double quotes before a comment sign', 'a" ; b', `'a" ; b'`],
     ['both quotes before a comment sign', `a" ; b' ; c`, undefined],
     ['a line end', 'a\nb', undefined],
-  ])('writes %s', (_, value, text) => {
+  ])('iniValue writes %s', (_, value, text) => {
     expect(iniValue(value)).toBe(text)
   })
 
-  it('is read as what was written, whatever it holds', () => {
+  it('iniValue is read as what was written, whatever it holds', () => {
     const part = fc.oneof(fc.constantFrom(' ', '\t', ';', '#', '"', "'", '\\', '\r', '\uFEFF'), fc.string())
     fc.assert(
       fc.property(fc.array(part), (parts) => {

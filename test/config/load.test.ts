@@ -23,7 +23,7 @@ const refusal = async (call: () => unknown): Promise<ConfigInvalid> => {
 }
 
 describe('a configuration', () => {
-  it('is complete with its defaults where nothing is configured', () => {
+  it('a configuration is complete with its defaults where nothing is configured', () => {
     expect(loadConfig(sourceOf({}))).toMatchObject({
       file: null,
       profile: null,
@@ -38,7 +38,7 @@ describe('a configuration', () => {
     })
   })
 
-  it('reads every key', () => {
+  it('a configuration reads every key', () => {
     const config = load(`
 [client]
 client_id = 1012
@@ -77,7 +77,7 @@ default_lifetime = 1h`)
     })
   })
 
-  it('prefers the environment, unless it is empty', () => {
+  it('a configuration prefers the environment, unless it is empty', () => {
     const config = client('client_id = file\nscope = file', {
       HQ_TOKEN_CLIENT_ID: 'environment',
       HQ_TOKEN_SCOPE: '',
@@ -92,18 +92,18 @@ default_lifetime = 1h`)
     })
   })
 
-  it('takes relative paths as relative to the file', () => {
+  it('a configuration takes relative paths as relative to the file', () => {
     const file = written('config.ini', '[store]\npath = state/token.db\n[seed]\nfile = ../token.ini\n')
     const { store, seedFile } = loadConfig(sourceOf({ file }))
     expect(store.path).toBe(join(dirname(file), 'state/token.db'))
     expect(seedFile).toBe(join(dirname(file), '../token.ini'))
   })
 
-  it('takes ~ for the home directory', () => {
+  it('a configuration takes ~ for the home directory', () => {
     expect(load('[store]\npath = ~/token.db').store.path).toBe('/home/someone/token.db')
   })
 
-  it('names the store after the profile', () => {
+  it('a configuration names the store after the profile', () => {
     expect(loadConfig(sourceOf({ profile: 'acme' })).store.path).toMatch(/\/hq-token\/acme\.db$/)
   })
 
@@ -113,7 +113,7 @@ default_lifetime = 1h`)
     'https://acme.highq.com/acme/api',
     'https://acme.highq.com/acme/api/',
     'https://acme.highq.com/acme//',
-  ])('derives the endpoints from the instance %s', (instance) => {
+  ])('a configuration derives the endpoints from the instance %s', (instance) => {
     const { tokenUrl, authorizeUrl, apiUrl, ...config } = client(`instance = ${instance}`)
     expect(config.instance?.href).toBe(INSTANCE)
     expect(tokenUrl?.href).toBe(`${INSTANCE}api/oauth2/token`)
@@ -121,12 +121,12 @@ default_lifetime = 1h`)
     expect(apiUrl?.href).toBe(`${INSTANCE}api/`)
   })
 
-  it('takes a query in an endpoint, as RFC 6749 and RFC 7009 allow', () => {
+  it('a configuration takes a query in an endpoint, as RFC 6749 and RFC 7009 allow', () => {
     for (const key of ['token_url', 'authorize_url', 'revocation_url'])
       expect(() => client(`${key} = https://x.example/e?tenant=1`)).not.toThrow()
   })
 
-  it('lets an endpoint of its own win over the instance', () => {
+  it('a configuration lets an endpoint of its own win over the instance', () => {
     expect(client(`instance = ${INSTANCE}\ntoken_url = https://x.example/t`).tokenUrl?.href).toBe(
       'https://x.example/t',
     )
@@ -138,7 +138,7 @@ default_lifetime = 1h`)
     'http://127.0.0.1:8080/',
     'http://127.3.2.1/',
     'http://[::1]:8080/',
-  ])('allows plain http to this machine: %s', (instance) => {
+  ])('a configuration allows plain http to this machine: %s', (instance) => {
     expect(client(`instance = ${instance}`).instance?.href).toBe(instance)
   })
 
@@ -167,7 +167,7 @@ default_lifetime = 1h`)
     ['client_id = your_client_id', 'placeholder'],
     ['client_secret = REDACTED', 'placeholder'],
     ['client_secret =', 'is empty'],
-  ])('refuses %s', async (line, message) => {
+  ])('a configuration refuses %s', async (line, message) => {
     const error = await refusal(() => client(`; the line below is the third\n${line}`))
     expect(error.message).toContain(message)
     expect(error.message).toMatch(
@@ -186,7 +186,7 @@ default_lifetime = 1h`)
     ['timeout', '25h'],
     ['lock_wait', '2d'],
     ['default_lifetime', '0s'],
-  ])('refuses %s = %s', async (key, value) => {
+  ])('a configuration refuses %s = %s', async (key, value) => {
     const inFile = await refusal(() => load(`[refresh]\n${key} = ${value}`))
     expect(inFile.message).toMatch(new RegExp(`config\\.ini, line 2: \\[refresh\\] ${key} must be`))
     const variable = `HQ_TOKEN_${key.toUpperCase()}`
@@ -213,14 +213,14 @@ default_lifetime = 1h`)
     ],
     ['[client]\nclient_id', 'line 2: neither a section', undefined],
     ['[store]\nurl = postgres://x', 'line 2: [store] url is not supported in this version', 'take it out'],
-  ])('refuses %j', async (text, message, hint) => {
+  ])('a configuration refuses %j', async (text, message, hint) => {
     const error = await refusal(() => load(text))
     expect(error.message).toContain(`config.ini, ${message}`)
     expect(error.hint).toBe(hint ?? 'mend the configuration, then look with: hq-token doctor')
   })
 
   it.each(configKeys.filter(({ supported }) => !supported))(
-    'refuses $env, which it knows',
+    'a configuration refuses $env, which it knows',
     async ({ env }) => {
       expect((await refusal(() => load('', { [env]: 'x' }))).message).toBe(
         `${env} is not supported in this version`,
@@ -228,7 +228,7 @@ default_lifetime = 1h`)
     },
   )
 
-  it('refuses a file that cannot be read', async () => {
+  it('a configuration refuses a file that cannot be read', async () => {
     const error = await refusal(() => loadConfig(sourceOf({ file: folder() })))
     expect(error.message).toMatch(/^the config file .* is a directory$/)
   })
@@ -244,7 +244,7 @@ describe('permissions of a config file', () => {
   it.each([
     ['644', 'read'],
     ['640', 'read'],
-  ])('warns of mode %s, and says what to do', (mode, verbs) => {
+  ])('permissions of a config file warns of mode %s, and says what to do', (mode, verbs) => {
     const [notice, ...more] = at(parseInt(mode, 8), '[client]\nclient_id = 1')().notices
     expect(notice).toMatchObject({
       level: 'warning',
@@ -260,7 +260,7 @@ describe('permissions of a config file', () => {
     // Another token_url is all that it takes to have the refresh token.
     [0o602, 'client_id = 1'],
     [0o666, ''],
-  ])('refuses mode %o: others can change it', async (mode, line) => {
+  ])('permissions of a config file refuses mode %o: others can change it', async (mode, line) => {
     const error = await refusal(at(mode, `[client]\n${line}`))
     expect(error.message).toContain('says where tokens are sent and can be changed by others')
     expect(error.hint).toMatch(/^chmod 600 /)
@@ -269,7 +269,7 @@ describe('permissions of a config file', () => {
 })
 
 describe.runIf(asRoot('a config file of another user'))('a config file of another user', () => {
-  it('is refused: they could have the tokens sent elsewhere', async () => {
+  it('a config file of another user is refused: they could have the tokens sent elsewhere', async () => {
     const file = written('config.ini', '[client]\nclient_id = 1')
     chownSync(file, 65_534, 65_534)
     const error = await refusal(() => loadConfig(sourceOf({ file })))
@@ -283,11 +283,11 @@ describe('a client secret', () => {
   const secretOf = async (config: Config): Promise<string | undefined> =>
     (await config.clientSecret())?.reveal()
 
-  it('is what the file says', async () => {
+  it('a client secret is what the file says', async () => {
     expect(await secretOf(client(`client_secret = ${CANARY};#`))).toBe(`${CANARY};#`)
   })
 
-  it('is none where none is configured', async () => {
+  it('a client secret is none where none is configured', async () => {
     expect(await secretOf(client('client_id = 1'))).toBeUndefined()
   })
 
@@ -296,11 +296,11 @@ describe('a client secret', () => {
     ['a Windows line end', `${CANARY}\r\n`],
     ['no line end', CANARY],
     ['a byte order mark', `\uFEFF${CANARY}`],
-  ])('is read from a file with %s', async (_, content) => {
+  ])('a client secret is read from a file with %s', async (_, content) => {
     expect(await secretOf(client(`client_secret_file = ${written('secret', content)}`))).toBe(CANARY)
   })
 
-  it('may come from a file that others can read, with a warning', () => {
+  it('a client secret may come from a file that others can read, with a warning', () => {
     const file = written('secret', CANARY, 0o644)
     expect(client(`client_secret_file = ${file}`).notices).toEqual([
       { level: 'warning', message: `${file} can be read by others`, hint: `chmod 600 ${file}` },
@@ -312,7 +312,7 @@ describe('a client secret', () => {
     ['holds two lines', `${CANARY}\n${CANARY}\n`, 'more than one line'],
     ['is a placeholder', `<${CANARY}>`, 'placeholder'],
     ['is binary', `${CANARY}\0`, 'binary'],
-  ])('is refused when its file %s', async (_, content, message) => {
+  ])('a client secret is refused when its file %s', async (_, content, message) => {
     const config = client(`client_secret_file = ${written('secret', content)}`)
     const error = await refusal(() => config.clientSecret())
     expect(error.message).toContain(message)
@@ -320,19 +320,19 @@ describe('a client secret', () => {
     expect(words(error)).not.toContain(CANARY)
   })
 
-  it('may lack its file until it is needed', async () => {
+  it('a client secret may lack its file until it is needed', async () => {
     const config = client('client_secret_file = none')
     expect((await refusal(() => config.clientSecret())).message).toContain('does not exist')
   })
 
-  it('is what a command prints, run once and in the folder of the config file', async () => {
+  it('a client secret is what a command prints, run once and in the folder of the config file', async () => {
     const config = client(`client_secret_command = "echo x >> runs; echo ${CANARY}"`)
     const [first, second] = await Promise.all([secretOf(config), secretOf(config)])
     expect([first, second, await secretOf(config)]).toEqual([CANARY, CANARY, CANARY])
     expect(readFileSync(join(dirname(config.file ?? ''), 'runs'), 'utf8')).toBe('x\n')
   })
 
-  it('runs no command before it is needed', () => {
+  it('a client secret runs no command before it is needed', () => {
     const config = client('client_secret_command = touch ran')
     expect(existsSync(join(dirname(config.file ?? ''), 'ran'))).toBe(false)
   })
@@ -344,14 +344,14 @@ describe('a client secret', () => {
     ['prints two lines', `echo ${CANARY}; echo ${CANARY}`, 'more than one line'],
     ['never stops printing', `yes ${CANARY}`, 'too much'],
     ['does not exist', 'exec no-such-command-here 2>/dev/null', 'failed (exit status 127)'],
-  ])('is refused when the command %s', async (_, command, message) => {
+  ])('a client secret is refused when the command %s', async (_, command, message) => {
     const config = client(`client_secret_command = ${command}`)
     const error = await refusal(() => config.clientSecret())
     expect(error.message).toContain(message)
     expect(words(error)).not.toContain(CANARY)
   })
 
-  it('is not waited for when the command hangs, nor is what that has started', async () => {
+  it('a client secret is not waited for when the command hangs, nor is what that has started', async () => {
     const cwd = folder()
     const command = 'sleep 30 & echo $! > pid; wait'
     const hanging = readSecret({ kind: 'command', where: 'x', command, cwd, env: process.env }, 300)
@@ -360,7 +360,7 @@ describe('a client secret', () => {
     await expect.poll(() => running(pid)).toBe(false)
   })
 
-  it('is given once', async () => {
+  it('a client secret is given once', async () => {
     const error = await refusal(() => client('client_secret = a\nclient_secret_file = b'))
     expect(error.message).toMatch(
       /more than once: .*line 2: \[client\] client_secret; .*line 3: \[client\] client_secret_file$/,
@@ -368,7 +368,7 @@ describe('a client secret', () => {
     await refusal(() => client('client_secret_command = a', { HQ_TOKEN_CLIENT_SECRET: 'b' }))
   })
 
-  it('goes with no public client', async () => {
+  it('a client secret goes with no public client', async () => {
     await refusal(() => client('client_secret = a\nauth_method = none'))
   })
 })
@@ -385,16 +385,16 @@ function running(pid: number): boolean {
 describe('requireClient', () => {
   const missing = (lines: string): Promise<ConfigInvalid> => refusal(() => requireClient(client(lines)))
 
-  it('is content with an instance, an id and a secret', () => {
+  it('requireClient is content with an instance, an id and a secret', () => {
     const config = client(`instance = ${INSTANCE}\nclient_id = 1\nclient_secret = s3cret`)
     expect(requireClient(config)).toMatchObject({ tokenUrl: config.tokenUrl, clientId: '1' })
   })
 
-  it('asks no secret of a public client', () => {
+  it('requireClient asks no secret of a public client', () => {
     requireClient(client(`instance = ${INSTANCE}\nclient_id = 1\nauth_method = none`))
   })
 
-  it('names what is missing, the file and the next step', async () => {
+  it('requireClient names what is missing, the file and the next step', async () => {
     const nothing = await missing('')
     expect(nothing.message).toMatch(
       /^the config file .*config\.ini lacks instance or token_url in \[client\]$/,
@@ -408,7 +408,7 @@ describe('requireClient', () => {
     expect(noSecret.hint).toContain('auth_method = none')
   })
 
-  it('says what asks an issuer for its endpoints, where nothing else is missing', async () => {
+  it('requireClient says what asks an issuer for its endpoints, where nothing else is missing', async () => {
     const client = 'client_id = 1\nclient_secret = s3cret'
     expect(await missing(`issuer = https://x.example\n${client}`)).toMatchObject({
       message: 'the endpoints of the issuer https://x.example are not known yet',
@@ -417,7 +417,7 @@ describe('requireClient', () => {
     expect((await missing('issuer = https://x.example')).message).toContain('lacks client_id')
   })
 
-  it('names the environment where there is no file', async () => {
+  it('requireClient names the environment where there is no file', async () => {
     const error = await refusal(() => requireClient(loadConfig(sourceOf({}))))
     expect(words(error)).toContain('hq-token init')
     const env = { HQ_TOKEN_CLIENT_ID: '1012' }
@@ -437,7 +437,7 @@ describe('any config file', () => {
     }
   }
 
-  it('is read or refused with its name, and its secret never shown', () => {
+  it('any config file is read or refused with its name, and its secret never shown', () => {
     chmodSync(file, 0o600)
     const valid = `; c\n[client]\ninstance = ${INSTANCE}\nclient_id = 1\nclient_secret = ${CANARY}\n[refresh]\nearly = 5%\n`
     fc.assert(

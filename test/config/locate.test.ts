@@ -74,28 +74,28 @@ describe('locate', () => {
     ],
     ['/etc without a home', {}, homeless, '/etc/hq-token/config.ini', '/etc'],
     ['/etc for a relative home', {}, around({ homedir: () => '' }), '/etc/hq-token/config.ini', '/etc'],
-  ])('takes %s', (_, flags, where, path, rule) => {
+  ])('locate takes %s', (_, flags, where, path, rule) => {
     expect(locate(flags, where, all).file).toEqual({ path, rule })
   })
 
-  it('falls back to the machine’s file', () => {
+  it('locate falls back to the machine’s file', () => {
     const found = locate({}, around(), only('/etc/hq-token/config.ini'))
     expect(found.file).toEqual({ path: '/etc/hq-token/config.ini', rule: '/etc' })
   })
 
-  it('finds nothing without complaint where nothing was named', () => {
+  it('locate finds nothing without complaint where nothing was named', () => {
     expect(locate({}, around(), only())).toEqual({ file: undefined, profile: undefined })
   })
 
   it.each([
     ['--config', { config: '/a.ini' }, {}],
     ['HQ_TOKEN_CONFIG', {}, { HQ_TOKEN_CONFIG: '/a.ini' }],
-  ])('complains about a file named by %s that does not exist', (rule, flags, env) => {
+  ])('locate complains about a file named by %s that does not exist', (rule, flags, env) => {
     expect(() => locate(flags, around({ env }), only())).toThrow(ConfigInvalid)
     expect(() => locate(flags, around({ env }), only())).toThrow(rule)
   })
 
-  it('says where it looked for a profile', () => {
+  it('locate says where it looked for a profile', () => {
     expect(() => locate({ profile: 'acme' }, around(), only())).toThrow(
       expect.objectContaining({
         code: 'HQ_CONFIG_INVALID',
@@ -106,7 +106,7 @@ describe('locate', () => {
     )
   })
 
-  it('never leaves its folders by the name of a profile', () => {
+  it('locate never leaves its folders by the name of a profile', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string(), fc.constantFrom('..', '../a', 'a/b', 'a.b', 'A', '-a', 'a\n', 'a\\b')),
@@ -134,21 +134,21 @@ describe('locateNew', () => {
     ['HQ_TOKEN_PROFILE', {}, around({ env: { HQ_TOKEN_PROFILE: 'acme' } })],
     ['%APPDATA%', {}, windows],
     ['/etc without a home', {}, homeless],
-  ])('goes where locate looks first: %s', (_, flags, where) => {
+  ])('locateNew goes where locate looks first: %s', (_, flags, where) => {
     expect(locateNew(flags, where)).toEqual(locate(flags, where, all))
   })
 
-  it('goes to the user’s own place, whatever the machine has', () => {
+  it('locateNew goes to the user’s own place, whatever the machine has', () => {
     expect(locateNew({}, around()).file.path).toBe('/home/someone/.config/hq-token/config.ini')
   })
 
-  it('cannot do without a home on Windows', () => {
+  it('locateNew cannot do without a home on Windows', () => {
     const nowhere = { ...homeless, platform: 'win32' as const, env: {} }
     expect(() => locateNew({}, nowhere)).toThrow(ConfigInvalid)
     expect(locateNew({ config: 'C:\\a.ini' }, nowhere).file.path).toBe('C:\\a.ini')
   })
 
-  it('takes no path for a profile', () => {
+  it('locateNew takes no path for a profile', () => {
     expect(() => locateNew({ profile: '../x' }, around())).toThrow(UsageError)
   })
 })
@@ -179,11 +179,11 @@ describe('defaultStore', () => {
       'C:\\Users\\someone\\AppData\\Local\\hq-token\\token.db',
       '%LOCALAPPDATA%',
     ],
-  ])('takes %s', (_, profile, where, path, rule) => {
+  ])('defaultStore takes %s', (_, profile, where, path, rule) => {
     expect(defaultStore(profile, where)).toEqual({ path, rule })
   })
 
-  it('cannot do without a home', () => {
+  it('defaultStore cannot do without a home', () => {
     expect(() => defaultStore(undefined, homeless)).toThrow(ConfigInvalid)
   })
 })

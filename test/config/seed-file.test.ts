@@ -45,7 +45,7 @@ const refusal = async (call: () => unknown): Promise<SeedInvalid> => {
 }
 
 describe('a seed file', () => {
-  it('is read as people have it', async () => {
+  it('a seed file is read as people have it', async () => {
     const path = file(SIX_LINES)
     const { seed, notices } = await readSeed({ path }, options)
     expect(seed).toMatchObject({
@@ -82,14 +82,14 @@ describe('a seed file', () => {
     ['UTF-16 big endian without', Buffer.from(SIX_LINES, 'utf16le').swap16()],
     ['comments', `; a\n${SIX_LINES.replaceAll('\n', ' ; b\n')}# c`],
     ['quotes', SIX_LINES.replace(/= ?(.*)$/gm, '= "$1"')],
-  ])('may have %s', async (_, content) => {
+  ])('a seed file may have %s', async (_, content) => {
     const { seed } = await read(content)
     expect(seed.pair.accessToken.reveal()).toBe(ACCESS)
     expect(seed.pair.refreshToken.reveal()).toBe(REFRESH)
     expect(seed).toMatchObject({ pair: { lifetime: 2_592_000 }, user: 'someone@example.com' })
   })
 
-  it('needs no more than two tokens', async () => {
+  it('a seed file needs no more than two tokens', async () => {
     const { seed } = await read(auth())
     expect(seed).toMatchObject({
       pair: { tokenType: 'Bearer', lifetime: 18_000, refreshExpiresAt: null },
@@ -135,7 +135,7 @@ describe('a seed file', () => {
       `access_token = ${placeholder}`,
       'line 2: access_token is still a placeholder',
     ]),
-  ])('is refused for %s', async (_, line, message) => {
+  ])('a seed file is refused for %s', async (_, line, message) => {
     const error = await refusal(() => read(`[AUTH]\n${line}\nrefresh_token = ${REFRESH}\n`))
     expect(error.message).toMatch(/^the seed file .*token\.ini, /)
     expect(error.message).toContain(message)
@@ -162,7 +162,7 @@ describe('a seed file', () => {
     ['ACCESS_TOKEN = again', 'access_token is given twice, in line 2 already'],
     ['just a word', 'neither a section'],
     [`  ${ACCESS}=`, 'indented, as if it continued the line before'],
-  ])('is refused for %j', async (line, message) => {
+  ])('a seed file is refused for %j', async (line, message) => {
     const error = await refusal(() => read(auth(line)))
     expect(error.message).toContain(`token.ini, line 4: ${message}`)
   })
@@ -179,7 +179,7 @@ describe('a seed file', () => {
     ['no section line', `access_token = ${ACCESS}`, 'line 1: access_token before any section'],
     ['a web page in it', `<!doctype html><p>${ACCESS}`, 'line 1: a web page (HTML), not an INI file'],
     ['a binary file in it', `SQLite format 3\0${ACCESS}`, 'is a binary file, not text'],
-  ])('is refused with %s', async (_, content, message) => {
+  ])('a seed file is refused with %s', async (_, content, message) => {
     expect((await refusal(() => read(content))).message).toContain(message)
   })
 
@@ -191,17 +191,22 @@ describe('a seed file', () => {
     ['XML', `<TokenResponse><access_token>${ACCESS}</access_token></TokenResponse>`, 'XML'],
     ['XML with its first line', `<?xml version="1.0"?>\n<TokenResponse/>`, 'XML'],
     ['a form', `access_token=${ACCESS}&expires_in=3600&refresh_token=${REFRESH}`, 'a form'],
-  ])('shows the INI file to whoever has saved an answer of the server: %s', async (_what, content, form) => {
-    for (const bytes of [content, Buffer.from(`\uFEFF${content}`, 'utf16le')]) {
-      const error = await refusal(() => read(bytes))
-      expect(error.message).toContain(`token.ini, line 1: ${form}, as a server answers, and not an INI file`)
-      expect(error.hint).toBe(
-        'write it as an INI file, a line each: [AUTH] / access_token = … / access_expiry = … (its expires_in) / refresh_token = … / refresh_expiry = … (its refresh_token_expires_in)',
-      )
-    }
-  })
+  ])(
+    'a seed file shows the INI file to whoever has saved an answer of the server: %s',
+    async (_what, content, form) => {
+      for (const bytes of [content, Buffer.from(`\uFEFF${content}`, 'utf16le')]) {
+        const error = await refusal(() => read(bytes))
+        expect(error.message).toContain(
+          `token.ini, line 1: ${form}, as a server answers, and not an INI file`,
+        )
+        expect(error.hint).toBe(
+          'write it as an INI file, a line each: [AUTH] / access_token = … / access_expiry = … (its expires_in) / refresh_token = … / refresh_expiry = … (its refresh_token_expires_in)',
+        )
+      }
+    },
+  )
 
-  it('takes a token with & or { in it for a token', async () => {
+  it('a seed file takes a token with & or { in it for a token', async () => {
     const token = '{&refresh_token=<a>'
     const { seed } = await read(`[AUTH]\naccess_token = ${token}\nrefresh_token = ${token}`)
     expect(seed.pair.accessToken.reveal()).toBe(token)
@@ -220,7 +225,7 @@ describe('a seed file', () => {
     ['issue_at', 'issued_at'],
     ['usr', 'user'],
     ['tokentype', 'token_type'],
-  ])('is refused for %s, as the config is: it means %s', async (name, meant) => {
+  ])('a seed file is refused for %s, as the config is: it means %s', async (name, meant) => {
     const error = await refusal(() => read(auth(`${name} = 60`)))
     expect(error.message).toMatch(/token\.ini, line 4: unknown key.* in \[AUTH\]$/)
     expect(error.hint).toBe(`did you mean ${meant}? A note begins with ;`)
@@ -236,7 +241,7 @@ describe('a seed file', () => {
     ['expires_at', 'access_expires_at'],
     ['useremail', 'user'],
     ['created_at', 'issued_at'],
-  ])('is taken with %s, and says what that is called here: %s', async (name, known) => {
+  ])('a seed file is taken with %s, and says what that is called here: %s', async (name, known) => {
     const { notices } = await read(auth(`${name} = 60`, 'issued_at = 1799999999'))
     expect(notices).toContainEqual({
       level: 'warning',
@@ -246,14 +251,14 @@ describe('a seed file', () => {
   })
 
   it.each(['scope', 'id_token', 'client_id', 'instance', 'note', 'used_at', 'constructor'])(
-    'is taken with a note of its own: %s',
+    'a seed file is taken with a note of its own: %s',
     async (name) => {
       const { notices } = await read(auth(`${name} = 60`, 'issued_at = 1799999999'))
       expect(notices[0]?.message).toContain(`${name} in [AUTH] is not known and is disregarded`)
     },
   )
 
-  it('warns of an unknown key and of sections that do not count', async () => {
+  it('a seed file warns of an unknown key and of sections that do not count', async () => {
     const { seed, notices } = await read(
       `${auth('username = a', 'issued_at = 1799999999', 'A1 = b')}[notes]\nuser = c\n`,
     )
@@ -276,7 +281,7 @@ describe('a seed file', () => {
     ['640', 1],
     ['600', 0],
     ['400', 0],
-  ])('of mode %s brings %i warnings about who can read it', async (mode, count) => {
+  ])('a seed file of mode %s brings %i warnings about who can read it', async (mode, count) => {
     const path = file(auth(`issued_at = ${ISSUED}`))
     chmodSync(path, parseInt(mode, 8))
     const { notices } = await readSeed({ path }, options)
@@ -299,26 +304,26 @@ describe('the time of issue', () => {
     ['RFC 3339', '2027-01-15T08:16:30Z'],
     ['RFC 3339 with an offset', '2027-01-15T09:16:30.5+01:00'],
     ['RFC 3339 with a space, in small letters', '2027-01-15 08:16:30z'],
-  ])('is what the file says in %s', async (_, text) => {
+  ])('the time of issue is what the file says in %s', async (_, text) => {
     expect(await obtained(auth(`issued_at = ${text}`))).toEqual(moment(NOW - 10))
   })
 
-  it('is what the option says, before what the file says', async () => {
+  it('the time of issue is what the option says, before what the file says', async () => {
     expect(await obtained(auth('issued_at = 5'), { issuedAt: NOW - 20 })).toEqual(moment(NOW - 20))
   })
 
-  it('is never later than now', async () => {
+  it('the time of issue is never later than now', async () => {
     expect(await obtained(auth(`issued_at = ${NOW + 60}`))).toEqual(moment(NOW))
     const path = written('token.ini', auth())
     utimesSync(path, NOW + 9999, NOW + 9999)
     expect((await readSeed({ path }, options)).seed.pair.obtained).toEqual(moment(NOW))
   })
 
-  it('cannot be put into the future by the option', async () => {
+  it('the time of issue cannot be put into the future by the option', async () => {
     expect(await failure(() => read(auth(), { issuedAt: NOW + 61 }))).toBeInstanceOf(UsageError)
   })
 
-  it('is now for standard input, and a notice says so', async () => {
+  it('the time of issue is now for standard input, and a notice says so', async () => {
     const { seed, notices } = await readSeed({ stdin: Buffer.from(SIX_LINES) }, options)
     expect(seed).toMatchObject({ pair: { obtained: moment(NOW) }, source: 'standard input' })
     expect(notices.map(({ message }) => message)).toEqual([
@@ -326,7 +331,7 @@ describe('the time of issue', () => {
     ])
   })
 
-  it('counts a lifetime to a point in time', async () => {
+  it('the time of issue counts a lifetime to a point in time', async () => {
     const { seed } = await read(
       auth(
         `issued_at = ${ISSUED}`,
@@ -339,7 +344,7 @@ describe('the time of issue', () => {
     expect(seed.pair).toMatchObject({ lifetime: 5000, refreshExpiresAt: ISSUED + 9000 })
   })
 
-  it('may leave no life', async () => {
+  it('the time of issue may leave no life', async () => {
     const { seed, notices } = await read(auth(`issued_at = ${ISSUED}`, `access_expires_at = ${ISSUED - 5}`))
     expect(seed.pair.lifetime).toBe(0)
     expect(notices).toEqual([{ level: 'info', message: expect.stringContaining('has expired') as string }])
@@ -351,17 +356,20 @@ describe('the time of issue', () => {
     ['epoch milliseconds', `access_expiry = ${ISSUED + 7200}000`, 7200],
     ['a date', `access_expiry = ${END}`, 7200],
     ['one that is past', `access_expiry = ${ISSUED}`, 0],
-  ])('is taken for one in the place of a lifetime, with a warning: %s', async (_what, line, lifetime) => {
-    const { seed, notices } = await read(auth(`issued_at = ${ISSUED}`, line))
-    expect(seed.pair).toMatchObject({ lifetime, isLifetimeGuessed: false })
-    expect(notices[0]).toMatchObject({
-      level: 'warning',
-      hint: expect.stringContaining('access_expires_at') as string,
-    })
-  })
+  ])(
+    'the time of issue is taken for one in the place of a lifetime, with a warning: %s',
+    async (_what, line, lifetime) => {
+      const { seed, notices } = await read(auth(`issued_at = ${ISSUED}`, line))
+      expect(seed.pair).toMatchObject({ lifetime, isLifetimeGuessed: false })
+      expect(notices[0]).toMatchObject({
+        level: 'warning',
+        hint: expect.stringContaining('access_expires_at') as string,
+      })
+    },
+  )
 
   it.each([`access_expiry = ${367 * 86_400}`, `access_expires_at = ${ISSUED + 367 * 86_400}`])(
-    'is no lifetime of an access token where it is more than a year off: %s',
+    'the time of issue is no lifetime of an access token where it is more than a year off: %s',
     async (line) => {
       const { seed, notices } = await read(auth(`issued_at = ${ISSUED}`, line))
       expect(seed.pair).toMatchObject({ lifetime: options.defaultLifetime, isLifetimeGuessed: true })
@@ -371,7 +379,7 @@ describe('the time of issue', () => {
     },
   )
 
-  it('of a year is one', async () => {
+  it('a time of issue of a year is one', async () => {
     const { seed, notices } = await read(auth(`issued_at = ${ISSUED}`, `access_expiry = ${365 * 86_400}`))
     expect(seed.pair).toMatchObject({ lifetime: 365 * 86_400, isLifetimeGuessed: false })
     expect(notices).toEqual([])
@@ -384,11 +392,11 @@ describe('what is named as the seed file', () => {
     ['is a folder', folder, 'is a directory'],
     ['is a device', () => '/dev/zero', 'is not a regular file'],
     ['is huge', () => file(new Uint8Array(1_048_577)), 'is larger than 1 MiB'],
-  ])('is refused when it %s', async (_, path, message) => {
+  ])('what is named as the seed file is refused when it %s', async (_, path, message) => {
     expect((await refusal(() => readSeed({ path: path() }, options))).message).toContain(message)
   })
 
-  it('is no folder, nor is anybody told to change the mode of one', async () => {
+  it('what is named as the seed file is no folder, nor is anybody told to change the mode of one', async () => {
     const open = folder()
     chmodSync(open, 0o777)
     const { message, hint } = await refusal(() => readSeed({ path: open }, options))
@@ -396,38 +404,41 @@ describe('what is named as the seed file', () => {
     expect(hint).not.toContain('chmod')
   })
 
-  it('is asked for where it does not exist', async () => {
+  it('what is named as the seed file is asked for where it does not exist', async () => {
     expect((await refusal(() => readSeed({ path: join(folder(), 'none') }, options))).hint).toBe(
       'hq-token seed FILE, with a file that is there; - for standard input',
     )
   })
 
-  it('may be missing where it is only configured', async () => {
+  it('what is named as the seed file may be missing where it is only configured', async () => {
     expect(await seedIfThere(join(folder(), 'none'), options)).toBeUndefined()
     expect((await seedIfThere(file(SIX_LINES), options))?.seed.user).toBe('someone@example.com')
   })
 
-  it('is refused when standard input is huge', async () => {
+  it('what is named as the seed file is refused when standard input is huge', async () => {
     expect((await refusal(() => readSeed({ stdin: new Uint8Array(1_048_577) }, options))).message).toBe(
       'standard input is larger than 1 MiB',
     )
   })
 
-  it.skipIf(process.platform === 'win32')('may be a pipe, issued now', async () => {
-    const path = join(folder(), 'pipe')
-    await promisify(execFile)('mkfifo', ['-m', '600', path])
-    const writer = spawn('sh', ['-c', 'cat > "$1"', 'sh', path], { stdio: ['pipe', 'ignore', 'ignore'] })
-    setTimeout(() => writer.stdin.end(SIX_LINES), 100)
-    const { seed } = await readSeed({ path }, options)
-    expect(seed.pair.refreshToken.reveal()).toBe(REFRESH)
-    expect(seed.pair.obtained).toEqual(moment(NOW))
-  })
+  it.skipIf(process.platform === 'win32')(
+    'what is named as the seed file may be a pipe, issued now',
+    async () => {
+      const path = join(folder(), 'pipe')
+      await promisify(execFile)('mkfifo', ['-m', '600', path])
+      const writer = spawn('sh', ['-c', 'cat > "$1"', 'sh', path], { stdio: ['pipe', 'ignore', 'ignore'] })
+      setTimeout(() => writer.stdin.end(SIX_LINES), 100)
+      const { seed } = await readSeed({ path }, options)
+      expect(seed.pair.refreshToken.reveal()).toBe(REFRESH)
+      expect(seed.pair.obtained).toEqual(moment(NOW))
+    },
+  )
 })
 
 describe('any seed file', () => {
   const path = join(folder(), 'token.ini')
 
-  it('gives the token that Python wrote, or is refused with the line', async () => {
+  it('any seed file gives the token that Python wrote, or is refused with the line', async () => {
     const token = fc.oneof(
       fc.stringMatching(/^[!-~]{1,40}$/),
       fc
@@ -463,7 +474,7 @@ describe('any seed file', () => {
     expect(exact).toBeGreaterThan(1000)
   })
 
-  it('is read or refused with its name, and its tokens never shown', async () => {
+  it('any seed file is read or refused with its name, and its tokens never shown', async () => {
     await fc.assert(
       fc.asyncProperty(mutation(SIX_LINES), async (bytes) => {
         writeFileSync(path, bytes, { mode: 0o600 })

@@ -41,7 +41,7 @@ function writeSeed(path: string, refreshToken: string): void {
 const spentAt = async (path: string) => (await readSeed({ path }, options)).seed.spentAt
 
 describe('the mark at a spent seed', () => {
-  it('says what it is, by a fingerprint and a time, and holds no token', () => {
+  it('the mark at a spent seed says what it is, by a fingerprint and a time, and holds no token', () => {
     const seed = seedFile()
     expect(putMark(seed, SPENT)).toBe('put')
     expect(readFileSync(`${seed}.spent`, 'utf8')).toBe(`# hq-token: the seed file beside this one is spent.
@@ -52,7 +52,7 @@ spent_at = 2027-01-15T08:00:00Z
 `)
   })
 
-  it('is found again with the seed, and by its fingerprint alone', async () => {
+  it('the mark at a spent seed is found again with the seed, and by its fingerprint alone', async () => {
     const seed = seedFile()
     expect(await spentAt(seed)).toBeNull()
     putMark(seed, SPENT)
@@ -62,7 +62,7 @@ spent_at = 2027-01-15T08:00:00Z
     expect(await spentAt(seed)).toBeNull()
   })
 
-  it('is one for each file: of two in a folder the other is unmarked', async () => {
+  it('the mark at a spent seed is one for each file: of two in a folder the other is unmarked', async () => {
     const seed = seedFile()
     const other = join(seed, '../other.ini')
     writeSeed(other, REFRESH)
@@ -70,7 +70,7 @@ spent_at = 2027-01-15T08:00:00Z
     expect([await spentAt(seed), await spentAt(other)]).toEqual([ISSUED, null])
   })
 
-  it('can be read by everybody who may read the seed, whatever the umask', () => {
+  it('the mark at a spent seed can be read by everybody who may read the seed, whatever the umask', () => {
     const seed = seedFile()
     const before = process.umask(0o077)
     try {
@@ -81,14 +81,14 @@ spent_at = 2027-01-15T08:00:00Z
     expect(statSync(markPath(seed)).mode & 0o777).toBe(0o644)
   })
 
-  it('is put once: a second time it is there, and stays', () => {
+  it('the mark at a spent seed is put once: a second time it is there, and stays', () => {
     const seed = seedFile()
     putMark(seed, SPENT)
     expect(putMark(seed, { fingerprint, spentAt: ISSUED + 5 })).toBe('there')
     expect(markedAt(seed, fingerprint)).toBe(ISSUED)
   })
 
-  it('takes the place of one that names another token, whole, and leaves nothing beside', () => {
+  it('the mark at a spent seed takes the place of one that names another token, whole, and leaves nothing beside', () => {
     const seed = seedFile()
     putMark(seed, { fingerprint: '0123456789ab', spentAt: 1 })
     expect(putMark(seed, SPENT)).toBe('put')
@@ -102,7 +102,7 @@ spent_at = 2027-01-15T08:00:00Z
     ['no time', (text: string) => text.replace(/spent_at.*/, '')],
     ['a time that is none', (text: string) => text.replace(/spent_at = .*/, 'spent_at = yesterday')],
     ['no fingerprint', (text: string) => text.replace(/fingerprint = .*/, 'fingerprint = x')],
-  ])('that holds %s says nothing, and is put anew', (_what, changed) => {
+  ])('the mark at a spent seed that holds %s says nothing, and is put anew', (_what, changed) => {
     const seed = seedFile()
     putMark(seed, SPENT)
     writeFileSync(markPath(seed), changed(readFileSync(markPath(seed), 'utf8')))
@@ -111,7 +111,7 @@ spent_at = 2027-01-15T08:00:00Z
     expect(markedAt(seed, fingerprint)).toBe(ISSUED)
   })
 
-  it('belongs to the name that was given, where that is a link', async () => {
+  it('the mark at a spent seed belongs to the name that was given, where that is a link', async () => {
     const real = seedFile('data.ini')
     const link = join(folder(), 'token.ini')
     symlinkSync(real, link)
@@ -221,11 +221,11 @@ describe('the file that a seed is found again by', () => {
     ['/dev/fd/3', null],
     ['/proc/self/fd/0', null],
     ['/proc/self/task/1/fd/0', null],
-  ])('%s: %s', (path, lasting) => {
+  ])('a seed is found again by the path of its file: %s becomes %s', (path, lasting) => {
     expect(lastingPath(path)).toBe(lasting)
   })
 
-  it('is none where a link leads to a descriptor, or round in a circle to nowhere', () => {
+  it('the file that a seed is found again by is none where a link leads to a descriptor, or round in a circle to nowhere', () => {
     const link = join(folder(), 'seed')
     symlinkSync('/dev/stdin', link)
     expect(lastingPath(link)).toBeNull()
@@ -234,7 +234,7 @@ describe('the file that a seed is found again by', () => {
     expect(lastingPath(circle)).toBe(circle)
   })
 
-  it('is none for standard input and a pipe', async () => {
+  it('the file that a seed is found again by is none for standard input and a pipe', async () => {
     const text = readFileSync(seedFile())
     expect((await readSeed({ stdin: text }, options)).seed).toMatchObject({ file: null, spentAt: null })
     const pipe = join(folder(), 'pipe')
@@ -265,14 +265,14 @@ describe('a seed file is marked', () => {
         renameSync(path, `${path}.old`)
       },
     ],
-  ])('only while it holds what was spent: not where %s', async (_what, change) => {
+  ])('a seed file is marked only while it holds what was spent: not where %s', async (_what, change) => {
     const seed = seedFile()
     change(seed)
     expect(await seedMarks(null).put(seed, SPENT)).toBe('gone')
     expect(existsSync(markPath(seed))).toBe(false)
   })
 
-  it('and a pipe that has taken its place is not waited for', async () => {
+  it('a pipe that has taken the place of a seed file is not waited for', async () => {
     const pipe = join(folder(), 'pipe')
     execFileSync('mkfifo', [pipe])
     expect(await seedMarks(null).put(pipe, SPENT)).toBe('gone')
@@ -287,7 +287,7 @@ describe('how a seed file stands to the store', () => {
       pair: pair({ refreshToken: new Secret('next') }),
     })
 
-  it('that is empty: what the next get does', async () => {
+  it('a seed file tells what the next get does where the store is empty', async () => {
     const seed = seedFile()
     expect(await check(seed)).toMatchObject({ status: 'ok', message: `${seed}: the next \`get\` imports it` })
     putMark(seed, SPENT)
@@ -298,7 +298,7 @@ describe('how a seed file stands to the store', () => {
     expect(await check(null)).toBeUndefined()
   })
 
-  it('that has spent it: marked, not marked yet, and gone', async () => {
+  it('a seed file that the store has spent is marked, not marked yet, or gone', async () => {
     const seed = seedFile()
     expect(await check(seed, spentIn(seed))).toEqual({
       ...{ name: 'seed', status: 'warn' },
@@ -316,7 +316,7 @@ describe('how a seed file stands to the store', () => {
     expect(await check(seed, spentIn(seed))).toBeUndefined()
   })
 
-  it('that still holds its own refresh token: nothing to say', async () => {
+  it('there is nothing to say of a seed file whose own refresh token the store still holds', async () => {
     const seed = seedFile()
     const unspent = { path: seed, spentAt: null, isMarked: false }
     const refreshToken = new Secret(REFRESH)
@@ -324,7 +324,7 @@ describe('how a seed file stands to the store', () => {
     expect(await check(seed, alive)).toBeUndefined()
   })
 
-  it('where the folder cannot be written: why', async () => {
+  it('it is said why a seed file is not marked where its folder cannot be written', async () => {
     const seed = seedFile()
     writeFileSync(markPath(seed), 'somebody’s')
     chmodSync(markPath(seed), 0o600)

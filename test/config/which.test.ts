@@ -237,7 +237,7 @@ describe('the configuration and the store that count', () => {
       `${usual}/acme.db`,
       '~/.local/state',
     ],
-  ])('with %s', (_, typed, env, id, store, rule) => {
+  ])('the configuration and the store that count are found with %s', (_, typed, env, id, store, rule) => {
     const found = load(typed, env)
     expect([found.clientId, found.store]).toEqual([id, { path: at(store), rule }])
   })
@@ -289,11 +289,11 @@ describe('the configuration and the store that count', () => {
     ],
     ['the same by HQ_TOKEN_PROFILE', {}, { HQ_TOKEN_PROFILE: 'token', ...STATE_DIR }, { exit: 2 }],
     ['the same with --config', { config, profile: 'token' }, {}, { exit: 2 }],
-  ])('are none with %s', async (_, typed, env, problem) => {
+  ])('the configuration and the store that count are none with %s', async (_, typed, env, problem) => {
     expect(await failure(() => load(typed, env))).toMatchObject(problem)
   })
 
-  it('may be of a profile called token where its store is another', () => {
+  it('the configuration and the store that count may be of a profile called token where its store is another', () => {
     const typed = { config: at('stored.ini'), profile: 'token' }
     expect(load(typed, {}).store.path).toBe(at('beside.db'))
     expect(load({}, { HQ_TOKEN_PROFILE: 'token', ...STORE }).store.path).toBe(at('store.db'))
@@ -307,7 +307,7 @@ describe('the configuration and the store that count', () => {
   })
 
   it.each(['con', 'nul', 'com1', 'lpt9'])(
-    'are not of a profile %s on Windows, which is a device there',
+    'the configuration and the store that count are not of a profile %s on Windows, which is a device there',
     (profile) => {
       const exists = (): boolean => true
       const windows = { ...around({}), platform: 'win32' as const, homedir: () => 'C:\\Users\\someone' }
@@ -321,7 +321,7 @@ describe('the configuration and the store that count', () => {
 describe('the folder that a variable names', () => {
   const fileOf = (env: Variables, exists = (): boolean => true) => locate({}, around(env), exists).file
 
-  it('is the only place', () => {
+  it('the folder that a variable names is the only place', () => {
     const asked: string[] = []
     const nowhere = (path: string): boolean => {
       asked.push(path)
@@ -332,7 +332,7 @@ describe('the folder that a variable names', () => {
   })
 
   it.each(['HQ_TOKEN_CONFIG', 'HQ_TOKEN_CONFIG_DIR'] as const)(
-    'or a file, %s, may be relative to the working directory, or begin with ~',
+    'a folder or file that a variable names, %s, may be relative to the working directory, or begin with ~',
     (name) => {
       const end = name === 'HQ_TOKEN_CONFIG' ? '' : '/config.ini'
       const rule = name
@@ -342,12 +342,12 @@ describe('the folder that a variable names', () => {
     },
   )
 
-  it('may be the home directory itself', () => {
+  it('the folder that a variable names may be the home directory itself', () => {
     expect(fileOf({ HQ_TOKEN_CONFIG_DIR: '~' })?.path).toBe(at('home/config.ini'))
     expect(load({}, { HQ_TOKEN_STATE_DIR: '~/' }).store.path).toBe(at('home/token.db'))
   })
 
-  it('cannot begin with ~ where there is no home directory', async () => {
+  it('the folder that a variable names cannot begin with ~ where there is no home directory', async () => {
     const homeless = { ...around({ HQ_TOKEN_CONFIG_DIR: '~/x' }), homedir: () => '' }
     expect(await failure(() => locate({}, homeless))).toMatchObject({
       exit: 78,
@@ -355,7 +355,7 @@ describe('the folder that a variable names', () => {
     })
   })
 
-  it('makes a home directory needless', () => {
+  it('the folder that a variable names makes a home directory needless', () => {
     const homeless = {
       ...around({ ...CONFIG_DIR, ...STATE_DIR }),
       homedir: () => {
@@ -371,12 +371,12 @@ describe('the folder that a variable names', () => {
     [{ profile: 'acme' }, CONFIG_DIR, 'dir/profiles/acme.ini'],
     [{ profile: 'acme' }, { ...CONFIG_DIR, ...CONFIG }, 'dir/profiles/acme.ini'],
     [{}, { ...CONFIG_DIR, ...PROFILE, ...CONFIG }, 'named.ini'],
-  ])('is where a new file goes: %j with %j', (typed, env, path) => {
+  ])('the folder that a variable names is where a new file goes: %j with %j', (typed, env, path) => {
     expect(locateNew(typed, around(env)).file.path).toBe(at(path))
     expect(locateNew(typed, around(env)).file).toEqual(locate(typed, around(env), () => true).file)
   })
 
-  it('takes no new profile called token, nor one that HQ_TOKEN_STORE would be the store of', () => {
+  it('the folder that a variable names takes no new profile called token, nor one that HQ_TOKEN_STORE would be the store of', () => {
     expect(() => locateNew({ profile: 'token' }, around(CONFIG_DIR))).toThrow(/cannot be called token/)
     expect(() => locateNew({ profile: 'acme' }, around(STORE))).toThrow(/exclude one another/)
   })

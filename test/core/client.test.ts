@@ -33,7 +33,7 @@ describe('whether a grant is that of the configured client', () => {
     ['https://acme.highq.com/beta/api/oauth2/token', false],
     ['https://acme.highq.com.evil.example/acme/api/oauth2/token', false],
     ['https://acme.highq.com/acme/api/oauth2/token?tenant=2', false],
-  ])('at %s: %s', (tokenUrl, expected) => {
+  ])('a grant at %s is that of the configured client: %s', (tokenUrl, expected) => {
     expect(isSameClient(bound(), { tokenUrl, issuer: null, clientId: '1012' })).toBe(expected)
   })
 
@@ -67,11 +67,14 @@ describe('whether a grant is that of the configured client', () => {
     ['an issuer that was never asked', bound(), { ...bound(), tokenUrl: null, issuer: I }, undefined],
     ['a grant known by its issuer only', bound({ tokenUrl: null, issuer: I }), bound(), undefined],
   ]
-  it.each(cases)('%s', (_, one, named, expected) => {
-    expect(isSameClient(one, named)).toBe(expected)
-  })
+  it.each(cases)(
+    'a grant is told apart from that of the configured client: %s',
+    (_, one, named, expected) => {
+      expect(isSameClient(one, named)).toBe(expected)
+    },
+  )
 
-  it('names a client by its id and its address', () => {
+  it('clientName names a client by its id and its address', () => {
     expect(clientName(bound())).toBe(`client 1012 at ${T}`)
     expect(clientName({ tokenUrl: null, issuer: I, clientId: null })).toBe(`a client at ${I}`)
     expect(wholeClient({ tokenUrl: null, issuer: null, clientId: '1012' })).toBeUndefined()
@@ -87,14 +90,14 @@ describe('what another client met', () => {
     bound({ tokenUrl: `${T}2` }),
   )
 
-  it('tells nothing about this one', () => {
+  it('what another client met tells nothing about this one', () => {
     expect(asSeenBy(theirs, bound())).toMatchObject({
       ...{ refusedAt: null, notBefore: null, backoffUntil: null, lastFailure: null },
       pair: theirs.pair,
     })
   })
 
-  it('stays with the one that it is about, and where nobody knows', () => {
+  it('what another client met stays with the one that it is about, and where nobody knows', () => {
     expect(asSeenBy(theirs, bound({ tokenUrl: `${T}2` }))).toBe(theirs)
     const unknown = { ...theirs, failureClient: null }
     expect(asSeenBy(unknown, bound())).toBe(unknown)
@@ -112,7 +115,7 @@ describe('an answer that was kept', () => {
     ['no grant, of an older version', { ...record, grant: null }, false],
     ['another client of the same grant', { ...record, client: bound({ clientId: '7' }) }, false],
     ['its own client', { ...record, client: bound() }, true],
-  ])('to %s is landed: %#', async (_, kept, isLanded) => {
+  ])('an answer that was kept to %s is landed: %#', async (_, kept, isLanded) => {
     const set = tokenSet({ client: bound() })
     expect(belongs(kept, set)).toBe(isLanded)
     const stage = new Stage(set).pass(EXPIRED)
@@ -124,7 +127,7 @@ describe('an answer that was kept', () => {
     expect(stage.server.sent).toEqual(isLanded ? [] : ['refresh-1'])
   })
 
-  it('to a request at the new address of the server is landed, and binds the grant there', async () => {
+  it('an answer that was kept to a request at the new address of the server is landed, and binds the grant there', async () => {
     const there = bound({ tokenUrl: `${T}2` })
     const intent = { attempt: 2, at: 1, boot: null, salvaged: null, client: there }
     const stage = new Stage(tokenSet({ client: bound(), intent })).pass(EXPIRED)
@@ -141,18 +144,21 @@ describe('an answer with a refresh token that cannot be used', () => {
   it.each([
     [GRANT, true],
     ['of an older life', false],
-  ])('in a record of the grant %s explains a refusal of this one: %s', async (grant, explains) => {
-    const stage = new Stage(tokenSet({ generation: 2, client: bound() })).pass(EXPIRED)
-    stage.server.named = bound()
-    const answer = raw(granted('access-2', null, { isRefreshTokenUnusable: true }))
-    stage.store.leave({ ...record, generation: 1, grant, answer })
-    stage.server.answers(invalidGrant())
-    const error = await stage
-      .guard()
-      .token()
-      .catch((thrown: unknown) => (thrown as Error).message)
-    expect(/had sent a new one that cannot be used/.test(error as string)).toBe(explains)
-  })
+  ])(
+    'an unusable refresh token in a record of the grant %s explains a refusal of this one: %s',
+    async (grant, explains) => {
+      const stage = new Stage(tokenSet({ generation: 2, client: bound() })).pass(EXPIRED)
+      stage.server.named = bound()
+      const answer = raw(granted('access-2', null, { isRefreshTokenUnusable: true }))
+      stage.store.leave({ ...record, generation: 1, grant, answer })
+      stage.server.answers(invalidGrant())
+      const error = await stage
+        .guard()
+        .token()
+        .catch((thrown: unknown) => (thrown as Error).message)
+      expect(/had sent a new one that cannot be used/.test(error as string)).toBe(explains)
+    },
+  )
 })
 
 describe('a set whose issuer was never asked', () => {
@@ -161,22 +167,25 @@ describe('a set whose issuer was never asked', () => {
   it.each([
     [T, 'access-1'],
     [`${T}2`, undefined],
-  ])('is handed out where the issuer turns out to name %s: %s', async (tokenUrl, token) => {
-    const stage = new Stage(tokenSet({ client: bound() })).pass(FRESH)
-    stage.server.named = named
-    stage.server.preparation = () => {
-      stage.server.named = { ...named, tokenUrl }
-      return Promise.resolve()
-    }
-    const asked = stage.guard().token()
-    if (token === undefined) await expect(asked).rejects.toThrow(OtherClient)
-    else expect((await asked).secret.reveal()).toBe(token)
-    expect(stage.server.sent).toEqual([])
-  })
+  ])(
+    'a set whose issuer was never asked is handed out where the issuer turns out to name %s: %s',
+    async (tokenUrl, token) => {
+      const stage = new Stage(tokenSet({ client: bound() })).pass(FRESH)
+      stage.server.named = named
+      stage.server.preparation = () => {
+        stage.server.named = { ...named, tokenUrl }
+        return Promise.resolve()
+      }
+      const asked = stage.guard().token()
+      if (token === undefined) await expect(asked).rejects.toThrow(OtherClient)
+      else expect((await asked).secret.reveal()).toBe(token)
+      expect(stage.server.sent).toEqual([])
+    },
+  )
 })
 
 describe('a set whose server turns out to be another', () => {
-  it('is not spent, once the token endpoint is known for certain', async () => {
+  it('a set whose server turns out to be another is not spent, once the token endpoint is known for certain', async () => {
     const stage = new Stage(tokenSet({ client: bound({ issuer: I }) })).pass(EXPIRED)
     stage.server.named = { tokenUrl: null, issuer: I, clientId: '1012' }
     stage.server.preparation = () => {
@@ -193,7 +202,7 @@ describe('an unfinished exchange', () => {
   const elsewhere = bound({ tokenUrl: `${T}2` })
   const intent = { attempt: 2, at: 1, boot: null, salvaged: new Secret('salvaged'), client: elsewhere }
 
-  it('that was begun at another address is not repeated here, and a good token is served', async () => {
+  it('an unfinished exchange that was begun at another address is not repeated here, and a good token is served', async () => {
     const stage = new Stage(tokenSet({ client: bound(), intent })).pass(FRESH)
     stage.server.named = bound()
     expect((await stage.guard().token()).secret.reveal()).toBe('access-1')
@@ -214,7 +223,7 @@ describe('a login’s answer that nobody waits for', () => {
     answer,
   } as const
 
-  it('is not taken up where no login was begun', async () => {
+  it('a login’s answer that nobody waits for is not taken up where no login was begun', async () => {
     const stage = new Stage().pass(EXPIRED)
     stage.store.leave(planted)
     stage.server.answers(granted('access-2', 'refresh-2'))
@@ -222,7 +231,7 @@ describe('a login’s answer that nobody waits for', () => {
     await expect(stage.logins().takeUp()).resolves.toBeUndefined()
   })
 
-  it('is not taken up by a login that waits for another', async () => {
+  it('a login’s answer that nobody waits for is not taken up by a login that waits for another', async () => {
     const stage = new Stage().pass(EXPIRED)
     const waiting = { state: new Secret('s'), verifier: new Secret('v'), redirectUri: 'http://127.0.0.1/' }
     await stage.logins().begin(waiting)

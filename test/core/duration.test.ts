@@ -13,7 +13,7 @@ describe('seconds', () => {
     ['2w', 1_209_600],
     ['1h30m', 5400],
     ['1w1d1h1m1s', 694_861],
-  ])('reads %s as %i', (text, expected) => {
+  ])('seconds reads %s as %i', (text, expected) => {
     expect(seconds(text)).toBe(expected)
   })
 
@@ -35,11 +35,11 @@ describe('seconds', () => {
     'Infinity',
     '9007199254740992',
     '20000000000w',
-  ])('takes %j for no duration', (text) => {
+  ])('seconds takes %j for no duration', (text) => {
     expect(seconds(text)).toBeUndefined()
   })
 
-  it('never answers a number that a calculation would lose digits of', () => {
+  it('seconds never answers a number that a calculation would lose digits of', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^\d{1,400}[wdhms]?$/), (text) => {
         const value = seconds(text)

@@ -28,7 +28,7 @@ describe('an expired token', () => {
     stage.pass(EXPIRED)
   })
 
-  it('is renewed', async () => {
+  it('an expired token is renewed', async () => {
     stage.server.answers(NEXT)
     const token = await stage.guard().token()
     expect([value(token), token.expiresAt]).toEqual(['access-2', ISSUED + EXPIRED + 3600])
@@ -40,17 +40,17 @@ describe('an expired token', () => {
     ['the server asks to wait', [status(429, '60')], ServerUnavailable],
     ['the server refuses the client', [invalidClient()], ClientRefused],
     ['the server refuses the refresh token', [invalidGrant()], LoginRequired],
-  ])('is never served when %s', async (_what, said, thrown) => {
+  ])('an expired token is never served when %s', async (_what, said, thrown) => {
     stage.server.answers(...said)
     await expect(stage.guard().token()).rejects.toThrow(thrown)
   })
 
-  it('is not served in its last minute either', async () => {
+  it('an expired token is not served in its last minute either', async () => {
     stage.pass(-30).server.answers(DOWN)
     await expect(stage.guard().token()).rejects.toThrow(ServerUnavailable)
   })
 
-  it('does not ask a server that asked to wait, until then', async () => {
+  it('an expired token does not ask a server that asked to wait, until then', async () => {
     stage.server.answers(status(429, '60'))
     await expect(stage.guard().token()).rejects.toThrow(ServerUnavailable)
     stage.pass(59)
@@ -61,13 +61,13 @@ describe('an expired token', () => {
     expect(value(await stage.guard().token())).toBe('access-2')
   })
 
-  it('asks again at the next call when the server was down: nobody said to wait', async () => {
+  it('an expired token asks again at the next call when the server was down: nobody said to wait', async () => {
     stage.server.answers(DOWN, NEXT)
     await expect(stage.guard().token()).rejects.toThrow(ServerUnavailable)
     expect(value(await stage.guard().token())).toBe('access-2')
   })
 
-  it('is waited for until lock_wait, and no longer', async () => {
+  it('an expired token is waited for until lock_wait, and no longer', async () => {
     const letGo = holdTheLock()
     await expect(stage.guard({ lockWait: 0.05 }).token()).rejects.toThrow(LockTimeout)
     letGo()
@@ -94,7 +94,7 @@ describe('an expired token', () => {
     expect(stage.store.locks).toBe(1)
   })
 
-  it('looks again under the lock: what another has renewed is not renewed again', async () => {
+  it('an expired token looks again under the lock: what another has renewed is not renewed again', async () => {
     stage.server.answers(rotating)
     stage.store.beforeLock = async () => {
       stage.store.beforeLock = () => Promise.resolve()
@@ -107,18 +107,21 @@ describe('an expired token', () => {
   it.each([
     ['good enough, if due', {}, 'access-2', 0],
     ['too short for what is asked', { minValid: 1000 }, 'access-3', 1],
-  ])('looks again under the lock: what another has renewed is %s', async (_what, ask, token, requests) => {
-    stage.server.answers(granted('access-3', 'refresh-3'))
-    stage.store.beforeLock = () => {
-      const obtained = moment(stage.at.now - DUE)
-      stage.store.put(
-        tokenSet({ generation: 2, pair: pair({ accessToken: new Secret('access-2'), obtained }) }),
-      )
-      return Promise.resolve()
-    }
-    expect(value(await stage.guard().token(ask))).toBe(token)
-    expect(stage.server.requests).toBe(requests)
-  })
+  ])(
+    'an expired token looks again under the lock: what another has renewed is %s',
+    async (_what, ask, token, requests) => {
+      stage.server.answers(granted('access-3', 'refresh-3'))
+      stage.store.beforeLock = () => {
+        const obtained = moment(stage.at.now - DUE)
+        stage.store.put(
+          tokenSet({ generation: 2, pair: pair({ accessToken: new Secret('access-2'), obtained }) }),
+        )
+        return Promise.resolve()
+      }
+      expect(value(await stage.guard().token(ask))).toBe(token)
+      expect(stage.server.requests).toBe(requests)
+    },
+  )
 
   it.each([
     ['down', DOWN, 'ServerUnavailable'],
@@ -179,14 +182,14 @@ describe('an expired token', () => {
       stage.pass(36_000)
     })
 
-    it('is never handed out: the refresh token in it is spent in turn', async () => {
+    it('an answer of long ago that a process left is never handed out: the refresh token in it is spent in turn', async () => {
       stage.server.answers(granted('access-3', 'refresh-3'))
       const token = await stage.guard().token()
       expect(stage.server.sent).toEqual(['refresh-2'])
       expect([value(token), token.expiresAt > stage.at.now]).toEqual(['access-3', true])
     })
 
-    it('leaves no doubt behind once it is saved', async () => {
+    it('an answer of long ago that a process left leaves no doubt behind once it is saved', async () => {
       stage.server.answers(status(503))
       await expect(stage.guard().token()).rejects.toThrow(ServerUnavailable)
       expect(await stage.stored()).toMatchObject({ generation: 2, intent: null })
@@ -225,14 +228,14 @@ describe('an expired token', () => {
 })
 
 describe('an exchange of an unknown end', () => {
-  it('leaves the token due: the next call brings it to its end', async () => {
+  it('an exchange of an unknown end leaves the token due: the next call brings it to its end', async () => {
     stage.server.answers(silence(), silence(), silence(), silence())
     await expect(stage.guard().refresh()).rejects.toThrow(OutcomeUnknown)
     stage.pass(30).server.answers(NEXT)
     expect(value(await stage.guard().token())).toBe('access-2')
   })
 
-  it('is brought to its end at once when the process died in it', async () => {
+  it('an exchange of an unknown end is brought to its end at once when the process died in it', async () => {
     const intent = { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null }
     stage.store.put(tokenSet({ intent }))
     stage.server.answers(NEXT)
@@ -240,7 +243,7 @@ describe('an exchange of an unknown end', () => {
     expect(stage.server.sent).toEqual(['refresh-1'])
   })
 
-  it('with answers that nobody can read: asks once', async () => {
+  it('an exchange of an unknown end with answers that nobody can read asks once', async () => {
     stage.pass(DUE).server.answers(() => garbage())
     for (let i = 0; i < 5; i++) expect(value(await stage.guard().token())).toBe('access-1')
     expect(stage.server.requests).toBe(1)
@@ -248,13 +251,13 @@ describe('an exchange of an unknown end', () => {
 })
 
 describe('a store that cannot be read', () => {
-  it('is told as it is, with nothing asked', async () => {
+  it('a store that cannot be read is told as it is, with nothing asked', async () => {
     stage.store.read = () => Promise.reject(new StoreUnusable('damaged'))
     await expect(stage.guard().token()).rejects.toThrow('damaged')
     expect(stage.server.requests).toBe(0)
   })
 
-  it('that vanished before the lock was had asks for a person', async () => {
+  it('a store that vanished before the lock was had asks for a person', async () => {
     stage.pass(EXPIRED)
     stage.store.beforeLock = () => {
       stage.store.put(undefined)

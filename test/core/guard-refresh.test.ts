@@ -18,7 +18,7 @@ describe('refresh', () => {
     ['just as old', 600, false],
     ['older', 601, true],
     ['from the future, for the clock went back', -65, true],
-  ])('only if older than 600 s: %s', async (_what, age, renewed) => {
+  ])('a refresh is done only if the last one is older than 600 s: %s', async (_what, age, renewed) => {
     stage.server.answers(NEXT)
     expect(await stage.guard().refresh({ ifOlder: 600 })).toMatchObject({ renewed: false })
     stage.pass(age)
@@ -40,18 +40,18 @@ describe('refresh', () => {
     expect(stage.server.requests).toBe(1)
   })
 
-  it('fails when the server does, however good the token is', async () => {
+  it('refresh fails when the server does, however good the token is', async () => {
     stage.server.answers(DOWN)
     await expect(stage.guard().refresh()).rejects.toThrow(ServerUnavailable)
   })
 
-  it('is not kept from asking by our own back-off', async () => {
+  it('refresh is not kept from asking by our own back-off', async () => {
     stage.pass(DUE).store.put(tokenSet({ backoffUntil: stage.at.now + 30, failures: 1 }))
     stage.server.answers(NEXT)
     expect(await stage.guard().refresh()).toMatchObject({ renewed: true })
   })
 
-  it('needs a token set', async () => {
+  it('refresh needs a token set', async () => {
     stage.store.put(undefined)
     await expect(stage.guard().refresh()).rejects.toThrow(LoginRequired)
   })
@@ -60,7 +60,7 @@ describe('refresh', () => {
 describe('an answer that outlived its store', () => {
   const { fingerprint } = seed().pair.refreshToken
 
-  it('is taken up by the seed whose token it had spent, and nothing is spent again', async () => {
+  it('an answer that outlived its store is taken up by the seed whose token it had spent, and nothing is spent again', async () => {
     stage.store
       .put(undefined)
       .leave({ generation: 4, attempt: 9, spent: fingerprint, answer: raw(granted('access-5', 'refresh-5')) })
@@ -71,7 +71,7 @@ describe('an answer that outlived its store', () => {
     expect(stage.store.rescued).toEqual([])
   })
 
-  it('stays where it is when the seed is another', async () => {
+  it('an answer that outlived its store stays where it is when the seed is another', async () => {
     stage.store.put(undefined).leave({
       generation: 4,
       attempt: 9,
@@ -87,7 +87,7 @@ describe('an answer that outlived its store', () => {
 describe('what is said about a renewal', () => {
   const A_YEAR_BACK = new Date((ISSUED - 31_536_000) * 1000).toUTCString()
 
-  it('is said when the lock is free, and not before: who hears it may take his time', async () => {
+  it('what there is to say about a renewal is said when the lock is free, and not before: who hears it may take his time', async () => {
     stage.pass(EXPIRED)
     stage.server.answers({ ...NEXT, date: A_YEAR_BACK })
     const heard: unknown[] = []
@@ -98,7 +98,7 @@ describe('what is said about a renewal', () => {
     expect(heard).toEqual([[expect.stringContaining('clock is'), false]])
   })
 
-  it('costs no caller a token where whoever hears it fails', async () => {
+  it('what there is to say about a renewal costs no caller a token where whoever hears it fails', async () => {
     stage.pass(EXPIRED)
     stage.server.answers({ ...NEXT, date: A_YEAR_BACK })
     const heard: string[] = []
@@ -112,7 +112,7 @@ describe('what is said about a renewal', () => {
     expect(heard).toEqual([expect.stringContaining('clock is')])
   })
 
-  it('is said also where the renewal fails', async () => {
+  it('what there is to say about a renewal is said also where the renewal fails', async () => {
     stage.pass(EXPIRED)
     stage.store.keepsFail = from(1)
     stage.server.answers(garbage(), garbage(), garbage(), garbage())
@@ -124,7 +124,7 @@ describe('what is said about a renewal', () => {
     expect(heard).toEqual([[expect.stringContaining('could not be written to the rescue file'), false]])
   })
 
-  it('of others meanwhile waits too', async () => {
+  it('what is said about a renewal by others meanwhile waits too', async () => {
     stage.pass(EXPIRED)
     stage.server.answers(slowly(NEXT))
     const heard: unknown[] = []

@@ -11,7 +11,7 @@ import { NEXT, SIXTY, stage, value } from './guard-stage.js'
 describe('adopting a seed', () => {
   const other = seed({ accessToken: new Secret('access-s'), refreshToken: new Secret('refresh-s') })
 
-  it('begins an empty store', async () => {
+  it('adopting a seed begins an empty store', async () => {
     stage.store.put(undefined)
     const { set, imported } = await stage.guard().adopt(other)
     expect([imported, set.generation, set.previous]).toEqual([true, 1, null])
@@ -19,20 +19,20 @@ describe('adopting a seed', () => {
     expect(await stage.store.history()).toMatchObject([{ event: 'seed', outcome: 'done', note: 'token.ini' }])
   })
 
-  it('leaves a store that holds a set, without taking the lock', async () => {
+  it('adopting a seed leaves a store that holds a set, without taking the lock', async () => {
     const before = await stage.stored()
     expect(await stage.guard().adopt(other)).toEqual({ set: before, imported: false })
     expect(stage.store.locks).toBe(0)
   })
 
-  it('replaces it when forced, keeps what it replaces, and counts on', async () => {
+  it('adopting a seed replaces it when forced, keeps what it replaces, and counts on', async () => {
     stage.store.put(tokenSet({ generation: 4, sequence: 9, refusedAt: 1, failures: 2, notBefore: 3 }))
     const { set, imported } = await stage.guard().adopt(other, { force: true })
     expect([imported, set.previous?.refreshToken.reveal()]).toEqual([true, 'refresh-1'])
     expect(set).toMatchObject({ generation: 5, sequence: 10, refusedAt: null, failures: 0, notBefore: null })
   })
 
-  it('replaces a set that was refused by another seed', async () => {
+  it('adopting a seed replaces a set that was refused by another seed', async () => {
     stage.store.put(tokenSet({ refusedAt: ISSUED }))
     expect((await stage.guard().adopt(other)).imported).toBe(true)
   })
@@ -40,12 +40,15 @@ describe('adopting a seed', () => {
   it.each([
     ['the one it began with', seed(), 'refresh-9'],
     ['the pair it has now', other, 'refresh-s'],
-  ])('does not replace a refused set by the same seed: %s', async (_what, same, refreshToken) => {
-    stage.store.put(tokenSet({ refusedAt: ISSUED, pair: pair({ refreshToken: new Secret(refreshToken) }) }))
-    expect((await stage.guard().adopt(same)).imported).toBe(false)
-  })
+  ])(
+    'adopting a seed does not replace a refused set by the same seed: %s',
+    async (_what, same, refreshToken) => {
+      stage.store.put(tokenSet({ refusedAt: ISSUED, pair: pair({ refreshToken: new Secret(refreshToken) }) }))
+      expect((await stage.guard().adopt(same)).imported).toBe(false)
+    },
+  )
 
-  it('replaces a refused set also by the pair that a wrong seed had pushed aside', async () => {
+  it('adopting a seed replaces a refused set also by the pair that a wrong seed had pushed aside', async () => {
     stage.store.put({ ...tokenSet({ previous: other.pair }), seed: 'another', refusedAt: ISSUED })
     expect(await stage.guard().adopt(other)).toMatchObject({ imported: true })
   })
@@ -53,14 +56,14 @@ describe('adopting a seed', () => {
   it.each([
     ['scrubs what was kept of the one before', status(503), 0],
     ['leaves what nobody could read: it may be the only copy of a pair', garbage(), 1],
-  ])('forced: %s', async (_what, answer, left) => {
+  ])('adopting a seed is forced: %s', async (_what, answer, left) => {
     const spent = new Secret('refresh-1').fingerprint
     stage.store.leave({ generation: 1, attempt: 2, spent, grant: GRANT, answer: raw(answer) })
     await stage.guard().adopt(other, { force: true })
     expect(stage.store.rescued).toHaveLength(left)
   })
 
-  it('looks again under the lock', async () => {
+  it('adopting a seed looks again under the lock', async () => {
     stage.store.put(undefined)
     stage.store.beforeLock = async () => {
       stage.store.beforeLock = () => Promise.resolve()
@@ -77,7 +80,7 @@ describe('adopting a seed', () => {
     expect((await stage.stored()).generation).toBe(1)
   })
 
-  it('forced: an answer that waits to be saved is not lost, but becomes the previous pair', async () => {
+  it('an answer that waits to be saved is not lost when a seed is forced, but becomes the previous pair', async () => {
     const spent = new Secret('refresh-1').fingerprint
     stage.store
       .put(tokenSet({ intent: { attempt: 2, at: ISSUED, boot: null, salvaged: null, client: null } }))
@@ -91,24 +94,24 @@ describe('a configured seed', () => {
   const other = seed({ accessToken: new Secret('access-s'), refreshToken: new Secret('refresh-s') })
   const bad = (): Promise<Seed> => Promise.reject(new SeedInvalid('line 3: no refresh token', { hint: 'h' }))
 
-  it('begins an empty store', async () => {
+  it('a configured seed begins an empty store', async () => {
     stage.store.put(undefined)
     expect(value(await stage.guard({ seed: () => Promise.resolve(other) }).token())).toBe('access-s')
   })
 
-  it('begins an empty store with a token that is over: it is renewed', async () => {
+  it('a configured seed begins an empty store with a token that is over: it is renewed', async () => {
     stage.store.put(undefined)
     stage.pass(EXPIRED).server.answers(NEXT)
     expect(value(await stage.guard({ seed: () => Promise.resolve(other) }).token())).toBe('access-2')
     expect(stage.server.sent).toEqual(['refresh-s'])
   })
 
-  it('is not even read while the store holds a good set', async () => {
+  it('a configured seed is not even read while the store holds a good set', async () => {
     const source = (): Promise<Seed> => Promise.reject(new Error('read'))
     expect(value(await stage.guard({ seed: source }).token())).toBe('access-1')
   })
 
-  it('takes the place of a refused set', async () => {
+  it('a configured seed takes the place of a refused set', async () => {
     stage.pass(EXPIRED).store.put(tokenSet({ refusedAt: stage.at.now }))
     const later = seed({
       accessToken: new Secret('access-s'),
@@ -118,7 +121,7 @@ describe('a configured seed', () => {
     expect(value(await stage.guard({ seed: () => Promise.resolve(later) }).token())).toBe('access-s')
   })
 
-  it('that is the refused one does not', async () => {
+  it('a configured seed that is the refused one does not take the place of the refused set', async () => {
     stage.pass(EXPIRED).store.put(tokenSet({ refusedAt: stage.at.now }))
     const guard = stage.guard({ seed: () => Promise.resolve(seed()) })
     await expect(guard.token()).rejects.toThrow(LoginRequired)
@@ -134,23 +137,23 @@ describe('a configured seed', () => {
     await expect(guard.token()).rejects.toThrow(LoginRequired)
   })
 
-  it('that is bad, and an empty store: the file is at fault', async () => {
+  it('a configured seed that is bad, and an empty store: the file is at fault', async () => {
     stage.store.put(undefined)
     await expect(stage.guard({ seed: bad }).token()).rejects.toThrow(SeedInvalid)
   })
 
-  it('that is bad, and a refused set that is over: the file is at fault', async () => {
+  it('a configured seed that is bad, and a refused set that is over: the file is at fault', async () => {
     stage.pass(EXPIRED).store.put(tokenSet({ refusedAt: stage.at.now }))
     await expect(stage.guard({ seed: bad }).token()).rejects.toThrow(SeedInvalid)
   })
 
-  it('that is bad, and a refused set that is still good: it is served, with a warning', async () => {
+  it('a configured seed that is bad, and a refused set that is still good: it is served, with a warning', async () => {
     stage.pass(DUE).store.put(tokenSet({ refusedAt: stage.at.now }))
     expect(value(await stage.guard({ seed: bad }).token())).toBe('access-1')
     expect(stage.warnings).toContain('line 3: no refresh token')
   })
 
-  it('that cannot be stored, and a refused set that is still good: it is served, with a warning', async () => {
+  it('a configured seed that cannot be stored, and a refused set that is still good: it is served, with a warning', async () => {
     stage.pass(DUE).store.put(tokenSet({ refusedAt: stage.at.now }))
     stage.store.savesFail = from(1)
     const guard = stage.guard({ seed: () => Promise.resolve(other) })
@@ -158,7 +161,7 @@ describe('a configured seed', () => {
     expect(stage.warnings.join()).toContain('the disk is full')
   })
 
-  it('that cannot be stored on an empty store is no token', async () => {
+  it('a configured seed that cannot be stored on an empty store is no token', async () => {
     stage.store.put(undefined).savesFail = from(1)
     await expect(stage.guard({ seed: () => Promise.resolve(other) }).token()).rejects.toThrow(StoreUnusable)
   })

@@ -20,22 +20,25 @@ import {
 } from './guard-stage.js'
 
 describe('a fresh token', () => {
-  it('is handed out with no lock, no request and no event', async () => {
+  it('a fresh token is handed out with no lock, no request and no event', async () => {
     stage.pass(FRESH)
     const token = await stage.guard().token()
     expect([value(token), token.tokenType, token.expiresAt]).toEqual(['access-1', 'Bearer', ISSUED + 3600])
     expect([stage.store.locks, stage.log, stage.notices]).toEqual([0, [], []])
   })
 
-  it('is not handed out when it is of a type that nothing here can use', async () => {
+  it('a fresh token is not handed out when it is of a type that nothing here can use', async () => {
     stage.store.put(tokenSet({ pair: pair({ tokenType: 'DPoP' }) }))
     await expect(stage.guard().token()).rejects.toThrow(ConfigInvalid)
   })
 
-  it.each(['bearer', 'BEARER', 'Bearer'])('is handed out when its type is written %s', async (tokenType) => {
-    stage.store.put(tokenSet({ pair: pair({ tokenType }) }))
-    expect((await stage.guard().token()).tokenType).toBe('Bearer')
-  })
+  it.each(['bearer', 'BEARER', 'Bearer'])(
+    'a fresh token is handed out when its type is written %s',
+    async (tokenType) => {
+      stage.store.put(tokenSet({ pair: pair({ tokenType }) }))
+      expect((await stage.guard().token()).tokenType).toBe('Bearer')
+    },
+  )
 })
 
 describe('in a long process', () => {
@@ -87,7 +90,7 @@ describe('in a long process', () => {
     expect(value(await guard.token())).toBe('access-9')
   })
 
-  it('who asks for more life is judged by what he asks for', async () => {
+  it('a caller in a long process who asks for more life is judged by what he asks for', async () => {
     const guard = stage.pass(FRESH).guard()
     await guard.token()
     stage.server.answers(NEXT)
@@ -109,13 +112,13 @@ describe('a due token', () => {
     stage.pass(DUE)
   })
 
-  it('is renewed', async () => {
+  it('a due token is renewed', async () => {
     stage.server.answers(NEXT)
     expect(value(await stage.guard().token())).toBe('access-2')
     expect(stage.notices).toEqual([])
   })
 
-  it('is served at once and without a word when another process is renewing', async () => {
+  it('a due token is served at once and without a word when another process is renewing', async () => {
     const letGo = holdTheLock()
     const began = performance.now()
     expect(value(await stage.guard({ lockWait: 60 }).token())).toBe('access-1')
@@ -124,7 +127,7 @@ describe('a due token', () => {
     letGo()
   })
 
-  it('is served at once to the other callers of the process while one renews it', async () => {
+  it('a due token is served at once to the other callers of the process while one renews it', async () => {
     stage.server.answers(slowly(NEXT))
     let reached = 0
     stage.store.beforeLock = () => {
@@ -144,7 +147,7 @@ describe('a due token', () => {
     ['the server says no more than 503', [status(503)], /503/],
     ['the server refuses the client', [invalidClient()], /invalid_client/],
     ['the server refuses the refresh token', [invalidGrant()], /invalid_grant/],
-  ])('is served with a warning when %s', async (_what, said, says) => {
+  ])('a due token is served with a warning when %s', async (_what, said, says) => {
     stage.server.answers(...said)
     expect(value(await stage.guard().token())).toBe('access-1')
     expect(stage.notices).toMatchObject([
@@ -157,25 +160,25 @@ describe('a due token', () => {
     expect(stage.warnings[0]).toContain('is still good and is served')
   })
 
-  it('is served with a warning when the store cannot be written, and nothing is asked', async () => {
+  it('a due token is served with a warning when the store cannot be written, and nothing is asked', async () => {
     stage.store.savesFail = from(1)
     expect(value(await stage.guard().token())).toBe('access-1')
     expect(stage.warnings).toEqual([expect.stringContaining('the disk is full')])
     expect(stage.server.requests).toBe(0)
   })
 
-  it('is served with a warning when the client’s secret cannot be had', async () => {
+  it('a due token is served with a warning when the client’s secret cannot be had', async () => {
     stage.server.preparation = () => Promise.reject(new ConfigInvalid('no secret'))
     expect(value(await stage.guard().token())).toBe('access-1')
     expect(stage.warnings).toEqual([expect.stringContaining('no secret')])
   })
 
-  it('is not served in silence over a bug', async () => {
+  it('a due token is not served in silence over a bug', async () => {
     stage.server.preparation = () => Promise.reject(new TypeError('a bug'))
     await expect(stage.guard().token()).rejects.toThrow(TypeError)
   })
 
-  it('rests after a failure, for all processes, and is tried again then', async () => {
+  it('a due token rests after a failure, for all processes, and is tried again then', async () => {
     stage.server.answers(DOWN)
     await stage.guard().token()
     stage.pass(29)
@@ -185,7 +188,7 @@ describe('a due token', () => {
     expect(value(await stage.guard().token())).toBe('access-2')
   })
 
-  it('is served until the server wants to be called again, and no longer', async () => {
+  it('a due token is served until the server wants to be called again, and no longer', async () => {
     stage.server.answers(status(429, '100'), granted('access-2', 'refresh-2'))
     await stage.guard().token()
     stage.pass(99)
@@ -195,7 +198,7 @@ describe('a due token', () => {
     expect(value(await stage.guard().token())).toBe('access-2')
   })
 
-  it('is not served when it ended during the attempt', async () => {
+  it('a due token is not served when it ended during the attempt', async () => {
     stage.server.answers(() => {
       stage.pass(EXPIRED - DUE)
       return DOWN
@@ -203,7 +206,7 @@ describe('a due token', () => {
     await expect(stage.guard().token()).rejects.toThrow(ServerUnavailable)
   })
 
-  it('looks again under the lock: what another has renewed is not renewed again', async () => {
+  it('a due token looks again under the lock: what another has renewed is not renewed again', async () => {
     stage.server.answers(rotating)
     stage.store.beforeLock = async () => {
       stage.store.beforeLock = () => Promise.resolve()
@@ -213,7 +216,7 @@ describe('a due token', () => {
     expect(stage.server.requests).toBe(1)
   })
 
-  it('looks again under the lock: what another has failed at rests', async () => {
+  it('a due token looks again under the lock: what another has failed at rests', async () => {
     stage.server.answers(DOWN)
     stage.store.beforeLock = async () => {
       stage.store.beforeLock = () => Promise.resolve()
@@ -225,7 +228,7 @@ describe('a due token', () => {
     expect(stage.warnings).toHaveLength(1)
   })
 
-  it('is not enough for one who needs more, whoever else is content with it', async () => {
+  it('a due token is not enough for one who needs more, whoever else is content with it', async () => {
     stage.server.answers(DOWN)
     stage.store.beforeLock = async () => {
       stage.store.beforeLock = () => Promise.resolve()
@@ -253,7 +256,7 @@ describe('asked for more life than the server issues', () => {
     )
   })
 
-  it('and renews it after that', async () => {
+  it('a caller who has asked for more life than the server issues renews the token after that', async () => {
     stage.server.answers(NEXT)
     expect(value(await stage.guard().token(ask))).toBe('access-1')
     stage.pass(361)

@@ -17,7 +17,7 @@ describe('two hosts are one', () => {
     ['not by the name alone', host({ boot: 'boot-2', id: 'id-2' }), false],
     ['not by the id alone: a cloned disk has it too', host({ boot: 'boot-2', name: 'acme-2' }), false],
     ['not where no boot is known', host({ boot: null, name: 'acme-2' }), false],
-  ])('%s', (_situation, other, expected) => {
+  ])('two hosts are one: %s', (_situation, other, expected) => {
     expect(isSameHost(HOST, other)).toBe(expected)
     expect(isSameHost(other, HOST)).toBe(expected)
   })
@@ -26,19 +26,19 @@ describe('two hosts are one', () => {
 describe('a set that another machine takes up', () => {
   const elsewhere = host({ name: 'acme-2', id: 'id-2', boot: 'boot-2' })
 
-  it('remembers where it was, and since when it is here', () => {
+  it('a set that another machine takes up remembers where it was, and since when it is here', () => {
     const { host: here, cameFrom } = intended(tokenSet(), moment(5), elsewhere)
     expect({ here, cameFrom }).toEqual({ here: elsewhere, cameFrom: { name: 'acme-1', at: 5 } })
   })
 
-  it('goes on knowing that, and nothing is known from a set that says no host', () => {
+  it('a set that another machine takes up goes on knowing that, and nothing is known from a set that says no host', () => {
     const moved = intended(tokenSet(), moment(5), elsewhere)
     expect(intended(moved, moment(6), elsewhere).cameFrom).toEqual({ name: 'acme-1', at: 5 })
     expect(intended(moved, moment(6), null)).toMatchObject({ host: elsewhere, cameFrom: moved.cameFrom })
     expect(intended(tokenSet({ host: null }), moment(5), elsewhere).cameFrom).toBeNull()
   })
 
-  it('names both when the server refuses it', async () => {
+  it('a set that another machine takes up names both when the server refuses it', async () => {
     const stage = new Stage().pass(EXPIRED)
     stage.server.answers(granted('access-2', 'refresh-2'), invalidGrant())
     await stage.guard({ host: elsewhere }).token()
@@ -48,7 +48,7 @@ describe('a set that another machine takes up', () => {
     await expect(refused).rejects.toThrow(/was on acme-1 before 2027-01-15T09:00:00Z and is on acme-2 now/)
   })
 
-  it('says since when a copy must have used it, where the set was always here', async () => {
+  it('a set that another machine takes up says since when a copy must have used it, where the set was always here', async () => {
     const stage = new Stage().pass(EXPIRED)
     stage.server.answers(granted('access-2', 'refresh-2'), invalidGrant())
     await stage.guard({ host: HOST }).token()

@@ -10,7 +10,7 @@ describe('instant', () => {
     ['2027-01-15T08:00:00Z', ISSUED],
     ['2027-01-15T08:00:00.999-00:00', ISSUED],
     ['2028-02-29T00:00:00Z', 1_835_395_200],
-  ])('reads %s', (text, expected) => {
+  ])('instant reads %s', (text, expected) => {
     expect(instant(text)).toBe(expected)
   })
 
@@ -23,7 +23,7 @@ describe('instant', () => {
     '2027-01-15T25:00:00Z',
     '2027-13-15T08:00:00Z',
     '2027-02-29T00:00:00Z',
-  ])('takes %j for none', (text) => {
+  ])('instant takes %j for none', (text) => {
     expect(instant(text)).toBeUndefined()
   })
 })
@@ -51,7 +51,7 @@ describe('a lifetime', () => {
     ['no number', NaN, undefined],
     ['true', true, undefined],
     ['an object', {}, undefined],
-  ])('%s: %j', (_what, value, seconds) => {
+  ])('a lifetime: %s: %j', (_what, value, seconds) => {
     expect(lifetimeOf(value, ISSUED, LONGEST_ACCESS)).toBe(seconds)
   })
 })

@@ -47,7 +47,7 @@ async function failure(work: Promise<unknown>): Promise<TokenError> {
 }
 
 describe('a login', () => {
-  it('begins a grant in an empty store', async () => {
+  it('a login begins a grant in an empty store', async () => {
     const stage = await begun()
     stage.server.answers(granted('access-9', 'refresh-9', { user: 'someone@example.com', scope: 'a b' }))
     const set = await finish(stage)
@@ -65,7 +65,7 @@ describe('a login', () => {
     expect(stage.store.rescued).toEqual([])
   })
 
-  it('replaces a grant when the new one is saved, and keeps the old one as the previous', async () => {
+  it('a login replaces a grant when the new one is saved, and keeps the old one as the previous', async () => {
     const stage = await begun('full')
     stage.server.answers(granted('access-9', 'refresh-9'))
     const set = await finish(stage)
@@ -74,7 +74,7 @@ describe('a login', () => {
     expect(set.seed).toBe(tokenSet().seed)
   })
 
-  it('heals a grant that the server has refused', async () => {
+  it('a login heals a grant that the server has refused', async () => {
     const stage = new Stage(tokenSet({ refusedAt: 1 })).pass(EXPIRED)
     await stage.logins().begin(LOGIN)
     stage.server.answers(granted('access-9', 'refresh-9'))
@@ -82,7 +82,7 @@ describe('a login', () => {
     expect((await stage.guard().token()).secret.reveal()).toBe('access-9')
   })
 
-  it('has its answer on disk before anybody reads it, and says so when it is saved only', async () => {
+  it('a login has its answer on disk before anybody reads it, and says so when it is saved only', async () => {
     const stage = await begun('full')
     stage.server.answers(granted('access-9', 'refresh-9'))
     await finish(stage)
@@ -98,7 +98,7 @@ describe('a login', () => {
     ])
   })
 
-  it('that died with its answer on disk is finished by the next who asks, once', async () => {
+  it('a login that died with its answer on disk is finished by the next who asks, once', async () => {
     const stage = await begun('full')
     stage.server.answers(granted('access-9', 'refresh-9'))
     stage.diesAt = 5
@@ -109,7 +109,7 @@ describe('a login', () => {
     expect(await stage.logins().takeUp()).toBeUndefined()
   })
 
-  it('says which one it takes the place of, as long as that one waits', async () => {
+  it('a login says which one it takes the place of, as long as that one waits', async () => {
     const stage = new Stage(null)
     const begin = () => stage.logins().begin(LOGIN)
     expect(await begin()).toBeUndefined()
@@ -121,7 +121,7 @@ describe('a login', () => {
     expect(await begin()).toBeUndefined()
   })
 
-  it('sends the code once, whatever comes back', async () => {
+  it('a login sends the code once, whatever comes back', async () => {
     for (const answer of [silence(), cutOff(), garbage(), status(502), html(), status(429), invalidGrant()]) {
       const stage = await begun('full')
       stage.server.answers(answer)
@@ -138,7 +138,7 @@ describe('a login', () => {
     [75, 'HQ_SERVER_UNAVAILABLE', html(), 'did not answer as a token endpoint'],
     [75, 'HQ_OUTCOME_UNKNOWN', silence(), 'the code is spent'],
     [78, 'HQ_CLIENT_REFUSED', granted('access-9', null), 'issued no refresh token'],
-  ] as const)('fails with %i %s', async (exit, code, answer, message) => {
+  ] as const)('a login fails with %i %s', async (exit, code, answer, message) => {
     const stage = await begun('full')
     stage.server.answers(answer)
     const error = await failure(finish(stage))
@@ -158,27 +158,27 @@ describe('a login', () => {
     [status(403), /^begin anew: hq-token login$/],
     [notSent('ECONNREFUSED'), /^check the network and the URL$/],
     [notSent('PROXY_ECONNREFUSED'), /^check the proxy /],
-  ] as const)('says what to look at, as a refresh does: %#', async (answer, hint) => {
+  ] as const)('a login that fails says what to look at, as a refresh does: %#', async (answer, hint) => {
     const stage = await begun()
     stage.server.answers(answer)
     expect((await failure(finish(stage))).hint).toMatch(hint)
   })
 
-  it('can be finished again with the same code when nothing was sent', async () => {
+  it('a login can be finished again with the same code when nothing was sent', async () => {
     const stage = await begun()
     stage.server.answers(notSent('ENOTFOUND'), granted('access-9', 'refresh-9'))
     await failure(finish(stage))
     expect((await finish(stage)).pair.accessToken.reveal()).toBe('access-9')
   })
 
-  it('sends nothing when the store cannot take word of it', async () => {
+  it('a login sends nothing when the store cannot take word of it', async () => {
     const stage = await begun('full')
     stage.store.savesFail = from(1)
     expect(await failure(finish(stage))).toMatchObject({ exit: 74 })
     expect(stage.server.sent).toEqual([])
   })
 
-  it('is finished by the next process when the store could not be written after the answer', async () => {
+  it('a login is finished by the next process when the store could not be written after the answer', async () => {
     const stage = await begun()
     stage.server.answers(granted('access-9', 'refresh-9'))
     // The first save was that of the login, the second is the word of its code, the third the new set.
@@ -189,7 +189,7 @@ describe('a login', () => {
   })
 })
 
-it('that fails leaves an answer to a refresh that nobody could read, and only that', async () => {
+it('a login that fails leaves an answer to a refresh that nobody could read, and only that', async () => {
   const alone = await begun('full')
   alone.server.answers(garbage(400))
   await failure(finish(alone))
@@ -214,11 +214,11 @@ describe('an answer of the browser is not taken', () => {
     return error.message
   }
 
-  it('when no login waits', async () => {
+  it('an answer of the browser is not taken when no login waits', async () => {
     expect(await answers(new Stage(null))).toContain('no login waits for an answer')
   })
 
-  it('with a state that is not this login’s', async () => {
+  it('an answer of the browser is not taken with a state that is not this login’s', async () => {
     expect(await answers(await begun(), new Secret('state-2'))).toContain('its state is another')
   })
 
@@ -240,7 +240,7 @@ describe('an answer of the browser is not taken', () => {
     expect(await answers(lost)).toContain('was used before')
   })
 
-  it('of a login that a newer one has replaced', async () => {
+  it('an answer of the browser to a login that a newer one has replaced is not taken', async () => {
     const stage = await begun()
     await stage.logins().begin({ ...LOGIN, state: new Secret('state-2') })
     expect(await answers(stage)).toContain('its state is another')
@@ -254,7 +254,7 @@ it('the code alone will do, while its login waits', async () => {
 })
 
 describe.each(['empty', 'full'] as const)('a login that dies, with a store that is %s', (kind) => {
-  it('leaves the old grant or has the new one, wherever it dies', async () => {
+  it('a login that dies leaves the old grant or has the new one, wherever it dies', async () => {
     const whole = await begun(kind)
     whole.server.answers(granted('access-9', 'refresh-9'))
     await finish(whole)
@@ -300,7 +300,7 @@ describe.each(['empty', 'full'] as const)('a login that dies, with a store that 
 })
 
 describe('a logout', () => {
-  it('revokes the refresh token, and forgets', async () => {
+  it('a logout revokes the refresh token, and forgets', async () => {
     const stage = new Stage()
     const revoked: string[] = []
     await stage.logins().begin(LOGIN)
@@ -315,13 +315,13 @@ describe('a logout', () => {
     expect(await failure(stage.guard().token())).toMatchObject({ exit: 4 })
   })
 
-  it('keeps all when the server could not be told', async () => {
+  it('a logout keeps all when the server could not be told', async () => {
     const stage = new Stage()
     await expect(stage.logins().logout(() => Promise.reject(new Error('down')))).rejects.toThrow('down')
     expect((await stage.guard().token()).secret.reveal()).toBe('access-1')
   })
 
-  it('of what a refresh had received when it died revokes the newest token', async () => {
+  it('a logout of what a refresh had received when it died revokes the newest token', async () => {
     const stage = new Stage()
     const set = await stage.stored()
     stage.store.leave({
@@ -340,7 +340,7 @@ describe('a logout', () => {
     expect(stage.store.rescued).toEqual([])
   })
 
-  it('says so where there is nothing to forget', async () => {
+  it('a logout says so where there is nothing to forget', async () => {
     expect(await new Stage(null).logins().logout(null)).toBe(false)
   })
 })

@@ -16,7 +16,7 @@ const record = (attempt: number) => ({
 })
 
 describe('the rescue of the store in memory', () => {
-  it('keeps answers over sections, oldest first, until they are scrubbed', async () => {
+  it('the rescue of the store in memory keeps answers over sections, oldest first, until they are scrubbed', async () => {
     const store = new MemoryStore()
     await store.exclusive(({ rescue }) => rescue.keep(record(1)), { waitMs: 0 })
     await store.exclusive(({ rescue }) => rescue.keep(record(2)), { waitMs: 0 })
@@ -26,7 +26,7 @@ describe('the rescue of the store in memory', () => {
     expect(store.rescued).toEqual([])
   })
 
-  it('keeps a copy: what happens to the buffer afterwards does not reach it', async () => {
+  it('the rescue of the store in memory keeps a copy: what happens to the buffer afterwards does not reach it', async () => {
     const store = new MemoryStore()
     const kept = record(1)
     await store.exclusive(({ rescue }) => rescue.keep(kept), { waitMs: 0 })
@@ -43,7 +43,7 @@ describe('the store in memory fails where it is told to', () => {
     })
   }
 
-  it('at the n-th save, and changes nothing then', async () => {
+  it('the store in memory fails where it is told to at the n-th save, and changes nothing then', async () => {
     const store = new MemoryStore()
     store.savesFail = at(2)
     await save(store, 1)
@@ -53,7 +53,7 @@ describe('the store in memory fails where it is told to', () => {
     expect((await store.read())?.generation).toBe(2)
   })
 
-  it('at every keep from the n-th on', async () => {
+  it('the store in memory fails where it is told to at every keep from the n-th on', async () => {
     const store = new MemoryStore()
     store.keepsFail = from(2)
     const keep = (attempt: number): Promise<void> =>

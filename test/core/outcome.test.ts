@@ -102,7 +102,7 @@ describe('what an answer means', () => {
     ['what may hold tokens, with HTTP 503', garbage(503, { holdsTokens: true }), 'unknown'],
 
     ['GitHub’s invalid_client', refusal('incorrect_client_credentials', null, 200), 'misconfigured'],
-  ])('%s', (_what, said, kind) => {
+  ])('what an answer means: %s', (_what, said, kind) => {
     expect(outcome(said).kind).toBe(kind)
   })
 
@@ -176,7 +176,7 @@ describe('what is said of it', () => {
       { ...status(308), location: 'https://a.example/token/' },
       'HTTP 308, a redirect to https://a.example/token/, which is not followed',
     ],
-  ])('%s', (_what, said, what) => {
+  ])('what is said of it: %s', (_what, said, what) => {
     expect(outcome(said)).toMatchObject({ what })
   })
 

@@ -32,9 +32,12 @@ describe('a token of one hour, with a tenth of early and a minute of min_valid',
     ['in its last second', 3599, 'expired'],
     ['at its end', 3600, 'expired'],
     ['long over', 999_999, 'expired'],
-  ])('is, %s, at %i s of age: %s', (_when, age, verdict) => {
-    expect(verdictAt(age)).toBe(verdict)
-  })
+  ])(
+    'a token of one hour, with a tenth of early and a minute of min_valid is, %s, at %i s of age: %s',
+    (_when, age, verdict) => {
+      expect(verdictAt(age)).toBe(verdict)
+    },
+  )
 
   it.each([
     ['as much as is left', 3000, 600, 'fresh'],
@@ -42,20 +45,26 @@ describe('a token of one hour, with a tenth of early and a minute of min_valid',
     ['less than min_valid, which counts then', 3541, 10, 'expired'],
     ['nothing', 3541, 0, 'expired'],
     ['as much as is left within early', 3300, 300, 'due'],
-  ])('is judged by --min-valid: %s', (_what, age, minValid, verdict) => {
-    expect(verdictAt(age, {}, { minValid })).toBe(verdict)
-  })
+  ])(
+    'a token of one hour, with a tenth of early and a minute of min_valid is judged by --min-valid: %s',
+    (_what, age, minValid, verdict) => {
+      expect(verdictAt(age, {}, { minValid })).toBe(verdict)
+    },
+  )
 
-  it.each([NaN, -1, -Infinity])('is judged by min_valid when a caller asks for %d seconds', (minValid) => {
-    expect(verdictAt(3541, {}, { minValid })).toBe('expired')
-  })
+  it.each([NaN, -1, -Infinity])(
+    'a token of one hour, with a tenth of early and a minute of min_valid is judged by min_valid when a caller asks for %d seconds',
+    (minValid) => {
+      expect(verdictAt(3541, {}, { minValid })).toBe('expired')
+    },
+  )
 
-  it('says how many seconds are left, also when they are over', () => {
+  it('a token of one hour, with a tenth of early and a minute of min_valid says how many seconds are left, also when they are over', () => {
     const left = (age: number): number => judge(tokenSet(), moment(ISSUED + age), policy).left
     expect([0, 600, 3600, 4000].map(left)).toEqual([3600, 3000, 0, -400])
   })
 
-  it('ends at its issue and its lifetime', () => {
+  it('a token of one hour, with a tenth of early and a minute of min_valid ends at its issue and its lifetime', () => {
     expect(expiresAt(pair(), moment(ISSUED + 600))).toBe(ISSUED + 3600)
   })
 })
@@ -84,7 +93,7 @@ describe('early', () => {
     ['half of the life at most, by time', { seconds: 3000 }, HOUR, 1800],
     ['one day at most', { percent: 10 }, 90 * DAY, DAY],
     ['nothing', { percent: 0 }, HOUR, 0],
-  ])('begins %s', (_what, early, lifetime, window) => {
+  ])('early begins %s', (_what, early, lifetime, window) => {
     const by = expiryPolicy(early, 0)
     expect(verdictAt(lifetime - window - 1, { lifetime }, {}, by)).toBe('fresh')
     expect(verdictAt(lifetime - window, { lifetime }, {}, by)).toBe(window === 0 ? 'expired' : 'due')
@@ -92,7 +101,7 @@ describe('early', () => {
 })
 
 describe('an access token that the API refused', () => {
-  it('must be renewed while the store holds it, however new', () => {
+  it('an access token that the API refused must be renewed while the store holds it, however new', () => {
     expect(verdictAt(0, {}, { rejected: new Secret('access-1') })).toBe('expired')
   })
 
@@ -126,7 +135,7 @@ describe('clocks', () => {
     ['uptime anew and wall clock a day back', { now: ISSUED - DAY, boot: 'boot-1', uptime: 5 }, 'due', 3600],
     ['machine paused: uptime stood still', { ...half, now: ISSUED + 3600, uptime: 1001 }, 'expired', 0],
     ['wall clock stood still: uptime went on', { ...half, now: ISSUED, uptime: 4600 }, 'expired', 0],
-  ])('%s', (_case, at, verdict, left) => {
+  ])('clocks: %s', (_case, at, verdict, left) => {
     expect(judge(tokenSet(), at, policy)).toMatchObject({ verdict, left })
   })
 
@@ -172,13 +181,13 @@ describe('a renewal that may not be tried yet', () => {
       DUE_AT,
       { because: 'refused' },
     ],
-  ])('%s', (_case, changes, now, expected) => {
+  ])('a renewal that may not be tried yet: %s', (_case, changes, now, expected) => {
     const { hold } = judge(tokenSet(changes), moment(now), policy)
     if (expected === null) expect(hold).toBeNull()
     else expect(hold).toMatchObject(expected)
   })
 
-  it('does not concern a fresh token', () => {
+  it('a renewal that may not be tried yet does not concern a fresh token', () => {
     const set = tokenSet({ notBefore: ISSUED + 9, backoffUntil: ISSUED + 9 })
     expect(judge(set, moment(), policy)).toMatchObject({ verdict: 'fresh', hold: null })
   })
@@ -192,7 +201,7 @@ describe('a renewal that may not be tried yet', () => {
     [6, 900],
     [7, 900],
     [10_000, 900],
-  ])('rests, after %i failures, %i s', (failures, rest) => {
+  ])('a renewal that may not be tried yet rests, after %i failures, %i s', (failures, rest) => {
     expect(backoff(failures)).toBe(rest)
   })
 })
@@ -217,7 +226,7 @@ describe('a policy of nonsense is refused', () => {
     [{ percent: 0 }, 0],
     [{ percent: 100 }, 0],
     [{ seconds: DAY }, 30 * DAY],
-  ])('and one at the limits is not: early %j, min_valid %d', (early, minValid) => {
+  ])('a policy at the limits is not refused: early %j, min_valid %d', (early, minValid) => {
     expect(expiryPolicy(early, minValid)).toEqual({ early, minValid })
   })
 })

@@ -31,32 +31,32 @@ const left = (said: Said, spent = 'refresh-1', generation = 1, attempt = 2): Res
 })
 
 describe('a salvaged refresh token', () => {
-  it('is tried first, from an intent that holds it', async () => {
+  it('a salvaged refresh token is tried first, from an intent that holds it', async () => {
     stage.server.answers(cutOff('refresh-2'), granted('access-3', 'refresh-3'))
     const set = await stage.run()
     expect(stage.server.sent).toEqual(['refresh-1', 'refresh-2'])
     expect(refreshTokens(set)).toEqual(['refresh-3', 'refresh-1'])
   })
 
-  it('stays where the answer to it brings none', async () => {
+  it('a salvaged refresh token stays where the answer to it brings none', async () => {
     stage.server.answers(cutOff('refresh-2'), granted('access-3', null))
     expect((await stage.run()).pair.refreshToken.reveal()).toBe('refresh-2')
   })
 
-  it('gives way to the stored one when the server refuses it', async () => {
+  it('a salvaged refresh token gives way to the stored one when the server refuses it', async () => {
     stage.server.answers(cutOff('refresh-2'), invalidGrant(), granted('access-3', 'refresh-3'))
     const set = await stage.run()
     expect(stage.server.sent).toEqual(['refresh-1', 'refresh-2', 'refresh-1'])
     expect(set.pair.refreshToken.reveal()).toBe('refresh-3')
   })
 
-  it('is refused, and so is the stored one: then a person must log in', async () => {
+  it('a salvaged refresh token is refused, and so is the stored one: then a person must log in', async () => {
     stage.server.answers(cutOff('refresh-2'), invalidGrant(), invalidGrant(), invalidGrant())
     await expect(stage.run()).rejects.toThrow(/answer of the server had been lost/)
     expect(await stage.stored()).toMatchObject({ intent: null, refusedAt: stage.at.now })
   })
 
-  it('is left to the next process, which tries it first', async () => {
+  it('a salvaged refresh token is left to the next process, which tries it first', async () => {
     stage.server.answers(cutOff('refresh-2'), silence(), silence(), silence())
     await failure(stage.run())
     expect((await stage.stored()).intent?.salvaged?.reveal()).toBe('refresh-2')
@@ -65,14 +65,14 @@ describe('a salvaged refresh token', () => {
     expect(stage.server.sent.slice(-1)).toEqual(['refresh-2'])
   })
 
-  it('is read anew from a kept answer when it could not be noted in the store', async () => {
+  it('a salvaged refresh token is read anew from a kept answer when it could not be noted in the store', async () => {
     stage.store.put(tokenSet({ intent: intent() })).leave(left(cutOff('refresh-2')))
     stage.server.answers(granted('access-3', 'refresh-3'))
     await stage.run()
     expect(stage.server.sent).toEqual(['refresh-2'])
   })
 
-  it('gives way to a later one, also when another process goes on', async () => {
+  it('a salvaged refresh token gives way to a later one, also when another process goes on', async () => {
     stage.server.answers(cutOff('refresh-2'), cutOff('refresh-3'), silence(), silence())
     await failure(stage.run())
     expect(stage.server.sent).toEqual(['refresh-1', 'refresh-2', 'refresh-3', 'refresh-3'])
@@ -81,7 +81,7 @@ describe('a salvaged refresh token', () => {
     expect(stage.server.sent.slice(-1)).toEqual(['refresh-3'])
   })
 
-  it('is not tried again by the next process when the server has refused it', async () => {
+  it('a salvaged refresh token is not tried again by the next process when the server has refused it', async () => {
     stage.server.answers(cutOff('refresh-2'), invalidGrant(), silence(), silence(), silence())
     await failure(stage.run())
     const before = stage.server.requests
@@ -90,7 +90,7 @@ describe('a salvaged refresh token', () => {
     expect(stage.server.sent.slice(before)).toEqual(['refresh-1'])
   })
 
-  it('is given time to be heard after it was refused late', async () => {
+  it('a salvaged refresh token is given time to be heard after it was refused late', async () => {
     let tries = 0
     stage.server.answers(() => {
       stage.elapse([0, 29_499, 0][tries] ?? 0)
@@ -267,7 +267,7 @@ describe('a disk that fails when the answer is there', () => {
     expect(stage.log.at(-1)).toBe('signals let through')
   })
 
-  it('warns once of one failing disk, not at each try', async () => {
+  it('a disk that fails when the answer is there warns once of one failing disk, not at each try', async () => {
     stage.store.keepsFail = from(1)
     stage.store.savesFail = from(2)
     stage.server.answers(granted('access-2', 'refresh-2'))
@@ -275,7 +275,7 @@ describe('a disk that fails when the answer is there', () => {
     expect(stage.warnings).toHaveLength(1)
   })
 
-  it('tells the truth when the store was changed by something that went around its lock', async () => {
+  it('a disk that fails when the answer is there tells the truth when the store was changed by something that went around its lock', async () => {
     stage.server.answers(() => {
       stage.store.put(tokenSet({ generation: 9 }))
       return granted('access-2', 'refresh-2')
@@ -291,13 +291,13 @@ describe('a listener that throws', () => {
     throw new Error('the log is closed')
   }
 
-  it('at a clock that is wrong: costs no token', async () => {
+  it('a listener that throws at a clock that is wrong costs no token', async () => {
     stage.server.answers({ ...granted('access-2', 'refresh-2'), date: new Date(0).toUTCString() })
     await failure(stage.run({ notify }))
     expect((await stage.stored()).pair.refreshToken.reveal()).toBe('refresh-2')
   })
 
-  it('at a rescue file that cannot be written: costs no token', async () => {
+  it('a listener that throws at a rescue file that cannot be written costs no token', async () => {
     stage.store.keepsFail = from(1)
     stage.server.answers(granted('access-2', 'refresh-2'))
     await failure(stage.run({ notify }))
@@ -333,7 +333,7 @@ describe('killed at any step', () => {
   }
 
   it.each(STEPS.map((name, step) => [name, step] as const))(
-    'before %s: the next one goes on, where the server forgives',
+    'a process killed before %s leaves what the next one goes on with, where the server forgives',
     async (_name, step) => {
       const { pair } = await killedAt(step, true)
       stage.server.answers(rotatingFrom(pair.refreshToken.reveal()))
@@ -342,7 +342,7 @@ describe('killed at any step', () => {
   )
 
   it.each(STEPS.map((name, step) => [name, step] as const).filter(([name]) => name !== 'keep'))(
-    'before %s: the next one goes on, also where the server forgives nothing',
+    'a process killed before %s leaves what the next one goes on with, also where the server forgives nothing',
     async (_name, step) => {
       const { pair } = await killedAt(step, false)
       expect(pair.refreshToken.reveal()).toMatch(/^refresh-[23]$/)

@@ -18,7 +18,7 @@ describe('the last look, when the connection stands', () => {
     return { uninterrupted: (section) => section(stop.signal) }
   }
 
-  it('sees a signal: nothing is spent, the store is as it was, and nobody has failed', async () => {
+  it('the last look, when the connection stands sees a signal: nothing is spent, the store is as it was, and nobody has failed', async () => {
     const before = await stage.stored()
     const error = await failure(stage.run(signalled('SIGTERM')))
     expect(error).toBeInstanceOf(ServerUnavailable)
@@ -30,21 +30,21 @@ describe('the last look, when the connection stands', () => {
     ])
   })
 
-  it('leaves the doubt of an earlier process where it stood', async () => {
+  it('the last look, when the connection stands leaves the doubt of an earlier process where it stood', async () => {
     stage.store.put(tokenSet({ sequence: 2, intent: intent('refresh-9') }))
     await failure(stage.run(signalled('SIGTERM')))
     expect(await stage.stored()).toMatchObject({ sequence: 3, intent: intent('refresh-9') })
     expect(stage.server.sent).toEqual([])
   })
 
-  it('lets a repetition leave, whatever signal has come: it may be what saves the grant', async () => {
+  it('the last look, when the connection stands lets a repetition leave, whatever signal has come: it may be what saves the grant', async () => {
     stage.server.answers(silence(), granted('access-2', 'refresh-2'))
     const set = await stage.run(signalled('SIGTERM', 2))
     expect(set.generation).toBe(2)
     expect(stage.server.sent).toEqual(['refresh-1', 'refresh-1'])
   })
 
-  it('sees that no time is left to hear an answer', async () => {
+  it('the last look, when the connection stands sees that no time is left to hear an answer', async () => {
     stage.server.connecting = () => {
       stage.elapse(TIMEOUT - 500)
     }
@@ -57,14 +57,14 @@ describe('the last look, when the connection stands', () => {
 })
 
 describe('before anything is sent', () => {
-  it('sends nothing when the intent cannot be saved', async () => {
+  it('a refresh sends nothing when the intent cannot be saved', async () => {
     stage.store.savesFail = at(1)
     await expect(stage.run()).rejects.toThrow(StoreUnusable)
     expect(stage.server.sent).toEqual([])
     expect((await stage.stored()).intent).toBeNull()
   })
 
-  it('sends nothing more when a later intent cannot be saved, and the first one stands', async () => {
+  it('a refresh sends nothing more when a later intent cannot be saved, and the first one stands', async () => {
     stage.store.savesFail = from(2)
     stage.server.answers(cutOff('salvaged'))
     await expect(stage.run()).rejects.toThrow(StoreUnusable)
@@ -73,7 +73,7 @@ describe('before anything is sent', () => {
     expect(stage.store.rescued).toHaveLength(1)
   })
 
-  it('leaves nothing behind when the configuration is wrong', async () => {
+  it('a refresh leaves nothing behind when the configuration is wrong', async () => {
     const before = await stage.stored()
     stage.server.preparation = () => Promise.reject(new ConfigInvalid('client_secret_command failed'))
     await expect(stage.run()).rejects.toThrow(ConfigInvalid)
@@ -99,7 +99,7 @@ describe('before anything is sent', () => {
     ])
   })
 
-  it('keeps what is in doubt where an issuer could not be asked', async () => {
+  it('a refresh keeps what is in doubt where an issuer could not be asked', async () => {
     stage.server.answers(...Array.from({ length: 4 }, () => cutOff('salvaged')))
     await expect(stage.run()).rejects.toThrow()
     const { intent } = await stage.stored()

@@ -24,7 +24,7 @@ describe('the hint of a refused client', () => {
     ['invalid_client', 'try this, then: hq-token refresh'],
     ['unauthorized_client', 'try this, then: hq-token refresh'],
     ['invalid_scope', /^check client_id, client_secret and auth_method/],
-  ])('for %s', async (code, hint) => {
+  ])('the hint of a refused client for %s', async (code, hint) => {
     stage.server.clientHint = 'try this'
     stage.server.answers(refusal(code))
     const error = (await failure(stage.run())) as ClientRefused
@@ -34,7 +34,7 @@ describe('the hint of a refused client', () => {
 })
 
 describe('a refresh that works', () => {
-  it('saves the new pair, keeps the old one as previous, and begins anew', async () => {
+  it('a refresh that works saves the new pair, keeps the old one as previous, and begins anew', async () => {
     stage.store.put(
       tokenSet({
         ...{ sequence: 7, generation: 3, failures: 4, backoffUntil: 1, notBefore: 1, refusedAt: 1 },
@@ -56,7 +56,7 @@ describe('a refresh that works', () => {
     expect(stage.notices).toEqual([])
   })
 
-  it('goes by its order: nothing is spent before the intent, read before kept, or returned before saved', async () => {
+  it('a refresh that works goes by its order: nothing is spent before the intent, read before kept, or returned before saved', async () => {
     stage.server.answers(granted('access-2', 'refresh-2'))
     await stage.run().then(() => stage.log.push('returned'))
     expect(stage.log).toEqual([
@@ -73,7 +73,7 @@ describe('a refresh that works', () => {
     ])
   })
 
-  it('leaves an intent in the store while the request is on its way', async () => {
+  it('a refresh that works leaves an intent in the store while the request is on its way', async () => {
     let meanwhile: TokenSet | undefined
     stage.server.answers(async () => {
       meanwhile = await stage.stored()
@@ -86,14 +86,14 @@ describe('a refresh that works', () => {
     })
   })
 
-  it('keeps the refresh token where the answer brings none, and what is known of its end', async () => {
+  it('a refresh that works keeps the refresh token where the answer brings none, and what is known of its end', async () => {
     stage.server.answers(granted('access-2', null))
     const set = await stage.run()
     expect(set.pair.refreshToken.reveal()).toBe('refresh-1')
     expect(set.pair.refreshExpiresAt).toBe(ISSUED + 31_536_000)
   })
 
-  it('forgets the end of the old refresh token when a new one comes without any', async () => {
+  it('a refresh that works forgets the end of the old refresh token when a new one comes without any', async () => {
     stage.server.answers(granted('access-2', 'refresh-2'))
     expect((await stage.run()).pair.refreshExpiresAt).toBeNull()
   })
@@ -102,18 +102,18 @@ describe('a refresh that works', () => {
     ['the answer’s', { expiresIn: 7 }, { lifetime: 7 }],
     ['the default where it says none', { expiresIn: null }, { lifetime: 18_000 }],
     ['and that of the refresh token', { refreshExpiresIn: 99 }, { refreshExpiresAt: ISSUED + 99 }],
-  ])('lives for a time that is %s', async (_whose, rest, expected) => {
+  ])('a refresh that works lives for a time that is %s', async (_whose, rest, expected) => {
     stage.server.answers(granted('access-2', 'refresh-2', rest))
     expect((await stage.run()).pair).toMatchObject(expected)
   })
 
-  it('keeps user and scope that the answer does not tell', async () => {
+  it('a refresh that works keeps user and scope that the answer does not tell', async () => {
     stage.store.put(tokenSet({ pair: pair({ scope: 'files' }) }))
     stage.server.answers(granted('access-2', 'refresh-2'))
     expect(await stage.run()).toMatchObject({ user: 'someone@example.com', pair: { scope: 'files' } })
   })
 
-  it('counts the life from before the request, however slow the answer', async () => {
+  it('a refresh that works counts the life from before the request, however slow the answer', async () => {
     stage.server.answers(() => {
       stage.elapse(20_000)
       return granted('access-2', 'refresh-2')
@@ -124,15 +124,18 @@ describe('a refresh that works', () => {
   it.each([
     ['ahead of', -300],
     ['behind', 300],
-  ])('warns when this machine’s clock is %s the server’s, and does nothing else', async (words, seconds) => {
-    const date = new Date((ISSUED + seconds) * 1000).toUTCString()
-    stage.server.answers({ ...granted('access-2', 'refresh-2'), date })
-    expect((await stage.run()).pair.obtained).toEqual(moment())
-    expect(stage.warnings).toEqual([`this machine’s clock is 300 s ${words} the server’s`])
-  })
+  ])(
+    'a refresh that works warns when this machine’s clock is %s the server’s, and does nothing else',
+    async (words, seconds) => {
+      const date = new Date((ISSUED + seconds) * 1000).toUTCString()
+      stage.server.answers({ ...granted('access-2', 'refresh-2'), date })
+      expect((await stage.run()).pair.obtained).toEqual(moment())
+      expect(stage.warnings).toEqual([`this machine’s clock is 300 s ${words} the server’s`])
+    },
+  )
 
   it.each(['nonsense', '', new Date((ISSUED + 120) * 1000).toUTCString()])(
-    'says nothing of a Date that is %j',
+    'a refresh that works says nothing of a Date that is %j',
     async (date) => {
       stage.server.answers({ ...granted('access-2', 'refresh-2'), date })
       await stage.run()
@@ -280,7 +283,7 @@ describe('a refresh that does not work', () => {
     expect(stage.store.rescued).toEqual([])
   })
 
-  it('asks again after 0.5, 2 and 5 s when nobody knows what happened, with an intent each time', async () => {
+  it('a refresh that does not work asks again after 0.5, 2 and 5 s when nobody knows what happened, with an intent each time', async () => {
     stage.server.answers(...times(silence()))
     await failure(stage.run())
     expect(stage.slept).toEqual([500, 2000, 5000])
@@ -290,12 +293,12 @@ describe('a refresh that does not work', () => {
   it.each([
     ['the second', [silence(), granted('access-2', 'refresh-2')]],
     ['the last', [...times(silence(), 3), granted('access-2', 'refresh-2')]],
-  ])('is content with %s answer', async (_which, said) => {
+  ])('a refresh that does not work is content with %s answer', async (_which, said) => {
     stage.server.answers(...said)
     expect((await stage.run()).pair.accessToken.reveal()).toBe('access-2')
   })
 
-  it('asks once more, for five seconds, when the server is silent for the whole time', async () => {
+  it('a refresh that does not work asks once more, for five seconds, when the server is silent for the whole time', async () => {
     stage.server.answers((_token, timeoutMs) => {
       stage.elapse(timeoutMs)
       return silence()
@@ -305,7 +308,7 @@ describe('a refresh that does not work', () => {
     expect((await stage.stored()).intent).not.toBeNull()
   })
 
-  it('gives each try what is left of the time, and never goes beyond it', async () => {
+  it('a refresh that does not work gives each try what is left of the time, and never goes beyond it', async () => {
     const began = performance.now()
     stage.server.answers((_token, timeoutMs) => {
       stage.elapse(Math.min(timeoutMs, 9000))
@@ -322,16 +325,19 @@ describe('a refresh that does not work', () => {
     [24_500, [TIMEOUT, 5000]],
     [28_501, [TIMEOUT, 5000]],
     [29_999, [TIMEOUT, 5000]],
-  ])('sends nothing that it has no time to hear: after %i ms', async (ms, timeouts) => {
-    stage.server.answers(() => {
-      stage.elapse(stage.server.requests === 1 ? ms : 0)
-      return stage.server.requests === 1 ? silence() : notSent('ECONNREFUSED')
-    })
-    await failure(stage.run())
-    expect(stage.server.timeouts).toEqual(timeouts)
-  })
+  ])(
+    'a refresh that does not work sends nothing that it has no time to hear: after %i ms',
+    async (ms, timeouts) => {
+      stage.server.answers(() => {
+        stage.elapse(stage.server.requests === 1 ? ms : 0)
+        return stage.server.requests === 1 ? silence() : notSent('ECONNREFUSED')
+      })
+      await failure(stage.run())
+      expect(stage.server.timeouts).toEqual(timeouts)
+    },
+  )
 
-  it('gives a first request its whole time, however slow the disk was', async () => {
+  it('a refresh that does not work gives a first request its whole time, however slow the disk was', async () => {
     const slowDisk = stage.store.put(tokenSet())
     stage.server.answers(granted('access-2', 'refresh-2'))
     slowDisk.savesFail = () => {
@@ -342,7 +348,7 @@ describe('a refresh that does not work', () => {
     expect(stage.server.timeouts).toEqual([5000])
   })
 
-  it('never tries the previous pair by itself', async () => {
+  it('a refresh that does not work never tries the previous pair by itself', async () => {
     stage.store.put(tokenSet({ previous: pair({ refreshToken: new Secret('refresh-0') }) }))
     stage.server.answers(invalidGrant())
     await expect(stage.run()).rejects.toThrow(LoginRequired)
@@ -350,14 +356,14 @@ describe('a refresh that does not work', () => {
     expect((await stage.stored()).previous?.refreshToken.reveal()).toBe('refresh-0')
   })
 
-  it('takes an earlier verdict of the server not back because of a failure', async () => {
+  it('a refresh that does not work takes an earlier verdict of the server not back because of a failure', async () => {
     stage.store.put(tokenSet({ refusedAt: ISSUED - 4000 }))
     stage.server.answers(notSent('ECONNREFUSED'))
     await failure(stage.run())
     expect((await stage.stored()).refusedAt).toBe(ISSUED - 4000)
   })
 
-  it('tells the failure also when it cannot be noted, and leaves the intent then', async () => {
+  it('a refresh that does not work tells the failure also when it cannot be noted, and leaves the intent then', async () => {
     stage.store.savesFail = from(2)
     stage.server.answers(invalidGrant())
     await expect(stage.run()).rejects.toThrow(LoginRequired)
@@ -365,7 +371,7 @@ describe('a refresh that does not work', () => {
     expect(stage.store.rescued).toHaveLength(1)
   })
 
-  it('counts on, and rests longer', async () => {
+  it('a refresh that does not work counts on, and rests longer', async () => {
     stage.server.answers(...times(notSent('ECONNREFUSED'), 3))
     for (let i = 0; i < 3; i++) await failure(stage.run())
     expect(await stage.stored()).toMatchObject({ failures: 3, backoffUntil: ISSUED + 120 })
@@ -375,13 +381,16 @@ describe('a refresh that does not work', () => {
   it.each([
     ['whole', 'refresh-1', 'Invalid refresh token: refresh-1'],
     ['cut off by the length of a description', LONG, `Invalid refresh token: ${LONG}`.slice(0, 300)],
-  ])('repeats no secret that the server quotes: %s', async (_how, token, description) => {
-    stage.store.put(tokenSet({ pair: pair({ refreshToken: new Secret(token) }) }))
-    stage.server.answers(invalidGrant(description))
-    const error = await failure(stage.run())
-    const { lastFailure } = await stage.stored()
-    const printed = JSON.stringify([String(error), lastFailure, await stage.store.history()])
-    expect(printed).toContain('Invalid refresh token: ')
-    expect(printed).not.toContain(token.slice(0, 40))
-  })
+  ])(
+    'a refresh that does not work repeats no secret that the server quotes: %s',
+    async (_how, token, description) => {
+      stage.store.put(tokenSet({ pair: pair({ refreshToken: new Secret(token) }) }))
+      stage.server.answers(invalidGrant(description))
+      const error = await failure(stage.run())
+      const { lastFailure } = await stage.stored()
+      const printed = JSON.stringify([String(error), lastFailure, await stage.store.history()])
+      expect(printed).toContain('Invalid refresh token: ')
+      expect(printed).not.toContain(token.slice(0, 40))
+    },
+  )
 })

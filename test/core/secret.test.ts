@@ -41,23 +41,23 @@ describe('a secret', () => {
     ['its keys', () => Reflect.ownKeys(secret).join()],
     ['a URL', () => new URL(`https://example.com/?t=${secret as unknown as string}`).href],
     ['a form', () => new URLSearchParams({ t: secret as unknown as string }).toString()],
-  ])('does not come out by %s', (_way, print) => {
+  ])('a secret does not come out by %s', (_way, print) => {
     expect(print()).not.toContain(VALUE)
   })
 
-  it('says that there was one', () => {
+  it('a secret says that there was one', () => {
     expect(format('%s %j', secret, { secret })).toBe('[secret] {"secret":"[secret]"}')
   })
 
-  it('is no number', () => {
+  it('a secret is no number', () => {
     expect(Number(secret)).toBeNaN()
   })
 
-  it('comes out by reveal alone', () => {
+  it('a secret comes out by reveal alone', () => {
     expect(secret.reveal()).toBe(VALUE)
   })
 
-  it('keeps every token of a set, whichever way the set is printed', () => {
+  it('a secret keeps every token of a set, whichever way the set is printed', () => {
     const set = tokenSet({
       previous: pair(),
       intent: { attempt: 1, at: 2, boot: null, salvaged: secret, client: null },
@@ -66,12 +66,12 @@ describe('a secret', () => {
     for (const text of printed) expect(text).not.toMatch(/access-1|refresh-1|s3cr3t/)
   })
 
-  it('is told from others by its value', () => {
+  it('a secret is told from others by its value', () => {
     expect(secret.equals(new Secret(VALUE))).toBe(true)
     expect(secret.equals(new Secret(`${VALUE} `))).toBe(false)
   })
 
-  it('has a fingerprint: the start of its SHA-256', () => {
+  it('a secret has a fingerprint: the start of its SHA-256', () => {
     expect(new Secret('abc').fingerprint).toBe('ba7816bf8f01')
     expect(new Secret('').fingerprint).toBe('e3b0c44298fc')
     expect(new Secret('schlüssel').fingerprint).toMatch(/^[0-9a-f]{12}$/)
@@ -85,7 +85,7 @@ describe('a text from outside', () => {
     ['whole', 'bad secret s3cr3t+client(secret)[0123], sorry', 'bad secret [secret] sorry'],
     ['cut off', 'bad secret s3cr3t+client(se', 'bad secret [secret]'],
     ['none', 'bad secret', 'bad secret'],
-  ])('loses the secrets that it quotes: %s', (_how, text, safe) => {
+  ])('a text from outside loses the secrets that it quotes: %s', (_how, text, safe) => {
     expect(withoutSecrets(text, secrets)).toBe(safe)
   })
 })

@@ -49,7 +49,7 @@ async function refusal(call: Promise<unknown>): Promise<LoginRequired> {
 }
 
 describe('the first refresh that replaces the seed’s refresh token', () => {
-  it('marks the file, remembers that, and says once that the file can be removed', async () => {
+  it('the first refresh that replaces the seed’s refresh token marks the file, remembers that, and says once that the file can be removed', async () => {
     await renewed()
     expect(marks.marks.get(FILE)).toEqual({ fingerprint: ours, spentAt: SPENT })
     expect((await stage.stored()).seedFile).toEqual({ path: FILE, spentAt: SPENT, isMarked: true })
@@ -65,7 +65,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect([marks.puts, stage.notices.length]).toEqual([1, 1])
   })
 
-  it('hands the token out first, and lets go of the lock before', async () => {
+  it('the first refresh that replaces the seed’s refresh token hands the token out first, and lets go of the lock before', async () => {
     const order: string[] = []
     marks.beforePut = () => {
       order.push('mark')
@@ -78,7 +78,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect(order).toEqual(['lock', 'mark'])
   })
 
-  it('marks nothing while the new pair is not saved', async () => {
+  it('the first refresh that replaces the seed’s refresh token marks nothing while the new pair is not saved', async () => {
     stage.server.answers(notSent('ECONNREFUSED'))
     const one = guard()
     await expect(one.token()).rejects.toThrow('ECONNREFUSED')
@@ -114,18 +114,21 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
   it.each([
     ['sends the old refresh token again', granted('access-2', 'refresh-1')],
     ['sends none', granted('access-2', null)],
-  ])('is another one where the server %s: the seed is alive until then', async (_what, answer) => {
-    stage.server.answers(answer)
-    await renewed()
-    expect((await stage.stored()).seedFile).toEqual({ path: FILE, spentAt: null, isMarked: false })
-    expect([marks.puts, stage.notices]).toEqual([0, []])
-    stage.server.answers(granted('access-3', 'refresh-3'))
-    stage.pass(EXPIRED)
-    await renewed()
-    expect(marks.marks.get(FILE)?.spentAt).toBe(SPENT + EXPIRED)
-  })
+  ])(
+    'the first refresh that replaces the seed’s refresh token is another one where the server %s: the seed is alive until then',
+    async (_what, answer) => {
+      stage.server.answers(answer)
+      await renewed()
+      expect((await stage.stored()).seedFile).toEqual({ path: FILE, spentAt: null, isMarked: false })
+      expect([marks.puts, stage.notices]).toEqual([0, []])
+      stage.server.answers(granted('access-3', 'refresh-3'))
+      stage.pass(EXPIRED)
+      await renewed()
+      expect(marks.marks.get(FILE)?.spentAt).toBe(SPENT + EXPIRED)
+    },
+  )
 
-  it('counts also where a process that died had received it', async () => {
+  it('the first refresh that replaces the seed’s refresh token counts also where a process that died had received it', async () => {
     const at = { attempt: 2, at: ISSUED, boot: null, salvaged: null, client: null }
     put({ sequence: 2, intent: at })
     stage.store.leave({ generation: 1, attempt: 2, spent: ours, answer: raw(rotated) })
@@ -133,7 +136,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect(marks.marks.get(FILE)?.fingerprint).toBe(ours)
   })
 
-  it('that could not be marked is marked by the next one', async () => {
+  it('a seed that the first refresh could not mark is marked by the next one', async () => {
     put({
       seedFile: { path: FILE, spentAt: ISSUED, isMarked: false },
       pair: pair({ refreshToken: new Secret('r') }),
@@ -143,7 +146,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect((await stage.stored()).seedFile).toEqual({ path: FILE, spentAt: ISSUED, isMarked: true })
   })
 
-  it('in a folder that cannot be written: says so once, and tries again with each refresh', async () => {
+  it('a seed in a folder that cannot be written is reported once, and marking it is tried again with each refresh', async () => {
     marks.failure = 'the file system is read-only'
     await renewed()
     expect(stage.notices).toEqual([
@@ -162,7 +165,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect((await stage.stored()).seedFile).toEqual({ path: FILE, spentAt: SPENT, isMarked: false })
   })
 
-  it('costs nobody a token where marking fails in a way that nobody foresaw', async () => {
+  it('the first refresh that replaces the seed’s refresh token costs nobody a token where marking fails in a way that nobody foresaw', async () => {
     marks.beforePut = () => {
       throw new Error('bug')
     }
@@ -171,7 +174,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     await one.settled()
   })
 
-  it('waits for nobody who has taken the lock meanwhile: the next refresh remembers', async () => {
+  it('the first refresh that replaces the seed’s refresh token waits for nobody who has taken the lock meanwhile: the next refresh remembers', async () => {
     const one = guard()
     marks.beforePut = () => {
       void stage.store.exclusive(() => new Promise((resolve) => setTimeout(resolve, 20)), { waitMs: 0 })
@@ -189,28 +192,28 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect(stage.notices).toHaveLength(1)
   })
 
-  it('leaves a file alone that holds another token by now, or is gone', async () => {
+  it('the first refresh that replaces the seed’s refresh token leaves a file alone that holds another token by now, or is gone', async () => {
     await guard().adopt(await fromFile())
     marks.files.set(FILE, 'another')
     await renewed()
     expect([marks.marks.size, stage.notices]).toEqual([0, []])
   })
 
-  it('of a seed from standard input, or by an older version: marks the configured file of the same token', async () => {
+  it('the first refresh of a seed from standard input, or by an older version, marks the configured file of the same token', async () => {
     put({ seedFile: null })
     await renewed()
     expect(marks.marks.get(FILE)?.fingerprint).toBe(ours)
     expect((await stage.stored()).seedFile).toEqual({ path: FILE, spentAt: SPENT, isMarked: true })
   })
 
-  it('marks the configured copy too, where another file was seeded by hand', async () => {
+  it('the first refresh that replaces the seed’s refresh token marks the configured copy too, where another file was seeded by hand', async () => {
     marks.files.set('/root/token.ini', ours)
     put({ seedFile: { path: '/root/token.ini', spentAt: null, isMarked: false } })
     await renewed()
     expect([...marks.marks.keys()]).toEqual(['/root/token.ini', FILE])
   })
 
-  it('of 60 processes at once marks it once, and says so once', async () => {
+  it('the first refresh of 60 processes at once marks the seed once, and says so once', async () => {
     await guard().adopt(await fromFile())
     const all = Array.from({ length: 60 }, guard)
     await Promise.all(all.map((one) => one.token()))
@@ -220,13 +223,13 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
 })
 
 describe('a login', () => {
-  it('over a seed that was never spent marks nothing: that grant is another', async () => {
+  it('a login over a seed that was never spent marks nothing: that grant is another', async () => {
     put({ pair: pair({ refreshToken: new Secret('of the login') }), lastRefreshAt: null })
     await renewed()
     expect(marks.puts).toBe(0)
   })
 
-  it('keeps in mind a spent seed that could not be marked', async () => {
+  it('a login keeps in mind a spent seed that could not be marked', async () => {
     put({
       ...{ seedFile: { path: FILE, spentAt: ISSUED, isMarked: false } },
       pair: pair({ refreshToken: new Secret('of the login') }),
@@ -258,19 +261,19 @@ describe('a logout', () => {
       },
       1,
     ],
-  ] as const)('%s', async (_what, end, changes, marked) => {
+  ] as const)('a logout: %s', async (_what, end, changes, marked) => {
     put(changes)
     expect(await logout(end)).toBe(true)
     expect(marks.marks.size).toBe(marked)
   })
 
-  it('that fails marks nothing', async () => {
+  it('a logout that fails marks nothing', async () => {
     put({})
     await expect(logout(() => Promise.reject(new Error('down')))).rejects.toThrow('down')
     expect(marks.marks.size).toBe(0)
   })
 
-  it('is what the seed’s next import is told of in the same store', async () => {
+  it('a logout is what the seed’s next import is told of in the same store', async () => {
     put({})
     await logout(revoke)
     const { message } = await refusal(guard().token())
@@ -290,7 +293,7 @@ describe('a seed that is marked as spent', () => {
     ) as string,
   }
 
-  it('is not imported into an empty store: nothing is made there, nothing is sent', async () => {
+  it('a seed that is marked as spent is not imported into an empty store: nothing is made there, nothing is sent', async () => {
     expect(await refusal(guard().token())).toMatchObject(words)
     expect(await refusal(guard().refresh())).toMatchObject(words)
     expect(await refusal(guard().adopt(await fromFile()))).toMatchObject(words)
@@ -298,14 +301,14 @@ describe('a seed that is marked as spent', () => {
     expect(await stage.store.isUntouched()).toBe(true)
   })
 
-  it('is not imported into a store that has known another grant', async () => {
+  it('a seed that is marked as spent is not imported into a store that has known another grant', async () => {
     put({ seed: 'another', pair: pair({ refreshToken: new Secret('r') }), seedFile: null })
     await stage.logins().logout(null)
     expect(await refusal(guard().token())).toMatchObject(words)
     expect(stage.server.requests).toBe(0)
   })
 
-  it('is imported by force, once', async () => {
+  it('a seed that is marked as spent is imported by force, once', async () => {
     const { imported, set } = await guard().adopt(await fromFile(), { force: true })
     expect([imported, set.generation]).toEqual([true, 1])
     await renewed()
@@ -313,7 +316,7 @@ describe('a seed that is marked as spent', () => {
     expect(marks.marks.get(FILE)?.spentAt).toBe(ISSUED)
   })
 
-  it('is disregarded while the store holds a set', async () => {
+  it('a seed that is marked as spent is disregarded while the store holds a set', async () => {
     put({ seed: 'another', pair: pair({ refreshToken: new Secret('r') }) })
     expect((await guard().adopt(await fromFile())).imported).toBe(false)
     expect((await guard().token()).secret.reveal()).toBe('access-2')
@@ -322,21 +325,21 @@ describe('a seed that is marked as spent', () => {
   it.each([
     ['its own', ours],
     ['another', 'another'],
-  ])('does not heal a refused set: %s', async (_what, known) => {
+  ])('a seed that is marked as spent does not heal a refused set: %s', async (_what, known) => {
     put({ seed: known, refusedAt: SPENT, pair: pair({ refreshToken: new Secret('r') }) })
     expect((await refusal(guard().token())).message).toContain('has refused the refresh token')
     expect((await guard().adopt(await fromFile())).imported).toBe(false)
     expect(stage.server.requests).toBe(0)
   })
 
-  it('is imported where the mark names another token', async () => {
+  it('a seed that is marked as spent is imported where the mark names another token', async () => {
     marks.marks.set(FILE, { fingerprint: 'another', spentAt: ISSUED })
     await renewed()
     expect(stage.server.sent).toEqual(['refresh-1'])
     expect(marks.marks.get(FILE)).toEqual({ fingerprint: ours, spentAt: SPENT })
   })
 
-  it('is known also from standard input, and as a copy, by the configured file', async () => {
+  it('a seed that is marked as spent is known also from standard input, and as a copy, by the configured file', async () => {
     const piped = await fromFile({ source: 'standard input', file: null, spentAt: null })
     const { hint } = await refusal(guard().adopt(piped))
     expect(hint).toContain('hq-token seed --force -)')
@@ -345,7 +348,7 @@ describe('a seed that is marked as spent', () => {
     expect(await stage.store.read()).toBeUndefined()
   })
 
-  it('does not take up an answer that waits beside an empty store: it may be as old', async () => {
+  it('a seed that is marked as spent does not take up an answer that waits beside an empty store: it may be as old', async () => {
     stage.store.leave({ generation: 1, attempt: 2, spent: ours, answer: raw(rotated) })
     await refusal(guard().token())
     expect(await stage.store.read()).toBeUndefined()
@@ -367,7 +370,7 @@ describe('two stores that were seeded from one file', () => {
     expect((await second.stored()).lastFailure?.message).toBe(message)
   })
 
-  it('is not blamed where this store has refreshed since', async () => {
+  it('two stores that were seeded from one file is not blamed where this store has refreshed since', async () => {
     await renewed()
     stage.server.answers(invalidGrant())
     stage.pass(EXPIRED)

@@ -23,7 +23,7 @@ const failure = (run: Promise<unknown>): Promise<unknown> =>
 const get = (): Promise<unknown> => failure(stage.guard().token())
 
 describe('an answer that nobody could read', () => {
-  it('whose process died before it left word of it: the next one waits all the same', async () => {
+  it('the next process waits all the same where one died before it left word of an answer that nobody could read', async () => {
     const intent = { attempt: 2, at: ISSUED, boot: 'boot-1', salvaged: null, client: null }
     stage.store.put(tokenSet({ sequence: 2, intent }))
     const answer = raw(garbage(), moment(stage.at.now))
@@ -40,7 +40,7 @@ describe('an answer that nobody could read', () => {
     expect(await get()).toBe('a token')
   })
 
-  it('is read by a newer version at once', async () => {
+  it('an answer that nobody could read is read by a newer version at once', async () => {
     stage.server.answers(garbage())
     await get()
     stage.server.read = () =>
@@ -54,7 +54,7 @@ describe('an answer that nobody could read', () => {
     expect(stage.store.rescued).toEqual([])
   })
 
-  it('stays, whatever the server says after the hour', async () => {
+  it('an answer that nobody could read stays, whatever the server says after the hour', async () => {
     stage.server.answers(garbage(), invalidGrant(), invalidGrant())
     await get()
     stage.pass(HOUR)
@@ -62,7 +62,7 @@ describe('an answer that nobody could read', () => {
     expect(stage.store.rescued.length).toBeGreaterThan(0)
   })
 
-  it('that was kept nowhere is no reason to wait', async () => {
+  it('an unreadable answer that was kept nowhere is no reason to wait', async () => {
     stage.store.keepsFail = () => true
     stage.server.answers(garbage(), granted('access-2', 'refresh-2'))
     expect(await get()).toBe('a token')
@@ -71,19 +71,19 @@ describe('an answer that nobody could read', () => {
 })
 
 describe('a refusal of our own repetition', () => {
-  it('is asked again once, some seconds later, and then a token counts', async () => {
+  it('a refusal of our own repetition is asked again once, some seconds later, and then a token counts', async () => {
     stage.server.answers(silence(), invalidGrant(), granted('access-2', 'refresh-2'))
     expect(await get()).toBe('a token')
     expect(stage.slept).toEqual([500, 3000])
   })
 
-  it('that is said twice counts', async () => {
+  it('a refusal of our own repetition that is said twice counts', async () => {
     stage.server.answers(silence(), invalidGrant(), invalidGrant())
     expect(await get()).toBeInstanceOf(LoginRequired)
     expect(stage.server.requests).toBe(3)
   })
 
-  it('is none where nothing was repeated', async () => {
+  it('a refusal of our own repetition is none where nothing was repeated', async () => {
     stage.server.answers(invalidGrant())
     expect(await get()).toBeInstanceOf(LoginRequired)
     expect(stage.server.requests).toBe(1)
@@ -94,7 +94,7 @@ describe('a redirect of the token URL', () => {
   const redirect = (code: number) => ({ ...status(code), location: 'https://auth.example.com/token/' })
   const HINT = expect.stringContaining('token_url = https://auth.example.com/token/') as string
 
-  it('is said with the address; for good and once more it is the configuration’s fault', async () => {
+  it('a redirect of the token URL is said with the address; for good and once more it is the configuration’s fault', async () => {
     stage.server.answers(redirect(308), redirect(308), redirect(308))
     const first = await get()
     expect(first).toBeInstanceOf(ServerUnavailable)
@@ -118,7 +118,7 @@ describe('a redirect of the token URL', () => {
 })
 
 describe('a bare 400', () => {
-  it('between answers of others counts from the first; a token ends it', async () => {
+  it('a bare 400 between answers of others counts from the first; a token ends it', async () => {
     stage.server.answers(status(400), status(503), status(404), status(400))
     await get()
     const { now } = stage.at
@@ -133,14 +133,14 @@ describe('a bare 400', () => {
     ['a verdict', invalidGrant()],
     ['a word about the client', refusal('invalid_client', null, 401)],
     ['an answer that nobody can read', garbage()],
-  ])('is forgotten at %s', async (_what, said) => {
+  ])('a bare 400 is forgotten at %s', async (_what, said) => {
     stage.server.answers(status(400), said)
     await get()
     await get()
     expect((await stage.stored()).bareSince).toBeNull()
   })
 
-  it('never ends a grant whose access token works', async () => {
+  it('a bare 400 never ends a grant whose access token works', async () => {
     const good: TokenSet = tokenSet({ pair: pair({ lifetime: 10 * DAY }), bareSince: ISSUED })
     stage.store.put(good)
     stage.pass(9 * DAY + DAY / 2).server.answers(() => status(400))
@@ -158,7 +158,7 @@ describe('a refusal', () => {
   }
   const used = { lastRefreshAt: ISSUED }
 
-  it('without a reason names a copy', async () => {
+  it('a refusal without a reason names a copy', async () => {
     expect(await refusedWith(used, null)).toMatch(/a copy of this store .* has used it since/)
   })
 
@@ -167,7 +167,7 @@ describe('a refusal', () => {
     ['it was never used here', { lastRefreshAt: null }, null],
     ['it ended by what the server said', { ...used, pair: pair({ refreshExpiresAt: ISSUED + 1 }) }, null],
     ['it was idle for long', { lastRefreshAt: ISSUED - 100 * DAY }, null],
-  ])('accuses nobody where %s', async (_why, set, description) => {
+  ])('a refusal accuses nobody where %s', async (_why, set, description) => {
     const said = await refusedWith(set, description)
     expect(said).toMatch(/refused the refresh token/)
     expect(said).not.toMatch(/copy of this store|1970/)

@@ -75,13 +75,13 @@ describe('what a server’s words say', () => {
     expect(verdictIn({ code, description }, code !== null)).toBe(verdict)
   })
 
-  it('are looked at, and a code is not, where nothing tells that it is an error', () => {
+  it('what a server’s words say are looked at, and a code is not, where nothing tells that it is an error', () => {
     expect(verdictIn({ code: 'access_denied', description: null }, false)).toBeUndefined()
     expect(verdictIn({ code: '40001', description: 'refresh token expired' }, false)).toBe('refused')
   })
 
   it.each(['token request is already being processed', 'Concurrent request', 'Please try again later'])(
-    'may be others a moment later: %s',
+    'what a server’s words say may be others a moment later: %s',
     (words) => {
       expect(isBusy(words)).toBe(true)
       expect(isBusy('expired')).toBe(false)
@@ -96,7 +96,7 @@ describe('what a server’s words say', () => {
     },
   )
 
-  it('are read in little time, however they are written', () => {
+  it('what a server’s words say are read in little time, however they are written', () => {
     const begin = performance.now()
     for (const piece of [
       'refresh token is ',

@@ -45,7 +45,7 @@ function place(url: string, method: string, id = ID, secret = SECRET) {
 }
 
 describe('a server that does not decode HTTP Basic', { timeout: 60_000 }, () => {
-  it('refuses client_secret_basic once, and the hint names the other method', async () => {
+  it('a server that does not decode HTTP Basic refuses client_secret_basic once, and the hint names the other method', async () => {
     const { url, asked } = await plainServer()
     const { start, store, told } = place(url, 'client_secret_basic')
     const { code, stdout, stderr } = await start(['get']).done
@@ -61,7 +61,7 @@ describe('a server that does not decode HTTP Basic', { timeout: 60_000 }, () => 
     expect(examined).not.toContain(SECRET)
   })
 
-  it('takes client_secret_basic_plain, at the token endpoint and where a grant is revoked', async () => {
+  it('a server that does not decode HTTP Basic takes client_secret_basic_plain, at the token endpoint and where a grant is revoked', async () => {
     const { url, asked } = await plainServer()
     const { start } = place(url, 'client_secret_basic_plain')
     expect(withoutNews(await start(['get']).done)).toMatchObject({
@@ -74,7 +74,7 @@ describe('a server that does not decode HTTP Basic', { timeout: 60_000 }, () => 
     expect(asked.join()).not.toMatch(/client_secret|client_id/)
   })
 
-  it('gets nothing that client_secret_basic_plain cannot say', async () => {
+  it('a server that does not decode HTTP Basic gets nothing that client_secret_basic_plain cannot say', async () => {
     const { url, asked } = await plainServer()
     const { start, told } = place(url, 'client_secret_basic_plain', 'a:b')
     const { code, stderr } = await start(['get']).done
@@ -88,7 +88,7 @@ describe('oidc-provider, which decodes', { timeout: 60_000 }, () => {
   it.each([
     ['client_secret_basic', 0],
     ['client_secret_basic_plain', 78],
-  ])('and %s: %i', async (method, exit) => {
+  ])('oidc-provider decodes, and %s ends with %i', async (method, exit) => {
     const server = await startOidcServer('client_secret_basic')
     const aimed = place(server.issuer, method, server.clientId, server.clientSecret)
     const first = await server.issue()

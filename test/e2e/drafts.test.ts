@@ -77,7 +77,7 @@ describe('a draft', { timeout: 60_000 }, () => {
     [0o640, 0o640],
     [0o600, 0o600],
     [undefined, 0o644],
-  ])('of a file of mode %o is 0600 while it comes', async (before, after) => {
+  ])('a draft of a file of mode %o is 0600 while it comes', async (before, after) => {
     const dir = folder()
     const file = join(dir, 'answer')
     if (before !== undefined) {
@@ -94,7 +94,7 @@ describe('a draft', { timeout: 60_000 }, () => {
     expect(readdirSync(dir)).toEqual(['answer'])
   })
 
-  it('of a killed process is removed by the next run, that of a living one is not', async () => {
+  it('a draft of a killed process is removed by the next run, that of a living one is not', async () => {
     const dir = folder()
     const file = join(dir, 'answer')
     const first = await halting()
@@ -139,7 +139,7 @@ describe('a draft', { timeout: 60_000 }, () => {
       false,
     ],
   ]
-  it.each(NAMES)('%s', async (_, mark, isOld, isLeft) => {
+  it.each(NAMES)('a draft %s', async (_, mark, isOld, isLeft) => {
     const dir = folder()
     const name = `.hq-token-${mark()}-${rand}`
     writeFileSync(join(dir, name), 'token', { mode: 0o600 })
@@ -150,7 +150,7 @@ describe('a draft', { timeout: 60_000 }, () => {
     expect(PID).toBe(process.pid)
   })
 
-  it('is known by all that tells one process from another', async () => {
+  it('a draft is known by all that tells one process from another', async () => {
     expect(fateOf(processMark())).toBe('alive')
     const child = start(['--version'], { held: 'start' })
     child.child.kill('SIGKILL')
@@ -158,7 +158,7 @@ describe('a draft', { timeout: 60_000 }, () => {
     expect(fateOf(swapped(2, String(child.child.pid)))).toBe('dead')
   })
 
-  it('of init that is killed, which holds the client’s secret, goes with the next init', async () => {
+  it('a draft of init that is killed, which holds the client’s secret, goes with the next init', async () => {
     const dir = join(folder(), 'config')
     mkdirSync(dir, { mode: 0o700 })
     const left = join(dir, `.hq-token-${swapped(2, '4194303')}-${rand}`)
@@ -260,7 +260,7 @@ describe.skipIf(!canBeOthers)('of another user', { timeout: 60_000 }, () => {
     expect(readFileSync(file, 'utf8')).toBe('theirs')
   })
 
-  it('but root’s own may be replaced by a user in their folder, and lends no mode', async () => {
+  it('a file of root’s own may be replaced by a user in their folder, and lends no mode', async () => {
     const { hq } = await victims()
     const dir = folder()
     give(VICTIM, dir)

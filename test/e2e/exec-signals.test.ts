@@ -20,7 +20,7 @@ beforeAll(() => {
 const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 400))
 
 describe('a signal to hq-token alone', () => {
-  it('reaches the command, once', { timeout: 180_000 }, async () => {
+  it('a signal to hq-token alone reaches the command, once', { timeout: 180_000 }, async () => {
     const { start: begin } = await fresh()
     const { command, dismiss } = witness()
     const { child, done } = begin(['exec', '--', ...command])
@@ -40,7 +40,7 @@ describe('a signal to hq-token alone', () => {
     expect(got()).toEqual(sent)
   })
 
-  it('reaches the command also where there is no cat', async () => {
+  it('a signal to hq-token alone reaches the command also where there is no cat', async () => {
     const { start: begin } = await fresh()
     const bare = folder()
     for (const name of ['sh', 'sleep']) symlinkSync(join('/bin', name), join(bare, name))

@@ -73,7 +73,7 @@ while not os.path.exists(sys.argv[1]):
     return { child, done, path: () => /file (\S+)/.exec(said)?.[1] ?? '', tokens }
   }
 
-  it('is private, in memory, holds the token and nothing else, and goes with the command', async () => {
+  it('the token file is private, in memory, holds the token and nothing else, and goes with the command', async () => {
     const there = await fresh()
     const { command, dismiss } = reader()
     const { path, tokens, done } = await reading(there, command)
@@ -88,7 +88,7 @@ while not os.path.exists(sys.argv[1]):
   })
 
   it.runIf(hasNamespaces)(
-    'lies in XDG_RUNTIME_DIR where that is the user’s own and in memory, else elsewhere',
+    'the token file lies in XDG_RUNTIME_DIR where that is the user’s own and in memory, else elsewhere',
     async () => {
       const there = await fresh()
       const own = join('/dev/shm', `hq-token-test-${process.pid}`)
@@ -116,7 +116,7 @@ while not os.path.exists(sys.argv[1]):
   )
 
   it.runIf(hasNamespaces)(
-    'lies in the temporary folder where there is none in memory, and that is said',
+    'the token file lies in the temporary folder where there is none in memory, and that is said',
     async () => {
       const { config } = await fresh()
       const disk = mkdtempSync('/var/tmp/hq-token-test-')
@@ -134,7 +134,7 @@ while not os.path.exists(sys.argv[1]):
     },
   )
 
-  it('stays fresh while the command runs, and is never half a token', async () => {
+  it('the token file stays fresh while the command runs, and is never half a token', async () => {
     // Tokens that live for a few seconds, and are due from their half on.
     const there = await place({ accessTtl: 6, config: '[refresh]\nearly = 50%\nmin_valid = 1s\n' }, 6)
     const { command, dismiss } = reader()
@@ -147,7 +147,7 @@ while not os.path.exists(sys.argv[1]):
     for (const token of tokens()) expect(token).toMatch(/^access-[\w-]{43}$/)
   })
 
-  it('warns once of a row of failures, goes on trying, and heals', async () => {
+  it('the token file warns once of a row of failures, goes on trying, and heals', async () => {
     const config = '[refresh]\nearly = 50%\nmin_valid = 1s\ntimeout = 1s\n'
     const there = await place({ accessTtl: 4, config }, 4)
     const { command, dismiss } = reader()
@@ -161,7 +161,7 @@ while not os.path.exists(sys.argv[1]):
   })
 
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGALRM', 'SIGABRT'] as const)(
-    'goes when %s ends it all',
+    'the token file goes when %s ends it all',
     async (signal) => {
       const { child, path, done } = await reading(await fresh(), reader().command)
       child.kill(signal)
@@ -170,7 +170,7 @@ while not os.path.exists(sys.argv[1]):
     },
   )
 
-  it('outlives a kill -9 until the next exec, which leaves alone what others still use', async () => {
+  it('the token file outlives a kill -9 until the next exec, which leaves alone what others still use', async () => {
     const there = await fresh()
     const { child, path, done } = await reading(there, reader().command)
     const { command, dismiss } = reader()

@@ -13,7 +13,7 @@ beforeAll(() => {
 }, 300_000)
 
 describe('a command runs', () => {
-  it('with the token and its end in its environment, and no file where none was asked for', async () => {
+  it('a command runs with the token and its end in its environment, and no file where none was asked for', async () => {
     const { run } = await fresh()
     const json = JSON.parse((await run(['get', '--format', 'json'])).stdout) as Record<string, unknown>
     const script =
@@ -29,7 +29,7 @@ describe('a command runs', () => {
     })
   })
 
-  it('and calls the API, from Python’s standard library', async () => {
+  it('a command runs and calls the API, from Python’s standard library', async () => {
     const { run, sandbox } = await fresh()
     const script = `
 import json, os, urllib.request
@@ -42,13 +42,13 @@ print(json.load(urllib.request.urlopen(request))["site"][0]["sitename"])`
     })
   })
 
-  it('with all of standard input, and its output unbuffered by us', async () => {
+  it('a command runs with all of standard input, and its output unbuffered by us', async () => {
     const { run } = await fresh()
     const input = 'line\n'.repeat(400_000)
     expect((await run(['exec', 'cat'], { input })).stdout).toBe(input)
   })
 
-  it.each([0, 1, 4, 75, 127, 255])('whose exit status %i is ours', async (status) => {
+  it.each([0, 1, 4, 75, 127, 255])('a command runs, and its exit status %i is ours', async (status) => {
     const { run } = await fresh()
     expect(await run(['exec', '--', 'sh', '-c', `exit ${status}`])).toMatchObject({
       code: status,
@@ -56,7 +56,7 @@ print(json.load(urllib.request.urlopen(request))["site"][0]["sitename"])`
     })
   })
 
-  it('whose options are its own, with -- or without; ours stand before it', async () => {
+  it('a command runs with options that are its own, with -- or without; ours stand before it', async () => {
     const { config, dir } = await fresh()
     const env = { HOME: dir }
     const print = ['printf', '%s\\n', '--config', 'x', '-v', '--', '--help', 'get']
@@ -88,7 +88,7 @@ print(json.load(urllib.request.urlopen(request))["site"][0]["sitename"])`
     ],
     ['zsh’s <(…)', 'zsh', '"$1" "$2" exec -- cat <(echo one) <(echo two)', 'one\ntwo\n'],
     ['bash’s <(…)', 'bash', '"$1" "$2" exec -- cat <(echo one) <(echo two)', 'one\ntwo\n'],
-  ])('with the descriptors that it is given: %s', async (_, shell, script, said) => {
+  ])('a command runs with the descriptors that it is given: %s', async (_, shell, script, said) => {
     const { config, dir } = await fresh()
     const file = join(dir, 'file')
     writeFileSync(file, 'of the file\n')
@@ -99,7 +99,7 @@ print(json.load(urllib.request.urlopen(request))["site"][0]["sitename"])`
     expect(await ended(child)).toMatchObject({ code: 0, stdout: said, stderr: '' })
   })
 
-  it.skipIf(process.platform !== 'linux')('with no descriptor of ours', async () => {
+  it.skipIf(process.platform !== 'linux')('a command runs with no descriptor of ours', async () => {
     const { config } = await fresh()
     const list = 'import os; print(*sorted(os.listdir("/proc/self/fd"), key=int))'
     const script = `
@@ -121,7 +121,7 @@ for command in (["python3", "-c", ${JSON.stringify(list)}], [*sys.argv[1:], "exe
     expect(through).toBe(direct)
   })
 
-  it('with --min-valid, on a token that lives as long', async () => {
+  it('a command runs with --min-valid, on a token that lives as long', async () => {
     const { run, sandbox } = await place({ accessTtl: 3600 }, 600)
     await run(['seed', '--issued-at', String(Math.floor(Date.now() / 1000) - 120)])
     expect((await run(['exec', '--min-valid', '5m', 'true'])).code).toBe(0)
@@ -139,7 +139,7 @@ describe('a command does not run', () => {
     ['it is a folder', '/', 126, '/: permission denied'],
     ['it is no program', '/etc/passwd', 126, '/etc/passwd: permission denied'],
     ['it is below a file', '/etc/passwd/x', 126, '/etc/passwd/x: cannot be executed (ENOTDIR)'],
-  ])('where %s', async (_, command, code, message) => {
+  ])('a command does not run where %s', async (_, command, code, message) => {
     const { run } = await fresh()
     const end = await run(['exec', '--token-file', '--', command])
     expect(end).toMatchObject({ code, stdout: '' })
@@ -151,7 +151,7 @@ describe('a command does not run', () => {
     [4, 'invalid-grant'],
     [75, '503'],
     [78, 'invalid-client'],
-  ] as const)('where there is no token: %i', async (code, fault) => {
+  ] as const)('a command does not run where there is no token: %i', async (code, fault) => {
     const { run, dir } = await place({
       faults: [{ name: fault, count: Infinity }],
       config: '[refresh]\ntimeout = 3s\n',
@@ -161,7 +161,7 @@ describe('a command does not run', () => {
     expect(existsSync(mark)).toBe(false)
   })
 
-  it('where the store cannot be read: 74', async () => {
+  it('a command does not run where the store cannot be read: 74', async () => {
     const { run, dir } = await fresh()
     writeFileSync(join(dir, 'token.db'), 'no database')
     expect((await run(['exec', 'true'])).code).toBe(74)
@@ -169,7 +169,7 @@ describe('a command does not run', () => {
 })
 
 describe('the environment that is handed on', { timeout: 60_000 }, () => {
-  it('has none of the variables of hq-token that hold a secret, and all others', async () => {
+  it('the environment that is handed on has none of the variables of hq-token that hold a secret, and all others', async () => {
     const { sandbox, config, start: begin, seed } = await place({}, 3600)
     const text = readFileSync(config, 'utf8').replace(/client_secret = .*\n/, '')
     writeFileSync(config, text)
@@ -203,7 +203,7 @@ describe('the environment that is handed on', { timeout: 60_000 }, () => {
     expect(plain.stdout).toContain('HQ_TOKEN_PROXY=http://127.0.0.1:9\n')
   })
 
-  it('of the program that stands beside the command has none either', async () => {
+  it('the environment of the program that stands beside the command has no secret of hq-token either', async () => {
     const { sandbox, config, start: begin, seed } = await place({}, 3600)
     writeFileSync(config, readFileSync(config, 'utf8').replace(/client_secret = .*\n/, ''))
     const env = { HQ_TOKEN_CLIENT_SECRET: sandbox.clientSecret, HQ_TOKEN_SEED_FILE: seed }
@@ -214,7 +214,7 @@ describe('the environment that is handed on', { timeout: 60_000 }, () => {
     expect(stdout).not.toContain(sandbox.clientSecret)
   })
 
-  it('of the browser has none either', async () => {
+  it('the environment of the browser has no secret of hq-token either', async () => {
     const { sandbox, config, start: begin } = await place()
     const opened = join(folder(), 'opened')
     const script = join(folder(), 'browser')

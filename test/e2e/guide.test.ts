@@ -62,7 +62,7 @@ describe('the examples of calls of the API', () => {
   const inText = [...(guide + readme).matchAll(/`(hq-token api [^`]*)`/g)].map(([, line = '']) => line)
 
   it(
-    'are answered by the sandbox, in JSON and in XML, one after the other',
+    'the examples of calls of the API are answered by the sandbox, in JSON and in XML, one after the other',
     { timeout: 300_000 },
     async () => {
       expect(ofGuide.length).toBeGreaterThanOrEqual(7)
@@ -129,7 +129,7 @@ describe('the examples with --min-valid', () => {
     // A crontab's five fields.
     .map((line) => line.replace(/^\*\S*(?: \S+){4}\s+/, ''))
 
-  it('are served quietly by a sandbox whose tokens live as long as HighQ’s', async () => {
+  it('the examples with --min-valid are served quietly by a sandbox whose tokens live as long as HighQ’s', async () => {
     expect(guide).toMatch(/^hq-token sandbox .*--access-ttl 5h/m)
     expect(all.length).toBeGreaterThanOrEqual(2)
     const made = await place({ accessTtl: 5 * 3600 }, 5 * 3600)
@@ -142,7 +142,7 @@ describe('the examples with --min-valid', () => {
     expect(made.sandbox.refreshes()).toBe(0)
   })
 
-  it('are warned of as the guide shows, where the tokens of the sandbox live five minutes', async () => {
+  it('the examples with --min-valid are warned of as the guide shows, where the tokens of the sandbox live five minutes', async () => {
     const [, command = '', said = ''] =
       /^```text\n\$ (hq-token get --min-valid .*)\n([^]*?)```/m.exec(guide) ?? []
     const run = shell(await place({ accessTtl: 300 }, 300))
@@ -158,43 +158,47 @@ describe('the examples with --min-valid', () => {
 describe('the transcript of init in the guide', () => {
   const transcript = /```text\n\$ hq-token init\n([^]*?)```/.exec(guide)?.[1] ?? ''
 
-  it('is what a person sees at a terminal, in this order', { timeout: 180_000 }, async () => {
-    requirePrograms('python3')
-    const { sandbox } = await place()
-    const home = folder()
-    const [redirectUri, secret] = ['http://127.0.0.1:8765/callback', sandbox.clientSecret]
-    const { said, status } = await atTerminal(
-      [process.execPath, BIN, 'init'],
-      [
-        { after: 'Instance', type: `${sandbox.url}\r` },
-        { after: 'Client id', type: `${sandbox.clientId}\r` },
-        { after: 'Redirect URI', type: '\r' },
-        { after: 'Client secret', type: `${secret}\r` },
-      ],
-      { HOME: home, PATH: process.env['PATH'], NO_COLOR: '1', TERM: 'xterm' },
-    )
-    expect(status).toBe(0)
-    expect(said).not.toContain(secret)
-    // As it stands on the screen: without what moves the cursor, and one line for each check.
-    const screen = said.replaceAll(/\u001b\[[\d;]*[A-Za-z]/g, '').replaceAll('\r', '')
-    const flat = screen.replaceAll(/\n {10,}/g, ' ')
-    const pattern = transcript
-      .trim()
-      .split('\n')
-      .map((line) =>
-        line === '…'
-          ? '[^]*?'
-          : line
-              .replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
-              .replaceAll('…', '.*')
-              .replaceAll('/home/jobs', home)
-              .replaceAll('https://acme\\.highq\\.com/acme/', sandbox.url)
-              .concat(' *\n'),
+  it(
+    'the transcript of init in the guide is what a person sees at a terminal, in this order',
+    { timeout: 180_000 },
+    async () => {
+      requirePrograms('python3')
+      const { sandbox } = await place()
+      const home = folder()
+      const [redirectUri, secret] = ['http://127.0.0.1:8765/callback', sandbox.clientSecret]
+      const { said, status } = await atTerminal(
+        [process.execPath, BIN, 'init'],
+        [
+          { after: 'Instance', type: `${sandbox.url}\r` },
+          { after: 'Client id', type: `${sandbox.clientId}\r` },
+          { after: 'Redirect URI', type: '\r' },
+          { after: 'Client secret', type: `${secret}\r` },
+        ],
+        { HOME: home, PATH: process.env['PATH'], NO_COLOR: '1', TERM: 'xterm' },
       )
-      .join('')
-    expect(flat).toMatch(new RegExp(`^${pattern}$`))
-    expect(transcript).toContain(redirectUri)
-  })
+      expect(status).toBe(0)
+      expect(said).not.toContain(secret)
+      // As it stands on the screen: without what moves the cursor, and one line for each check.
+      const screen = said.replaceAll(/\u001b\[[\d;]*[A-Za-z]/g, '').replaceAll('\r', '')
+      const flat = screen.replaceAll(/\n {10,}/g, ' ')
+      const pattern = transcript
+        .trim()
+        .split('\n')
+        .map((line) =>
+          line === '…'
+            ? '[^]*?'
+            : line
+                .replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+                .replaceAll('…', '.*')
+                .replaceAll('/home/jobs', home)
+                .replaceAll('https://acme\\.highq\\.com/acme/', sandbox.url)
+                .concat(' *\n'),
+        )
+        .join('')
+      expect(flat).toMatch(new RegExp(`^${pattern}$`))
+      expect(transcript).toContain(redirectUri)
+    },
+  )
 })
 
 it('the line that tells whether a seed was imported does so', async () => {

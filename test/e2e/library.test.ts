@@ -77,7 +77,7 @@ async function listening(answer: RequestListener): Promise<string> {
 }
 
 describe('the library on an access token that the API refuses', { timeout: 300_000 }, () => {
-  it('refreshes once, repeats once, and has its answer', async () => {
+  it('the library on an access token that the API refuses refreshes once, repeats once, and has its answer', async () => {
     for (const count of [1, 2]) {
       const here = await refusedPlace()
       const ends = await together(here, `${here.sandbox.url}api/1/sites`, count)
@@ -86,7 +86,7 @@ describe('the library on an access token that the API refuses', { timeout: 300_0
     }
   })
 
-  it('refreshes once for ten processes at once', async () => {
+  it('the library on an access token that the API refuses refreshes once for ten processes at once', async () => {
     const here = await refusedPlace()
     // Answers nobody before all have sent the old token: until then nobody has the new one.
     const waiting: ServerResponse[] = []
@@ -107,7 +107,7 @@ describe('the library on an access token that the API refuses', { timeout: 300_0
     expect((await here.store.read())?.rejectedAt).toBeNull()
   })
 
-  it('refreshes once for all calls of all processes while the refusal lasts', async () => {
+  it('the library on an access token that the API refuses refreshes once for all calls of all processes while the refusal lasts', async () => {
     const here = await refusedPlace()
     const url = await listening((_, response) => response.writeHead(403).end('no'))
     const ends = await together(here, url, 4, 10)

@@ -78,7 +78,7 @@ describe('an answer that anybody can make up', { timeout: 60_000 }, () => {
     expect(stderr).toMatch(/hint: the login waits on: finish it in the window in which it began/)
   })
 
-  it('by a server that is not ours, though the state is right: turned away too, and not the login’s end', async () => {
+  it('an answer by a server that is not ours is turned away though the state is right, and does not end the login', async () => {
     const begun = await waiting()
     const got = await fetch(`${begun.callback}?code=stolen&state=${begun.state}&iss=https://evil.example`)
     expect(got.status).toBe(400)
@@ -87,7 +87,7 @@ describe('an answer that anybody can make up', { timeout: 60_000 }, () => {
     expect(stderr).toContain('set issuer in the configuration to what it calls itself')
   })
 
-  it('that the server has given ends the login as ever: an error with the right state', async () => {
+  it('an error with the right state, which the server has given, ends the login as ever', async () => {
     const { login, callback, state, there } = await waiting()
     expect((await fetch(`${callback}?error=access_denied&state=${state}`)).status).toBe(400)
     expect(await login.done).toMatchObject({ code: 4, stdout: '' })
@@ -125,7 +125,7 @@ describe('an answer that anybody can make up', { timeout: 60_000 }, () => {
     expect((await finished(begun)).match(/turned away/g)).toHaveLength(1)
   })
 
-  it.skipIf(!canBeOthers)('by another user of the machine', async () => {
+  it.skipIf(!canBeOthers)('an answer that another user of the machine makes up is turned away', async () => {
     const begun = await waiting()
     const knock = `fetch(process.argv[1]).then(({ status }) => console.log(status))`
     const { stdout } = await asUser(STRANGER, [

@@ -60,7 +60,7 @@ async function decide(address: string, decision: 'Allow' | 'Deny', page?: Page):
 const heading = (page: Page): Promise<string> => page.getByRole('heading', { level: 1 }).innerText()
 
 describe('a login in a browser', { timeout: 300_000 }, () => {
-  it('that is allowed gives a token set, and says so in the browser', async () => {
+  it('a login in a browser that is allowed gives a token set, and says so in the browser', async () => {
     const { start: begin, run, works, sandbox } = await home()
     const login = begin(['login'])
     const page = await decide(await addressOf(login), 'Allow')
@@ -75,7 +75,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect(sandbox.refreshes()).toBe(0)
   })
 
-  it('that is denied changes nothing, and says why', async () => {
+  it('a login in a browser that is denied changes nothing, and says why', async () => {
     const { start: begin, run, store } = await home()
     const login = begin(['login'])
     const page = await decide(await addressOf(login), 'Deny')
@@ -88,7 +88,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect(await run(['get'])).toMatchObject({ code: 4 })
   })
 
-  it('whose tab and window are closed ends at its time limit, and the grant before goes on', async () => {
+  it('a login in a browser whose tab and window are closed ends at its time limit, and the grant before goes on', async () => {
     const { start: begin, run, store, seed } = await home()
     await run(['seed', seed])
     const before = await store.read()
@@ -107,7 +107,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect((await store.login())?.spent).toBeNull()
   })
 
-  it('that is denied while another process holds the store ends all the same, and nothing is lost', async () => {
+  it('a login in a browser that is denied while another process holds the store ends all the same, and nothing is lost', async () => {
     const { start: begin, run, store, seed } = await home()
     await run(['seed', seed])
     const before = await store.read()
@@ -128,7 +128,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect(await run(['get'])).toMatchObject({ code: 0 })
   })
 
-  it('comes back to an address of IPv6', async () => {
+  it('a login in a browser comes back to an address of IPv6', async () => {
     const { start: begin, run, config } = await home()
     writeFileSync(config, readFileSync(config, 'utf8').replace('http://127.0.0.1/', 'http://[::1]/'))
     const login = begin(['login'])
@@ -139,7 +139,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect(await run(['get'])).toMatchObject({ code: 0 })
   })
 
-  it('keeps the grant before, whatever becomes of the new one', async () => {
+  it('a login in a browser keeps the grant before, whatever becomes of the new one', async () => {
     const { start: begin, run, store } = await home()
     await decide(await addressOf(begin(['login'])), 'Allow')
     await expect.poll(async () => (await store.read())?.generation, { timeout: 60_000 }).toBe(1)
@@ -155,7 +155,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
     expect((await store.read())?.previous?.accessToken.reveal()).toBe(before.trim())
   })
 
-  it('shows in the browser what failed behind it', async () => {
+  it('a login in a browser shows in the browser what failed behind it', async () => {
     const { start: begin, sandbox, store } = await home()
     const login = begin(['login'])
     const address = await addressOf(login)
@@ -172,7 +172,7 @@ describe('a login in a browser', { timeout: 300_000 }, () => {
 })
 
 describe('an answer that is not the login’s', { timeout: 300_000 }, () => {
-  it('by its state is shown so, and the login waits on', async () => {
+  it('an answer that is not the login’s by its state is shown so, and the login waits on', async () => {
     const { start: begin, store } = await home()
     const login = begin(['login'])
     const address = await addressOf(login)
@@ -187,7 +187,7 @@ describe('an answer that is not the login’s', { timeout: 300_000 }, () => {
     expect(await login.done).toMatchObject({ code: 0, stdout: '' })
   })
 
-  it('but the same one once more finds nobody any more', async () => {
+  it('the same answer once more finds nobody any more', async () => {
     const { start: begin, run } = await home()
     const login = begin(['login'])
     const page = await decide(await addressOf(login), 'Allow')
@@ -200,7 +200,7 @@ describe('an answer that is not the login’s', { timeout: 300_000 }, () => {
     expect(replayed.stderr).toContain('no login waits for an answer')
   })
 
-  it('is shown the way when it is no answer at all, and the login waits on', async () => {
+  it('an answer that is not the login’s is shown the way when it is no answer at all, and the login waits on', async () => {
     const { start: begin } = await home()
     const login = begin(['login'])
     const address = await addressOf(login)
@@ -227,7 +227,7 @@ describe('an answer that is not the login’s', { timeout: 300_000 }, () => {
     expect(await login.done).toMatchObject({ code: 0 })
   })
 
-  it('from a second tab, while the first is being finished, does not count', async () => {
+  it('an answer that is not the login’s from a second tab, while the first is being finished, does not count', async () => {
     const { start: begin, store } = await home()
     const login = begin(['login'])
     const address = await addressOf(login)

@@ -72,7 +72,7 @@ describe('thirty processes at once on an expired token', () => {
 
 describe('`get` killed with SIGKILL', () => {
   it(
-    'never costs the grant, twenty times at random, where the server forgives a repeated refresh',
+    '`get` killed with SIGKILL never costs the grant, twenty times at random, where the server forgives a repeated refresh',
     { timeout: 240_000 },
     async () => {
       // Every call must refresh: no token is good for an hour here.
@@ -109,7 +109,7 @@ describe('`get` killed with SIGKILL', () => {
 })
 
 describe.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s while the server answers', (signal) => {
-  it('ends the process only when the new pair is saved', async () => {
+  it('a signal while the server answers ends the process only when the new pair is saved', async () => {
     const { run, start, sandbox, store } = await place({ latencyMs: 700 })
     await run(['seed'])
     const victim = start(['get'])

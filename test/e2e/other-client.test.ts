@@ -119,7 +119,7 @@ describe('a store that holds the token set of another client', () => {
       })
     })
 
-  it('is shown by status as other_client, with exit code 0, and sends nothing', async () => {
+  it('a store that holds the token set of another client is shown by status as other_client, with exit code 0, and sends nothing', async () => {
     await holdsA()
     const { code, stdout } = await run(config(b), ['status', '--json'])
     expect(code).toBe(0)
@@ -135,7 +135,7 @@ describe('a store that holds the token set of another client', () => {
   })
 
   it.each([[['doctor']], [['doctor', '--online']]])(
-    'fails a line of %j, and is shown to no API',
+    'a store that holds the token set of another client fails a line of %j, and is shown to no API',
     async (args) => {
       await holdsA()
       const { code, stdout } = await run(config(b), args)
@@ -145,7 +145,7 @@ describe('a store that holds the token set of another client', () => {
     },
   )
 
-  it('is not handed out by the library', async () => {
+  it('a store that holds the token set of another client is not handed out by the library', async () => {
     await holdsA()
     const program = `import { openGuard } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)}
       const guard = await openGuard({ config: process.argv[1] })
@@ -159,14 +159,14 @@ describe('a store that holds the token set of another client', () => {
     expect([...a.heard, ...b.heard]).toEqual([])
   })
 
-  it('is forgotten by `logout --local` alone, and no server is told', async () => {
+  it('a store that holds the token set of another client is forgotten by `logout --local` alone, and no server is told', async () => {
     await holdsA()
     expect(await run(config(b), ['logout', '--local'])).toMatchObject({ code: 0 })
     expect(await store.read()).toBeUndefined()
     expect([...a.heard, ...b.heard]).toEqual([])
   })
 
-  it('is replaced by `seed --force`, and stays as the previous one with its client', async () => {
+  it('a store that holds the token set of another client is replaced by `seed --force`, and stays as the previous one with its client', async () => {
     await holdsA()
     expect(await run(config(b), ['seed', '--force', join(dir, 'seed-b.ini')])).toMatchObject({ code: 0 })
     expect(await store.read()).toMatchObject({
@@ -177,7 +177,7 @@ describe('a store that holds the token set of another client', () => {
     neitherHeardTheOther()
   })
 
-  it('is replaced by `login --force`, whose second half asks for it too', async () => {
+  it('a store that holds the token set of another client is replaced by `login --force`, whose second half asks for it too', async () => {
     await holdsA()
     const begun = await run(config(b), ['login', '--no-browser', '--force'])
     expect(begun).toMatchObject({ code: 0 })
@@ -194,17 +194,20 @@ describe('a store that holds the token set of another client', () => {
     neitherHeardTheOther()
   })
 
-  it.each(['client_id', 'token_url'] as const)('is one too where only %s differs', async (key) => {
-    await holdsA()
-    const changed = { client_id: 'client-of-b', token_url: `${b.url}token` }[key]
-    const { code, stdout, stderr } = await run(config(a, { [key]: changed }), ['get'])
-    expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
-    expect(/--rebind/.test(stderr)).toBe(key === 'token_url')
-    expect([...a.heard, ...b.heard]).toEqual([])
-  })
+  it.each(['client_id', 'token_url'] as const)(
+    'a store that holds the token set of another client is one too where only %s differs',
+    async (key) => {
+      await holdsA()
+      const changed = { client_id: 'client-of-b', token_url: `${b.url}token` }[key]
+      const { code, stdout, stderr } = await run(config(a, { [key]: changed }), ['get'])
+      expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
+      expect(/--rebind/.test(stderr)).toBe(key === 'token_url')
+      expect([...a.heard, ...b.heard]).toEqual([])
+    },
+  )
 
   it.each([[['get']], [['get', '--min-valid', '1s']], [['api', 'x']], [['exec', '--', 'env']], [['logout']]])(
-    'is not used by %j of a configuration that names no client, but says where tokens go',
+    'a store that holds the token set of another client is not used by %j of a configuration that names no client, but says where tokens go',
     async (args) => {
       await holdsA()
       const path = join(dir, 'stray.ini')
@@ -219,7 +222,7 @@ describe('a store that holds the token set of another client', () => {
   )
 
   it.each([[['status', '--json']], [['doctor', '--online']]])(
-    'is told by %j of such a configuration, and is shown to no API',
+    'a store that holds the token set of another client is told by %j of such a configuration, and is shown to no API',
     async ([command = '', option = '']) => {
       await holdsA()
       const path = join(dir, 'stray.ini')
@@ -232,7 +235,7 @@ describe('a store that holds the token set of another client', () => {
     },
   )
 
-  it('is other_client for status too where the other server is named by an issuer that was never asked', async () => {
+  it('a store that holds the token set of another client is other_client for status too where the other server is named by an issuer that was never asked', async () => {
     await holdsA()
     const path = config(b, {
       token_url: '',
@@ -245,14 +248,14 @@ describe('a store that holds the token set of another client', () => {
     expect(JSON.parse(stdout)).toMatchObject({ state: 'other_client' })
   })
 
-  it('is none where the same address is spelt otherwise', async () => {
+  it('a store that holds the token set of another client is none where the same address is spelt otherwise', async () => {
     await holdsA()
     const { port } = new URL(a.url)
     for (const url of [`HTTP://127.0.0.1:${port}/token`, `${a.url}token/`, `http://127.0.0.1:0${port}/token`])
       expect(await run(config(a, { token_url: url }), ['get'])).toMatchObject({ code: 0 })
   })
 
-  it('is none where an issuer is configured, or the token endpoint that it names', async () => {
+  it('a store that holds the token set of another client is none where an issuer is configured, or the token endpoint that it names', async () => {
     const issuer = a.url.replace(/\/$/, '')
     a.metadata = { issuer, token_endpoint: `${a.url}token`, authorization_endpoint: `${a.url}authorize` }
     const byIssuer = config(a, { token_url: '', issuer })
@@ -263,7 +266,7 @@ describe('a store that holds the token set of another client', () => {
     expect(await run(config(b), ['get'])).toMatchObject({ code: 78, stdout: '' })
   })
 
-  it('keeps a verdict with the client that it is about', async () => {
+  it('a store that holds the token set of another client keeps a verdict with the client that it is about', async () => {
     writeFileSync(join(dir, 'none.ini'), '[store]\npath = token.db\n', { mode: 0o600 })
     expect(await run(join(dir, 'none.ini'), ['seed', seedFile('a')])).toMatchObject({ code: 0 })
     expect(await store.read()).toMatchObject({ client: null })
@@ -277,7 +280,7 @@ describe('a store that holds the token set of another client', () => {
 })
 
 describe('a login that waits', () => {
-  it('cannot be completed for another client', async () => {
+  it('a login that waits cannot be completed for another client', async () => {
     const begun = await run(config(a), ['login', '--no-browser'])
     const state = new URL(begun.stdout.trim()).searchParams.get('state') ?? ''
     const address = `http://127.0.0.1/callback?code=code-of-a&state=${state}`
@@ -290,7 +293,7 @@ describe('a login that waits', () => {
 })
 
 describe('refresh --rebind', () => {
-  it('asks the same client at its new address, says so, and binds it with the new pair', async () => {
+  it('refresh --rebind asks the same client at its new address, says so, and binds it with the new pair', async () => {
     await holdsA()
     const { grant } = (await store.read()) ?? {}
     const moved = config(a, { token_url: `${await a.alias()}token` })
@@ -303,7 +306,7 @@ describe('refresh --rebind', () => {
     expect(a.asked()).toBe(1)
   })
 
-  it('changes nothing where the new address refuses, and the old one goes on', async () => {
+  it('refresh --rebind changes nothing where the new address refuses, and the old one goes on', async () => {
     await holdsA()
     b.answer = () => ({ status: 400, body: { error: 'invalid_grant' } })
     const wrong = config(a, { token_url: `${b.url}token` })
@@ -313,7 +316,7 @@ describe('refresh --rebind', () => {
     expect(await run(config(a), ['get'])).toMatchObject({ code: 0, stdout: 'access-of-a-1\n' })
   })
 
-  it('repeats nothing that was begun at the other address', async () => {
+  it('refresh --rebind repeats nothing that was begun at the other address', async () => {
     await holdsA(0)
     a.answer = () => ({ status: 502, body: {} })
     expect(await run(config(a), ['refresh'])).toMatchObject({ code: 75 })
@@ -329,13 +332,13 @@ describe('refresh --rebind', () => {
     expect(await run(moved, ['refresh', '--rebind'])).toMatchObject({ code: 0 })
   })
 
-  it('is wrong usage beside --if-older', async () => {
+  it('refresh --rebind is wrong usage beside --if-older', async () => {
     expect(await run(config(a), ['refresh', '--rebind', '--if-older', '1d'])).toMatchObject({ code: 2 })
   })
 })
 
 describe('the files of the store', () => {
-  it('hold the grant and its client in the row, the history and the intent', async () => {
+  it('the files of the store hold the grant and its client in the row, the history and the intent', async () => {
     await holdsA(0)
     a.answer = () => ({ status: 502, body: {} })
     await run(config(a), ['refresh'])
@@ -347,7 +350,7 @@ describe('the files of the store', () => {
     expect(set?.intent?.client).toEqual(set?.client)
   })
 
-  it('names them in each record of the rescue file', async () => {
+  it('the files of the store names them in each record of the rescue file', async () => {
     await holdsA(0)
     a.answer = () => ({ status: 200, body: 'nobody can read this' })
     await run(config(a), ['refresh'])
@@ -356,7 +359,7 @@ describe('the files of the store', () => {
     expect(JSON.parse(kept)).toMatchObject({ grant, client })
   })
 
-  it('of an older version are bound by the first refresh', async () => {
+  it('the files of a store of an older version are bound by the first refresh', async () => {
     mkdirSync(join(dir, 'old'), { mode: 0o700 })
     const { writeOldStore } = await import('../support/old-store.js')
     const { tokenSet, pair, moment } = await import('../support/token-sets.js')

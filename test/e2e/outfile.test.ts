@@ -49,22 +49,25 @@ function old(): { dir: string; file: string } {
 }
 
 describe('get --outfile', () => {
-  it.each(tokenFormats)('writes what get --format %s prints, and prints nothing', async (format) => {
-    const { dir, file } = old()
-    expect(await there.run(['get', '--format', format, '--outfile', file])).toMatchObject({
-      code: 0,
-      stdout: '',
-      stderr: '',
-    })
-    const printed = (await there.run(['get', '--format', format])).stdout
-    const timeless = (text: string): string => text.replace(/"expires_in":\d+/, '')
-    expect(timeless(readFileSync(file, 'utf8'))).toBe(timeless(printed))
-    expect(statSync(file).mode & 0o7777).toBe(0o600)
-    expect(readdirSync(dir)).toEqual(['token'])
-  })
+  it.each(tokenFormats)(
+    'get --outfile writes what get --format %s prints, and prints nothing',
+    async (format) => {
+      const { dir, file } = old()
+      expect(await there.run(['get', '--format', format, '--outfile', file])).toMatchObject({
+        code: 0,
+        stdout: '',
+        stderr: '',
+      })
+      const printed = (await there.run(['get', '--format', format])).stdout
+      const timeless = (text: string): string => text.replace(/"expires_in":\d+/, '')
+      expect(timeless(readFileSync(file, 'utf8'))).toBe(timeless(printed))
+      expect(statSync(file).mode & 0o7777).toBe(0o600)
+      expect(readdirSync(dir)).toEqual(['token'])
+    },
+  )
 
   it.each(['000', '777'])(
-    'is 0600 under the umask %s, and relative to the working directory',
+    'get --outfile is 0600 under the umask %s, and relative to the working directory',
     async (umask) => {
       const dir = folder()
       const child = spawn(
@@ -84,7 +87,7 @@ describe('get --outfile', () => {
     expect((await there.run(['get', '--outfile', '-'])).stdout).toMatch(/^\S{40,}\n$/)
   })
 
-  it('syncs the new file before it has the name, and the name after', () => {
+  it('get --outfile syncs the new file before it has the name, and the name after', () => {
     const { dir, file } = old()
     const log = join(dir, 'log')
     const calls = 'trace=openat,fsync,rename,renameat,renameat2'
@@ -155,7 +158,7 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     expect(stderr).toMatch(/\nhq-token: hint: ls -ld /)
   }
 
-  it('without the folder', async () => {
+  it('get --outfile fails without the folder, and leaves all as it was', async () => {
     await refused(join(folder(), 'no', 'token'), /cannot be written \(ENOENT\)/)
   })
 
@@ -163,13 +166,13 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     await refused(join(old().file, 'token'), /cannot be written \(ENOTDIR\)/)
   })
 
-  it('for a folder', async () => {
+  it('get --outfile fails for a folder, and leaves all as it was', async () => {
     const { dir } = old()
     await refused(dir, /is a folder/)
     expect(readdirSync(dir)).toEqual(['token'])
   })
 
-  it('for a device, a pipe, and what is behind a descriptor', async () => {
+  it('get --outfile fails for a device, a pipe, and what is behind a descriptor, and leaves all as it was', async () => {
     const pipe = join(folder(), 'pipe')
     execFileSync('mkfifo', [pipe])
     await refused(pipe, /is not a regular file/)
@@ -177,7 +180,7 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     expect(statSync('/dev/null').isCharacterDevice()).toBe(true)
   })
 
-  it('for what is open already, as /dev/stdout is: a log that is added to stays', async () => {
+  it('get --outfile fails for what is open already, as /dev/stdout is, and a log that is added to stays', async () => {
     const log = join(folder(), 'log')
     writeFileSync(log, 'a line\n')
     for (const name of ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']) {
@@ -191,24 +194,27 @@ describe('get --outfile fails with 74, names the file, and leaves all as it was'
     expect(lstatSync('/dev/stdout').isSymbolicLink()).toBe(true)
   })
 
-  it.runIf(canMount)('on a disk that is full, or cannot be written', async () => {
-    const disk = mount('tmpfs')
-    const file = join(disk.root, 'token')
-    writeFileSync(file, 'old')
-    disk.fill()
-    const files = readdirSync(disk.root)
-    await refused(file, /cannot be written \(ENOSPC\)/)
-    expect(readFileSync(file, 'utf8')).toBe('old')
-    expect(readdirSync(disk.root)).toEqual(files)
-    disk.makeRoom()
-    disk.remount('ro')
-    await refused(file, /cannot be written \(EROFS\)/)
-    expect(readFileSync(file, 'utf8')).toBe('old')
-  })
+  it.runIf(canMount)(
+    'get --outfile fails on a disk that is full, or cannot be written, and leaves all as it was',
+    async () => {
+      const disk = mount('tmpfs')
+      const file = join(disk.root, 'token')
+      writeFileSync(file, 'old')
+      disk.fill()
+      const files = readdirSync(disk.root)
+      await refused(file, /cannot be written \(ENOSPC\)/)
+      expect(readFileSync(file, 'utf8')).toBe('old')
+      expect(readdirSync(disk.root)).toEqual(files)
+      disk.makeRoom()
+      disk.remount('ro')
+      await refused(file, /cannot be written \(EROFS\)/)
+      expect(readFileSync(file, 'utf8')).toBe('old')
+    },
+  )
 })
 
 describe('a link', () => {
-  it('is followed, and stays: to a file, to none yet, by another link, with a path of its own', async () => {
+  it('a link is followed, and stays: to a file, to none yet, by another link, with a path of its own', async () => {
     const { dir, file } = old()
     mkdirSync(join(dir, 'below'))
     const links = [
@@ -231,7 +237,7 @@ describe('a link', () => {
     expect(lstatSync(join(dir, 'later')).mode & 0o7777).toBe(0o600)
   })
 
-  it('that leads round in a circle is refused', async () => {
+  it('a link that leads round in a circle is refused', async () => {
     const { dir, file } = old()
     symlinkSync('round', join(dir, 'about'))
     symlinkSync('about', join(dir, 'round'))
@@ -239,7 +245,7 @@ describe('a link', () => {
     expect(readFileSync(file, 'utf8')).toBe('old')
   })
 
-  it.runIf(canMount)('that another user has put there is refused', async () => {
+  it.runIf(canMount)('a link that another user has put there is refused', async () => {
     const { dir, file } = old()
     const planted = join(dir, 'planted')
     symlinkSync(file, planted)
@@ -292,7 +298,7 @@ describe('api -o', () => {
   }
 
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'leaves nothing but the old file when %s ends it in the middle',
+    'api -o leaves nothing but the old file when %s ends it in the middle',
     async (signal) => {
       const { dir, file } = old()
       const { url, half, close } = await halting()
@@ -307,7 +313,7 @@ describe('api -o', () => {
     },
   )
 
-  it('has the new file on the disk before it has the name', async () => {
+  it('api -o has the new file on the disk before it has the name', async () => {
     const { dir, file } = old()
     const log = join(folder(), 'log')
     const { url, half, finish, close } = await halting()
@@ -343,7 +349,7 @@ describe('api -o', () => {
     expect(calls).toEqual(['fsync', expect.stringMatching(/^rename/), 'fsync'])
   })
 
-  it('writes into a pipe as it comes', async () => {
+  it('api -o writes into a pipe as it comes', async () => {
     const { url, half, finish, close } = await halting()
     const child = spawn('bash', ['-c', '"$1" "$2" api x -o >(cat)', 'bash', process.execPath, BIN], {
       env: { ...process.env, HQ_TOKEN_CONFIG: there.config, HQ_TOKEN_API_URL: url },
@@ -355,23 +361,26 @@ describe('api -o', () => {
     close()
   })
 
-  it.runIf(canMount)('fails with 74 on a disk that fills up, and leaves the file as it was', async () => {
-    const disk = mount('tmpfs')
-    const file = join(disk.root, 'token')
-    writeFileSync(file, 'old')
-    disk.fill()
-    const files = readdirSync(disk.root)
-    const { url, half, finish, close } = await halting()
-    const { done } = there.start(['api', 'x', '-o', file], { env: { HQ_TOKEN_API_URL: url } })
-    await half
-    finish()
-    const { code, stderr } = await done
-    expect({ code, stderr }).toMatchObject({
-      code: 74,
-      stderr: expect.stringContaining('(ENOSPC)') as string,
-    })
-    close()
-    expect(readFileSync(file, 'utf8')).toBe('old')
-    expect(readdirSync(disk.root)).toEqual(files)
-  })
+  it.runIf(canMount)(
+    'api -o fails with 74 on a disk that fills up, and leaves the file as it was',
+    async () => {
+      const disk = mount('tmpfs')
+      const file = join(disk.root, 'token')
+      writeFileSync(file, 'old')
+      disk.fill()
+      const files = readdirSync(disk.root)
+      const { url, half, finish, close } = await halting()
+      const { done } = there.start(['api', 'x', '-o', file], { env: { HQ_TOKEN_API_URL: url } })
+      await half
+      finish()
+      const { code, stderr } = await done
+      expect({ code, stderr }).toMatchObject({
+        code: 74,
+        stderr: expect.stringContaining('(ENOSPC)') as string,
+      })
+      close()
+      expect(readFileSync(file, 'utf8')).toBe('old')
+      expect(readdirSync(disk.root)).toEqual(files)
+    },
+  )
 })

@@ -23,7 +23,7 @@ token_type = bearer
 user = someone@example.com
 `
 
-  it('seeds, and `get` prints the token and a newline, silently and without a request', async () => {
+  it('the six-line file of the thread seeds, and `get` prints the token and a newline, silently and without a request', async () => {
     const dir = folder()
     const file = join(dir, 'token.ini')
     writeFileSync(file, SIX_LINES, { mode: 0o600 })
@@ -87,7 +87,7 @@ describe('a reader that has seen enough', () => {
     ['api', 'hq api big | head -c 20'],
     ['api to -', 'hq api -o - big | head -1'],
     ['api -i', 'hq api -i big | head -1'],
-  ])('ends %s quietly, with 74', async (_what, command) => {
+  ])('a reader that has seen enough ends %s quietly, with 74', async (_what, command) => {
     const { run, config } = await place({}, 3600)
     await run(['seed'])
     const lines = '{"site":[1]}\n'.repeat(200_000)
@@ -102,7 +102,7 @@ describe('a reader that has seen enough', () => {
   })
 
   it.each(['hq status | true', 'hq doctor | head -1', 'hq --help | head -1'])(
-    'of a report has read what it wanted: %s ends with 0',
+    'a reader of a report that has seen enough has read what it wanted: %s ends with 0',
     async (command) => {
       const { run, config } = await place({}, 3600)
       await run(['seed'])
@@ -133,7 +133,7 @@ it('standard error that nobody takes costs neither the token nor the exit code',
 
 describe('no token and no secret', () => {
   it.concurrent.each(Object.keys(faultNames) as FaultName[])(
-    'reaches standard error, whatever the server does: %s',
+    'no token and no secret reaches standard error, whatever the server does: %s',
     { timeout: 180_000 },
     async (name) => {
       const { run, store, sandbox, seed, config } = await place({
@@ -168,7 +168,7 @@ describe('no token and no secret', () => {
     },
   )
 
-  it('stands on a command line while the program runs', async () => {
+  it('no token and no secret stands on a command line while the program runs', async () => {
     const { start: begin, sandbox, seed } = await place({ latencyMs: 800 })
     const running = begin(['get'])
     while (sandbox.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
@@ -182,7 +182,7 @@ describe('no token and no secret', () => {
   })
 })
 
-it('works when it is called by a link, as npm installs it', async () => {
+it('the program works when it is called by a link, as npm installs it', async () => {
   const { config } = await place({}, 3600)
   const link = join(folder(), 'hq-token')
   symlinkSync(BIN, link)

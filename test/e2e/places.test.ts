@@ -71,7 +71,7 @@ describe.runIf(isRoot)('a pod of Kubernetes with fsGroup', { timeout: 60_000 }, 
     }
   }
 
-  it('keeps its store in a folder of the volume, from mount to mount', async () => {
+  it('a pod of Kubernetes with fsGroup keeps its store in a folder of the volume, from mount to mount', async () => {
     const { config, volume } = await given()
     mounted(volume)
     const store = join(volume, 'hq-token/token.db')
@@ -103,7 +103,7 @@ describe.runIf(isRoot)('a pod of Kubernetes with fsGroup', { timeout: 60_000 }, 
     expect(modeOf(store)).toBe('660')
   })
 
-  it('whose group is none of ours, is refused with what mends it', async () => {
+  it('a pod of Kubernetes with fsGroup whose group is none of ours, is refused with what mends it', async () => {
     const { config, volume } = await given()
     mounted(volume)
     const store = join(volume, 'hq-token/token.db')
@@ -165,13 +165,13 @@ describe.runIf(isRoot)('root with a user’s HOME, as `sudo -E` leaves it', { ti
     expect(readdirSync(path, { recursive: true })).toEqual(before)
   })
 
-  it('reads a store of root’s, wherever HOME is', async () => {
+  it('root with a user’s HOME, as `sudo -E` leaves it reads a store of root’s, wherever HOME is', async () => {
     const { env, seed } = await home()
     const store = join(folder(), 'own/token.db')
     expect(await run({ ...env, HQ_TOKEN_STORE: store }, 'seed', seed)).toMatchObject({ code: 0 })
   })
 
-  it('that may not read a user’s file is not told to take it', async () => {
+  it('root with a user’s HOME that may not read the user’s file is not told to take it', async () => {
     const { env, path } = await home()
     const file = join(path, 'config.ini')
     writeFileSync(file, '[client]\n', { mode: 0o600 })
@@ -209,7 +209,7 @@ describe.runIf(isRoot)('root with a user’s HOME, as `sudo -E` leaves it', { ti
 })
 
 describe.runIf(isRoot)('a unit of systemd with DynamicUser=', { timeout: 60_000 }, () => {
-  it('keeps its store in $STATE_DIRECTORY, which is a link of root’s', async () => {
+  it('a unit of systemd with DynamicUser= keeps its store in $STATE_DIRECTORY, which is a link of root’s', async () => {
     const { config } = await given()
     const state = `/var/lib/hq-token-test-${process.pid}`
     try {
@@ -231,7 +231,7 @@ describe.runIf(isRoot)('a unit of systemd with DynamicUser=', { timeout: 60_000 
     }
   })
 
-  it('is told what becomes of its last copies, by the lines of /proc/self/mountinfo', () => {
+  it('a unit of systemd with DynamicUser= is told what becomes of its last copies, by the lines of /proc/self/mountinfo', () => {
     // As a unit of systemd 252 with PrivateTmp= sees them, and as one without.
     const unit =
       '254:0 /var/tmp/systemd-private-58d0c8-run-u4.service-GhsLoI/tmp /var/tmp rw,nosuid shared:93 - ext4 /dev/vda rw'
@@ -248,23 +248,26 @@ describe.runIf(isRoot)('the first process of a container', { timeout: 60_000 }, 
       env: { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: config },
     })
 
-  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('hands %s on to its command', async (signal) => {
-    const { config } = await place({}, 3600)
-    const command = `trap 'echo heard; exit 7' ${signal.slice(3)}; echo ready; while :; do sleep 0.1; done`
-    const child = contained(config, ['exec', '--', 'sh', '-c', command])
-    const done = ended(child)
-    let said = ''
-    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    await expect.poll(() => said, { timeout: 20_000 }).toContain('ready')
-    const [first = ''] = readFileSync(
-      `/proc/${child.pid ?? 0}/task/${child.pid ?? 0}/children`,
-      'utf8',
-    ).split(' ')
-    process.kill(Number(first), signal)
-    expect(await done).toMatchObject({ code: 7, stdout: 'ready\nheard\n' })
-  })
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'the first process of a container hands %s on to its command',
+    async (signal) => {
+      const { config } = await place({}, 3600)
+      const command = `trap 'echo heard; exit 7' ${signal.slice(3)}; echo ready; while :; do sleep 0.1; done`
+      const child = contained(config, ['exec', '--', 'sh', '-c', command])
+      const done = ended(child)
+      let said = ''
+      child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+      await expect.poll(() => said, { timeout: 20_000 }).toContain('ready')
+      const [first = ''] = readFileSync(
+        `/proc/${child.pid ?? 0}/task/${child.pid ?? 0}/children`,
+        'utf8',
+      ).split(' ')
+      process.kill(Number(first), signal)
+      expect(await done).toMatchObject({ code: 7, stdout: 'ready\nheard\n' })
+    },
+  )
 
-  it('says with -v what becomes of orphans there', async () => {
+  it('the first process of a container says with -v what becomes of orphans there', async () => {
     const { config } = await place({}, 3600)
     const { code, stderr } = await ended(contained(config, ['-v', 'exec', '--', 'true']))
     expect(code).toBe(0)

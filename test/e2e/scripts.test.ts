@@ -81,12 +81,12 @@ describe('each shell calls the API', { timeout: 300_000 }, () => {
       ['sh'],
       `hq-token exec -- sh -c 'printf "Authorization: Bearer %s" "$HQ_TOKEN" | curl ${JSON_PLEASE.replaceAll("'", '"')} -H @- "$URL"'`,
     ],
-  ] as const)('%s', async (_, shell, text) => {
+  ] as const)('each shell calls the API: %s', async (_, shell, text) => {
     const { script } = await scripts()
     expect(await script(shell, text)).toMatch(/^\{"site":\[/)
   })
 
-  it('and stops where there is no token, if it is written as the guide has it', async () => {
+  it('each shell stops where there is no token, if it is written as the guide has it', async () => {
     const { script } = await scripts({ faults: [{ name: 'invalid-grant', count: 1 }] }, 0)
     const gone = script(['sh'], `env=$(hq-token get --format env) && eval "$env" && echo went on`)
     await expect(gone).rejects.toMatchObject({ code: 4, stdout: '' })

@@ -100,7 +100,7 @@ describe('a signal while the refresh is connecting', { timeout: 60_000 }, () => 
     expect(server.requests).toBe(1)
   })
 
-  it('through a proxy that says nothing, likewise', async () => {
+  it('a signal while the refresh waits for a proxy that says nothing ends the program likewise', async () => {
     const taken: Socket[] = []
     const silent = createServer((socket) => {
       taken.push(socket)
@@ -120,7 +120,7 @@ describe('a signal while the refresh is connecting', { timeout: 60_000 }, () => 
 })
 
 describe('a signal that comes when the request has left', { timeout: 60_000 }, () => {
-  it('waits for the answer, which is saved', async () => {
+  it('a signal that comes when the request has left waits for the answer, which is saved', async () => {
     const { server, aimed } = await connecting()
     server.open()
     const { child, done } = aimed.start(['get'], { env: trusting })

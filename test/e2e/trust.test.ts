@@ -116,34 +116,34 @@ describe.skipIf(!canBeOthers)('a file that decides who is trusted', { timeout: 6
       expect(sandbox.log).toEqual([])
   }
 
-  it.each(KINDS)('as ever, a private %s is taken', async (kind) => {
+  it.each(KINDS)('a private %s is taken as ever', async (kind) => {
     const { hq, files } = there
     chmodSync(files[kind], 0o400)
     expect(withoutNews(await hq(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect((await hq(['doctor'])).code).toBe(0)
   })
 
-  it.each(KINDS)('of root’s is fine, be it a %s', async (kind) => {
+  it.each(KINDS)('a file of root’s is fine, be it a %s', async (kind) => {
     const { hq, files } = there
     chownSync(files[kind], 0, VICTIM)
     chmodSync(files[kind], 0o640)
     expect(withoutNews(await hq(['get']))).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it.each(KINDS)('that everybody can write to is refused: a %s', async (kind) => {
+  it.each(KINDS)('a file of trust that everybody can write to is refused: a %s', async (kind) => {
     chmodSync(there.files[kind], 0o666)
     await refused(kind, /can be changed by others/, /hint: chmod (?:600|go-w) \/\S+$/m)
   })
 
   it.each(KINDS.filter((kind) => kind !== 'seed'))(
-    'that a group can write to is refused: a %s',
+    'a file of trust that a group can write to is refused: a %s',
     async (kind) => {
       chmodSync(there.files[kind], 0o660)
       await refused(kind, /can be changed by others/, /hint: chmod (?:600|go-w) \/\S+$/m)
     },
   )
 
-  it.each(KINDS)('of another user is refused: a %s', async (kind) => {
+  it.each(KINDS)('a file of trust of another user is refused: a %s', async (kind) => {
     chownSync(there.files[kind], STRANGER, STRANGER)
     chmodSync(there.files[kind], 0o644)
     await refused(kind, /belongs to another user \(uid 23456\)/, /as root: chown 12345 \/\S+$/m)
@@ -172,17 +172,20 @@ describe.skipIf(!canBeOthers)('a file that decides who is trusted', { timeout: 6
     if (kind !== 'config') expect(withoutNews(own)).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it.each(KINDS)('that others can read is worth a warning where it is a secret: a %s', async (kind) => {
-    const { hq, files } = there
-    chmodSync(files[kind], 0o644)
-    const { code, stderr } = await hq(['get'])
-    const doctor = await hq(['doctor'])
-    expect([code, doctor.code]).toEqual([0, 0])
-    const warning = `${files[kind]} can be read by others`
-    expect(stderr.includes(warning)).toBe(SECRET.includes(kind))
-    // The seed has been imported, and is worth a warning all the same.
-    expect(doctor.stdout.includes(warning)).toBe(SECRET.includes(kind))
-  })
+  it.each(KINDS)(
+    'a file of trust that others can read is worth a warning where it is a secret: a %s',
+    async (kind) => {
+      const { hq, files } = there
+      chmodSync(files[kind], 0o644)
+      const { code, stderr } = await hq(['get'])
+      const doctor = await hq(['doctor'])
+      expect([code, doctor.code]).toEqual([0, 0])
+      const warning = `${files[kind]} can be read by others`
+      expect(stderr.includes(warning)).toBe(SECRET.includes(kind))
+      // The seed has been imported, and is worth a warning all the same.
+      expect(doctor.stdout.includes(warning)).toBe(SECRET.includes(kind))
+    },
+  )
 
   it('a seed that a group can write to, as umask 002 leaves it, is imported with a warning', async () => {
     const { hq, files } = there

@@ -174,48 +174,51 @@ const SHAPES: Record<string, readonly [Shape, Kind]> = {
 }
 
 describe('a whole get with one answer', () => {
-  it.concurrent.each(Object.entries(SHAPES))('that is %s', async (_situation, [shape, kind]) => {
-    const server = await target(
-      (socket) => void socket.end(http(shape.status ?? 200, Buffer.from(shape.body), shape.headers)),
-    )
-    // Too short for a third try: what one answer means is what is asked here.
-    const { told, store } = aim(`http://127.0.0.1:${server.port}/token`, {
-      config: '[refresh]\ntimeout = 2\n',
-    })
-    const { code, stdout, stderr } = await told(['get'])
-    const isDone = kind === 'done' || kind === 'kept old' || kind === 'unusable'
-    expect({ code, stdout }, stderr).toEqual({ code: EXIT[kind], stdout: isDone ? `${NEW_ACCESS}\n` : '' })
-    // What is in doubt is asked once more, however short the time.
-    expect(server.requests).toHaveLength(kind === 'unknown' ? 2 : 1)
-    expect(leaked(stderr)).toEqual([])
-    expect(stderr).not.toContain('EXPANDED')
-    const set = await store.read()
-    expect(set?.pair.refreshToken.reveal()).toBe(kind === 'done' ? NEW_REFRESH : REFRESH)
-    expect({ intent: set?.intent != null, refused: set?.refusedAt != null }).toEqual({
-      intent: kind === 'unknown' || kind === 'unread' || kind === 'idle',
-      refused: kind === 'refused',
-    })
-    expect(JSON.stringify([set?.lastFailure, await store.history()])).not.toMatch(/EXPANDED|VmPeak/)
-    if (isDone) expect(set?.pair.lifetime).toBeGreaterThan(0)
+  it.concurrent.each(Object.entries(SHAPES))(
+    'a whole get with one answer that is %s',
+    async (_situation, [shape, kind]) => {
+      const server = await target(
+        (socket) => void socket.end(http(shape.status ?? 200, Buffer.from(shape.body), shape.headers)),
+      )
+      // Too short for a third try: what one answer means is what is asked here.
+      const { told, store } = aim(`http://127.0.0.1:${server.port}/token`, {
+        config: '[refresh]\ntimeout = 2\n',
+      })
+      const { code, stdout, stderr } = await told(['get'])
+      const isDone = kind === 'done' || kind === 'kept old' || kind === 'unusable'
+      expect({ code, stdout }, stderr).toEqual({ code: EXIT[kind], stdout: isDone ? `${NEW_ACCESS}\n` : '' })
+      // What is in doubt is asked once more, however short the time.
+      expect(server.requests).toHaveLength(kind === 'unknown' ? 2 : 1)
+      expect(leaked(stderr)).toEqual([])
+      expect(stderr).not.toContain('EXPANDED')
+      const set = await store.read()
+      expect(set?.pair.refreshToken.reveal()).toBe(kind === 'done' ? NEW_REFRESH : REFRESH)
+      expect({ intent: set?.intent != null, refused: set?.refusedAt != null }).toEqual({
+        intent: kind === 'unknown' || kind === 'unread' || kind === 'idle',
+        refused: kind === 'refused',
+      })
+      expect(JSON.stringify([set?.lastFailure, await store.history()])).not.toMatch(/EXPANDED|VmPeak/)
+      if (isDone) expect(set?.pair.lifetime).toBeGreaterThan(0)
 
-    // What may hold the only copy of a refresh token stays, and is not asked for again.
-    const kept = await store.exclusive(async (held) => (await held.rescue.records()).length, { waitMs: 0 })
-    if (kind === 'unread' || kind === 'unusable') expect(kept).toBe(1)
-    if (isDone && kind !== 'unusable') expect(kept).toBe(0)
-    if (kind === 'unread') {
-      server.onRequest = (socket) => void socket.end(http(200, JSON_BODY))
-      expect(await told(['get'])).toMatchObject({ code: 75, stdout: '' })
-      expect(server.requests).toHaveLength(1)
-    }
+      // What may hold the only copy of a refresh token stays, and is not asked for again.
+      const kept = await store.exclusive(async (held) => (await held.rescue.records()).length, { waitMs: 0 })
+      if (kind === 'unread' || kind === 'unusable') expect(kept).toBe(1)
+      if (isDone && kind !== 'unusable') expect(kept).toBe(0)
+      if (kind === 'unread') {
+        server.onRequest = (socket) => void socket.end(http(200, JSON_BODY))
+        expect(await told(['get'])).toMatchObject({ code: 75, stdout: '' })
+        expect(server.requests).toHaveLength(1)
+      }
 
-    // The next call heals what no person has to.
-    if (kind === 'unknown' || kind === 'idle' || kind === 'no verdict') {
-      server.onRequest = (socket) => void socket.end(http(200, JSON_BODY))
-      expect(await told(['get'])).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n` })
-    }
-    figures.shapes += 1
-    figures.leaked += leaked(stderr).length
-  })
+      // The next call heals what no person has to.
+      if (kind === 'unknown' || kind === 'idle' || kind === 'no verdict') {
+        server.onRequest = (socket) => void socket.end(http(200, JSON_BODY))
+        expect(await told(['get'])).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n` })
+      }
+      figures.shapes += 1
+      figures.leaked += leaked(stderr).length
+    },
+  )
 })
 
 /** A generator whose numbers a failure can be told by: mulberry32. */

@@ -55,106 +55,109 @@ interface Death {
 }
 
 describe('rounds of eight processes at once, half of them killed at random', { timeout: 7_200_000 }, () => {
-  it.each([60_000, 0])('with a server that forgives a repetition for %i ms', async (graceMs) => {
-    onTestFailed(() => {
-      process.stdout.write(`the same draws again: DRAWS=${DRAWS}\n`)
-    })
-    const draw = drawsFrom(DRAWS)
-    const pick = <T>(choices: readonly T[]): T => choices[Math.floor(draw() * choices.length)] as T
-
-    const rotations: Rotation[] = []
-    const arrivals = new EventEmitter()
-    const { run, start, sandbox, store, dir, seed } = await place({
-      // All but every `get` must refresh.
-      accessTtl: 1,
-      config: '[refresh]\nmin_valid = 0\n',
-      graceMs,
-      latencyMs: 5,
-      onRequest: ({ issued }) => {
-        const by = asker()
-        if (issued !== null) rotations.push({ issued, by, at: performance.now() })
-        arrivals.emit(by)
-      },
-    })
-    const rescued = (): Set<string> => refreshTokensIn(join(dir, 'token.rescue'))
-    const saved = new Set<string>()
-    const deaths = new Map<string, Death>()
-
-    const kill = async (name: string, child: ChildProcess): Promise<void> => {
-      // What is on disk when it stands still is all that it has written: it holds the lock, if it had it.
-      if (!(await stop(child))) return
-      // And what it has sent is with the server, after the few turns that this loop needs to read it.
-      for (let turns = 0; turns < 5; turns++) await turn()
-      deaths.set(name, { at: performance.now(), onDisk: rescued() })
-      child.kill('SIGKILL')
-    }
-
-    /** The rotations of which the store has not learned: each must be of a process that was killed in time. */
-    const unheard = async (): Promise<Rotation[]> => {
-      for (const { refresh } of await store.history()) saved.add(refresh)
-      const kept = rescued()
-      const missing = rotations.filter(({ issued }) => !saved.has(issued) && !kept.has(issued))
-      const excused = missing.filter(({ issued, by, at }) => {
-        const death = deaths.get(by)
-        return death !== undefined && at <= death.at && !death.onDisk.has(issued)
+  it.each([60_000, 0])(
+    'rounds of eight processes, half of them killed at random, work with a server that forgives a repetition for %i ms',
+    async (graceMs) => {
+      onTestFailed(() => {
+        process.stdout.write(`the same draws again: DRAWS=${DRAWS}\n`)
       })
-      expect(missing, 'unheard by a kill between the rotation and the first byte').toEqual(excused)
-      return missing
-    }
+      const draw = drawsFrom(DRAWS)
+      const pick = <T>(choices: readonly T[]): T => choices[Math.floor(draw() * choices.length)] as T
 
-    let lost = 0
-    const isLost = async (): Promise<boolean> => {
-      const missing = await unheard()
-      if ((await store.read())?.refusedAt === null) return false
-      expect(graceMs).toBe(0)
-      expect(missing).toHaveLength(++lost)
-      writeFileSync(seed, seedText(sandbox.issue()))
-      expect(await run(['seed', '--force'])).toMatchObject({ code: 0 })
-      return true
-    }
-
-    await run(['seed'])
-    for (let round = 0; round < ROUNDS; round++) {
-      const clients = Array.from({ length: CLIENTS }, (_, index) => {
-        const name = `${round}.${index}`
-        return { name, ...start(pick(COMMANDS), { held: 'start', env: signing(name) }) }
+      const rotations: Rotation[] = []
+      const arrivals = new EventEmitter()
+      const { run, start, sandbox, store, dir, seed } = await place({
+        // All but every `get` must refresh.
+        accessTtl: 1,
+        config: '[refresh]\nmin_valid = 0\n',
+        graceMs,
+        latencyMs: 5,
+        onRequest: ({ issued }) => {
+          const by = asker()
+          if (issued !== null) rotations.push({ issued, by, at: performance.now() })
+          arrivals.emit(by)
+        },
       })
-      await Promise.all(clients.map(isHeld))
-      letGo(clients)
-      for (const [index, { name, child }] of clients.entries()) {
-        const killed = (): void => void kill(name, child)
-        const moment = draw()
-        if (index % 2 === 0) setTimeout(killed, moment * ANY_TIME)
-        else arrivals.once(name, () => setTimeout(killed, moment * IN_EXCHANGE))
+      const rescued = (): Set<string> => refreshTokensIn(join(dir, 'token.rescue'))
+      const saved = new Set<string>()
+      const deaths = new Map<string, Death>()
+
+      const kill = async (name: string, child: ChildProcess): Promise<void> => {
+        // What is on disk when it stands still is all that it has written: it holds the lock, if it had it.
+        if (!(await stop(child))) return
+        // And what it has sent is with the server, after the few turns that this loop needs to read it.
+        for (let turns = 0; turns < 5; turns++) await turn()
+        deaths.set(name, { at: performance.now(), onDisk: rescued() })
+        child.kill('SIGKILL')
       }
-      const ended = await Promise.all(clients.map(({ done }) => done.then(withoutNews)))
-      const survivors = ended.filter(({ signal }) => signal === null)
-      if (await isLost()) expect([0, 4]).toEqual(expect.arrayContaining(survivors.map(({ code }) => code)))
-      else expect(survivors.map(({ code, stderr }) => [code, stderr])).toEqual(survivors.map(() => [0, '']))
-    }
-    // The last kill may have left a loss that nobody has met.
-    if ((await store.read())?.intent !== null) await run(['refresh'])
-    await isLost()
-    expect(withoutNews(await run(['get']))).toMatchObject({ code: 0, stderr: '' })
 
-    const missing = await unheard()
-    expect(sandbox.revokedFamilies()).toBe(lost)
-    expect(lost).toBe(graceMs > 0 ? 0 : missing.length)
-    const db = new Database(join(dir, 'token.db'), { readonly: true })
-    expect(db.pragma('integrity_check', { simple: true })).toBe('ok')
-    db.close()
-    const kept = rotations.filter(({ issued, by }) => deaths.get(by)?.onDisk.has(issued))
-    // Where no kill fell there, nothing has been shown.
-    if (size !== 'short') expect(Math.min(missing.length, kept.length)).toBeGreaterThan(0)
+      /** The rotations of which the store has not learned: each must be of a process that was killed in time. */
+      const unheard = async (): Promise<Rotation[]> => {
+        for (const { refresh } of await store.history()) saved.add(refresh)
+        const kept = rescued()
+        const missing = rotations.filter(({ issued }) => !saved.has(issued) && !kept.has(issued))
+        const excused = missing.filter(({ issued, by, at }) => {
+          const death = deaths.get(by)
+          return death !== undefined && at <= death.at && !death.onDisk.has(issued)
+        })
+        expect(missing, 'unheard by a kill between the rotation and the first byte').toEqual(excused)
+        return missing
+      }
 
-    sum.rounds += ROUNDS
-    sum.kills += deaths.size
-    sum.rotations += rotations.length
-    sum.unheard += missing.length
-    sum.kept += kept.length
-    sum.lost += lost
-    if (graceMs === 0) sum.beyondAnyClient += missing.length
-  })
+      let lost = 0
+      const isLost = async (): Promise<boolean> => {
+        const missing = await unheard()
+        if ((await store.read())?.refusedAt === null) return false
+        expect(graceMs).toBe(0)
+        expect(missing).toHaveLength(++lost)
+        writeFileSync(seed, seedText(sandbox.issue()))
+        expect(await run(['seed', '--force'])).toMatchObject({ code: 0 })
+        return true
+      }
+
+      await run(['seed'])
+      for (let round = 0; round < ROUNDS; round++) {
+        const clients = Array.from({ length: CLIENTS }, (_, index) => {
+          const name = `${round}.${index}`
+          return { name, ...start(pick(COMMANDS), { held: 'start', env: signing(name) }) }
+        })
+        await Promise.all(clients.map(isHeld))
+        letGo(clients)
+        for (const [index, { name, child }] of clients.entries()) {
+          const killed = (): void => void kill(name, child)
+          const moment = draw()
+          if (index % 2 === 0) setTimeout(killed, moment * ANY_TIME)
+          else arrivals.once(name, () => setTimeout(killed, moment * IN_EXCHANGE))
+        }
+        const ended = await Promise.all(clients.map(({ done }) => done.then(withoutNews)))
+        const survivors = ended.filter(({ signal }) => signal === null)
+        if (await isLost()) expect([0, 4]).toEqual(expect.arrayContaining(survivors.map(({ code }) => code)))
+        else expect(survivors.map(({ code, stderr }) => [code, stderr])).toEqual(survivors.map(() => [0, '']))
+      }
+      // The last kill may have left a loss that nobody has met.
+      if ((await store.read())?.intent !== null) await run(['refresh'])
+      await isLost()
+      expect(withoutNews(await run(['get']))).toMatchObject({ code: 0, stderr: '' })
+
+      const missing = await unheard()
+      expect(sandbox.revokedFamilies()).toBe(lost)
+      expect(lost).toBe(graceMs > 0 ? 0 : missing.length)
+      const db = new Database(join(dir, 'token.db'), { readonly: true })
+      expect(db.pragma('integrity_check', { simple: true })).toBe('ok')
+      db.close()
+      const kept = rotations.filter(({ issued, by }) => deaths.get(by)?.onDisk.has(issued))
+      // Where no kill fell there, nothing has been shown.
+      if (size !== 'short') expect(Math.min(missing.length, kept.length)).toBeGreaterThan(0)
+
+      sum.rounds += ROUNDS
+      sum.kills += deaths.size
+      sum.rotations += rotations.length
+      sum.unheard += missing.length
+      sum.kept += kept.length
+      sum.lost += lost
+      if (graceMs === 0) sum.beyondAnyClient += missing.length
+    },
+  )
 })
 
 function refreshTokensIn(path: string): Set<string> {

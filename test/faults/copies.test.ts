@@ -59,48 +59,56 @@ describe.skipIf(process.platform !== 'linux')('a store that was copied to a seco
     return join(to, 'token.db')
   }
 
-  it('is told apart when the server refuses one of the two', { timeout: 60_000 }, async () => {
-    const there = await place()
-    const home = join(there.dir, 'store')
-    const first = machine('acme-1', join(home, 'token.db'), there)
-    expect(withoutNews(await first())).toMatchObject({ code: 0, stderr: '' })
+  it(
+    'a store that was copied to a second machine is told apart when the server refuses one of the two',
+    { timeout: 60_000 },
+    async () => {
+      const there = await place()
+      const home = join(there.dir, 'store')
+      const first = machine('acme-1', join(home, 'token.db'), there)
+      expect(withoutNews(await first())).toMatchObject({ code: 0, stderr: '' })
 
-    const second = machine('acme-2', asOf(home, join(there.dir, 'clone')), there)
-    expect(await second()).toMatchObject({ code: 0, stderr: '' })
-    // The first one's turn: its refresh token has been spent on the other machine.
-    const refusals = [await first(), await second()]
-    for (const refused of refusals) {
-      expect(refused).toMatchObject({ code: 4, stdout: '' })
-      figures.refusals++
-    }
-    expect(refusals[0]?.stderr).toMatch(
-      /a copy of this store \(this one is on acme-1\), on another machine or from a backup, has used it/,
-    )
-    expect(refusals[1]?.stderr).toMatch(/this store was on acme-1 before \S+ and is on acme-2 now/)
-    figures.named += refusals.filter(({ stderr }) =>
-      /this one is on acme-1|was on acme-1 .* on acme-2/.test(stderr),
-    ).length
-    // Neither has lost what it had: a person may still find out which one to keep.
-    for (const path of ['store', 'clone'])
-      expect(
-        (await new SqliteStore(join(there.dir, path, 'token.db')).read())?.pair.refreshToken,
-      ).toBeDefined()
-  })
-
-  it('and goes on there alone is none the worse for it', { timeout: 60_000 }, async () => {
-    const there = await place()
-    const home = join(there.dir, 'store')
-    await machine('acme-1', join(home, 'token.db'), there)()
-    const moved = asOf(home, join(there.dir, 'moved'))
-    rmSync(home, { recursive: true })
-    for (let call = 0; call < 3; call++)
-      expect(await machine('acme-2', moved, there)()).toMatchObject({ code: 0, stderr: '' })
-    expect((await new SqliteStore(moved).read())?.cameFrom?.name).toBe('acme-1')
-    expect(there.sandbox.revokedFamilies()).toBe(0)
-  })
+      const second = machine('acme-2', asOf(home, join(there.dir, 'clone')), there)
+      expect(await second()).toMatchObject({ code: 0, stderr: '' })
+      // The first one's turn: its refresh token has been spent on the other machine.
+      const refusals = [await first(), await second()]
+      for (const refused of refusals) {
+        expect(refused).toMatchObject({ code: 4, stdout: '' })
+        figures.refusals++
+      }
+      expect(refusals[0]?.stderr).toMatch(
+        /a copy of this store \(this one is on acme-1\), on another machine or from a backup, has used it/,
+      )
+      expect(refusals[1]?.stderr).toMatch(/this store was on acme-1 before \S+ and is on acme-2 now/)
+      figures.named += refusals.filter(({ stderr }) =>
+        /this one is on acme-1|was on acme-1 .* on acme-2/.test(stderr),
+      ).length
+      // Neither has lost what it had: a person may still find out which one to keep.
+      for (const path of ['store', 'clone'])
+        expect(
+          (await new SqliteStore(join(there.dir, path, 'token.db')).read())?.pair.refreshToken,
+        ).toBeDefined()
+    },
+  )
 
   it(
-    'from one container to the next on one machine is not taken for a copy',
+    'a store that was copied to a second machine and goes on there alone is none the worse for it',
+    { timeout: 60_000 },
+    async () => {
+      const there = await place()
+      const home = join(there.dir, 'store')
+      await machine('acme-1', join(home, 'token.db'), there)()
+      const moved = asOf(home, join(there.dir, 'moved'))
+      rmSync(home, { recursive: true })
+      for (let call = 0; call < 3; call++)
+        expect(await machine('acme-2', moved, there)()).toMatchObject({ code: 0, stderr: '' })
+      expect((await new SqliteStore(moved).read())?.cameFrom?.name).toBe('acme-1')
+      expect(there.sandbox.revokedFamilies()).toBe(0)
+    },
+  )
+
+  it(
+    'a store that goes from one container to the next on one machine is not taken for a copy',
     { timeout: 60_000 },
     async () => {
       const there = await place()
@@ -116,7 +124,7 @@ describe.skipIf(process.platform !== 'linux')('a store that was copied to a seco
 
 describe('a store between two versions', () => {
   it(
-    'of schema 1 migrates beside a process of that version that goes on reading',
+    'a store of schema 1 migrates beside a process of that version that goes on reading',
     { timeout: 90_000 },
     async () => {
       for (let round = 0; round < (full ? 10 : 2); round++) {
@@ -146,7 +154,7 @@ describe('a store between two versions', () => {
     },
   )
 
-  it('that a newer one has written is read, and never spent from', { timeout: 60_000 }, async () => {
+  it('a store that a newer one has written is read, and never spent from', { timeout: 60_000 }, async () => {
     const there = await place({}, 3600)
     await there.run(['seed'])
     const path = join(there.dir, 'token.db')

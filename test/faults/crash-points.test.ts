@@ -45,20 +45,20 @@ afterAll(() => {
 })
 
 describe('killed at every step', { timeout: 600_000 }, () => {
-  it('of a get, 60 s grace: nothing is lost', async () => {
+  it('nothing is lost when a process is killed at every step of a get, 60 s grace', async () => {
     expect(await killed('get', 60_000)).toEqual([])
   })
 
-  it('of a get, no grace: lost at most between the request and the answer’s first byte', async () => {
+  it('a token is lost at most between the request and the answer’s first byte, at every step of a get, no grace', async () => {
     // That one and no fewer: a harness that misses it would miss others too.
     expect(await killed('get', 0, /request|answer|rescue/)).toContain('before write token.rescue #1')
   })
 
-  it('of a refresh of a second pair, no grace: no more than of the first', async () => {
+  it('no more is lost at every step of a refresh of a second pair, no grace, than of the first', async () => {
     expect(await killed('refresh', 0)).toContain('before write token.rescue #1')
   })
 
-  it('of a first seed: the next get has it', async () => {
+  it('the next get has the seed when a process is killed at every step of a first seed', async () => {
     expect(await killed('seed', 0)).toEqual([])
   })
 })
@@ -99,7 +99,7 @@ describe('a login killed at every step', { timeout: 600_000 }, () => {
     ['as it begins leaves the old grant', 'begun', true],
     ['leaves the old grant, or the new one', 'finished', true],
     ['with none before leaves the new one, or the next login to a person', 'finished', false],
-  ] as const)('%s', async (_, half, isSeeded) => {
+  ] as const)('a login killed at every step: %s', async (_, half, isSeeded) => {
     const sandbox = await sandboxWith({})
     const whole = await atLogin(sandbox, half, isSeeded)
     expect(await whole.login(dying(whole))).toMatchObject({ code: 0 })

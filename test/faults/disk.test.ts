@@ -32,7 +32,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
   })
 
   describe.each(FILE_SYSTEMS)('%s', (kind) => {
-    it('that is full gives a fresh token, and spends none that it could not save', async () => {
+    it('a disk that is full gives a fresh token, and spends none that it could not save', async () => {
       const one = await subject(kind)
       await one.hq('seed')
       one.disk.fill()
@@ -43,7 +43,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       await expectFresh(one)
     })
 
-    it('that is full costs nothing to a store that would fit in its place', async () => {
+    it('a disk that is full costs nothing to a store that would fit in its place', async () => {
       const one = await subject(kind)
       await one.hq('seed')
       await one.hq('get')
@@ -56,7 +56,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       await expectKept(one, asked(one))
     })
 
-    it('that takes no writes gives a token that is due', async () => {
+    it('a disk that takes no writes gives a token that is due', async () => {
       for (const state of ['full', 'read-only']) {
         const one = await subject(kind, '[refresh]\nearly = 30m\n', 3600)
         await one.hq('seed', '--issued-at', String(Math.floor(Date.now() / 1000) - 2400))
@@ -66,7 +66,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       }
     })
 
-    it('that is full already at the first seed says so, and takes it once there is room', async () => {
+    it('a disk that is full already at the first seed says so, and takes it once there is room', async () => {
       const one = await subject(kind)
       one.disk.fill()
       expect(await one.hq('seed')).toMatchObject({ code: 74, stdout: '' })
@@ -78,7 +78,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
     })
 
     it.each(HISTORIES)(
-      'that fills up during the request keeps the new pair (after %i refreshes)',
+      'a disk that fills up during the request keeps the new pair (after %i refreshes)',
       async (times) => {
         for (const room of ['none', 'made']) {
           const one = await subject(kind)
@@ -95,7 +95,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       },
     )
 
-    it('that fills up during the request keeps a pair many times as large as the one before', async () => {
+    it('a disk that fills up during the request keeps a pair many times as large as the one before', async () => {
       const one = await subject(kind)
       const env = {
         HQ_TOKEN_STORE: one.storePath,
@@ -112,7 +112,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       expect(asked(one)).toBe(1)
     })
 
-    it('that is read-only gives a fresh token, and spends none that it could not save', async () => {
+    it('a disk that is read-only gives a fresh token, and spends none that it could not save', async () => {
       const one = await subject(kind)
       await one.hq('seed')
       one.disk.remount('ro')
@@ -124,7 +124,7 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
     })
   })
 
-  it('that fails to read-only during the request has the new pair on another', async () => {
+  it('a disk that fails to read-only during the request has the new pair on another', async () => {
     const one = await subject('ext4')
     await one.hq('seed')
     one.meanwhile(() => {

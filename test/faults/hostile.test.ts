@@ -329,7 +329,7 @@ describe('control characters in what a server says', () => {
   it.each([
     ['get', '--log-format', 'json'],
     ['status', '--json'],
-  ])('are escaped in JSON too: %s %s %s', async (...args) => {
+  ])('control characters in what a server says are escaped in JSON too: %s %s %s', async (...args) => {
     const { port } = await shouting({ error: 'invalid_grant', error_description: NASTY })
     const { told } = aim(`http://127.0.0.1:${port}/token`)
     await told(['get'])
@@ -337,7 +337,7 @@ describe('control characters in what a server says', () => {
     expect(stdout + stderr).not.toMatch(CONTROL)
   })
 
-  it('in the user’s name are escaped by status', async () => {
+  it('control characters in the user’s name are escaped by status', async () => {
     const { port } = await target(
       (socket) =>
         void socket.write(
@@ -379,7 +379,7 @@ describe('a named pipe that nobody writes to', () => {
     return path
   }
 
-  it('as config is refused at once', async () => {
+  it('a named pipe that nobody writes to as config is refused at once', async () => {
     const { start } = aim(`http://127.0.0.1:${server.port}/token`)
     const path = fifo()
     const begin = performance.now()
@@ -390,7 +390,7 @@ describe('a named pipe that nobody writes to', () => {
     figures.places += 1
   })
 
-  it('as the client’s secret is refused before anything is sent', async () => {
+  it('a named pipe that nobody writes to as the client’s secret is refused before anything is sent', async () => {
     const { start, config } = aim(`http://127.0.0.1:${server.port}/token`)
     const path = fifo()
     writeFileSync(
@@ -405,7 +405,7 @@ describe('a named pipe that nobody writes to', () => {
 
   // Half a minute each.
   it.each(full ? ['seed FILE', 'get'] : [])(
-    'as seed of %s is given up after 30 s',
+    'a named pipe that nobody writes to as seed of %s is given up after 30 s',
     { timeout: 90_000 },
     async (how) => {
       const { start, seed } = aim(`http://127.0.0.1:${server.port}/token`)

@@ -130,7 +130,7 @@ function place(content: string | Uint8Array): Place {
 
 describe('a seed file', () => {
   it.each(Object.entries(GOOD))(
-    'with %s gives exactly the tokens, by name and by -',
+    'a seed file with %s gives exactly the tokens, by name and by -',
     async (_shape, content) => {
       for (const byName of [true, false]) {
         const { seed, store, env } = place(content)
@@ -154,7 +154,7 @@ describe('a seed file', () => {
   )
 
   it.each(Object.entries(BAD))(
-    'with %s is refused, and the store untouched',
+    'a seed file with %s is refused, and the store untouched',
     async (_shape, [content, says]) => {
       const { seed, store, env } = place(content)
       const { code, stdout, stderr } = await told(['seed', seed], { env, clock: CLOCK })
@@ -167,14 +167,14 @@ describe('a seed file', () => {
     },
   )
 
-  it('with a token broken before its = is refused', async () => {
+  it('a seed file with a token broken before its = is refused', async () => {
     const { seed, store, env } = place(having('refresh_token', 'rEfReSh-9876\n543210=='))
     const { code } = await told(['seed', seed], { env, clock: CLOCK })
     const stored = (await store.read())?.pair.refreshToken.reveal()
     expect({ code, stored }).toEqual({ code: 65, stored: undefined })
   })
 
-  it('that is missing is refused', async () => {
+  it('a seed file that is missing is refused', async () => {
     const { seed, env } = place('')
     rmSync(seed)
     const { code, stderr } = await told(['seed', seed], { env, clock: CLOCK })

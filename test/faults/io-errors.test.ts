@@ -49,7 +49,7 @@ function count(part: string, { points, lost, lastCopies }: Tally): void {
 }
 
 describe('an I/O error at every call on its files, no grace', () => {
-  it('once: nothing is lost', async () => {
+  it('nothing is lost by one I/O error at any call on its files, no grace', async () => {
     const tally = await failing('get', once, full ? 1 : 60)
     count('once', tally)
     const { lost, broken } = tally
@@ -57,7 +57,7 @@ describe('an I/O error at every call on its files, no grace', () => {
     expect(lost).toEqual([])
   }, 1_800_000)
 
-  it('from then on: nothing is lost, and the next run heals', async () => {
+  it('nothing is lost by I/O errors at every call from then on, and the next run heals', async () => {
     const tally = await failing('get', fromThenOn, full ? 1 : 60)
     count('from then on', tally)
     const { lost, broken, lastCopies } = tally
@@ -66,7 +66,7 @@ describe('an I/O error at every call on its files, no grace', () => {
     expect(lastCopies).toBeGreaterThan(0)
   }, 1_800_000)
 
-  it('in a seed, once: the next get has it', async () => {
+  it('the next get has the seed after one I/O error at any call of a seed', async () => {
     const tally = await failing('seed', once, full ? 1 : 30)
     count('in a seed', tally)
     const { lost, broken } = tally

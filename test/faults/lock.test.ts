@@ -104,7 +104,7 @@ describe('two copies in one process', () => {
   }, 60_000)
 
   // At one instant it is left open: see docs/guide.md. An intent that the other one has committed is seen.
-  it('in a thread each, make one request when one is at it', async () => {
+  it('two copies in one process, in a thread each, make one request when one is at it', async () => {
     const made = await stage()
     const ran = program(inThreads(copies, 400), made)
     await oneRequest(made, lines(await ended(ran)))
@@ -155,7 +155,7 @@ function inThreads(modules: readonly string[], apartMs = 0): string {
 }
 
 describe('a lock that was removed', () => {
-  it('during the request of another makes no second one', async () => {
+  it('a lock that was removed during the request of another makes no second one', async () => {
     const made = await stage()
     const first = made.start(['get'])
     await made.asked()
@@ -166,7 +166,7 @@ describe('a lock that was removed', () => {
   }, 60_000)
 
   it.each([[['get']], [['get', '-v']], [['refresh', '--if-older', '1h', '-v']]])(
-    'while %j waits for it is not the one that it gets',
+    'a lock that was removed while %j waits for it is not the one that it gets',
     async (command) => {
       const made = await stage()
       const lock = join(made.dir, 'token.lock')
@@ -184,7 +184,7 @@ describe('a lock that was removed', () => {
     60_000,
   )
 
-  it('as often as one likes, and as many as like to refresh', async () => {
+  it('a lock that is removed as often as one likes lets as many as like to refresh make one request', async () => {
     const made = await stage()
     const lock = join(made.dir, 'token.lock')
     const all = Array.from({ length: 6 }, () => made.start(['get']))
@@ -223,7 +223,7 @@ async function reads({ stdin, stderr }: ChildProcess): Promise<void> {
 
 describe('a lock that was dropped, because its process has read its own files', () => {
   it.each([[['get']], [['get', '-v']], [['refresh', '--if-older', '1h']]])(
-    'during its request makes no second one by %j',
+    'a lock that was dropped during the request of its process makes no second one by %j',
     async (command) => {
       const made = await stage()
       const first = reader(made)
@@ -238,7 +238,7 @@ describe('a lock that was dropped, because its process has read its own files', 
     60_000,
   )
 
-  it('costs a waiter no more than its patience', async () => {
+  it('a lock that was dropped, because its process has read its own files costs a waiter no more than its patience', async () => {
     const made = await stage({ latencyMs: 6_000, config: '[refresh]\nlock_wait = 1s\n' })
     const first = reader(made)
     const done = ended(first)
@@ -251,7 +251,7 @@ describe('a lock that was dropped, because its process has read its own files', 
     await oneRequest(made, lines(await done))
   }, 60_000)
 
-  it('is free at once when that process is killed', async () => {
+  it('a lock that was dropped, because its process has read its own files is free at once when that process is killed', async () => {
     const made = await stage({ graceMs: 60_000 })
     const first = reader(made)
     await made.asked()
@@ -265,7 +265,7 @@ describe('a lock that was dropped, because its process has read its own files', 
     expect(made.requests()).toBe(2)
   }, 60_000)
 
-  it('is nobody’s when that process lives on after it has given up', async () => {
+  it('a lock that was dropped, because its process has read its own files is nobody’s when that process lives on after it has given up', async () => {
     const made = await stage({ graceMs: 60_000, latencyMs: 0, faults: [{ name: 'cut-body', count: 4 }] })
     const first = program(
       `const { openGuard } = await import(${JSON.stringify(copies[0])})
@@ -319,7 +319,7 @@ const onCaseless = (): void => {
 if (canMount()) describe('one store by two spellings of its path', onCaseless)
 else process.stdout.write('lock: no file system that ignores case without ntfs-3g and /dev/fuse: left out\n')
 
-it('leaves nothing but the files of a store', async () => {
+it('a store that processes have fought for leaves nothing but the files of a store', async () => {
   const { dir } = stages[0] ?? (await stage())
   const files = readdirSync(dir).filter((name) => name.startsWith('token.'))
   const own = files.filter((name) => !name.startsWith('token.ini'))

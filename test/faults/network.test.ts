@@ -283,7 +283,7 @@ describe('the token endpoint', () => {
     },
   )
 
-  it('refuses the connection: nothing was sent, no try in turn', async () => {
+  it('the token endpoint refuses the connection: nothing was sent, no try in turn', async () => {
     const aimed = aim(`http://127.0.0.1:${await closedPort()}/token`)
     const { code, stdout, stderr } = await aimed.start(['get']).done
     expect({ code, stdout }).toEqual({ code: 75, stdout: '' })
@@ -292,7 +292,7 @@ describe('the token endpoint', () => {
     figures.cases += 1
   })
 
-  it('is trusted by NODE_EXTRA_CA_CERTS', async () => {
+  it('the token endpoint is trusted by NODE_EXTRA_CA_CERTS', async () => {
     const server = await target(good, localhost)
     const aimed = aim(`https://localhost:${server.port}/token`)
     const ended = withoutNews(await aimed.start(['get'], { env: trusting(localhost) }).done)
@@ -300,7 +300,7 @@ describe('the token endpoint', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  it('cuts the body behind a whole refresh token: the second request sends that one', async () => {
+  it('the token endpoint cuts the body behind a whole refresh token: the second request sends that one', async () => {
     const cut = http(200, `{"refresh_token":"${NEW_REFRESH}","access_token":"${NEW_ACCESS}"}`).subarray(0, -8)
     const server = await target((socket, nth) => {
       ;(nth === 1 ? end(cut) : good)(socket, nth)
@@ -347,44 +347,51 @@ describe('Retry-After', () => {
     [429, 'as a date', asDate],
     [503, 'in seconds', inSeconds],
     [503, 'as a date', asDate],
-  ])('with %i %s binds the calls that follow, and no longer than it says', async (status, _form, header) => {
-    const server = await target(write(http(status, '', { 'retry-after': header() })))
-    const aimed = aim(`http://127.0.0.1:${server.port}/token`)
-    const first = await aimed.start(['get']).done
-    expect({ code: first.code, stdout: first.stdout, requests: server.requests.length }).toEqual({
-      code: 75,
-      stdout: '',
-      requests: 1,
-    })
-    expect(await state(aimed)).toMatchObject({ intent: false, code: 'HQ_SERVER_UNAVAILABLE' })
+  ])(
+    'Retry-After with %i %s binds the calls that follow, and no longer than it says',
+    async (status, _form, header) => {
+      const server = await target(write(http(status, '', { 'retry-after': header() })))
+      const aimed = aim(`http://127.0.0.1:${server.port}/token`)
+      const first = await aimed.start(['get']).done
+      expect({ code: first.code, stdout: first.stdout, requests: server.requests.length }).toEqual({
+        code: 75,
+        stdout: '',
+        requests: 1,
+      })
+      expect(await state(aimed)).toMatchObject({ intent: false, code: 'HQ_SERVER_UNAVAILABLE' })
 
-    server.onRequest = good
-    for (const clock of [after(0), after(60), after(110)])
-      expect((await aimed.told(['get'], { clock })).code).toBe(75)
-    // A person's word is no exception: the server's counts more.
-    expect((await aimed.told(['refresh'], { clock: after(60) })).code).toBe(75)
-    expect(server.requests).toHaveLength(1)
-    expect(await aimed.told(['get'], { clock: after(125) })).toMatchObject({ code: 0 })
-    expect(server.requests).toHaveLength(2)
-    figures.cases += 1
-    figures.requests += 2
-    figures.healed += 1
-  })
+      server.onRequest = good
+      for (const clock of [after(0), after(60), after(110)])
+        expect((await aimed.told(['get'], { clock })).code).toBe(75)
+      // A person's word is no exception: the server's counts more.
+      expect((await aimed.told(['refresh'], { clock: after(60) })).code).toBe(75)
+      expect(server.requests).toHaveLength(1)
+      expect(await aimed.told(['get'], { clock: after(125) })).toMatchObject({ code: 0 })
+      expect(server.requests).toHaveLength(2)
+      figures.cases += 1
+      figures.requests += 2
+      figures.healed += 1
+    },
+  )
 
-  it(`of one 429 binds ${PROCESSES} processes: none asks before its time`, { timeout: 120_000 }, async () => {
-    const server = await target(write(http(429, '', { 'retry-after': '110' })))
-    const aimed = aim(`http://127.0.0.1:${server.port}/token`)
-    await aimed.start(['get']).done
-    const answered = performance.now()
-    const ended = await Promise.all(Array.from({ length: PROCESSES }, () => aimed.start(['get']).done))
-    expect(performance.now() - answered).toBeLessThan(105_000)
-    expect(new Set(ended.map(({ code, stdout }) => `${code} ${stdout}`))).toEqual(new Set(['75 ']))
-    expect(server.requests).toHaveLength(1)
-    figures.cases += 1
-    figures.requests += 1
-  })
+  it(
+    `Retry-After of one 429 binds ${PROCESSES} processes: none asks before its time`,
+    { timeout: 120_000 },
+    async () => {
+      const server = await target(write(http(429, '', { 'retry-after': '110' })))
+      const aimed = aim(`http://127.0.0.1:${server.port}/token`)
+      await aimed.start(['get']).done
+      const answered = performance.now()
+      const ended = await Promise.all(Array.from({ length: PROCESSES }, () => aimed.start(['get']).done))
+      expect(performance.now() - answered).toBeLessThan(105_000)
+      expect(new Set(ended.map(({ code, stdout }) => `${code} ${stdout}`))).toEqual(new Set(['75 ']))
+      expect(server.requests).toHaveLength(1)
+      figures.cases += 1
+      figures.requests += 1
+    },
+  )
 
-  it('that asks for a day binds for an hour at most', async () => {
+  it('Retry-After that asks for a day binds for an hour at most', async () => {
     const server = await target(write(http(429, '', { 'retry-after': '86400' })))
     const aimed = aim(`http://127.0.0.1:${server.port}/token`)
     await aimed.told(['get'])

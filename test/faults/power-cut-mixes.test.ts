@@ -24,7 +24,7 @@ afterAll(() => {
 })
 
 describe.skipIf(process.platform !== 'linux')('a power cut in the save', { timeout: 600_000 }, () => {
-  it('leaves the row as it was with the intent, or the new one, whichever sectors survive', async () => {
+  it('a power cut in the save leaves the row as it was with the intent, or the new one, whichever sectors survive', async () => {
     const shim = compileShim(folder())
     const { refresh } = await secondPair(shim)
     const syncs = await refresh()

@@ -48,19 +48,19 @@ describe.skipIf(process.platform !== 'linux')('a power cut', { timeout: TIMEOUT 
     })
   })
 
-  it('during a first get costs at most an answer that is not on disk yet', async () => {
+  it('a power cut during a first get costs at most an answer that is not on disk yet', async () => {
     const verdicts = await sweep(0, [], 'get', full ? ['before', 'after'] : ['before'])
     expect(unexcused(verdicts)).toEqual([])
     // One sync lies between the rotation and safety.
     expect(verdicts.filter(({ kind }) => kind === 'lost').length).toBeLessThanOrEqual(1 + DRAWS)
   })
 
-  it('costs nothing where the server forgives a repeated refresh', async () => {
+  it('a power cut costs nothing where the server forgives a repeated refresh', async () => {
     const verdicts = await sweep(60_000, [], 'get', full ? ['before', 'after'] : ['after'])
     expect(verdicts.filter(({ kind }) => kind !== 'kept')).toEqual([])
   })
 
-  it('during a later refresh costs no more than during the first', async () => {
+  it('a power cut during a later refresh costs no more than during the first', async () => {
     for (const graceMs of full ? [0, 60_000] : [0]) {
       const verdicts = await sweep(graceMs, ['get'], 'refresh', full ? ['before', 'after'] : ['before'])
       expect(unexcused(verdicts)).toEqual([])
@@ -80,7 +80,7 @@ describe.skipIf(process.platform !== 'linux')('a power cut', { timeout: TIMEOUT 
     },
   )
 
-  it('while an answer is taken up from the rescue file costs nothing', async () => {
+  it('a power cut while an answer is taken up from the rescue file costs nothing', async () => {
     // The server forgives nothing: the new pair is in that file or gone.
     const first = await afterRescue()
     const total = await countSyncs(first, 'get')
@@ -95,7 +95,7 @@ describe.skipIf(process.platform !== 'linux')('a power cut', { timeout: TIMEOUT 
     expect(verdicts.filter(({ kind }) => kind !== 'kept')).toEqual([])
   })
 
-  it('during a first seed leaves it there, or to be done again', async () => {
+  it('a power cut during a first seed leaves it there, or to be done again', async () => {
     const done = await subject(0)
     const total = await countSyncs(done, 'seed')
     const kept = afterPowerCut(shim, done.disk, 'nothing')

@@ -82,7 +82,7 @@ describe('a signal between the request and the save', () => {
     60_000,
   )
 
-  it('does not mistake the profiler’s clock for one', async () => {
+  it('a signal between the request and the save does not mistake the profiler’s clock for one', async () => {
     const made = await waiting()
     const profiled = ['--cpu-prof', `--cpu-prof-dir=${made.dir}/profiles`, BIN, 'get']
     const child = spawn(process.execPath, profiled, { env: { HQ_TOKEN_CONFIG: made.config } })
@@ -160,7 +160,7 @@ async function isFree({ store }: Aim): Promise<boolean> {
 }
 
 describe('a warning that nobody takes', () => {
-  it('on a terminal that was stopped with Ctrl-S keeps nobody from the lock, and SIGTERM is heard', async () => {
+  it('a warning that nobody takes on a terminal that was stopped with Ctrl-S keeps nobody from the lock, and SIGTERM is heard', async () => {
     const aimed = await warned()
     const [pidFile, out] = [join(aimed.dir, 'pid'), join(aimed.dir, 'out')]
     const look = (async () => {
@@ -185,7 +185,7 @@ describe('a warning that nobody takes', () => {
     expect(await aimed.told(['get'])).toMatchObject({ code: 0, stdout: `${NEW_ACCESS}\n` })
   }, 60_000)
 
-  it('in a pipe that is full keeps nobody from the lock, and SIGTERM is heard', async () => {
+  it('a warning that nobody takes in a pipe that is full keeps nobody from the lock, and SIGTERM is heard', async () => {
     const aimed = await warned()
     const pipe = join(aimed.dir, 'pipe')
     execFileSync('mkfifo', [pipe])

@@ -93,7 +93,7 @@ function given({ dir, config, seed }: Place, owner: number): void {
 }
 
 describe('a get before the volume of its store is mounted', () => {
-  it('ends with 4, sends nothing, makes nothing; once it is mounted all is well', async () => {
+  it('a get before the volume of its store is mounted ends with 4, sends nothing, makes nothing; once it is mounted all is well', async () => {
     const { at, state, seed, sandbox } = await apart()
     const volume = folder()
     bind(volume, state)
@@ -110,7 +110,7 @@ describe('a get before the volume of its store is mounted', () => {
     unmount(state)
   })
 
-  it('by twenty jobs at once: the same for each', async () => {
+  it('twenty gets at once before the volume of their store is mounted end the same for each', async () => {
     const { at, state, seed, sandbox } = await apart()
     expect((await at(state, 'get')).code).toBe(0)
     const empty = folder()
@@ -123,7 +123,7 @@ describe('a get before the volume of its store is mounted', () => {
 })
 
 describe('a container as another user than root', () => {
-  it('without its volume: 4, and the grant in the volume is alive', async () => {
+  it('a container without its volume ends with 4, and the grant in the volume is alive', async () => {
     const here = await place()
     const volume = folder()
     chownSync(volume, SOMEBODY, SOMEBODY)
@@ -141,7 +141,7 @@ describe('a container as another user than root', () => {
     ['mounted read-only', 'ro', SOMEBODY, /the file system is read-only/],
     ['root’s', 'rw', 0, /permission denied/],
   ] as const)(
-    'whose folder of the configuration is %s: warns once, and hands the token out',
+    'a container whose folder of the configuration is %s warns once, and hands the token out',
     async (_what, mode, owner, why) => {
       const here = await place()
       const volume = folder()
@@ -161,7 +161,7 @@ describe('a container as another user than root', () => {
 })
 
 describe('a folder of the configuration that is read-only for root too', () => {
-  it('is said once and by doctor; what could not be marked is marked when it can be', async () => {
+  it('a folder of the configuration that is read-only for root too is said once and by doctor; what could not be marked is marked when it can be', async () => {
     const { at, state, dir, seed } = await apart()
     bind(dir, dir, 'ro')
     const first = await at(state, 'get')
@@ -182,7 +182,7 @@ describe('a folder of the configuration that is read-only for root too', () => {
     expect(await at(state, 'refresh')).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('on a disk that is full: the token is handed out, and nothing is left half', async () => {
+  it('the token is handed out where the folder of the configuration is on a disk that is full, and nothing is left half', async () => {
     const { at, state, config, seed } = await apart()
     const disk = folder()
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'tmpfs', disk])
@@ -237,7 +237,7 @@ describe('killed between the save of the new pair and the mark', () => {
   }
 
   it(
-    'at each step: the token was printed before, and the next refresh marks',
+    'a process killed at each step between save and mark has printed the token before, and the next refresh marks',
     { timeout: 300_000 },
     async () => {
       const whole = await apart()

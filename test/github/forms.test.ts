@@ -57,7 +57,7 @@ describe('an issue form', () => {
     expect(first === undefined ? '' : words(first)).toMatch(/Leave every secret out/)
   })
 
-  it('asks in a bug for what doctor says, for what -v says and for the versions, and has the secrets looked for', () => {
+  it('an issue form asks in a bug for what doctor says, for what -v says and for the versions, and has the secrets looked for', () => {
     const { body } = form.parse(yaml(`${FOLDER}/bug.yml`))
     const required = body.flatMap((one) =>
       ('validations' in one && one.validations.required) || one.type === 'checkboxes' ? [words(one)] : [],
@@ -75,7 +75,7 @@ describe('the page before an issue', () => {
     contact_links: z.array(z.strictObject({ name: z.string(), url: z.url(), about: z.string() })),
   })
 
-  it('offers the forms only, and sends a hole in the security to SECURITY.md', () => {
+  it('the page before an issue offers the forms only, and sends a hole in the security to SECURITY.md', () => {
     const { blank_issues_enabled: blank, contact_links: contacts } = links.parse(yaml(`${FOLDER}/config.yml`))
     expect(blank).toBe(false)
     expect(contacts.map(({ url }) => url)).toContainEqual(expect.stringMatching(/\/security\/policy$/))
@@ -102,7 +102,7 @@ describe('the updates of dependencies', () => {
     updates: { 'package-ecosystem': string; directory?: string; directories?: string[]; groups: object }[]
   }
 
-  it('are of npm and of the actions, in groups', () => {
+  it('the updates of dependencies are of npm and of the actions, in groups', () => {
     expect(updates.map((one) => one['package-ecosystem'])).toEqual(['npm', 'github-actions'])
     for (const { groups } of updates) expect(Object.keys(groups).length).toBeGreaterThan(0)
   })
@@ -117,7 +117,7 @@ describe('the updates of dependencies', () => {
 })
 
 describe('the owners of the code', () => {
-  it('are those of files and folders that are there', () => {
+  it('the owners of the code are those of files and folders that are there', () => {
     const paths = readFileSync('.github/CODEOWNERS', 'utf8')
       .split('\n')
       .flatMap((line) => /^(\/\S+)\s+@/.exec(line)?.[1] ?? [])
@@ -129,7 +129,7 @@ describe('the owners of the code', () => {
 describe('the settings of editors', () => {
   const settings = readFileSync('.editorconfig', 'utf8')
 
-  it('are those of prettier', () => {
+  it('the settings of editors are those of prettier', () => {
     const { printWidth } = JSON.parse(readFileSync('.prettierrc.json', 'utf8')) as { printWidth: number }
     expect(settings).toContain(`max_line_length = ${printWidth}\n`)
     // Prettier's own.

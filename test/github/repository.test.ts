@@ -39,7 +39,7 @@ const textsIn = (cwd: string): string[] => HOLDERS.map((name) => readFileSync(jo
 describe('the address of the repository', () => {
   const first = 'https://github.com/someone/a-name'
 
-  it('is written into every file that names it, by one command', async () => {
+  it('the address of the repository is written into every file that names it, by one command', async () => {
     const cwd = copy()
     expect(await script('repository.js', cwd, first)).toMatchObject({ code: 0 })
     const [manifest = '', readme, security, owners, contacts = '', release] = textsIn(cwd)
@@ -56,7 +56,7 @@ describe('the address of the repository', () => {
     expect(release).toContain("github.repository == 'someone/a-name'")
   })
 
-  it('leaves no placeholder behind, but where the command is explained', async () => {
+  it('the address of the repository leaves no placeholder behind, but where the command is explained', async () => {
     const cwd = copy()
     await script('repository.js', cwd, first)
     const left = textsIn(cwd).flatMap((text) =>
@@ -65,7 +65,7 @@ describe('the address of the repository', () => {
     expect(left).toEqual([])
   })
 
-  it('can be written again, and then nothing changes', async () => {
+  it('the address of the repository can be written again, and then nothing changes', async () => {
     const cwd = copy()
     await script('repository.js', cwd, first)
     const before = textsIn(cwd)
@@ -75,7 +75,7 @@ describe('the address of the repository', () => {
     expect(textsIn(cwd)).toEqual(before)
   })
 
-  it('gives way to another one, as if that had been the first', async () => {
+  it('the address of the repository gives way to another one, as if that had been the first', async () => {
     const [moved, straight] = [copy(), copy()]
     const second = 'https://github.com/other/name.of.it'
     await script('repository.js', moved, first)
@@ -90,7 +90,7 @@ describe('the address of the repository', () => {
     'https://github.com/a',
     'git@github.com:a/b.git',
     `${first}/issues`,
-  ])('is not taken from %j, and nothing is written', async (address) => {
+  ])('the address of the repository is not taken from %j, and nothing is written', async (address) => {
     const cwd = copy()
     const before = textsIn(cwd)
     const { code, stderr } = await script('repository.js', cwd, address)
@@ -101,7 +101,7 @@ describe('the address of the repository', () => {
     expect(textsIn(cwd)).toEqual(before)
   })
 
-  it('is written nowhere when one of the files has no place for it', async () => {
+  it('the address of the repository is written nowhere when one of the files has no place for it', async () => {
     const cwd = copy()
     const owners = join(cwd, '.github/CODEOWNERS')
     writeFileSync(owners, '/src/ nobody\n')
@@ -123,7 +123,7 @@ describe('the notes of a release', () => {
   }
 
   it.each(['## 1.2.3', '## 1.2.3 (2026-12-01)', '## 1.2.3 - 2026-12-01'])(
-    'are what stands under "%s"',
+    'the notes of a release are what stands under "%s"',
     async (heading) => {
       const cwd = changelog(
         `# Changelog\n\n## Unreleased\n\n* later\n\n${heading}\n\n### Added\n\n* this\n\n## 1.2.2\n\n* before\n`,
@@ -135,7 +135,7 @@ describe('the notes of a release', () => {
     },
   )
 
-  it('are refused for a tag that is not the version of package.json', async () => {
+  it('the notes of a release are refused for a tag that is not the version of package.json', async () => {
     const cwd = changelog('# Changelog\n\n## 1.2.3\n\n* this\n')
     for (const tag of ['v1.2.4', '1.2.3'])
       expect(await script('release-notes.js', cwd, tag)).toMatchObject({
@@ -146,7 +146,7 @@ describe('the notes of a release', () => {
   })
 
   it.each(['## Unreleased\n\n* this\n', '## 1.2.3\n\n## 1.2.2\n\n* before\n', '## 1.2.30\n\n* another\n'])(
-    'are refused where nothing stands there: %j',
+    'the notes of a release are refused where nothing stands there: %j',
     async (text) => {
       const cwd = changelog(`# Changelog\n\n${text}`)
       const { code, stderr } = await script('release-notes.js', cwd, 'v1.2.3')

@@ -49,11 +49,11 @@ async function mistakes(name: string, content: string): Promise<string[]> {
 }
 
 describe('GitHub’s parser of workflows', () => {
-  it.each(names)('finds no mistake in %s', async (name) => {
+  it.each(names)('GitHub’s parser of workflows finds no mistake in %s', async (name) => {
     expect(await mistakes(name, textOf(name))).toEqual([])
   })
 
-  it('finds a context, a key and a job that do not exist', async () => {
+  it('GitHub’s parser of workflows finds a context, a key and a job that do not exist', async () => {
     const ci = textOf('ci.yml')
     const broken = [
       ci.replace('matrix.os }}', 'matricks.os }}'),
@@ -69,7 +69,7 @@ describe.each(names)('the workflow %s', (name) => {
   const steps = Object.values(jobs).flatMap((job) => job.steps ?? [])
   const runs = steps.flatMap(({ run }) => (run === undefined ? [] : [run]))
 
-  it('runs nothing of npm that package.json does not have', () => {
+  it('a workflow runs nothing of npm that package.json does not have', () => {
     const asked = runs.flatMap((run) =>
       [...run.matchAll(/\bnpm (?:run )?([\w:-]+)/g)].map(([, one = '']) => one),
     )
@@ -78,7 +78,7 @@ describe.each(names)('the workflow %s', (name) => {
     expect(own.filter((one) => !(one in scripts))).toEqual([])
   })
 
-  it('names no file that is not there', () => {
+  it('a workflow names no file that is not there', () => {
     const files = [
       ...runs.flatMap((run) => [...run.matchAll(/(?:bash|node) (\S+)/g)].map(([, path = '']) => path)),
       ...Object.values(jobs).flatMap(({ uses }) => (uses?.startsWith('./') === true ? [uses] : [])),
@@ -98,7 +98,7 @@ describe.each(names)('the workflow %s', (name) => {
     expect(concurrency).toBeDefined()
   })
 
-  it('leaves no credentials behind in a checkout', () => {
+  it('a workflow leaves no credentials behind in a checkout', () => {
     for (const step of steps.filter(({ uses }) => uses?.startsWith('actions/checkout@') === true))
       expect(step.with).toMatchObject({ 'persist-credentials': false })
   })
@@ -107,7 +107,7 @@ describe.each(names)('the workflow %s', (name) => {
     for (const run of runs) expect(run).not.toContain('${{')
   })
 
-  it('gives every job a time limit', () => {
+  it('a workflow gives every job a time limit', () => {
     for (const [job, { uses, ...rest }] of Object.entries(jobs))
       if (uses === undefined) expect([job, rest['timeout-minutes']]).toEqual([job, expect.any(Number)])
   })
@@ -125,17 +125,20 @@ describe('the workflow of every push', () => {
       .filter((node) => !Number.isNaN(node))
       .sort((a, b) => a - b)
 
-  it.each(['ubuntu', 'windows', 'macos'])('has every Node that is supported on %s', (system) => {
-    expect(nodesOn(system)).toEqual(NODES)
-  })
+  it.each(['ubuntu', 'windows', 'macos'])(
+    'the workflow of every push has every Node that is supported on %s',
+    (system) => {
+      expect(nodesOn(system)).toEqual(NODES)
+    },
+  )
 
-  it('has the Nodes of the test of the packed tarball, from the oldest one that package.json takes', () => {
+  it('the workflow of every push has the Nodes of the test of the packed tarball, from the oldest one that package.json takes', () => {
     expect(readFileSync('scripts/matrix.js', 'utf8')).toContain(`[${NODES.join(', ')}]`)
     expect(engines.node).toMatch(new RegExp(`^>=${NODES[0]}\\.`))
     expect(NODES).toContain(nvmrc)
   })
 
-  it('runs every part of .ci/run, and all of it once', () => {
+  it('the workflow of every push runs every part of .ci/run, and all of it once', () => {
     const runs = jobs.flatMap(({ steps = [] }) => steps.flatMap(({ run }) => run ?? []))
     expect(runs).toContain('bash .ci/run')
     const parts = [...readFileSync('.ci/run', 'utf8').matchAll(/^(npm (?:run )?[\w:-]+|bash \S+)/gm)]
@@ -146,7 +149,7 @@ describe('the workflow of every push', () => {
     for (const [part] of parts) if (part !== 'npm run test:faults') expect(runs).toContain(part)
   })
 
-  it('runs tests on Windows and macOS that are there', () => {
+  it('the workflow of every push runs tests on Windows and macOS that are there', () => {
     const paths = (scripts['test:portable'] ?? '').split(' ').filter((word) => word.startsWith('test/'))
     expect(paths.length).toBeGreaterThan(3)
     expect(paths.filter((path) => !existsSync(path))).toEqual([])
@@ -156,7 +159,7 @@ describe('the workflow of every push', () => {
 describe('the workflow of a release', () => {
   const { jobs } = workflow('release.yml')
 
-  it('publishes what was tested, with provenance and without a token of npm', () => {
+  it('the workflow of a release publishes what was tested, with provenance and without a token of npm', () => {
     const { publish } = jobs
     expect(publish?.permissions).toEqual({ 'id-token': 'write' })
     expect(publish?.steps?.map(({ run }) => run ?? '')).toContainEqual(
@@ -166,13 +169,13 @@ describe('the workflow of a release', () => {
     expect(jobs['test']).toMatchObject({ uses: './.github/workflows/ci.yml' })
   })
 
-  it('lets a single job publish, which checks nothing out and installs nothing', () => {
+  it('the workflow of a release lets a single job publish, which checks nothing out and installs nothing', () => {
     const may = Object.values(jobs).filter(({ permissions }) => permissions?.['id-token'] !== undefined)
     expect(may).toHaveLength(1)
     expect(JSON.stringify(may)).not.toMatch(/checkout|npm ci|npm install/)
   })
 
-  it('publishes with a Node whose npm can do it by OIDC', () => {
+  it('the workflow of a release publishes with a Node whose npm can do it by OIDC', () => {
     const nodes = Object.values(jobs).flatMap(({ steps = [] }) =>
       steps.flatMap((step) => step.with?.['node-version'] ?? []),
     )

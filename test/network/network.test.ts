@@ -30,21 +30,21 @@ afterAll(() => {
 })
 
 describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
-  it('through the proxy that the configuration names, with TLS by a private authority', async () => {
+  it('a refresh and a call of the API go through the proxy that the configuration names, with TLS by a private authority', async () => {
     const { run, tunnels } = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
     expect(withoutNews(await run(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(withoutNews(await run(['api', '1/sites']))).toMatchObject({ code: 0, stderr: '' })
     expect(tunnels()).toBe(2)
   })
 
-  it('and a login, with what its answer brought', async () => {
+  it('a login goes through the proxy, with what its answer brought', async () => {
     const there = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
     await loggedIn(there)
     expect(await there.run(['api', '1/sites'])).toMatchObject({ code: 0 })
     expect(there.tunnels()).toBe(2)
   })
 
-  it('and a discovery, and a revocation at the place that it told', async () => {
+  it('a discovery goes through the proxy, and a revocation at the place that it told', async () => {
     const there = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
     const asked: string[] = []
     const port = await listening(
@@ -74,7 +74,7 @@ describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
     expect(await there.store.read()).toBeUndefined()
   })
 
-  it('through the proxy of HTTPS_PROXY, and past it where NO_PROXY says so', async () => {
+  it('a refresh and a call of the API go through the proxy of HTTPS_PROXY, and past it where NO_PROXY says so', async () => {
     const { run, tunnels } = await behindTls({ network: `ca_file = ${firm.cert}` })
     const env = { HTTPS_PROXY: proxy.url.replace('http://', '') }
     expect(withoutNews(await run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })
@@ -91,7 +91,7 @@ describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
     expect(tunnels()).toBe(0)
   })
 
-  it('with a user and a password for the proxy, which nobody gets to see', async () => {
+  it('a refresh and a call of the API go with a user and a password for the proxy, which nobody gets to see', async () => {
     const url = new URL(locked.url)
     const refused = await behindTls({ network: `proxy = ${url.href}\nca_file = ${firm.cert}` })
     const without = await refused.run(['get'])
@@ -109,7 +109,7 @@ describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
     expect(got.stderr).not.toContain('secret')
   })
 
-  it('is named as the proxy where that is down, by whatever command', async () => {
+  it('the proxy is named as the proxy where that is down, by whatever command', async () => {
     const port = await freePort()
     for (const [network, env] of [
       [`proxy = http://someone:word@127.0.0.1:${port}\n`, {}],
@@ -148,7 +148,7 @@ describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
     }
   })
 
-  it('with the authority of NODE_EXTRA_CA_CERTS, also beside one in the configuration', async () => {
+  it('a refresh and a call of the API go with the authority of NODE_EXTRA_CA_CERTS, also beside one in the configuration', async () => {
     const { run } = await behindTls({})
     const env = { NODE_EXTRA_CA_CERTS: firm.cert }
     expect(await run(['get'])).toMatchObject({ code: 75, stdout: '' })
@@ -157,7 +157,7 @@ describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
     expect(withoutNews(await beside.run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('with a certificate of the client where the server asks for one', async () => {
+  it('a refresh and a call of the API go with a certificate of the client where the server asks for one', async () => {
     const client = firm.issue('client.example.com')
     const without = await behindTls({ network: `ca_file = ${firm.cert}`, mutual: true })
     expect(await without.run(['get'])).toMatchObject({ code: 75, stdout: '' })
@@ -174,7 +174,7 @@ describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
     }
   })
 
-  it('and a login with one', async () => {
+  it('a login goes with a certificate of the client where the server asks for one', async () => {
     const client = firm.issue('client.example.com')
     const there = await behindTls({
       network: `ca_file = ${firm.cert}\nclient_cert_file = ${client.cert}\nclient_key_file = ${client.key}`,
@@ -184,7 +184,7 @@ describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
     expect(there.shown).toEqual(['client.example.com'])
   })
 
-  it('to this machine itself without the proxy: its loopback is another', async () => {
+  it('a refresh and a call of the API go to this machine itself without the proxy: its loopback is another', async () => {
     const { run } = await place({ config: `[network]\nproxy = http://127.0.0.1:1\n` })
     expect(withoutNews(await run(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(await run(['api', '1/sites'])).toMatchObject({ code: 0 })
@@ -369,14 +369,14 @@ describe('a proxy of the environment that is of no use here', { timeout: 60_000 
     expect(tunnels()).toBe(1)
   })
 
-  it('gives way to HTTPS_PROXY, as with curl', async () => {
+  it('a proxy of the environment that is of no use here gives way to HTTPS_PROXY, as with curl', async () => {
     const { run, tunnels } = await behindTls({ network: `ca_file = ${firm.cert}` })
     const env = { ALL_PROXY: 'socks://127.0.0.1:1', HTTPS_PROXY: proxy.url }
     expect(withoutNews(await run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })
     expect(tunnels()).toBe(1)
   })
 
-  it('gives way for a range of NO_PROXY to the proxy that is of use, too', async () => {
+  it('a proxy of the environment that is of no use here gives way for a range of NO_PROXY to the proxy that is of use, too', async () => {
     const { run, tunnels } = await behindTls({ network: `ca_file = ${firm.cert}` })
     const env = { HTTPS_PROXY: proxy.url, NO_PROXY: HOST.replace(/\d+$/, '0/24') }
     expect(withoutNews(await run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })

@@ -151,7 +151,7 @@ describe('whether a body is framed', () => {
     ['by the end of the connection alone', `${OK}\r\n${GOOD}`, false],
     ['by a length that the parser refused', ODD['its length twice']?.[0] ?? '', true],
     ['by nothing, without a head', GOOD, false],
-  ])('%s', async (_, bytes, isFramed) => {
+  ])('whether a body is framed: %s', async (_, bytes, isFramed) => {
     const server = await loopback(saying(bytes))
     const { answer } = await refresh(`http://127.0.0.1:${server.port}/token`)
     expect(answer).toMatchObject({ complete: true, isFramed })
@@ -184,40 +184,46 @@ describe('the last look', () => {
     credentials: () => ({ ca: readFileSync(CERTIFICATE, 'utf8'), client: null }),
   }
 
-  it.each(['http', 'https'])('is taken once, when the connection stands, over %s', async (scheme) => {
-    let connections = 0
-    const looks: number[] = []
-    const server = await loopback({
-      tls: scheme === 'https',
-      onConnection: () => (connections += 1),
-      onRequest: (socket) => void socket.write(http(200, GOOD)),
-    })
-    const lastLook = (): null => {
-      looks.push(server.requests.length)
-      return null
-    }
-    const { answer } = await refresh(`${scheme}://localhost:${server.port}/token`, { lastLook }, TRUSTING)
-    expect(answer).toMatchObject({ sent: true, status: 200 })
-    expect({ connections, looks }).toEqual({ connections: 1, looks: [0] })
-  })
+  it.each(['http', 'https'])(
+    'the last look is taken once, when the connection stands, over %s',
+    async (scheme) => {
+      let connections = 0
+      const looks: number[] = []
+      const server = await loopback({
+        tls: scheme === 'https',
+        onConnection: () => (connections += 1),
+        onRequest: (socket) => void socket.write(http(200, GOOD)),
+      })
+      const lastLook = (): null => {
+        looks.push(server.requests.length)
+        return null
+      }
+      const { answer } = await refresh(`${scheme}://localhost:${server.port}/token`, { lastLook }, TRUSTING)
+      expect(answer).toMatchObject({ sent: true, status: 200 })
+      expect({ connections, looks }).toEqual({ connections: 1, looks: [0] })
+    },
+  )
 
-  it.each(['http', 'https'])('holds the request back, over %s: not a byte of it leaves', async (scheme) => {
-    let bytes = 0
-    const server = await loopback({
-      tls: scheme === 'https',
-      onConnection: (socket) => socket.on('data', (chunk) => (bytes += chunk.byteLength)),
-    })
-    const { answer } = await refresh(
-      `${scheme}://localhost:${server.port}/token`,
-      { lastLook: () => 'SIGTERM' },
-      TRUSTING,
-    )
-    expect(answer).toMatchObject({ sent: false, status: null, failure: 'SIGTERM', complete: false })
-    await server.allClosed()
-    expect({ bytes, requests: server.requests }).toEqual({ bytes: 0, requests: [] })
-  })
+  it.each(['http', 'https'])(
+    'the last look holds the request back, over %s: not a byte of it leaves',
+    async (scheme) => {
+      let bytes = 0
+      const server = await loopback({
+        tls: scheme === 'https',
+        onConnection: (socket) => socket.on('data', (chunk) => (bytes += chunk.byteLength)),
+      })
+      const { answer } = await refresh(
+        `${scheme}://localhost:${server.port}/token`,
+        { lastLook: () => 'SIGTERM' },
+        TRUSTING,
+      )
+      expect(answer).toMatchObject({ sent: false, status: null, failure: 'SIGTERM', complete: false })
+      await server.allClosed()
+      expect({ bytes, requests: server.requests }).toEqual({ bytes: 0, requests: [] })
+    },
+  )
 
-  it('is taken early where connecting is stopped', async () => {
+  it('the last look is taken early where connecting is stopped', async () => {
     const server = await loopback({})
     const stop = new AbortController()
     setTimeout(() => {
@@ -231,7 +237,7 @@ describe('the last look', () => {
     expect(elapsedMs).toBeLessThan(2000)
   })
 
-  it('is too late for a request that has left', async () => {
+  it('the last look is too late for a request that has left', async () => {
     const stop = new AbortController()
     const server = await loopback({
       onRequest: (socket) => {
@@ -259,14 +265,14 @@ describe('a name with several addresses', () => {
   const answering = (): Promise<Loopback> =>
     loopback({ onRequest: (socket) => void socket.write(http(200, GOOD)) })
 
-  it('is reached where the first one refuses', async () => {
+  it('a name with several addresses is reached where the first one refuses', async () => {
     const server = await answering()
     resolvesTo('::1', '127.0.0.1')
     const { answer } = await refresh(`http://there.example:${server.port}/token`)
     expect(answer).toMatchObject({ sent: true, status: 200 })
   })
 
-  it('is reached where the first one is dead', async () => {
+  it('a name with several addresses is reached where the first one is dead', async () => {
     const server = await answering()
     await fullAt('127.0.0.3', server.port)
     resolvesTo('127.0.0.3', '127.0.0.1')
@@ -277,7 +283,7 @@ describe('a name with several addresses', () => {
     expect(elapsedMs).toBeGreaterThan(500)
   })
 
-  it('has its time where the first one is slow and the next one refuses', async () => {
+  it('a name with several addresses has its time where the first one is slow and the next one refuses', async () => {
     const port = await closedPort()
     await fullAt('127.0.0.3', port, 0.5)
     resolvesTo('127.0.0.3', '::1')
@@ -387,7 +393,7 @@ describe('through a proxy', () => {
       : 'plain'
 
   it.each(['http', 'https'] as const)(
-    'that speaks %s, which is shown neither the certificate nor the request',
+    'through a proxy that speaks %s, which is shown neither the certificate nor the request',
     async (scheme) => {
       const { url, network, seen } = await way(scheme, 'some%40one:p%3Ass%zz@')
       const { answer } = await refresh(url, {}, network)
@@ -403,14 +409,14 @@ describe('through a proxy', () => {
     },
   )
 
-  it('and past it where NO_PROXY exempts the server', async () => {
+  it('a request goes past the proxy where NO_PROXY exempts the server', async () => {
     const { url, network, seen } = await way('http')
     const { answer } = await refresh(url, {}, { ...network, noProxy: HOST })
     expect(answer).toMatchObject({ sent: true, status: 200 })
     expect(seen.connects).toEqual([])
   })
 
-  it('whose certificate nobody vouches for: nothing is sent, not even to it', async () => {
+  it('nothing is sent through a proxy whose certificate nobody vouches for, not even to it', async () => {
     const { url, network, seen } = await way('https')
     const untrusting = { ...network, credentials: () => ({ ca: null, client: null }) }
     const { answer } = await refresh(url, {}, untrusting)
@@ -440,7 +446,7 @@ describe('through a proxy', () => {
     ],
     ['says nothing', () => undefined, /^TIMEOUT$/],
     ['says no HTTP', (socket) => void socket.write('SSH-2.0\r\n'), /^PROXY_HPE_/],
-  ])('that %s: nothing is sent, and the process of it ends', async (_, onRequest, code) => {
+  ])('nothing is sent through a proxy that %s, and its connection is closed', async (_, onRequest, code) => {
     const server = await loopback({ onRequest })
     const network: NetworkSettings = {
       ...{ proxy: new URL(`http://127.0.0.1:${server.port}`), noProxy: '' },

@@ -75,7 +75,7 @@ describe('a pair inside something else', () => {
       'an object, the refresh token outside',
       `{"token":{"access_token":"${ACCESS}"},"refresh_token":"${REFRESH}"}`,
     ],
-  ])('%s', async (_what, body) => {
+  ])('a pair inside something else: %s', async (_what, body) => {
     expect(opened(await read(body, FRAMED))).toEqual([ACCESS, REFRESH])
   })
 
@@ -89,12 +89,15 @@ describe('a pair inside something else', () => {
     ],
     ['single quotes', JSON_PAIR.replaceAll('"', "'")],
     ['a page with a token that no one can tell', PAGE.replace('Welcome', `access_token: '${ACCESS}'`)],
-  ])('that nobody can tell (%s) is unknown, and its bytes stay', async (_what, body) => {
-    const reading = await read(body, { ...FRAMED, contentType: 'text/html' })
-    expect(reading).toMatchObject({ kind: 'unreadable', holdsTokens: true })
-  })
+  ])(
+    'a pair inside something else that nobody can tell (%s) is unknown, and its bytes stay',
+    async (_what, body) => {
+      const reading = await read(body, { ...FRAMED, contentType: 'text/html' })
+      expect(reading).toMatchObject({ kind: 'unreadable', holdsTokens: true })
+    },
+  )
 
-  it('is in no ordinary page', async () => {
+  it('a pair inside something else is in no ordinary page', async () => {
     for (const text of ['Log in', 'The access_token is sent as a form', '<input name="refresh_token">'])
       expect(await read(PAGE.replace('Welcome', text))).toEqual({ kind: 'html' })
   })
@@ -102,10 +105,13 @@ describe('a pair inside something else', () => {
   it.each([
     ['the outer object', `{"data":{"access_token":"${ACCESS}"},"refresh_to`],
     ['a page around it', PAGE.replace('Welcome', `<pre>{"access_token":"${ACCESS}"}`).slice(0, -20)],
-  ])('that broke off in %s is not taken without its refresh token', async (_where, body) => {
-    for (const changes of [UNFRAMED, { complete: false, failure: 'ECONNRESET' }])
-      expect((await read(body, changes)).kind).toBe('unreadable')
-  })
+  ])(
+    'a pair inside something else that broke off in %s is not taken without its refresh token',
+    async (_where, body) => {
+      for (const changes of [UNFRAMED, { complete: false, failure: 'ECONNRESET' }])
+        expect((await read(body, changes)).kind).toBe('unreadable')
+    },
+  )
 })
 
 describe('a form', () => {
@@ -123,7 +129,7 @@ describe('a form', () => {
       true,
     ],
     ['that broke off', STUMP, { complete: false }, false],
-  ])('%s', async (_what, body, changes, isWhole) => {
+  ])('a form: %s', async (_what, body, changes, isWhole) => {
     const reading = await read(body, changes)
     expect(reading.kind).toBe(isWhole ? 'tokens' : 'unreadable')
     if (!isWhole) expect(reading).toMatchObject({ isCut: true })
@@ -137,14 +143,14 @@ describe('a form', () => {
 
 describe('a refresh token', () => {
   it.each([`${REFRESH}\r\n`, ` ${REFRESH}\t`, `\uFEFF${REFRESH}`])(
-    'is trimmed at its ends: %j',
+    'a refresh token is trimmed at its ends: %j',
     async (token) => {
       expect(opened(await read(JSON.stringify({ ...PAIR, refresh_token: token })))).toEqual([ACCESS, REFRESH])
     },
   )
 
   it.each([4711, {}, [REFRESH, REFRESH], true, 'a\nb', 'é'])(
-    'that is %j is there and unusable',
+    'a refresh token that is %j is there and unusable',
     async (token) => {
       expect(await read(JSON.stringify({ ...PAIR, refresh_token: token }))).toMatchObject({
         ...{ kind: 'tokens', refreshToken: null, isRefreshTokenUnusable: true },
@@ -171,7 +177,7 @@ describe('a refresh token', () => {
     expect(await read(elsewhere)).toMatchObject({ kind: 'tokens', isRefreshTokenUnusable: true })
   })
 
-  it.each([undefined, null, '', ' \t', false])('that is %j is none', async (token) => {
+  it.each([undefined, null, '', ' \t', false])('a refresh token that is %j is none', async (token) => {
     const reading = await read(JSON.stringify({ ...PAIR, refresh_token: token, refresh_token_expires_in: 9 }))
     expect(reading).not.toHaveProperty('isRefreshTokenUnusable')
   })
@@ -206,7 +212,7 @@ describe('a lifetime', () => {
     expect(await lifetimes(fields)).toEqual([seconds, isUnusable])
   })
 
-  it('to an instant is counted by the server’s own clock, where it tells it', async () => {
+  it('a lifetime to an instant is counted by the server’s own clock, where it tells it', async () => {
     const fields = { expires_at: ISSUED + 1000 }
     expect(await lifetimes(fields, { date: new Date((ISSUED + 400) * 1000).toUTCString() })).toEqual([
       600,
@@ -233,12 +239,12 @@ describe('what stays unreadable is named', () => {
       ),
       /, \d+ more$/,
     ],
-  ])('%s', async (body, shape) => {
+  ])('what stays unreadable is named: %s', async (body, shape) => {
     const reading = await read(body)
     expect(reading.kind === 'unreadable' && reading.shape).toMatch(shape)
   })
 
-  it('by no key that may be a secret', () => {
+  it('what stays unreadable is named by no key that may be a secret', () => {
     for (const name of [
       'access_token',
       'refreshToken',
@@ -272,7 +278,7 @@ describe('much text', () => {
     ['elements that end', `${'<a>'.repeat(150_000)}<access_token>x${'</a>'.repeat(120_000)}`],
     ['attributes', '<access_token a="'.repeat(60_000)],
     ['white space', `access_token${' '.repeat(1_000_000)}`],
-  ])('of %s is read in little time', async (_what, body) => {
+  ])('much text of %s is read in little time', async (_what, body) => {
     const begin = performance.now()
     await read(body)
     expect(performance.now() - begin).toBeLessThan(3_000)

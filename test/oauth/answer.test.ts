@@ -377,9 +377,12 @@ const SHAPES: readonly Case[] = [
 ]
 
 describe('an answer of the token endpoint', () => {
-  test.each<Case>(SHAPES)('%s', async (_situation, body, expected, changes) => {
-    expect(await read(body, changes)).toEqual(expected)
-  })
+  test.each<Case>(SHAPES)(
+    'an answer of the token endpoint: %s',
+    async (_situation, body, expected, changes) => {
+      expect(await read(body, changes)).toEqual(expected)
+    },
+  )
 })
 
 describe('whatever arrives', () => {

@@ -13,7 +13,7 @@ const PLACE = {
 const STATE = new Secret('state-1')
 
 describe('the address to log in at', () => {
-  it('asks for a code, with a state and a challenge that are new each time', async () => {
+  it('the address to log in at asks for a code, with a state and a challenge that are new each time', async () => {
     const first = await authorizationRequest(PLACE, 'http://127.0.0.1:8765/callback')
     const second = await authorizationRequest(PLACE, 'http://127.0.0.1:8765/callback')
     expect(Object.fromEntries(first.url.searchParams)).toEqual({
@@ -28,7 +28,7 @@ describe('the address to log in at', () => {
     expect(first.state.equals(second.state) || first.verifier.equals(second.verifier)).toBe(false)
   })
 
-  it('keeps what the endpoint’s own address asks for', async () => {
+  it('the address to log in at keeps what the endpoint’s own address asks for', async () => {
     const authorizeUrl = new URL('https://login.example/authorize?access_type=offline')
     const { url } = await authorizationRequest({ ...PLACE, authorizeUrl }, 'http://127.0.0.1/')
     expect(url.searchParams.get('access_type')).toBe('offline')
@@ -38,7 +38,7 @@ describe('the address to log in at', () => {
     ['openid offline_access', 'consent'],
     ['openid', null],
     ['not_offline_access', null],
-  ])('with scope %s asks for %s', async (scope, prompt) => {
+  ])('the address to log in at with scope %s asks for %s', async (scope, prompt) => {
     const { url } = await authorizationRequest({ ...PLACE, scope }, 'http://127.0.0.1/')
     expect([url.searchParams.get('scope'), url.searchParams.get('prompt')]).toEqual([scope, prompt])
   })
@@ -56,31 +56,34 @@ describe('what a person pastes', () => {
     ['its query alone', '?code=abc&state=xyz'],
     ['its parameters alone', 'code=abc&state=xyz'],
     ['with a query of its own', 'https://firm.example/cb?page=1&code=abc&state=xyz'],
-  ])('is %s', (_, text) => {
+  ])('what a person pastes is %s', (_, text) => {
     const found = pasted(text)
     expect(
       found?.kind === 'address' && [...['code', 'state'].map((name) => found.parameters.get(name))],
     ).toEqual(['abc', 'xyz'])
   })
 
-  it.each(['abc-DEF_123', ' abc-DEF\n_123 ', '"abc-DEF_123"'])('is the code alone: %j', (text) => {
-    const found = pasted(text)
-    expect(found?.kind === 'code' && found.code.reveal()).toBe('abc-DEF_123')
-  })
+  it.each(['abc-DEF_123', ' abc-DEF\n_123 ', '"abc-DEF_123"'])(
+    'what a person pastes is the code alone: %j',
+    (text) => {
+      const found = pasted(text)
+      expect(found?.kind === 'code' && found.code.reveal()).toBe('abc-DEF_123')
+    },
+  )
 
-  it('is a code as it stands in an address', () => {
+  it('what a person pastes is a code as it stands in an address', () => {
     const found = pasted('4%2F0AbC-d')
     expect(found?.kind === 'code' && found.code.reveal()).toBe('4/0AbC-d')
   })
 
   it.each(['oops my clipboard', 'ftp://x/y', '127.0.0.1:8765/cb', 'pässword'])(
-    'is something else, which is sent nowhere: %s',
+    'what a person pastes is something else, which is sent nowhere: %s',
     (text) => {
       expect(pasted(text)).toBeUndefined()
     },
   )
 
-  it('is an error of the server', () => {
+  it('what a person pastes is an error of the server', () => {
     const found = pasted('http://127.0.0.1/cb?error=access_denied&state=xyz')
     expect(found?.kind === 'address' && found.parameters.get('error')).toBe('access_denied')
   })
@@ -92,7 +95,7 @@ describe('what a person pastes', () => {
     'https://firm.example/',
     '?state=xyz',
     '#',
-  ])('is nothing of the kind: %j', (text) => {
+  ])('what a person pastes is nothing of the kind: %j', (text) => {
     expect(pasted(text)).toBeUndefined()
   })
 })
@@ -108,7 +111,7 @@ describe('an answer', () => {
     }
   }
 
-  it('with the state of the login gives its code', () => {
+  it('an answer with the state of the login gives its code', () => {
     expect(answer('code=abc&state=state-1')).toBe('abc')
   })
 
@@ -149,7 +152,7 @@ describe('an answer', () => {
     ['one at the place that we know', 'https://login.example/tenant/', null, true],
     ['one somewhere else', 'https://evil.example/', null, false],
     ['one that is no address', 'evil', null, false],
-  ])('from %s', (_, iss, issuer, isTaken) => {
+  ])('an answer from %s', (_, iss, issuer, isTaken) => {
     const said = answer(`code=abc&state=state-1&iss=${encodeURIComponent(iss)}`, issuer)
     expect(said.startsWith('4 this answer says that it comes from another server')).toBe(!isTaken)
     expect(said === 'abc').toBe(isTaken)

@@ -51,7 +51,7 @@ const TOLD_APART = [
 
 describe('client_secret_basic', () => {
   it.each(COMMON)(
-    'of %s and %s is the same for servers that decode and for those that do not',
+    'client_secret_basic of %s and %s is the same for servers that decode and for those that do not',
     async (id, secret) => {
       const { header, form, hint } = await proof('client_secret_basic', id, secret)
       expect(header).toBe(await curl(`${id}:${secret}`))
@@ -61,7 +61,7 @@ describe('client_secret_basic', () => {
   )
 
   it.each(TOLD_APART)(
-    'of %s and %s is for servers that decode, and names the other way',
+    'client_secret_basic of %s and %s is for servers that decode, and names the other way',
     async (id, secret) => {
       const { header, hint } = await proof('client_secret_basic', id, secret)
       expect(decoded(header)).toEqual([id, secret])
@@ -70,7 +70,7 @@ describe('client_secret_basic', () => {
     },
   )
 
-  it('can be read back whatever the secret holds', async () => {
+  it('client_secret_basic can be read back whatever the secret holds', async () => {
     const all = String.fromCodePoint(...Array.from({ length: 0x250 }, (_, code) => code + 0x20))
     const { header } = await proof('client_secret_basic', all, all)
     expect(decoded(header)).toEqual([all, all])
@@ -78,13 +78,16 @@ describe('client_secret_basic', () => {
 })
 
 describe('client_secret_basic_plain', () => {
-  it.each([...COMMON, ...TOLD_APART])('of %s and %s is what `curl -u` sends', async (id, secret) => {
-    const { header, form } = await proof('client_secret_basic_plain', id, secret)
-    expect(header).toBe(await curl(`${id}:${secret}`))
-    expect(form).toBe('')
-  })
+  it.each([...COMMON, ...TOLD_APART])(
+    'client_secret_basic_plain of %s and %s is what `curl -u` sends',
+    async (id, secret) => {
+      const { header, form } = await proof('client_secret_basic_plain', id, secret)
+      expect(header).toBe(await curl(`${id}:${secret}`))
+      expect(form).toBe('')
+    },
+  )
 
-  it('names the other way where the two differ', async () => {
+  it('client_secret_basic_plain names the other way where the two differ', async () => {
     const { hint } = await proof('client_secret_basic_plain', 'app', 'a;b')
     expect(hint).toContain('try auth_method = client_secret_basic in [client] of the config')
     expect(await proof('client_secret_basic_plain', 'my-app', 'a-b_c')).toMatchObject({ hint: null })
@@ -94,7 +97,7 @@ describe('client_secret_basic_plain', () => {
     ['a:b', 'secret', /client_id that holds a colon/],
     ['a\nb', 'secret', /holds a control character/],
     ['a', 'sec\u007fret', /holds a control character/],
-  ])('of %j and %j cannot be sent', async (id, secret, message) => {
+  ])('client_secret_basic_plain of %j and %j cannot be sent', async (id, secret, message) => {
     const refused = proof('client_secret_basic_plain', id, secret)
     await expect(refused).rejects.toThrow(ConfigInvalid)
     await expect(refused).rejects.toThrow(message)

@@ -71,7 +71,7 @@ describe('the endpoints of an issuer', () => {
     ['OpenID Connect, with a last slash', `/realms/firm${OIDC}`, '/realms/firm/'],
     ['RFC 8414, without a path', RFC_8414, ''],
     ['RFC 8414, with a path', `${RFC_8414}/realms/firm`, '/realms/firm'],
-  ])('are found by %s', async (_, place, path) => {
+  ])('the endpoints of an issuer are found by %s', async (_, place, path) => {
     const { issuer } = await serving(document(all, place, path))
     const name = `${issuer}${path}`
     expect(await ask(name)).toEqual({
@@ -80,7 +80,7 @@ describe('the endpoints of an issuer', () => {
     })
   })
 
-  it('may be few: what is missing, null or empty is not there', async () => {
+  it('the endpoints of an issuer may be few: what is missing, null or empty is not there', async () => {
     const { issuer } = await serving(
       document((issuer) => ({
         issuer,
@@ -103,7 +103,7 @@ describe('the endpoints of an issuer', () => {
     ['in a name that is not ASCII', 'https://tökén.example/token'],
     ['on this machine, by http', 'http://127.0.0.1:9/token'],
     ['on this machine, by its other number', 'http://[::1]:9/token'],
-  ])('may be %s', async (_, address) => {
+  ])('the endpoints of an issuer may be %s', async (_, address) => {
     const { issuer } = await serving(document((issuer) => ({ ...all(issuer), token_endpoint: address })))
     expect(await ask(issuer)).toMatchObject({ tokenUrl: address })
   })
@@ -150,7 +150,7 @@ describe('an endpoint of an issuer is refused, whichever it is', () => {
     ['as an object', { href: 'https://login.example.com/' }, 'is no text'],
   ] as const
 
-  it.each(cases)('%s', async (_, address, problem) => {
+  it.each(cases)('an endpoint of an issuer is refused, whichever it is: %s', async (_, address, problem) => {
     for (const name of ['token_endpoint', 'authorization_endpoint', 'revocation_endpoint']) {
       const { issuer, asked } = await serving(document((issuer) => ({ ...all(issuer), [name]: address })))
       const error = await failure(issuer)
@@ -183,7 +183,7 @@ describe('metadata that are not taken', () => {
       `https://x.example/${'y'.repeat(182)}…`,
     ],
     ['a name of its own kind', 'urn:firm:secret', 'urn:'],
-  ])('of another issuer name it: %s', async (_, other, shown) => {
+  ])('metadata of another issuer are not taken, and the issuer is named: %s', async (_, other, shown) => {
     const { issuer } = await serving(document((issuer) => ({ ...all(issuer), issuer: other })))
     expect(await failure(issuer)).toMatchObject({
       ...{ exit: 78, hint: AGAIN },
@@ -191,7 +191,7 @@ describe('metadata that are not taken', () => {
     })
   })
 
-  it('of another issuer are named, also where they are at the second place only', async () => {
+  it('metadata of another issuer are named, also where they are at the second place only', async () => {
     const { issuer } = await serving(document(() => all('https://login.example.com'), RFC_8414))
     expect((await failure(issuer)).message).toContain('is that of another issuer: https://login.example.com/')
   })
@@ -234,7 +234,7 @@ describe('metadata that are not taken', () => {
     expect([error.exit, error.message]).toEqual([exit, expect.stringContaining(message)])
   })
 
-  it('never come: nobody listens there', async () => {
+  it('metadata never come from where nobody listens', async () => {
     const error = await failure('http://127.0.0.1:1')
     expect(error).toMatchObject({
       exit: 75,
@@ -262,7 +262,7 @@ describe('metadata that are too much', () => {
     more()
   }
 
-  it('are not read on: a document that never ends', async () => {
+  it('metadata that are too much are not read on: a document that never ends', async () => {
     const written = { bytes: 0 }
     const { issuer } = await serving((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
@@ -282,7 +282,7 @@ describe('metadata that are too much', () => {
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
     ['GZIP ', gzipSync],
-  ])('are small and a bomb: %s', async (coding, compress) => {
+  ])('metadata that are too much are small and a bomb: %s', async (coding, compress) => {
     const bomb = compress(Buffer.alloc(64 * 1024 * 1024, ' '))
     expect(bomb.length).toBeLessThan(1024 * 1024)
     const { issuer } = await serving((_, response) => {
@@ -300,20 +300,23 @@ describe('metadata that are too much', () => {
     ['gzip', gzipSync],
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
-  ])('or not, and compressed although that was not asked for: %s', async (coding, compress) => {
-    const seen: unknown[] = []
-    const { issuer } = await serving((request, response, issuer) => {
-      seen.push(request.headers['accept-encoding'])
-      response
-        .writeHead(200, { 'content-type': 'application/json', 'content-encoding': coding })
-        .end(compress(JSON.stringify({ ...all(issuer), more: 'x'.repeat(900_000) })))
-    })
-    expect(await ask(issuer)).toMatchObject({ tokenUrl: `${issuer}/t` })
-    expect(seen).toEqual(['identity'])
-  })
+  ])(
+    'metadata that are too much or not, and compressed although that was not asked for: %s',
+    async (coding, compress) => {
+      const seen: unknown[] = []
+      const { issuer } = await serving((request, response, issuer) => {
+        seen.push(request.headers['accept-encoding'])
+        response
+          .writeHead(200, { 'content-type': 'application/json', 'content-encoding': coding })
+          .end(compress(JSON.stringify({ ...all(issuer), more: 'x'.repeat(900_000) })))
+      })
+      expect(await ask(issuer)).toMatchObject({ tokenUrl: `${issuer}/t` })
+      expect(seen).toEqual(['identity'])
+    },
+  )
 
   it.each(['gzip', 'br', 'zstd', 'gzip, gzip'])(
-    'or claim to be compressed by %s, and are not',
+    'metadata that claim to be compressed by %s, and are not, are not taken',
     async (coding) => {
       const { issuer } = await serving((_, response) => {
         response
@@ -351,7 +354,7 @@ describe('metadata that are too much', () => {
         if (url === OIDC) setTimeout(() => response.writeHead(404).end(), 300)
       },
     ],
-  ])('and %s are given up in time, in all', async (_, answer) => {
+  ])('metadata that are too much and %s are given up in time, in all', async (_, answer) => {
     const { issuer } = await serving(answer)
     const begun = performance.now()
     expect(await failure(issuer, 500)).toMatchObject({

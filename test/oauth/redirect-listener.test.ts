@@ -43,13 +43,16 @@ describe('the redirect URI that is sent', () => {
     ['http://127.0.0.1:0/a/../b', /^http:\/\/127\.0\.0\.1:\d+\/a\/\.\.\/b$/],
     ['http://[::1]/callback', /^http:\/\/\[::1\]:\d+\/callback$/],
     ['http://LOCALHOST/Call%7eback', /^http:\/\/LOCALHOST:\d+\/Call%7eback$/],
-  ])('is the text of %s, and a port where that was left open', async (configured, sent) => {
-    await open(configured)
-    expect(listener.redirectUri).toMatch(sent)
-  })
+  ])(
+    'the redirect URI that is sent is the text of %s, and a port where that was left open',
+    async (configured, sent) => {
+      await open(configured)
+      expect(listener.redirectUri).toMatch(sent)
+    },
+  )
 
   it.each(['https://127.0.0.1/', 'http://firm.example/', 'http://127.example/'])(
-    'of %s is not this machine’s to listen at',
+    'a redirect URI of %s is not this machine’s to listen at',
     async (redirectUri) => {
       await open('http://127.0.0.1/')
       await expect(
@@ -81,15 +84,18 @@ describe('what is no answer to a login is shown another page, and the login wait
     ],
   ]
 
-  it.each(requests)('%s', async (_, request) => {
-    const url = await open('http://127.0.0.1/callback')
-    expect(await raw(url, request(url.host))).toBe(404)
-    const visit = fetch(`${url.href}?code=good&state=s`)
-    const { parameters, show } = await answer
-    expect(parameters.get('code')).toBe('good')
-    void show(page(200))
-    expect((await visit).status).toBe(200)
-  })
+  it.each(requests)(
+    'what is no answer to a login is shown another page, and the login waits on: %s',
+    async (_, request) => {
+      const url = await open('http://127.0.0.1/callback')
+      expect(await raw(url, request(url.host))).toBe(404)
+      const visit = fetch(`${url.href}?code=good&state=s`)
+      const { parameters, show } = await answer
+      expect(parameters.get('code')).toBe('good')
+      void show(page(200))
+      expect((await visit).status).toBe(200)
+    },
+  )
 })
 
 it('a second answer is told that there was one', async () => {
@@ -111,7 +117,7 @@ it('a window that was closed meanwhile is not waited for', async () => {
   await show(page(200))
 })
 
-it('nor one that takes no page', { timeout: 120_000 }, async () => {
+it('a window that takes no page is not waited for', { timeout: 120_000 }, async () => {
   const url = await open('http://127.0.0.1/callback')
   const socket = connect(Number(url.port), url.hostname)
   socket.pause()
@@ -126,7 +132,7 @@ it('nor one that takes no page', { timeout: 120_000 }, async () => {
 })
 
 describe('an answer that is turned away', () => {
-  it('is shown why, and the login waits on, however many come', async () => {
+  it('an answer that is turned away is shown why, and the login waits on, however many come', async () => {
     const url = await open('http://127.0.0.1/callback')
     for (let count = 0; count < 200; count++)
       expect((await fetch(`${url.href}?error=access_denied&state=another`)).status).toBe(400)
@@ -137,7 +143,7 @@ describe('an answer that is turned away', () => {
     expect((await visit).status).toBe(200)
   })
 
-  it('before there is a login is no answer to one', async () => {
+  it('an answer that is turned away before there is a login is no answer to one', async () => {
     listener = await RedirectListener.open('http://127.0.0.1/callback', {
       elsewhere: page(404),
       taken: page(409),

@@ -66,7 +66,7 @@ const thenReset = (bytes: string | Uint8Array) => ({
 })
 
 describe('a refresh request', () => {
-  test('is what RFC 6749 section 6 says, and nothing more', async () => {
+  test('a refresh request is what RFC 6749 section 6 says, and nothing more', async () => {
     const { answer, text, server } = await refresh(
       answering(http(200, GOOD, { date: 'Tue, 14 Nov 2023 22:13:20 GMT', 'retry-after': '7' })),
     )
@@ -101,13 +101,13 @@ describe('a refresh request', () => {
     )
   })
 
-  test('keeps the query of the token endpoint', async () => {
+  test('a refresh request keeps the query of the token endpoint', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     await endpoint(`http://127.0.0.1:${server.port}/token?tenant=a%20b`).refresh(REFRESH, { timeoutMs: 5000 })
     expect(server.requests[0]).toMatch(/^POST \/token\?tenant=a%20b HTTP/)
   })
 
-  test('with client_secret_basic form-encodes the credentials before base64', async () => {
+  test('a refresh request with client_secret_basic form-encodes the credentials before base64', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const basic = endpoint(`http://127.0.0.1:${server.port}/`, {
       authMethod: 'client_secret_basic',
@@ -123,7 +123,7 @@ describe('a refresh request', () => {
     expect(server.requests[0]).not.toMatch(/client_id|client_secret/)
   })
 
-  test('of a public client names the client and asks for no secret', async () => {
+  test('a refresh request of a public client names the client and asks for no secret', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const clientSecret = vi.fn(() => Promise.resolve(undefined))
     await endpoint(`http://127.0.0.1:${server.port}/`, { authMethod: 'none', clientSecret }).refresh(
@@ -136,7 +136,7 @@ describe('a refresh request', () => {
     expect(clientSecret).not.toHaveBeenCalled()
   })
 
-  test('is not sent when the client secret cannot be had', async () => {
+  test('a refresh request is not sent when the client secret cannot be had', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const url = `http://127.0.0.1:${server.port}/`
     const unreadable = endpoint(url, { clientSecret: () => Promise.reject(new ConfigInvalid('unreadable')) })
@@ -149,7 +149,7 @@ describe('a refresh request', () => {
     expect(server.connections).toBe(0)
   })
 
-  test('uses the secret as it was at the last prepare', async () => {
+  test('a refresh request uses the secret as it was at the last prepare', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const secrets = ['one', 'two']
     const changing = endpoint(`http://127.0.0.1:${server.port}/`, {
@@ -167,27 +167,30 @@ describe('a refresh request', () => {
 describe('nothing is sent', () => {
   const nothing = { sent: false, status: null, complete: false, body: Buffer.alloc(0) }
 
-  test.each(['127.0.0.1', '[::1]', 'localhost'])('when %s refuses the connection', async (host) => {
-    const answer = await endpoint(`http://${host}:${await closedPort()}/`).refresh(REFRESH, {
-      timeoutMs: 5000,
-    })
-    expect(answer).toMatchObject(nothing)
-    expect(answer.failure).toMatch(/^(ECONNREFUSED|EADDRNOTAVAIL)$/)
-  })
+  test.each(['127.0.0.1', '[::1]', 'localhost'])(
+    'nothing is sent when %s refuses the connection',
+    async (host) => {
+      const answer = await endpoint(`http://${host}:${await closedPort()}/`).refresh(REFRESH, {
+        timeoutMs: 5000,
+      })
+      expect(answer).toMatchObject(nothing)
+      expect(answer.failure).toMatch(/^(ECONNREFUSED|EADDRNOTAVAIL)$/)
+    },
+  )
 
-  test('when the name cannot be resolved', async () => {
+  test('nothing is sent when the name cannot be resolved', async () => {
     const answer = await endpoint('https://no-such-host.invalid/').refresh(REFRESH, { timeoutMs: 30_000 })
     expect(answer).toMatchObject(nothing)
     expect(answer.failure).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/)
   })
 
-  test('when nobody vouches for the certificate', async () => {
+  test('nothing is sent when nobody vouches for the certificate', async () => {
     const { answer, server } = await refresh({ tls: true }, { protocol: 'https' })
     expect(answer).toMatchObject({ ...nothing, failure: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
     expect(server.requests).toHaveLength(0)
   })
 
-  test('when the TLS port speaks HTTP', async () => {
+  test('nothing is sent when the TLS port speaks HTTP', async () => {
     const { answer, server } = await refresh(
       { onConnection: (socket) => void socket.end(http(400, 'plain HTTP')) },
       { protocol: 'https' },
@@ -199,14 +202,14 @@ describe('nothing is sent', () => {
     expect(server.requests).toHaveLength(0)
   })
 
-  test('when the TLS handshake never ends', async () => {
+  test('nothing is sent when the TLS handshake never ends', async () => {
     const { answer, server, elapsedMs } = await refresh({}, { protocol: 'https', timeoutMs: 200 })
     expect(answer).toMatchObject({ ...nothing, failure: 'TIMEOUT' })
     expect(elapsedMs).toBeLessThan(5000)
     expect(server.connections).toBe(1)
   })
 
-  test('by a request that fails beside one that succeeds', async () => {
+  test('nothing is sent by a request that fails beside one that succeeds', async () => {
     const server = await loopback(answering(http(200, GOOD)))
     const urls = [`http://127.0.0.1:${await closedPort()}/`, `http://127.0.0.1:${server.port}/`]
     const answers = await Promise.all(
@@ -267,30 +270,33 @@ describe('the request was sent, and the answer', () => {
     'is an alert, the port being TLS': [{ tls: true }, { status: null }],
   }
 
-  test.each(Object.entries(BROKEN))('%s', async (_situation, [behaviour, { text: expected, ...rest }]) => {
-    const { answer, text, server } = await refresh(behaviour)
-    expect(answer).toMatchObject({ sent: true, complete: false, ...rest })
-    expect(answer.failure).toMatch(/^\w+$/)
-    if (expected !== undefined) expect(text).toBe(expected)
-    expect(server.requests).toHaveLength(behaviour.tls === true ? 0 : 1)
-    expect(server.connections).toBe(behaviour.tls === true ? 0 : 1)
-  })
+  test.each(Object.entries(BROKEN))(
+    'the request was sent, and the answer %s',
+    async (_situation, [behaviour, { text: expected, ...rest }]) => {
+      const { answer, text, server } = await refresh(behaviour)
+      expect(answer).toMatchObject({ sent: true, complete: false, ...rest })
+      expect(answer.failure).toMatch(/^\w+$/)
+      if (expected !== undefined) expect(text).toBe(expected)
+      expect(server.requests).toHaveLength(behaviour.tls === true ? 0 : 1)
+      expect(server.connections).toBe(behaviour.tls === true ? 0 : 1)
+    },
+  )
 
-  test('is a closed connection that never read the request', async () => {
+  test('the request was sent, and the answer is a closed connection that never read the request', async () => {
     const { answer, server } = await refresh({ onConnection: (socket) => void socket.destroy() })
     expect(answer).toMatchObject({ sent: true, status: null, complete: false })
     expect(answer.failure).toMatch(/^(CONNECTION_CLOSED|ECONNRESET|EPIPE)$/)
     expect(server.connections).toBe(1)
   })
 
-  test('is silence', async () => {
+  test('the request was sent, and the answer is silence', async () => {
     const { answer, server, elapsedMs } = await refresh({}, { timeoutMs: 200 })
     expect(answer).toMatchObject({ sent: true, status: null, complete: false, failure: 'TIMEOUT' })
     expect(elapsedMs).toBeLessThan(5000)
     expect(server.requests).toHaveLength(1)
   })
 
-  test('drips', async () => {
+  test('the request was sent, and the answer drips', async () => {
     const drip = (socket: Socket): void => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n')
       const timer = setInterval(() => socket.write('x'), 20)
@@ -305,7 +311,7 @@ describe('the request was sent, and the answer', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  test('is 50 MB', async () => {
+  test('the request was sent, and the answer is 50 MB', async () => {
     let written = 0
     const flood = (socket: Socket): void => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 50000000\r\n\r\n')
@@ -324,13 +330,13 @@ describe('the request was sent, and the answer', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  test('is exactly as long as it may be', async () => {
+  test('the request was sent, and the answer is exactly as long as it may be', async () => {
     const { answer } = await refresh(answering(http(200, 'x'.repeat(1024 * 1024))))
     expect(answer).toMatchObject({ complete: true, failure: null })
     expect(answer.body).toHaveLength(1024 * 1024)
   })
 
-  test('is a gzip bomb, kept as it came', async () => {
+  test('the request was sent, and the answer is a gzip bomb, kept as it came', async () => {
     const bomb = gzipSync(Buffer.alloc(50_000_000))
     const { answer } = await refresh(answering(http(200, bomb, { 'content-encoding': 'gzip' })))
     expect(answer).toMatchObject({ sent: true, status: 200, contentEncoding: 'gzip', complete: true })
@@ -338,7 +344,7 @@ describe('the request was sent, and the answer', () => {
     await expect(endpoint('http://127.0.0.1/').read(answer)).resolves.toMatchObject({ kind: 'unreadable' })
   })
 
-  test('is gzip cut off, kept as it came', async () => {
+  test('the request was sent, and the answer is gzip cut off, kept as it came', async () => {
     const { answer } = await refresh(
       thenEnd(http(200, packed, { 'content-encoding': 'gzip' }).subarray(0, -9)),
     )
@@ -346,13 +352,13 @@ describe('the request was sent, and the answer', () => {
     expect(Buffer.compare(answer.body, packed.subarray(0, -9))).toBe(0)
   })
 
-  test('has no length and ends with the connection', async () => {
+  test('the request was sent, and the answer has no length and ends with the connection', async () => {
     const { answer, text } = await refresh(thenEnd(`HTTP/1.0 200 OK\r\n\r\n${GOOD}`))
     expect(answer).toMatchObject({ sent: true, status: 200, complete: true, isFramed: false, failure: null })
     expect(text).toBe(GOOD)
   })
 
-  test('is followed by bytes that nobody asked for', async () => {
+  test('the request was sent, and the answer is followed by bytes that nobody asked for', async () => {
     const bytes = Buffer.concat([http(200, GOOD), Buffer.from('trailing'), http(500, 'more')])
     const { answer, text, server } = await refresh(answering(bytes))
     expect(answer).toMatchObject({ status: 200, complete: true, isRaw: true, failure: null })
@@ -361,7 +367,7 @@ describe('the request was sent, and the answer', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  test('follows after early hints', async () => {
+  test('the request was sent, and the answer follows after early hints', async () => {
     const { answer, text } = await refresh(
       answering(Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\ndate: x\r\n\r\n'), http(200, GOOD)])),
     )
@@ -369,12 +375,12 @@ describe('the request was sent, and the answer', () => {
     expect(text).toBe(GOOD)
   })
 
-  test('breaks off after early hints, which are no status', async () => {
+  test('the request was sent, and the answer breaks off after early hints, which are no status', async () => {
     const { answer } = await refresh(thenEnd('HTTP/1.1 103 Early Hints\r\n\r\n'))
     expect(answer).toMatchObject({ sent: true, status: null, complete: false })
   })
 
-  test('begins with a 100 that was not asked for', async () => {
+  test('the request was sent, and the answer begins with a 100 that was not asked for', async () => {
     const { answer, text } = await refresh(
       answering(Buffer.concat([Buffer.from('HTTP/1.1 100 Continue\r\n\r\n'), http(200, GOOD)])),
     )
@@ -382,26 +388,29 @@ describe('the request was sent, and the answer', () => {
     expect(text).toBe(GOOD)
   })
 
-  test.each([301, 302, 303, 307, 308])('is a redirect with %i, which is not followed', async (status) => {
-    const target = await loopback(answering(http(200, GOOD)))
-    const location = `http://127.0.0.1:${target.port}/`
-    const { answer, server } = await refresh(answering(http(status, 'moved', { location })))
-    expect(answer).toMatchObject({ sent: true, status, complete: true })
-    expect(server.requests).toHaveLength(1)
-    expect(target.connections).toBe(0)
-  })
+  test.each([301, 302, 303, 307, 308])(
+    'the request was sent, and the answer is a redirect with %i, which is not followed',
+    async (status) => {
+      const target = await loopback(answering(http(200, GOOD)))
+      const location = `http://127.0.0.1:${target.port}/`
+      const { answer, server } = await refresh(answering(http(status, 'moved', { location })))
+      expect(answer).toMatchObject({ sent: true, status, complete: true })
+      expect(server.requests).toHaveLength(1)
+      expect(target.connections).toBe(0)
+    },
+  )
 
   test.each([
     [429, '120'],
     [503, 'Wed, 21 Oct 2037 07:28:00 GMT'],
-  ])('is %i with Retry-After', async (status, retryAfter) => {
+  ])('the request was sent, and the answer is %i with Retry-After', async (status, retryAfter) => {
     const { answer, server } = await refresh(answering(http(status, '', { 'retry-after': retryAfter })))
     expect(answer).toMatchObject({ sent: true, status, retryAfter, complete: true, failure: null })
     expect(server.requests).toHaveLength(1)
   })
 })
 
-test('repeats no client secret that the server quotes', async () => {
+test('the token endpoint repeats no client secret that the server quotes', async () => {
   const server = await loopback(
     thenEnd(
       `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n${JSON.stringify({ error: 'invalid_client', error_description: `no s3cret here` })}`,
@@ -480,7 +489,7 @@ describe('a process', () => {
       answering(http(200, GOOD).subarray(0, -5)),
       { status: 200, complete: false, failure: 'TIMEOUT' },
     ],
-  ])('exits at once after %s', async (_situation, protocol, behaviour, expected) => {
+  ])('a process exits at once after %s', async (_situation, protocol, behaviour, expected) => {
     const server = await loopback(behaviour)
     const { lingeredMs, ...answer } = await child(`${protocol}://127.0.0.1:${server.port}/`, 1500)
     expect(answer).toMatchObject(expected)

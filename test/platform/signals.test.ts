@@ -37,7 +37,7 @@ const MAC = {
 
 describe('the signals that a section holds', () => {
   it.runIf(process.platform === 'linux')(
-    'are all of Linux that end or stop a process and can be caught',
+    'the signals that a section holds are all of Linux that end or stop a process and can be caught',
     () => {
       const held = heldSignals('linux', 'x64', LINUX)
       expect([...held].sort()).toEqual([
@@ -57,13 +57,13 @@ describe('the signals that a section holds', () => {
     },
   )
 
-  it('are those of macOS', () => {
+  it('the signals that a section holds are those of macOS', () => {
     expect(heldSignals('darwin', 'x64', MAC)).toEqual([
       ...['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTRAP', 'SIGABRT', 'SIGTERM', 'SIGTSTP'],
     ])
   })
 
-  it('are the four of Windows', () => {
+  it('the signals that a section holds are the four of Windows', () => {
     expect(heldSignals('win32', 'x64', { SIGINT: 2, SIGILL: 4, SIGTERM: 15, SIGBREAK: 21 })).toEqual([
       ...['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'],
     ])
@@ -110,14 +110,14 @@ describe('a section', () => {
   }
 
   it.runIf(process.platform !== 'win32').each(['SIGTERM', 'SIGALRM'] as const)(
-    'is told of a %s that is about to end the process, and not of one that somebody else listens to',
+    'a section is told of a %s that is about to end the process, and not of one that somebody else listens to',
     async (signal) => {
       expect(await meanwhile(signal, false)).toBe(true)
       expect(await meanwhile(signal, true)).toBe(false)
     },
   )
 
-  it.runIf(process.platform !== 'win32')('leaves no listener behind', async () => {
+  it.runIf(process.platform !== 'win32')('a section leaves no listener behind', async () => {
     const before = heldSignals(process.platform, process.arch, constants.signals).map((signal) =>
       process.listenerCount(signal),
     )
@@ -137,7 +137,7 @@ async function sent(signal: NodeJS.Signals): Promise<void> {
 }
 
 describe('an uninterrupted section', () => {
-  it('is not told to stop where somebody else listens: the signal does not end the process', async () => {
+  it('an uninterrupted section is not told to stop where somebody else listens: the signal does not end the process', async () => {
     const reload = (): void => undefined
     process.on('SIGHUP', reload)
     const isStopped = await uninterrupted(async (stop) => {
@@ -148,7 +148,7 @@ describe('an uninterrupted section', () => {
     expect(isStopped).toBe(false)
   })
 
-  it('is told, beside sections and clean-ups of our own', async () => {
+  it('an uninterrupted section is told, beside sections and clean-ups of our own', async () => {
     const others = process.listenerCount('SIGUSR2')
     const release = beforeSignalsEnd(() => undefined)
     let reasons: unknown[] = []

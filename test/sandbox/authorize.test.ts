@@ -44,7 +44,7 @@ function exchange(sandbox: Sandbox, code: string | undefined, changes: Record<st
 }
 
 describe('what a person decides', () => {
-  it('to allow: a code comes back, and gives a token set once', async () => {
+  it('what a person decides to allow: a code comes back, and gives a token set once', async () => {
     const sandbox = await sandboxFor()
     const response = await decide(sandbox, { nonce: await nonceIn(await ask(sandbox)), decision: 'allow' })
     expect(response.status).toBe(303)
@@ -68,7 +68,7 @@ describe('what a person decides', () => {
     })
   })
 
-  it('counts once, from the page that was shown, while that is fresh', async () => {
+  it('what a person decides counts once, from the page that was shown, while that is fresh', async () => {
     const clock = movableClock()
     const sandbox = await sandboxFor({ clock })
     const nonce = await nonceIn(await ask(sandbox))
@@ -81,7 +81,7 @@ describe('what a person decides', () => {
     expect((await decide(sandbox, { nonce: stale, decision: 'allow' })).status).toBe(400)
   })
 
-  it('keeps the query that the redirect_uri has', async () => {
+  it('what a person decides keeps the query that the redirect_uri has', async () => {
     const sandbox = await sandboxFor()
     const page = await ask(sandbox, { redirect_uri: `${callback}?tenant=a%20b`, state: undefined })
     const response = await decide(sandbox, { nonce: await nonceIn(page), decision: 'allow' })
@@ -91,7 +91,7 @@ describe('what a person decides', () => {
     expect(granted.status).toBe(200)
   })
 
-  it('gives nothing to one without the code_verifier', async () => {
+  it('what a person decides gives nothing to one without the code_verifier', async () => {
     const sandbox = await sandboxFor()
     const response = await decide(sandbox, { nonce: await nonceIn(await ask(sandbox)), decision: 'allow' })
     const refused = await exchange(sandbox, parametersAt(response)['code'], { code_verifier: 'w'.repeat(64) })
@@ -135,20 +135,20 @@ describe('a request that cannot be trusted', () => {
     },
   )
 
-  it('of an archived registration gets no page to allow anything', async () => {
+  it('a request of an archived registration gets no page to allow anything', async () => {
     const sandbox = await sandboxFor()
     sandbox.setArchived(true)
     expect((await ask(sandbox)).status).toBe(403)
   })
 
-  it('is neither GET nor POST', async () => {
+  it('a request that cannot be trusted is neither GET nor POST', async () => {
     const sandbox = await sandboxFor()
     expect((await fetch(`${sandbox.url}authorize.action`, { method: 'PUT' })).status).toBe(405)
   })
 })
 
 describe('the page', () => {
-  it('has what a reader, a keyboard and a phone need', async () => {
+  it('the page has what a reader, a keyboard and a phone need', async () => {
     const html = await (await ask(await sandboxFor())).text()
     expect(html).toMatch(/^<!doctype html>\n<html lang="en">/)
     expect(html).toContain('<meta charset="utf-8">')
@@ -163,7 +163,7 @@ describe('the page', () => {
     expect(html).not.toMatch(/<script|outline: *(0|none)/)
   })
 
-  it.each(['light', 'dark'])('is legible in %s: 4.5 to 1 and more', async (scheme) => {
+  it.each(['light', 'dark'])('the page is legible in %s: 4.5 to 1 and more', async (scheme) => {
     const css = /<style>(.*)<\/style>/s.exec(await (await ask(await sandboxFor())).text())?.[1] ?? ''
     const [light = '', dark = ''] = css.match(/:root \{[^}]*\}/g) ?? []
     const colour = (name: string) =>
@@ -178,7 +178,7 @@ describe('the page', () => {
       expect(contrast(colour(line), colour('--card'))).toBeGreaterThan(3)
   })
 
-  it('runs nothing, loads nothing, and is not framed', async () => {
+  it('the page runs nothing, loads nothing, and is not framed', async () => {
     const { headers } = await ask(await sandboxFor())
     const policy = headers.get('content-security-policy')
     expect(policy).toMatch(/default-src 'none'; style-src 'sha256-[\w+/=]+'/)
@@ -186,7 +186,7 @@ describe('the page', () => {
     expect(headers.get('cache-control')).toBe('no-store')
   })
 
-  it('escapes what it is given', async () => {
+  it('the page escapes what it is given', async () => {
     const sandbox = await sandboxFor({ clientId: '<b onclick="x">&\'' })
     const html = await (await ask(sandbox)).text()
     expect(html).not.toContain('<b onclick')

@@ -203,7 +203,7 @@ const names = Object.keys(faultNames) as FaultName[]
 describe.each(names)('the fault %s', (name) => {
   const { status, rotates, complete = true, also, ...patience } = promises[name]
 
-  it('does to the answer and to the family what it says, once', async () => {
+  it('a fault does to the answer and to the family what it says, once', async () => {
     const sandbox = await sandboxFor({ clock: movableClock(1_800_000_000.5), faults: [{ name, count: 1 }] })
     const { refreshToken } = sandbox.issue()
     const arrived = await rawRefresh(sandbox, refreshToken, patience)
@@ -244,7 +244,7 @@ describe('faults in a row', () => {
     expect(statuses).toEqual([503, 503, 400, 200])
   })
 
-  it('can be added and taken away while the sandbox runs', async () => {
+  it('faults in a row can be added and taken away while the sandbox runs', async () => {
     const sandbox = await sandboxFor()
     const { refreshToken } = sandbox.issue()
     sandbox.addFault(parseFault('500'))
@@ -260,7 +260,7 @@ describe('faults in a row', () => {
     expect((await refresh(sandbox, sandbox.issue().refreshToken)).status).toBe(500)
   })
 
-  it('that follow a grant wait for one that is given', async () => {
+  it('faults in a row that follow a grant wait for one that is given', async () => {
     const sandbox = await sandboxFor({ faults: [parseFault('lost-answer:1')] })
     expect((await refresh(sandbox, 'refresh-unknown')).status).toBe(400)
     expect(await rawRefresh(sandbox, sandbox.issue().refreshToken)).toMatchObject({ status: null })
@@ -295,7 +295,7 @@ describe('reading a fault', () => {
     ['close', { name: 'close', count: Infinity }],
     ['lost-answer:1', { name: 'lost-answer', count: 1 }],
     ['503:20', { name: '503', count: 20 }],
-  ])('%s', (written, fault) => {
+  ])('reading a fault: %s', (written, fault) => {
     expect(parseFault(written)).toEqual(fault)
   })
 

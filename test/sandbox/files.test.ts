@@ -16,7 +16,7 @@ async function modeOf(path: string): Promise<string> {
   return ((await stat(path)).mode & 0o777).toString(8)
 }
 
-it('writes a configuration with paths relative to it', async () => {
+it('the sandbox writes a configuration with paths relative to it', async () => {
   const dir = join(await folder(), 'new', 'sandbox')
   const sandbox = await sandboxFor()
   const { config } = await writeSandboxFiles(dir, sandbox, { accessTtl: 300 })
@@ -37,7 +37,7 @@ it('writes a configuration with paths relative to it', async () => {
   ])
 })
 
-it('writes a seed in the six lines people have, with tokens that work', async () => {
+it('the sandbox writes a seed in the six lines people have, with tokens that work', async () => {
   const sandbox = await sandboxFor()
   const { seed } = await writeSandboxFiles(await folder(), sandbox, { accessTtl: 120 })
   const [mark, section, ...lines] = (await readFile(seed, 'utf8')).trimEnd().split('\n')
@@ -56,7 +56,7 @@ it('writes a seed in the six lines people have, with tokens that work', async ()
 })
 
 it.skipIf(process.platform === 'win32')(
-  'lets nobody else read them, also where they were readable',
+  'the sandbox lets nobody else read them, also where they were readable',
   async () => {
     const dir = join(await folder(), 'sandbox')
     const sandbox = await sandboxFor()
@@ -68,7 +68,7 @@ it.skipIf(process.platform === 'win32')(
   },
 )
 
-it('writes anew what an earlier sandbox wrote', async () => {
+it('the sandbox writes anew what an earlier sandbox wrote', async () => {
   const dir = await folder()
   await writeSandboxFiles(dir, await sandboxFor(), { accessTtl: 300 })
   const next = await sandboxFor()
@@ -85,7 +85,7 @@ it.each(['config.ini', 'token.ini'])('touches nothing where somebody else’s %s
   expect(await readFile(join(dir, name), 'utf8')).toBe('[client]\n# Written by hq-token sandbox')
 })
 
-it.skipIf(process.platform === 'win32')('does not write through a link', async () => {
+it.skipIf(process.platform === 'win32')('the sandbox does not write through a link', async () => {
   const dir = await folder()
   const target = join(await folder(), 'elsewhere')
   await symlink(target, join(dir, 'token.ini'))
@@ -93,7 +93,7 @@ it.skipIf(process.platform === 'win32')('does not write through a link', async (
   await expect(stat(target)).rejects.toThrow('ENOENT')
 })
 
-it('takes away the store of the run before, whose tokens this one has never issued', async () => {
+it('the sandbox takes away the store of the run before, whose tokens this one has never issued', async () => {
   const dir = await folder()
   const sandbox = await sandboxFor()
   await writeFile(join(dir, 'token.db'), 'somebody else’s')

@@ -19,7 +19,7 @@ function tokens(grant: Grant): IssuedTokens {
 }
 
 describe('rotation', () => {
-  it('replaces both tokens', () => {
+  it('rotation replaces both tokens', () => {
     const { grants, first } = setUp()
     const grant = grants.refresh(first.refreshToken)
     expect(grant).toMatchObject({ outcome: 'rotated', tokens: { expiresIn: 300, refreshExpiresIn: YEAR } })
@@ -28,7 +28,7 @@ describe('rotation', () => {
     expect(grants.rotations).toBe(1)
   })
 
-  it('leaves the access token of before valid until its own expiry', () => {
+  it('rotation leaves the access token of before valid until its own expiry', () => {
     const { grants, clock, first } = setUp()
     clock.forward(299.9)
     grants.refresh(first.refreshToken)
@@ -37,7 +37,7 @@ describe('rotation', () => {
     expect(grants.userOf(first.accessToken)).toBeUndefined()
   })
 
-  it('gives every refresh token a year of its own', () => {
+  it('rotation gives every refresh token a year of its own', () => {
     const { grants, clock, first } = setUp()
     clock.forward(YEAR - 1)
     const second = tokens(grants.refresh(first.refreshToken))
@@ -48,7 +48,7 @@ describe('rotation', () => {
     expect(grants.revokedFamilies).toBe(0)
   })
 
-  it('can give a new access token alone', () => {
+  it('rotation can give a new access token alone', () => {
     const { grants, clock, first } = setUp()
     clock.forward(1_000)
     const grant = grants.refresh(first.refreshToken, { rotate: false })
@@ -61,13 +61,13 @@ describe('rotation', () => {
     expect(grants.refresh(first.refreshToken)).toMatchObject({ outcome: 'rotated' })
   })
 
-  it('gives nothing for a token it does not know', () => {
+  it('rotation gives nothing for a token it does not know', () => {
     expect(setUp().grants.refresh('refresh-unknown')).toMatchObject({ outcome: 'refused' })
   })
 })
 
 describe('reuse', () => {
-  it('revokes the whole family, access tokens too, and no other', () => {
+  it('reuse revokes the whole family, access tokens too, and no other', () => {
     const { grants, first } = setUp()
     const other = grants.issue('another@example.com')
     const second = tokens(grants.refresh(first.refreshToken))
@@ -80,14 +80,14 @@ describe('reuse', () => {
     expect(grants.revokedFamilies).toBe(1)
   })
 
-  it('is reuse also where the clock went back', () => {
+  it('reuse is reuse also where the clock went back', () => {
     const { grants, clock, first } = setUp()
     grants.refresh(first.refreshToken)
     clock.forward(-60)
     expect(grants.refresh(first.refreshToken)).toMatchObject({ outcome: 'reused' })
   })
 
-  it('is forgiven within the grace period, and both children live', () => {
+  it('reuse is forgiven within the grace period, and both children live', () => {
     const { grants, clock, first } = setUp({ graceMs: 5_000 })
     const child = tokens(grants.refresh(first.refreshToken))
     clock.forward(4.9)
@@ -98,7 +98,7 @@ describe('reuse', () => {
     expect(grants.refresh(tokens(grant).refreshToken)).toMatchObject({ outcome: 'rotated' })
   })
 
-  it('is not forgiven longer because of an earlier forgiveness', () => {
+  it('reuse is not forgiven longer because of an earlier forgiveness', () => {
     const { grants, clock, first } = setUp({ graceMs: 5_000 })
     grants.refresh(first.refreshToken)
     clock.forward(4)
@@ -116,48 +116,56 @@ describe('under any sequence of refreshes', () => {
     rotate: fc.boolean(),
   })
 
-  it.each([0, 1_000])('with a grace of %d ms: one line of descent, and nothing after a reuse', (graceMs) => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        let nowMs = 1_800_000_000_000
-        const grants = new Grants({
-          accessTtl: 300,
-          refreshTtl: YEAR,
-          graceMs,
-          clock: () => nowMs / 1_000,
-        })
-        const families = ['a', 'b'].map((user) => {
-          const { refreshToken, accessToken } = grants.issue(user)
-          return { user, dead: false, access: [accessToken], refresh: [{ token: refreshToken, spentMs: -1 }] }
-        })
-        for (const { pick, waitMs, rotate } of steps) {
-          nowMs += waitMs
-          const family = families[pick % 2] as (typeof families)[number]
-          const sent = family.refresh[pick % family.refresh.length] as (typeof family.refresh)[number]
-          const spent = sent.spentMs >= 0
-          const late = spent && nowMs - sent.spentMs >= graceMs
-          const grant = grants.refresh(sent.token, { rotate })
-
-          expect(grant.kind).toBe(family.dead || late ? 'refused' : 'granted')
-          if (grant.kind === 'granted') {
-            family.access.push(grant.tokens.accessToken)
-            if (rotate) {
-              if (!spent) sent.spentMs = nowMs
-              family.refresh.push({ token: grant.tokens.refreshToken, spentMs: -1 })
+  it.each([0, 1_000])(
+    'any sequence of refreshes with a grace of %d ms has one line of descent, and nothing after a reuse',
+    (graceMs) => {
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+          let nowMs = 1_800_000_000_000
+          const grants = new Grants({
+            accessTtl: 300,
+            refreshTtl: YEAR,
+            graceMs,
+            clock: () => nowMs / 1_000,
+          })
+          const families = ['a', 'b'].map((user) => {
+            const { refreshToken, accessToken } = grants.issue(user)
+            return {
+              user,
+              dead: false,
+              access: [accessToken],
+              refresh: [{ token: refreshToken, spentMs: -1 }],
             }
-          } else family.dead = true
+          })
+          for (const { pick, waitMs, rotate } of steps) {
+            nowMs += waitMs
+            const family = families[pick % 2] as (typeof families)[number]
+            const sent = family.refresh[pick % family.refresh.length] as (typeof family.refresh)[number]
+            const spent = sent.spentMs >= 0
+            const late = spent && nowMs - sent.spentMs >= graceMs
+            const grant = grants.refresh(sent.token, { rotate })
 
-          const unspent = family.refresh.filter(({ spentMs }) => spentMs < 0)
-          if (graceMs === 0) expect(unspent).toHaveLength(1)
-          for (const { dead, access, user } of families)
-            expect(new Set(access.map((token) => grants.userOf(token)))).toEqual(
-              new Set([dead ? undefined : user]),
-            )
-        }
-        expect(grants.revokedFamilies).toBe(families.filter(({ dead }) => dead).length)
-      }),
-    )
-  })
+            expect(grant.kind).toBe(family.dead || late ? 'refused' : 'granted')
+            if (grant.kind === 'granted') {
+              family.access.push(grant.tokens.accessToken)
+              if (rotate) {
+                if (!spent) sent.spentMs = nowMs
+                family.refresh.push({ token: grant.tokens.refreshToken, spentMs: -1 })
+              }
+            } else family.dead = true
+
+            const unspent = family.refresh.filter(({ spentMs }) => spentMs < 0)
+            if (graceMs === 0) expect(unspent).toHaveLength(1)
+            for (const { dead, access, user } of families)
+              expect(new Set(access.map((token) => grants.userOf(token)))).toEqual(
+                new Set([dead ? undefined : user]),
+              )
+          }
+          expect(grants.revokedFamilies).toBe(families.filter(({ dead }) => dead).length)
+        }),
+      )
+    },
+  )
 })
 
 describe('an authorization code', () => {
@@ -170,7 +178,7 @@ describe('an authorization code', () => {
   const request = { clientId: '1012', redirectUri: authorization.redirectUri, verifier: null }
   const verifier = 'v'.repeat(43)
 
-  it('gives a token set for the one who allowed it', () => {
+  it('an authorization code gives a token set for the one who allowed it', () => {
     const { grants } = setUp()
     const code = grants.authorize({ ...authorization, user: 'partner@example.com' })
     const grant = grants.exchange({ ...request, code })
@@ -178,7 +186,7 @@ describe('an authorization code', () => {
     expect(grants.refresh(tokens(grant).refreshToken)).toMatchObject({ outcome: 'rotated' })
   })
 
-  it('works once; a second use revokes what the first gave', () => {
+  it('an authorization code works once; a second use revokes what the first gave', () => {
     const { grants } = setUp()
     const code = grants.authorize(authorization)
     const given = tokens(grants.exchange({ ...request, code }))
@@ -187,7 +195,7 @@ describe('an authorization code', () => {
     expect(grants.refresh(given.refreshToken)).toMatchObject({ kind: 'refused' })
   })
 
-  it('lives 30 minutes', () => {
+  it('an authorization code lives 30 minutes', () => {
     const { grants, clock } = setUp()
     const [one, two] = [grants.authorize(authorization), grants.authorize(authorization)]
     clock.forward(1_799)
@@ -201,14 +209,14 @@ describe('an authorization code', () => {
     ['another redirect_uri', { ...request, redirectUri: 'http://127.0.0.1:9999/callback' }],
     ['no redirect_uri', { ...request, redirectUri: null }],
     ['a code_verifier that was not announced', { ...request, verifier }],
-  ])('is refused to %s, and spent', (_, wrong) => {
+  ])('an authorization code is refused to %s, and spent', (_, wrong) => {
     const { grants } = setUp()
     const code = grants.authorize(authorization)
     expect(grants.exchange({ ...wrong, code })).toMatchObject({ error: 'invalid_grant' })
     expect(grants.exchange({ ...request, code })).toMatchObject({ error: 'invalid_grant' })
   })
 
-  it('wants the code_verifier of its code_challenge', () => {
+  it('an authorization code wants the code_verifier of its code_challenge', () => {
     const { grants } = setUp()
     const challenged = { ...authorization, challenge: challengeOf(verifier) }
     const attempt = (sent: string | null) =>
@@ -221,7 +229,7 @@ describe('an authorization code', () => {
 })
 
 describe('an archived registration', () => {
-  it('refuses every grant, spends nothing, and can be set back', () => {
+  it('an archived registration refuses every grant, spends nothing, and can be set back', () => {
     const { grants, first } = setUp()
     const authorization = { clientId: '1012', redirectUri: 'https://a.example/', challenge: null, user: 'u' }
     const exchange = { ...authorization, code: grants.authorize(authorization), verifier: null }

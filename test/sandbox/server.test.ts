@@ -19,7 +19,7 @@ function statusFor(sandbox: Sandbox, host: string): Promise<number | undefined> 
 }
 
 describe('the API', () => {
-  it('gives sites for a token that works, as JSON and as XML', async () => {
+  it('the API gives sites for a token that works, as JSON and as XML', async () => {
     const sandbox = await sandboxFor()
     const { accessToken } = sandbox.issue()
     const json = await sites(sandbox, accessToken)
@@ -30,7 +30,7 @@ describe('the API', () => {
     expect(await xml.text()).toMatch(/^<sites><site><id>101<\/id>.*Research &#38; know-how.*<\/sites>$/)
   })
 
-  it('answers an expired token with 403 and not with 401, and the refreshed one with 200', async () => {
+  it('the API answers an expired token with 403 and not with 401, and the refreshed one with 200', async () => {
     const clock = movableClock()
     const sandbox = await sandboxFor({ clock, accessTtl: 60 })
     const { accessToken, refreshToken } = sandbox.issue()
@@ -44,29 +44,32 @@ describe('the API', () => {
     expect((await sites(sandbox, String(fields['access_token']))).status).toBe(200)
   })
 
-  it.each(['Bearer', 'Bearer access-unknown', 'Basic eDp5', ''])('denies “%s”', async (authorization) => {
-    const { url } = await sandboxFor()
-    const response = await fetch(`${url}api/1/sites`, { headers: { authorization } })
-    expect([response.status, await response.text()]).toMatchObject([
-      403,
-      expect.stringContaining('Access denied'),
-    ])
-  })
+  it.each(['Bearer', 'Bearer access-unknown', 'Basic eDp5', ''])(
+    'the API denies “%s”',
+    async (authorization) => {
+      const { url } = await sandboxFor()
+      const response = await fetch(`${url}api/1/sites`, { headers: { authorization } })
+      expect([response.status, await response.text()]).toMatchObject([
+        403,
+        expect.stringContaining('Access denied'),
+      ])
+    },
+  )
 
-  it('denies a refresh token', async () => {
+  it('the API denies a refresh token', async () => {
     const sandbox = await sandboxFor()
     expect((await sites(sandbox, sandbox.issue().refreshToken)).status).toBe(403)
   })
 
   it.each(['api/1/nothing', 'api/1/sites/', '../etc', 'toString', '__proto__'])(
-    'has nothing at %s',
+    'the API has nothing at %s',
     async (path) => {
       const sandbox = await sandboxFor()
       expect((await fetch(sandbox.url + path)).status).toBe(404)
     },
   )
 
-  it('deletes nothing', async () => {
+  it('the API deletes nothing', async () => {
     const sandbox = await sandboxFor()
     const headers = { authorization: `Bearer ${sandbox.issue().accessToken}` }
     expect((await fetch(`${sandbox.url}api/1/sites`, { method: 'DELETE', headers })).status).toBe(405)
@@ -74,7 +77,7 @@ describe('the API', () => {
 })
 
 describe('the sandbox', () => {
-  it.each(['/', '/sandbox', '/sandbox/'])('says at %s what it is', async (path) => {
+  it.each(['/', '/sandbox', '/sandbox/'])('the sandbox says at %s what it is', async (path) => {
     const { url } = await sandboxFor()
     const response = await fetch(new URL(path, url))
     expect([response.status, await response.text()]).toMatchObject([
@@ -83,7 +86,7 @@ describe('the sandbox', () => {
     ])
   })
 
-  it('listens on loopback alone', async () => {
+  it('the sandbox listens on loopback alone', async () => {
     const { url } = await sandboxFor()
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/sandbox\/$/)
     const { port } = new URL(url)
@@ -95,7 +98,7 @@ describe('the sandbox', () => {
       await expect(connected(host, Number(port))).rejects.toThrow()
   })
 
-  it('answers to loopback names alone', async () => {
+  it('the sandbox answers to loopback names alone', async () => {
     const sandbox = await sandboxFor()
     const port = new URL(sandbox.url).port
     for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, 'LOCALHOST', `[::1]:${port}`])
@@ -109,7 +112,7 @@ describe('the sandbox', () => {
       expect(await statusFor(sandbox, host)).toBe(421)
   })
 
-  it('takes the port it is given, and says when that is taken', async () => {
+  it('the sandbox takes the port it is given, and says when that is taken', async () => {
     const first = await sandboxFor()
     const port = Number(new URL(first.url).port)
     await expect(startSandbox({ port })).rejects.toMatchObject({ code: 'EADDRINUSE' })
@@ -117,7 +120,7 @@ describe('the sandbox', () => {
     expect((await sandboxFor({ port })).url).toBe(first.url)
   })
 
-  it('keeps running when a client goes away before its answer, or in the middle of its request', async () => {
+  it('the sandbox keeps running when a client goes away before its answer, or in the middle of its request', async () => {
     const sandbox = await sandboxFor({ latencyMs: 150 })
     await rawRefresh(sandbox, sandbox.issue().refreshToken, { forMs: 50 })
     const socket = await connected('127.0.0.1', Number(new URL(sandbox.url).port))
@@ -132,7 +135,7 @@ describe('the sandbox', () => {
     expect(sandbox.log).toHaveLength(2)
   })
 
-  it('drops open connections when it closes, also those that wait for an answer', async () => {
+  it('the sandbox drops open connections when it closes, also those that wait for an answer', async () => {
     const sandbox = await startSandbox({ faults: [{ name: 'silence', count: Infinity }] })
     const waiting = rawRefresh(sandbox, sandbox.issue().refreshToken)
     await expect.poll(() => sandbox.log.length).toBe(1)
@@ -144,7 +147,7 @@ describe('the sandbox', () => {
     await expect(fetch(sandbox.url)).rejects.toThrow()
   })
 
-  it('keeps many clients at once apart', async () => {
+  it('the sandbox keeps many clients at once apart', async () => {
     const sandbox = await sandboxFor()
     const seeds = Array.from({ length: 50 }, () => sandbox.issue())
     const answers = await Promise.all(seeds.map(({ refreshToken }) => refresh(sandbox, refreshToken)))
@@ -152,7 +155,7 @@ describe('the sandbox', () => {
     expect(sandbox.refreshes()).toBe(50)
   })
 
-  it('gives one winner where many spend the same refresh token, and revokes the family', async () => {
+  it('the sandbox gives one winner where many spend the same refresh token, and revokes the family', async () => {
     const sandbox = await sandboxFor()
     const { refreshToken } = sandbox.issue()
     const answers = await Promise.all(Array.from({ length: 10 }, () => refresh(sandbox, refreshToken)))

@@ -7,7 +7,7 @@ const XML =
   /^<TokenResponse><access_token>(access-[\w-]{43})<\/access_token><expires_in>300<\/expires_in><refresh_token>(refresh-[\w-]{43})<\/refresh_token><token_type>bearer<\/token_type><useremail>someone@example\.com<\/useremail><\/TokenResponse>$/
 
 describe('a refresh', () => {
-  it('answers as JSON where JSON is asked for', async () => {
+  it('a refresh answers as JSON where JSON is asked for', async () => {
     const sandbox = await sandboxFor()
     const { refreshToken } = sandbox.issue()
     const response = await refresh(sandbox, refreshToken)
@@ -25,14 +25,17 @@ describe('a refresh', () => {
     expect((await refresh(sandbox, String(fields['refresh_token']))).status).toBe(200)
   })
 
-  it.each([{}, { accept: '*/*' }, { accept: 'text/html' }])('answers as XML to %j', async (headers) => {
-    const sandbox = await sandboxFor()
-    const response = await refresh(sandbox, sandbox.issue().refreshToken, headers)
-    expect(response.headers.get('content-type')).toBe('application/xml;charset=UTF-8')
-    expect(await response.text()).toMatch(XML)
-  })
+  it.each([{}, { accept: '*/*' }, { accept: 'text/html' }])(
+    'a refresh answers as XML to %j',
+    async (headers) => {
+      const sandbox = await sandboxFor()
+      const response = await refresh(sandbox, sandbox.issue().refreshToken, headers)
+      expect(response.headers.get('content-type')).toBe('application/xml;charset=UTF-8')
+      expect(await response.text()).toMatch(XML)
+    },
+  )
 
-  it('answers as XML always, where the sandbox is told so', async () => {
+  it('a refresh answers as XML always, where the sandbox is told so', async () => {
     const sandbox = await sandboxFor({ xml: true })
     expect(await (await refresh(sandbox, sandbox.issue().refreshToken)).text()).toMatch(XML)
     expect(await (await refresh(sandbox, 'unknown')).text()).toBe(
@@ -40,7 +43,7 @@ describe('a refresh', () => {
     )
   })
 
-  it('leaves fingerprints in the log and no token', async () => {
+  it('a refresh leaves fingerprints in the log and no token', async () => {
     const seen: unknown[] = []
     const sandbox = await sandboxFor({
       clock: movableClock(1_800_000_000.5),
@@ -75,7 +78,7 @@ describe('a refresh', () => {
     expect(JSON.stringify(sandbox.log)).not.toMatch(/(access|refresh)-[\w-]{43}/)
   })
 
-  it('is refused while the registration is archived', async () => {
+  it('a refresh is refused while the registration is archived', async () => {
     const sandbox = await sandboxFor()
     const { refreshToken } = sandbox.issue()
     sandbox.setArchived(true)
@@ -85,7 +88,7 @@ describe('a refresh', () => {
     expect((await refresh(sandbox, refreshToken)).status).toBe(200)
   })
 
-  it('has rotated before a slow answer is on its way', async () => {
+  it('a refresh has rotated before a slow answer is on its way', async () => {
     const sandbox = await sandboxFor({ latencyMs: 2000 })
     const begun = performance.now()
     let isAnswered = false
@@ -105,7 +108,7 @@ describe('the client', () => {
   const clientId = 'a client:1'
   const clientSecret = 'p:q & r+s% é'
 
-  it('may authenticate by HTTP Basic', async () => {
+  it('the client may authenticate by HTTP Basic', async () => {
     const sandbox = await sandboxFor({ clientId, clientSecret })
     const send = (headers: Record<string, string>) =>
       fetch(`${sandbox.url}api/oauth2/token`, {
@@ -124,7 +127,7 @@ describe('the client', () => {
   })
 
   it.each([{ client_secret: 'wrong' }, { client_id: '1013' }, { client_secret: '' }])(
-    'is refused with %j, and nothing is spent',
+    'the client is refused with %j, and nothing is spent',
     async (wrong) => {
       const sandbox = await sandboxFor()
       const { refreshToken } = sandbox.issue()
@@ -136,14 +139,14 @@ describe('the client', () => {
     },
   )
 
-  it('must not authenticate twice', async () => {
+  it('the client must not authenticate twice', async () => {
     const sandbox = await sandboxFor()
     const grant = { grant_type: 'refresh_token', refresh_token: sandbox.issue().refreshToken }
     const response = await post(sandbox, grant, basic(sandbox.clientId, sandbox.clientSecret))
     expect([response.status, await record(response)]).toMatchObject([400, { error: 'invalid_request' }])
   })
 
-  it('has a secret of 32 characters, another one each time', async () => {
+  it('the client has a secret of 32 characters, another one each time', async () => {
     const [one, two] = [await sandboxFor(), await sandboxFor()]
     expect(one.clientSecret).toMatch(/^[\w-]{32}$/)
     expect(one.clientSecret).not.toBe(two.clientSecret)
@@ -163,7 +166,7 @@ describe('a request that is none', () => {
     expect([response.status, await record(response)]).toMatchObject([400, { error }])
   })
 
-  it('has a parameter twice', async () => {
+  it('a request that is none has a parameter twice', async () => {
     const sandbox = await sandboxFor()
     const body = new URLSearchParams({ client_id: sandbox.clientId, client_secret: sandbox.clientSecret })
     for (const token of ['a', 'b']) body.append('refresh_token', token)
@@ -171,7 +174,7 @@ describe('a request that is none', () => {
     expect([response.status, await response.text()]).toMatchObject([400, expect.stringContaining('twice')])
   })
 
-  it('is no POST, or no form, or endless', async () => {
+  it('a request that is none is no POST, or no form, or endless', async () => {
     const sandbox = await sandboxFor()
     const url = `${sandbox.url}api/oauth2/token`
     const get = await fetch(url)

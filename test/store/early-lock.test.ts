@@ -66,16 +66,19 @@ describe('a `get` whose token must be renewed', () => {
   it.each([
     ['over', OVER],
     ['due', DUE],
-  ])('takes the lock before it loads the program, when the token is %s', async (_, now) => {
-    const { text, handover } = ask(at(now))
-    expect(text).toBeUndefined()
-    expect(await isFree()).toBe(false)
-    handover?.lock.release()
-    expect(await isFree()).toBe(true)
-    handover?.lock.release()
-  })
+  ])(
+    'a `get` whose token must be renewed takes the lock before it loads the program, when the token is %s',
+    async (_, now) => {
+      const { text, handover } = ask(at(now))
+      expect(text).toBeUndefined()
+      expect(await isFree()).toBe(false)
+      handover?.lock.release()
+      expect(await isFree()).toBe(true)
+      handover?.lock.release()
+    },
+  )
 
-  it('does not take one whose file was removed while it waited', async () => {
+  it('a `get` whose token must be renewed does not take one whose file was removed while it waited', async () => {
     const lock = join(database, '../token.lock')
     const blocker = new Database(lock)
     blocker.exec('BEGIN EXCLUSIVE')
@@ -91,7 +94,7 @@ describe('a `get` whose token must be renewed', () => {
     early.release()
   })
 
-  it('hands it over to the critical section, and no other', async () => {
+  it('a `get` whose token must be renewed hands it over to the critical section, and no other', async () => {
     const { handover } = ask(at(OVER))
     const next = new SqliteStore(database, { handover })
     const another = (): Promise<boolean> => next.exclusive(isFree, { waitMs: 0 })
@@ -101,7 +104,7 @@ describe('a `get` whose token must be renewed', () => {
     expect(await isFree()).toBe(true)
   })
 
-  it('takes what another process got before it had the lock', async () => {
+  it('a `get` whose token must be renewed takes what another process got before it had the lock', async () => {
     expect(ask(at(OVER), at(ISSUED))).toEqual({ text: token })
     expect(await isFree()).toBe(true)
   })
@@ -109,7 +112,7 @@ describe('a `get` whose token must be renewed', () => {
   it.each([
     ['store', { store: '/elsewhere/token.db' }],
     ['critical section', { lock: { isHeld: false, isInPlace: () => true, release: () => undefined } }],
-  ])('is no lock of another %s', async (_, change) => {
+  ])('a `get` whose token must be renewed is no lock of another %s', async (_, change) => {
     const { handover } = ask(at(OVER))
     if (handover === undefined) throw new Error('there is none')
     const next = new SqliteStore(database, { handover: { ...handover, ...change } })
@@ -117,7 +120,7 @@ describe('a `get` whose token must be renewed', () => {
     handover.lock.release()
   })
 
-  it('lets go of it where something is wrong after all, and forgets neither what it saw nor the wait', async () => {
+  it('a `get` whose token must be renewed lets go of it where something is wrong after all, and forgets neither what it saw nor the wait', async () => {
     const broken = (): never => {
       throw new Error('no clock')
     }
@@ -125,7 +128,7 @@ describe('a `get` whose token must be renewed', () => {
     expect(await isFree()).toBe(true)
   })
 
-  it('lets go of it before anything is said', async () => {
+  it('a `get` whose token must be renewed lets go of it before anything is said', async () => {
     const { handover } = ask(at(OVER))
     const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: '/nowhere.ini' } })
     expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, handover })).toBe(78)
@@ -133,7 +136,7 @@ describe('a `get` whose token must be renewed', () => {
     expect(await isFree()).toBe(true)
   })
 
-  it('serves a token that is still good where the renewal fails, and lets go of the lock', async () => {
+  it('a `get` whose token must be renewed serves a token that is still good where the renewal fails, and lets go of the lock', async () => {
     const { config, run, store } = await place({ faults: [{ name: '503', count: Infinity }] }, 3600)
     const nearlyOver = new Date(Date.now() - 3_350_000).toISOString()
     expect(await run(['seed', '--issued-at', nearlyOver])).toMatchObject({ code: 0 })
@@ -147,7 +150,7 @@ describe('a `get` whose token must be renewed', () => {
     expect(await store.exclusive(() => Promise.resolve(true), { waitMs: 0 })).toBe(true)
   })
 
-  it('lets go of it where the configuration names another store by now', async () => {
+  it('a `get` whose token must be renewed lets go of it where the configuration names another store by now', async () => {
     const { handover } = ask(at(OVER))
     writeFileSync(config, `[store]\npath = ${join(database, '../another.db')}\n`)
     const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: config } })
@@ -156,7 +159,7 @@ describe('a `get` whose token must be renewed', () => {
     expect(await isFree()).toBe(true)
   })
 
-  it('hands out a token that somebody else is renewing, as long as it is good', async () => {
+  it('a `get` whose token must be renewed hands out a token that somebody else is renewing, as long as it is good', async () => {
     await store.exclusive(
       () => {
         expect(ask(at(DUE))).toEqual({ text: token })
@@ -166,7 +169,7 @@ describe('a `get` whose token must be renewed', () => {
     )
   })
 
-  it('waits for somebody else as long as lock_wait says, and no longer in all', async () => {
+  it('a `get` whose token must be renewed waits for somebody else as long as lock_wait says, and no longer in all', async () => {
     await store.exclusive(
       async () => {
         const { handover } = ask(at(OVER))
@@ -182,17 +185,17 @@ describe('a `get` whose token must be renewed', () => {
     )
   })
 
-  it('says what it saw before it waited: a failure since then is its own too', () => {
+  it('a `get` whose token must be renewed says what it saw before it waited: a failure since then is its own too', () => {
     expect(ask(at(OVER)).handover?.seen).toMatchObject({ generation: 1, failures: 0 })
   })
 
-  it('does not keep the lock where somebody else has failed meanwhile', async () => {
+  it('a `get` whose token must be renewed does not keep the lock where somebody else has failed meanwhile', async () => {
     const { handover } = ask(meanwhile('UPDATE token_set SET failures = failures + 1'), at(OVER))
     expect(handover).toMatchObject({ seen: { failures: 0 }, lock: { isHeld: false } })
     expect(await isFree()).toBe(true)
   })
 
-  it('prints what it finds in the store, whoever has the lock by then', async () => {
+  it('a `get` whose token must be renewed prints what it finds in the store, whoever has the lock by then', async () => {
     await store.exclusive(
       () => {
         const renewal = "UPDATE token_set SET generation = 2, access_token = 'access-2'"
@@ -206,7 +209,7 @@ describe('a `get` whose token must be renewed', () => {
   it.each([
     ['holds off after a failure', tokenSet({ failures: 1, backoffUntil: OVER + 60, notBefore: OVER + 60 })],
     ['has ended', tokenSet({ refusedAt: ISSUED + 10 })],
-  ])('leaves the lock alone where the grant %s', async (_, set) => {
+  ])('a `get` whose token must be renewed leaves the lock alone where the grant %s', async (_, set) => {
     await save({ ...set, generation: 2, sequence: 2 }, 1)
     expect(ask(at(OVER))).toEqual({})
     expect(await isFree()).toBe(true)

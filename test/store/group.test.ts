@@ -55,7 +55,7 @@ describe('a volume that was given to a group of ours', () => {
   it.each([
     ['a read', () => open().read()],
     ['a write', () => put(2)],
-  ])('is taken back by %s, with one notice', async (_, use) => {
+  ])('a volume that was given to a group of ours is taken back by %s, with one notice', async (_, use) => {
     mounted()
     await use()
     expect([modeOf(state), ...FILES.map((name) => modeOf(join(state, name)))]).toEqual([
@@ -68,13 +68,16 @@ describe('a volume that was given to a group of ours', () => {
     expect(notices).toHaveLength(1)
   })
 
-  it.each(FILES)('is taken back where only %s is', async (name) => {
-    chmodSync(join(state, name), 0o640)
-    await put(2)
-    expect(modeOf(join(state, name))).toBe('600')
-  })
+  it.each(FILES)(
+    'a volume that was given to a group of ours is taken back where only %s is',
+    async (name) => {
+      chmodSync(join(state, name), 0o640)
+      await put(2)
+      expect(modeOf(join(state, name))).toBe('600')
+    },
+  )
 
-  it('is taken back where a process died within a write', async () => {
+  it('a volume that was given to a group of ours is taken back where a process died within a write', async () => {
     const db = new Database(path)
     db.pragma('journal_mode = PERSIST')
     db.pragma('cache_size = 1')
@@ -90,7 +93,7 @@ describe('a volume that was given to a group of ours', () => {
     expect(await open().read()).toMatchObject({ generation: 1 })
   })
 
-  it('is left as it is by the warm path and by doctor', async () => {
+  it('a volume that was given to a group of ours is left as it is by the warm path and by doctor', async () => {
     mounted()
     expect(() => peek(path)).toThrow(/written by others/)
     const { checks } = await inspectStore(path, { rule: 'x', env: {} })
@@ -175,32 +178,35 @@ describe('is refused, and left as it is:', () => {
 })
 
 describe('a link of root’s to the folder', () => {
-  it.runIf(isRoot)('is followed where every folder on the way is root’s alone', async () => {
-    // As `StateDirectory=` of a dynamic user: beside /tmp, which everybody may write.
-    const root = `/var/lib/hq-token-test-${process.pid}`
-    mkdirSync(join(root, 'private'), { recursive: true, mode: 0o755 })
-    try {
-      renameSync(state, join(root, 'private/hq'))
-      symlinkSync('private/hq', join(root, 'hq'))
-      path = join(root, 'hq/token.db')
-      await put(2)
-      expect(await open().read()).toMatchObject({ generation: 2 })
-      expect(peek(path)).toMatchObject({ generation: 2 })
-      const { checks } = await inspectStore(path, { rule: 'x', env: {} })
-      expect(checks.filter(({ status }) => status === 'fail')).toEqual([])
+  it.runIf(isRoot)(
+    'a link of root’s to the folder is followed where every folder on the way is root’s alone',
+    async () => {
+      // As `StateDirectory=` of a dynamic user: beside /tmp, which everybody may write.
+      const root = `/var/lib/hq-token-test-${process.pid}`
+      mkdirSync(join(root, 'private'), { recursive: true, mode: 0o755 })
+      try {
+        renameSync(state, join(root, 'private/hq'))
+        symlinkSync('private/hq', join(root, 'hq'))
+        path = join(root, 'hq/token.db')
+        await put(2)
+        expect(await open().read()).toMatchObject({ generation: 2 })
+        expect(peek(path)).toMatchObject({ generation: 2 })
+        const { checks } = await inspectStore(path, { rule: 'x', env: {} })
+        expect(checks.filter(({ status }) => status === 'fail')).toEqual([])
 
-      chmodSync(join(root, 'private'), 0o775)
-      await expect(open().read()).rejects.toThrow(`is a link to ${root}/private/hq`)
-      chmodSync(join(root, 'private'), 0o755)
-      chownSync(join(root, 'private'), 12_345, 12_345)
-      await expect(open().read()).rejects.toThrow(/which others than root could have made/)
-    } finally {
-      rmSync(root, { recursive: true })
-    }
-  })
+        chmodSync(join(root, 'private'), 0o775)
+        await expect(open().read()).rejects.toThrow(`is a link to ${root}/private/hq`)
+        chmodSync(join(root, 'private'), 0o755)
+        chownSync(join(root, 'private'), 12_345, 12_345)
+        await expect(open().read()).rejects.toThrow(/which others than root could have made/)
+      } finally {
+        rmSync(root, { recursive: true })
+      }
+    },
+  )
 
   it.runIf(isRoot)(
-    'is refused where its target is reached by another link, through a folder of a stranger',
+    'a link of root’s to the folder is refused where its target is reached by another link, through a folder of a stranger',
     async () => {
       const root = `/var/lib/hq-token-test-${process.pid}`
       mkdirSync(join(root, 'strange'), { recursive: true, mode: 0o755 })
@@ -219,7 +225,7 @@ describe('a link of root’s to the folder', () => {
     },
   )
 
-  it('is refused on a way that others may write, and its target named', async () => {
+  it('a link of root’s to the folder is refused on a way that others may write, and its target named', async () => {
     const link = join(folder(), 'link')
     symlinkSync(state, link)
     const error: unknown = await new SqliteStore(join(link, 'token.db'))

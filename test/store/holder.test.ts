@@ -31,7 +31,7 @@ async function other(): Promise<{ holder: Holder; end: () => Promise<unknown> }>
 }
 
 describe.runIf(isLinux)('who is at an exchange', () => {
-  it('is this thread, and no other one for itself', () => {
+  it('who is at an exchange is this thread, and no other one for itself', () => {
     expect(me()).toMatchObject({
       pid: process.pid,
       pidNamespace: expect.stringMatching(/^pid:\[\d+\]$/) as string,
@@ -40,7 +40,7 @@ describe.runIf(isLinux)('who is at an exchange', () => {
     expect(isOtherAlive(me())).toBe(false)
   })
 
-  it('lives until its process is dead', async () => {
+  it('who is at an exchange lives until its process is dead', async () => {
     const { holder, end } = await other()
     expect(isMe(holder)).toBe(false)
     expect(isOtherAlive(holder)).toBe(true)
@@ -54,12 +54,12 @@ describe.runIf(isLinux)('who is at an exchange', () => {
     ['whose number is another process’s by now', ({ started }) => ({ started: started - 1 })],
     ['whose time is over', () => ({ until: Math.floor(uptime()) - 1 })],
     ['that never was', () => ({ pid: 2 ** 30 })],
-  ])('counts as dead %s', async (_, change) => {
+  ])('who is at an exchange counts as dead %s', async (_, change) => {
     const { holder } = await other()
     expect(isOtherAlive({ ...holder, ...change(holder) })).toBe(false)
   })
 
-  it('counts as dead when nothing is left of it but its number', async () => {
+  it('who is at an exchange counts as dead when nothing is left of it but its number', async () => {
     // Its parent does not look after it: a zombie.
     const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'])
     onTestFinished(() => void parent.kill('SIGKILL'))
@@ -74,7 +74,7 @@ describe.runIf(isLinux)('who is at an exchange', () => {
     expect(isOtherAlive(holder)).toBe(false)
   })
 
-  it('is one of the threads of a process', async () => {
+  it('who is at an exchange is one of the threads of a process', async () => {
     const worker = new Worker(
       `const { readlinkSync } = require('node:fs')
        require('node:worker_threads').parentPort.postMessage(readlinkSync('/proc/thread-self'))

@@ -62,7 +62,7 @@ const leaveIntent = ({ boot, pidNamespace, pid, started, until }: Holder): void 
 }
 
 describe('what another process has written meanwhile', () => {
-  it('is not overwritten: the section is begun anew', async () => {
+  it('what another process has written meanwhile is not overwritten: the section is begun anew', async () => {
     const seen: number[] = []
     const done = await store.exclusive(
       async (held) => {
@@ -79,7 +79,7 @@ describe('what another process has written meanwhile', () => {
     expect({ seen, done }).toEqual({ seen: [1, 7], done: 8 })
   })
 
-  it('is not waited for where the caller does not wait', async () => {
+  it('what another process has written meanwhile is not waited for where the caller does not wait', async () => {
     const work = store.exclusive(
       async (held) => {
         const found = await held.read()
@@ -91,7 +91,7 @@ describe('what another process has written meanwhile', () => {
     await expect(work).rejects.toThrow(LockTimeout)
   })
 
-  it('does not keep a new pair from being saved', async () => {
+  it('what another process has written meanwhile does not keep a new pair from being saved', async () => {
     await store.exclusive(
       async (held) => {
         const begun = await begin(held)
@@ -161,11 +161,11 @@ describe('the last look', () => {
         closeSync(openSync(lock(), 'wx', 0o600))
       },
     ],
-  ])('sees when %s', async (_, change) => {
+  ])('the last look sees when %s', async (_, change) => {
     expect(await look(change)).toBe(false)
   })
 
-  it('sees whose code it is', async () => {
+  it('the last look sees whose code it is', async () => {
     const login = {
       ...{ state: new Secret('s'), verifier: new Secret('v'), redirectUri: 'http://127.0.0.1/', begunAt: 1 },
       ...{ spent: 'fingerprint', grant: null, client: null },
@@ -186,7 +186,7 @@ describe('the last look', () => {
 })
 
 describe.runIf(process.platform === 'linux')('another process that is at an exchange', () => {
-  it('is waited for, and then the section sees what it has left', async () => {
+  it('another process that is at an exchange is waited for, and then the section sees what it has left', async () => {
     const { holder } = await living()
     leaveIntent(holder)
     setTimeout(() => {
@@ -198,7 +198,7 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     expect(generation).toBe(5)
   })
 
-  it('ends the wait by what it has got', async () => {
+  it('another process that is at an exchange ends the wait by what it has got', async () => {
     const { holder } = await living()
     leaveIntent(holder)
     setTimeout(() => {
@@ -211,7 +211,7 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     expect(served).toBe('served')
   })
 
-  it('is waited for no longer than the caller waits', async () => {
+  it('another process that is at an exchange is waited for no longer than the caller waits', async () => {
     const { holder } = await living()
     leaveIntent(holder)
     const begun = performance.now()
@@ -220,7 +220,7 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     await expect(store.exclusive(() => Promise.resolve(), { waitMs: 0 })).rejects.toThrow(LockTimeout)
   })
 
-  it('is waited for no longer in all than the caller waits, the time for the lock before it included', async () => {
+  it('another process that is at an exchange is waited for no longer in all than the caller waits, the time for the lock before it included', async () => {
     const { holder } = await living()
     leaveIntent(holder)
     const lock = { isHeld: false, isInPlace: () => true, release: () => undefined }
@@ -231,7 +231,7 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     expect(performance.now() - begun).toBeLessThan(1500)
   })
 
-  it('is not waited for when it is dead', async () => {
+  it('another process that is at an exchange is not waited for when it is dead', async () => {
     const { holder, end } = await living()
     leaveIntent(holder)
     setTimeout(end, 200)
@@ -240,7 +240,7 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     expect(performance.now() - begun).toBeLessThan(5_000)
   })
 
-  it('with a code is waited for too', async () => {
+  it('another process that is at an exchange with a code is waited for too', async () => {
     const { holder } = await living()
     await store.exclusive(
       (held) =>
@@ -253,7 +253,7 @@ describe.runIf(process.platform === 'linux')('another process that is at an exch
     await expect(store.exclusive(() => Promise.resolve(), { waitMs: 100 })).rejects.toThrow(LockTimeout)
   })
 
-  it('is not this one, whatever it has left behind', async () => {
+  it('another process that is at an exchange is not this one, whatever it has left behind', async () => {
     await store.exclusive(begin, { waitMs: 0 })
     expect(await store.exclusive(async (held) => (await held.read())?.intent?.attempt, { waitMs: 0 })).toBe(2)
   })
@@ -291,7 +291,7 @@ describe('the mutex of this process', () => {
       }
     })
 
-  it('holds the place of the store as long as the lock is held', async () => {
+  it('the mutex of this process holds the place of the store as long as the lock is held', async () => {
     const { place } = storePaths(path)
     await store.exclusive(
       () => {
@@ -320,7 +320,7 @@ describe('the mutex of this process', () => {
     },
   )
 
-  it('is let go of when the section throws, when the wait is over, and when somebody answers', async () => {
+  it('the mutex of this process is let go of when the section throws, when the wait is over, and when somebody answers', async () => {
     const { place } = storePaths(path)
     const broken = store.exclusive(() => Promise.reject(new Error('broken')), { waitMs: 0 })
     await expect(broken).rejects.toThrow('broken')
@@ -339,7 +339,7 @@ describe('the mutex of this process', () => {
   })
 })
 
-it('says what it has to say when the lock is free', async () => {
+it('a store says what it has to say when the lock is free', async () => {
   const said: unknown[] = []
   const { place } = storePaths(path)
   const loud = new SqliteStore(path, {

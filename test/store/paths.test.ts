@@ -81,7 +81,7 @@ describe('the files of a store', () => {
     expect(() => storePaths(join(here, name))).toThrow(StoreUnusable)
   })
 
-  it('are the same for each way in which the path to them is written', () => {
+  it('the files of a store are the same for each way in which the path to them is written', () => {
     mkdirSync(join(here, 'a/b'), { recursive: true })
     symlinkSync('a/b', join(here, 'link'))
     const ways = ['a/b/token.db', 'a/../a/b/token.db', 'link/token.db', 'a//b/token.db', './a/b/./token.db']
@@ -92,7 +92,7 @@ describe('the files of a store', () => {
     expect(storePaths(join(here, 'a/b/new/token.db')).place).toBe(before)
   })
 
-  it('of two names are two where the file system tells their letters apart', () => {
+  it('the files of two names are two where the file system tells their letters apart', () => {
     expect(storePaths(join(here, 'x.db')).place).not.toBe(storePaths(join(here, 'X.db')).place)
     expect(storePaths(join(here, 'X.DB')).lock).toBe(join(here, 'X.DB-lock'))
   })
@@ -123,7 +123,7 @@ describe('two stores, x and x.db, in one folder', () => {
   const scrub = (store: SqliteStore): Promise<void> =>
     store.exclusive(({ rescue }) => rescue.scrub(), { waitMs: 0 })
 
-  it('hold their locks side by side, and neither scrubs the other’s answer', async () => {
+  it('two stores, x and x.db, in one folder hold their locks side by side, and neither scrubs the other’s answer', async () => {
     const [x, db] = [await begun('x', REFRESH), await begun('x.db', 'other')]
     await x.exclusive(({ rescue }) => rescue.keep(record('the only copy')), { waitMs: 0 })
     await x.exclusive(() => scrub(db), { waitMs: 0 })
@@ -139,7 +139,7 @@ describe('two stores, x and x.db, in one folder', () => {
     expect(await records(db)).toEqual(['kept by an earlier version'])
   })
 
-  it('and is gone from the disk when it is saved, where x is alone', async () => {
+  it('an answer kept for x is gone from the disk when it is saved, where x is alone', async () => {
     const db = await begun('x.db', 'other')
     await db.exclusive(({ rescue }) => rescue.keep(record('kept by an earlier version')), { waitMs: 0 })
     const kept = readFileSync(join(here, 'x.rescue'))
@@ -217,48 +217,51 @@ const UNRESOLVABLE: Record<string, readonly [make: () => void, path: string]> = 
 }
 
 describe('a path that leads nowhere', () => {
-  it.each(Object.keys(UNRESOLVABLE))('because of %s is never a bug', async (what) => {
-    const [make, path] = UNRESOLVABLE[what] ?? []
-    make?.()
-    const seed = join(here, 'seed.ini')
-    writeFileSync(seed, '[AUTH]\naccess_token = a\nrefresh_token = b\naccess_expiry = 0\n', { mode: 0o600 })
-    const env = {
-      ...{ HQ_TOKEN_STORE: join(here, path ?? ''), HQ_TOKEN_CLIENT_ID: '1', HQ_TOKEN_CLIENT_SECRET: 's' },
-      ...{ HQ_TOKEN_TOKEN_URL: 'http://127.0.0.1:1/token', HQ_TOKEN_SEED_FILE: seed },
-    }
-    for (const argv of [
-      ['get'],
-      ['seed', seed],
-      ['refresh'],
-      ['status'],
-      ['logout'],
-      ['logout', '--local'],
-      ['doctor'],
-    ]) {
-      const { code, stderr } = await told(argv, { env })
-      expect({ argv, code, stderr }).not.toMatchObject({ code: 1 })
-      expect(stderr).not.toContain('a bug')
-    }
-    const { code, stdout } = await told(['get'], { env })
-    expect({ code, stdout }).toEqual({ code: 74, stdout: '' })
-  })
+  it.each(Object.keys(UNRESOLVABLE))(
+    'a path that leads nowhere because of %s is never a bug',
+    async (what) => {
+      const [make, path] = UNRESOLVABLE[what] ?? []
+      make?.()
+      const seed = join(here, 'seed.ini')
+      writeFileSync(seed, '[AUTH]\naccess_token = a\nrefresh_token = b\naccess_expiry = 0\n', { mode: 0o600 })
+      const env = {
+        ...{ HQ_TOKEN_STORE: join(here, path ?? ''), HQ_TOKEN_CLIENT_ID: '1', HQ_TOKEN_CLIENT_SECRET: 's' },
+        ...{ HQ_TOKEN_TOKEN_URL: 'http://127.0.0.1:1/token', HQ_TOKEN_SEED_FILE: seed },
+      }
+      for (const argv of [
+        ['get'],
+        ['seed', seed],
+        ['refresh'],
+        ['status'],
+        ['logout'],
+        ['logout', '--local'],
+        ['doctor'],
+      ]) {
+        const { code, stderr } = await told(argv, { env })
+        expect({ argv, code, stderr }).not.toMatchObject({ code: 1 })
+        expect(stderr).not.toContain('a bug')
+      }
+      const { code, stdout } = await told(['get'], { env })
+      expect({ code, stdout }).toEqual({ code: 74, stdout: '' })
+    },
+  )
 })
 
 describe('the places for a last copy', () => {
   const env = { LOCALAPPDATA: 'C:\\Users\\u\\AppData\\Local', XDG_RUNTIME_DIR: '/run/user/7' }
 
-  it('are folders of this system only: what is shared elsewhere anybody may make on Windows', () => {
+  it('the places for a last copy are folders of this system only: what is shared elsewhere anybody may make on Windows', () => {
     expect(lastCopyFolders(env, 'win32', 'C:\\Temp')).toEqual(['C:\\Temp', 'C:\\Users\\u\\AppData\\Local'])
   })
 
-  it('are another disk’s, and what is in memory, on Linux', () => {
+  it('the places for a last copy are another disk’s, and what is in memory, on Linux', () => {
     const uid = process.geteuid?.() ?? 0
     expect(lastCopyFolders(env, 'linux', '/tmp')).toEqual([
       ...['/var/tmp', '/dev/shm', '/tmp', `/run/user/${uid}`, '/run/user/7'],
     ])
   })
 
-  it('are another disk’s on macOS', () => {
+  it('the places for a last copy are another disk’s on macOS', () => {
     expect(lastCopyFolders({}, 'darwin', '/var/folders/x')).toEqual(['/var/tmp', '/var/folders/x'])
   })
 })

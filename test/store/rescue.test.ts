@@ -57,7 +57,7 @@ const bodies = (records: readonly Rescued[]): string[] =>
   records.map(({ answer }) => Buffer.from(answer.body).toString())
 
 describe('the rescue file', () => {
-  it('gives back what earlier processes kept, byte for byte, until it is scrubbed', async () => {
+  it('the rescue file gives back what earlier processes kept, byte for byte, until it is scrubbed', async () => {
     const strange = record(2, '\u0000{"a":\n}\ufeff')
     await opened((rescue) => rescue.keep(record(1)))
     await opened((rescue) => rescue.keep(strange))
@@ -67,7 +67,7 @@ describe('the rescue file', () => {
     expect(readFileSync(paths.rescue).every((byte) => byte === 0)).toBe(true)
   })
 
-  it('is there in its full size before anything is kept, and takes no new room for a usual answer', async () => {
+  it('the rescue file is there in its full size before anything is kept, and takes no new room for a usual answer', async () => {
     await opened(() => Promise.resolve())
     const { size, blocks } = statSync(paths.rescue)
     expect(size).toBe(65_536)
@@ -75,7 +75,7 @@ describe('the rescue file', () => {
     expect(statSync(paths.rescue)).toMatchObject({ size, blocks })
   })
 
-  it('keeps an answer as large as any may be', async () => {
+  it('the rescue file keeps an answer as large as any may be', async () => {
     const large = record(1, 'x'.repeat(1024 * 1024))
     await opened((rescue) => rescue.keep(large))
     expect(bodies(await opened((rescue) => rescue.records()))).toEqual(bodies([large]))
@@ -83,7 +83,7 @@ describe('the rescue file', () => {
     expect(statSync(paths.rescue).size).toBe(65_536)
   })
 
-  it('takes a record that was cut off for none, and writes the next one over it', async () => {
+  it('the rescue file takes a record that was cut off for none, and writes the next one over it', async () => {
     await opened((rescue) => rescue.keep(record(1)))
     const first = readFileSync(paths.rescue)
     await opened((rescue) => rescue.keep(record(2)))
@@ -95,7 +95,7 @@ describe('the rescue file', () => {
     expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1', 'answer 3'])
   })
 
-  it('keeps what it holds when it is shorter than it should be', async () => {
+  it('the rescue file keeps what it holds when it is shorter than it should be', async () => {
     await opened((rescue) => rescue.keep(record(1)))
     const end = readFileSync(paths.rescue).lastIndexOf('answer 1') + 'answer 1\n'.length
     truncateSync(paths.rescue, end)
@@ -103,14 +103,17 @@ describe('the rescue file', () => {
     expect(statSync(paths.rescue).size).toBe(65_536)
   })
 
-  it.each(['', 'garbage', '{"generation":1}\n', '{not json\n'])('is empty when it holds %j', async (text) => {
-    writeFileSync(paths.rescue, text, { mode: 0o600 })
-    expect(await opened((rescue) => rescue.records())).toEqual([])
-    await opened((rescue) => rescue.scrub())
-    expect(readFileSync(paths.rescue).every((byte) => byte === 0)).toBe(true)
-  })
+  it.each(['', 'garbage', '{"generation":1}\n', '{not json\n'])(
+    'the rescue file is empty when it holds %j',
+    async (text) => {
+      writeFileSync(paths.rescue, text, { mode: 0o600 })
+      expect(await opened((rescue) => rescue.records())).toEqual([])
+      await opened((rescue) => rescue.scrub())
+      expect(readFileSync(paths.rescue).every((byte) => byte === 0)).toBe(true)
+    },
+  )
 
-  it('makes way for a last copy elsewhere, which the next process finds and scrubs', async () => {
+  it('the rescue file makes way for a last copy elsewhere, which the next process finds and scrubs', async () => {
     const said: string[] = []
     const failing = new Rescue(paths, {}, ({ message }) => said.push(message))
     failing.close() // From here on every write to it fails.
@@ -137,23 +140,26 @@ describe('the rescue file', () => {
         writeFileSync(paths.rescue, new Uint8Array(65_536), { mode: 0o600 })
       },
     ],
-  ])('puts an answer elsewhere when the file was %s since it was opened', async (_, remove) => {
-    const said: string[] = []
-    const losing = new Rescue(paths, {}, ({ message }) => said.push(message))
-    remove()
-    await losing.keep(record(1))
-    losing.close()
-    expect(said).toEqual([
-      expect.stringMatching(
-        /token\.rescue was removed or replaced; the server’s answer is kept in \S+ instead$/,
-      ),
-    ])
-    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
-    await opened((rescue) => rescue.scrub())
-    expect(await opened((rescue) => rescue.records())).toEqual([])
-  })
+  ])(
+    'the rescue file puts an answer elsewhere when the file was %s since it was opened',
+    async (_, remove) => {
+      const said: string[] = []
+      const losing = new Rescue(paths, {}, ({ message }) => said.push(message))
+      remove()
+      await losing.keep(record(1))
+      losing.close()
+      expect(said).toEqual([
+        expect.stringMatching(
+          /token\.rescue was removed or replaced; the server’s answer is kept in \S+ instead$/,
+        ),
+      ])
+      expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
+      await opened((rescue) => rescue.scrub())
+      expect(await opened((rescue) => rescue.records())).toEqual([])
+    },
+  )
 
-  it('keeps the oldest answers when there is no more room: they are the likeliest to hold a pair', async () => {
+  it('the rescue file keeps the oldest answers when there is no more room: they are the likeliest to hold a pair', async () => {
     const large = (nth: number) => record(nth, `${nth}`.padEnd(1024 * 1024, 'x'))
     for (let nth = 1; nth <= 12; nth++) await opened((rescue) => rescue.keep(large(nth)))
     const kept = (await opened((rescue) => rescue.records())).map(({ attempt }) => attempt)
@@ -186,33 +192,36 @@ describe('the rescue file', () => {
         writeFileSync(path, Buffer.alloc(8 * 1024 * 1024 + 1), { mode: 0o600 })
       },
     ],
-  ])('passes over what is no last copy, though it is called like one: %s', async (_, plant) => {
-    const said: string[] = []
-    const failing = new Rescue(paths, {}, ({ message }) => said.push(message))
-    failing.close()
-    await failing.keep(record(1))
-    const [copy = ''] = /(?<=kept in )\S+/.exec(said.join()) ?? []
-    const planted = copy.replace(/.{12}\.rescue$/, '000000000000.rescue')
-    plant(planted)
-    onTestFinished(() => {
-      rmSync(planted, { recursive: true })
-    })
-    expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
-    await opened((rescue) => {
-      rescue.erase()
-      return Promise.resolve()
-    })
-    expect([existsSync(copy), lstatSync(planted, { throwIfNoEntry: false }) !== undefined]).toEqual([
-      false,
-      true,
-    ])
-  })
+  ])(
+    'the rescue file passes over what is no last copy, though it is called like one: %s',
+    async (_, plant) => {
+      const said: string[] = []
+      const failing = new Rescue(paths, {}, ({ message }) => said.push(message))
+      failing.close()
+      await failing.keep(record(1))
+      const [copy = ''] = /(?<=kept in )\S+/.exec(said.join()) ?? []
+      const planted = copy.replace(/.{12}\.rescue$/, '000000000000.rescue')
+      plant(planted)
+      onTestFinished(() => {
+        rmSync(planted, { recursive: true })
+      })
+      expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
+      await opened((rescue) => {
+        rescue.erase()
+        return Promise.resolve()
+      })
+      expect([existsSync(copy), lstatSync(planted, { throwIfNoEntry: false }) !== undefined]).toEqual([
+        false,
+        true,
+      ])
+    },
+  )
 
   it.each([
     [0o600, ['answer 1']],
     [0o662, []],
   ])(
-    'reads that of an earlier version where nobody else can have written it (mode %i)',
+    'the rescue file reads that of an earlier version where nobody else can have written it (mode %i)',
     async (mode, found) => {
       await opened((rescue) => rescue.keep(record(1)))
       chmodSync(paths.rescue, mode)
@@ -221,7 +230,7 @@ describe('the rescue file', () => {
     },
   )
 
-  it('finds a last copy by whichever way leads to the store', async () => {
+  it('the rescue file finds a last copy by whichever way leads to the store', async () => {
     const failing = new Rescue(paths, {}, () => undefined)
     failing.close()
     await failing.keep(record(1))

@@ -43,7 +43,7 @@ const put = (set: TokenSet, after: number): Promise<void> =>
   store.exclusive((held) => held.save(set, after, entry(set, 'refresh', 'done', moment())), { waitMs: 1000 })
 
 describe('the files', () => {
-  it('are 0600 in a 0700 folder, whatever the umask', async () => {
+  it('the files are 0600 in a 0700 folder, whatever the umask', async () => {
     const before = process.umask(0)
     try {
       await put(tokenSet(), 0)
@@ -55,24 +55,27 @@ describe('the files', () => {
       expect([suffix, statSync(path.replace(/\.db$/, suffix)).mode & 0o777]).toEqual([suffix, 0o600])
   })
 
-  it('are not made by reading', async () => {
+  it('the files are not made by reading', async () => {
     expect(await store.read()).toBeUndefined()
     expect(() => statSync(join(path, '..'))).toThrow('ENOENT')
   })
 
-  it.each(['.db', '.rescue', '.lock'])('are refused when others can read the %s file', async (suffix) => {
-    await put(tokenSet(), 0)
-    chmodSync(path.replace(/\.db$/, suffix), 0o604)
-    await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/others \(mode 604\)/)
-  })
+  it.each(['.db', '.rescue', '.lock'])(
+    'the files are refused when others can read the %s file',
+    async (suffix) => {
+      await put(tokenSet(), 0)
+      chmodSync(path.replace(/\.db$/, suffix), 0o604)
+      await expect(put(tokenSet({ generation: 2 }), 1)).rejects.toThrow(/others \(mode 604\)/)
+    },
+  )
 
-  it('are refused in a folder that others can write', async () => {
+  it('the files are refused in a folder that others can write', async () => {
     await put(tokenSet(), 0)
     chmodSync(join(path, '..'), 0o777)
     await expect(store.read()).rejects.toThrow(/written by others/)
   })
 
-  it.each(['.db', '.rescue', '.lock'])('are refused when the %s file is a link', async (suffix) => {
+  it.each(['.db', '.rescue', '.lock'])('the files are refused when the %s file is a link', async (suffix) => {
     await put(tokenSet(), 0)
     const file = path.replace(/\.db$/, suffix)
     renameSync(file, `${file}.away`)
@@ -125,7 +128,7 @@ describe('a file that is no store', () => {
       },
       /not a store of hq-token/,
     ],
-  ])('is refused and left as it is when %s', async (_, damage, message) => {
+  ])('a file that is no store is refused and left as it is when %s', async (_, damage, message) => {
     await put(tokenSet(), 0)
     damage()
     const before = readFileSync(path)
@@ -137,7 +140,7 @@ describe('a file that is no store', () => {
     expect(readFileSync(path).equals(before)).toBe(true)
   })
 
-  it('is refused by a write when a page behind the row is damaged', async () => {
+  it('a file that is no store is refused by a write when a page behind the row is damaged', async () => {
     await put(tokenSet({ pair: pair({ accessToken: new Secret('a'.repeat(5000)) }) }), 0)
     const bytes = readFileSync(path)
     const pages = bytes.byteLength / 4096
@@ -155,7 +158,7 @@ function sql(statement: string): void {
 }
 
 describe('a store of another version', () => {
-  it('that is newer is read, and not written', async () => {
+  it('a store of another version that is newer is read, and not written', async () => {
     await put(tokenSet(), 0)
     sql('ALTER TABLE token_set ADD COLUMN of_tomorrow TEXT; PRAGMA user_version = 99')
     expect((await store.read())?.generation).toBe(1)
@@ -164,7 +167,7 @@ describe('a store of another version', () => {
     expect((await store.read())?.generation).toBe(1)
   })
 
-  it('that is older is read as it is, and brought up to date by the first write', async () => {
+  it('a store of another version that is older is read as it is, and brought up to date by the first write', async () => {
     const version = (): unknown => {
       const db = new Database(path, { readonly: true })
       const found = db.pragma('user_version', { simple: true })
@@ -190,7 +193,7 @@ describe('a rewrite', () => {
     return found
   }
 
-  it('takes no new page, once an intent has made room for the pair to come', async () => {
+  it('a rewrite takes no new page, once an intent has made room for the pair to come', async () => {
     let set = tokenSet({ pair: pair({ accessToken: new Secret('a'.repeat(9000)) }) })
     await put(set, 0)
     for (let generation = 1; generation < 40; generation++) {
@@ -209,7 +212,7 @@ describe('a rewrite', () => {
     }
   })
 
-  it('leaves no byte of the pair before the previous one in the database', async () => {
+  it('a rewrite leaves no byte of the pair before the previous one in the database', async () => {
     for (const generation of [1, 2, 3]) {
       const token = {
         accessToken: new Secret(`canary-${generation}-access`),
@@ -222,7 +225,7 @@ describe('a rewrite', () => {
   })
 })
 
-it('is written with what a power cut asks for', async () => {
+it('a store is written with what a power cut asks for', async () => {
   await put(tokenSet(), 0)
   const db = openForWriting(storePaths(path))
   const names = ['journal_mode', 'synchronous', 'secure_delete', 'trusted_schema', 'fullfsync']
@@ -230,7 +233,7 @@ it('is written with what a power cut asks for', async () => {
   db.close()
 })
 
-it('keeps the newest events and no more than its ring has slots', async () => {
+it('a store keeps the newest events and no more than its ring has slots', async () => {
   await put(tokenSet(), 0)
   await store.exclusive(
     async (held) => {
