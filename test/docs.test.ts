@@ -195,7 +195,7 @@ describe('a program in the documentation', { timeout: 300_000 }, () => {
     expect(more).toEqual([])
     const { stdout, stderr } = await ran(code, here.config)
     expect({ stdout, stderr }).toEqual({
-      stdout: expect.stringMatching(/^fresh: 3\d{3} s left\n$/),
+      stdout: expect.stringMatching(/^fresh: 3\d{3} s left\n$/) as string,
       stderr: '',
     })
     // Without a token set, too.

@@ -36,8 +36,8 @@ describe('what holds the program to its schemas', () => {
   })
 
   it.each(['user', 'access', 'client', 'generation'])('notices that the key %s is missing', async (key) => {
-    const { [key]: _, ...report } = await status()
-    await expect(held(report)).rejects.toThrow(key)
+    const keys = Object.entries(await status()).filter(([name]) => name !== key)
+    await expect(held(Object.fromEntries(keys))).rejects.toThrow(key)
   })
 
   it.each([
@@ -91,7 +91,7 @@ describe('a program of somebody else’s', () => {
     const report = await status()
     const later = { ...report, later: 1, access: { ...(report['access'] as Json), later: 1 } }
     expect(statusSchema.parse(later)).toEqual(report)
-    const file = z.fromJSONSchema(published('status') as Parameters<typeof z.fromJSONSchema>[0])
+    const file = z.fromJSONSchema(published('status'))
     expect(file.safeParse(later).success).toBe(true)
     expect(file.safeParse({ ...later, state: undefined }).success).toBe(false)
   })

@@ -171,7 +171,7 @@ function described(
   if (set !== undefined && report.access !== null && report.refresh !== null) {
     const { pair } = set
     const guess = pair.isLifetimeGuessed ? ' (a guess: the server did not say how long it lives)' : ''
-    const access = life(report.access.expires_in, pair.lifetime, String(report.access.expires_at))
+    const access = life(report.access.expires_in, pair.lifetime, report.access.expires_at)
     lines.push(['access', `${access}${dim(guess)}`])
     lines.push([
       'refresh',
