@@ -1,7 +1,7 @@
 // Draws the main ratios of the table in bench/results.md as bars. It measures nothing: every figure is one of the table.
 import { escaped, framed } from '../scripts/pictures/svg.js'
 
-/** What is drawn, by the words of the table's first two columns. A row that the table does not have is an error. */
+/** Names the rows to draw by the table's first two columns. A row that the table does not have is an error. */
 const GROUPS = [
   {
     title: 'A get of a fresh token, CPU time',

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What the package's `bin` names. In the syntax of the oldest Node that may be met, because one that is too old must be
+// The package's `bin` names this file. Its syntax is that of the oldest Node, because a Node that is too old must be
 // able to read it. The two numbers come from `engines` of package.json.
 'use strict'
 var MAJOR = 0

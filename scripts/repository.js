@@ -18,7 +18,7 @@ const url = `https://github.com/${owner}/${name}`
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'))
 const was = /github\.com\/([^/]+\/[^/]+)\.git$/.exec(manifest.repository?.url ?? '')?.[1] ?? PLACEHOLDER
 
-/** What each file makes of its text. A file that has no place for the address is an error: a rename must not lose it. */
+/** Puts the address into the text of each file. A file without a place for it is an error, because a rename must not lose it. */
 const EDITS = {
   'package.json': () => `${JSON.stringify(withAddress(manifest), null, 2)}\n`,
   'README.md': (text) => replaced(text, BADGES, (_, begin, end) => `${begin}${badges()}\n${end}`),

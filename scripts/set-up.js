@@ -110,12 +110,12 @@ function versionIn(folder) {
   }
 }
 
-/** Of a package that needs to be built nowhere. */
+/** The way out with a Node whose package needs no build. */
 const OTHERWISE = HAS_BINARY
   ? 'nor could better-sqlite3 13 be installed, which has a binary for this Node in it'
   : 'or use Node 22 or later, where a binary is in the package'
 
-/** What an installation failed for, and what helps, in one line. */
+/** Says in one line why an installation failed, and what helps. */
 function missing(said) {
   if (!isSqlite(said))
     return /ENOTFOUND|ECONNREFUSED|ETIMEDOUT|ECONNRESET|EAI_AGAIN|network/.test(said)

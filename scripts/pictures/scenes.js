@@ -41,7 +41,7 @@ export async function statusScene() {
   }
 }
 
-/** What `npm start` tells, in the order in which it tells it. */
+/** The story of `npm start`, in its order. */
 export async function storyScene() {
   const said = await atTerminal([process.execPath, at('scripts/demo.js')], {
     PATH: process.env.PATH,

@@ -52,7 +52,7 @@ function styleOf(cell) {
   return [cell.isBold() ? 'bold' : '', cell.isDim() ? 'dim' : '', colour].filter(Boolean).join(' ')
 }
 
-/** What stands together in one style. Two spaces end a run: the next one has a place of its own. */
+/** A run of text in one style. Two spaces end it, because the next run has a place of its own. */
 function runsOf(cells) {
   const runs = []
   for (const [column, cell] of cells.entries()) {

@@ -37,7 +37,7 @@ export function unloadable(error: unknown, argv: readonly string[]): number {
       isJson ? `${JSON.stringify(told)}\n` : `hq-token: error: ${message}\nhq-token: hint: ${hint}\n`,
     )
   } catch {
-    // Nobody reads standard error; the exit code tells.
+    // The exit code tells, because nobody reads standard error.
   }
   return known?.exit ?? 1
 }

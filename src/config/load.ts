@@ -59,7 +59,7 @@ export interface Config {
     readonly defaultLifetime: number
   }
   readonly network: NetworkConfig
-  /** Of the keys that only a login or a logout needs: those that cannot be used. Who needs one throws its error. */
+  /** The keys that cannot be used, of those that only a login or a logout needs. Whoever needs one throws its error. */
   readonly unfit: readonly InvalidSetting[]
   readonly notices: readonly Notice[]
 }

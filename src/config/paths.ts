@@ -4,7 +4,7 @@ import { ConfigInvalid, UsageError } from '../core/errors.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** What of the process decides where files are. */
+/** The parts of the process that decide where files are. */
 export interface Surroundings {
   readonly env: Environment
   readonly platform: NodeJS.Platform

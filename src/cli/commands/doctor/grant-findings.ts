@@ -1,4 +1,4 @@
-// What `doctor` says of the grant. The facts come from core/health.ts.
+// Words the findings of `doctor` on the grant. The facts come from core/health.ts.
 import { fail, ok, skip, warn, type Finding } from '../../../core/finding.js'
 import { clientName } from '../../../core/client.js'
 import { ConfigInvalid, LoginRequired, recalled } from '../../../core/errors.js'
@@ -30,7 +30,7 @@ export function grantChecks(
   return pending === undefined ? grant : [...grant, pendingLogin(pending, at)]
 }
 
-/** What a grant is judged by, and the store, for messages. */
+/** The configuration that a grant is judged by, and the store's name for messages. */
 interface Around extends Configured {
   readonly store: string
 }
