@@ -286,25 +286,20 @@ export class TokenGuard {
   }
 
   async #renew(looked: TokenSet, ask: Demand, how: Renewal): Promise<TokenSet> {
+    const { store, server, clock } = this.#options
     const seen = this.#options.seen ?? looked
-    const named = await this.#options.server.client()
-    const renewed = await this.#options.store.exclusive(
+    const named = await server.client()
+    const renewed = await store.exclusive(
       async (held) => {
         const { set: found, exchange, isLanded } = await recover(held, this.#exchangeParts)
         if (found === undefined || exchange === undefined)
-          throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
+          throw new LoginRequired(`${NO_TOKEN} ${store.name}`)
         if (isLanded) this.#marking.note(found, exchange)
         const set = await this.#ownership.own(found, undefined, how.rebind)
         const { verdict, hold } = this.#judge(set, ask)
         if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set
         if (how.urgency === 'may' && hold !== null) return set
-        const refusal = refusalToAsk(
-          set,
-          hold,
-          how.insist === true,
-          this.#options.server.host,
-          this.#options.clock(),
-        )
+        const refusal = refusalToAsk(set, hold, how.insist === true, server.host, clock())
         if (refusal !== undefined) throw refusal
         // Share a failure that happened while this call waited: else every waiting process would try in turn.
         if (set.lastFailure !== null && set.generation === seen.generation && set.failures > seen.failures)

@@ -1,9 +1,7 @@
 // Checks for the last time whether a request that spends a token may leave. Does no I/O except through its ports.
 import { Overtaken, ServerUnavailable, TokenError } from './errors.js'
 import type { RawAnswer, RequestLimits } from './ports.js'
-
-/** Milliseconds that must be left for the answer: with less, a request would spend the token and hear nothing. */
-const HEARING_MS = 1_000
+import { HEARING_MS } from './request-times.js'
 
 /**
  * The check that is made once the connection stands, right before the request that spends a token. It is made there

@@ -11,25 +11,11 @@ import { areSame, begunElsewhere, belongs, isOfGrant, isOwn, otherClient } from 
 import { aftermathOf } from './aftermath.js'
 import { isUnread } from './policy.js'
 import type { RawAnswer, SeedMarks } from './ports.js'
+import { RequestTimes, REPEAT_MS } from './request-times.js'
 import type { HeldStore, Rescued } from './store-ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
 import type { TokenSet } from './token-set.js'
 import { entry, failed, intended, renewed, spendable, type Tokens, secretsOf } from './transitions.js'
-
-/**
- * Milliseconds before each repetition after an unknown outcome. They are short because servers forgive a repetition
- * for a short time only (0 to 60 s is usual).
- */
-const TRY_AGAIN_AFTER = [500, 2_000, 5_000]
-/** Milliseconds that must be left for the answer: with less, a request would spend the token and hear nothing. */
-const HEARING_MS = 1_000
-/** Milliseconds for the first repetition, even if the first request has used up the whole time. */
-const REPEAT_MS = 5_000
-/**
- * Milliseconds before a refused repetition is sent once more. The refusal may only mean that the server is still
- * working on the first request, so it does not count before that.
- */
-const REFUSED_AGAIN_MS = 3_000
 
 export interface ExchangeParts extends PersistenceParts {
   /** The store's name, for messages. */
@@ -188,26 +174,15 @@ export class RefreshExchange {
     )
   }
 
-  /** Milliseconds that a repetition has at least, even past the deadline. */
-  get #repeatMs(): number {
-    return Math.min(REPEAT_MS, this.#parts.timeoutMs)
-  }
-
   async #ask(stop?: AbortSignal): Promise<TokenSet> {
-    let deadline = Infinity
-    let isSecondAsk = false
-    for (let tries = 0; ;) {
+    const times = new RequestTimes(this.#parts.timeoutMs)
+    for (;;) {
       const before = this.#set
       await this.#commitIntent()
-      deadline = Math.min(deadline, performance.now() + this.#parts.timeoutMs)
       const spent = spendable(this.#set)
-      const left = deadline - performance.now()
-      const timeoutMs = isSecondAsk
-        ? Math.max(HEARING_MS, left + this.#repeatMs)
-        : Math.max(this.#repeatMs, left)
+      const { timeoutMs, isFirst } = times.begin()
       // A signal stops the first request only, because a repetition may be what saves the grant.
-      const isFirst = tries === 0 && !isSecondAsk
-      const look = new LastLook(Math.min(timeoutMs, this.#parts.timeoutMs), isFirst ? stop : undefined, () =>
+      const look = new LastLook(timeoutMs, isFirst ? stop : undefined, () =>
         this.#held.isStillOurs(this.#set.sequence),
       )
       const answer = await this.#parts.server.refresh(spent, look.limits)
@@ -226,27 +201,20 @@ export class RefreshExchange {
         // Another process has bypassed the lock and saved a newer pair.
         if (current !== undefined && current.generation > this.#set.generation) return current
         if (current?.sequence !== this.#set.sequence) throw new Overtaken()
-        if (!isSecondAsk && this.#isWorthAsking(outcome.isBusy, deadline)) {
-          isSecondAsk = true
-          await this.#parts.sleep(REFUSED_AGAIN_MS)
+        // A later request may get another answer, if this refusal is not the server's last word.
+        const pause = this.#doubt || outcome.isBusy ? times.afterRefusal() : undefined
+        if (pause !== undefined) {
+          await this.#parts.sleep(pause)
           continue
         }
       }
       // Do not repeat: the same answer would come. If the answer holds a whole refresh token, the next call
       // sends that one.
       if (outcome.kind === 'unknown' && outcome.isUnread) throw await this.#settle(outcome, answer)
-      const pause = TRY_AGAIN_AFTER[tries++]
-      // Send the first repetition even past the deadline: servers that forgive a repetition do so for seconds.
-      const late = tries > 1 && performance.now() + (pause ?? 0) + HEARING_MS > deadline
-      if (outcome.kind !== 'unknown' || pause === undefined || late) throw await this.#settle(outcome, answer)
+      const pause = outcome.kind === 'unknown' ? times.afterUnknown() : undefined
+      if (outcome.kind !== 'unknown' || pause === undefined) throw await this.#settle(outcome, answer)
       await this.#parts.sleep(pause)
     }
-  }
-
-  /** Whether a later request may get another answer than this refusal, and there is time to hear it. */
-  #isWorthAsking(isBusy: boolean, deadline: number): boolean {
-    const last = deadline + this.#repeatMs
-    return (this.#doubt || isBusy) && performance.now() + REFUSED_AGAIN_MS + HEARING_MS <= last
   }
 
   /** Commits the intent, which proves that the store can be written before the refresh token is spent. */

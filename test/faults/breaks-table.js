@@ -1002,8 +1002,8 @@ export const BREAKS = [
   {
     name: 'a refusal of our own repetition counts at once',
     file: 'src/core/refresh-exchange.ts',
-    find: 'return (this.#doubt || isBusy) && performance.now()',
-    replace: 'return this.#doubt && isBusy && deadline < 0 && performance.now()',
+    find: 'this.#doubt || outcome.isBusy ? times.afterRefusal() : undefined',
+    replace: 'this.#doubt && outcome.isBusy && times.begin().isFirst ? times.afterRefusal() : undefined',
     by: tests('core/unread', 'some seconds later'),
   },
   {
@@ -1058,14 +1058,14 @@ export const BREAKS = [
   },
   {
     name: 'a file that others have planted counts as a last copy',
-    file: 'src/store/rescue/rescue-file.ts',
+    file: 'src/store/rescue/last-copies.ts',
     find: '    return stats?.isFile() === true && stats.size <= LIMIT && isPrivate(stats)\n',
     replace: '    return stats !== undefined\n',
     by: tests('e2e/planted', 'has no effect on a refresh'),
   },
   {
     name: 'root removes what another user has planted',
-    file: 'src/store/rescue/rescue-file.ts',
+    file: 'src/store/rescue/last-copies.ts',
     find: '(uid === me && (mode & 0o077) === 0)',
     replace: '(uid >= 0 && (mode & 0o077) === 0)',
     by: tests('e2e/planted', 'root takes no file'),

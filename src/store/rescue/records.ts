@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto'
 import type { RawAnswer } from '../../core/ports.js'
 import type { Rescued } from '../../core/store-ports.js'
 
+/** Bytes that a rescue file or a last copy may have, because unreadable answers pile up. */
+export const LIMIT = 8 * 1024 * 1024
+
 /** Makes a record: one line of JSON, the bytes of the body, a line end. */
 export function serialize({ answer, ...about }: Rescued): Uint8Array {
   const { body, ...head } = answer
