@@ -6,7 +6,7 @@ var MAJOR = 0
 var MINOR = 0
 var is = process.versions.node.split('.').map(Number)
 
-if (is[0] > MAJOR || (is[0] === MAJOR && is[1] >= MINOR)) require('./start.cjs')
+if (is[0] > MAJOR || (is[0] === MAJOR && is[1] >= MINOR)) require('./start.cjs').start()
 else
   tell(
     'this is Node ' +

@@ -1,6 +1,8 @@
-// After the compiler: bundles the warm path into one file, dist/start.cjs, since to open a few dozen takes longer than
-// to hand out a fresh token, and takes the comments out of the others, which are in the declarations and the sources.
-// Before it comes dist/bin.cjs, which tells a Node that could not even read it that it is too old.
+// After the compiler: bundles what a `get`, a `refresh` and an `exec` run into a few files, because opening a hundred
+// takes longer than their work. dist/start.cjs hands out a fresh token, dist/refresh.cjs gets a new one, and what few
+// refreshes need lies beside them. No package is inside: a fix of one must reach the user.
+// Takes the comments out of the compiler's other files, because the declarations and the sources have them.
+// Writes dist/bin.cjs, which tells a Node that could not even read start.cjs that it is too old.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
@@ -9,22 +11,50 @@ import { minifySync } from 'rolldown/utils'
 /** Names and lines stay: a report of a bug tells where. */
 const WITHOUT_COMMENTS = { compress: false, mangle: false, codegen: false }
 
+/** What every refresh runs, beyond what hands out a fresh token. */
+const REFRESH = ['src/cli/run-plain.ts', 'src/cli/commands/get/get.ts', 'src/oauth/token-endpoint.ts']
+
+/**
+ * Loads a module when something of it is first used, because a fresh token needs few of them. Of start.cjs alone: what
+ * the others name they use, and a default import needs the module itself.
+ */
+const LAZILY = `require = ((now) => (id) => {
+  let module
+  return new Proxy({}, { get: (_, name) => (module ??= now(id))[name] })
+})(require);`
+
+/** The imports of each module, without those by `import()`. */
+const imports = new Map()
+
 const bundle = await rolldown({
-  input: 'src/bin.ts',
+  input: { start: 'src/bin.ts' },
   platform: 'node',
-  // The rest of the command line, and every package: a fix of one must reach the user.
-  external: [/^\.\/cli\/main\.js$/, /^[^./]/],
+  // The rest of the command line, and every package.
+  external: [/\/cli\/main\.js$/, /^[^./]/],
   treeshake: { moduleSideEffects: 'no-external' },
+  preserveEntrySignatures: 'allow-extension',
+  plugins: [
+    {
+      name: 'imports',
+      moduleParsed({ id, importedIds }) {
+        imports.set(id, importedIds)
+      },
+    },
+  ],
 })
+let ofRefresh
 await bundle.write({
-  file: 'dist/start.cjs',
+  dir: 'dist',
+  entryFileNames: 'start.cjs',
+  chunkFileNames: '[name].cjs',
   // The loader of ES modules costs a fifth of Node's start.
   format: 'cjs',
-  // A module is loaded when something of it is first used: most commands use few of Node's own.
-  intro: 'require = ((now) => (id) => new Proxy({}, { get: (_, name) => now(id)[name] }))(require);',
+  intro: ({ isEntry }) => (isEntry ? LAZILY : ''),
   minify: WITHOUT_COMMENTS,
-  sourcemap: true,
-  sourcemapExcludeSources: true,
+  codeSplitting: {
+    includeDependenciesRecursively: false,
+    groups: [{ name: 'refresh', test: (id) => (ofRefresh ??= without(REFRESH, ['src/bin.ts'])).has(id) }],
+  },
 })
 
 const { engines } = JSON.parse(readFileSync('package.json', 'utf8'))
@@ -38,4 +68,16 @@ writeFileSync(
 for (const name of readdirSync('dist', { recursive: true }).filter((name) => name.endsWith('.js'))) {
   const path = join('dist', name)
   writeFileSync(path, minifySync(path, readFileSync(path, 'utf8'), WITHOUT_COMMENTS).code)
+}
+
+/** The modules that some files import, and all that these import, but none of what `others` do. */
+function without(files, others) {
+  const left = reached(others)
+  return new Set([...reached(files)].filter((id) => !left.has(id)))
+}
+
+function reached(files) {
+  const found = new Set(files.map((file) => join(process.cwd(), file)))
+  for (const id of found) for (const next of imports.get(id) ?? []) found.add(next)
+  return found
 }

@@ -139,7 +139,7 @@ async function tried(major) {
   })
   // By the addon of whichever better-sqlite3 this Node takes: without the rest there is no other way.
   await step('warm get', async () => {
-    const rest = join(project, 'node_modules/hq-token/dist/cli/main.js')
+    const rest = join(project, 'node_modules/hq-token/dist/refresh.cjs')
     renameSync(rest, `${rest}.away`)
     try {
       await hqToken('get')

@@ -1,36 +1,47 @@
-#!/usr/bin/env node
+// The process edge: hands out a fresh token by itself, and loads the rest of the program for all else.
 import { inherited } from './platform/descriptors.js' // Before anything is opened.
 import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { plainGet } from './cli/plain.js'
+import { plainCommand } from './cli/plain.js'
 import { warmAnswer } from './cli/warm.js'
 import { unloadable } from './cli/unloadable.js'
 import { machineClock } from './platform/machine.js'
 
-// Without a listener this signal opens Node's inspector, to every user of the machine.
-process.on('SIGUSR1', () => undefined)
+/** Runs the program. Called by `bin.cjs` alone, so that loading this file does nothing. */
+export function start(): void {
+  // Without a listener this signal opens Node's inspector, to every user of the machine.
+  process.on('SIGUSR1', () => undefined)
 
-const argv = process.argv.slice(2)
-const plain = plainGet(argv)
-const around = { env: process.env, platform: process.platform, homedir, clock: machineClock }
-const { text, handover } = plain === undefined ? {} : warmAnswer(plain, around)
-
-if (plain === undefined || text === undefined)
-  void import('./cli/main.js')
-    .then(({ main }) => main(argv, plain, { inherited, handover }))
-    .catch((error: unknown) => {
-      handover?.lock.release()
-      return unloadable(error, argv)
-    })
-    .then((status) => (process.exitCode = status))
-else {
+  const argv = process.argv.slice(2)
+  const plain = plainCommand(argv)
+  if (plain === undefined) {
+    endWith(import('./cli/main.js').then(({ main }) => main(argv, { inherited })))
+    return
+  }
+  const around = { env: process.env, platform: process.platform, homedir, clock: machineClock }
+  const { text, handover } = plain.name === 'get' ? warmAnswer(plain, around) : {}
+  if (plain.name !== 'get' || text === undefined) {
+    endWith(
+      import('./cli/run-plain.js')
+        .then(({ main }) => main(plain, { inherited, handover }))
+        .catch((error: unknown) => {
+          handover?.lock.release()
+          throw error
+        }),
+    )
+    return
+  }
   const bytes = Buffer.from(text)
   const left = plain.flags.outfile === undefined ? bytes.subarray(writtenAtOnce(bytes)) : bytes
   // At once: there is nothing to wait for.
   if (left.byteLength === 0) process.exit()
-  void import('./cli/main.js')
-    .then(({ handOutPlain }) => handOutPlain(left, plain, { inherited }))
-    .catch((error: unknown) => unloadable(error, argv))
+  endWith(import('./cli/run-plain.js').then(({ handOutPlain }) => handOutPlain(left, plain, { inherited })))
+}
+
+/** A promise that rejects is of a program that cannot be loaded. */
+function endWith(run: Promise<number>): void {
+  void run
+    .catch((error: unknown) => unloadable(error, process.argv))
     .then((status) => (process.exitCode = status))
 }
 

@@ -154,10 +154,10 @@ describe('the import gate', { timeout: 300_000 }, () => {
 describe('the warm path', () => {
   it('the warm path loads none of the heavy packages', async () => {
     const loaded = await modulesOf(`
-      const { plainGet } = await import(${JSON.stringify(join(root, 'dist/cli/plain.js'))})
+      const { plainCommand } = await import(${JSON.stringify(join(root, 'dist/cli/plain.js'))})
       const { warmAnswer } = await import(${JSON.stringify(join(root, 'dist/cli/warm.js'))})
       const clock = () => ({ now: 0, boot: null, uptime: 0 })
-      warmAnswer(plainGet(['get']), { env: {}, platform: 'linux', homedir: () => '/', clock })`)
+      warmAnswer(plainCommand(['get']), { env: {}, platform: 'linux', homedir: () => '/', clock })`)
     expect(loaded.packages).toContain('ini')
     for (const heavy of ['commander', 'zod', 'undici', 'oauth4webapi', 'fast-xml-parser', 'pretty-ms'])
       expect(loaded.packages).not.toContain(heavy)

@@ -2,11 +2,20 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { duration, type OptionRow, type OptionValue } from './options.js'
 
-export function optionOf({ flags, description, choices, value, default: usual, hidden }: OptionRow): Option {
+export function optionOf({
+  flags,
+  description,
+  choices,
+  value,
+  default: usual,
+  hidden,
+  conflicts,
+}: OptionRow): Option {
   const option = new Option(flags, description)
   if (choices !== undefined) option.choices(choices)
   if (value !== undefined) option.argParser((text) => read(value, text))
   if (usual !== undefined) option.default(usual)
+  if (conflicts !== undefined) option.conflicts(conflicts)
   return hidden === true ? option.hideHelp() : option
 }
 

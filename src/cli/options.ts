@@ -11,6 +11,8 @@ export interface OptionRow {
   readonly value?: OptionValue
   readonly default?: string
   readonly hidden?: true
+  /** The name of an option that cannot stand beside this one, as commander writes it: `ifOlder`. */
+  readonly conflicts?: string
 }
 
 export interface OptionValue {

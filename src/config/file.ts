@@ -90,10 +90,15 @@ export function readRegular(
   }
 }
 
-/** Words an error of the file system, whose own message is not for people. */
+/**
+ * Words an error of the file system, whose own message is not for people.
+ *
+ * @throws The error itself if this process or machine may open no more files, because that is no fault of the file.
+ */
 export function asProblem(error: unknown): FileProblem {
   if (error instanceof FileProblem) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  if (code === 'EMFILE' || code === 'ENFILE') throw error
   return new FileProblem(REASONS[code] ?? `cannot be read (${code})`)
 }
 

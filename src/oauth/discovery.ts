@@ -1,11 +1,14 @@
 // Asks the configured issuer for its endpoints. Does not trust the answer: it is bounded in time and size, must be
 // about this very issuer, and may only name addresses that are fit for secrets.
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
-import * as oauth from 'oauth4webapi'
+import type * as OAuth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
 import { ConfigInvalid, ServerUnavailable, TokenError } from '../core/errors.js'
 import type { Discovered } from '../core/ports.js'
 import { networkCode } from './fetch-through.js'
+
+/** Loads an ES module by `import()`, because the bundle is CommonJS and Node 22.0 cannot `require` one. */
+const loadOAuth = (): Promise<typeof OAuth> => import('oauth4webapi')
 
 /** Milliseconds in all, for both places, from connecting to the last byte. */
 const TIMEOUT_MS = 15_000
@@ -58,6 +61,7 @@ async function metadata(
   dispatcher: Dispatcher,
   over: AbortSignal,
 ): Promise<Response> {
+  const oauth = await loadOAuth()
   try {
     return await oauth.discoveryRequest(url, {
       algorithm,
@@ -143,14 +147,15 @@ function tooLarge({ host }: URL): ConfigInvalid {
   return new ConfigInvalid(`what ${host} sends as its metadata is larger than 1 MiB`, { hint: BY_HAND })
 }
 
-async function read(url: URL, answer: Response): Promise<oauth.AuthorizationServer> {
+async function read(url: URL, answer: Response): Promise<OAuth.AuthorizationServer> {
   if (answer.status >= 500 || answer.status === 429 || answer.status === 408)
     throw failing(url, answer.status)
+  const oauth = await loadOAuth()
   try {
     return await oauth.processDiscoveryResponse(url, answer)
   } catch (error) {
     throw new ConfigInvalid(
-      isOfAnother(error)
+      isOfAnother(error, oauth)
         ? `the metadata at ${url.href} is that of another issuer: ${shown(error.cause.body.issuer)}`
         : `the metadata of ${url.href} cannot be read (HTTP ${answer.status})`,
       { hint: BY_HAND, cause: error },
@@ -158,8 +163,11 @@ async function read(url: URL, answer: Response): Promise<oauth.AuthorizationServ
   }
 }
 
-function isOfAnother(error: unknown): error is { cause: { body: { issuer: string } } } {
-  return (error as { code?: string }).code === oauth.JSON_ATTRIBUTE_COMPARISON
+function isOfAnother(
+  error: unknown,
+  { JSON_ATTRIBUTE_COMPARISON }: typeof OAuth,
+): error is { cause: { body: { issuer: string } } } {
+  return (error as { code?: string }).code === JSON_ATTRIBUTE_COMPARISON
 }
 
 /** An issuer from a foreign document, for a message: a URL has no character that could command a terminal. */

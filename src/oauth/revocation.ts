@@ -1,5 +1,4 @@
 // Revokes a grant at the server. Forgets nothing in the store.
-import * as oauth from 'oauth4webapi'
 import type { Dispatcher } from 'undici'
 import { ClientRefused, ServerUnavailable } from '../core/errors.js'
 import type { Secret } from '../core/secret.js'
@@ -24,6 +23,8 @@ export interface RevocationOptions {
  */
 export async function revoke(refreshToken: Secret, options: RevocationOptions): Promise<void> {
   const { revocationUrl, clientId, prove, dispatcher } = options
+  // By `import()`, because the bundle is CommonJS and Node 22.0 cannot `require` an ES module.
+  const oauth = await import('oauth4webapi')
   try {
     const server = { issuer: revocationUrl.origin, revocation_endpoint: revocationUrl.href }
     const answer = await oauth.revocationRequest(
@@ -48,20 +49,17 @@ export async function revoke(refreshToken: Secret, options: RevocationOptions): 
   } catch (error) {
     if (error instanceof ServerUnavailable) throw error
     if (error instanceof oauth.ResponseBodyError && GONE.has(error.error)) return
-    throw failure(error, revocationUrl.host)
+    if (error instanceof oauth.ResponseBodyError)
+      throw new ClientRefused(`${revocationUrl.host} refused to revoke the grant (${error.error})`, {
+        hint: AGAIN,
+        cause: error,
+      })
+    const { cause } = error as { cause?: { status?: number } }
+    const what = cause?.status === undefined ? networkCode(error) : `HTTP ${cause.status}`
+    throw busy(revocationUrl.host, what, error)
   } finally {
     void dispatcher.destroy()
   }
-}
-
-function failure(error: unknown, host: string): ClientRefused | ServerUnavailable {
-  if (error instanceof oauth.ResponseBodyError)
-    return new ClientRefused(`${host} refused to revoke the grant (${error.error})`, {
-      hint: AGAIN,
-      cause: error,
-    })
-  const { cause } = error as { cause?: { status?: number } }
-  return busy(host, cause?.status === undefined ? networkCode(error) : `HTTP ${cause.status}`, error)
 }
 
 function busy(host: string, what: string, cause?: unknown): ServerUnavailable {

@@ -63,7 +63,7 @@ describe('a `get` of a fresh token', { timeout: 300_000 }, () => {
 })
 
 describe('a `get` that refreshes', { timeout: 120_000 }, () => {
-  it('a `get` that refreshes loads no package but those of the store and the configuration, and none of Node’s own fetch', async () => {
+  it('a `get` that refreshes loads no package but those of the store and the seed, and none of Node’s own fetch', async () => {
     expect(await loadedByRefresh(process.cwd())).toEqual({ packages: LIGHT, isFetchLoaded: false })
   })
 
@@ -74,7 +74,7 @@ describe('a `get` that refreshes', { timeout: 120_000 }, () => {
   it.each(['undici', 'oauth4webapi', 'zod'])(
     'a `get` that refreshes is seen to load %s when it does',
     async (heavy) => {
-      const copy = planted(heavy, 'dist/oauth/token-endpoint.js')
+      const copy = planted(heavy, 'dist/refresh.cjs')
       const { packages } = await loadedByRefresh(copy)
       expect(packages).toContain(heavy)
       expect(packages).not.toEqual(LIGHT)
@@ -82,13 +82,13 @@ describe('a `get` that refreshes', { timeout: 120_000 }, () => {
   )
 
   it('a `get` that refreshes is seen to load Node’s own fetch when it does', async () => {
-    const copy = planted('node:http', 'dist/oauth/token-endpoint.js', 'new Headers()')
+    const copy = planted('node:http', 'dist/refresh.cjs', 'new Headers()')
     expect(await loadedByRefresh(copy)).toEqual({ packages: LIGHT, isFetchLoaded: true })
   })
 })
 
-/** Packages that a whole refresh may load: those of the store, and of the configuration. */
-const LIGHT = ['better-sqlite3', 'bindings', 'fastest-levenshtein', 'file-uri-to-path', 'ini']
+/** Packages that a whole refresh may load: those of the store, and what reads a seed. */
+const LIGHT = ['better-sqlite3', 'bindings', 'fastest-levenshtein', 'file-uri-to-path']
 
 /** The configuration names an issuer alone, and the store keeps what that one has named. */
 async function named({ config, sandbox, store }: Place): Promise<void> {
@@ -141,7 +141,7 @@ function planted(heavy: string, into: string = BIN, and = ''): string {
   const planted =
     into === BIN
       ? [interpreter, `require('${heavy}')`, ...rest].join('\n')
-      : `import '${heavy}'\n${and}\n${text}`
+      : `void import('${heavy}')\n${and}\n${text}`
   writeFileSync(file, planted)
   return copy
 }

@@ -106,6 +106,13 @@ describe('an issuer is asked for its endpoints', () => {
     expect(there.asked).toEqual([OIDC])
   })
 
+  it('an issuer is asked for its endpoints by a Node that cannot `require` an ES module, as 22.0 is', async () => {
+    const there = await home()
+    const env = { NODE_OPTIONS: '--no-experimental-require-module' }
+    expect(withoutNews(await there.run(['get'], { env }))).toMatchObject({ code: 0, stderr: '' })
+    expect(there.asked).toEqual([OIDC])
+  })
+
   it('an issuer is asked for its endpoints by the first refresh, where the seed came by itself', async () => {
     const there = await home()
     const got = withoutNews(await there.tell(['get']))

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { runPlain } from '../../src/cli/main.js'
-import { plainGet } from '../../src/cli/plain.js'
+import { runPlain } from '../../src/cli/run-plain.js'
+import { plainCommand } from '../../src/cli/plain.js'
 import { warmAnswer } from '../../src/cli/warm.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import { entry } from '../../src/core/transitions.js'
@@ -244,8 +244,8 @@ describe('the short ways of a `get`', { timeout: 300_000 }, () => {
           clock: () => at,
         }
         seen.runs++
-        const plain = plainGet(args)
-        if (plain === undefined) return
+        const plain = plainCommand(args)
+        if (plain?.name !== 'get') return
         seen.plain++
 
         place(one)
@@ -287,6 +287,6 @@ describe('the short ways of a `get`', { timeout: 300_000 }, () => {
     [['--config', 'a.ini', 'get', '-t', '90', '--outfile', 'x']],
     [['get', '--profile', 'acme', '-v']],
   ])('the short ways of a `get` are taken by %j', (args) => {
-    expect(plainGet(args)).toBeDefined()
+    expect(plainCommand(args)).toBeDefined()
   })
 })

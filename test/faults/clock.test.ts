@@ -109,7 +109,10 @@ describe('with its clock', () => {
         figures.status += status.code === 0 ? 0 : 1
         expect(server.requests).toHaveLength(asked)
         const around = { env: { HQ_TOKEN_CONFIG: config }, platform: process.platform, homedir, clock }
-        const { text: quick, handover } = warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
+        const { text: quick, handover } = warmAnswer(
+          { name: 'get', options: {}, flags: { format: 'bare' } },
+          around,
+        )
         handover?.lock.release()
         const { code, stdout, stderr } = await told(['get'], { clock })
         expect(code, stderr).toBe(0)

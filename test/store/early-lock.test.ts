@@ -1,8 +1,9 @@
 import Database from 'better-sqlite3'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Writable } from 'node:stream'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { runPlain } from '../../src/cli/main.js'
+import { runPlain } from '../../src/cli/run-plain.js'
 import { warmAnswer, type Warm } from '../../src/cli/warm.js'
 import { LockTimeout } from '../../src/core/errors.js'
 import type { ClockReading } from '../../src/core/clock.js'
@@ -48,7 +49,7 @@ function ask(...instants: readonly (() => ClockReading)[]): Warm {
   let looks = 0
   const clock = (): ClockReading => (instants[looks++] ?? instants.at(-1) ?? moment)()
   const around = { env: { HQ_TOKEN_CONFIG: config }, platform: process.platform, homedir: () => '/', clock }
-  return warmAnswer({ options: {}, flags: { format: 'bare' } }, around)
+  return warmAnswer({ name: 'get', options: {}, flags: { format: 'bare' } }, around)
 }
 
 /** The instant at which the token is over, and what another process does then. */
@@ -131,9 +132,29 @@ describe('a `get` whose token must be renewed', () => {
   it('a `get` whose token must be renewed lets go of it before anything is said', async () => {
     const { handover } = ask(at(OVER))
     const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: '/nowhere.ini' } })
-    expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, handover })).toBe(78)
+    expect(
+      await runPlain({ name: 'get', options: {}, flags: { format: 'bare' } }, { ...world, handover }),
+    ).toBe(78)
     expect(said().stderr).toContain('/nowhere.ini')
     expect(await isFree()).toBe(true)
+  })
+
+  it('a `get` whose token must be renewed lets go of it before the token is written, where another process has renewed it after all', async () => {
+    const { handover } = ask(at(OVER))
+    const wasFree: boolean[] = []
+    const stdout = new Writable({
+      write: (_chunk, _encoding, done) => {
+        void isFree().then((free) => {
+          wasFree.push(free)
+          done()
+        })
+      },
+    })
+    // By the clock of this one the token is fresh, so that no critical section takes the lock over.
+    const { world } = worldFor({ env: { HQ_TOKEN_CONFIG: config }, clock: at(ISSUED) })
+    const plain = { name: 'get', options: {}, flags: { format: 'bare' } } as const
+    expect(await runPlain(plain, { ...world, stdout, handover })).toBe(0)
+    expect(wasFree).toEqual([true])
   })
 
   it('a `get` whose token must be renewed serves a token that is still good where the renewal fails, and lets go of the lock', async () => {
@@ -141,7 +162,7 @@ describe('a `get` whose token must be renewed', () => {
     const nearlyOver = new Date(Date.now() - 3_350_000).toISOString()
     expect(await run(['seed', '--issued-at', nearlyOver])).toMatchObject({ code: 0 })
     const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: config } })
-    const plain = { options: {}, flags: { format: 'bare' } } as const
+    const plain = { name: 'get', options: {}, flags: { format: 'bare' } } as const
     const { handover } = warmAnswer(plain, world)
     expect(handover?.lock.isHeld).toBe(true)
     expect(await runPlain(plain, { ...world, handover })).toBe(0)
@@ -154,7 +175,9 @@ describe('a `get` whose token must be renewed', () => {
     const { handover } = ask(at(OVER))
     writeFileSync(config, `[store]\npath = ${join(database, '../another.db')}\n`)
     const { world, said } = worldFor({ env: { HQ_TOKEN_CONFIG: config } })
-    expect(await runPlain({ options: {}, flags: { format: 'bare' } }, { ...world, handover })).toBe(4)
+    expect(
+      await runPlain({ name: 'get', options: {}, flags: { format: 'bare' } }, { ...world, handover }),
+    ).toBe(4)
     expect(said().stderr).toContain('another.db')
     expect(await isFree()).toBe(true)
   })

@@ -2,7 +2,7 @@
 // their loading. Those of the exchange are left to the one that makes it.
 import fs from 'node:fs'
 import http from 'node:http'
-import { syncBuiltinESMExports } from 'node:module'
+import { createRequire, syncBuiltinESMExports } from 'node:module'
 
 const HARNESS = 3
 
@@ -13,14 +13,10 @@ function hold() {
   fs.closeSync(HARNESS)
 }
 
-for (const name of [
-  'main',
-  'program',
-  'session',
-  'commands/get/get',
-  'commands/refresh/refresh',
-  'commands/status/status',
-])
+// The files that users run: the bundle for what is plain, and the compiler's for the others.
+const require = createRequire(import.meta.url)
+for (const name of ['start', 'refresh']) require(`../../dist/${name}.cjs`)
+for (const name of ['main', 'session', 'commands/refresh/refresh', 'commands/status/status'])
   await import(new URL(`../../dist/cli/${name}.js`, import.meta.url))
 
 // Signed, so that the sandbox can tell who has asked.

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:os'
+import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CommandNotExecutable, CommandNotFound, Exit, type TokenError } from '../../../core/errors.js'
 import { shellWord } from '../../../core/shell-quoting.js'
@@ -127,10 +128,11 @@ class Bystander {
     if (this.#left) return
     const cat = spawn('cat', { env: this.#env, stdio: ['pipe', 'pipe', 'ignore'] })
     this.#cat = cat
-    cat.stdin.on('error', () => undefined)
     cat.on('error', () => {
       this.#cat = undefined
     })
+    // A `cat` that could not be started, because no more files may be opened, has no streams.
+    ;(cat.stdin as Writable | undefined)?.on('error', () => undefined)
   }
 }
 
@@ -147,9 +149,14 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
   return fate
 }
 
-/** Words the error as shells do. */
+/**
+ * Words the error as shells do.
+ *
+ * @throws The error itself if no more files may be opened, because that is no fault of the command.
+ */
 function notStarted(file: string, error: unknown): TokenError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  if (code === 'EMFILE' || code === 'ENFILE') throw error
   if (code === 'ENOENT' || file === '')
     return new CommandNotFound(
       `${file}: ${file.includes('/') ? 'no such file or directory' : 'command not found'}`,

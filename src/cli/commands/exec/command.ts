@@ -1,13 +1,8 @@
 // The command line of `hq-token exec`: its options, their types and its help. Loads what does the work when it runs.
-import { type Command, Option } from 'commander'
-import { seconds } from '../../arguments.js'
+import { type Command } from 'commander'
+import { optionOf } from '../../arguments.js'
 import type { Edge } from '../../edge.js'
-
-export interface ExecOptions {
-  /** Seconds. */
-  readonly minValid?: number
-  readonly tokenFile?: boolean
-}
+import { execOptions, type ExecFlags } from './options.js'
 
 const HELP = `
 Ends as the command does; with 126 where it cannot be run, with 127 where there is none. Variables of hq-token that
@@ -18,18 +13,13 @@ hold a secret (HQ_TOKEN_CLIENT_SECRET) are not handed on.
 
 /** Adds `exec`: to run a command with the token. */
 export function command(root: Command, { exitWith, world }: Edge): void {
-  root
+  const exec = root
     .command('exec')
     .usage('[options] -- <command> [arguments...]')
     .argument('<command...>', 'what to run, and its arguments')
     .description('run a command with the token in its environment: HQ_TOKEN, HQ_TOKEN_EXPIRES_AT')
-    .addOption(
-      new Option(
-        '-t, --min-valid <duration>',
-        'how long the token must still live (plain numbers are seconds)',
-      ).argParser(seconds),
-    )
-    .option('--token-file', 'the token in a file too, kept fresh while the command runs: HQ_TOKEN_FILE')
+  for (const row of execOptions) exec.addOption(optionOf(row))
+  exec
     // Commander's own is looked for behind an unknown option too, among what is the command's.
     .helpOption(false)
     .option('-h, --help', 'print help')
@@ -37,8 +27,7 @@ export function command(root: Command, { exitWith, world }: Edge): void {
       this.help()
     })
     .addHelpText('after', HELP)
-    .action(async (command: readonly string[], options: ExecOptions) => {
-      const { exec } = await import('./exec.js')
-      exitWith(await exec(world, root.opts(), command, options))
+    .action(async (command: readonly string[], flags: ExecFlags) => {
+      exitWith(await (await import('./exec.js')).exec(world, root.opts(), command, flags))
     })
 }

@@ -1,6 +1,6 @@
 // Runs a command with the token in its environment or in a file. Writes nothing to standard output: that is the
 // command's.
-import type { ExecOptions } from './command.js'
+import type { ExecFlags } from './options.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TokenError } from '../../../core/errors.js'
 import type { AccessToken } from '../../../core/guard-options.js'
@@ -26,7 +26,7 @@ export async function exec(
   world: World,
   global: GlobalOptions,
   command: readonly string[],
-  { minValid, tokenFile = false }: ExecOptions,
+  { minValid, tokenFile = false }: ExecFlags,
 ): Promise<number> {
   const filter = new NoticeFilter()
   const session = openSession(world, global, (notice) => filter.lets(notice))

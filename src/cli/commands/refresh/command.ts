@@ -1,14 +1,8 @@
 // The command line of `hq-token refresh`: its options, their types and its help. Loads what does the work when it runs.
-import { type Command, Option } from 'commander'
-import { seconds } from '../../arguments.js'
+import { type Command } from 'commander'
+import { optionOf } from '../../arguments.js'
 import type { Edge } from '../../edge.js'
-
-export interface RefreshOptions {
-  /** Seconds. */
-  readonly ifOlder?: number
-  /** Accepts that the server of the grant has a new address. */
-  readonly rebind?: boolean
-}
+import { refreshOptions, type RefreshFlags } from './options.js'
 
 const HELP = `
 Says on a terminal what it did; in cron nothing, unless -v is given.
@@ -18,25 +12,14 @@ Says on a terminal what it did; in cron nothing, unless -v is given.
 
 /** Adds `refresh`: to refresh now. */
 export function command(root: Command, { withSession }: Edge): void {
-  root
+  const refresh = root
     .command('refresh')
     .description('refresh now')
     .addHelpText('after', HELP)
-    .addOption(
-      new Option(
-        '--if-older <duration>',
-        'only if the last refresh is older: the keep-alive for cron',
-      ).argParser(seconds),
-    )
-    .addOption(
-      new Option(
-        '--rebind',
-        'the same server has a new address: ask it there, and keep that address with the new tokens',
-      ).conflicts('ifOlder'),
-    )
     .action(
-      withSession(async (session, options: RefreshOptions) =>
-        (await import('./refresh.js')).refresh(session, options),
+      withSession(async (session, flags: RefreshFlags) =>
+        (await import('./refresh.js')).refresh(session, flags),
       ),
     )
+  for (const row of refreshOptions) refresh.addOption(optionOf(row))
 }

@@ -1,12 +1,12 @@
 // Refreshes now, for a keep-alive job. Prints no token.
-import type { RefreshOptions } from './command.js'
+import type { RefreshFlags } from './options.js'
 import type { Session } from '../../session.js'
 import type { Client } from '../../../core/client.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { expiresAt } from '../../../core/policy.js'
 
 /** Refreshes now. Standard output stays empty, so that a cron job has nothing to discard. */
-export async function refresh(session: Session, { ifOlder, rebind }: RefreshOptions): Promise<void> {
+export async function refresh(session: Session, { ifOlder, rebind }: RefreshFlags): Promise<void> {
   const { world, guard, voice } = session
   const { set, renewed, rebound } = await guard.refresh({
     ...(ifOlder !== undefined && { ifOlder }),

@@ -1,0 +1,20 @@
+// The options of `hq-token exec`, for commander and for `plain.ts`, which must not load it.
+import { duration, type OptionRow } from '../../options.js'
+
+export interface ExecFlags {
+  /** Seconds. */
+  readonly minValid?: number
+  readonly tokenFile?: boolean
+}
+
+export const execOptions: readonly OptionRow[] = [
+  {
+    flags: '-t, --min-valid <duration>',
+    description: 'how long the token must still live (plain numbers are seconds)',
+    value: duration,
+  },
+  {
+    flags: '--token-file',
+    description: 'the token in a file too, kept fresh while the command runs: HQ_TOKEN_FILE',
+  },
+]

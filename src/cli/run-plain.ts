@@ -1,0 +1,61 @@
+// Runs what `plain.ts` has read, without commander. Prints only by its commands and `report`.
+import { Exit } from '../core/errors.js'
+import { answerOf, handOut } from './commands/get/get.js'
+import type { Plain, PlainGet } from './plain.js'
+import { report } from './report.js'
+import { inSession } from './session.js'
+import { letGo, realWorld, type Given, type World } from './world.js'
+
+/**
+ * Runs what the warm path did not answer.
+ *
+ * @returns The exit code.
+ */
+export function main(plain: Plain, given: Given): Promise<number> {
+  return runPlain(plain, realWorld(given))
+}
+
+/** Writes the rest of the warm path's answer, which standard output did not take at once. */
+export function handOutPlain(answer: Uint8Array, plain: PlainGet, given: Given): Promise<number> {
+  const world = realWorld(given)
+  return reported(plain, world, async () => {
+    await handOut(answer, plain.flags, world)
+    return undefined
+  })
+}
+
+/** Runs a plain command as commander would, without the time that commander takes to load. */
+export function runPlain(plain: Plain, world: World): Promise<number> {
+  return reported(plain, world, () => work(plain, world))
+}
+
+/** @returns The exit code of a command that ends with another program's. */
+async function work(plain: Plain, world: World): Promise<number | undefined> {
+  if (plain.name === 'exec') {
+    const { exec } = await import('./commands/exec/exec.js')
+    return exec(world, plain.options, plain.command, plain.flags)
+  }
+  await inSession(world, plain.options, async (session) => {
+    if (plain.name === 'refresh') {
+      const { refresh } = await import('./commands/refresh/refresh.js')
+      return refresh(session, plain.flags)
+    }
+    const answer = await answerOf(session, plain.flags)
+    letGo(world)
+    await handOut(answer, plain.flags, world)
+  })
+  return undefined
+}
+
+async function reported(
+  { options }: Plain,
+  world: World,
+  work: () => Promise<number | undefined>,
+): Promise<number> {
+  try {
+    return (await work()) ?? Exit.ok
+  } catch (error) {
+    letGo(world)
+    return report(error, world, options)
+  }
+}
