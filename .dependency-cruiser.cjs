@@ -1,6 +1,6 @@
 /**
  * Who may import whom:
- * `bin → cli → wiring → {config, store, oauth → network, bearer, sandbox} → platform → core`.
+ * `bin → cli → {wiring → {config, store, oauth → network, bearer}, sandbox, schemas} → platform → core`.
  */
 const room = (name, ...others) => ({
   name: `${name}-knows-${['core', ...others].join('-and-')}-only`,

@@ -6,7 +6,10 @@ export interface Edge {
   readonly world: World
   /** Sets the exit code: another program's, or a report's. */
   readonly exitWith: (status: number) => void
-  /** Opens what a command works with, and says the next step if a person must log in. */
+  /**
+   * Opens what a command works with, and says the next step if a person must log in. A number that `work` returns is the
+   * exit code.
+   */
   readonly withSession: <Arguments extends unknown[]>(
     work: (session: Session, ...rest: Arguments) => Promise<unknown>,
   ) => (...rest: Arguments) => Promise<void>

@@ -37,7 +37,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
 /**
  * The whole command line, as commander reads it. `npm run docs` makes the reference from it.
  *
- * @param exitWith Gets the exit code of a command that ends with another program's.
+ * @param exitWith Gets the exit code of a command that sets its own, or ends with another program's.
  */
 export function program(
   world: World,

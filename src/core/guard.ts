@@ -103,7 +103,7 @@ export class TokenGuard {
     this.#marking = new SeedMarking(this.#options)
     this.#ownership = new OwnershipCheck({ ...this.#options, apiUrl: this.apiUrl })
     this.#seeds = new SeedImport(this.#options, this.#exchangeParts, this.#ownership)
-    this.#recent = new RecentToken(this.#options.clock, () => this.#present())
+    this.#recent = new RecentToken(this.#options.clock, () => this.#setOrSeed())
   }
 
   /**
@@ -117,8 +117,8 @@ export class TokenGuard {
   /**
    * An access token that works now, and for `minValid` seconds if the server issues tokens that live so long.
    *
-   * A fresh token is read from the store once in a second of the clock: a renewal by another process, or a refusal by the
-   * API that another process reported, shows in the next second. With `rejected` the store is always read.
+   * Reads the store at most once per second of the clock, so a renewal or a reported refusal by another process shows in
+   * the next second. With `rejected` the store is always read.
    *
    * @throws {LoginRequired} there is no token set, or the server refused the refresh token
    * @throws {ServerUnavailable | OutcomeUnknown | LockTimeout} try again later
@@ -132,14 +132,14 @@ export class TokenGuard {
 
   async #token(ask: Ask): Promise<AccessToken> {
     const asked = this.#recent.begin()
-    const set = await (ask.rejected === undefined ? this.#recent.look() : this.#present())
+    const set = await (ask.rejected === undefined ? this.#recent.look() : this.#setOrSeed())
     const remembered = this.#recent.token(ask)
     if (remembered !== undefined) return remembered
     this.#say(rejectionWarning(set, ask, this.#options.clock()))
     const judgement = this.#judge(set, ask)
     if (judgement.verdict === 'expired') return this.#issue(await this.#renewedOrSeeded(set, ask), ask)
     if (set.refusedAt !== null) this.#say(endWarning(set, this.#options.clock()))
-    if (judgement.verdict === 'due') return this.#issue(await this.#mayRenew(set, judgement), ask)
+    if (judgement.verdict === 'due') return this.#issue(await this.#tryToRenew(set, judgement), ask)
     const token = this.#issue(set, ask)
     if (set.refusedAt === null && ask.rejected === undefined && judgement.left >= (ask.minValid ?? 0))
       this.#recent.remember(token, ask, asked)
@@ -153,7 +153,7 @@ export class TokenGuard {
    */
   async refresh(options: RefreshOptions = {}): Promise<Refreshed> {
     const { ifOlder, rebind = false } = options
-    const set = await this.#present(rebind)
+    const set = await this.#setOrSeed(rebind)
     const { age, clockWentBack } = ageOf(set.pair, this.#options.clock())
     const recent = ifOlder !== undefined && age <= ifOlder && !clockWentBack
     // Ignore `ifOlder` after an exchange that was cut off: it must be finished soon.
@@ -195,8 +195,8 @@ export class TokenGuard {
   }
 
   /** The set in the store; imports the seed first if there is no set, or its grant has ended. */
-  async #present(rebind = false): Promise<TokenSet> {
-    const found = (await this.#options.store.read()) ?? (await this.#begun())
+  async #setOrSeed(rebind = false): Promise<TokenSet> {
+    const found = (await this.#options.store.read()) ?? (await this.#takeUpLogin())
     const set = found && (await this.#ownership.own(found, undefined, rebind))
     if (set !== undefined && !hasEnded(set, this.#options.clock)) return set
     const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'
@@ -213,7 +213,7 @@ export class TokenGuard {
   }
 
   /** Takes up a first login whose process died after the answer was on disk and before it was in the store. */
-  async #begun(): Promise<TokenSet | undefined> {
+  async #takeUpLogin(): Promise<TokenSet | undefined> {
     const { store } = this.#options
     const login = await store.login()
     if (login === undefined || login.spent === null) return undefined
@@ -231,7 +231,7 @@ export class TokenGuard {
    * The token is still good: tries to renew once, without waiting for the lock, and serves the token whatever comes
    * of it.
    */
-  async #mayRenew(set: TokenSet, { hold }: Judgement): Promise<TokenSet> {
+  async #tryToRenew(set: TokenSet, { hold }: Judgement): Promise<TokenSet> {
     if (hold !== null || this.#renewing !== undefined) return set
     try {
       return await this.#share('may', () => this.#renew(set, {}, { urgency: 'may', waitMs: 0 }))
@@ -255,7 +255,7 @@ export class TokenGuard {
       return await this.#mustRenew(set, ask)
     } catch (error) {
       if (!(error instanceof LoginRequired) || set.refusedAt !== null) throw error
-      const seeded = await this.#present()
+      const seeded = await this.#setOrSeed()
       if (seeded.generation === set.generation) throw error
       return this.#judge(seeded, ask).verdict === 'expired' ? this.#mustRenew(seeded, ask) : seeded
     }
@@ -291,10 +291,10 @@ export class TokenGuard {
     const named = await server.client()
     const renewed = await store.exclusive(
       async (held) => {
-        const { set: found, exchange, isLanded } = await recover(held, this.#exchangeParts)
+        const { set: found, exchange, tookUpRefresh } = await recover(held, this.#exchangeParts)
         if (found === undefined || exchange === undefined)
           throw new LoginRequired(`${NO_TOKEN} ${store.name}`)
-        if (isLanded) this.#marking.note(found, exchange)
+        if (tookUpRefresh) this.#marking.note(found, exchange)
         const set = await this.#ownership.own(found, undefined, how.rebind)
         const { verdict, hold } = this.#judge(set, ask)
         if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set

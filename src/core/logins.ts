@@ -102,8 +102,8 @@ export class Logins {
     const login = await store.login()
     if (login === undefined || login.spent === null) return undefined
     const save = async (held: HeldStore): Promise<TokenSet | undefined> => {
-      const { set, isSignedIn } = await recover(held, this.#parts)
-      return isSignedIn ? set : undefined
+      const { set, tookUpLogin } = await recover(held, this.#parts)
+      return tookUpLogin ? set : undefined
     }
     return store.exclusive(save, { waitMs: this.#waitMs })
   }

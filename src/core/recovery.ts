@@ -1,5 +1,5 @@
-// Saves the answers that a dead process had received: the first step of every critical section. Does no I/O except
-// through its ports.
+// Saves the answers that a dead process had received: the first step of each critical section that acts on a token
+// set. Does no I/O except through its ports.
 import { CodeExchange } from './code-exchange.js'
 import type { HeldStore } from './store-ports.js'
 import { RefreshExchange, type ExchangeParts } from './refresh-exchange.js'
@@ -11,16 +11,16 @@ export interface Recovered {
   /** The exchange that continues from this set; `undefined` if there is no set. */
   readonly exchange: RefreshExchange | undefined
   /** Whether the set comes from a login whose process had died. */
-  readonly isSignedIn: boolean
+  readonly tookUpLogin: boolean
   /** Whether the set comes from a refresh whose process had died. */
-  readonly isLanded: boolean
+  readonly tookUpRefresh: boolean
 }
 
 /**
  * Takes up the answers in the rescue file, a login's first, because its set replaces the one that a refresh was
  * for. Every section that reads a token set and acts on it begins with this; a section that does not says why.
  *
- * @param missing Called for a set if the store has none.
+ * @param missing Supplies a set if the store has none.
  * @throws {StoreUnusable}
  */
 export async function recover(
@@ -31,12 +31,13 @@ export async function recover(
   const before = await held.read()
   const signedIn = await new CodeExchange(held, before, parts).takeUp()
   const found = signedIn ?? (await missing())
-  if (found === undefined) return { set: undefined, exchange: undefined, isSignedIn: false, isLanded: false }
+  if (found === undefined)
+    return { set: undefined, exchange: undefined, tookUpLogin: false, tookUpRefresh: false }
   const exchange = new RefreshExchange(held, found, parts)
   const set = await exchange.takeUp()
   return {
     ...{ set, exchange },
-    isSignedIn: signedIn !== undefined && signedIn.generation !== before?.generation,
-    isLanded: set.generation > found.generation,
+    tookUpLogin: signedIn !== undefined && signedIn.generation !== before?.generation,
+    tookUpRefresh: set.generation > found.generation,
   }
 }

@@ -1,5 +1,5 @@
-// Exchanges the refresh token for a new pair so that a crash at any instant loses nothing. Does no I/O except through
-// its ports.
+// Exchanges the refresh token for a new pair, so that a crash loses nothing once the answer's bytes are on disk. Does
+// no I/O except through its ports.
 import { wholeClient, type Client } from './client.js'
 import { clientHint, Overtaken, ServerUnavailable, TokenError } from './errors.js'
 import { failureOf } from './exchange-failure.js'
@@ -22,18 +22,19 @@ export interface ExchangeParts extends PersistenceParts {
   readonly storeName: string
   /** This machine; `null` if unknown. */
   readonly host: Host | null
-  /** Milliseconds for the whole exchange. A first repetition has 5 s in any case. */
+  /** Milliseconds for the whole exchange. A first repetition has 5 s of its own, or this if it is less. */
   readonly timeoutMs: number
   /** Seconds; used for answers without `expires_in`. */
   readonly defaultLifetime: number
-  /** Runs a section to its end even if a signal arrives; `stop` is aborted when one has. */
+  /** Runs a section to its end even if a signal arrives; `stop` is aborted when a signal has arrived. */
   readonly uninterrupted: <T>(section: (stop?: AbortSignal) => Promise<T>) => Promise<T>
   /** Tells whether another store has spent the seed of this one. */
   readonly seedMarks?: SeedMarks
 }
 
 /**
- * One exchange with the server. The grant never depends on this process staying alive: the intent is committed, the
+ * One exchange with the server. The grant depends on this process staying alive only between the request and the first
+ * byte on disk: the intent is committed, the
  * request is sent, the raw bytes go to disk, and only then is the answer read and saved. Runs under the store's
  * lock.
  *
@@ -187,7 +188,7 @@ export class RefreshExchange {
       )
       const answer = await this.#parts.server.refresh(spent, look.limits)
       const obstacle = look.obstacle(answer)
-      if (obstacle !== undefined) throw await this.#undone(before, obstacle, answer.failure)
+      if (obstacle !== undefined) throw await this.#restored(before, obstacle, answer.failure)
       const record = this.#record(answer, spent)
       const kept = await this.#persistence.keep(record)
       const read = withoutEcho(await this.#persistence.read(answer), spent)
@@ -240,10 +241,10 @@ export class RefreshExchange {
    * Restores the row from before the intent, unless another process has changed it: nothing was sent, and nothing
    * has failed.
    */
-  async #undone(before: TokenSet, error: TokenError, why: string | null): Promise<TokenError> {
+  async #restored(before: TokenSet, error: TokenError, why: string | null): Promise<TokenError> {
     const next = { ...before, sequence: this.#set.sequence }
-    const word = entry(next, 'refresh', error.code, this.#parts.clock(), why)
-    await this.#held.save(next, next.generation, word).catch(() => undefined)
+    const history = entry(next, 'refresh', error.code, this.#parts.clock(), why)
+    await this.#held.save(next, next.generation, history).catch(() => undefined)
     return error
   }
 
@@ -276,11 +277,11 @@ export class RefreshExchange {
     const { sentAt } = record.answer
     const saved = renewed(this.#set, tokens, spent, sentAt, defaultLifetime, record.client)
     const next = this.#isRejected ? { ...saved, rejectedAt: sentAt.now } : saved
-    const word = entry(next, 'refresh', 'done', clock())
+    const history = entry(next, 'refresh', 'done', clock())
     const isUnusable = tokens.isRefreshTokenUnusable === true
     // Keep an answer that is the only copy of a refresh token until another usable one is saved.
     const scrubs = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)
-    this.#unsaved = await this.#persistence.save(next, this.#set.generation, word, record, kept, scrubs)
+    this.#unsaved = await this.#persistence.save(next, this.#set.generation, history, record, kept, scrubs)
     this.#persistence.warnOf(tokens, defaultLifetime)
     if (this.#unsaved !== undefined) return next
     this.#set = next

@@ -7,7 +7,7 @@
 const AFTER_UNKNOWN_MS = [500, 2_000, 5_000]
 /** Milliseconds that must be left for the answer: with less, a request would spend the token and hear nothing. */
 export const HEARING_MS = 1_000
-/** Milliseconds for the first repetition, even if the first request has used up the whole time. */
+/** Milliseconds for the first repetition, at most, even if the first request has used up the whole time. */
 export const REPEAT_MS = 5_000
 /**
  * Milliseconds before a refused repetition is sent once more. The refusal may only mean that the server is still

@@ -19,7 +19,7 @@ import { sleep, unlockable } from './sqlite/lock.js'
 import { keptRecords } from './rescue/rescue-file.js'
 import { SCHEMA_VERSION } from './sqlite/schema.js'
 import { selectDiscovered, selectLogin, selectSet } from './sqlite/select.js'
-import { lastCopies } from './rescue/private-tmp.js'
+import { lastCopyWarnings } from './rescue/private-tmp.js'
 
 /** Milliseconds to wait for other processes' commits, which take a few. */
 const PATIENCE_MS = 2_000
@@ -78,7 +78,7 @@ export async function inspectStore(path: string, options: InspectOptions): Promi
     fileSystem.status === 'fail'
       ? skip('writable', 'needs a file system that takes files')
       : writable(paths, isThere)
-  const around = [fileSystem, ...space, access, ...lastCopies(options.mounts)]
+  const around = [fileSystem, ...space, access, ...lastCopyWarnings(options.mounts)]
   // Do not look inside if the folder is another user's, say, because nothing in it can be trusted.
   const inside = isThere ? withinLock(paths, content, options.env) : []
   return { checks: [...checks, ...around, ...inside], content }

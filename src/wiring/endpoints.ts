@@ -71,13 +71,12 @@ export class Endpoints {
    *
    * @param waitMs Milliseconds to wait for the store's lock.
    * @throws As `withDiscovery`.
-   * @throws {LockTimeout
-   *
-   * StoreUnusable}
+   * @throws {LockTimeout | StoreUnusable}
    */
   async inAdvance(waitMs: number): Promise<Config> {
     const known = await this.known()
     if (known.issuer === null || known.tokenUrl !== null) return known
+    // Without a recovery, because this section reads and changes no token set.
     return this.#parts.store.exclusive((held) => this.withDiscovery((found) => held.pin(found)), { waitMs })
   }
 

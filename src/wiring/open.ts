@@ -40,7 +40,7 @@ export interface Around extends Surroundings {
   /**
    * Checks the surroundings right before a refresh token is sent.
    *
-   * @throws {ConfigInvalid} if something around would lay the token open.
+   * @throws {ConfigInvalid} if another program could read the token, as by an open inspector.
    */
   readonly beforeSending: () => void
   /** The lock that the warm path hands over, or its wait for it. */
@@ -63,13 +63,14 @@ export interface Opened {
   readonly endpoints: Endpoints
   /** The configuration with all endpoints that are known. @throws {ConfigInvalid} where it cannot refresh. */
   readonly client: () => Promise<ClientConfig>
-  /** Makes what ends a grant at the server; `null` if no revocation endpoint is known. */
+  /** Gives the function that revokes a token; `null` if no revocation endpoint is known. */
   readonly revoke: () => Promise<Revoke | null>
   /** Compares the seed file with what the store holds; `undefined` if there is nothing to say. */
   readonly seedCheck: (set: TokenSet | undefined) => Promise<Finding | undefined>
   /**
-   * Makes the way to all servers but the token endpoint. Checks the way to the first, if it is known. @throws
-   * {ConfigInvalid}
+   * Makes the way to all servers but the token endpoint. Checks the way to the first, if it is known.
+   *
+   * @throws {ConfigInvalid}
    */
   readonly agent: (first: URL | null) => Promise<Network['agent']>
   /** The environment for programs that are started: without our secrets, because none of them needs one. */
@@ -79,9 +80,7 @@ export interface Opened {
 /**
  * Puts configuration, store and server together.
  *
- * @throws {ConfigInvalid
- *
- * UsageError}
+ * @throws {ConfigInvalid | UsageError}
  */
 export function open(choice: Choice, around: Around): Opened {
   const { env, platform, homedir, clock } = around
@@ -144,8 +143,8 @@ export function open(choice: Choice, around: Around): Opened {
 }
 
 /**
- * Neither what this process writes nor a stop (Ctrl-Z) keeps the lock: a terminal may take nothing, or its user go
- * home.
+ * While the lock is held, output and a stop (Ctrl-Z) wait, because a blocked terminal or a stopped job would keep the
+ * lock.
  */
 function quietlyAround({ holdBack }: Around) {
   return <T>(section: () => Promise<T>): Promise<T> =>

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { configKeys } from '../../src/config/keys.js'
-import { lastCopies } from '../../src/store/rescue/private-tmp.js'
+import { lastCopyWarnings } from '../../src/store/rescue/private-tmp.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
@@ -235,10 +235,10 @@ describe.runIf(isRoot)('a unit of systemd with DynamicUser=', { timeout: 60_000 
     // As a unit of systemd 252 with PrivateTmp= sees them, and as one without.
     const unit =
       '254:0 /var/tmp/systemd-private-58d0c8-run-u4.service-GhsLoI/tmp /var/tmp rw,nosuid shared:93 - ext4 /dev/vda rw'
-    expect(lastCopies(`256 222 ${unit}\n`)).toMatchObject([{ name: 'last copies', status: 'warn' }])
-    expect(lastCopies('256 222 254:1 / /var/tmp rw,nosuid shared:93 - ext4 /dev/vdb rw\n')).toEqual([])
-    expect(lastCopies('')).toEqual([])
-    expect(lastCopies()).toEqual([])
+    expect(lastCopyWarnings(`256 222 ${unit}\n`)).toMatchObject([{ name: 'last copies', status: 'warn' }])
+    expect(lastCopyWarnings('256 222 254:1 / /var/tmp rw,nosuid shared:93 - ext4 /dev/vdb rw\n')).toEqual([])
+    expect(lastCopyWarnings('')).toEqual([])
+    expect(lastCopyWarnings()).toEqual([])
   })
 })
 

@@ -1059,7 +1059,7 @@ export const BREAKS = [
   {
     name: 'a file that others have planted counts as a last copy',
     file: 'src/store/rescue/last-copies.ts',
-    find: '    return stats?.isFile() === true && stats.size <= LIMIT && isPrivate(stats)\n',
+    find: '    return stats?.isFile() === true && stats.size <= MAX_BYTES && isPrivate(stats)\n',
     replace: '    return stats !== undefined\n',
     by: tests('e2e/planted', 'has no effect on a refresh'),
   },

@@ -1,5 +1,5 @@
-// Keeps last copies: the server's answers on other file systems than the store's, for the case that its own fails
-// after the token was spent. Interprets no answer.
+// Keeps last copies: the server's answers in other places than the store's folder, for the case that its file system
+// fails after the token was spent. Another file system comes first. Interprets no answer.
 import { createHash, randomBytes } from 'node:crypto'
 import {
   closeSync,
@@ -20,7 +20,7 @@ import { errnoOf } from '../../platform/errno.js'
 import { isTmpfs } from '../../platform/file-systems.js'
 import { createPrivate, NO_FOLLOW, removeIfThere, syncFolder, writeFully } from '../../platform/files.js'
 import { lstatOf, type StorePaths } from '../files.js'
-import { LIMIT, parse } from './records.js'
+import { MAX_BYTES, parse } from './records.js'
 
 /** Windows has no O_NONBLOCK, although the types say so. */
 const NO_WAIT = (constants.O_NONBLOCK as number | undefined) ?? 0
@@ -86,7 +86,7 @@ export class LastCopies {
   }
 
   /**
-   * Lists the copies once in a critical section, because a flood of planted names takes time. Nobody else writes
+   * Remembers the copies until they are removed, because listing a flood of planted names takes time. Nobody else writes
    * last copies of this store under the lock.
    */
   #found(): readonly string[] {
@@ -112,7 +112,7 @@ export class LastCopies {
    */
   #isCopy(path: string): boolean {
     const stats = lstatOf(path)
-    return stats?.isFile() === true && stats.size <= LIMIT && isPrivate(stats)
+    return stats?.isFile() === true && stats.size <= MAX_BYTES && isPrivate(stats)
   }
 
   /** Prefers another disk, then a file system in memory, and last the one that has just failed. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { warn, type Finding } from '../../core/finding.js'
 
 /** A warning if the last copies would be deleted; nothing if they stay. */
-export function lastCopies(mounts = mountsOf()): Finding[] {
+export function lastCopyWarnings(mounts = mountsOf()): Finding[] {
   const isOfUnit = mounts.split('\n').some((mount) => {
     const [, , , root = '', at] = mount.split(' ')
     return at === '/var/tmp' && root.includes('/systemd-private-')

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import type { RawAnswer } from '../../core/ports.js'
 import type { Rescued } from '../../core/store-ports.js'
 
-/** Bytes that a rescue file or a last copy may have, because unreadable answers pile up. */
-export const LIMIT = 8 * 1024 * 1024
+/** Bytes that a rescue file may have, and a last copy. Only unreadable answers pile up so high. */
+export const MAX_BYTES = 8 * 1024 * 1024
 
 /** Makes a record: one line of JSON, the bytes of the body, a line end. */
 export function serialize({ answer, ...about }: Rescued): Uint8Array {

@@ -16,7 +16,7 @@ import { NO_FOLLOW, writeFully } from '../../platform/files.js'
 import { checkOwn, createWhole, lstatOf, unusable, type StorePaths } from '../files.js'
 import { LastCopies } from './last-copies.js'
 import { OldRescue } from './old-rescue-file.js'
-import { LIMIT, parse, serialize } from './records.js'
+import { MAX_BYTES, parse, serialize } from './records.js'
 
 /** Bytes allocated before anything is spent, so that most answers fit without a new block. */
 const PREALLOCATED = 64 * 1024
@@ -27,7 +27,7 @@ const TRIES = 3
  * request leaves; each answer is one write and one `fdatasync`.
  *
  * Records are appended until they are scrubbed. Each has its length and SHA-256, so that a half-written one is
- * recognised. If the store's file system fails, the answer goes to another one as a last copy.
+ * recognised. If the store's file system fails, the answer goes to another place as a last copy.
  */
 export class Rescue implements RescueFile {
   readonly #path: string
@@ -86,10 +86,10 @@ export class Rescue implements RescueFile {
   keep(record: Rescued): Promise<void> {
     const bytes = serialize(record)
     // Overwrite the newest record if the file is full, because the oldest are the likeliest to hold a pair.
-    const position = this.#end + bytes.byteLength > LIMIT ? this.#newest : this.#end
+    const position = this.#end + bytes.byteLength > MAX_BYTES ? this.#newest : this.#end
     this.#used = true
     try {
-      insist(() => {
+      retried(() => {
         writeFully(this.#fd, bytes, position)
         fdatasyncSync(this.#fd)
       })
@@ -201,7 +201,7 @@ export function keptRecords(paths: StorePaths, env: NodeJS.ProcessEnv): readonly
   }
 }
 
-function insist(write: () => void): void {
+function retried(write: () => void): void {
   for (let tries = 1; ; tries++) {
     try {
       write()

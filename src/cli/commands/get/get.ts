@@ -23,7 +23,7 @@ export async function answerOf({ world, guard }: Session, options: GetFlags): Pr
     ...(minValid !== undefined && { minValid }),
     ...(rejected !== undefined && { rejected }),
   })
-  // A refusal is a reason to refresh once an hour, because the new token may be refused for want of permission too.
+  // A refusal is a reason to refresh at most once an hour, because its cause may be a missing permission.
   if (rejected?.equals(token.secret) === true)
     throw new ServerUnavailable('there is no other token than the one that the API refuses', {
       hint: 'check what its user may do there; to refresh all the same: hq-token refresh',

@@ -25,7 +25,7 @@ export const getOptions: readonly OptionRow[] = [
   {
     flags: '--rejected <source>',
     description:
-      'refresh only if the store still holds the token that the API refused, read from - (standard input)',
+      'the token that the API refused, from - (standard input): refresh if the store still holds it, at most once an hour',
   },
   {
     flags: '--outfile <file>',
