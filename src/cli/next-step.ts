@@ -22,7 +22,7 @@ export function nextCommand(config: Known, pending: PendingLogin | undefined, no
     return 'hq-token login --complete - (a login waits for its answer), or begin anew: hq-token login'
   if (config.file === null && config.clientId === null) return 'hq-token init'
   if (unfit.length > 0)
-    return `mend what hq-token doctor shows of the configuration, then: hq-token login${SEED}`
+    return `fix what hq-token doctor shows of the configuration, then: hq-token login${SEED}`
   if (authorizeUrl === null && issuer === null) return `set authorize_url, then: hq-token login${SEED}`
   if (redirectUri === null) return `set redirect_uri in the configuration, then: hq-token login${SEED}`
   const isHere = URL.canParse(redirectUri) && isLoopbackRedirect(new URL(redirectUri))

@@ -124,7 +124,7 @@ function lookAt(path: string): Found {
     if (stats === undefined) return { kind: 'none' }
     const text = stats.isFile() ? readSmall(path) : undefined
     if (text === undefined || !(text === '' || text.startsWith(FIRST_LINE)))
-      return { kind: 'other', failure: `${path} is there and is no mark` }
+      return { kind: 'other', failure: `${path} exists and is not a mark of hq-token` }
     const [, fingerprint] = /^fingerprint = ([0-9a-f]{12})$/m.exec(text) ?? []
     const [, time = ''] = /^spent_at = (\S+)$/m.exec(text) ?? []
     const spentAt = Math.floor(Date.parse(time) / 1000)

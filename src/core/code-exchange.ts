@@ -25,7 +25,7 @@ export const AGAIN = 'begin anew: hq-token login'
 
 /** The same of the answer to an earlier login: the one that waits is still good. */
 export const ANOTHER =
-  'hq-token login --complete -, and paste the address of the login begun last; or begin anew: hq-token login'
+  'hq-token login --complete -, and paste the address of the latest login; or begin anew: hq-token login'
 
 /**
  * One exchange of an authorization code, as safe as that of a refresh token: the store notes the code, one request
@@ -175,7 +175,7 @@ export class CodeExchange {
         })
       case 'refused':
         return new LoginRequired(`${host} refused the code (${what})`, {
-          hint: isBare ? 'take all of the address bar' : AGAIN,
+          hint: isBare ? 'copy the whole address from the address bar' : AGAIN,
         })
       case 'misconfigured':
         return new ClientRefused(`${host} refused the client (${what})`, {

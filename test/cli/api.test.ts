@@ -125,7 +125,7 @@ describe('a call', () => {
     [['-f', 'a=1', '-f', 'a[b]=2'], /has a value and is an object\n.*hint: hq-token api --help/],
     [['-f', 'a=1', '-f', 'a=2'], /given twice\n.*hint: hq-token api --help/],
     [['-F', 'a=@/nowhere'], /\/nowhere .* cannot be read/],
-    [['-F', 'a=@/bin/sh'], /is no text in UTF-8/],
+    [['-F', 'a=@/bin/sh'], /is not text in UTF-8/],
     [['-F', 'a=9007199254740993'], /number of the field a .*\n.*hint: as a string: -f a=9007199254740993/],
     [['-F', 'a=@-', '--input', '-'], /standard input is there once/],
     [['-F', 'a=@-', '-F', 'b=@-'], /standard input is there once/],

@@ -70,7 +70,7 @@ describe('the server', { timeout: 300_000 }, () => {
       inspectWay({ ...found, proxy: 'reached', url: new URL(`https://${hostname}/`) }, 'http://proxy', 0)
         .checks
     expect(way('acme.highq.com')).toContainEqual({
-      ...{ name: 'name', status: 'skip', message: 'the proxy finds out where acme.highq.com is' },
+      ...{ name: 'name', status: 'skip', message: 'the proxy resolves the name acme.highq.com' },
     })
     expect(way('10.0.0.1').map(({ name }) => name)).toEqual(['proxy', 'server', 'certificate', 'clock'])
   })
@@ -114,10 +114,10 @@ describe('the server', { timeout: 300_000 }, () => {
       75,
       /a web page \(HTTP 200\)/,
     ],
-    ['nothing', 404, 'text/html', '<html>no</html>', 'fail', 78, /there is none at .* \(HTTP 404\)/],
-    ['a redirect', 302, 'text/plain', '', 'fail', 75, /leads elsewhere \(HTTP 302\)/],
+    ['nothing', 404, 'text/html', '<html>no</html>', 'fail', 78, /there is no token endpoint at .* \(HTTP 404\)/],
+    ['a redirect', 302, 'text/plain', '', 'fail', 75, /redirects elsewhere \(HTTP 302\)/],
     ['an error of its own', 500, 'text/plain', 'oops', 'fail', 75, /HTTP 500/],
-    ['400 without a reason', 400, 'text/plain', 'bad', 'warn', 0, /not as RFC 6749 has it/],
+    ['400 without a reason', 400, 'text/plain', 'bad', 'warn', 0, /not in the form of RFC 6749/],
     // As glewlwyd, to a request without a client.
     [
       '400 without a word',
@@ -129,9 +129,9 @@ describe('the server', { timeout: 300_000 }, () => {
       /refuses a request without a client, as it should \(HTTP 400\)/,
     ],
     ['401 without a word', 401, 'text/plain', '\n', 'ok', 0, /refuses a request without a client/],
-    ['403 without a word', 403, '', '', 'warn', 0, /not as RFC 6749 has it/],
-    ['405 without a word', 405, '', '', 'warn', 0, /not as RFC 6749 has it/],
-    ['success without a word', 200, '', '', 'warn', 0, /not as RFC 6749 has it/],
+    ['403 without a word', 403, '', '', 'warn', 0, /not in the form of RFC 6749/],
+    ['405 without a word', 405, '', '', 'warn', 0, /not in the form of RFC 6749/],
+    ['success without a word', 200, '', '', 'warn', 0, /not in the form of RFC 6749/],
     [
       'an error in XML',
       400,

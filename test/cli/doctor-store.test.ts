@@ -278,7 +278,7 @@ describe('the store', () => {
     rewritten(made, (text) => text.replace('path = token.db', `path = ${join(root, 'token.db')}`))
     const got = await examined({ config: made.config })
     expect(got.check('disk space')).toMatchObject({
-      ...{ status: 'skip', message: 'this file system counts none' },
+      ...{ status: 'skip', message: 'this file system does not tell its size' },
     })
     expect(got.check('writable')).toMatchObject({ status: 'ok' })
   })

@@ -117,7 +117,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
     expect(absent.check('proxy')).toMatchObject({
       status: 'fail',
       message: expect.stringMatching(/cannot be reached \(ECONNREFUSED\)/) as string,
-      hint: 'check its address and that it runs',
+      hint: 'check the address of the proxy, and whether the proxy runs',
     })
     const made = await seeded({ config: `[network]\nproxy = ${proxy.url}\n` })
     rewritten(made, (text) => text.replace(/instance = .*/, `instance = https://${HOST}:1/`))

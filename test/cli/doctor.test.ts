@@ -32,7 +32,7 @@ describe('all is well', () => {
     ['ok', 'clock', 'as the server’s'],
     [
       ...['ok', 'token URL'],
-      `${url}api/oauth2/token answers as one (invalid_client, as it should without a client)`,
+      `${url}api/oauth2/token answers as a token endpoint (invalid_client, as it should without a client)`,
     ],
     ['ok', 'authorize URL', `${url}authorize.action answers (HTTP 400)`],
   ]

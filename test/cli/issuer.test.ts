@@ -195,7 +195,7 @@ describe('an issuer that cannot be asked', () => {
     const { code, stdout, stderr } = await there.tell(['seed'])
     expect([code, stdout]).toEqual([0, ''])
     expect(stderr).toContain(
-      `hq-token: warning: the token cannot be refreshed yet: the metadata of ${host} could not be had (HTTP 503)\nhq-token: hint: the first refresh tries that again\n`,
+      `hq-token: warning: the token cannot be refreshed yet: the metadata of ${host} could not be fetched (HTTP 503)\nhq-token: hint: the first refresh tries again\n`,
     )
     expect((await there.store.read())?.generation).toBe(1)
     there.answers(json(metadata(there.issuer, there)))
@@ -218,7 +218,7 @@ describe('an issuer that cannot be asked', () => {
     const failed = await there.tell(['get'])
     expect(failed).toEqual({
       ...{ code: 75, stdout: '' },
-      stderr: `hq-token: error: the metadata of ${host} could not be had (HTTP 503)\nhq-token: hint: nothing was lost; run the same command again later\n`,
+      stderr: `hq-token: error: the metadata of ${host} could not be fetched (HTTP 503)\nhq-token: hint: nothing was lost; run the same command again later\n`,
     })
     expect(there.asked).toEqual([OIDC])
     expect(there.sandbox.log).toEqual([])
@@ -271,10 +271,10 @@ describe('an issuer that cannot be asked', () => {
       'is another',
       (there) => json({ ...metadata('https://login.example.com', there) }),
       78,
-      'is that of another issuer: https://login.example.com/',
+      'belongs to another issuer: https://login.example.com/',
     ],
     [
-      'leads elsewhere',
+      'redirects elsewhere',
       ({ port }) =>
         (_, response) =>
           response.writeHead(302, { location: `http://127.0.0.1:${port}/` }).end(),

@@ -10,8 +10,8 @@ export interface ExecOptions {
 }
 
 const HELP = `
-Ends as the command does; with 126 where it cannot be run, with 127 where there is none. Variables of hq-token that
-hold a secret (HQ_TOKEN_CLIENT_SECRET) are not handed on.
+Ends as the command does; with 126 if the command cannot be executed, with 127 if there is no such command. The
+command does not get the variables of hq-token that hold a secret (HQ_TOKEN_CLIENT_SECRET).
 
   hq-token exec -- ./export-sites.py --since yesterday
   hq-token exec --token-file -- ./daemon`
@@ -29,7 +29,10 @@ export function command(root: Command, { exitWith, world }: Edge): void {
         'how long the token must still live (plain numbers are seconds)',
       ).argParser(seconds),
     )
-    .option('--token-file', 'the token in a file too, kept fresh while the command runs: HQ_TOKEN_FILE')
+    .option(
+      '--token-file',
+      'also keep a fresh token in a file while the command runs; HQ_TOKEN_FILE names the file',
+    )
     // Commander's own is looked for behind an unknown option too, among what is the command's.
     .helpOption(false)
     .option('-h, --help', 'print help')

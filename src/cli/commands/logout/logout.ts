@@ -31,7 +31,7 @@ export async function logout(
   if (config.seedFile !== null)
     voice.tell({
       level: 'warning',
-      message: `the seed file ${config.seedFile} may still hold a token; one of another grant would be imported by the next get`,
+      message: `the seed file ${config.seedFile} may still hold a token; the next get imports it if it is of another grant`,
       hint: `take [seed] file out of the configuration, and remove the file`,
     })
 }

@@ -11,7 +11,7 @@ export interface RefreshOptions {
 }
 
 const HELP = `
-Says on a terminal what it did; in cron nothing, unless -v is given.
+On a terminal it says what it did. In cron it says nothing, unless -v is given.
 
   hq-token refresh
   hq-token refresh --if-older 7d`
