@@ -72,7 +72,7 @@ describe('the grant', () => {
     changed(made, "UPDATE token_set SET came_from = 'old-host', came_at = obtained_at")
     expect((await examined(made)).check('login')).toMatchObject({
       ...{ status: 'warn', message: expect.stringContaining('came here from old-host') as string },
-      hint: expect.stringContaining('stop the other') as string,
+      hint: expect.stringContaining('stop hq-token on one of them') as string,
     })
   })
 })

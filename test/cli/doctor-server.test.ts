@@ -114,7 +114,15 @@ describe('the server', { timeout: 300_000 }, () => {
       75,
       /a web page \(HTTP 200\)/,
     ],
-    ['nothing', 404, 'text/html', '<html>no</html>', 'fail', 78, /there is no token endpoint at .* \(HTTP 404\)/],
+    [
+      'nothing',
+      404,
+      'text/html',
+      '<html>no</html>',
+      'fail',
+      78,
+      /there is no token endpoint at .* \(HTTP 404\)/,
+    ],
     ['a redirect', 302, 'text/plain', '', 'fail', 75, /redirects elsewhere \(HTTP 302\)/],
     ['an error of its own', 500, 'text/plain', 'oops', 'fail', 75, /HTTP 500/],
     ['400 without a reason', 400, 'text/plain', 'bad', 'warn', 0, /not in the form of RFC 6749/],
@@ -179,9 +187,9 @@ describe('the server', { timeout: 300_000 }, () => {
 
   it.each([
     ['no metadata', 404, '', 78, /publishes no metadata/, /^check issuer/],
-    ['a failure', 503, '', 75, /could not be had \(HTTP 503\)/, /again later/],
+    ['a failure', 503, '', 75, /could not be fetched \(HTTP 503\)/, /again later/],
     ['no JSON', 200, '<html>', 78, /cannot be read/, /^check issuer/],
-    ['another’s', 200, '{"issuer":"https://evil.example"}', 78, /that of another issuer/, /^check issuer/],
+    ['another’s', 200, '{"issuer":"https://evil.example"}', 78, /belongs to another issuer/, /^check issuer/],
   ] as const)(
     'doctor reports a server with %s where the issuer should tell its endpoints',
     async (_, status, body, code, message, hint) => {
@@ -216,7 +224,7 @@ describe('the server', { timeout: 300_000 }, () => {
       const made = await seeded()
       rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
       expect((await examined(made)).check('issuer')).toMatchObject({
-        ...{ status: 'ok', message: `${issuer} tells its endpoints` },
+        ...{ status: 'ok', message: `${issuer} publishes its endpoints` },
       })
       expect(await made.run(['login', '--no-browser'])).toMatchObject({ code: 0 })
     },

@@ -93,7 +93,7 @@ describe('without any configuration', () => {
     const path = join(folder(), 'there is none.ini')
     const { code, stderr } = await told(['--config', path, 'get'])
     expect(code).toBe(78)
-    expect(stderr).toContain(`hint: hq-token --config '${path}' init writes it; or name one that does`)
+    expect(stderr).toContain(`hint: hq-token --config '${path}' init writes it; or name a file that exists`)
   })
 })
 

@@ -228,9 +228,11 @@ describe('doctor, with a seed that the store has spent', () => {
     const state = folder()
     await at(state, 'get')
     const line = async () => /^.*\bseed .*$/m.exec((await at(state, 'doctor')).stdout)?.[0]
-    expect(await line()).toMatch(/^ok +seed +.* and is marked so: it can be removed$/)
+    expect(await line()).toMatch(/^ok +seed +.* and is marked as spent: it can be removed$/)
     rmSync(`${seed}.spent`)
-    expect(await line()).toMatch(/^warn +seed +.* and is not marked as spent \(the next refresh tries to mark it\)/)
+    expect(await line()).toMatch(
+      /^warn +seed +.* and is not marked as spent \(the next refresh tries to mark it\)/,
+    )
     rmSync(seed)
     expect(await line()).toBeUndefined()
   })

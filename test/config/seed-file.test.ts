@@ -272,7 +272,10 @@ describe('a seed file', () => {
         hint: 'did you mean user?',
       },
       { level: 'warning', message: expect.stringMatching(/line 6: a key in \[AUTH\]/) as string },
-      { level: 'info', message: expect.stringMatching(/only \[AUTH\] is read; disregarded: \[notes\]$/) as string },
+      {
+        level: 'info',
+        message: expect.stringMatching(/only \[AUTH\] is read; disregarded: \[notes\]$/) as string,
+      },
     ])
   })
 
