@@ -19,7 +19,7 @@ const SEED = '; or put a new token into a seed file, then: hq-token seed FILE'
 export function nextCommand(config: Known, pending: PendingLogin | undefined, now: number): string {
   const { redirectUri, authorizeUrl, issuer, unfit } = config
   if (pending !== undefined && waits(pending, now))
-    return 'hq-token login --complete - (a login waits for its answer), or begin anew: hq-token login'
+    return 'hq-token login --complete - (a login waits for its answer), or begin again: hq-token login'
   if (config.file === null && config.clientId === null) return 'hq-token init'
   if (unfit.length > 0)
     return `fix what hq-token doctor shows of the configuration, then: hq-token login${SEED}`

@@ -104,8 +104,8 @@ export function barrierToMark(seed: string): string | undefined {
 
 function markText({ fingerprint, spentAt }: SpentSeed): string {
   return `${FIRST_LINE}
-# Its refresh token was replaced, or its grant was ended. Importing it again could end the grant that came of it, so
-# hq-token does not. This file holds no token. Remove the seed file, and this one with it.
+# Its refresh token was replaced, or its grant was ended. Importing it again could end the grant that came from
+# it, so hq-token does not import it. This file holds no token. Remove the seed file and this file.
 fingerprint = ${fingerprint}
 spent_at = ${rfc3339(spentAt)}
 `

@@ -71,7 +71,7 @@ export function failureOf(outcome: Failed, circumstances: Circumstances): TokenE
 /** The hint for an answer that is kept and cannot be read. */
 export function unreadHint(until: number | null): string {
   const again = until === null ? '' : `, and the server is not asked again before ${rfc3339(until)}`
-  return `each call reads the kept answer again${again}; report its shape to the makers of hq-token, or begin anew: hq-token login`
+  return `each call reads the kept answer again${again}; report its shape to the makers of hq-token, or begin again: hq-token login`
 }
 
 function withoutVerdict(

@@ -158,8 +158,8 @@ function refusedCertificate(name: string, { host, hostname }: URL, code: string)
         : /SIGNATURE|ISSUER|SELF_SIGNED|UNTRUSTED/.test(code)
           ? [`the certificate of ${host} is by an authority that this machine does not trust`, OWN_AUTHORITY]
           : /CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)
-            ? [`${host} does not take this client’s certificate`, CLIENT_CERTIFICATE]
-            : [`no TLS with ${host}`, 'check host and port in the configuration']
+            ? [`${host} does not accept this client’s certificate`, CLIENT_CERTIFICATE]
+            : [`no TLS connection with ${host}`, 'check host and port in the configuration']
   return fail(name, new ServerUnavailable(`${message} (${code})`, { hint }))
 }
 

@@ -312,7 +312,7 @@ function unfinished(paths: StorePaths, content: StoreContent | undefined, env: N
     if (pending.length > 0)
       return warn(
         name,
-        `an answer of the server waits in ${paths.rescue}: the next refresh takes it up`,
+        `an answer of the server waits in ${paths.rescue}: the next refresh uses it`,
         set === undefined ? 'hq-token get' : 'hq-token refresh',
       )
     if (set?.intent)

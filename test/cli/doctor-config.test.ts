@@ -36,7 +36,7 @@ describe('the configuration', () => {
     )
     // One next command, once.
     expect(stdout.match(/→/g)).toHaveLength(1)
-    expect(stdout).toMatch(/^skip {3}login {10}no token set yet: the configuration comes first$/m)
+    expect(stdout).toMatch(/^skip {3}login {10}no token set yet: fix the configuration first$/m)
   })
 
   it('doctor reports a configuration that cannot be read, and ends with 78', async () => {

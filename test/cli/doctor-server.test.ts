@@ -41,11 +41,11 @@ describe('the server', { timeout: 300_000 }, () => {
 
   it.each([
     ['CERT_NOT_YET_VALID', 'certificate', /is not valid yet/, /clock/],
-    ['ERR_SSL_WRONG_VERSION_NUMBER', 'certificate', /no TLS with/, /host and port/],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'certificate', /no TLS connection with/, /host and port/],
     [
       'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
       'certificate',
-      /does not take this client’s certificate/,
+      /does not accept this client’s certificate/,
       /client_cert/,
     ],
     ['UND_ERR_CONNECT_TIMEOUT', 'server', /does not answer/, /firewall/],

@@ -350,7 +350,7 @@ describe('the store', () => {
     const before = contents(made.dir)
     expect((await examined(made)).check('unfinished')).toMatchObject({
       ...{ status: 'warn', hint: 'hq-token refresh' },
-      message: `an answer of the server waits in ${join(made.dir, 'token.rescue')}: the next refresh takes it up`,
+      message: `an answer of the server waits in ${join(made.dir, 'token.rescue')}: the next refresh uses it`,
     })
     expect(contents(made.dir)).toEqual(before)
   })

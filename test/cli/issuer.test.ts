@@ -330,7 +330,7 @@ describe('an endpoint that is not fit for secrets', () => {
     const kept = await keptBy(there)
     await pin(there, { ...kept, tokenUrl: unfit(there) })
     const message = `the token_url that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)`
-    const hint = 'hq-token login asks the issuer anew (or set token_url in [client] of the configuration)'
+    const hint = 'hq-token login asks the issuer again (or set token_url in [client] of the configuration)'
     for (const args of [['get'], ['refresh'], ['api', '1/sites']])
       expect(await there.tell(args, { env: withApi(there) })).toEqual({
         ...{ code: 78, stdout: '', stderr: `hq-token: error: ${message}\nhq-token: hint: ${hint}\n` },
@@ -358,7 +358,7 @@ describe('an endpoint that is not fit for secrets', () => {
     expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(await there.tell(['logout'])).toEqual({
       ...{ code: 78, stdout: '' },
-      stderr: `hq-token: error: the revocation_url that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)\nhq-token: hint: hq-token login asks the issuer anew (or set revocation_url in [client] of the configuration)\n`,
+      stderr: `hq-token: error: the revocation_url that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)\nhq-token: hint: hq-token login asks the issuer again (or set revocation_url in [client] of the configuration)\n`,
     })
     expect((await there.store.read())?.generation).toBe(2)
     expect((await there.tell(['doctor'])).code).toBe(0)

@@ -45,8 +45,8 @@ describe('the mark at a spent seed', () => {
     const seed = seedFile()
     expect(putMark(seed, SPENT)).toBe('put')
     expect(readFileSync(`${seed}.spent`, 'utf8')).toBe(`# hq-token: the seed file beside this one is spent.
-# Its refresh token was replaced, or its grant was ended. Importing it again could end the grant that came of it, so
-# hq-token does not. This file holds no token. Remove the seed file, and this one with it.
+# Its refresh token was replaced, or its grant was ended. Importing it again could end the grant that came from
+# it, so hq-token does not import it. This file holds no token. Remove the seed file and this file.
 fingerprint = ${fingerprint}
 spent_at = 2027-01-15T08:00:00Z
 `)

@@ -145,9 +145,9 @@ describe('an endpoint of an issuer is refused, whichever it is', () => {
     ['with a space', 'https://login.example.com/ token', 'must be a URL'],
     ['with a line end', 'https://login.example.com/\r\nx: y', 'holds a control character'],
     ['longer than any', `https://login.example.com/${'x'.repeat(3000)}`, 'is longer than 2048 characters'],
-    ['as a number', 5, 'is no text'],
-    ['as a list', ['https://login.example.com/token'], 'is no text'],
-    ['as an object', { href: 'https://login.example.com/' }, 'is no text'],
+    ['as a number', 5, 'is not text'],
+    ['as a list', ['https://login.example.com/token'], 'is not text'],
+    ['as an object', { href: 'https://login.example.com/' }, 'is not text'],
   ] as const
 
   it.each(cases)('an endpoint of an issuer is refused, whichever it is: %s', async (_, address, problem) => {

@@ -126,7 +126,7 @@ function headersOf(lines: readonly string[]): Headers {
         hint: 'hq-token api -H "Accept: application/xml" 1/sites',
       })
     if (OURS.test(given))
-      throw new UsageError(`the header ${given} is set by hq-token itself`, { hint: 'take it out' })
+      throw new UsageError(`the header ${given} is set by hq-token itself`, { hint: 'remove that -H option' })
     const values = headers.get(given.toLowerCase()) ?? []
     headers.set(given.toLowerCase(), value.trim() === '' ? values : [...values, value])
   }

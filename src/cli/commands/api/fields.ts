@@ -40,7 +40,7 @@ function typed(text: string, key: string): unknown {
   if (/^(?:true|false|null)$/.test(text)) return JSON.parse(text)
   if (!/^-?(?:0|[1-9]\d*)$/.test(text)) return text
   if (Number.isSafeInteger(Number(text))) return Number(text)
-  throw new UsageError(`the number of the field ${key} has more digits than JSON keeps for everyone`, {
+  throw new UsageError(`the number in the field ${key} has more digits than every JSON reader keeps`, {
     hint: `as a string: -f ${shellWord(`${key}=${text}`)}`,
   })
 }

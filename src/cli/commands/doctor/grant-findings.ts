@@ -58,7 +58,7 @@ function client(set: TokenSet, { named, apiUrl, store }: Around): Finding {
 
 function withoutSet(seed: Finding | undefined): readonly Finding[] {
   if (seed?.status === 'ok') return [seed, warn('login', 'no token set yet', 'hq-token get')]
-  if (seed?.status === 'fail') return [seed, skip('login', 'no token set yet: the seed file comes first')]
+  if (seed?.status === 'fail') return [seed, skip('login', 'no token set yet: fix the seed file first')]
   return [...(seed === undefined ? [] : [seed]), fail('login', new LoginRequired('there is no token set'))]
 }
 

@@ -17,7 +17,10 @@ export async function logout(
   }
   voice.tell({
     level: 'info',
-    message: ending === null ? 'forgotten here' : 'revoked at the server, and forgotten here',
+    message:
+      ending === null
+        ? 'the tokens are forgotten here'
+        : 'the grant is revoked at the server, and the tokens are forgotten here',
   })
   if (ending === null)
     voice.tell({

@@ -60,7 +60,7 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     voice.tell({
       level: 'info',
       event: DISREGARDED,
-      message: `${found.source} was disregarded: the store holds another token set already; keep the file, or replace that one with: ${voice.typed(`hq-token seed --force ${source}`)}`,
+      message: `${found.source} was disregarded: the store holds another token set already; keep the file, or replace the set in the store with: ${voice.typed(`hq-token seed --force ${source}`)}`,
     })
   else if (set.refusedAt === null)
     voice.tell({

@@ -107,7 +107,7 @@ const BAR_WIDTH = 24
 
 const SAID: Record<State, string> = {
   fresh: 'fresh',
-  due: 'due: the next `get` renews it, and serves it meanwhile',
+  due: 'due: the next `get` renews it, and serves it if that fails',
   expired: 'expired: the next `get` renews it',
   login_required: 'a person must log in: the server has refused the refresh token',
   empty: 'empty: no token set yet',
