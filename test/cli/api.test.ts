@@ -128,7 +128,7 @@ describe('a call', () => {
     [['-f', 'a=1', '-f', 'a=2'], /given twice\n.*hint: hq-token api --help/],
     [['-F', 'a=@/nowhere'], /\/nowhere .* cannot be read/],
     [['-F', 'a=@/bin/sh'], /is not text in UTF-8/],
-    [['-F', 'a=9007199254740993'], /number of the field a .*\n.*hint: as a string: -f a=9007199254740993/],
+    [['-F', 'a=9007199254740993'], /number in the field a .*\n.*hint: as a string: -f a=9007199254740993/],
     [['-F', 'a=@-', '--input', '-'], /two options read standard input/],
     [['-F', 'a=@-', '-F', 'b=@-'], /two options read standard input/],
     [['--input', '/nowhere'], /\/nowhere cannot be read \(ENOENT\)/],
