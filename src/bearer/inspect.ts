@@ -16,11 +16,15 @@ export function inspectApi({ origin, pathname }: URL, status: number, isOver: bo
   if (status !== 401 && status !== 403)
     return fail(API, new ApiRefused(said, { hint: 'check instance, or api_url, in [client] of the config' }))
   if (isOver)
-    return warn(API, `${said}: the stored access token is over; the next \`get\` renews it`, 'hq-token get')
+    return warn(
+      API,
+      `${said}: the stored access token has expired; the next \`get\` renews it`,
+      'hq-token get',
+    )
   return fail(
     API,
     new ApiRefused(`${said}: the stored access token is refused`, {
-      hint: 'if `hq-token api 1/sites` is refused too, its user may not do that: ask an administrator',
+      hint: 'if `hq-token api 1/sites` is refused too, the user of the token may not call the API: ask an administrator',
     }),
   )
 }

@@ -37,8 +37,9 @@ export type Interceptor = <Dispatch extends (options: never, handler: never) => 
   dispatch: Dispatch,
 ) => Dispatch
 
-const NOWHERE = 'a request names no origin, and the token is for one alone'
-const NAME_IT = 'give the request an origin, or bearer { singleOrigin: true } for a Client or Pool of it'
+const NOWHERE = 'the request names no origin, and the token is for one origin only'
+const NAME_IT =
+  'give the request an origin; or, for a Client or Pool of one origin, give bearer { singleOrigin: true }'
 
 /**
  * An interceptor for undici 7 and 8 that adds the guard's token to requests to one origin. Requests elsewhere,

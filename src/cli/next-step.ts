@@ -19,10 +19,10 @@ const SEED = '; or put a new token into a seed file, then: hq-token seed FILE'
 export function nextCommand(config: Known, pending: PendingLogin | undefined, now: number): string {
   const { redirectUri, authorizeUrl, issuer, unfit } = config
   if (pending !== undefined && waits(pending, now))
-    return 'hq-token login --complete - (a login waits for its answer), or begin anew: hq-token login'
+    return 'hq-token login --complete - (a login waits for its answer), or begin again: hq-token login'
   if (config.file === null && config.clientId === null) return 'hq-token init'
   if (unfit.length > 0)
-    return `mend what hq-token doctor shows of the configuration, then: hq-token login${SEED}`
+    return `fix what hq-token doctor shows of the configuration, then: hq-token login${SEED}`
   if (authorizeUrl === null && issuer === null) return `set authorize_url, then: hq-token login${SEED}`
   if (redirectUri === null) return `set redirect_uri in the configuration, then: hq-token login${SEED}`
   const isHere = URL.canParse(redirectUri) && isLoopbackRedirect(new URL(redirectUri))

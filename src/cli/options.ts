@@ -36,5 +36,9 @@ export const globalOptions: readonly OptionRow[] = [
     description: 'profile: another config and another store (HQ_TOKEN_PROFILE)',
   },
   { flags: '-v, --verbose', description: 'say more on standard error' },
-  { flags: '--log-format <format>', description: 'how standard error is written', choices: ['text', 'json'] },
+  {
+    flags: '--log-format <format>',
+    description: 'format of the lines on standard error',
+    choices: ['text', 'json'],
+  },
 ]

@@ -22,7 +22,7 @@ export function ofTheSystem(error: unknown): TokenError | undefined {
 export function unloadable(error: unknown, argv: readonly string[]): number {
   const known = ofTheSystem(error)
   const message = known?.message ?? `hq-token cannot be loaded: ${named(error)}`
-  const hint = known?.hint ?? 'install it anew: npm install -g hq-token'
+  const hint = known?.hint ?? 'install it again: npm install -g hq-token'
   const isJson = /--log-format[= ]json/.test(argv.join(' '))
   const told = {
     time: new Date().toISOString(),

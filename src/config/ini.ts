@@ -101,7 +101,7 @@ function scan(text: string): Ini {
     const entry = { section, line, ...keyAndValue(content, line) }
     const earlier = seen.get(`${section}\n${entry.key}`)
     if (earlier !== undefined)
-      throw new FileProblem(`${named(entry.key)} is given twice, in line ${earlier} already`, line)
+      throw new FileProblem(`${named(entry.key)} is given twice: line ${earlier} has it already`, line)
     seen.set(`${section}\n${entry.key}`, line)
     entries.push(entry)
   }

@@ -110,12 +110,12 @@ export function inspectRedirectUri({ redirectUri, unfit }: Config): readonly Fin
 
 function redirection(redirectUri: string | null): Finding {
   const name = 'redirect URI'
-  if (redirectUri === null) return skip(name, 'none: nobody can log in by this configuration')
+  if (redirectUri === null) return skip(name, 'none: nobody can log in with this configuration')
   return ok(name, redirectUri)
 }
 
 const READ_TWO_WAYS =
-  '; it, or client_id, holds a character that servers read in two ways: if the server refuses the client, try auth_method = client_secret_basic_plain'
+  '; the secret, or client_id, holds a character that servers read in two ways: if the server refuses the client, try auth_method = client_secret_basic_plain'
 
 /** Says whether the client secret can be read; does not show it. */
 export async function inspectSecret(config: Config): Promise<Finding> {

@@ -42,7 +42,7 @@ const key = <Section extends string, Key extends string>(
 export const configKeys = [
   key('client', 'instance', {
     description:
-      'Address of a HighQ Collaborate instance, with or without the last slash or /api. Gives authorize_url, token_url and api_url; each of them wins where it is given.',
+      'Address of a HighQ Collaborate instance, with or without the last slash or /api. It gives authorize_url, token_url and api_url, except those that are set themselves.',
     example: 'https://acme.highq.com/acme/',
   }),
   key('client', 'client_id', {
@@ -65,7 +65,7 @@ export const configKeys = [
   }),
   key('client', 'redirect_uri', {
     description:
-      'Redirect URI of the registration, for logging in. To a loopback address: the browser comes back by itself, and without a port to any free one.',
+      'Redirect URI of the registration, for logging in. If it is a loopback address, the browser comes back by itself; if it names no port, hq-token takes any free port.',
     example: 'http://127.0.0.1:8765/callback',
   }),
   key('client', 'token_url', {
@@ -77,16 +77,16 @@ export const configKeys = [
     example: 'https://login.example.com/oauth2/authorize',
   }),
   key('client', 'revocation_url', {
-    description: 'Revocation endpoint (RFC 7009). Without one a logout only forgets.',
+    description: 'Revocation endpoint (RFC 7009). Without it, a logout only forgets the tokens.',
     example: 'https://login.example.com/oauth2/revoke',
   }),
   key('client', 'api_url', {
-    description: 'What paths given to the API are relative to. Default: <instance>/api/.',
+    description: 'Base URL of the API: paths given to the API are relative to it. Default: <instance>/api/.',
     example: 'https://api.example.com/v1/',
   }),
   key('client', 'issuer', {
     description:
-      'Issuer identifier of the authorization server. Its metadata (RFC 8414, OpenID Connect) give the endpoints that are not set here. It is asked at every login, at a seed, and by a refresh where nobody has asked before; the store keeps what it says.',
+      'Issuer identifier of the authorization server. Its metadata (RFC 8414, OpenID Connect) give the endpoints that are not set here. It is asked at every login, at a seed, and by a refresh if it has not been asked before; the store keeps its answer.',
     example: 'https://login.example.com/',
   }),
   key('client', 'scope', {
@@ -95,7 +95,7 @@ export const configKeys = [
   }),
   key('client', 'auth_method', {
     description:
-      'How the client proves itself at the token endpoint: client_secret_post, client_secret_basic, client_secret_basic_plain (id and secret as they are, for servers that do not decode them), or none for a public client.',
+      'How the client authenticates at the token endpoint: client_secret_post, client_secret_basic, client_secret_basic_plain (id and secret as they are, for servers that do not decode them), or none for a public client.',
     example: 'client_secret_basic',
     default: 'client_secret_post',
   }),
@@ -129,18 +129,19 @@ export const configKeys = [
   }),
   key('refresh', 'early', {
     description:
-      'From here on before the end of its life an access token is renewed, and still served if that fails: a share of its lifetime, or a duration of at most one day.',
+      'How long before its end an access token is renewed: a share of its lifetime, or a duration of at most one day. If the renewal fails, the token is still served.',
     example: '30m',
     default: '10%',
   }),
   key('refresh', 'min_valid', {
-    description: 'With less life left than this an access token is not handed out: a refresh must succeed.',
+    description:
+      'An access token with less life left than this is not handed out: a refresh must succeed first.',
     example: '5m',
     default: '60s',
   }),
   key('refresh', 'timeout', {
     description:
-      'One request to the token endpoint, connect to last byte; more than zero, at most one day. Where nothing came it is sent once more, for 5 s at most.',
+      'Time limit of one request to the token endpoint, from connect to last byte; more than zero, at most one day. If no answer comes, the request is sent once more, for 5 s at most.',
     example: '10s',
     default: '30s',
   }),
@@ -156,7 +157,7 @@ export const configKeys = [
   }),
   key('network', 'proxy', {
     description:
-      'Proxy for every request but those to this machine itself, with or without a user and a password; none for none. Default: HTTPS_PROXY, else ALL_PROXY. NO_PROXY exempts hosts from it.',
+      'Proxy for every request except those to this machine itself, with or without a user and a password; the word none means no proxy. Default: HTTPS_PROXY, else ALL_PROXY. NO_PROXY exempts hosts from it.',
     example: 'http://proxy.example.com:3128',
     isSecret: 'password',
   }),
@@ -167,7 +168,7 @@ export const configKeys = [
   }),
   key('network', 'client_cert_file', {
     description:
-      'PEM file with the certificate, its chain behind it, to show to servers that ask for one (mutual TLS).',
+      'PEM file with the client certificate, followed by its chain, for servers that ask for one (mutual TLS).',
     example: 'client.pem',
   }),
   key('network', 'client_key_file', {

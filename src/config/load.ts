@@ -168,7 +168,7 @@ export function withEndpoints(
     const key = KEY_OF[name]
     throw new ConfigInvalid(
       `the ${key} that the store keeps for the issuer ${discovered.issuer} ${problem}`,
-      { hint: `hq-token login asks the issuer anew (or set ${key} in [client] of the configuration)` },
+      { hint: `hq-token login asks the issuer again (or set ${key} in [client] of the configuration)` },
     )
   }
   const [authorizeUrl, tokenUrl, revocationUrl] = [url('authorizeUrl'), url('tokenUrl'), url('revocationUrl')]

@@ -48,7 +48,7 @@ export function locate(
   if (named !== undefined) {
     if (exists(named.path)) return { file: named, profile, ...told }
     throw new ConfigInvalid(`the config file ${named.path} (from ${named.rule}) does not exist`, {
-      hint: 'hq-token init writes it; or name one that does, or none to look in the usual places',
+      hint: 'hq-token init writes it; or name a file that exists; or name none: hq-token then looks in the usual places',
     })
   }
   const candidates = usualFiles(profile, around)

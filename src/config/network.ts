@@ -81,7 +81,7 @@ function unusableProxy(name: string, text: string): ConfigInvalid {
       ? ['HQ_TOKEN_PROXY=http://HOST:PORT', 'HQ_TOKEN_PROXY=none']
       : ['in the config: [network] proxy = http://HOST:PORT', 'proxy = none']
   return new ConfigInvalid(`${name} ${what}`, {
-    hint: `${way}; or ${none}, where this machine reaches the server by itself`,
+    hint: `${way}; or ${none}, if this machine reaches the server without a proxy`,
   })
 }
 

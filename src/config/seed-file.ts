@@ -177,7 +177,7 @@ function strayNotices({ entries, sections }: Ini, source: string): Notice[] {
         ...(close === undefined ? {} : { hint: `did you mean ${close}?` }),
       }
     }),
-    ...(others.length === 0 ? [] : [info(`${source}: disregarded but for [AUTH]: ${listed(others)}`)]),
+    ...(others.length === 0 ? [] : [info(`${source}: only [AUTH] is read; disregarded: ${listed(others)}`)]),
   ]
 }
 

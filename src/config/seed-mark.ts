@@ -104,8 +104,8 @@ export function barrierToMark(seed: string): string | undefined {
 
 function markText({ fingerprint, spentAt }: SpentSeed): string {
   return `${FIRST_LINE}
-# Its refresh token was replaced, or its grant was ended. Importing it again could end the grant that came of it, so
-# hq-token does not. This file holds no token. Remove the seed file, and this one with it.
+# Its refresh token was replaced, or its grant was ended. Importing it again could end the grant that came from
+# it, so hq-token does not import it. This file holds no token. Remove the seed file and this file.
 fingerprint = ${fingerprint}
 spent_at = ${rfc3339(spentAt)}
 `
@@ -124,7 +124,7 @@ function lookAt(path: string): Found {
     if (stats === undefined) return { kind: 'none' }
     const text = stats.isFile() ? readSmall(path) : undefined
     if (text === undefined || !(text === '' || text.startsWith(FIRST_LINE)))
-      return { kind: 'other', failure: `${path} is there and is no mark` }
+      return { kind: 'other', failure: `${path} exists and is not a mark of hq-token` }
     const [, fingerprint] = /^fingerprint = ([0-9a-f]{12})$/m.exec(text) ?? []
     const [, time = ''] = /^spent_at = (\S+)$/m.exec(text) ?? []
     const spentAt = Math.floor(Date.parse(time) / 1000)

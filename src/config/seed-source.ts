@@ -76,15 +76,18 @@ async function inspectSpent(set: TokenSet, configured: string | null): Promise<F
   }
   return marked === undefined
     ? undefined
-    : ok('seed', `${marked} was spent on ${rfc3339(spent.spentAt)}, and is marked so: it can be removed`)
+    : ok(
+        'seed',
+        `${marked} was spent on ${rfc3339(spent.spentAt)}, and is marked as spent: it can be removed`,
+      )
 }
 
 function unmarked(path: string, spentAt: number): Finding {
   const barrier = barrierToMark(path)
-  const why = barrier === undefined ? 'the next refresh tries to' : `it cannot be: ${barrier}`
+  const why = barrier === undefined ? 'the next refresh tries to mark it' : `it cannot be marked: ${barrier}`
   return warn(
     'seed',
-    `${path} was spent on ${rfc3339(spentAt)}, and is not marked so (${why}): with an empty store it would be imported again, and the server may end the grant`,
+    `${path} was spent on ${rfc3339(spentAt)}, and is not marked as spent (${why}): with an empty store it would be imported again, and the server may end the grant`,
     REMOVE_HINT,
   )
 }

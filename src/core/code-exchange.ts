@@ -21,11 +21,11 @@ import { entry, newGrantId, signedIn, type Tokens } from './transitions.js'
 import { checkOf, unreached } from './unreached.js'
 
 /** The next command after a failed login. */
-export const AGAIN = 'begin anew: hq-token login'
+export const AGAIN = 'begin again: hq-token login'
 
 /** The same of the answer to an earlier login: the one that waits is still good. */
 export const ANOTHER =
-  'hq-token login --complete -, and paste the address of the login begun last; or begin anew: hq-token login'
+  'hq-token login --complete -, and paste the address of the latest login; or begin again: hq-token login'
 
 /**
  * One exchange of an authorization code, as safe as that of a refresh token: the store notes the code, one request
@@ -104,7 +104,7 @@ export class CodeExchange {
         const none =
           isRefreshTokenUnusable === true ? 'a refresh token that cannot be used' : 'no refresh token'
         throw new ClientRefused(`${server.host} issued ${none}: nothing could be kept alive`, {
-          hint: 'ask for one (scope = … offline_access, or the registration at the server), then: hq-token login',
+          hint: 'ask for a refresh token (with scope = … offline_access, or in the registration at the server), then: hq-token login',
         })
       }
       return this.#save({ ...outcome.tokens, refreshToken }, record, kept)
@@ -175,7 +175,7 @@ export class CodeExchange {
         })
       case 'refused':
         return new LoginRequired(`${host} refused the code (${what})`, {
-          hint: isBare ? 'take all of the address bar' : AGAIN,
+          hint: isBare ? 'copy the whole address from the address bar' : AGAIN,
         })
       case 'misconfigured':
         return new ClientRefused(`${host} refused the client (${what})`, {

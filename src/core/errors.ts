@@ -129,7 +129,7 @@ export class SeedInvalid extends TokenError {
 
   /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
-    super(message, { hint: 'mend the file, then: hq-token seed FILE', ...details })
+    super(message, { hint: 'fix the file, then: hq-token seed FILE', ...details })
   }
 }
 
@@ -250,7 +250,7 @@ export class ConfigInvalid extends TokenError {
 
   /** @hidden */
   constructor(message: string, details: ErrorDetails = {}) {
-    super(message, { hint: 'mend the configuration, then look with: hq-token doctor', ...details })
+    super(message, { hint: 'fix the configuration, then check it with: hq-token doctor', ...details })
   }
 }
 

@@ -51,7 +51,7 @@ export function failureOf(outcome: Failed, circumstances: Circumstances): TokenE
     case 'unknown':
       return outcome.mayHoldTokens
         ? new OutcomeUnknown(
-            `${host} gave no usable answer (${what}); it is kept, for it may hold the new tokens`,
+            `${host} gave no usable answer (${what}); the answer is kept because it may hold the new tokens`,
             { hint: unreadHint(circumstances.retryAt) },
           )
         : new OutcomeUnknown(`${host} gave no usable answer (${what}); the refresh may have happened`)
@@ -59,7 +59,7 @@ export function failureOf(outcome: Failed, circumstances: Circumstances): TokenE
       return withoutVerdict(outcome, circumstances)
     case 'refused': {
       const lost = doubt ? '; an earlier answer of the server had been lost' : ''
-      const kept = unusable ? '; it had sent a new one that cannot be used' : ''
+      const kept = unusable ? '; the server had sent a new refresh token that cannot be used' : ''
       const other = unusable ? '' : otherUse(what, circumstances)
       return new LoginRequired(`${host} refused the refresh token (${what})${lost}${kept}${other}`)
     }
@@ -71,7 +71,7 @@ export function failureOf(outcome: Failed, circumstances: Circumstances): TokenE
 /** The hint for an answer that is kept and cannot be read. */
 export function unreadHint(until: number | null): string {
   const again = until === null ? '' : `, and the server is not asked again before ${rfc3339(until)}`
-  return `each call reads it again${again}; tell the shape to the makers of hq-token, or begin anew: hq-token login`
+  return `each call reads the kept answer again${again}; report its shape to the makers of hq-token, or begin again: hq-token login`
 }
 
 function withoutVerdict(
@@ -124,7 +124,7 @@ function bare(message: string, since: number, { host, set, at }: Circumstances):
   const lasting = `${message}, and nothing else since ${rfc3339(since)}`
   if (isGivenUp(set, at))
     return new LoginRequired(
-      `${lasting}; the access token is over, so ${host} has probably ended the grant`,
+      `${lasting}; the access token has expired, so ${host} has probably ended the grant`,
       {
         hint: `${LOGIN_HINT} (if token_url is wrong: hq-token doctor)`,
       },
@@ -146,7 +146,8 @@ function otherUse(what: string, { set, at, doubt, spentElsewhere }: Circumstance
   if (spentElsewhere !== null && seedFile !== null)
     return `; ${seedFile.path} was spent on ${rfc3339(spentElsewhere)} by another store, which holds this grant now: each store needs a grant of its own`
   const hasEnded = pair.refreshExpiresAt !== null && pair.refreshExpiresAt <= at.now
-  if (hasEnded) return `; by what the server said it ended at ${rfc3339(pair.refreshExpiresAt)}`
+  if (hasEnded)
+    return `; the refresh token expired at ${rfc3339(pair.refreshExpiresAt)}, by what the server said`
   if (namesReason(what)) return ''
   if (cameFrom !== null) {
     const here = host === null || host.name === cameFrom.name ? 'another machine of that name' : host.name
@@ -156,7 +157,7 @@ function otherUse(what: string, { set, at, doubt, spentElsewhere }: Circumstance
   if (doubt) return ''
   // A seed's token may have been old, or spent by its earlier owner.
   if (lastRefreshAt === null)
-    return '; it had never been used here: where it came from, it may have been replaced or ended'
+    return '; it had never been used here: it may have been replaced or ended where it came from'
   if (at.now - lastRefreshAt > IDLE) return `; it had not been used since ${rfc3339(lastRefreshAt)}`
   const here = host === null ? '' : ` (this one is on ${host.name})`
   return `; unless the grant was ended at the server, a copy of this store${here}, on another machine or from a backup, has used it since ${rfc3339(lastRefreshAt)}`

@@ -22,8 +22,8 @@ export function rejectionWarning(set: TokenSet, { rejected }: Ask, at: ClockRead
   const until = rejectionHold(set, at)
   if (until === null || rejected?.equals(set.pair.accessToken) !== true) return undefined
   return warning(
-    `the API refuses this access token as it did the one before, so that a refresh does not help; the next one for that reason may be at ${rfc3339(until)}`,
-    'check what its user may do there; to refresh all the same: hq-token refresh',
+    `the API refuses this access token as it refused the one before: a refresh does not help; the next refresh for that reason may be at ${rfc3339(until)}`,
+    'check what the user of the token may do there; to refresh anyway: hq-token refresh',
   )
 }
 
@@ -55,7 +55,7 @@ export function refusalToAsk(
   // Within the hour even a person may not ask, because a repetition may end the grant that the kept answer holds.
   if (hold?.because === 'unread' && (!insist || isPaused(set, at)))
     return new OutcomeUnknown(
-      set.lastFailure?.message ?? `an answer of ${host} is kept that nobody can read`,
+      set.lastFailure?.message ?? `hq-token keeps an answer of ${host} that it cannot read`,
       { hint: unreadHint(hold.until) },
     )
   if (hold?.because === 'refused' && !insist)

@@ -138,7 +138,7 @@ export class Logins {
       const login = this.#checked(await held.login(), named)
       if (state !== null && !state.equals(login.state))
         throw new LoginRequired(
-          `this answer is not that of the login begun at ${rfc3339(login.begunAt)} (its state is another)`,
+          `this answer does not belong to the login begun at ${rfc3339(login.begunAt)} (its state is another)`,
           { hint: ANOTHER },
         )
       const { set: found, exchange } = await recover(held, this.#parts)

@@ -77,7 +77,7 @@ export type Anew = 'login' | 'seed'
  * @param anew The command that was about to begin a grant, if there was one.
  */
 export function otherClient(where: string, bound: Client, named: NamedClient, anew?: Anew): OtherClient {
-  const message = `the token set in ${where} is that of ${clientName(bound)}, and the configuration names ${clientName(named)}`
+  const message = `the token set in ${where} belongs to ${clientName(bound)}, but the configuration names ${clientName(named)}`
   const isMoved = named.clientId === bound.clientId && isSameServer(bound, named) !== true
   const ways = [
     'use the --profile of that client',

@@ -49,7 +49,7 @@ export class AnswerPersistence {
     } catch {
       // Only the store itself is left now; if that fails too, `save` tells the caller.
       this.warn(
-        'the server’s answer could not be written to the rescue file nor to any other place',
+        'the server’s answer could be written neither to the rescue file nor to any other place',
         'look at the disk of the store',
       )
       return false
@@ -89,7 +89,7 @@ export class AnswerPersistence {
           const why = error instanceof Error ? error.message : 'the store could not be written'
           this.warn(
             `the new token pair is in the rescue file only: ${why}`,
-            'mend the store or its disk; the next `hq-token get` finishes the save',
+            'repair the store or its disk; the next `hq-token get` finishes the save',
           )
           return error instanceof Error ? error : new Error(why)
         }
@@ -107,12 +107,12 @@ export class AnswerPersistence {
     const { server } = this.#parts
     if (isRefreshTokenUnusable === true)
       this.warn(
-        `${server.host} sent a new refresh token that cannot be used; the one before stays, and the answer is kept in the rescue file`,
-        'a person must log in if the server has ended the one before: hq-token login',
+        `${server.host} sent a new refresh token that cannot be used; hq-token keeps the old refresh token, and the answer in the rescue file`,
+        'if the server has ended the old refresh token, a person must log in: hq-token login',
       )
     if (isLifetimeUnusable === true)
       this.warn(
-        `${server.host} says nothing usable on how long the access token lives; it counts as ${defaultLifetime} s`,
+        `${server.host} does not say in a usable form how long the access token lives; hq-token assumes ${defaultLifetime} s`,
         'set default_lifetime in [refresh] to what the server issues',
       )
   }

@@ -69,7 +69,7 @@ export class SeedImport {
     const [last] = await this.#options.store.history()
     if (last?.event !== 'logout' || last.note !== seedFingerprint(seed)) return
     throw new LoginRequired(`${seed.source} holds the grant that a logout ended at ${rfc3339(last.at)}`, {
-      hint: `${LOGIN_HINT} (this one all the same: hq-token seed --force FILE)`,
+      hint: `${LOGIN_HINT} (to import this file anyway: hq-token seed --force FILE)`,
     })
   }
 

@@ -17,7 +17,7 @@ export function seedIsSpent(source: string, spentAt: number, store: string): Log
   return new LoginRequired(
     `${source} was spent on ${rfc3339(spentAt)}, and there is no token set in ${store}: is the store’s volume mounted?`,
     {
-      hint: `mount it, then run the same command again; where the store is lost: ${LOGIN_HINT} (the spent one all the same, which may end the grant if another store holds it: hq-token seed --force ${typed})`,
+      hint: `mount it, then run the same command again; if the store is lost: ${LOGIN_HINT} (to import the spent file anyway, which may end the grant if another store holds it: hq-token seed --force ${typed})`,
     },
   )
 }
@@ -153,7 +153,7 @@ export class SeedMarking {
   #sayUnmarked(path: string, failure: string): void {
     this.#parts.notify?.({
       level: 'warning',
-      message: `the seed file ${path} can be removed now: its refresh token is spent. It could not be marked so (${failure}): with an empty store it would be imported again, and the server may end the grant`,
+      message: `the seed file ${path} can be removed now: its refresh token is spent. It could not be marked as spent (${failure}): with an empty store it would be imported again, and the server may end the grant`,
       hint: REMOVE_HINT,
     })
   }

@@ -45,7 +45,7 @@ export function unanswered(name: string, { url, failure }: Probe): Finding {
     new ServerUnavailable(
       `${url.host} did not answer (${failure ?? ''})`,
       isHungUp
-        ? { hint: `try again later; it may want a certificate of the client: ${CLIENT_CERTIFICATE}` }
+        ? { hint: `try again later; the server may want a client certificate: ${CLIENT_CERTIFICATE}` }
         : {},
     ),
   )
@@ -61,20 +61,23 @@ function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | 
   if (proxy === 'unreached')
     return through(
       `it cannot be reached (${(failure ?? '').replace(/^PROXY_/, '')})`,
-      'check its address and that it runs',
+      'check the address of the proxy, and whether the proxy runs',
     )
   if (refused === '407')
     return through(
       'it asks for a user and a password (407)',
-      'put them into its URL: http://USER:PASSWORD@HOST:PORT',
+      'put them into the URL of the proxy: http://USER:PASSWORD@HOST:PORT',
     )
   if (refused !== undefined)
     return through(
       `it does not let ${url.host} through (${refused})`,
-      'ask whoever runs it, or exempt the host: NO_PROXY',
+      'ask the administrator of the proxy, or exempt the host: NO_PROXY',
     )
   if (!isConnected && !isTls(failure))
-    return through(`it took the connection and did not go on (${failure ?? ''})`, 'ask whoever runs it')
+    return through(
+      `it took the connection and then sent nothing usable (${failure ?? ''})`,
+      'ask the administrator of the proxy',
+    )
   return ok(name, shown)
 }
 
@@ -84,13 +87,13 @@ function isAddress({ hostname }: URL): boolean {
 
 function nameStep({ url, proxy, addresses, failure, isConnected }: Probe): Finding {
   const name = 'name'
-  if (proxy !== 'unused') return skip(name, `the proxy finds out where ${url.hostname} is`)
+  if (proxy !== 'unused') return skip(name, `the proxy resolves the name ${url.hostname}`)
   if (addresses !== null) return ok(name, `${url.hostname} is ${addresses.slice(0, 3).join(', ')}`)
   if (isConnected) return ok(name, url.hostname)
   const code = /^E(?:NOTFOUND|AI_)/.test(failure ?? '') ? ` (${failure ?? ''})` : ''
   return fail(
     name,
-    new ServerUnavailable(`nobody knows where ${url.hostname} is${code}`, {
+    new ServerUnavailable(`the name ${url.hostname} cannot be resolved${code}`, {
       hint: 'check the host in the configuration, and this machine’s name resolution; behind a proxy: set HTTPS_PROXY',
     }),
   )
@@ -127,11 +130,15 @@ function certificateStep({ url, certificate, failure, isConnected }: Probe, now:
   const name = 'certificate'
   if (url.protocol === 'http:') return skip(name, 'plain http, to this machine itself')
   if (!isConnected && isTls(failure)) return refusedCertificate(name, url, failure ?? '')
-  if (certificate === null) return ok(name, `that of ${url.host} is good`)
+  if (certificate === null) return ok(name, `the certificate of ${url.host} is good`)
   const days = Math.floor((Date.parse(certificate.validTo) / 1000 - now) / 86_400)
   const said = `${url.host}, by ${certificate.issuer}, for another ${days} days`
   return days < SOON
-    ? warn(name, said, 'whoever runs the server has to renew it; until then nothing is to be done here')
+    ? warn(
+        name,
+        said,
+        'the administrator of the server has to renew it; nothing needs to be done on this machine',
+      )
     : ok(name, said)
 }
 
@@ -144,15 +151,15 @@ function refusedCertificate(name: string, { host, hostname }: URL, code: string)
     : code === 'CERT_HAS_EXPIRED'
       ? [
           `the certificate of ${host} has expired`,
-          'check this machine’s clock; else whoever runs the server has to renew it',
+          'check this machine’s clock; if it is right, the administrator of the server has to renew the certificate',
         ]
       : code === 'CERT_NOT_YET_VALID'
         ? [`the certificate of ${host} is not valid yet`, 'check this machine’s clock']
         : /SIGNATURE|ISSUER|SELF_SIGNED|UNTRUSTED/.test(code)
-          ? [`the certificate of ${host} is by an authority that nobody here knows`, OWN_AUTHORITY]
+          ? [`the certificate of ${host} is by an authority that this machine does not trust`, OWN_AUTHORITY]
           : /CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)
-            ? [`${host} does not take this client’s certificate`, CLIENT_CERTIFICATE]
-            : [`no TLS with ${host}`, 'check host and port in the configuration']
+            ? [`${host} does not accept this client’s certificate`, CLIENT_CERTIFICATE]
+            : [`no TLS connection with ${host}`, 'check host and port in the configuration']
   return fail(name, new ServerUnavailable(`${message} (${code})`, { hint }))
 }
 

@@ -137,18 +137,18 @@ export function foreignAnswer(
 ): LoginRequired | undefined {
   const states = parameters.getAll('state')
   if (states.length === 0)
-    return new LoginRequired('this answer has no state, so nothing tells whose it is', {
-      hint: 'if it is that of your login, its code alone will do, after code= in the address: hq-token login --complete -',
+    return new LoginRequired('this answer has no state, so hq-token cannot tell which login it belongs to', {
+      hint: 'if it is the answer to your login, paste only its code, which follows code= in the address: hq-token login --complete -',
     })
   if (states.length > 1 || states.some((one) => !state.equals(new Secret(one))))
-    return new LoginRequired('this answer is not that of the login that waits (its state is another)', {
+    return new LoginRequired('this answer does not belong to the login that waits (its state is another)', {
       hint: ANOTHER,
     })
   if (parameters.getAll('iss').every((claimed) => isFrom(claimed, issuer, authorizeUrl))) return undefined
   return new LoginRequired(
     `this answer says that it comes from another server than ${issuer ?? authorizeUrl.origin}`,
     {
-      hint: 'if it is the same one, set issuer in the configuration to what it calls itself; then: hq-token login',
+      hint: 'if it is the same server, set issuer in the configuration to the iss of the answer, then: hq-token login',
     },
   )
 }
@@ -182,9 +182,11 @@ function refusal(error: unknown, host: string, state: Secret): TokenError {
     case 'login_required':
     case 'interaction_required':
     case 'consent_required':
-      return new LoginRequired(`${host} wants more of the person (${what})`, { hint: AGAIN })
+      return new LoginRequired(`${host} needs another step from the person who logs in (${what})`, {
+        hint: AGAIN,
+      })
     default:
-      return new ClientRefused(`${host} does not take the request (${what})`, {
+      return new ClientRefused(`${host} does not accept the request (${what})`, {
         hint: 'check client_id, redirect_uri and scope in the configuration, then: hq-token login',
       })
   }

@@ -72,7 +72,7 @@ async function metadata(
   } catch (error) {
     if (error instanceof TokenError) throw error
     const what = over.aborted ? 'TIMEOUT: no whole answer in time' : networkCode(error)
-    throw new ServerUnavailable(`the metadata of ${url.host} could not be had (${what})`, {
+    throw new ServerUnavailable(`the metadata of ${url.host} could not be fetched (${what})`, {
       hint: 'check the network and issuer, then run the same command again',
       cause: error,
     })
@@ -81,7 +81,7 @@ async function metadata(
 
 /** The error for a server that is there and cannot answer. */
 function failing({ host }: URL, status: number): ServerUnavailable {
-  return new ServerUnavailable(`the metadata of ${host} could not be had (HTTP ${status})`)
+  return new ServerUnavailable(`the metadata of ${host} could not be fetched (HTTP ${status})`)
 }
 
 /** Fetches a document within limits. `fetch` cannot, because it decompresses on the way and reads without a limit. */
@@ -144,7 +144,7 @@ function decompressed(bytes: Uint8Array, coding: string | undefined, url: URL): 
 }
 
 function tooLarge({ host }: URL): ConfigInvalid {
-  return new ConfigInvalid(`what ${host} sends as its metadata is larger than 1 MiB`, { hint: BY_HAND })
+  return new ConfigInvalid(`the metadata of ${host} is larger than 1 MiB`, { hint: BY_HAND })
 }
 
 async function read(url: URL, answer: Response): Promise<OAuth.AuthorizationServer> {
@@ -156,7 +156,7 @@ async function read(url: URL, answer: Response): Promise<OAuth.AuthorizationServ
   } catch (error) {
     throw new ConfigInvalid(
       isOfAnother(error, oauth)
-        ? `the metadata at ${url.href} is that of another issuer: ${shown(error.cause.body.issuer)}`
+        ? `the metadata at ${url.href} belongs to another issuer: ${shown(error.cause.body.issuer)}`
         : `the metadata of ${url.href} cannot be read (HTTP ${answer.status})`,
       { hint: BY_HAND, cause: error },
     )

@@ -37,16 +37,19 @@ export async function inspectTokenUrl(url: URL, answer: IdleAnswer): Promise<Fin
     ...{ contentEncoding: null, retryAfter: null, date: null },
   })
   if (reading.kind === 'error')
-    return ok(TOKEN_URL, `${shown} answers as one (${reading.code}, as it should without a client)`)
+    return ok(
+      TOKEN_URL,
+      `${shown} answers as a token endpoint (${reading.code}, as it should without a client)`,
+    )
   if (status === 404 || status === 410)
     return fail(
       TOKEN_URL,
-      new ConfigInvalid(`there is none at ${shown} (HTTP ${status})`, { hint: CHECK_URL }),
+      new ConfigInvalid(`there is no token endpoint at ${shown} (HTTP ${status})`, { hint: CHECK_URL }),
     )
   if (status >= 300 && status < 400)
     return fail(
       TOKEN_URL,
-      new ServerUnavailable(`${shown} leads elsewhere (HTTP ${status})`, { hint: CHECK_URL }),
+      new ServerUnavailable(`${shown} redirects elsewhere (HTTP ${status})`, { hint: CHECK_URL }),
     )
   if (status === 429 || status >= 500)
     return fail(TOKEN_URL, new ServerUnavailable(`${shown} answers with HTTP ${status}`))
@@ -64,7 +67,7 @@ export async function inspectTokenUrl(url: URL, answer: IdleAnswer): Promise<Fin
   // client.
   if ((status === 400 || status === 401) && Buffer.from(answer.body).toString('latin1').trim() === '')
     return ok(TOKEN_URL, `${shown} refuses a request without a client, as it should (HTTP ${status})`)
-  return warn(TOKEN_URL, `${shown} answers with HTTP ${status}, and not as RFC 6749 has it`, CHECK_URL)
+  return warn(TOKEN_URL, `${shown} answers with HTTP ${status}, and not in the form of RFC 6749`, CHECK_URL)
 }
 
 /** Whether the answer to a request without parameters may come from the page where people log in. */
@@ -73,7 +76,7 @@ export function inspectAuthorizeUrl(url: URL, { status }: IdleAnswer): Finding {
   if (status === 404 || status === 410)
     return fail(
       AUTHORIZE_URL,
-      new ConfigInvalid(`there is nothing at ${shown} (HTTP ${status}), where people log in`, {
+      new ConfigInvalid(`there is no page to log in at ${shown} (HTTP ${status})`, {
         hint: 'check instance, or authorize_url, in [client] of the config',
       }),
     )
@@ -110,7 +113,7 @@ export async function inspectIssuer(
       throw new ConfigInvalid(`the metadata of ${issuer} does not say where to log in`, {
         hint: 'set authorize_url in [client] of the configuration',
       })
-    return ok(ISSUER, `${issuer} tells its endpoints`)
+    return ok(ISSUER, `${issuer} publishes its endpoints`)
   } catch (error) {
     return fail(ISSUER, error)
   }

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { addressProblem } from '../core/address.js'
 
-const address = z.string('is no text').superRefine((text, context) => {
+const address = z.string('is not text').superRefine((text, context) => {
   const problem = addressProblem(text)
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
 })

@@ -67,7 +67,7 @@ export class RedirectListener {
     const url = new URL(redirectUri)
     if (!isLoopbackRedirect(url))
       throw new ConfigInvalid(
-        `nobody can listen for the browser at ${url.origin}: it is not this machine’s`,
+        `hq-token cannot listen for the browser at ${url.origin}: it is not an address of this machine`,
         {
           hint: 'hq-token login --no-browser',
         },
@@ -92,13 +92,13 @@ export class RedirectListener {
       for (const server of servers) server.close()
       const port = url.port === '' ? '80' : url.port
       if ((error as NodeJS.ErrnoException).code === 'EACCES')
-        throw new ConfigInvalid(`port ${port} of ${url.hostname} is not for this user to listen on`, {
-          hint: 'register a redirect URI with a port above 1023, or go without: hq-token login --no-browser',
+        throw new ConfigInvalid(`this user may not listen on port ${port} of ${url.hostname}`, {
+          hint: 'register a redirect URI with a port above 1023, or log in in two steps: hq-token login --no-browser',
         })
       throw new ServerUnavailable(
         `port ${port} of ${url.hostname} cannot be listened on (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
         {
-          hint: 'another login may be waiting there: end it, or go without: hq-token login --no-browser',
+          hint: 'another login may be waiting there: end it, or log in in two steps: hq-token login --no-browser',
           cause: error,
         },
       )

@@ -66,7 +66,7 @@ function busy(host: string, what: string, cause?: unknown): ServerUnavailable {
   return new ServerUnavailable(`${host} did not revoke the grant (${what})`, { hint: AGAIN, cause })
 }
 
-const AGAIN = 'run hq-token logout again later; to forget the tokens all the same: hq-token logout --local'
+const AGAIN = 'run hq-token logout again later; to forget the tokens anyway: hq-token logout --local'
 
 /** Codes that some servers send for a token that has ended before. */
 const GONE = new Set(['invalid_token', 'invalid_grant'])

@@ -146,9 +146,9 @@ export function notForRoot(
 ): [message: string, details: ErrorDetails] | undefined {
   if (self !== 0 || owner === 0) return undefined
   return [
-    `${folder} belongs to another user (uid ${owner}), and this is root: nothing is made there`,
+    `${folder} belongs to another user (uid ${owner}), and this process is root: hq-token creates nothing there`,
     {
-      hint: `as that user: sudo -u '#${owner}' hq-token …; with root’s own home: sudo -H hq-token …; or name another place: ${instead}`,
+      hint: `run as that user: sudo -u '#${owner}' hq-token …; with root’s own home: sudo -H hq-token …; or name another place: ${instead}`,
     },
   ]
 }

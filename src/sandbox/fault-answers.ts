@@ -86,7 +86,7 @@ export const answerFaults = {
   'token-in-request': untouched('invalid_request for a refresh token that is good', () =>
     json({ error: 'invalid_request', error_description: 'The refresh token is invalid.' }, '', 400),
   ),
-  'missing-parameter': untouched('invalid_request for want of a parameter', () =>
+  'missing-parameter': untouched('invalid_request because a parameter is missing', () =>
     json({ error: 'invalid_request', error_description: 'refresh_token is missing' }, '', 400),
   ),
   'deleted-client': untouched('deleted_client', spuriously('deleted_client')),

@@ -76,7 +76,7 @@ export async function inspectStore(path: string, options: InspectOptions): Promi
   const [fileSystem, ...space] = disk(paths, isThere, options.fileSystem ?? fileSystemOf)
   const access =
     fileSystem.status === 'fail'
-      ? skip('writable', 'needs a file system that takes files')
+      ? skip('writable', 'needs a file system where files can be made')
       : writable(paths, isThere)
   const around = [fileSystem, ...space, access, ...lastCopyWarnings(options.mounts)]
   // Do not look inside if the folder is another user's, say, because nothing in it can be trusted.
@@ -87,7 +87,7 @@ export async function inspectStore(path: string, options: InspectOptions): Promi
 function withinLock(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Finding[] {
   const locked = lock(paths)
   const isHeld = locked.status === 'warn'
-  return [locked, isHeld ? skip('unfinished', 'what is under way is not') : unfinished(paths, content, env)]
+  return [locked, isHeld ? skip('unfinished', 'a refresh is under way') : unfinished(paths, content, env)]
 }
 
 interface Look extends StoreInspection {
@@ -263,7 +263,7 @@ function kind({ folder }: StorePaths, type: number): Finding {
 
 function room({ folder }: StorePaths, bytes: number | null): Finding {
   const name = 'disk space'
-  if (bytes === null) return skip(name, 'this file system counts none')
+  if (bytes === null) return skip(name, 'this file system does not tell its size')
   const left = `${bytes < 10 * MIB ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / MIB)} MiB`} left`
   const hint = `df -h ${shellWord(folder)}`
   if (bytes < LEAST_ROOM)
@@ -294,7 +294,7 @@ function lock({ lock: path, database }: StorePaths): Finding {
     if (isBusy(error))
       return warn(
         name,
-        'held: another process is refreshing, or stands still within a refresh',
+        'held: another process is refreshing, or is stuck in a refresh',
         `to see who: fuser ${shellWord(path)}`,
       )
     return fail(name, unlockable(path, error))
@@ -312,13 +312,13 @@ function unfinished(paths: StorePaths, content: StoreContent | undefined, env: N
     if (pending.length > 0)
       return warn(
         name,
-        `an answer of the server waits in ${paths.rescue}: the next refresh takes it up`,
+        `an answer of the server waits in ${paths.rescue}: the next refresh uses it`,
         set === undefined ? 'hq-token get' : 'hq-token refresh',
       )
     if (set?.intent)
       return warn(
         name,
-        `a refresh was begun at ${rfc3339(set.intent.at)} and its outcome is unknown: the next \`get\` carries on`,
+        `a refresh was begun at ${rfc3339(set.intent.at)} and its outcome is unknown: the next \`get\` finishes it`,
         'hq-token get',
       )
     return content === undefined ? skip(name, 'needs a store that can be read') : ok(name, 'nothing')

@@ -29,7 +29,7 @@ export async function inspectServers(
   } catch (error) {
     return [
       fail('proxy', error),
-      ...asked.map(({ name, request: { url } }) => skip(name, `needs a way to ${url.host}`)),
+      ...asked.map(({ name, request: { url } }) => skip(name, `needs a connection to ${url.host}`)),
     ]
   }
   const questions = await Promise.all(
@@ -47,7 +47,7 @@ export async function inspectServers(
   })
   const verdicts = questions.map(async ({ name, found, judge }) => {
     if (ways[origins.indexOf(found.url.origin)]?.isReached !== true)
-      return skip(name, `needs a way to ${found.url.host}`)
+      return skip(name, `needs a connection to ${found.url.host}`)
     return found.answer === null ? unanswered(name, found) : judge(found.answer)
   })
   const left = online ? whyNoApi(config, set) : []

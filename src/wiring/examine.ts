@@ -88,7 +88,9 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     seed: content && (await inspectSeed(config.seedFile, content.set, path, seedOptions)),
     servers: (online) =>
       trust.status === 'fail'
-        ? Promise.resolve([skip('servers', 'nothing is sent anywhere before they can be told from others')])
+        ? Promise.resolve([
+            skip('servers', 'nothing is sent to a server while its identity cannot be checked'),
+          ])
         : inspectServers(config, online, content?.set, around),
   }
 }

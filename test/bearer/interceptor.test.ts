@@ -66,7 +66,7 @@ describe('which requests carry the token', () => {
       )
       await expect(send(dispatcher, named)).rejects.toThrow(ConfigInvalid)
       await expect(send(dispatcher, named)).rejects.toMatchObject({
-        message: 'a request names no origin, and the token is for one alone',
+        message: 'the request names no origin, and the token is for one origin only',
         hint: expect.stringContaining('{ singleOrigin: true }') as string,
       })
       expect(theirs.seen).toEqual([])

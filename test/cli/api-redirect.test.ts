@@ -144,7 +144,9 @@ describe('a redirect', () => {
       void response.writeHead(status, { location: `${elsewhere}/y` }).end()
     const { code, stderr } = await ask(['x', '-X', 'GET', '--input', '-'], { input: 'a secret' })
     expect({ code, asked }).toEqual({ code: 22, asked: 0 })
-    expect(stderr).toContain(`hint: what has a body is not redirected; it leads to ${elsewhere}/y\n`)
+    expect(stderr).toContain(
+      `hint: a request with a body does not follow a redirect; this one leads to ${elsewhere}/y\n`,
+    )
   })
 
   it('a redirect to another origin that refuses says nothing of the token', async () => {
@@ -164,7 +166,7 @@ describe('a redirect', () => {
     backend.takes = (token) => token !== ''
     const ended = await ask(['x'])
     expect(ended).toMatchObject({ code: 22 })
-    expect(ended.stderr).not.toContain('a new token did not help')
+    expect(ended.stderr).not.toContain('the API refused the new token')
     expect(seen.map(({ url }) => url)).toEqual(['/acme/api/x', '/acme/api/back'])
     expect(there.sandbox.refreshes()).toBe(0)
   })
@@ -196,7 +198,7 @@ describe('a redirect', () => {
       expect(await ask(['x'])).toMatchObject({
         code: 22,
         stdout: '',
-        stderr: expect.stringMatching(/redirects to what is no address/) as string,
+        stderr: expect.stringMatching(/redirects to something that is not an address/) as string,
       })
     },
   )
@@ -206,7 +208,7 @@ describe('a redirect', () => {
     const { code, stderr } = await ask(['x', '-f', 'a=1'])
     expect(code).toBe(22)
     expect(stderr).toContain(
-      `hint: what changes something is not redirected; it leads to ${api}/acme/api/y\n`,
+      `hint: a request that changes something does not follow a redirect; this one leads to ${api}/acme/api/y\n`,
     )
     expect(seen).toHaveLength(1)
   })

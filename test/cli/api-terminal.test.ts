@@ -66,7 +66,7 @@ describe('an answer on a terminal', () => {
     backend.answer = of('application/pdf', '%PDF')
     const ended = await ask(['x'], { terminal: 80 })
     expect(ended).toMatchObject({ code: 2, stdout: '' })
-    expect(ended.stderr).toMatch(/no text \(application\/pdf\).*\n.*hint: .* -o FILE/)
+    expect(ended.stderr).toMatch(/not text \(application\/pdf\).*\n.*hint: .* -o FILE/)
     expect(await ask(['x', '-i'], { terminal: 80 })).toMatchObject({
       stdout: expect.stringMatching(/^HTTP.*200.*\r\n[^]*\r\n\r\n$/) as string,
     })

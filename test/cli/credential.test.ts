@@ -174,8 +174,10 @@ describe('git', () => {
       expect(await erased()).toEqual({ code: 0, stdout: '', stderr: '' })
       const { code, stdout, stderr } = await erased()
       expect({ code, stdout, refreshes: sandbox.refreshes() }).toEqual({ code: 0, stdout: '', refreshes: 1 })
-      expect(stderr).toContain(`${new URL(sandbox.url).host} refuses this token as it did the one before`)
-      expect(stderr).toMatch(new RegExp(`hint: check what its user may do in that repository.*${more}`))
+      expect(stderr).toContain(`${new URL(sandbox.url).host} refuses this token as it refused the one before`)
+      expect(stderr).toMatch(
+        new RegExp(`hint: check what the user of the token may do in that repository.*${more}`),
+      )
       expect(stderr).not.toMatch(/API|hq-token refresh/)
     },
   )

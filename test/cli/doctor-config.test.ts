@@ -16,7 +16,7 @@ describe('the configuration', () => {
     expect(got.check('config')).toEqual({
       ...{ name: 'config', status: 'fail', exit: 78 },
       message: 'the config file /nonexistent/config.ini (from HQ_TOKEN_CONFIG) does not exist',
-      hint: 'hq-token init writes it; or name one that does, or none to look in the usual places',
+      hint: 'hq-token init writes it; or name a file that exists; or name none: hq-token then looks in the usual places',
     })
     for (const name of ['store', 'servers'])
       expect(got.check(name)).toMatchObject({
@@ -36,7 +36,7 @@ describe('the configuration', () => {
     )
     // One next command, once.
     expect(stdout.match(/→/g)).toHaveLength(1)
-    expect(stdout).toMatch(/^skip {3}login {10}no token set yet: the configuration comes first$/m)
+    expect(stdout).toMatch(/^skip {3}login {10}no token set yet: fix the configuration first$/m)
   })
 
   it('doctor reports a configuration that cannot be read, and ends with 78', async () => {

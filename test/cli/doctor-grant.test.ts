@@ -23,7 +23,7 @@ describe('the grant', () => {
 
   it.each([
     ['invalid-client', 'fail', 78, /invalid_client/, /client_secret/],
-    ['503', 'warn', 0, /wants to be left alone for another/, /hq-token refresh/],
+    ['503', 'warn', 0, /the server asked not to be called for another/, /hq-token refresh/],
   ] as const)(
     'doctor reports a grant whose last refresh met %s: %s',
     async (fault, status, code, message, hint) => {
@@ -62,7 +62,7 @@ describe('the grant', () => {
   it('obtained at an instant that is still to come: the clock went back', async () => {
     const made = await seeded()
     expect((await examined(made, { clock: later(-10 * DAY) })).check('access token')).toMatchObject({
-      ...{ status: 'warn', message: expect.stringContaining('this machine’s clock went back') as string },
+      ...{ status: 'warn', message: expect.stringContaining('this machine’s clock was set back') as string },
       hint: expect.stringContaining('timedatectl') as string,
     })
   })
@@ -72,7 +72,7 @@ describe('the grant', () => {
     changed(made, "UPDATE token_set SET came_from = 'old-host', came_at = obtained_at")
     expect((await examined(made)).check('login')).toMatchObject({
       ...{ status: 'warn', message: expect.stringContaining('came here from old-host') as string },
-      hint: expect.stringContaining('stop the other') as string,
+      hint: expect.stringContaining('stop hq-token on one of them') as string,
     })
   })
 })
@@ -113,14 +113,14 @@ describe('a login', () => {
     const expired = await examined(made, { clock: later(1810) })
     expect(expired.check('pending login')).toMatchObject({
       ...{ status: 'ok', hint: null },
-      message: `the one begun at ${begun} waits no longer: it was good until ${until}`,
+      message: `the login begun at ${begun} no longer waits: it expired at ${until}`,
     })
     changed(made, "UPDATE login SET spent = 'abcdef012345'")
     const spent = await examined(made)
     expect(spent.code).toBe(0)
     expect(spent.check('pending login')).toMatchObject({
       ...{ status: 'ok', hint: null },
-      message: `the one begun at ${begun} waits no longer: its answer was used`,
+      message: `the login begun at ${begun} no longer waits: its answer was used`,
     })
   })
 

@@ -41,11 +41,11 @@ describe('the server', { timeout: 300_000 }, () => {
 
   it.each([
     ['CERT_NOT_YET_VALID', 'certificate', /is not valid yet/, /clock/],
-    ['ERR_SSL_WRONG_VERSION_NUMBER', 'certificate', /no TLS with/, /host and port/],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'certificate', /no TLS connection with/, /host and port/],
     [
       'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
       'certificate',
-      /does not take this client’s certificate/,
+      /does not accept this client’s certificate/,
       /client_cert/,
     ],
     ['UND_ERR_CONNECT_TIMEOUT', 'server', /does not answer/, /firewall/],
@@ -70,7 +70,7 @@ describe('the server', { timeout: 300_000 }, () => {
       inspectWay({ ...found, proxy: 'reached', url: new URL(`https://${hostname}/`) }, 'http://proxy', 0)
         .checks
     expect(way('acme.highq.com')).toContainEqual({
-      ...{ name: 'name', status: 'skip', message: 'the proxy finds out where acme.highq.com is' },
+      ...{ name: 'name', status: 'skip', message: 'the proxy resolves the name acme.highq.com' },
     })
     expect(way('10.0.0.1').map(({ name }) => name)).toEqual(['proxy', 'server', 'certificate', 'clock'])
   })
@@ -114,10 +114,18 @@ describe('the server', { timeout: 300_000 }, () => {
       75,
       /a web page \(HTTP 200\)/,
     ],
-    ['nothing', 404, 'text/html', '<html>no</html>', 'fail', 78, /there is none at .* \(HTTP 404\)/],
-    ['a redirect', 302, 'text/plain', '', 'fail', 75, /leads elsewhere \(HTTP 302\)/],
+    [
+      'nothing',
+      404,
+      'text/html',
+      '<html>no</html>',
+      'fail',
+      78,
+      /there is no token endpoint at .* \(HTTP 404\)/,
+    ],
+    ['a redirect', 302, 'text/plain', '', 'fail', 75, /redirects elsewhere \(HTTP 302\)/],
     ['an error of its own', 500, 'text/plain', 'oops', 'fail', 75, /HTTP 500/],
-    ['400 without a reason', 400, 'text/plain', 'bad', 'warn', 0, /not as RFC 6749 has it/],
+    ['400 without a reason', 400, 'text/plain', 'bad', 'warn', 0, /not in the form of RFC 6749/],
     // As glewlwyd, to a request without a client.
     [
       '400 without a word',
@@ -129,9 +137,9 @@ describe('the server', { timeout: 300_000 }, () => {
       /refuses a request without a client, as it should \(HTTP 400\)/,
     ],
     ['401 without a word', 401, 'text/plain', '\n', 'ok', 0, /refuses a request without a client/],
-    ['403 without a word', 403, '', '', 'warn', 0, /not as RFC 6749 has it/],
-    ['405 without a word', 405, '', '', 'warn', 0, /not as RFC 6749 has it/],
-    ['success without a word', 200, '', '', 'warn', 0, /not as RFC 6749 has it/],
+    ['403 without a word', 403, '', '', 'warn', 0, /not in the form of RFC 6749/],
+    ['405 without a word', 405, '', '', 'warn', 0, /not in the form of RFC 6749/],
+    ['success without a word', 200, '', '', 'warn', 0, /not in the form of RFC 6749/],
     [
       'an error in XML',
       400,
@@ -179,9 +187,9 @@ describe('the server', { timeout: 300_000 }, () => {
 
   it.each([
     ['no metadata', 404, '', 78, /publishes no metadata/, /^check issuer/],
-    ['a failure', 503, '', 75, /could not be had \(HTTP 503\)/, /again later/],
+    ['a failure', 503, '', 75, /could not be fetched \(HTTP 503\)/, /again later/],
     ['no JSON', 200, '<html>', 78, /cannot be read/, /^check issuer/],
-    ['another’s', 200, '{"issuer":"https://evil.example"}', 78, /that of another issuer/, /^check issuer/],
+    ['another’s', 200, '{"issuer":"https://evil.example"}', 78, /belongs to another issuer/, /^check issuer/],
   ] as const)(
     'doctor reports a server with %s where the issuer should tell its endpoints',
     async (_, status, body, code, message, hint) => {
@@ -216,7 +224,7 @@ describe('the server', { timeout: 300_000 }, () => {
       const made = await seeded()
       rewritten(made, (text) => text.replace(/instance = .*/, `issuer = ${issuer}`))
       expect((await examined(made)).check('issuer')).toMatchObject({
-        ...{ status: 'ok', message: `${issuer} tells its endpoints` },
+        ...{ status: 'ok', message: `${issuer} publishes its endpoints` },
       })
       expect(await made.run(['login', '--no-browser'])).toMatchObject({ code: 0 })
     },

@@ -278,7 +278,7 @@ describe('the store', () => {
     rewritten(made, (text) => text.replace('path = token.db', `path = ${join(root, 'token.db')}`))
     const got = await examined({ config: made.config })
     expect(got.check('disk space')).toMatchObject({
-      ...{ status: 'skip', message: 'this file system counts none' },
+      ...{ status: 'skip', message: 'this file system does not tell its size' },
     })
     expect(got.check('writable')).toMatchObject({ status: 'ok' })
   })
@@ -350,7 +350,7 @@ describe('the store', () => {
     const before = contents(made.dir)
     expect((await examined(made)).check('unfinished')).toMatchObject({
       ...{ status: 'warn', hint: 'hq-token refresh' },
-      message: `an answer of the server waits in ${join(made.dir, 'token.rescue')}: the next refresh takes it up`,
+      message: `an answer of the server waits in ${join(made.dir, 'token.rescue')}: the next refresh uses it`,
     })
     expect(contents(made.dir)).toEqual(before)
   })

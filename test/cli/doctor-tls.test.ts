@@ -69,7 +69,13 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
   })
 
   it.each([
-    ['that has expired', () => firm.issue(HOST, -1), true, /has expired \(CERT_HAS_EXPIRED\)/, /renew it/],
+    [
+      'that has expired',
+      () => firm.issue(HOST, -1),
+      true,
+      /has expired \(CERT_HAS_EXPIRED\)/,
+      /renew the certificate/,
+    ],
     [
       'for another name',
       () => firm.issue('other.example.com'),
@@ -81,7 +87,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
       'by nobody who is known',
       () => firm.issue(HOST),
       false,
-      /nobody here knows/,
+      /an authority that this machine does not trust/,
       /ca_file = FILE .*NODE_EXTRA_CA_CERTS=FILE/,
     ],
   ])(
@@ -117,7 +123,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
     expect(absent.check('proxy')).toMatchObject({
       status: 'fail',
       message: expect.stringMatching(/cannot be reached \(ECONNREFUSED\)/) as string,
-      hint: 'check its address and that it runs',
+      hint: 'check the address of the proxy, and whether the proxy runs',
     })
     const made = await seeded({ config: `[network]\nproxy = ${proxy.url}\n` })
     rewritten(made, (text) => text.replace(/instance = .*/, `instance = https://${HOST}:1/`))

@@ -32,7 +32,7 @@ describe('all is well', () => {
     ['ok', 'clock', 'as the server’s'],
     [
       ...['ok', 'token URL'],
-      `${url}api/oauth2/token answers as one (invalid_client, as it should without a client)`,
+      `${url}api/oauth2/token answers as a token endpoint \(invalid_client, as it should without a client)`,
     ],
     ['ok', 'authorize URL', `${url}authorize.action answers (HTTP 400)`],
   ]
@@ -61,7 +61,7 @@ describe('all is well', () => {
     const narrow = (await told(['doctor'], { env: { ...env, NO_COLOR: '1' }, terminal: 50 })).stdout
     expect(narrow).toContain('\nok     integrity\n       every page is whole\n')
     expect(narrow).toMatch(
-      /^ok {5}token URL\n {7}http:\S+\n {7}answers as one \(invalid_client, as it\n {7}should without a client\)$/m,
+      /^ok {5}token URL\n {7}http:\S+\n {7}answers as a token endpoint\n {7}\(invalid_client, as it should without a\n {7}client\)$/m,
     )
     for (const line of narrow.split('\n')) if (line.length > 50) expect(line.trim()).not.toContain(' ')
     const untold = (await told(['doctor'], { env: { ...env, NO_COLOR: '1' }, terminal: 0 })).stdout
@@ -69,7 +69,7 @@ describe('all is well', () => {
     const wide = (await told(['doctor'], { env, terminal: 100 })).stdout
     expect(wide).toContain('\u001b[32mok     \u001b[39m')
     expect(wide.replaceAll(/\u001b\[\d+m/g, '')).toMatch(
-      /^ok {5}token URL {6}http:\S+ answers as one\n {22}\(invalid_client, as it should without a client\)$/m,
+      /^ok {5}token URL {6}http:\S+ answers as a token endpoint\n {22}\(invalid_client, as it should without a client\)$/m,
     )
   })
 

@@ -202,7 +202,7 @@ describe('an issuer that cannot be asked', () => {
     const { code, stdout, stderr } = await there.tell(['seed'])
     expect([code, stdout]).toEqual([0, ''])
     expect(stderr).toContain(
-      `hq-token: warning: the token cannot be refreshed yet: the metadata of ${host} could not be had (HTTP 503)\nhq-token: hint: the first refresh tries that again\n`,
+      `hq-token: warning: the token cannot be refreshed yet: the metadata of ${host} could not be fetched (HTTP 503)\nhq-token: hint: the first refresh tries again\n`,
     )
     expect((await there.store.read())?.generation).toBe(1)
     there.answers(json(metadata(there.issuer, there)))
@@ -225,7 +225,7 @@ describe('an issuer that cannot be asked', () => {
     const failed = await there.tell(['get'])
     expect(failed).toEqual({
       ...{ code: 75, stdout: '' },
-      stderr: `hq-token: error: the metadata of ${host} could not be had (HTTP 503)\nhq-token: hint: nothing was lost; run the same command again later\n`,
+      stderr: `hq-token: error: the metadata of ${host} could not be fetched (HTTP 503)\nhq-token: hint: nothing was lost; run the same command again later\n`,
     })
     expect(there.asked).toEqual([OIDC])
     expect(there.sandbox.log).toEqual([])
@@ -278,10 +278,10 @@ describe('an issuer that cannot be asked', () => {
       'is another',
       (there) => json({ ...metadata('https://login.example.com', there) }),
       78,
-      'is that of another issuer: https://login.example.com/',
+      'belongs to another issuer: https://login.example.com/',
     ],
     [
-      'leads elsewhere',
+      'redirects elsewhere',
       ({ port }) =>
         (_, response) =>
           response.writeHead(302, { location: `http://127.0.0.1:${port}/` }).end(),
@@ -337,7 +337,7 @@ describe('an endpoint that is not fit for secrets', () => {
     const kept = await keptBy(there)
     await pin(there, { ...kept, tokenUrl: unfit(there) })
     const message = `the token_url that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)`
-    const hint = 'hq-token login asks the issuer anew (or set token_url in [client] of the configuration)'
+    const hint = 'hq-token login asks the issuer again (or set token_url in [client] of the configuration)'
     for (const args of [['get'], ['refresh'], ['api', '1/sites']])
       expect(await there.tell(args, { env: withApi(there) })).toEqual({
         ...{ code: 78, stdout: '', stderr: `hq-token: error: ${message}\nhq-token: hint: ${hint}\n` },
@@ -365,7 +365,7 @@ describe('an endpoint that is not fit for secrets', () => {
     expect(withoutNews(await there.tell(['get']))).toMatchObject({ code: 0, stderr: '' })
     expect(await there.tell(['logout'])).toEqual({
       ...{ code: 78, stdout: '' },
-      stderr: `hq-token: error: the revocation_url that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)\nhq-token: hint: hq-token login asks the issuer anew (or set revocation_url in [client] of the configuration)\n`,
+      stderr: `hq-token: error: the revocation_url that the store keeps for the issuer ${there.issuer} must be an https URL (http only to this machine itself)\nhq-token: hint: hq-token login asks the issuer again (or set revocation_url in [client] of the configuration)\n`,
     })
     expect((await there.store.read())?.generation).toBe(2)
     expect((await there.tell(['doctor'])).code).toBe(0)

@@ -105,7 +105,7 @@ describe('a login without a browser', () => {
     const { code, stderr } = await there.tell(['login', '--no-browser'])
     expect([code, stderr]).toEqual([
       0,
-      expect.stringMatching(/warning: this login takes the place of the one begun at 20/),
+      expect.stringMatching(/warning: this login replaces the login begun at 20/),
     ])
   })
 
@@ -201,7 +201,7 @@ describe('a login without a browser', () => {
     expect(await without(/redirect_uri = .*/)).toContain('redirect_uri is missing')
     expect(await without(/client_id = .*/)).toContain('client_id')
     expect(await without(/client_secret = .*/)).toContain('client_secret')
-    expect(await without(/instance = .*/)).toContain('nothing says where to log in')
+    expect(await without(/instance = .*/)).toContain('the configuration does not say where to log in')
     expect(await there.store.login()).toBeUndefined()
   })
 

@@ -93,7 +93,9 @@ describe('a logout', () => {
 
     config('/token/revocation')
     const refreshed = (await there.store.read())?.pair.refreshToken.reveal() ?? ''
-    expect((await there.tell(['logout'])).stderr).toContain('revoked at the server, and forgotten here')
+    expect((await there.tell(['logout'])).stderr).toContain(
+      'the grant is revoked at the server, and the tokens are forgotten here',
+    )
     writeFileSync(
       seed,
       `[AUTH]\naccess_token = an-expired-token\naccess_expiry = 1\nrefresh_token = ${refreshed}\n`,

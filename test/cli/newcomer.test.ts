@@ -93,7 +93,7 @@ describe('without any configuration', () => {
     const path = join(folder(), 'there is none.ini')
     const { code, stderr } = await told(['--config', path, 'get'])
     expect(code).toBe(78)
-    expect(stderr).toContain(`hint: hq-token --config '${path}' init writes it; or name one that does`)
+    expect(stderr).toContain(`hint: hq-token --config '${path}' init writes it; or name a file that exists`)
   })
 })
 
@@ -176,7 +176,7 @@ describe('what only a login needs', () => {
     expect(existsSync(seed)).toBe(true)
     const { code, stderr } = await told(['get'], { env: { HQ_TOKEN_CONFIG: config } })
     expect(code).toBe(4)
-    expect(stderr).toMatch(/hint: mend what hq-token doctor shows of the configuration, then: hq-token login/)
+    expect(stderr).toMatch(/hint: fix what hq-token doctor shows of the configuration, then: hq-token login/)
   })
 
   it.each([
@@ -225,7 +225,7 @@ describe('what is known from other programs', () => {
 describe('refresh', () => {
   it.each([
     [['refresh'], /^hq-token: refreshed; the access token is good until 20\S+Z\n$/],
-    [['refresh', '--if-older', '7d'], /^hq-token: not refreshed: the last one is recent enough; .*\n$/],
+    [['refresh', '--if-older', '7d'], /^hq-token: not refreshed: the last refresh is recent enough; .*\n$/],
   ])('%j says on a terminal what it did, and nothing to cron', async (argv, said) => {
     const env = { HQ_TOKEN_CONFIG: (await place({}, 3600)).config }
     await told(['seed'], { env })

@@ -101,7 +101,7 @@ describe('on an empty store, as before its volume is mounted, a seed that is spe
       expect(stderr).toMatch(
         new RegExp(
           `^hq-token: error: ${seed} was spent on ${TIME.source}, and there is no token set in ${elsewhere}/token\\.db: is the store’s volume mounted\\?\n` +
-            `hq-token: hint: mount it, then run the same command again; where the store is lost: hq-token login; or put a new token into a seed file, then: hq-token seed FILE \\(the spent one all the same, which may end the grant if another store holds it: hq-token seed --force ${seed}\\)\n$`,
+            `hq-token: hint: mount it, then run the same command again; if the store is lost: hq-token login; or put a new token into a seed file, then: hq-token seed FILE \\(to import the spent file anyway, which may end the grant if another store holds it: hq-token seed --force ${seed}\\)\n$`,
         ),
       )
       expect(readdirSync(elsewhere)).toEqual([])
@@ -135,7 +135,7 @@ describe('on an empty store, as before its volume is mounted, a seed that is spe
     expect(code).toBe(0)
     expect(stderr).toMatch(
       new RegExp(
-        `^hq-token: warning: ${seed} was spent on ${TIME.source}: if another store holds its grant, the server may end that at the next refresh$`,
+        `^hq-token: warning: ${seed} was spent on ${TIME.source}: if another store holds its grant, the server may end the grant at the next refresh$`,
         'm',
       ),
     )
@@ -228,9 +228,11 @@ describe('doctor, with a seed that the store has spent', () => {
     const state = folder()
     await at(state, 'get')
     const line = async () => /^.*\bseed .*$/m.exec((await at(state, 'doctor')).stdout)?.[0]
-    expect(await line()).toMatch(/^ok +seed +.* and is marked so: it can be removed$/)
+    expect(await line()).toMatch(/^ok +seed +.* and is marked as spent: it can be removed$/)
     rmSync(`${seed}.spent`)
-    expect(await line()).toMatch(/^warn +seed +.* and is not marked so \(the next refresh tries to\)/)
+    expect(await line()).toMatch(
+      /^warn +seed +.* and is not marked as spent \(the next refresh tries to mark it\)/,
+    )
     rmSync(seed)
     expect(await line()).toBeUndefined()
   })

@@ -116,7 +116,7 @@ describe('readIni', () => {
 
   it('readIni names both lines of a key that stands twice', () => {
     expect(problem('[s]\nkey = 1\nKEY = 2').told('f.ini')).toBe(
-      'f.ini, line 3: key is given twice, in line 2 already',
+      'f.ini, line 3: key is given twice: line 2 has it already',
     )
   })
 

@@ -208,7 +208,7 @@ default_lifetime = 1h`)
     ['client_id = 1', 'line 1: client_id before any section', 'it belongs in [client]'],
     [
       '[client]\nclient_id = 1\nClient_ID = 2',
-      'line 3: client_id is given twice, in line 2 already',
+      'line 3: client_id is given twice: line 2 has it already',
       undefined,
     ],
     ['[client]\nclient_id', 'line 2: neither a section', undefined],
@@ -216,7 +216,7 @@ default_lifetime = 1h`)
   ])('a configuration refuses %j', async (text, message, hint) => {
     const error = await refusal(() => load(text))
     expect(error.message).toContain(`config.ini, ${message}`)
-    expect(error.hint).toBe(hint ?? 'mend the configuration, then look with: hq-token doctor')
+    expect(error.hint).toBe(hint ?? 'fix the configuration, then check it with: hq-token doctor')
   })
 
   it.each(configKeys.filter(({ supported }) => !supported))(

@@ -158,8 +158,8 @@ describe('a seed file', () => {
     [`issued_at = ${NOW + 61}`, 'issued_at lies in the future'],
     ['token_type = mac', 'token_type is not bearer'],
     ['token_type =', 'token_type is not bearer'],
-    ['access_token = again', 'access_token is given twice, in line 2 already'],
-    ['ACCESS_TOKEN = again', 'access_token is given twice, in line 2 already'],
+    ['access_token = again', 'access_token is given twice: line 2 has it already'],
+    ['ACCESS_TOKEN = again', 'access_token is given twice: line 2 has it already'],
     ['just a word', 'neither a section'],
     [`  ${ACCESS}=`, 'indented, as if it continued the line before'],
   ])('a seed file is refused for %j', async (line, message) => {
@@ -272,7 +272,10 @@ describe('a seed file', () => {
         hint: 'did you mean user?',
       },
       { level: 'warning', message: expect.stringMatching(/line 6: a key in \[AUTH\]/) as string },
-      { level: 'info', message: expect.stringMatching(/disregarded but for \[AUTH\]: \[notes\]$/) as string },
+      {
+        level: 'info',
+        message: expect.stringMatching(/only \[AUTH\] is read; disregarded: \[notes\]$/) as string,
+      },
     ])
   })
 

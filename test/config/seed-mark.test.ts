@@ -45,8 +45,8 @@ describe('the mark at a spent seed', () => {
     const seed = seedFile()
     expect(putMark(seed, SPENT)).toBe('put')
     expect(readFileSync(`${seed}.spent`, 'utf8')).toBe(`# hq-token: the seed file beside this one is spent.
-# Its refresh token was replaced, or its grant was ended. Importing it again could end the grant that came of it, so
-# hq-token does not. This file holds no token. Remove the seed file, and this one with it.
+# Its refresh token was replaced, or its grant was ended. Importing it again could end the grant that came from
+# it, so hq-token does not import it. This file holds no token. Remove the seed file and this file.
 fingerprint = ${fingerprint}
 spent_at = 2027-01-15T08:00:00Z
 `)
@@ -186,8 +186,8 @@ describe('what lies under the name of the mark and is none', () => {
     const behind = plant(path)
     const before = lstatSync(path)
     expect(await spentAt(seed)).toBeNull()
-    expect(putMark(seed, SPENT)).toEqual({ failure: `${path} is there and is no mark` })
-    expect(barrierToMark(seed)).toBe(`${path} is there and is no mark`)
+    expect(putMark(seed, SPENT)).toEqual({ failure: `${path} exists and is not a mark of hq-token` })
+    expect(barrierToMark(seed)).toBe(`${path} exists and is not a mark of hq-token`)
     expect([lstatSync(path).ino, lstatSync(path).mtimeMs]).toEqual([before.ino, before.mtimeMs])
     if (typeof behind === 'string') expect(readFileSync(behind, 'utf8')).toBe('precious')
     expect(readdirSync(join(seed, '..')).sort()).toEqual(['token.ini', 'token.ini.spent'])
@@ -302,11 +302,11 @@ describe('how a seed file stands to the store', () => {
     const seed = seedFile()
     expect(await check(seed, spentIn(seed))).toEqual({
       ...{ name: 'seed', status: 'warn' },
-      message: `${seed} was spent on 2027-01-15T08:00:00Z, and is not marked so (the next refresh tries to): with an empty store it would be imported again, and the server may end the grant`,
+      message: `${seed} was spent on 2027-01-15T08:00:00Z, and is not marked as spent (the next refresh tries to mark it): with an empty store it would be imported again, and the server may end the grant`,
       hint: 'remove the file, or take [seed] file out of the configuration',
     })
     putMark(seed, SPENT)
-    const message = `${seed} was spent on 2027-01-15T08:00:00Z, and is marked so: it can be removed`
+    const message = `${seed} was spent on 2027-01-15T08:00:00Z, and is marked as spent: it can be removed`
     expect(await check(seed, spentIn(seed))).toEqual({ name: 'seed', status: 'ok', message })
     // Whatever the store believes, the mark itself is looked at.
     expect(await check(null, spentIn(seed, true))).toMatchObject({ status: 'ok' })
@@ -329,7 +329,7 @@ describe('how a seed file stands to the store', () => {
     writeFileSync(markPath(seed), 'somebody’s')
     chmodSync(markPath(seed), 0o600)
     expect((await check(seed, spentIn(seed)))?.message).toContain(
-      `and is not marked so (it cannot be: ${markPath(seed)} is there and is no mark)`,
+      `and is not marked as spent (it cannot be marked: ${markPath(seed)} exists and is not a mark of hq-token)`,
     )
   })
 })

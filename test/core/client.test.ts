@@ -156,7 +156,7 @@ describe('an answer with a refresh token that cannot be used', () => {
         .guard()
         .token()
         .catch((thrown: unknown) => (thrown as Error).message)
-      expect(/had sent a new one that cannot be used/.test(error as string)).toBe(explains)
+      expect(/had sent a new refresh token that cannot be used/.test(error as string)).toBe(explains)
     },
   )
 })

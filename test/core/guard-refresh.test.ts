@@ -121,7 +121,7 @@ describe('what is said about a renewal', () => {
       notify: ({ message }) => heard.push([message, stage.store.isHeld]),
     })
     await expect(guard.token()).rejects.toThrow(OutcomeUnknown)
-    expect(heard).toEqual([[expect.stringContaining('could not be written to the rescue file'), false]])
+    expect(heard).toEqual([[expect.stringContaining('could be written neither to the rescue file'), false]])
   })
 
   it('what is said about a renewal by others meanwhile waits too', async () => {

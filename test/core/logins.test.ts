@@ -155,7 +155,7 @@ describe('a login', () => {
     ],
     [status(302), /token_url .* whether a proxy asks for a login, then .*hq-token login$/],
     [status(404), /check instance or token_url .*, then .*hq-token login$/],
-    [status(403), /^begin anew: hq-token login$/],
+    [status(403), /^begin again: hq-token login$/],
     [notSent('ECONNREFUSED'), /^check the network and the URL$/],
     [notSent('PROXY_ECONNREFUSED'), /^check the proxy /],
   ] as const)('a login that fails says what to look at, as a refresh does: %#', async (answer, hint) => {

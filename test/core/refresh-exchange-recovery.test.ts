@@ -237,7 +237,7 @@ describe('a disk that fails when the answer is there', () => {
     stage.server.answers(granted('access-2', 'refresh-2'))
     const set = await stage.run()
     expect(await stage.stored()).toBe(set)
-    expect(stage.warnings).toEqual([expect.stringContaining('could not be written to the rescue file')])
+    expect(stage.warnings).toEqual([expect.stringContaining('could be written neither to the rescue file')])
   })
 
   it('both, for a while: goes on trying, every half second, and then has it', async () => {

@@ -152,7 +152,7 @@ describe('the first refresh that replaces the seed’s refresh token', () => {
     expect(stage.notices).toEqual([
       {
         level: 'warning',
-        message: `the seed file ${FILE} can be removed now: its refresh token is spent. It could not be marked so (the file system is read-only): with an empty store it would be imported again, and the server may end the grant`,
+        message: `the seed file ${FILE} can be removed now: its refresh token is spent. It could not be marked as spent (the file system is read-only): with an empty store it would be imported again, and the server may end the grant`,
         hint: 'remove the file, or take [seed] file out of the configuration',
       },
     ])

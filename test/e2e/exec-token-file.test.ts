@@ -128,7 +128,7 @@ while not os.path.exists(sys.argv[1]):
       const { code, stdout, stderr } = await ended(child)
       expect(code).toBe(0)
       expect(dirname(dirname(stdout))).toBe(disk)
-      expect(stderr).toBe(`hq-token: no folder in memory: the token file is ${stdout}`)
+      expect(stderr).toBe(`hq-token: there is no folder in memory, so the token file is on a disk: ${stdout}`)
       expect(readdirSync(disk)).toEqual([])
       rmSync(disk, { recursive: true })
     },

@@ -75,7 +75,7 @@ describe('an answer that anybody can make up', { timeout: 60_000 }, () => {
     }
     const stderr = await finished(begun)
     expect(stderr.match(/an answer was turned away/g)).toHaveLength(1)
-    expect(stderr).toMatch(/hint: the login waits on: finish it in the window in which it began/)
+    expect(stderr).toMatch(/hint: the login still waits: finish it in the window in which it began/)
   })
 
   it('an answer by a server that is not ours is turned away though the state is right, and does not end the login', async () => {
@@ -84,7 +84,7 @@ describe('an answer that anybody can make up', { timeout: 60_000 }, () => {
     expect(got.status).toBe(400)
     expect(await got.text()).toContain('comes from another server than')
     const stderr = await finished(begun)
-    expect(stderr).toContain('set issuer in the configuration to what it calls itself')
+    expect(stderr).toContain('set issuer in the configuration to the iss of the answer')
   })
 
   it('an error with the right state, which the server has given, ends the login as ever', async () => {

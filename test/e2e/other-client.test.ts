@@ -140,7 +140,7 @@ describe('a store that holds the token set of another client', () => {
       await holdsA()
       const { code, stdout } = await run(config(b), args)
       expect(code).toBe(78)
-      expect(stdout).toMatch(/fail +grant +the token set in .* is that of client client-of-a/)
+      expect(stdout).toMatch(/fail +grant +the token set in .* belongs to client client-of-a/)
       neitherHeardTheOther()
     },
   )
@@ -215,7 +215,7 @@ describe('a store that holds the token set of another client', () => {
       writeFileSync(path, text, { mode: 0o600 })
       const { code, stdout, stderr } = await run(path, args)
       expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
-      expect(stderr).toMatch(/is that of client client-of-a at .* the configuration names no client/)
+      expect(stderr).toMatch(/belongs to client client-of-a at .* the configuration names no client/)
       expect([...a.heard, ...b.heard]).toEqual([])
       expect(await store.read()).toBeDefined()
     },

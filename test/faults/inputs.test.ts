@@ -80,7 +80,10 @@ const GOOD: Record<string, string | Buffer> = {
 }
 
 const BAD: Record<string, readonly [string | Buffer, RegExp]> = {
-  'a duplicate key': [`${SIX}access_token = ${ACCESS}\n`, /line 8: access_token is given twice, in line 2/],
+  'a duplicate key': [
+    `${SIX}access_token = ${ACCESS}\n`,
+    /line 8: access_token is given twice: line 2 has it already/,
+  ],
   'a duplicate key in another case': [`${SIX}ACCESS_TOKEN = x\n`, /line 8: access_token is given twice/],
   'no access token': [without('access_token'), /has no access_token/],
   'no refresh token': [without('refresh_token'), /has no refresh_token/],

@@ -150,7 +150,7 @@ describe('a container as another user than root', () => {
       const first = await container(here, mode, volume)
       expect(first.code).toBe(0)
       expect(first.stderr).toMatch(
-        /^hq-token: warning: the seed file .* can be removed now: .* could not be marked so \(.*\): with an empty store it would be imported again, and the server may end the grant\nhq-token: hint: remove the file, or take \[seed\] file out of the configuration\n$/,
+        /^hq-token: warning: the seed file .* can be removed now: .* could not be marked as spent \(.*\): with an empty store it would be imported again, and the server may end the grant\nhq-token: hint: remove the file, or take \[seed\] file out of the configuration\n$/,
       )
       expect(first.stderr).toMatch(why)
       expect(await here.works(first.stdout.trim())).toBe(true)
@@ -166,13 +166,13 @@ describe('a folder of the configuration that is read-only for root too', () => {
     bind(dir, dir, 'ro')
     const first = await at(state, 'get')
     expect(first.stderr).toMatch(
-      /warning: the seed file .* could not be marked so \(the file system is read-only\)/,
+      /warning: the seed file .* could not be marked as spent \(the file system is read-only\)/,
     )
     expect(await at(state, 'refresh')).toMatchObject({ code: 0, stderr: '' })
     const doctor = await at(state, 'doctor')
     expect(doctor.code).toBe(0)
     expect(doctor.stdout).toMatch(
-      /^warn +seed +.* was spent on .* is not marked so \(it cannot be: the file system is read-only\)/m,
+      /^warn +seed +.* was spent on .* is not marked as spent \(it cannot be marked: the file system is read-only\)/m,
     )
     unmount(dir)
     expect((await at(state, 'refresh')).stderr).toMatch(
@@ -200,7 +200,7 @@ describe('a folder of the configuration that is read-only for root too', () => {
       spawn(process.execPath, [BIN, 'get'], { env: { ...process.env, ...store, ...env } }),
     )
     expect(first.code).toBe(0)
-    expect(first.stderr).toMatch(/could not be marked so \(the disk is full\)/)
+    expect(first.stderr).toMatch(/could not be marked as spent \(the disk is full\)/)
     expect(readdirSync(disk).sort()).toEqual(['ballast', 'config.ini', 'token.ini'])
     rmSync(join(disk, 'ballast'))
     expect((await at(state, 'refresh')).code).toBe(0)

@@ -355,7 +355,7 @@ describe('a proxy of the environment that is of no use here', { timeout: 60_000 
     const doctor = await run(['doctor'], { env })
     expect(doctor.code).toBe(78)
     expect(doctor.stdout).toMatch(new RegExp(`^fail +proxy +${name} `, 'm'))
-    expect(doctor.stdout).toMatch(/^skip +token URL +needs a way to /m)
+    expect(doctor.stdout).toMatch(/^skip +token URL +needs a connection to /m)
     expect([sandbox.refreshes(), tunnels()]).toEqual([0, 0])
     expect((await store.read())?.intent ?? null).toBeNull()
 

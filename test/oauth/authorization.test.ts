@@ -117,9 +117,9 @@ describe('an answer', () => {
 
   it.each([
     ['without a state', 'code=abc', '4 this answer has no state'],
-    ['with another state', 'code=abc&state=state-2', '4 this answer is not that of the login that waits'],
-    ['with a state that begins like it', 'code=abc&state=state-12', '4 this answer is not that of'],
-    ['with its state twice', 'code=abc&state=state-1&state=state-1', '4 this answer is not that of'],
+    ['with another state', 'code=abc&state=state-2', '4 this answer does not belong to the login that waits'],
+    ['with a state that begins like it', 'code=abc&state=state-12', '4 this answer does not belong to'],
+    ['with its state twice', 'code=abc&state=state-1&state=state-1', '4 this answer does not belong to'],
     ['with two codes', 'code=abc&code=def&state=state-1', '4 the answer of login.example holds no code'],
     ['with an empty code', 'code=&state=state-1', '4 the answer of login.example holds no code'],
     ['without a code', 'state=state-1', '4 the answer of login.example holds no code'],
@@ -129,13 +129,17 @@ describe('an answer', () => {
       'error=access_denied&state=state-1',
       '4 the login was denied at login.example (access_denied)',
     ],
-    ['that wants more', 'error=login_required&state=state-1', '4 login.example wants more of the person'],
+    [
+      'that wants more',
+      'error=login_required&state=state-1',
+      '4 login.example needs another step from the person',
+    ],
     ['of a broken server', 'error=server_error&state=state-1', '75 login.example could not answer'],
     ['of a busy server', 'error=temporarily_unavailable&state=state-1', '75 login.example could not answer'],
     [
       'that takes no such scope',
       'error=invalid_scope&error_description=no+such+scope&state=state-1',
-      '78 login.example does not take the request (invalid_scope: no such scope)',
+      '78 login.example does not accept the request (invalid_scope: no such scope)',
     ],
     [
       'that quotes',

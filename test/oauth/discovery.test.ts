@@ -145,9 +145,9 @@ describe('an endpoint of an issuer is refused, whichever it is', () => {
     ['with a space', 'https://login.example.com/ token', 'must be a URL'],
     ['with a line end', 'https://login.example.com/\r\nx: y', 'holds a control character'],
     ['longer than any', `https://login.example.com/${'x'.repeat(3000)}`, 'is longer than 2048 characters'],
-    ['as a number', 5, 'is no text'],
-    ['as a list', ['https://login.example.com/token'], 'is no text'],
-    ['as an object', { href: 'https://login.example.com/' }, 'is no text'],
+    ['as a number', 5, 'is not text'],
+    ['as a list', ['https://login.example.com/token'], 'is not text'],
+    ['as an object', { href: 'https://login.example.com/' }, 'is not text'],
   ] as const
 
   it.each(cases)('an endpoint of an issuer is refused, whichever it is: %s', async (_, address, problem) => {
@@ -187,13 +187,13 @@ describe('metadata that are not taken', () => {
     const { issuer } = await serving(document((issuer) => ({ ...all(issuer), issuer: other })))
     expect(await failure(issuer)).toMatchObject({
       ...{ exit: 78, hint: AGAIN },
-      message: `the metadata at ${issuer}/ is that of another issuer: ${shown}`,
+      message: `the metadata at ${issuer}/ belongs to another issuer: ${shown}`,
     })
   })
 
   it('metadata of another issuer are named, also where they are at the second place only', async () => {
     const { issuer } = await serving(document(() => all('https://login.example.com'), RFC_8414))
-    expect((await failure(issuer)).message).toContain('is that of another issuer: https://login.example.com/')
+    expect((await failure(issuer)).message).toContain('belongs to another issuer: https://login.example.com/')
   })
 
   it.each(['5', '[]', 'null', '"x"', '{"issuer":5}', '{"issuer":"no URL"}', '{', '<html>', '', '\0'])(
@@ -223,9 +223,9 @@ describe('metadata that are not taken', () => {
     [404, 78, 'publishes no metadata'],
     [403, 78, 'cannot be read (HTTP 403)'],
     [204, 78, 'cannot be read (HTTP 204)'],
-    [429, 75, 'could not be had (HTTP 429)'],
-    [503, 75, 'could not be had (HTTP 503)'],
-    [799, 75, 'could not be had (HTTP 799)'],
+    [429, 75, 'could not be fetched (HTTP 429)'],
+    [503, 75, 'could not be fetched (HTTP 503)'],
+    [799, 75, 'could not be fetched (HTTP 799)'],
   ])('come with HTTP %i', async (status, exit, message) => {
     const { issuer } = await serving((_, response) => {
       response.writeHead(status).end()
@@ -240,7 +240,7 @@ describe('metadata that are not taken', () => {
       exit: 75,
       hint: expect.stringContaining('check the network and issuer') as string,
     })
-    expect(error.message).toContain('could not be had (ECONNREFUSED)')
+    expect(error.message).toContain('could not be fetched (ECONNREFUSED)')
   })
 })
 
@@ -359,7 +359,7 @@ describe('metadata that are too much', () => {
     const begun = performance.now()
     expect(await failure(issuer, 500)).toMatchObject({
       exit: 75,
-      message: `the metadata of ${new URL(issuer).host} could not be had (TIMEOUT: no whole answer in time)`,
+      message: `the metadata of ${new URL(issuer).host} could not be fetched (TIMEOUT: no whole answer in time)`,
     })
     expect(performance.now() - begun).toBeLessThan(2_000)
   })

@@ -57,7 +57,7 @@ describe('the redirect URI that is sent', () => {
       await open('http://127.0.0.1/')
       await expect(
         RedirectListener.open(redirectUri, { elsewhere: page(404), taken: page(409) }),
-      ).rejects.toThrow('nobody can listen')
+      ).rejects.toThrow('hq-token cannot listen')
     },
   )
 })

@@ -10,9 +10,13 @@ export function lastCopyWarnings(mounts = mountsOf()): Finding[] {
   })
   if (!isOfUnit) return []
   const message =
-    '/tmp and /var/tmp are this unit’s own (PrivateTmp=): should the disk of the store fail within a refresh, the answer that is kept there goes when the unit ends'
+    '/tmp and /var/tmp are this unit’s own (PrivateTmp=): if the disk of the store fails during a refresh, the answer is kept there and is lost when the unit ends'
   return [
-    warn('last copies', message, 'in the unit: User= of its own in place of DynamicUser=, and PrivateTmp=no'),
+    warn(
+      'last copies',
+      message,
+      'in the unit: set User= to a user of its own instead of DynamicUser=, and set PrivateTmp=no',
+    ),
   ]
 }
 

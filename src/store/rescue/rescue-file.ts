@@ -155,7 +155,7 @@ export class Rescue implements RescueFile {
     this.#notify({
       level: 'warning',
       message: `${this.#path} ${isGone ? 'was removed or replaced' : 'cannot be written'}; the server’s answer is kept in ${copy} instead`,
-      hint: `${isGone ? '' : 'mend the disk and '}run \`hq-token get\` again before this machine restarts: it takes the answer up`,
+      hint: `${isGone ? '' : 'repair the disk and '}run \`hq-token get\` again before this machine restarts: it uses the answer`,
     })
     return Promise.resolve()
   }

@@ -156,7 +156,7 @@ function tryLock(db: Database.Database, paths: StorePaths): boolean {
  */
 export function unlockable(path: string, error: unknown): StoreUnusable {
   if (errnoOf(error) !== 'SQLITE_NOTADB') return unusable(path, 'cannot be locked', error)
-  return new StoreUnusable(`${path} holds something that is not its own`, {
+  return new StoreUnusable(`${path} is not a lock file of hq-token`, {
     hint: `mv ${shellWord(path)} ${shellWord(`${path}.away`)}`,
     cause: error,
   })

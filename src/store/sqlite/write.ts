@@ -69,12 +69,9 @@ function saveOnce(
   try {
     const stored = db.prepare('SELECT generation, sequence, width FROM token_set').get() as Row | undefined
     if ((stored?.['generation'] ?? 0) !== after)
-      throw new StoreUnusable(
-        'the store was changed by something that went around its lock; nothing was overwritten',
-        {
-          hint: 'find out what else writes to the store (a restored backup, a copy?), then run the same command again',
-        },
-      )
+      throw new StoreUnusable('another program changed the store without its lock; nothing was overwritten', {
+        hint: 'find out what else writes to the store (a restored backup, a copy?), then run the same command again',
+      })
     // Save a new pair in any case: it is worth more than an exchange that another process has begun on the old
     // one.
     if (next.generation === after && known !== undefined && stored?.['sequence'] !== known)

@@ -23,7 +23,7 @@ export function apiUrl(target: string, api: URL | null): URL {
           : `for a path with a colon: hq-token api ${shellWord(`./${target}`)}`,
     })
   if (url.origin !== api.origin)
-    throw new UsageError(`${url.origin} is not where the token is for (${api.origin}), and does not get it`, {
+    throw new UsageError(`the token is for ${api.origin} and is not sent to ${url.origin}`, {
       hint: 'hq-token api 1/sites',
     })
   url.hash = ''

@@ -40,7 +40,7 @@ export async function api(session: Session, target: string, options: ApiOptions)
   })
   const method = (options.method ?? (body === null ? 'GET' : 'POST')).toUpperCase()
   if (!/^[A-Z]+$/.test(method) || method === 'CONNECT')
-    throw new UsageError(`${JSON.stringify(method)} is no method to call an API with`, { hint: HELP })
+    throw new UsageError(`${JSON.stringify(method)} is not a method that can call an API`, { hint: HELP })
   const isInUrl = fields.length > 0 && (options.input !== undefined || /^(?:GET|HEAD)$/.test(method))
   if (isInUrl) for (const { key, value } of fields) url.searchParams.append(key, String(value))
   const sent = isInUrl && options.input === undefined ? null : body
@@ -92,7 +92,7 @@ export async function api(session: Session, target: string, options: ApiOptions)
 function fieldsOf({ world }: Session, { input, fields }: ApiOptions): Promise<Field[]> {
   const files = [input, ...fields.map((field) => ('file' in field ? field.file : undefined))]
   if (files.filter((file) => file === '-').length > 1)
-    throw new UsageError('standard input is there once, and is asked for twice', { hint: HELP })
+    throw new UsageError('two options read standard input, which can be read only once', { hint: HELP })
   return Promise.all(fields.map((field) => filled(field, world.stdin)))
 }
 
@@ -126,7 +126,7 @@ function headersOf(lines: readonly string[]): Headers {
         hint: 'hq-token api -H "Accept: application/xml" 1/sites',
       })
     if (OURS.test(given))
-      throw new UsageError(`the header ${given} is set by hq-token itself`, { hint: 'take it out' })
+      throw new UsageError(`the header ${given} is set by hq-token itself`, { hint: 'remove that -H option' })
     const values = headers.get(given.toLowerCase()) ?? []
     headers.set(given.toLowerCase(), value.trim() === '' ? values : [...values, value])
   }
@@ -189,7 +189,7 @@ function isText({ 'content-type': type = '', 'content-encoding': coding = 'ident
 }
 
 function notForTerminals({ 'content-type': type = 'unknown' }: Headers): UsageError {
-  return new UsageError(`the answer is no text (${String(type)}), and not for a terminal`, {
+  return new UsageError(`the answer is not text (${String(type)}) and is not written to a terminal`, {
     hint: 'write it to a file: hq-token api -o FILE …',
   })
 }
@@ -207,7 +207,7 @@ function notMade(error: unknown, call: string): unknown {
   if (message.startsWith('Redirect loop'))
     return new ApiRefused(`${call}: redirects in a circle`, { cause: error })
   if (code === 'ERR_INVALID_URL' || message.startsWith('Invalid URL'))
-    return new ApiRefused(`${call}: redirects to what is no address`, { cause: error })
+    return new ApiRefused(`${call}: redirects to something that is not an address`, { cause: error })
   // undici's message names a header and does not quote its value.
   if (/^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED)$/.test(code))
     return new UsageError(`the call cannot be made: ${message}`, { hint: HELP, cause: error })
@@ -228,17 +228,18 @@ function refusal(
   return new ApiRefused(said, {
     hint:
       sent?.isRepeatable === false
-        ? 'the token was renewed, but what came from a pipe cannot be sent again: run the same command again'
-        : 'a new token did not help; check what its user may do there: hq-token status',
+        ? 'the token was renewed, but a body from a pipe cannot be sent again: run the same command again'
+        : 'the API refused the new token too; check what the user of the token may do there: hq-token status',
   })
 }
 
 /** Leaves the query out, because it may be a secret: such an address is often all that one needs. */
 function redirection(method: string, location: string, url: URL, sent: ApiBody | null): string {
   const to = URL.canParse(location, url.href) ? new URL(location, url) : null
-  const where = to === null ? 'to what is no address' : `to ${to.origin}${to.pathname}`
-  if (!/^(?:GET|HEAD)$/.test(method)) return `what changes something is not redirected; it leads ${where}`
+  const where = to === null ? 'to something that is not an address' : `to ${to.origin}${to.pathname}`
+  if (!/^(?:GET|HEAD)$/.test(method))
+    return `a request that changes something does not follow a redirect; this one leads ${where}`
   return sent === null
     ? `there are too many redirects; the last one leads ${where}`
-    : `what has a body is not redirected; it leads ${where}`
+    : `a request with a body does not follow a redirect; this one leads ${where}`
 }

@@ -18,9 +18,9 @@ export interface ApiOptions {
 }
 
 const HELP = `
-Ends with 22 where the API answers with an error, whose words go to standard output, and with 75 where the
-network failed. Redirects of GET and HEAD are followed, to another origin without the token and what -H gives.
-What is sent is sent again once when the API refuses the token: fields, a file, and up to 1 MiB of standard input.
+Ends with 22 if the API answers with an error, and prints that answer on standard output. Ends with 75 if the
+network fails. Redirects of GET and HEAD are followed; another origin gets neither the token nor the headers of -H.
+If the API refuses the token, the request is sent once more: fields, a file, or up to 1 MiB of standard input.
 
   hq-token api 1/sites -f sitename='Deal room'
   hq-token api 1/files/7 -o contract.pdf`
@@ -31,11 +31,11 @@ export function command(root: Command, { withSession }: Edge): void {
   root
     .command('api')
     .argument('<path>', 'a path below the API (1/sites), a path of the host (/acme/api/1/sites), or a URL')
-    .description('call the API with the token, and once more with a new one where it refuses that')
+    .description('call the API with the token; if the API refuses the token, once more with a new one')
     .option('-X, --method <method>', 'default: GET, or POST where a body is sent')
     .option(
       '-H, --header <header>',
-      '"name: value"; may be repeated; without a value it is taken out',
+      '"name: value"; may be repeated; "name:" without a value removes that header',
       collect,
     )
     .addOption(
@@ -47,14 +47,17 @@ export function command(root: Command, { withSession }: Edge): void {
     .addOption(
       new Option(
         '-F, --field <key=value>',
-        'the same; true, false, null and whole numbers are those, @FILE what it holds',
+        'the same; true, false, null and whole numbers keep their JSON type, and @FILE gives what the file holds',
       ).argParser((text) => fields.push(typedField(text))),
     )
-    .option('--input <file>', 'send this as the body; - for standard input; fields go into the query then')
+    .option(
+      '--input <file>',
+      'send this file as the body; - for standard input; fields then go into the query',
+    )
     .option('-i, --include', 'print the status line and the headers too')
     .option('-o, --output <file>', 'write the answer to a file, whole or not at all')
     .addOption(
-      new Option('--timeout <duration>', 'give up when nothing comes or goes for so long')
+      new Option('--timeout <duration>', 'give up when nothing is sent or received for this long')
         .argParser(seconds)
         .default(60, '60s'),
     )

@@ -25,7 +25,7 @@ type Branch = { [key: string]: unknown } | unknown[]
 /** Takes the value as text. @throws {UsageError} */
 export function rawField(text: string): Field {
   const at = text.indexOf('=')
-  if (at < 1) throw new UsageError('what -f or -F was given is not key=value', HINT)
+  if (at < 1) throw new UsageError('the value of -f or -F is not key=value', HINT)
   return { key: text.slice(0, at), value: text.slice(at + 1) }
 }
 
@@ -40,7 +40,7 @@ function typed(text: string, key: string): unknown {
   if (/^(?:true|false|null)$/.test(text)) return JSON.parse(text)
   if (!/^-?(?:0|[1-9]\d*)$/.test(text)) return text
   if (Number.isSafeInteger(Number(text))) return Number(text)
-  throw new UsageError(`the number of the field ${key} has more digits than JSON keeps for everyone`, {
+  throw new UsageError(`the number in the field ${key} has more digits than every JSON reader keeps`, {
     hint: `as a string: -f ${shellWord(`${key}=${text}`)}`,
   })
 }
@@ -57,9 +57,9 @@ export async function filled(field: Field | FileField, stdin: World['stdin']): P
     if (error instanceof UsageError) throw error
     const { code = 'unknown' } = error as NodeJS.ErrnoException
     const why =
-      code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'is no text in UTF-8' : `cannot be read (${code})`
+      code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'is not text in UTF-8' : `cannot be read (${code})`
     throw new UsageError(`the file ${file} of the field ${key} ${why}`, {
-      hint: 'name a file of text that can be read, or send it as it is with --input',
+      hint: 'name a text file that can be read, or send the file unchanged with --input',
       cause: error,
     })
   }

@@ -16,7 +16,7 @@ export function command(root: Command, { exitWith, world }: Edge): void {
     .argument('[operation]', 'git: get, store or erase; bazel: get')
     .description('answer as a credential helper')
     .addOption(
-      new Option('--protocol <protocol>', 'whose helper to be')
+      new Option('--protocol <protocol>', 'the program that asks for the token')
         .choices(credentialProtocols)
         .makeOptionMandatory(),
     )

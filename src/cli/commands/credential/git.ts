@@ -41,11 +41,11 @@ async function erase({ store, guard, voice }: Session, refused: Description): Pr
   if (secret.equals(rejected))
     voice.notice({
       level: 'warning',
-      message: `${refused.value('host') ?? ''} refuses this token as it did the one before, so that a new one does not help`,
+      message: `${refused.value('host') ?? ''} refuses this token as it refused the one before: a new token does not help`,
       hint:
         asBearer === undefined && !refused.offers('basic')
-          ? 'check what its user may do in that repository; a server that takes Bearer only needs git 2.46 or newer'
-          : 'check what its user may do in that repository',
+          ? 'check what the user of the token may do in that repository; a server that takes Bearer only needs git 2.46 or newer'
+          : 'check what the user of the token may do in that repository',
     })
   return ''
 }

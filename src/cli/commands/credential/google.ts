@@ -12,7 +12,7 @@ export const google: CredentialHelper = async ({ world, guard }, operation) => {
     throw new UsageError('google has no operations', { hint: 'hq-token credential --protocol google' })
   const tokenType = world.env['GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE'] ?? JWT
   if (tokenType !== JWT && tokenType !== ID_TOKEN)
-    throw new UsageError('the credential configuration asks for a token of another type than JWT', {
+    throw new UsageError('the credential configuration asks for a token type other than JWT', {
       hint: `set subject_token_type in it to ${JWT}`,
     })
   const { secret, expiresAt } = await guard.token()

@@ -33,7 +33,7 @@ function asked(text = ''): { apiVersion: string; server: string | undefined } {
   const { apiVersion, spec } = text === '' ? { apiVersion: VERSIONS[0] } : (json(text) ?? {})
   const known = VERSIONS.find((version) => version === apiVersion)
   if (known === undefined)
-    throw new UsageError(`KUBERNETES_EXEC_INFO asks for none of ${VERSIONS.join(' and ')}`, {
+    throw new UsageError(`KUBERNETES_EXEC_INFO asks for neither ${VERSIONS.join(' nor ')}`, {
       hint: `set apiVersion of exec in the kubeconfig to ${VERSIONS[0] ?? ''}`,
     })
   const server = spec?.cluster?.server

@@ -17,7 +17,7 @@ Ends with the exit code of the first \`fail\`, and with 0 where there are warnin
 export function command(root: Command, { exitWith, world }: Edge): void {
   root
     .command('doctor')
-    .description('check everything that can be checked without spending anything, with what to do')
+    .description('check everything that can be checked without spending a token, and say what to do')
     .option('--json', 'for programs')
     .option('--online', 'call the API too, once, with the stored access token')
     .addHelpText('after', HELP)

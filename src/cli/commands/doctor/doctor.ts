@@ -61,7 +61,7 @@ export async function* examined(
         })
   const way = config === undefined ? LOGIN_HINT : nextCommand(config, content?.login, at.now)
   const isBare = config !== undefined && isUnconfigured(config) && content?.set === undefined
-  const ofGrant = isBare ? [skip('login', 'no token set yet: the configuration comes first')] : grant
+  const ofGrant = isBare ? [skip('login', 'no token set yet: fix the configuration first')] : grant
   yield [...here, ...ofGrant].map(({ hint, ...check }) => ({
     ...check,
     // The reader has just run `hq-token doctor`.

@@ -58,7 +58,7 @@ function client(set: TokenSet, { named, apiUrl, store }: Around): Finding {
 
 function withoutSet(seed: Finding | undefined): readonly Finding[] {
   if (seed?.status === 'ok') return [seed, warn('login', 'no token set yet', 'hq-token get')]
-  if (seed?.status === 'fail') return [seed, skip('login', 'no token set yet: the seed file comes first')]
+  if (seed?.status === 'fail') return [seed, skip('login', 'no token set yet: fix the seed file first')]
   return [...(seed === undefined ? [] : [seed]), fail('login', new LoginRequired('there is no token set'))]
 }
 
@@ -75,19 +75,19 @@ function login(set: TokenSet, at: ClockReading, { likelyDeadSince, refresh }: He
     return fail(
       name,
       new LoginRequired(
-        `the grant has probably ended: the server has said nothing but HTTP 400 or 401 without a reason for ${span(at.now - likelyDeadSince)}, and the access token is over`,
+        `the grant has probably ended: for ${span(at.now - likelyDeadSince)} the server has answered only HTTP 400 or 401 without a reason, and the access token has expired`,
       ),
     )
   if (refresh !== null && refresh.left <= 0)
     return fail(
       name,
-      new LoginRequired(`the refresh token has ended ${ago(refresh.endsAt, at)}, by what the server said`),
+      new LoginRequired(`the refresh token expired ${ago(refresh.endsAt, at)}, by what the server said`),
     )
   if (cameFrom !== null)
     return warn(
       name,
       `${user}; the store came here from ${cameFrom.name} ${ago(cameFrom.at, at)}`,
-      'if it is still used there, one of the two will end the grant: stop the other',
+      'if hq-token still uses the store there, one of the two machines will end the grant: stop hq-token on one of them',
     )
   return ok(name, user)
 }
@@ -97,9 +97,9 @@ function pendingLogin({ begunAt, spent }: PendingLogin, { now }: ClockReading): 
   const name = 'pending login'
   const begun = `begun at ${rfc3339(begunAt)}`
   const until = rfc3339(begunAt + LOGIN_LIFETIME)
-  if (spent !== null) return ok(name, `the one ${begun} waits no longer: its answer was used`)
+  if (spent !== null) return ok(name, `the login ${begun} no longer waits: its answer was used`)
   if (now - begunAt > LOGIN_LIFETIME)
-    return ok(name, `the one ${begun} waits no longer: it was good until ${until}`)
+    return ok(name, `the login ${begun} no longer waits: it expired at ${until}`)
   return ok(
     name,
     `a login waits for its answer, ${begun}, good until ${until}`,
@@ -118,7 +118,7 @@ function access(
   if (clockWentBack)
     return warn(
       name,
-      `obtained at ${rfc3339(pair.obtained.now)}, which is still to come: this machine’s clock went back`,
+      `obtained at ${rfc3339(pair.obtained.now)}, which is in the future: this machine’s clock was set back`,
       'check the time synchronisation of this machine: timedatectl',
     )
   if (verdict === 'fresh') return ok(name, life)
@@ -147,7 +147,7 @@ function lastFailure(
 ): Finding {
   const name = 'last failure'
   if (failure === null) return ok(name, 'none since the last success')
-  const who = isUnread ? 'it is not asked again' : 'the server wants to be left alone'
+  const who = isUnread ? 'hq-token does not ask the server again' : 'the server asked not to be called'
   const pause = pausedUntil === null ? '' : `; ${who} for another ${span(pausedUntil - at.now)}`
   const said = `${ago(failure.at, at)}: ${failure.message}${pause}`
   if (hasEnded) return warn(name, said)

@@ -5,8 +5,8 @@ import type { Edge } from '../../edge.js'
 import { execOptions, type ExecFlags } from './options.js'
 
 const HELP = `
-Ends as the command does; with 126 where it cannot be run, with 127 where there is none. Variables of hq-token that
-hold a secret (HQ_TOKEN_CLIENT_SECRET) are not handed on.
+Ends as the command does; with 126 if the command cannot be executed, with 127 if there is no such command. The
+command does not get the variables of hq-token that hold a secret (HQ_TOKEN_CLIENT_SECRET).
 
   hq-token exec -- ./export-sites.py --since yesterday
   hq-token exec --token-file -- ./daemon`

@@ -38,7 +38,8 @@ export async function exec(
   if (process.pid === 1)
     session.voice.notice({
       level: 'info',
-      message: 'this is the first process of its container: what the command leaves behind stays as zombies',
+      message:
+        'hq-token is the first process of its container: processes that the command leaves behind stay as zombies',
       hint: 'docker run --init',
     })
   const stead = new ForwardingChild(session.childEnv())
@@ -54,7 +55,7 @@ export async function exec(
       if (!file.inMemory)
         session.voice.notice({
           level: 'info',
-          message: `no folder in memory: the token file is ${file.path}`,
+          message: `there is no folder in memory, so the token file is on a disk: ${file.path}`,
         })
       // If the server does not issue tokens of `minValid` seconds, do not ask for one at each look.
       const kept = token.expiresAt - world.clock().now >= (minValid ?? 0) ? ask : {}

@@ -15,6 +15,6 @@ export const execOptions: readonly OptionRow[] = [
   },
   {
     flags: '--token-file',
-    description: 'the token in a file too, kept fresh while the command runs: HQ_TOKEN_FILE',
+    description: 'also keep a fresh token in a file while the command runs; HQ_TOKEN_FILE names the file',
   },
 ]

@@ -78,7 +78,7 @@ function makeFolder(runtimeDir: string | undefined): { folder: string; inMemory:
       failure = error
     }
   }
-  throw new OutputFailed(`no folder takes the token file, ${tmpdir()} neither`, {
+  throw new OutputFailed(`the token file cannot be written to any folder, not even to ${tmpdir()}`, {
     hint: 'set TMPDIR to a folder of your own',
     cause: failure,
   })

@@ -25,8 +25,8 @@ export async function answerOf({ world, guard }: Session, options: GetFlags): Pr
   })
   // A refusal is a reason to refresh at most once an hour, because its cause may be a missing permission.
   if (rejected?.equals(token.secret) === true)
-    throw new ServerUnavailable('there is no other token than the one that the API refuses', {
-      hint: 'check what its user may do there; to refresh all the same: hq-token refresh',
+    throw new ServerUnavailable('the store holds no other token than the one that the API refuses', {
+      hint: 'check what the user of the token may do there; to refresh anyway: hq-token refresh',
     })
   return formatted(token, options.format, world.clock().now)
 }

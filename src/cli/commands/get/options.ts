@@ -21,7 +21,12 @@ export const getOptions: readonly OptionRow[] = [
     value: duration,
   },
   { flags: '--time <duration>', description: 'the same as --min-valid', value: duration, hidden: true },
-  { flags: '--format <format>', description: 'how to print it', choices: tokenFormats, default: 'bare' },
+  {
+    flags: '--format <format>',
+    description: 'how to print the token',
+    choices: tokenFormats,
+    default: 'bare',
+  },
   {
     flags: '--rejected <source>',
     description:
@@ -29,6 +34,6 @@ export const getOptions: readonly OptionRow[] = [
   },
   {
     flags: '--outfile <file>',
-    description: 'write it to a file, 0600 and all at once, instead of standard output',
+    description: 'write the token to a file, 0600 and replaced atomically, instead of standard output',
   },
 ]

@@ -23,8 +23,8 @@ export interface InitFlags {
 }
 
 const HELP = `
-Asks where there is a terminal; elsewhere what is missing is an error. Then tries \`doctor\`, whose lines go to
-standard error: once the file is written the exit code is 0, whatever that finds.
+Asks on a terminal for what is missing; without a terminal, what is missing is an error. Then runs \`doctor\`, whose
+lines go to standard error. Once the file is written, the exit code is 0, whatever doctor finds.
 
   hq-token init
   hq-token init --instance https://acme.highq.com/acme/ --client-id 1012 --client-secret - < FILE
@@ -34,12 +34,12 @@ standard error: once the file is written the exit code is 0, whatever that finds
 export function command(root: Command, { exitWith, world }: Edge): void {
   root
     .command('init')
-    .description('write a config file: what is not given here is asked for')
+    .description('write a config file; ask for what no option gives')
     .option('--instance <url>', 'address of the HighQ Collaborate instance')
     .option('--client-id <id>', 'client id of the API application registration')
     .option(
       '--client-secret <source>',
-      '-: take it from standard input, and from nowhere else; asked for, it is not shown',
+      '-: read it from standard input; a value here is refused, and a prompt does not show it',
     )
     .option('--client-secret-file <file>', 'the config names a file that holds the client secret')
     .option('--client-secret-command <command>', 'the config names a command that prints the client secret')
@@ -49,7 +49,7 @@ export function command(root: Command, { exitWith, world }: Edge): void {
     )
     .option(
       '--issuer <url>',
-      'any other OAuth2 server: its issuer identifier, for the endpoints that nothing else here gives',
+      'any other OAuth2 server: its issuer identifier, for the endpoints that no other option gives',
     )
     .option(
       '--token-url <url>',
@@ -57,10 +57,14 @@ export function command(root: Command, { exitWith, world }: Edge): void {
     )
     .option('--authorize-url <url>', 'its authorization endpoint')
     .option('--revocation-url <url>', 'its revocation endpoint')
-    .option('--api-url <url>', 'what paths given to the API are relative to')
+    .option('--api-url <url>', 'base URL of the API, for the paths of `hq-token api`')
     .option('--scope <scopes>', 'scopes to ask for, separated by spaces')
-    .addOption(new Option('--auth-method <method>', 'how the client proves itself').choices(AUTH_METHODS))
-    .option('--force', 'replace a config file that is there; the replaced one is kept beside it, as FILE.bak')
+    .addOption(
+      new Option('--auth-method <method>', 'how the client authenticates at the token endpoint').choices(
+        AUTH_METHODS,
+      ),
+    )
+    .option('--force', 'replace an existing config file; the old file is kept as FILE.bak')
     .option('--no-doctor', 'do not try what was written')
     .addHelpText('after', HELP)
     .action(async (flags: InitFlags) => {

@@ -215,7 +215,7 @@ function wantsSecret({ texts, secret }: Answers, { env }: World, speaker: Voice)
   if (set === undefined) return true
   speaker.tell({
     level: 'info',
-    message: `${set.env} is set: the client secret is left to it, and not written to the file`,
+    message: `${set.env} is set and gives the client secret, so the secret is not written to the file`,
   })
   return false
 }

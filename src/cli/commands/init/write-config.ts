@@ -98,7 +98,7 @@ export function isTaken(path: string): boolean {
 
 export function taken(path: string): UsageError {
   return new UsageError(`${path} is there already and stays as it is`, {
-    hint: 'hq-token init --force replaces it, and keeps it beside the new one',
+    hint: 'hq-token init --force replaces the file, and keeps the old one as FILE.bak',
   })
 }
 

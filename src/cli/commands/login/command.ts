@@ -15,7 +15,8 @@ export interface LoginFlags {
 }
 
 const HELP = `
-A redirect URI of this machine: the browser comes back by itself. Any other, or no browser here: in two halves.
+With a redirect URI of this machine, the browser comes back by itself. With any other, or with no browser here, log in
+in two steps: --no-browser, then --complete.
 
   hq-token login
   hq-token login --no-browser
@@ -55,6 +56,6 @@ export function command(root: Command, { withSession }: Edge): void {
 function patience(text: string): number {
   const found = seconds(text)
   if (found <= 0 || found > 1800)
-    throw new InvalidArgumentError('A login may take up to 30m, and more than nothing.')
+    throw new InvalidArgumentError('The time for a login is more than zero and at most 30m.')
   return found
 }

@@ -71,7 +71,7 @@ export const takenPage = page(409, 'bad', 'This login has its answer', [
 /** The answer to a request that is no answer to a login. */
 export const elsewherePage = page(404, 'bad', 'Nothing is here', [
   '<p>hq-token waits at another address for a login to come back from the browser.</p>',
-  '<p class="quiet">Finish the login in the window in which it began, or begin anew: <code>hq-token login</code></p>',
+  '<p class="quiet">Finish the login in the window in which it began, or begin again: <code>hq-token login</code></p>',
 ])
 
 function page(status: number, mood: 'good' | 'bad', title: string, content: readonly string[]): Page {

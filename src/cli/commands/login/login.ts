@@ -100,7 +100,7 @@ async function prepared(
       if (before !== undefined)
         session.voice.tell({
           level: 'warning',
-          message: `this login takes the place of the one begun at ${rfc3339(before.begunAt)}, whose address leads nowhere now`,
+          message: `this login replaces the login begun at ${rfc3339(before.begunAt)}, whose address does not work any more`,
         })
       return request
     },
@@ -229,7 +229,7 @@ async function withBrowser(
     const arrival = await Promise.race([answer, waiting.over]).finally(waiting.end)
     if (arrival === undefined)
       throw new LoginRequired(`nobody finished the login within ${Math.round(timeout)} s`, {
-        hint: `hq-token login; or, where the browser has come to an end since, with its address: ${completing(flags)}`,
+        hint: `hq-token login; or, if the browser has finished since, with the address that it shows: ${completing(flags)}`,
       })
     try {
       const code = await authorizationCodeOf(session, arrival.parameters, request.state)
@@ -278,7 +278,7 @@ class Strangers {
   }
 }
 
-const WAITS_ON = 'the login waits on: finish it in the window in which it began'
+const WAITS_ON = 'the login still waits: finish it in the window in which it began'
 
 function welcome({ world, voice }: Session, { pair, user }: TokenSet): void {
   voice.tell({
@@ -288,7 +288,7 @@ function welcome({ world, voice }: Session, { pair, user }: TokenSet): void {
 }
 
 function unknownPlace(): never {
-  throw new ConfigInvalid('nothing says where to log in', {
+  throw new ConfigInvalid('the configuration does not say where to log in', {
     hint: 'set instance, or authorize_url, in [client] of the configuration',
   })
 }

@@ -15,7 +15,7 @@ export function command(root: Command, { withSession }: Edge): void {
   root
     .command('logout')
     .description('revoke the grant at the server where that can be done, then forget it')
-    .option('--local', 'forget only')
+    .option('--local', 'forget the tokens here, without asking the server')
     .addHelpText('after', HELP)
     .action(
       withSession(async (session, options: LogoutFlags) =>

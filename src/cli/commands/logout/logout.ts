@@ -17,7 +17,10 @@ export async function logout(
   }
   voice.tell({
     level: 'info',
-    message: ending === null ? 'forgotten here' : 'revoked at the server, and forgotten here',
+    message:
+      ending === null
+        ? 'the tokens are forgotten here'
+        : 'the grant is revoked at the server, and the tokens are forgotten here',
   })
   if (ending === null)
     voice.tell({
@@ -31,7 +34,7 @@ export async function logout(
   if (config.seedFile !== null)
     voice.tell({
       level: 'warning',
-      message: `the seed file ${config.seedFile} may still hold a token; one of another grant would be imported by the next get`,
+      message: `the seed file ${config.seedFile} may still hold a token; the next get imports it if it is of another grant`,
       hint: `take [seed] file out of the configuration, and remove the file`,
     })
 }

@@ -5,7 +5,7 @@ import type { Edge } from '../../edge.js'
 import { refreshOptions, type RefreshFlags } from './options.js'
 
 const HELP = `
-Says on a terminal what it did; in cron nothing, unless -v is given.
+On a terminal it says what it did. In cron it says nothing, unless -v is given.
 
   hq-token refresh
   hq-token refresh --if-older 7d`

@@ -27,7 +27,7 @@ export async function refresh(session: Session, { ifOlder, rebind }: RefreshFlag
     level: 'info',
     message: renewed
       ? `refreshed; the access token is good until ${until}`
-      : `not refreshed: the last one is recent enough; the access token is good until ${until}`,
+      : `not refreshed: the last refresh is recent enough; the access token is good until ${until}`,
   })
 }
 

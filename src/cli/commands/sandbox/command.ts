@@ -40,18 +40,18 @@ export function command(root: Command, { world }: Edge): void {
     )
     .option('--xml', 'answer in XML whatever is asked for')
     .addOption(
-      new Option('--latency <duration>', 'answer the token endpoint this late')
+      new Option('--latency <duration>', 'delay each answer of the token endpoint by this long')
         .argParser(milliseconds)
         .default(0, '0s'),
     )
     .addOption(
-      new Option('--grace <duration>', 'how long a replaced refresh token is still taken')
+      new Option('--grace <duration>', 'how long a replaced refresh token is still accepted')
         .argParser(milliseconds)
         .default(0, '0s'),
     )
     .option(
       '--fault <name[:count]>',
-      'fail so (COUNT times); may be repeated; `--fault list` names them',
+      'fail in this way (COUNT times); may be repeated; `--fault list` names them',
       collect,
     )
     .option(

@@ -85,9 +85,12 @@ async function listen(
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
-    throw new UsageError(`port ${flags.port} ${code === 'EACCES' ? 'is not for this user' : 'is in use'}`, {
-      hint: 'hq-token sandbox --port 0',
-    })
+    throw new UsageError(
+      `port ${flags.port} ${code === 'EACCES' ? 'may not be used by this user' : 'is in use'}`,
+      {
+        hint: 'hq-token sandbox --port 0',
+      },
+    )
   }
 }
 

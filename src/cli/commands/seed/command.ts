@@ -9,8 +9,8 @@ export interface SeedFlags {
 }
 
 const HELP = `
-Ends with 0 where the file was disregarded, too: the store holds a token set. A program tells that by \`event\`:
-seed_imported or seed_disregarded, in the lines of --log-format json.
+Ends with 0 also if the file was disregarded, because the store holds a token set. With --log-format json a program
+reads in \`event\` what happened: seed_imported or seed_disregarded.
 
   hq-token seed token.ini
   hq-token seed --force --issued-at 2026-11-01T09:30:00Z token.ini

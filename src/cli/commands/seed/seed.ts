@@ -39,7 +39,7 @@ export async function seed(session: Session, file: string | undefined, flags: Se
   if (spentAt !== undefined && flags.force === true)
     voice.tell({
       level: 'warning',
-      message: `${found.source} was ${spentAt}: if another store holds its grant, the server may end that at the next refresh`,
+      message: `${found.source} was ${spentAt}: if another store holds its grant, the server may end the grant at the next refresh`,
     })
   const { set, imported } = await guard.adopt(found, { force: flags.force === true })
   const until = goodUntil(set, world)
@@ -60,7 +60,7 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     voice.tell({
       level: 'info',
       event: DISREGARDED,
-      message: `${found.source} was disregarded: the store holds another token set already; keep the file, or replace that one with: ${voice.typed(`hq-token seed --force ${source}`)}`,
+      message: `${found.source} was disregarded: the store holds another token set already; keep the file, or replace the set in the store with: ${voice.typed(`hq-token seed --force ${source}`)}`,
     })
   else if (set.refusedAt === null)
     voice.tell({
@@ -97,7 +97,7 @@ async function warnOfMissingClient({ client, endpoints, config, voice }: Session
     await client()
   } catch (error) {
     if (!(error instanceof TokenError)) throw error
-    const hint = error.transient ? 'the first refresh tries that again' : error.hint
+    const hint = error.transient ? 'the first refresh tries again' : error.hint
     voice.notice({
       level: 'warning',
       message: `the token cannot be refreshed yet: ${error.message}`,

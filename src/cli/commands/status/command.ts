@@ -12,7 +12,7 @@ Ends with 0 in every state.
 export function command(root: Command, { withSession }: Edge): void {
   root
     .command('status')
-    .description('show how the token set stands; reads only')
+    .description('show the state of the token set; changes nothing')
     .addHelpText('after', HELP)
     .option('--json', 'for programs')
     .action(

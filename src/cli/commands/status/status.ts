@@ -107,7 +107,7 @@ const BAR_WIDTH = 24
 
 const SAID: Record<State, string> = {
   fresh: 'fresh',
-  due: 'due: the next `get` renews it, and serves it meanwhile',
+  due: 'due: the next `get` renews it, and serves it if that fails',
   expired: 'expired: the next `get` renews it',
   login_required: 'a person must log in: the server has refused the refresh token',
   empty: 'empty: no token set yet',
@@ -118,11 +118,11 @@ const UNCONFIGURED = 'empty: no config file and no token set yet'
 function saidOf({ state, likely_dead_since: since }: StatusReport, set: TokenSet | undefined): string {
   if (set === undefined) return SAID[state]
   if (state === 'login_required' && set.bareSince !== null)
-    return `a person must log in: the server has given no reason since ${rfc3339(set.bareSince)}, and the access token is over`
+    return `a person must log in: the server has refused without a reason since ${rfc3339(set.bareSince)}, and the access token has expired`
   if (state === 'expired' && since !== null)
-    return `expired, and the grant has probably ended: the server has given nothing but an empty refusal since ${since}`
+    return `expired, and the grant has probably ended: the server has only refused, without a reason, since ${since}`
   if (state === 'expired' && !isBearer(set.pair.tokenType))
-    return `not usable: a token of the type ${printable(set.pair.tokenType)}, which nothing here can use`
+    return `not usable: hq-token cannot use a token of the type ${printable(set.pair.tokenType)}`
   return SAID[state]
 }
 
@@ -184,7 +184,7 @@ function described(
     ])
   }
   if (set?.intent)
-    lines.push(['unfinished', `a refresh since ${ago(set.intent.at)}; the next \`get\` carries on`])
+    lines.push(['unfinished', `a refresh since ${ago(set.intent.at)}; the next \`get\` finishes it`])
   if (set?.cameFrom)
     lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
   lines.push(['store', printable(store.name)])
