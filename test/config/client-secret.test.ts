@@ -83,8 +83,11 @@ describe('a signal meanwhile', () => {
       const { child, done } = here.start(['get'])
       await expect.poll(() => existsSync(join(cwd, 'pid')), { timeout: 10_000 }).toBe(true)
       child.kill(signal)
+      const signalled = performance.now()
       const { code } = await done
       expect(code).toBeNull()
+      // Without that, the end comes with the end of the command, or of its time.
+      expect(performance.now() - signalled).toBeLessThan(15_000)
       expect(here.sandbox.refreshes()).toBe(0)
       const pid = pidIn(join(cwd, 'pid'))
       await expect.poll(() => isRunning(pid)).toBe(false)
