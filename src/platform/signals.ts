@@ -62,27 +62,40 @@ function isProfiled(): boolean {
   }
 }
 
-/**
- * The number of this file's listeners for each signal. If a signal has more listeners, it does not end this
- * process.
- */
-const ours = new Map<NodeJS.Signals, number>()
+type Hearer = (signal: NodeJS.Signals) => void
 
-function listen(signals: readonly NodeJS.Signals[], listener: (signal: NodeJS.Signals) => void): () => void {
-  const count = (signal: NodeJS.Signals, more: number): void => {
-    ours.set(signal, (ours.get(signal) ?? 0) + more)
-  }
+/**
+ * Who hears each signal. The process has one listener for all of them, because Node warns of a leak where it has more
+ * than ten, and a library may have many guards.
+ */
+const hearers = new Map<NodeJS.Signals, Set<Hearer>>()
+
+function tell(signal: NodeJS.Signals): void {
+  for (const hear of [...(hearers.get(signal) ?? [])]) hear(signal)
+}
+
+/** Whether somebody else listens to a signal: then it does not end or stop this process. */
+function othersListen(signal: NodeJS.Signals): boolean {
+  return process.listenerCount(signal) > (hearers.has(signal) ? 1 : 0)
+}
+
+/** @returns Ends the listening. */
+function listen(signals: readonly NodeJS.Signals[], hear: Hearer): () => void {
   for (const signal of signals) {
-    process.on(signal, listener)
-    count(signal, 1)
+    const all = hearers.get(signal)
+    if (all !== undefined) {
+      all.add(hear)
+      continue
+    }
+    hearers.set(signal, new Set([hear]))
+    process.on(signal, tell)
   }
-  let isOver = false
   return () => {
-    if (isOver) return
-    isOver = true
     for (const signal of signals) {
-      process.off(signal, listener)
-      count(signal, -1)
+      const all = hearers.get(signal)
+      if (all?.delete(hear) !== true || all.size > 0) continue
+      hearers.delete(signal)
+      process.off(signal, tell)
     }
   }
 }
@@ -129,13 +142,13 @@ async function withHeld<T>(
       return
     }
     ending ??= signal
-    if (process.listenerCount(signal) <= (ours.get(signal) ?? 0)) stop.abort(signal)
+    if (!othersListen(signal)) stop.abort(signal)
   }
   const goOn = (): void => {
     stopping = undefined
   }
   const release = listen(signals, hold)
-  process.on('SIGCONT', goOn)
+  const releaseCont = listen(['SIGCONT'], goOn)
   try {
     return await section(stop.signal)
   } finally {
@@ -143,7 +156,7 @@ async function withHeld<T>(
     await iteration()
     await iteration()
     release()
-    process.off('SIGCONT', goOn)
+    releaseCont()
     // Nobody listens any more, so `raise` ends or stops the process as the signal would have. If others listen,
     // they have heard it.
     const due = ending ?? stopping

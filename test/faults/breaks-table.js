@@ -566,7 +566,7 @@ export const BREAKS = [
   {
     name: 'a reload of somebody else’s ends a refresh',
     file: 'src/platform/signals.ts',
-    find: 'if (process.listenerCount(signal) <= (ours.get(signal) ?? 0)) stop.abort(signal)',
+    find: 'if (!othersListen(signal)) stop.abort(signal)',
     replace: 'stop.abort(signal)',
     by: tests('platform/signals', 'somebody else listens'),
   },

@@ -129,6 +129,17 @@ describe('a section', () => {
   })
 })
 
+it('many sections at once are no reason for Node to warn of a leak', async () => {
+  const warnings: Error[] = []
+  const note = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', note)
+  const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10))
+  await Promise.all(Array.from({ length: 20 }, () => unstopped(() => uninterrupted(turn))))
+  await turn()
+  process.off('warning', note)
+  expect(warnings).toEqual([])
+})
+
 /** Sends a signal to this process, and waits until everybody has heard it. */
 async function sent(signal: NodeJS.Signals): Promise<void> {
   const heard = once(process, signal)
