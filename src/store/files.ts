@@ -188,7 +188,8 @@ function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written
     accessSync(path, what === 'read' ? constants.R_OK : constants.W_OK)
   } catch (error) {
     if (errnoOf(error) !== 'EACCES') {
-      if (what === 'read') return
+      // A file that somebody has removed meanwhile is met when it is opened.
+      if (what === 'read' || errnoOf(error) === 'ENOENT') return
       throw unusable(path, 'cannot be written', error)
     }
     const me = process.geteuid?.() ?? uid

@@ -193,6 +193,7 @@ describe('a lock that was removed', () => {
     }, 20)
     const ends = await Promise.all(all.map(({ done }) => done))
     clearInterval(remover)
+    expect(ends.filter(({ code }) => code !== 0)).toEqual([])
     await oneRequest(
       made,
       ends.map(({ stdout }) => stdout.trim()),

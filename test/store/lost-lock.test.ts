@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
@@ -9,7 +9,7 @@ import type { HeldStore } from '../../src/core/store-ports.js'
 import { Secret } from '../../src/core/secret.js'
 import type { Holder, TokenSet } from '../../src/core/token-set.js'
 import { entry, intended } from '../../src/core/transitions.js'
-import { identityOf, storePaths } from '../../src/store/files.js'
+import { checkLockable, identityOf, storePaths } from '../../src/store/files.js'
 import { holderFor } from '../../src/store/sqlite/holder.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'
@@ -41,6 +41,16 @@ const begin = async (held: HeldStore): Promise<TokenSet> => {
   await save(held, next, next.generation)
   return next
 }
+
+it('a lock file that somebody removes while it is looked at is no error: it is made anew', async () => {
+  const paths = storePaths(path)
+  const stats = lstatSync(paths.lock)
+  rmSync(paths.lock)
+  expect(() => {
+    checkLockable(paths, stats)
+  }).not.toThrow()
+  expect(await store.exclusive(() => Promise.resolve('held'), { waitMs: 0 })).toBe('held')
+})
 
 async function living(): Promise<{ holder: Holder; end: () => void }> {
   const child = spawn('sleep', ['60'])
