@@ -50,6 +50,7 @@ await bundle.write({
   // The loader of ES modules costs a fifth of Node's start.
   format: 'cjs',
   intro: ({ isEntry }) => (isEntry ? LAZILY : ''),
+  comments: false,
   minify: WITHOUT_COMMENTS,
   codeSplitting: {
     includeDependenciesRecursively: false,

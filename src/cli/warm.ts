@@ -27,9 +27,9 @@ import type { PlainGet } from './plain.js'
  */
 export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
   if (plain.flags.rejected !== undefined) return {}
-  const begun = performance.now()
+  const begun = elapsedMs()
   let handover: Omit<Handover, 'waitedMs'> | undefined
-  const waitedMs = (): number => performance.now() - begun
+  const waitedMs = (): number => elapsedMs() - begun
   try {
     const { look, path, lockWait } = warmStore(plain, around)
     let touched = touchedAt(path)
@@ -136,4 +136,10 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
 /** Blocks the process, because it has nothing else to do, and a signal still ends it. */
 function sleepSync(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** A clock that does not jump. Not `performance`, because loading it takes a tenth of the whole run. */
+function elapsedMs(): number {
+  const [seconds, nanoseconds] = process.hrtime()
+  return seconds * 1000 + nanoseconds / 1e6
 }
