@@ -137,6 +137,9 @@ describe('rounds of eight processes at once, half of them killed at random', { t
         }
         const ended = await Promise.all(clients.map(({ done }) => done.then(withoutNews)))
         const survivors = ended.filter(({ signal }) => signal === null)
+        // A process that repeats a lost request takes three seconds to believe a refusal, and none lives so long here: one
+        // that is left alone meets the loss, so that the rounds go on with a new grant.
+        if (graceMs === 0 && (await unheard()).length > lost) await run(['refresh'])
         if (await isLost()) expect([0, 4]).toEqual(expect.arrayContaining(survivors.map(({ code }) => code)))
         else expect(survivors.map(({ code, stderr }) => [code, stderr])).toEqual(survivors.map(() => [0, '']))
       }
