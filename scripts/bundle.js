@@ -11,12 +11,12 @@ import { minifySync } from 'rolldown/utils'
 /** Names and lines stay: a report of a bug tells where. */
 const WITHOUT_COMMENTS = { compress: false, mangle: false, codegen: false }
 
-/** What every refresh runs, beyond what hands out a fresh token. */
+/** Every refresh runs these files and all that they import. What start.cjs has already is left out. */
 const REFRESH = ['src/cli/run-plain.ts', 'src/cli/commands/get/get.ts', 'src/oauth/token-endpoint.ts']
 
 /**
- * Loads a module when something of it is first used, because a fresh token needs few of them. Of start.cjs alone: what
- * the others name they use, and a default import needs the module itself.
+ * Loads a module when something of it is first used, because a fresh token needs few of them. Only
+ * start.cjs does so: the other files use what they name, and a default import needs the module itself.
  */
 const LAZILY = `require = ((now) => (id) => {
   let module

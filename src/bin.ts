@@ -38,7 +38,7 @@ export function start(): void {
   endWith(import('./cli/run-plain.js').then(({ handOutPlain }) => handOutPlain(left, plain, { inherited })))
 }
 
-/** A promise that rejects is of a program that cannot be loaded. */
+/** Sets the exit code. A run rejects only if the program cannot be loaded. */
 function endWith(run: Promise<number>): void {
   void run
     .catch((error: unknown) => unloadable(error, process.argv))

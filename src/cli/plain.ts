@@ -39,7 +39,7 @@ interface Flag {
  */
 export function plainCommand(argv: readonly string[]): Plain | undefined {
   if (argv.length === 1 && argv[0] === 'get') return { name: 'get', options: {}, flags: { format: 'bare' } }
-  const name = (Object.keys(COMMANDS) as Plain['name'][]).find((name) => argv.includes(name))
+  const name = argv.find((argument): argument is Plain['name'] => Object.hasOwn(COMMANDS, argument))
   if (name === undefined) return undefined
   const flags = [...globalOptions.map(flagOf(true)), ...COMMANDS[name].map(flagOf(false))]
   try {
@@ -48,7 +48,7 @@ export function plainCommand(argv: readonly string[]): Plain | undefined {
     if (read === undefined) return undefined
     if (name !== 'exec') return { name, ...read } as Plain
     const command = argv.slice(argv[end] === '--' ? end + 1 : end)
-    // Commander reads on behind a dash that stands alone.
+    // Commander goes on reading options after a lone dash.
     return command.length === 0 || argv[end] === '-' ? undefined : { name, ...read, command }
   } catch {
     return undefined

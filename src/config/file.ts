@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { devNull } from 'node:os'
 import { dirname, resolve } from 'node:path'
+import { noMoreFiles } from '../platform/errno.js'
 import type { ErrorDetails } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
 import type { Notice } from '../core/ports.js'
@@ -93,12 +94,13 @@ export function readRegular(
 /**
  * Words an error of the file system, whose own message is not for people.
  *
- * @throws The error itself if this process or machine may open no more files, because that is no fault of the file.
+ * @throws {StoreUnusable} if this process or machine may open no more files, because that is no fault of the file.
  */
 export function asProblem(error: unknown): FileProblem {
   if (error instanceof FileProblem) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-  if (code === 'EMFILE' || code === 'ENFILE') throw error
+  const full = noMoreFiles(error)
+  if (full !== undefined) throw full
   return new FileProblem(REASONS[code] ?? `cannot be read (${code})`)
 }
 

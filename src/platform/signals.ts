@@ -65,7 +65,7 @@ function isProfiled(): boolean {
 type Hearer = (signal: NodeJS.Signals) => void
 
 /**
- * Who hears each signal. The process has one listener for all of them, because Node warns of a leak where it has more
+ * The hearers of each signal. The process has one listener for all of them, because Node warns of a leak where it has more
  * than ten, and a library may have many guards.
  */
 const hearers = new Map<NodeJS.Signals, Set<Hearer>>()

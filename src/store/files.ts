@@ -188,7 +188,7 @@ function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written
     accessSync(path, what === 'read' ? constants.R_OK : constants.W_OK)
   } catch (error) {
     if (errnoOf(error) !== 'EACCES') {
-      // A file that somebody has removed meanwhile is met when it is opened.
+      // Ignore a file that was removed meanwhile, because opening it finds that out.
       if (what === 'read' || errnoOf(error) === 'ENOENT') return
       throw unusable(path, 'cannot be written', error)
     }

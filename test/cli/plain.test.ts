@@ -24,7 +24,7 @@ vi.mock('../../src/cli/commands/exec/exec.js', () => ({
   },
 }))
 
-/** What commander runs for a command line; `undefined` where it runs nothing of the three. */
+/** Lets commander read a command line. @returns The command that it runs; `undefined` if it is none of the three. */
 async function byCommander(argv: readonly string[]): Promise<unknown> {
   ran.length = 0
   await run(argv, worldFor({}).world)
@@ -75,6 +75,7 @@ describe('a command line that is read without commander', { timeout: 120_000 }, 
     [['refresh', '--if-older', '7d', '-v'], 'refresh'],
     [['--profile', 'acme', 'refresh', '--rebind'], 'refresh'],
     [['exec', '--', 'ls', '-l'], 'exec'],
+    [['exec', '--', 'kubectl', 'get', 'pods'], 'exec'],
     [['exec', 'curl', '--config', 'a.curl'], 'exec'],
     [['exec', '--token-file', '-t', '5m', '--', './daemon', '--', '-v'], 'exec'],
   ])('a command line that is read without commander is %j', (argv, name) => {

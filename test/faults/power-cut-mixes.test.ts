@@ -9,8 +9,8 @@ import { report } from './figures.js'
 import { afterPowerCut, compileShim, powerDisk, type Cut, type PowerDisk } from './power-disk.js'
 
 /**
- * What a power cut leaves of sectors that were not synced is a matter of luck, and a hundred draws show nothing: with
- * `synchronous=NORMAL` one in two hundred at one of the cuts leaves a row that nobody has written.
+ * A power cut leaves a random mix of the sectors that were not synced. A hundred draws show nothing, because with
+ * `synchronous=NORMAL` one draw in two hundred, at one of the cuts, leaves a row that nobody has written.
  */
 const MIXES = 1000
 

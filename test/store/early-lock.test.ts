@@ -150,7 +150,7 @@ describe('a `get` whose token must be renewed', () => {
         })
       },
     })
-    // By the clock of this one the token is fresh, so that no critical section takes the lock over.
+    // The token is fresh by this process's clock, so no critical section takes the lock over.
     const { world } = worldFor({ env: { HQ_TOKEN_CONFIG: config }, clock: at(ISSUED) })
     const plain = { name: 'get', options: {}, flags: { format: 'bare' } } as const
     expect(await runPlain(plain, { ...world, stdout, handover })).toBe(0)

@@ -5,6 +5,7 @@ import { constants } from 'node:os'
 import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CommandNotExecutable, CommandNotFound, Exit, type TokenError } from '../../../core/errors.js'
+import { noMoreFiles } from '../../../platform/errno.js'
 import { shellWord } from '../../../core/shell-quoting.js'
 
 /**
@@ -149,14 +150,11 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
   return fate
 }
 
-/**
- * Words the error as shells do.
- *
- * @throws The error itself if no more files may be opened, because that is no fault of the command.
- */
+/** Words the error as shells do, unless no more files may be opened, because that is no fault of the command. */
 function notStarted(file: string, error: unknown): TokenError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-  if (code === 'EMFILE' || code === 'ENFILE') throw error
+  const full = noMoreFiles(error)
+  if (full !== undefined) return full
   if (code === 'ENOENT' || file === '')
     return new CommandNotFound(
       `${file}: ${file.includes('/') ? 'no such file or directory' : 'command not found'}`,
