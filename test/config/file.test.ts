@@ -3,6 +3,7 @@ import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
+  asProblem,
   exposure,
   exposureNotices,
   FileProblem,
@@ -11,6 +12,7 @@ import {
   MOST_BYTES,
   readRegular,
 } from '../../src/config/file.js'
+import { StoreUnusable } from '../../src/core/errors.js'
 import { asRoot } from '../support/as-root.js'
 import { folder } from '../support/folder.js'
 import { written } from './places.js'
@@ -193,3 +195,11 @@ it('isThere counts a file that cannot be looked at as one that is there', () => 
   expect(isThere(join(folder(), name))).toBe(true)
   expect(isThere(join(folder(), 'none'))).toBe(false)
 })
+
+it.each(['EMFILE', 'ENFILE'])(
+  'a file that cannot be opened, because no more files may be (%s), is not wrong itself: a good token is served all the same',
+  (code) => {
+    // The guard serves a token that still works past each error of this kind.
+    expect(() => asProblem(Object.assign(new Error(code), { code }))).toThrow(StoreUnusable)
+  },
+)
