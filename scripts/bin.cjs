@@ -2,11 +2,11 @@
 // The package's `bin` names this file. Its syntax is that of the oldest Node, because a Node that is too old must be
 // able to read it. The two numbers come from `engines` of package.json.
 'use strict'
-var MAJOR = 0
-var MINOR = 0
+var MAJOR = 20
+var MINOR = 19
 var is = process.versions.node.split('.').map(Number)
 
-if (is[0] > MAJOR || (is[0] === MAJOR && is[1] >= MINOR)) require('./start.cjs').start()
+if (is[0] > MAJOR || (is[0] === MAJOR && is[1] >= MINOR)) program().start()
 else
   tell(
     'this is Node ' +
@@ -19,6 +19,57 @@ else
       MINOR +
       ' or newer',
   )
+
+// Loads start.cjs as `require` would, but with the compiled code that compile.cjs has kept beside it, because V8 takes
+// longer to compile the program than to run it.
+function program() {
+  var fs = require('fs')
+  var vm = require('vm')
+  var file = require('path').join(__dirname, 'start.cjs')
+  var key = keyOf(fs, file)
+  var source = fs.readFileSync(file, 'utf8')
+  var script = new vm.Script(
+    '(function (exports, require, module, __filename, __dirname) { ' + source + '\n})',
+    {
+      filename: file,
+      cachedData: compiledCode(fs, file + '.compiled', key),
+    },
+  )
+  // For compile.cjs.
+  process.emit('hq-token: loaded', script, key)
+  var Module = module.constructor
+  var own = new Module(file, module)
+  own.filename = file
+  // The other files of the bundle ask for it.
+  require.cache[file] = own
+  script.runInThisContext()(own.exports, Module.createRequire(file), own, file, __dirname)
+  own.loaded = true
+  return own.exports
+}
+
+// V8 trusts what it gets here. So it must be of this very file and this very Node, and it must be whole: there are two
+// copies, because comparing them takes less time than a checksum.
+function compiledCode(fs, path, key) {
+  try {
+    var kept = fs.readFileSync(path)
+    var begin = key.length + 1
+    var end = begin + (kept.length - begin) / 2
+    var code = kept.subarray(begin, end)
+    if (kept.latin1Slice(0, begin) === key + '\n' && code.equals(kept.subarray(end))) return code
+  } catch (unread) {
+    // Nobody has compiled it here.
+    return undefined
+  }
+}
+
+function keyOf(fs, file) {
+  var parts = [process.version, process.arch]
+  ;[file, process.execPath].forEach(function (path) {
+    var is = fs.statSync(path)
+    parts.push(encodeURI(path), is.size, is.mtimeMs)
+  })
+  return parts.join(' ')
+}
 
 function tell(message) {
   var hint = 'node --version; install a newer one, or put its folder first in PATH'

@@ -3,7 +3,8 @@
 // refreshes need lies beside them. No package is inside: a fix of one must reach the user.
 // Takes the comments out of the compiler's other files, because the declarations and the sources have them.
 // Writes dist/bin.cjs, which tells a Node that could not even read start.cjs that it is too old.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
 import { minifySync } from 'rolldown/utils'
@@ -18,7 +19,8 @@ const REFRESH = ['src/cli/run-plain.ts', 'src/cli/commands/get/get.ts', 'src/oau
  * Loads a module when something of it is first used, because a fresh token needs few of them. Only
  * start.cjs does so: the other files use what they name, and a default import needs the module itself.
  */
-const LAZILY = `require = ((now) => (id) => {
+const LAZILY = `const requireNow = require
+require = ((now) => (id) => {
   let module
   return new Proxy({}, { get: (_, name) => (module ??= now(id))[name] })
 })(require);`
@@ -29,8 +31,8 @@ const imports = new Map()
 const bundle = await rolldown({
   input: { start: 'src/bin.ts' },
   platform: 'node',
-  // The rest of the command line, and every package.
-  external: [/\/cli\/main\.js$/, /^[^./]/],
+  // Every package.
+  external: [/^[^./]/],
   treeshake: { moduleSideEffects: 'no-external' },
   preserveEntrySignatures: 'allow-extension',
   plugins: [
@@ -39,6 +41,10 @@ const bundle = await rolldown({
       moduleParsed({ id, importedIds }) {
         imports.set(id, importedIds)
       },
+      // The rest of the command line stays as it is.
+      resolveId: (id) => (id === './main.js' ? { id: './cli/main.js', external: true } : null),
+      // See there.
+      load: (id) => (id.endsWith('/platform/require.ts') ? 'export const nodeRequire = requireNow' : null),
     },
   ],
 })
@@ -54,7 +60,11 @@ await bundle.write({
   minify: WITHOUT_COMMENTS,
   codeSplitting: {
     includeDependenciesRecursively: false,
-    groups: [{ name: 'refresh', test: (id) => (ofRefresh ??= without(REFRESH, ['src/bin.ts'])).has(id) }],
+    groups: [
+      // V8's compiled code knows no `import()`.
+      { name: 'main', test: (id) => id.endsWith('/cli/whole.ts') },
+      { name: 'refresh', test: (id) => (ofRefresh ??= without(REFRESH, ['src/bin.ts'])).has(id) },
+    ],
   },
 })
 
@@ -66,9 +76,20 @@ writeFileSync(
   check.replace('MAJOR = 0', `MAJOR = ${major}`).replace('MINOR = 0', `MINOR = ${minor}`),
 )
 
+// V8 reads a file of plain ASCII faster.
+const start = readFileSync('dist/start.cjs', 'utf8')
+writeFileSync('dist/start.cjs', start.replaceAll(/[^\x00-\x7f]/g, escaped))
+copyFileSync('scripts/compile.cjs', 'dist/compile.cjs')
+execFileSync(process.execPath, ['dist/compile.cjs'])
+
 for (const name of readdirSync('dist', { recursive: true }).filter((name) => name.endsWith('.js'))) {
   const path = join('dist', name)
   writeFileSync(path, minifySync(path, readFileSync(path, 'utf8'), WITHOUT_COMMENTS).code)
+}
+
+/** As it may stand in a literal; there are no comments. */
+function escaped(character) {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 /** The modules that some files import, and all that these import, but none of what `others` do. */

@@ -139,7 +139,13 @@ if (!isComplete()) install()
 // A stamp of our own: the compiler writes its `.tsbuildinfo` when it only checks, too.
 if (
   age('dist/.built') <
-  Math.max(newest('src'), age('scripts/bundle.js'), age('scripts/bin.cjs'), age('tsconfig.json'))
+  Math.max(
+    newest('src'),
+    age('scripts/bundle.js'),
+    age('scripts/bin.cjs'),
+    age('scripts/compile.cjs'),
+    age('tsconfig.json'),
+  )
 ) {
   process.stderr.write('Building …\n')
   must(process.execPath, at('node_modules/typescript/bin/tsc'), '-p', root)

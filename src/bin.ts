@@ -5,6 +5,7 @@ import { homedir } from 'node:os'
 import { plainCommand } from './cli/plain.js'
 import { warmAnswer } from './cli/warm.js'
 import { unloadable } from './cli/unloadable.js'
+import { runWhole } from './cli/whole.js'
 import { machineClock } from './platform/machine.js'
 
 /** Runs the program. Called by `bin.cjs` alone, so that loading this file does nothing. */
@@ -15,10 +16,15 @@ export function start(): void {
   const argv = process.argv.slice(2)
   const plain = plainCommand(argv)
   if (plain === undefined) {
-    endWith(import('./cli/main.js').then(({ main }) => main(argv, { inherited })))
+    endWith(runWhole(argv, { inherited }))
     return
   }
-  const around = { env: process.env, platform: process.platform, homedir, clock: machineClock }
+  const around = {
+    env: process.env,
+    platform: process.platform,
+    homedir: () => homedir(),
+    clock: machineClock,
+  }
   const { text, handover } = plain.name === 'get' ? warmAnswer(plain, around) : {}
   if (plain.name !== 'get' || text === undefined) {
     endWith(

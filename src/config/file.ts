@@ -79,9 +79,10 @@ export function readRegular(
   { fd, stats }: OpenFile = openFile(path),
 ): { bytes: Uint8Array; stats: Stats } {
   try {
-    if (path === devNull) return { bytes: new Uint8Array(), stats }
-    if (!stats.isFile())
+    if (!stats.isFile()) {
+      if (path === devNull) return { bytes: new Uint8Array(), stats }
       throw new FileProblem(stats.isDirectory() ? 'is a directory' : 'is not a regular file')
+    }
     if (stats.size > MOST_BYTES) throw new FileProblem(TOO_LARGE)
     return { bytes: readFileSync(fd), stats }
   } catch (error) {

@@ -1,6 +1,5 @@
 // Reads and writes INI text without cutting a value short. Opens no file, and puts no value in a message.
 import { parse } from 'ini'
-import { isAscii } from 'node:buffer'
 import { FileProblem } from './file.js'
 
 /** One `key = value`. */
@@ -43,9 +42,11 @@ export function readIni(bytes: Uint8Array): Ini {
  */
 export function decode(bytes: Uint8Array): string {
   const encoding = encodingOf(bytes)
-  // Pure ASCII needs no decoder, which takes longer to make than all the rest.
-  if (encoding === 'utf-8' && isAscii(bytes) && !bytes.includes(0))
-    return Buffer.from(bytes).toString('latin1')
+  if (encoding === 'utf-8') {
+    // Pure ASCII needs no decoder, which takes longer to make than all the rest.
+    const ascii = Buffer.from(bytes).toString('latin1')
+    if (/^[\x01-\x7f]*$/.test(ascii)) return ascii
+  }
   const text = new TextDecoder(encoding).decode(bytes)
   if (text.includes('\0')) throw new FileProblem('is a binary file, not text')
   try {
@@ -67,7 +68,7 @@ function encodingOf([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16
 }
 
 function scan(text: string): Ini {
-  if (/^\s*<(?:!doctype|html|head|body)/i.test(text))
+  if (/^\s*</.test(text) && /^\s*<(?:!doctype|html|head|body)/i.test(text))
     throw new FileProblem('a web page (HTML), not an INI file', 1)
 
   const entries: Entry[] = []

@@ -1,15 +1,18 @@
 // Recognises values that nobody has filled in. Looks at the text only.
-const PLACEHOLDERS = [
-  /^\W*redacted/i,
-  /^(?:your|insert|enter|paste|put|replace|example|placeholder)[ _-]/i,
-  /^change[ _-]?me/i,
-  /^(?:access|refresh)[_-]token$|^client[_-]secret$/i,
-  /^(?:none|null|undefined|todo|tbd|placeholder|example|x{3,}|\*{3,}|\.{3,})$/i,
-  /^<.*>$|^\$\{.*\}$|^\{\{.*\}\}$/,
-  /…/,
-]
+/** One pattern, and of small letters only, because it is compiled at each start. */
+const PLACEHOLDER = new RegExp(
+  [
+    '^\\W*redacted',
+    '^(?:your|insert|enter|paste|put|replace|example|placeholder)[ _-]',
+    '^change[ _-]?me',
+    '^(?:access|refresh)[_-]token$|^client[_-]secret$',
+    '^(?:none|null|undefined|todo|tbd|placeholder|example|x{3,}|\\*{3,}|\\.{3,})$',
+    '^<.*>$|^\\$\\{.*\\}$|^\\{\\{.*\\}\\}$',
+    '…',
+  ].join('|'),
+)
 
 /** Whether a value is still what a template, a manual or a masked listing put there. */
 export function isPlaceholder(value: string): boolean {
-  return PLACEHOLDERS.some((pattern) => pattern.test(value))
+  return PLACEHOLDER.test(value.toLowerCase())
 }

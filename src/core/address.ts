@@ -40,8 +40,8 @@ export function isLoopback(hostname: string): boolean {
 export function missingScheme(text: string): 'http://' | 'https://' | undefined {
   const address = text.replace(/^\/\//, '')
   // A scheme, unless a number follows: then it is a host with a port.
-  if (/^[a-z][a-z0-9+.-]*:(?!\d+(?:[/?#]|$))/i.test(address)) return undefined
-  if (!/^(?:(?:[\w-]+\.)*[\w-]+|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i.test(address)) return undefined
+  if (/^[A-Za-z][A-Za-z0-9+.-]*:(?!\d+(?:[/?#]|$))/.test(address)) return undefined
+  if (!/^(?:(?:[\w-]+\.)*[\w-]+|\[[\dA-Fa-f:.]+\])(?::\d+)?(?:[/?#]|$)/.test(address)) return undefined
   if (!URL.canParse(`https://${address}`)) return undefined
   return isLoopback(new URL(`https://${address}`).hostname) ? 'http://' : 'https://'
 }

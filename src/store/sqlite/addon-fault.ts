@@ -1,9 +1,9 @@
 /** Words for an addon of SQLite that this Node cannot load. Opens no database. */
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { StoreUnusable } from '../../core/errors.js'
 import { shellWord } from '../../core/shell-quoting.js'
+import { crashing, packageFolder } from './package-folder.js'
 
 /**
  * The Node of each module version that better-sqlite3 12 was or is built for.
@@ -21,19 +21,14 @@ const NODE_OF: Readonly<Record<string, string>> = {
   141: 'Node 25',
 }
 
-/** The first major version of better-sqlite3 that crashes a Node before 22 instead of throwing. */
-const NEEDS_22 = 13
-
 /**
  * Checks, before the addon is loaded, that this Node can load it.
  *
  * @throws {StoreUnusable} this Node would crash
  */
 export function assertLoadable(): void {
-  const [major = 0] = process.versions.node.split('.').map(Number)
-  if (major >= 22) return
-  const { version } = required('better-sqlite3/package.json') as { readonly version: string }
-  if (parseInt(version) < NEEDS_22) return
+  const version = crashing(packageFolder())
+  if (version === undefined) return
   throw new StoreUnusable(
     `better-sqlite3 ${version} was installed for Node 22 or newer, and this is Node ${process.version} (${process.execPath})`,
     { hint: `${install()}; or run hq-token with Node 22 or newer` },
@@ -101,9 +96,5 @@ function withThisNode(): string {
 
 /** The folder whose `node_modules` contains the package. */
 function place(): string {
-  return resolve(dirname(createRequire(import.meta.filename).resolve('better-sqlite3/package.json')), '../..')
-}
-
-function required(name: string): unknown {
-  return createRequire(import.meta.filename)(name)
+  return resolve(packageFolder(), '../..')
 }

@@ -1,8 +1,9 @@
 // Opens a database with better-sqlite3's addon only, for the warm path. Writes nothing.
-import { lstatSync, openSync, readSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { existsSync, lstatSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { nodeRequire } from '../../platform/require.js'
 import { assertLoadable, remember } from './addon-fault.js'
+import { crashing, packageFolder } from './package-folder.js'
 import { APPLICATION_ID } from './schema.js'
 
 /** The part of a connection of SQLite that the warm path needs. */
@@ -94,16 +95,29 @@ function applicationOf(database: string): number {
 let loaded: Addon | undefined
 
 function load(): Addon {
-  assertLoadable()
-  const require = createRequire(import.meta.filename)
-  const folder = dirname(require.resolve('better-sqlite3/package.json'))
+  const folder = packageFolder()
+  if (crashing(folder) !== undefined) assertLoadable()
+  const file = PLACES.map((place) => join(folder, place)).find((path) => existsSync(path))
   try {
-    return require(join(folder, 'build/Release/better_sqlite3.node')) as Addon
+    if (file !== undefined) return nodeRequire(file) as Addon
   } catch (error) {
     remember(error)
-    return (require(join(folder, 'lib/binding.js')) as { getBinding: () => Addon }).getBinding()
   }
+  return (nodeRequire(join(folder, 'lib/binding.js')) as { getBinding: () => Addon }).getBinding()
 }
+
+const LOADER = `/lib/ld-musl-${process.arch === 'x64' ? 'x86_64' : 'aarch64'}.so.1`
+
+/**
+ * Where the addon is: compiled on this machine, or (from version 13 on) brought along. On a system with musl the
+ * package finds out which one fits.
+ */
+const PLACES = [
+  'build/Release/better_sqlite3.node',
+  ...(process.platform === 'linux' && existsSync(LOADER)
+    ? []
+    : [`prebuilds/${process.platform}-${process.arch}.node`]),
+]
 
 const array = (...values: unknown[]): unknown[] => values
 const append = (list: unknown[], ...values: unknown[]): unknown => list.push(...values)
