@@ -43,19 +43,20 @@ export async function token(bench) {
 /** Requests that carry the token. */
 export async function requests(bench) {
   const send = (way) => () => run(bench, bench.place.fresh.env, 'requests.js', way, bench.place.plain)
-  const { ours, theirs } = await alternate({ ours: send('interceptor'), theirs: send('fixed header') }, 9)
-  const compare = (figure, more) =>
-    row({
-      what: `1000 requests at once through the interceptor, ${figure}`,
-      ...{
-        unit: ms,
-        ours: ours[figure],
-        beside: 'undici with a fixed header',
-        theirs: theirs[figure],
-        ...more,
-      },
-    })
-  return [compare('wall', { most: 1.05, target: 'at most 1.05 times' }), compare('cpu')]
+  const { ours, idle, bare } = await alternate(
+    { ours: send('interceptor'), idle: send('pass-through'), bare: send('fixed header') },
+    15,
+  )
+  const what = (figure) => `1000 requests at once through the interceptor, ${figure}`
+  const compare = (figure, beside, theirs, more) =>
+    row({ what: what(figure), unit: ms, ours: ours[figure], beside, theirs: theirs[figure], ...more })
+  const limit = { most: 1.05, target: 'at most 1.05 times' }
+  return [
+    ...['wall', 'cpu'].map((figure) =>
+      compare(figure, 'undici with an interceptor that does nothing', idle, limit),
+    ),
+    ...['wall', 'cpu'].map((figure) => compare(figure, 'undici with a fixed header', bare)),
+  ]
 }
 
 /** Refreshes one after the other, the store and its syncs included. */

@@ -4,7 +4,7 @@
 // With each Node: the install (from 22 on without a compiler, and without scripts), every entry of the
 // package imported, `hq-token get` on a store that is seeded here, and by the warm path alone, a consumer that
 // uses every export run against the sandbox with each undici of its own that this Node takes, and its types under
-// each resolution.
+// each resolution. With an undici that is newer than ours, the tests of the interceptor too.
 import { execFile } from 'node:child_process'
 import {
   copyFileSync,
@@ -29,7 +29,7 @@ const RESOLUTIONS = { node16: 'node16', nodenext: 'nodenext', bundler: 'preserve
 /** The oldest and the newest that are supported, and the first Node that takes them. */
 const UNDICIS = [
   { undici: '7.0.0', from: 20 },
-  { undici: '8', from: 22 },
+  { undici: '8', from: 22, isNewer: true },
 ]
 
 const run = promisify(execFile)
@@ -187,7 +187,23 @@ async function tried(major) {
         ),
       ),
     ).then(() => Object.keys(RESOLUTIONS).join(', '))
-  for (const { undici, from } of UNDICIS) {
+  const interceptor = async () => {
+    const vitest = [
+      join(root, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      '--project',
+      'parts',
+      '--reporter',
+      'json',
+    ]
+    const { stdout } = await run(node, [...vitest, 'test/bearer/interceptor'], {
+      cwd: root,
+      env: { ...env, UNDICI: join(project, 'node_modules/undici') },
+      maxBuffer: 64 * 1024 * 1024,
+    })
+    return `${JSON.parse(stdout.slice(stdout.indexOf('{'))).numPassedTests} passed`
+  }
+  for (const { undici, from, isNewer = false } of UNDICIS) {
     const isTaken = major >= from
     await step(`undici ${undici}`, async () => {
       if (!isTaken) return '-'
@@ -195,6 +211,7 @@ async function tried(major) {
       return call()
     })
     await step(`types, undici ${undici}`, () => (isTaken ? types() : '-'))
+    if (isNewer) await step(`interceptor, undici ${undici}`, () => (isTaken ? interceptor() : '-'))
   }
   await sandbox.close()
   return { row, failures }

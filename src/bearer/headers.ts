@@ -1,7 +1,5 @@
 // Reads and adds headers in every form that undici takes. Sends nothing.
 import type { Dispatcher } from 'undici'
-import type { Secret } from '../core/secret.js'
-import { authorization } from './tokens.js'
 
 type Headers = Dispatcher.DispatchOptions['headers']
 type Pair = readonly [name: string, value: string | string[] | undefined]
@@ -14,8 +12,7 @@ export function hasAuthorization(headers: Headers): boolean {
 }
 
 /** An object stays an object, because undici's own retry can add to nothing else. */
-export function withAuthorization(headers: Headers, token: Secret): NonNullable<Headers> {
-  const field = authorization(token)
+export function withAuthorization(headers: Headers, field: string): NonNullable<Headers> {
   if (headers && Symbol.iterator in headers)
     return [...pairsOf(headers).flat(), 'authorization', field] as string[]
   return Object.assign({}, headers, { authorization: field })

@@ -81,28 +81,28 @@ export function bearer(
     return true
   }
   const tokens = new Tokens(guard)
-  const intercept =
-    (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch =>
-    (request, handler) => {
+  const intercept = (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch => {
+    const way: Way = { guard, tokens, origin, dispatch }
+    return (request, handler) => {
       // This is a handler of Node's own fetch over undici 8: undici says what is wrong with it, and we could report
       // nothing to it.
       if (typeof handler.onRequestStart !== 'function') return dispatch(request, handler)
       if (hasAuthorization(request.headers)) return dispatch(request, handler)
       if (!request.origin && !singleOrigin) throw new ConfigInvalid(NOWHERE, { hint: NAME_IT })
       if (request.origin && !isOurs(request.origin)) return dispatch(request, handler)
-      new Call({ guard, tokens, origin, dispatch, request, handler }).begin()
+      new Call(way, request, handler).begin()
       return true
     }
+  }
   return intercept as unknown as Interceptor
 }
 
-interface CallParts {
+/** What all requests of an interceptor share. */
+interface Way {
   readonly guard: TokenSource
   readonly tokens: Tokens
   readonly origin: string
   readonly dispatch: Dispatcher.Dispatch
-  readonly request: Options
-  readonly handler: Handler
 }
 
 /**
@@ -110,7 +110,9 @@ interface CallParts {
  * token, so that the caller can abort at any time.
  */
 class Call implements Controller {
-  readonly #parts: CallParts
+  readonly #way: Way
+  readonly #request: Options
+  readonly #handler: Handler
   /** Handed out at once, and filled when the request starts: a redirect writes its history here. */
   readonly #context = {}
   #attempt: Attempt | undefined
@@ -118,8 +120,10 @@ class Call implements Controller {
   #isPaused = false
   #reason: Error | null = null
 
-  constructor(parts: CallParts) {
-    this.#parts = parts
+  constructor(way: Way, request: Options, handler: Handler) {
+    this.#way = way
+    this.#request = request
+    this.#handler = handler
   }
 
   get aborted(): boolean {
@@ -161,15 +165,17 @@ class Call implements Controller {
     if (controller === undefined || isHeld) this.#fail(this.#reason)
   }
 
+  /** If the token is known there is no wait, and no promise: the request is sent before this returns. */
   begin(): void {
-    const { tokens, handler, request } = this.#parts
-    // If the token is known there is no wait: the request is sent before this returns.
-    this.#orFail(async () => {
-      handler.onRequestStart?.(this, this.#context)
+    try {
+      this.#handler.onRequestStart?.(this, this.#context)
       if (this.#isOver) return
-      const token = tokens.next()
-      this.#send(token instanceof Promise ? await unlessBroken(request.body, token) : token, false)
-    })
+      const token = this.#way.tokens.next()
+      if (token instanceof Promise) this.#orFail(this.#sendWith(token))
+      else this.#send(token, false)
+    } catch (error) {
+      this.#fail(error as Error)
+    }
   }
 
   /** An attempt is about to be sent. A redirect or a retry below it calls this again for each of its own. */
@@ -181,56 +187,65 @@ class Call implements Controller {
 
   /** @returns Whether the answer has to wait for the guard: `release` or `drop` follows. */
   weighs(attempt: Attempt, status: number, fields: Fields): boolean {
-    const { token, isRepeat } = attempt
+    const { isRepeat } = attempt
     // Nearly all answers end here.
     if (status < 400 && !isRepeat) return false
-    const { guard, origin, request } = this.#parts
     const challenge = [fields['www-authenticate'] ?? []].flat().join(', ')
-    const isRefused = isRefusal(status, challenge) && attempt.isAnsweredBy(origin)
+    const isRefused = isRefusal(status, challenge) && attempt.isAnsweredBy(this.#way.origin)
     const isNews = isRepeat ? !isRefused && status >= 200 : isRefused
-    if (isNews)
-      this.#orFail(async () => {
-        const another = isRepeat ? undefined : await anotherToken(guard, token, request.body)
-        if (isRepeat) await guard.accepted(token)
-        if (this.#isOver) return
-        if (another === undefined) attempt.release()
-        else {
-          attempt.drop()
-          this.#send(another, true)
-        }
-      })
+    if (isNews) this.#orFail(this.#tellGuard(attempt))
     return isNews
   }
 
   /** Passes an event to the caller; after the last event it passes none. */
   passes(tell: Tell, isLast: boolean): void {
     if (this.#isOver) return
-    tell(this.#parts.handler, this)
+    tell(this.#handler, this)
     // Set it after the call, because a handler that throws must hear of its error.
     if (isLast) this.#isOver = true
   }
 
-  #orFail(step: () => Promise<void>): void {
-    step().catch((error: unknown) => {
+  #orFail(work: Promise<void>): void {
+    work.catch((error: unknown) => {
       this.#fail(error as Error)
     })
   }
 
+  async #sendWith(token: Promise<Secret>): Promise<void> {
+    this.#send(await unlessBroken(this.#request.body, token), false)
+  }
+
+  /** The guard hears how a token fared; then the answer is passed on, or the request is repeated. */
+  async #tellGuard(attempt: Attempt): Promise<void> {
+    const { token, isRepeat } = attempt
+    const { guard } = this.#way
+    const another = isRepeat ? undefined : await anotherToken(guard, token, this.#request.body)
+    if (isRepeat) await guard.accepted(token)
+    if (this.#isOver) return
+    if (another === undefined) attempt.release()
+    else {
+      attempt.drop()
+      this.#send(another, true)
+    }
+  }
+
   #send(token: Secret, isRepeat: boolean): void {
     if (this.#isOver) return
-    const { dispatch, request } = this.#parts
+    const request = this.#request
     this.#attempt = new Attempt(this, token, isRepeat)
-    const body = request.body instanceof Reopened ? (request.body.open() as Options['body']) : request.body
-    const headers = withAuthorization(request.headers, token)
+    const { body } = request
+    const headers = withAuthorization(request.headers, this.#way.tokens.fieldOf(token))
     // `Object.assign`, because V8 takes five times as long for a spread that adds a property.
-    dispatch(Object.assign({}, request, { body, headers }), this.#attempt)
+    const sent = Object.assign({}, request, { headers })
+    if (body instanceof Reopened) sent.body = body.open() as NonNullable<Options['body']>
+    this.#way.dispatch(sent, this.#attempt)
   }
 
   #fail(error: Error): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#attempt?.drop()
-    this.#parts.handler.onResponseError?.(this, error)
+    this.#handler.onResponseError?.(this, error)
   }
 }
 

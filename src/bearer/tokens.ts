@@ -12,6 +12,7 @@ export class Tokens {
   readonly #guard: TokenSource
   #asked: Promise<AccessToken> | undefined
   #secret: Secret | undefined
+  #field: { readonly token: Secret; readonly value: string } | undefined
 
   constructor(guard: TokenSource) {
     this.#guard = guard
@@ -26,6 +27,12 @@ export class Tokens {
       this.#secret = secret
       return secret
     })
+  }
+
+  /** One string for all requests with a token, because each string of its own is as long as the token. */
+  fieldOf(token: Secret): string {
+    if (this.#field?.token !== token) this.#field = { token, value: authorization(token) }
+    return this.#field.value
   }
 }
 

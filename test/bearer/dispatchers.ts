@@ -1,6 +1,10 @@
 // What the tests of the interceptor share: dispatchers that are closed, and bodies.
 import { Agent, type Dispatcher } from 'undici'
+import undici from 'undici/package.json' with { type: 'json' }
 import { onTestFinished } from 'vitest'
+
+/** From undici 8 on, a composed `Client` or `Pool` names its own origin where a request names none. */
+export const poolNamesOrigin = Number.parseInt(undici.version, 10) >= 8
 
 export function closing<D extends Dispatcher>(dispatcher: D): D {
   onTestFinished(() => dispatcher.destroy())

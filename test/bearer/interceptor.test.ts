@@ -7,7 +7,7 @@ import { bearer } from '../../src/bearer/undici.js'
 import { EXPIRED } from '../core/stage.js'
 import { api, REFUSED } from './api.js'
 import { stage, until } from './stage.js'
-import { agent, closing, send } from './dispatchers.js'
+import { agent, closing, poolNamesOrigin, send } from './dispatchers.js'
 
 const redirect = (): Dispatcher.DispatcherComposeInterceptor => interceptors.redirect({ maxRedirections: 5 })
 
@@ -53,10 +53,11 @@ describe('which requests carry the token', () => {
     },
   )
 
-  it.each([
+  const UNNAMED: [string, { origin?: string }][] = [
     ['none', {}],
     ['an empty one', { origin: '' }],
-  ])(
+  ]
+  it.skipIf(poolNamesOrigin).each(UNNAMED)(
     'none, and an error, where they name %s and nothing says where the dispatcher leads',
     async (_, named) => {
       const theirs = await api({ takes: () => true })
@@ -70,6 +71,18 @@ describe('which requests carry the token', () => {
         hint: expect.stringContaining('{ singleOrigin: true }') as string,
       })
       expect(theirs.seen).toEqual([])
+    },
+  )
+
+  it.runIf(poolNamesOrigin).each(UNNAMED)(
+    'none where they name %s, and undici names another one: that of the pool',
+    async (_, named) => {
+      const theirs = await api({ takes: () => true })
+      const dispatcher = closing(new Pool(theirs.origin)).compose(
+        bearer(stage().guard(), { origin: 'https://acme.highq.com' }),
+      )
+      expect(await send(dispatcher, named)).toEqual({ status: 200, text: 'GET /' })
+      expect(theirs.seen).toEqual(['/ -'])
     },
   )
 
