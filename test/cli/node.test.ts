@@ -119,7 +119,7 @@ the module (for instance, using \`npm rebuild\` or \`npm install\`).`
       const fault = addonFault(failed(message, code))
       expect(fault?.message).toContain(words)
       expect(fault?.message).not.toContain('\n')
-      expect(fault?.hint).toMatch(/npm install -g --allow-scripts=better-sqlite3 hq-token$/)
+      expect(fault?.hint).toMatch(/npm install -g --allow-scripts=better-sqlite3,hq-token hq-token$/)
     },
   )
 

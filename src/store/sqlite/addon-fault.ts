@@ -77,7 +77,7 @@ export function addonFault(cause: unknown): StoreUnusable | undefined {
 }
 
 function install(): string {
-  return `${withThisNode()}npm install -g --allow-scripts=better-sqlite3 hq-token`
+  return `${withThisNode()}npm install -g --allow-scripts=better-sqlite3,hq-token hq-token`
 }
 
 function firstLine({ message }: Error): string {
