@@ -7,7 +7,7 @@ import { examine } from '../../../wiring/examine.js'
 import type { DoctorReport } from '../../../schemas/doctor.js'
 import { around } from '../../session.js'
 import { grantChecks } from './grant-findings.js'
-import { columnsOf, palette } from '../../terminal/style.js'
+import { columnsOf, palette, spans } from '../../terminal/style.js'
 import {
   printable,
   printableJson,
@@ -55,10 +55,15 @@ export async function* examined(
   const grant =
     content === undefined || policy === undefined || named === undefined
       ? []
-      : grantChecks(content, seed, at, {
-          ...{ policy, named, apiUrl: config?.apiUrl ?? null },
-          store: config?.store.path ?? 'the store',
-        })
+      : grantChecks(
+          content,
+          seed,
+          { ...at, span: await spans() },
+          {
+            ...{ policy, named, apiUrl: config?.apiUrl ?? null },
+            store: config?.store.path ?? 'the store',
+          },
+        )
   const way = config === undefined ? LOGIN_HINT : nextCommand(config, content?.login, at.now)
   const isBare = config !== undefined && isUnconfigured(config) && content?.set === undefined
   const ofGrant = isBare ? [skip('login', 'no token set yet: fix the configuration first')] : grant
