@@ -1,6 +1,6 @@
 // Makes the JSON Schema files of docs/schemas from the schemas of `hq-token/schemas`; `npm run docs` writes them.
 import { z } from 'zod'
-import { schemas } from '../dist/schemas/index.js'
+import { schemas } from '../build/schemas/index.js'
 
 /** Where npm's mirrors serve a published file of the package. */
 const BASE = 'https://unpkg.com/hq-token/docs/schemas'

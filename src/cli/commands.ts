@@ -1,16 +1,16 @@
 // All commands, in the order of the help. A new one is a folder of its own, and two lines here.
-import * as init from './commands/init/command.js'
-import * as seed from './commands/seed/command.js'
-import * as get from './commands/get/command.js'
-import * as refresh from './commands/refresh/command.js'
-import * as api from './commands/api/command.js'
-import * as exec from './commands/exec/command.js'
-import * as credential from './commands/credential/command.js'
-import * as login from './commands/login/command.js'
-import * as logout from './commands/logout/command.js'
-import * as status from './commands/status/command.js'
-import * as doctor from './commands/doctor/command.js'
-import * as sandbox from './commands/sandbox/command.js'
+import { command as init } from './commands/init/command.js'
+import { command as seed } from './commands/seed/command.js'
+import { command as get } from './commands/get/command.js'
+import { command as refresh } from './commands/refresh/command.js'
+import { command as api } from './commands/api/command.js'
+import { command as exec } from './commands/exec/command.js'
+import { command as credential } from './commands/credential/command.js'
+import { command as login } from './commands/login/command.js'
+import { command as logout } from './commands/logout/command.js'
+import { command as status } from './commands/status/command.js'
+import { command as doctor } from './commands/doctor/command.js'
+import { command as sandbox } from './commands/sandbox/command.js'
 
 export const commands = [
   init,
