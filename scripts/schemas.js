@@ -23,7 +23,7 @@ function page(mark, all) {
 # JSON that hq-token prints
 
 A JSON Schema (draft 2020-12) for each. New keys may come, old ones stay. In the package they are \`hq-token/schemas/NAME.json\`, and
-\`hq-token/schemas\` has [the same by zod](../api/hq-token/schemas.md).
+\`hq-token/schemas\` has the same by zod.
 
 ${parts.join('\n')}`
 }

@@ -11,11 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { execFileSync } from 'node:child_process'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
-import { BIN, type Ended } from '../support/processes.js'
+import type { Ended } from '../support/processes.js'
 import {
   asUser,
   canBeOthers,
