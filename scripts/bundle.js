@@ -82,11 +82,13 @@ await bundle.write({
   },
 })
 
-// The library is for ES modules. These files name what a module exports, because its CommonJS file has names for the
-// other files too.
+// The library is for `import`, which looks for the names of a CommonJS file by reading all of it. That takes longer than
+// to run it, so it finds a file that holds the names and nothing else.
 for (const { name, module } of LIBRARY) {
   const names = parsed.get(source(module)).exports.toSorted()
-  writeFileSync(`dist/${name}.js`, `export { ${names.join(', ')} } from './${name}.cjs'\n`)
+  const assignments = names.map((one) => `exports.${one} = library.${one}\n`)
+  writeFileSync(`dist/${name}.names.cjs`, `const library = require('./${name}.cjs')\n${assignments.join('')}`)
+  writeFileSync(`dist/${name}.js`, `export { ${names.join(', ')} } from './${name}.names.cjs'\n`)
 }
 
 // The declarations that a user's compiler reads, and no others.

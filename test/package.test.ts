@@ -177,15 +177,23 @@ describe('the packed tarball', () => {
 
   // `start.cjs` has the errors and the rules of time, which the library shares with the warm path.
   it.each([
-    ['hq-token', ['index.cjs', 'index.js', 'start.cjs'], []],
-    ['hq-token/undici', ['rolldown-runtime.cjs', 'start.cjs', 'undici.cjs', 'undici.js'], []],
-    ['hq-token/oauth', ['index.cjs', 'oauth.cjs', 'oauth.js', 'rolldown-runtime.cjs', 'start.cjs'], []],
+    ['hq-token', ['index.cjs', 'index.js', 'index.names.cjs', 'start.cjs'], []],
+    [
+      'hq-token/undici',
+      ['rolldown-runtime.cjs', 'start.cjs', 'undici.cjs', 'undici.js', 'undici.names.cjs'],
+      [],
+    ],
+    [
+      'hq-token/oauth',
+      ['index.cjs', 'oauth.cjs', 'oauth.js', 'oauth.names.cjs', 'rolldown-runtime.cjs', 'start.cjs'],
+      [],
+    ],
     [
       'hq-token/sqlite',
-      ['index.cjs', 'rolldown-runtime.cjs', 'sqlite.cjs', 'sqlite.js', 'start.cjs'],
+      ['index.cjs', 'rolldown-runtime.cjs', 'sqlite.cjs', 'sqlite.js', 'sqlite.names.cjs', 'start.cjs'],
       ['better-sqlite3'],
     ],
-    ['hq-token/schemas', ['schemas.cjs', 'schemas.js', 'start.cjs'], ['zod']],
+    ['hq-token/schemas', ['schemas.cjs', 'schemas.js', 'schemas.names.cjs', 'start.cjs'], ['zod']],
   ])('the packed tarball is a library: %s loads what it needs, and no more', async (entry, own, others) => {
     const { files, packages } = await modulesOf(`await import('${entry}')`, project)
     const loaded = [...files].flatMap((path) => /\/hq-token\/dist\/(.*)$/.exec(path)?.[1] ?? [])
