@@ -10,7 +10,7 @@ import ts from 'typescript'
 
 const { engines, exports: faces } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-/** What package.json lets others import: the name of its file in dist, and its module. */
+/** The library's entries by package.json: the name of the file in dist, and the module in src. */
 const LIBRARY = Object.values(faces)
   .filter(({ types }) => types !== undefined)
   .map((face) => ({
@@ -19,8 +19,8 @@ const LIBRARY = Object.values(faces)
   }))
 
 /**
- * A file each for modules and all that they import, but none of what a file before it has. That of the library's
- * entry does not load what the others need. Every refresh runs `refresh`. All else is for few runs.
+ * Each file holds these modules and all that they import, but for what a file above it holds. Every refresh runs
+ * those up to `refresh`, except `undici` and `schemas`.
  */
 const FILES = {
   start: ['bin'],

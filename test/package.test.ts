@@ -94,6 +94,29 @@ describe('the packed tarball', () => {
     expect(reached).toContain('core/guard.d.ts')
   })
 
+  it('the packed tarball holds each module once, so that no class exists twice in a process', () => {
+    const dist = join(project, 'node_modules/hq-token/dist')
+    const modules = readdirSync(dist)
+      .filter((name) => name.endsWith('.cjs'))
+      .flatMap((name) => readFileSync(join(dist, name), 'utf8').match(/^\/\/ src\/.*\.ts$/gm) ?? [])
+    expect(modules.length).toBeGreaterThan(100)
+    expect(modules.filter((module, nth) => modules.indexOf(module) !== nth)).toEqual([])
+  })
+
+  it('the packed tarball runs on a Node that cannot `require` an ES module, as 22.0 cannot', async () => {
+    const dist = join(project, 'node_modules/hq-token/dist')
+    const required = readdirSync(dist)
+      .filter((name) => name.endsWith('.cjs'))
+      .flatMap((name) => [
+        ...readFileSync(join(dist, name), 'utf8').matchAll(/\brequire\("(?!node:|\.)([^"]+)"\)/g),
+      ])
+      .map(([, name = '']) => name)
+    expect(required).toContain('commander')
+    const script = `for (const name of ${JSON.stringify(required)}) require(name)`
+    const flags = ['--no-experimental-require-module', '--input-type=commonjs']
+    await run(process.execPath, [...flags, '-e', script], { cwd: project })
+  })
+
   it('the packed tarball holds what its texts link to', () => {
     const installed = join(project, 'node_modules/hq-token')
     const texts = readdirSync(installed, { recursive: true })
