@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', 'coverage', 'artifacts'] },
+  { ignores: ['build', 'dist', 'node_modules', 'coverage', 'artifacts'] },
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { project: ['./tsconfig.json', './test/tsconfig.json'] } },

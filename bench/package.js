@@ -21,7 +21,7 @@ export function size({ place }) {
   const wanted = new Set(packagesOf(join(ROOT, 'package-lock.json'), ({ dev }) => dev !== true))
   const others = installed.filter((name) => name !== 'hq-token' && !wanted.has(name))
   return [
-    row({ what: 'package, packed', unit: kB, ours, most: 250_000, target: 'at most 250 kB' }),
+    row({ what: 'package, packed', unit: kB, ours, most: 300_000, target: 'at most 300 kB' }),
     row({ what: 'production install, size', unit: MB, ours: sum(files) }),
     row({ what: 'production install, files', ours: files.length }),
     row({ what: 'production install, packages', ours: installed.length }),

@@ -11,14 +11,14 @@ const url = (...path) => text(pathToFileURL(join(ROOT, ...path)).href)
 /** What a `get` is made of: programs that do one thing of it each. */
 const PARTS = {
   "better-sqlite3's addon alone, one row read": ({ fresh }) => `
-    const { openByAddon } = await import(${url('dist/store/sqlite/addon.js')})
+    const { openByAddon } = await import(${url('build/store/sqlite/addon.js')})
     const db = openByAddon(${text(fresh.database)})
     db.prepare('SELECT * FROM token_set', db, false, false).get()`,
   'better-sqlite3, one row read': ({ fresh }) => `
     const db = require(${module('node_modules/better-sqlite3')})(${text(fresh.database)}, { readonly: true })
     db.prepare('SELECT * FROM token_set').get()`,
   'an empty ES module': () => `await import('data:text/javascript,')`,
-  "the program's files beyond the warm path": () => `await import(${url('dist/cli/main.js')})`,
+  "the program's files beyond the warm path": () => `await import(${url('dist/main.cjs')})`,
   "Node's own `Headers`": () => `new Headers()`,
   oauth4webapi: () => `await import(${url('node_modules/oauth4webapi/build/index.js')})`,
   commander: () => `require(${module('node_modules/commander')})`,

@@ -1,19 +1,37 @@
-// After the compiler: bundles what a `get`, a `refresh` and an `exec` run into a few files, because opening a hundred
-// takes longer than their work. dist/start.cjs hands out a fresh token, dist/refresh.cjs gets a new one, and what few
-// refreshes need lies beside them. No package is inside: a fix of one must reach the user.
-// Takes the comments out of the compiler's other files, because the declarations and the sources have them.
+// After the compiler, which leaves each module by itself in build/: makes dist/, which is what a user gets, and holds
+// each module once. A `get`, a `refresh` and an `exec` open a few files, because opening a hundred takes longer than
+// their work: dist/start.cjs hands out a fresh token, dist/refresh.cjs and those of the library get a new one. No
+// package is inside: a fix of one must reach the user.
 // Writes dist/bin.cjs, which tells a Node that could not even read start.cjs that it is too old.
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join, posix } from 'node:path'
 import { rolldown } from 'rolldown'
-import { minifySync } from 'rolldown/utils'
+import ts from 'typescript'
+
+const { engines, exports: faces } = JSON.parse(readFileSync('package.json', 'utf8'))
+
+/** The library's entries by package.json: the name of the file in dist, and the module in src. */
+const LIBRARY = Object.values(faces)
+  .filter(({ types }) => types !== undefined)
+  .map((face) => ({
+    name: basename(face.default, '.js'),
+    module: face.types.replace('./dist/', '').replace('.d.ts', ''),
+  }))
+
+/**
+ * Each file holds these modules and all that they import, but for what a file above it holds. Every refresh runs
+ * those up to `refresh`, except `undici` and `schemas`.
+ */
+const FILES = {
+  start: ['bin'],
+  ...Object.fromEntries(LIBRARY.map(({ name, module }) => [name, [module]])),
+  refresh: ['cli/run-plain', 'cli/commands/get/get', 'cli/commands/refresh/refresh'],
+  main: ['cli/main'],
+}
 
 /** Names and lines stay: a report of a bug tells where. */
 const WITHOUT_COMMENTS = { compress: false, mangle: false, codegen: false }
-
-/** Every refresh runs these files and all that they import. What start.cjs has already is left out. */
-const REFRESH = ['src/cli/run-plain.ts', 'src/cli/commands/get/get.ts', 'src/oauth/token-endpoint.ts']
 
 /**
  * Loads a module when something of it is first used, because a fresh token needs few of them. Only
@@ -25,11 +43,15 @@ require = ((now) => (id) => {
   return new Proxy({}, { get: (_, name) => (module ??= now(id))[name] })
 })(require);`
 
-/** The imports of each module, without those by `import()`. */
-const imports = new Map()
+/** What each module imports, but for what it imports by `import()`, and the names that it exports. */
+const parsed = new Map()
 
+rmSync('dist', { recursive: true, force: true })
 const bundle = await rolldown({
-  input: { start: 'src/bin.ts' },
+  input: {
+    start: source('bin'),
+    ...Object.fromEntries(LIBRARY.map(({ name, module }) => [name, source(module)])),
+  },
   platform: 'node',
   // Every package.
   external: [/^[^./]/],
@@ -37,38 +59,61 @@ const bundle = await rolldown({
   preserveEntrySignatures: 'allow-extension',
   plugins: [
     {
-      name: 'imports',
-      moduleParsed({ id, importedIds }) {
-        imports.set(id, importedIds)
+      name: 'parsed',
+      moduleParsed({ id, importedIds, exports }) {
+        parsed.set(id, { imports: importedIds, exports })
       },
-      // The rest of the command line stays as it is.
-      resolveId: (id) => (id === './main.js' ? { id: './cli/main.js', external: true } : null),
       // See there.
       load: (id) => (id.endsWith('/platform/require.ts') ? 'export const nodeRequire = requireNow' : null),
     },
   ],
 })
-let ofRefresh
 await bundle.write({
   dir: 'dist',
-  entryFileNames: 'start.cjs',
+  entryFileNames: '[name].cjs',
   chunkFileNames: '[name].cjs',
   // The loader of ES modules costs a fifth of Node's start.
   format: 'cjs',
-  intro: ({ isEntry }) => (isEntry ? LAZILY : ''),
+  intro: ({ name }) => (name === 'start' ? LAZILY : ''),
   comments: false,
   minify: WITHOUT_COMMENTS,
   codeSplitting: {
     includeDependenciesRecursively: false,
-    groups: [
-      // V8's compiled code knows no `import()`.
-      { name: 'main', test: (id) => id.endsWith('/cli/whole.ts') },
-      { name: 'refresh', test: (id) => (ofRefresh ??= without(REFRESH, ['src/bin.ts'])).has(id) },
-    ],
+    groups: Object.entries(FILES).map(([name, modules], nth, { length }) => {
+      let all
+      return { name, test: (id) => (all ??= reached(modules)).has(id), priority: length - nth }
+    }),
   },
 })
 
-const { engines } = JSON.parse(readFileSync('package.json', 'utf8'))
+// The library is for `import`, which looks for the names of a CommonJS file by reading all of it. That takes longer than
+// to run it, so it finds a file that holds the names and nothing else.
+for (const { name, module } of LIBRARY) {
+  const names = parsed.get(source(module)).exports.toSorted()
+  const assignments = names.map((one) => `exports.${one} = library.${one}\n`)
+  writeFileSync(`dist/${name}.names.cjs`, `const library = require('./${name}.cjs')\n${assignments.join('')}`)
+  writeFileSync(`dist/${name}.js`, `export { ${names.join(', ')} } from './${name}.names.cjs'\n`)
+}
+
+// The declarations that a user's compiler reads, and no others.
+const declarations = new Set(LIBRARY.map(({ module }) => `${module}.d.ts`))
+for (const path of declarations) {
+  const text = readFileSync(join('build', path), 'utf8')
+  for (const { fileName } of ts.preProcessFile(text).importedFiles)
+    if (fileName.startsWith('.')) declarations.add(posix.join(path, '..', fileName.replace(/\.js$/, '.d.ts')))
+  cpSync(join('build', path), join('dist', path))
+}
+
+function source(module) {
+  return join(process.cwd(), `src/${module}.ts`)
+}
+
+function reached(modules) {
+  const found = new Set(modules.map(source))
+  for (const id of found) for (const next of parsed.get(id)?.imports ?? []) found.add(next)
+  return found
+}
+
 const [, major, minor] = /^>=(\d+)\.(\d+)$/.exec(engines.node)
 const check = readFileSync('scripts/bin.cjs', 'utf8')
 writeFileSync(
@@ -82,24 +127,7 @@ writeFileSync('dist/start.cjs', start.replaceAll(/[^\x00-\x7f]/g, escaped))
 copyFileSync('scripts/compile.cjs', 'dist/compile.cjs')
 execFileSync(process.execPath, ['dist/compile.cjs'])
 
-for (const name of readdirSync('dist', { recursive: true }).filter((name) => name.endsWith('.js'))) {
-  const path = join('dist', name)
-  writeFileSync(path, minifySync(path, readFileSync(path, 'utf8'), WITHOUT_COMMENTS).code)
-}
-
 /** As it may stand in a literal; there are no comments. */
 function escaped(character) {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-}
-
-/** The modules that some files import, and all that these import, but none of what `others` do. */
-function without(files, others) {
-  const left = reached(others)
-  return new Set([...reached(files)].filter((id) => !left.has(id)))
-}
-
-function reached(files) {
-  const found = new Set(files.map((file) => join(process.cwd(), file)))
-  for (const id of found) for (const next of imports.get(id) ?? []) found.add(next)
-  return found
 }

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { writeSandboxFiles } from '../dist/sandbox/files.js'
-import { startSandbox } from '../dist/sandbox/server.js'
+import { writeSandboxFiles } from '../build/sandbox/files.js'
+import { startSandbox } from '../build/sandbox/server.js'
 
 const BIN = fileURLToPath(new URL('../dist/bin.cjs', import.meta.url))
 const LIFE = 6

@@ -21,8 +21,8 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
-import { writeSandboxFiles } from '../dist/sandbox/files.js'
-import { startSandbox } from '../dist/sandbox/server.js'
+import { writeSandboxFiles } from '../build/sandbox/files.js'
+import { startSandbox } from '../build/sandbox/server.js'
 
 const MAJORS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [20, 22, 24, 26]
 const RESOLUTIONS = { node16: 'node16', nodenext: 'nodenext', bundler: 'preserve' }

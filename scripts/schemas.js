@@ -1,6 +1,6 @@
 // Makes the JSON Schema files of docs/schemas from the schemas of `hq-token/schemas`; `npm run docs` writes them.
 import { z } from 'zod'
-import { schemas } from '../dist/schemas/index.js'
+import { schemas } from '../build/schemas/index.js'
 
 /** Where npm's mirrors serve a published file of the package. */
 const BASE = 'https://unpkg.com/hq-token/docs/schemas'
@@ -23,7 +23,7 @@ function page(mark, all) {
 # JSON that hq-token prints
 
 A JSON Schema (draft 2020-12) for each. New keys may come, old ones stay. In the package they are \`hq-token/schemas/NAME.json\`, and
-\`hq-token/schemas\` has [the same by zod](../api/hq-token/schemas.md).
+\`hq-token/schemas\` has the same by zod.
 
 ${parts.join('\n')}`
 }

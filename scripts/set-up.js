@@ -138,7 +138,7 @@ function missing(said) {
 if (!isComplete()) install()
 // A stamp of our own: the compiler writes its `.tsbuildinfo` when it only checks, too.
 if (
-  age('dist/.built') <
+  age('build/.built') <
   Math.max(
     newest('src'),
     age('scripts/bundle.js'),
@@ -150,5 +150,5 @@ if (
   process.stderr.write('Building …\n')
   must(process.execPath, at('node_modules/typescript/bin/tsc'), '-p', root)
   must(process.execPath, at('scripts/bundle.js'))
-  writeFileSync(at('dist/.built'), '')
+  writeFileSync(at('build/.built'), '')
 }

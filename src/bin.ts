@@ -5,7 +5,6 @@ import { homedir } from 'node:os'
 import { plainCommand } from './cli/plain.js'
 import { warmAnswer } from './cli/warm.js'
 import { unloadable } from './cli/unloadable.js'
-import { runWhole } from './cli/whole.js'
 import { machineClock } from './platform/machine.js'
 
 /** Runs the program. Called by `bin.cjs` alone, so that loading this file does nothing. */
@@ -16,7 +15,7 @@ export function start(): void {
   const argv = process.argv.slice(2)
   const plain = plainCommand(argv)
   if (plain === undefined) {
-    endWith(runWhole(argv, { inherited }))
+    endWith(import('./cli/main.js').then(({ main }) => main(argv, { inherited })))
     return
   }
   const around = {

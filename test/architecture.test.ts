@@ -154,8 +154,8 @@ describe('the import gate', { timeout: 300_000 }, () => {
 describe('the warm path', () => {
   it('the warm path loads none of the heavy packages', async () => {
     const loaded = await modulesOf(`
-      const { plainCommand } = await import(${JSON.stringify(join(root, 'dist/cli/plain.js'))})
-      const { warmAnswer } = await import(${JSON.stringify(join(root, 'dist/cli/warm.js'))})
+      const { plainCommand } = await import(${JSON.stringify(join(root, 'build/cli/plain.js'))})
+      const { warmAnswer } = await import(${JSON.stringify(join(root, 'build/cli/warm.js'))})
       const clock = () => ({ now: 0, boot: null, uptime: 0 })
       warmAnswer(plainCommand(['get']), { env: {}, platform: 'linux', homedir: () => '/', clock })`)
     expect(loaded.packages).toContain('ini')

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { writeSandboxFiles } from '../../dist/sandbox/files.js'
-import { startSandbox } from '../../dist/sandbox/server.js'
+import { writeSandboxFiles } from '../../build/sandbox/files.js'
+import { startSandbox } from '../../build/sandbox/server.js'
 
 const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const BIN = at('dist/bin.cjs')

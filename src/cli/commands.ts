@@ -1,15 +1,28 @@
-// All commands, in the order of the help. A new one is a folder of its own, and a line here.
-export const commands = await Promise.all([
-  import('./commands/init/command.js'),
-  import('./commands/seed/command.js'),
-  import('./commands/get/command.js'),
-  import('./commands/refresh/command.js'),
-  import('./commands/api/command.js'),
-  import('./commands/exec/command.js'),
-  import('./commands/credential/command.js'),
-  import('./commands/login/command.js'),
-  import('./commands/logout/command.js'),
-  import('./commands/status/command.js'),
-  import('./commands/doctor/command.js'),
-  import('./commands/sandbox/command.js'),
-])
+// All commands, in the order of the help. A new one is a folder of its own, and two lines here.
+import { command as init } from './commands/init/command.js'
+import { command as seed } from './commands/seed/command.js'
+import { command as get } from './commands/get/command.js'
+import { command as refresh } from './commands/refresh/command.js'
+import { command as api } from './commands/api/command.js'
+import { command as exec } from './commands/exec/command.js'
+import { command as credential } from './commands/credential/command.js'
+import { command as login } from './commands/login/command.js'
+import { command as logout } from './commands/logout/command.js'
+import { command as status } from './commands/status/command.js'
+import { command as doctor } from './commands/doctor/command.js'
+import { command as sandbox } from './commands/sandbox/command.js'
+
+export const commands = [
+  init,
+  seed,
+  get,
+  refresh,
+  api,
+  exec,
+  credential,
+  login,
+  logout,
+  status,
+  doctor,
+  sandbox,
+]

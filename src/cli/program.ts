@@ -61,7 +61,7 @@ export function program(
       const status = await inSession(world, root.opts(), (session) => work(session, ...rest))
       if (typeof status === 'number') exitWith(status)
     }
-  for (const { command } of commands) command(root, { world, exitWith, withSession })
+  for (const command of commands) command(root, { world, exitWith, withSession })
 
   for (const command of [root, ...root.commands]) {
     command

@@ -1,5 +1,5 @@
 // Makes the address for a login, and reads the answer that comes back. Sends nothing.
-import * as oauth from 'oauth4webapi'
+import type { AuthorizationResponseError } from 'oauth4webapi'
 import { AGAIN, ANOTHER } from '../core/code-exchange.js'
 import { ClientRefused, LoginRequired, ServerUnavailable, type TokenError } from '../core/errors.js'
 import { Secret, withoutSecrets } from '../core/secret.js'
@@ -30,6 +30,7 @@ export async function authorizationRequest(
   { authorizeUrl, clientId, scope }: AuthorizationOptions,
   redirectUri: string,
 ): Promise<AuthorizationRequest> {
+  const oauth = await import('oauth4webapi')
   const state = oauth.generateRandomState()
   const verifier = oauth.generateRandomCodeVerifier()
   const url = new URL(authorizeUrl)
@@ -103,19 +104,22 @@ function unescaped(text: string): string {
  * @throws {ServerUnavailable} the server failed
  * @see RFC 6749 section 4.1.2
  */
-export function codeFrom(
+export async function codeFrom(
   parameters: URLSearchParams,
   state: Secret,
   { issuer, authorizeUrl, clientId }: Omit<AuthorizationOptions, 'scope'>,
-): Secret {
+): Promise<Secret> {
   const foreign = foreignAnswer(parameters, state, { issuer, authorizeUrl })
   if (foreign !== undefined) throw foreign
   const claimed = parameters.get('iss')
+  const oauth = await import('oauth4webapi')
   try {
     const server = { issuer: claimed ?? issuer ?? authorizeUrl.origin }
     oauth.validateAuthResponse(server, { client_id: clientId }, parameters, state.reveal())
   } catch (error) {
-    throw refusal(error, authorizeUrl.host, state)
+    throw error instanceof oauth.AuthorizationResponseError
+      ? refusal(error, authorizeUrl.host, state)
+      : noCode(authorizeUrl.host, error)
   }
   const [code = '', second] = parameters.getAll('code')
   if (code === '' || second !== undefined) throw noCode(authorizeUrl.host)
@@ -166,8 +170,7 @@ function noCode(host: string, cause?: unknown): LoginRequired {
   return new LoginRequired(`the answer of ${host} holds no code, or more than one`, { hint: AGAIN, cause })
 }
 
-function refusal(error: unknown, host: string, state: Secret): TokenError {
-  if (!(error instanceof oauth.AuthorizationResponseError)) return noCode(host, error)
+function refusal(error: AuthorizationResponseError, host: string, state: Secret): TokenError {
   const code = error.error.slice(0, LONGEST_CODE)
   const description = error.error_description?.slice(0, LONGEST_DESCRIPTION)
   const what = withoutSecrets(description === undefined ? code : `${code}: ${description}`, [state])

@@ -174,7 +174,12 @@ describe.runIf(process.platform === 'linux')('where no more files may be opened'
     const here = await place({}, 3600)
     expect((await here.run(['get'])).code).toBe(0)
     expect((await limited(here, 24, ['get'])).code).toBe(0)
-    const { stderr } = await limited(here, 24, ['--log-format', 'json', 'status'])
-    expect(await hold('log-line', stderr)).toMatchObject({ level: 'error', code: 'HQ_STORE_UNUSABLE' })
+    for (const files of [24, 21, 20, 19, 18]) {
+      const { code, stderr } = await limited(here, files, ['--log-format', 'json', 'status'])
+      if (code === 0) continue
+      expect(await hold('log-line', stderr)).toMatchObject({ level: 'error', code: 'HQ_STORE_UNUSABLE' })
+      return
+    }
+    expect.fail('18 open files are enough for `status`')
   })
 })

@@ -15,7 +15,7 @@ const module = (path: string): string => JSON.stringify(pathToFileURL(join('dist
 const SCRIPT = `
   import { Agent } from 'undici'
   import { openGuard } from ${module('index.js')}
-  import { bearer, tokenFetch } from ${module('bearer/undici.js')}
+  import { bearer, tokenFetch } from ${module('undici.js')}
 
   const [way, url, calls] = process.argv.slice(1)
   const guard = await openGuard()

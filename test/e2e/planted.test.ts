@@ -11,11 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { execFileSync } from 'node:child_process'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
-import { BIN, type Ended } from '../support/processes.js'
+import type { Ended } from '../support/processes.js'
 import {
   asUser,
   canBeOthers,
@@ -45,7 +45,7 @@ await failing.keep({ generation: 99, attempt: 1, spent: 'abc', answer })
 console.log(/kept in (\\S+)/.exec(said.join())[1])
 `
 
-const dist = (name: string): string => inProject(join(dirname(BIN), name))
+const built = (name: string): string => inProject(join(process.cwd(), 'build', name))
 
 interface Machine extends Place {
   /** What everybody may write to: /var/tmp, and /dev/shm. */
@@ -84,10 +84,10 @@ async function machine(): Promise<Machine> {
     as,
     hq: (...args) => as(VICTIM, program(args)),
     lastCopy: async () => {
-      const keep = [process.execPath, '--input-type=module', '-e', KEEP, dist('store/rescue/rescue-file.js')]
+      const keep = [process.execPath, '--input-type=module', '-e', KEEP, built('store/rescue/rescue-file.js')]
       const { stdout, stderr, code } = await as(VICTIM, [
         ...keep,
-        dist('store/files.js'),
+        built('store/files.js'),
         database,
         '{"a":1}',
       ])
@@ -257,8 +257,8 @@ describe.skipIf(!canBeOthers)('by the name of a last copy', { timeout: 60_000 },
 })
 
 async function lastCopyOfRoot(as: Machine['as']): Promise<string> {
-  const keep = [process.execPath, '--input-type=module', '-e', KEEP, dist('store/rescue/rescue-file.js')]
-  const { stdout } = await as(0, [...keep, dist('store/files.js'), there.database, '{"a":1}'])
+  const keep = [process.execPath, '--input-type=module', '-e', KEEP, built('store/rescue/rescue-file.js')]
+  const { stdout } = await as(0, [...keep, built('store/files.js'), there.database, '{"a":1}'])
   return stdout.trim().slice('/var/tmp/'.length)
 }
 

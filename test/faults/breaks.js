@@ -70,7 +70,7 @@ function edited(project, { file, find, replace }) {
 
 function copyProject() {
   const left = new Set(
-    ['node_modules', 'dist', 'artifacts', 'coverage', '.git'].map((name) => join(root, name)),
+    ['node_modules', 'build', 'dist', 'artifacts', 'coverage', '.git'].map((name) => join(root, name)),
   )
   cpSync(root, copy, { recursive: true, filter: (path) => !left.has(path) })
   // A folder of its own, of links: what tests cache in it does not reach the original.
@@ -83,7 +83,7 @@ function copyProject() {
 
 /** What a break leaves unused is no mistake; anything else that does not compile is. */
 function build() {
-  rmSync(join(copy, 'dist'), { recursive: true, force: true })
+  rmSync(join(copy, 'build'), { recursive: true, force: true })
   const { status, stdout } = node(
     'typescript/bin/tsc',
     '--noUnusedLocals',
@@ -95,7 +95,7 @@ function build() {
   const bundled = node('../scripts/bundle.js')
   if (bundled.status !== 0) throw new Error(`it cannot be bundled:\n${bundled.stderr}`)
   // Else the tests' own set-up would build it anew.
-  writeFileSync(join(copy, 'dist/.built'), '')
+  writeFileSync(join(copy, 'build/.built'), '')
 }
 
 function run({ file, filter }) {

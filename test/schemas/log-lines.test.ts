@@ -102,7 +102,7 @@ describe('an error in a line of JSON keeps to the schema', () => {
     ['new Error("x")', undefined],
     ['Object.assign(new Error("x"), { code: "EMFILE" })', 'HQ_STORE_UNUSABLE'],
   ])('where the program cannot be loaded, because of %s', async (error, code) => {
-    const script = `import { unloadable } from './dist/cli/unloadable.js'; unloadable(${error}, ['--log-format=json'])`
+    const script = `import { unloadable } from './build/cli/unloadable.js'; unloadable(${error}, ['--log-format=json'])`
     const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
     const [line] = await linesIn(stderr)
     expect(line?.code).toBe(code)

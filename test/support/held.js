@@ -13,11 +13,8 @@ function hold() {
   fs.closeSync(HARNESS)
 }
 
-// The files that users run: the bundle for what is plain, and the compiler's for the others.
 const require = createRequire(import.meta.url)
-for (const name of ['start', 'refresh']) require(`../../dist/${name}.cjs`)
-for (const name of ['main', 'session', 'commands/refresh/refresh', 'commands/status/status'])
-  await import(new URL(`../../dist/cli/${name}.js`, import.meta.url))
+for (const name of ['start', 'refresh', 'main', 'status']) require(`../../dist/${name}.cjs`)
 
 // Signed, so that the sandbox can tell who has asked.
 if (process.env.ASKER) {

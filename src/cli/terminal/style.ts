@@ -1,6 +1,5 @@
 // Colours, widths and spans of time for people. Writes nothing itself.
 import picocolors from 'picocolors'
-import prettyMilliseconds from 'pretty-ms'
 import type { Screen, World } from '../world.js'
 
 /** Whether standard output is a terminal that shows colours. */
@@ -18,7 +17,10 @@ export function columnsOf({ isTTY, columns = 0 }: Screen): number | undefined {
   return isTTY === true && columns > 0 ? columns : undefined
 }
 
-/** A span of time in words, never negative. */
-export function span(seconds: number): string {
-  return prettyMilliseconds(Math.max(0, seconds) * 1000, { unitCount: 2 })
+export type Span = (seconds: number) => string
+
+/** What puts a span of time into words, never negative. By `import()`, because Node 22.0 cannot `require` an ES module. */
+export async function spans(): Promise<Span> {
+  const { default: prettyMilliseconds } = await import('pretty-ms')
+  return (seconds) => prettyMilliseconds(Math.max(0, seconds) * 1000, { unitCount: 2 })
 }

@@ -5,9 +5,10 @@ import { skip, type Finding } from '../../../core/finding.js'
 import { Exit, LOGIN_HINT } from '../../../core/errors.js'
 import { examine } from '../../../wiring/examine.js'
 import type { DoctorReport } from '../../../schemas/doctor.js'
+import { assertMayOpen } from '../../../platform/open-files.js'
 import { around } from '../../session.js'
 import { grantChecks } from './grant-findings.js'
-import { columnsOf, palette } from '../../terminal/style.js'
+import { columnsOf, palette, spans } from '../../terminal/style.js'
 import {
   printable,
   printableJson,
@@ -25,12 +26,15 @@ import type { World } from '../../world.js'
  *
  * @returns The exit code of the first failure.
  * @throws {UsageError} if the profile's name is not a name of a profile.
+ * @throws {StoreUnusable} if this process may open too few files.
  */
 export async function doctor(
   world: World,
   options: GlobalOptions,
   { json = false, online = false }: DoctorOptions,
 ): Promise<number> {
+  // Else it finds faults of the store and of servers that neither has.
+  assertMayOpen(FILES_AT_ONCE)
   const speaker = voice(world, options)
   const checks: Finding[] = []
   for await (const more of examined(world, options, online)) {
@@ -55,10 +59,15 @@ export async function* examined(
   const grant =
     content === undefined || policy === undefined || named === undefined
       ? []
-      : grantChecks(content, seed, at, {
-          ...{ policy, named, apiUrl: config?.apiUrl ?? null },
-          store: config?.store.path ?? 'the store',
-        })
+      : grantChecks(
+          content,
+          seed,
+          { ...at, span: await spans() },
+          {
+            ...{ policy, named, apiUrl: config?.apiUrl ?? null },
+            store: config?.store.path ?? 'the store',
+          },
+        )
   const way = config === undefined ? LOGIN_HINT : nextCommand(config, content?.login, at.now)
   const isBare = config !== undefined && isUnconfigured(config) && content?.set === undefined
   const ofGrant = isBare ? [skip('login', 'no token set yet: fix the configuration first')] : grant
@@ -80,6 +89,9 @@ function reported(checks: readonly Finding[], { typed }: Voice): DoctorReport {
     })),
   }
 }
+
+/** A database with its journal and its lock, and connections to the servers: with room to spare. */
+const FILES_AT_ONCE = 12
 
 const STATUS_WIDTH = 7
 const NAME_WIDTH = 15

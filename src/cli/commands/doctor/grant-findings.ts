@@ -9,7 +9,7 @@ import { healthOf, type Configured, type Health } from '../../../core/health.js'
 import type { PendingLogin } from '../../../core/store-ports.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import { NOT_BEARER, NOT_BEARER_HINT } from '../../../core/token-type.js'
-import { span } from '../../terminal/style.js'
+import type { Span } from '../../terminal/style.js'
 
 /**
  * How the grant stands: whether a person must log in, how long the tokens live, what the last failure means,
@@ -20,7 +20,7 @@ import { span } from '../../terminal/style.js'
 export function grantChecks(
   { set, login: pending }: { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined },
   seed: Finding | undefined,
-  at: ClockReading,
+  at: At,
   around: Around,
 ): readonly Finding[] {
   const grant =
@@ -35,13 +35,18 @@ interface Around extends Configured {
   readonly store: string
 }
 
-function withSet(stored: TokenSet, at: ClockReading, around: Around): readonly Finding[] {
+/** The instant that a grant is judged at, and the words for the time from or to it. */
+interface At extends ClockReading {
+  readonly span: Span
+}
+
+function withSet(stored: TokenSet, at: At, around: Around): readonly Finding[] {
   const set = asSeenBy(stored, around.named)
   const health = healthOf(set, at, around)
   return [
     client(set, around),
     login(set, at, health),
-    access(set, health),
+    access(set, at, health),
     refresh(set, at, health),
     lastFailure(set, at, health),
   ]
@@ -62,7 +67,7 @@ function withoutSet(seed: Finding | undefined): readonly Finding[] {
   return [...(seed === undefined ? [] : [seed]), fail('login', new LoginRequired('there is no token set'))]
 }
 
-function login(set: TokenSet, at: ClockReading, { likelyDeadSince, refresh }: Health): Finding {
+function login(set: TokenSet, at: At, { likelyDeadSince, refresh }: Health): Finding {
   const name = 'login'
   const { refusedAt, lastFailure: failure, cameFrom } = set
   const user = set.user ?? 'a user whose name is not known'
@@ -75,7 +80,7 @@ function login(set: TokenSet, at: ClockReading, { likelyDeadSince, refresh }: He
     return fail(
       name,
       new LoginRequired(
-        `the grant has probably ended: for ${span(at.now - likelyDeadSince)} the server has answered only HTTP 400 or 401 without a reason, and the access token has expired`,
+        `the grant has probably ended: for ${at.span(at.now - likelyDeadSince)} the server has answered only HTTP 400 or 401 without a reason, and the access token has expired`,
       ),
     )
   if (refresh !== null && refresh.left <= 0)
@@ -109,11 +114,12 @@ function pendingLogin({ begunAt, spent }: PendingLogin, { now }: ClockReading): 
 
 function access(
   { pair }: TokenSet,
+  at: At,
   { verdict, access: { left, clockWentBack }, isUsable, hasEnded }: Health,
 ): Finding {
   const name = 'access token'
   const guess = pair.isLifetimeGuessed ? ', a guess: the server did not say' : ''
-  const life = `${span(left)} left of ${span(pair.lifetime)}${guess}`
+  const life = `${at.span(left)} left of ${at.span(pair.lifetime)}${guess}`
   if (!isUsable) return fail(name, new ConfigInvalid(NOT_BEARER, { hint: NOT_BEARER_HINT }))
   if (clockWentBack)
     return warn(
@@ -122,39 +128,35 @@ function access(
       'check the time synchronisation of this machine: timedatectl',
     )
   if (verdict === 'fresh') return ok(name, life)
-  const said = left > 0 ? life : `over since ${span(-left)}`
+  const said = left > 0 ? life : `over since ${at.span(-left)}`
   // Where the grant has ended, the line `login` has the one next command, and no other line gives a second.
   return ok(name, hasEnded ? said : `${said}: the next \`get\` renews it`)
 }
 
-function refresh(
-  { lastRefreshAt }: TokenSet,
-  at: ClockReading,
-  { refresh: token, hasEnded }: Health,
-): Finding {
+function refresh({ lastRefreshAt }: TokenSet, at: At, { refresh: token, hasEnded }: Health): Finding {
   const name = 'refresh token'
   const last = lastRefreshAt === null ? 'never refreshed so far' : `refreshed ${ago(lastRefreshAt, at)}`
   if (token === null) return ok(name, `the server does not say how long it lives; ${last}`)
-  const said = `${token.left > 0 ? `${span(token.left)} left` : 'over'}; ${last}`
+  const said = `${token.left > 0 ? `${at.span(token.left)} left` : 'over'}; ${last}`
   if (!token.endsSoon) return ok(name, said)
   return hasEnded ? warn(name, said) : warn(name, said, 'a refresh brings a new one: hq-token refresh')
 }
 
 function lastFailure(
   { lastFailure: failure }: TokenSet,
-  at: ClockReading,
+  at: At,
   { pausedUntil, isUnread, hasEnded }: Health,
 ): Finding {
   const name = 'last failure'
   if (failure === null) return ok(name, 'none since the last success')
   const who = isUnread ? 'hq-token does not ask the server again' : 'the server asked not to be called'
-  const pause = pausedUntil === null ? '' : `; ${who} for another ${span(pausedUntil - at.now)}`
+  const pause = pausedUntil === null ? '' : `; ${who} for another ${at.span(pausedUntil - at.now)}`
   const said = `${ago(failure.at, at)}: ${failure.message}${pause}`
   if (hasEnded) return warn(name, said)
   const error = recalled({ ...failure, message: said })
   return error.transient ? warn(name, said, 'to try it now: hq-token refresh') : fail(name, error)
 }
 
-function ago(instant: number, at: ClockReading): string {
-  return `${span(at.now - instant)} ago`
+function ago(instant: number, at: At): string {
+  return `${at.span(at.now - instant)} ago`
 }

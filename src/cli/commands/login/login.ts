@@ -189,7 +189,7 @@ async function authorizationCodeOf(
   const { clientId, issuer, authorizeUrl } = await client()
   const place = { issuer, authorizeUrl: authorizeUrl ?? unknownPlace() }
   try {
-    return codeFrom(parameters, state, { clientId, ...place })
+    return await codeFrom(parameters, state, { clientId, ...place })
   } catch (error) {
     // An error that the server answered to this login ends it. No other error does.
     if (foreignAnswer(parameters, state, place) === undefined)

@@ -10,7 +10,7 @@ import type { TokenSet } from '../../../core/token-set.js'
 import { isBearer } from '../../../core/token-type.js'
 import type { StatusReport } from '../../../schemas/status.js'
 import type { Session } from '../../session.js'
-import { isColourful, palette, span } from '../../terminal/style.js'
+import { isColourful, palette, spans, type Span } from '../../terminal/style.js'
 import { printable, printableJson, writeReport } from '../../terminal/output.js'
 import { nextCommand } from '../../next-step.js'
 
@@ -27,7 +27,10 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const report = reportOn(set, instance, at, { policy, named, apiUrl: config.apiUrl })
   const next = await nextStep(session, report, set, named)
   const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
-  const text = json === true ? `${printableJson(report)}\n` : described(report, set, at, session, next, seed)
+  const text =
+    json === true
+      ? `${printableJson(report)}\n`
+      : described(report, set, { ...at, span: await spans() }, session, next, seed)
   await writeReport(world.stdout, text)
 }
 
@@ -129,7 +132,7 @@ function saidOf({ state, likely_dead_since: since }: StatusReport, set: TokenSet
 function described(
   report: StatusReport,
   set: TokenSet | undefined,
-  at: ClockReading,
+  { now, span }: ClockReading & { readonly span: Span },
   { world, voice, store, config }: Session,
   next: string | null,
   seed: Finding | undefined,
@@ -173,7 +176,7 @@ function described(
           ),
     ])
   }
-  const ago = (instant: number): string => `${rfc3339(instant)} ${dim(`(${span(at.now - instant)} ago)`)}`
+  const ago = (instant: number): string => `${rfc3339(instant)} ${dim(`(${span(now - instant)} ago)`)}`
   if (set !== undefined) {
     lines.push(['last refresh', set.lastRefreshAt === null ? dim('none yet') : ago(set.lastRefreshAt)])
     lines.push([
