@@ -15,7 +15,8 @@ export interface Limits {
 }
 
 export class Stopwatch {
-  close(): void
+  run(command: Command & { readonly atOnce?: number }): Promise<{ readonly outputs: readonly string[] }>
+  close(): Promise<void>
 }
 
 export function tooHeavy(
@@ -28,3 +29,10 @@ export function tooHeavy(
 export function openedBeyondBare(
   command: Command,
 ): Promise<{ readonly files: readonly string[]; readonly packages: readonly string[] }>
+
+export function looksAt(
+  lock: string,
+  work: (stopwatch: Stopwatch) => Promise<void>,
+): Promise<readonly number[]>
+
+export function busiest(times: readonly number[], seconds: number): number

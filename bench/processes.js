@@ -1,5 +1,6 @@
 // How processes are measured: by the benchmark, and by the test that guards the warm path.
 import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,16 +12,18 @@ import { promisify } from 'node:util'
 export const CLEAN = { PATH: process.env.PATH, HOME: process.env.HOME, LANG: 'C.UTF-8' }
 
 /** What every program in JavaScript costs. */
-export const BARE = { argv: [process.execPath, '-e', '0'] }
+export const bare = (node = process.execPath) => ({ argv: [node, '-e', '0'] })
 
 /** Runs commands, one batch after the other. */
 export class Stopwatch {
   #python
   #answers
 
-  constructor() {
+  /** @param under A program that runs the stopwatch and all that this starts, with its arguments. */
+  constructor(under = []) {
     const script = fileURLToPath(new URL('stopwatch.py', import.meta.url))
-    this.#python = spawn('python3', [script], { env: CLEAN, stdio: ['pipe', 'pipe', 'inherit'] })
+    const [name, ...args] = [...under, 'python3', script]
+    this.#python = spawn(name, args, { env: CLEAN, stdio: ['pipe', 'pipe', 'inherit'] })
     // Where there is none, its answers end.
     this.#python.on('error', () => undefined)
     this.#python.stdin.on('error', () => undefined)
@@ -48,8 +51,10 @@ export class Stopwatch {
     return (await this.run(command)).cost
   }
 
-  close() {
+  async close() {
+    const ended = this.#python.exitCode === null && once(this.#python, 'close')
     this.#python.stdin.end()
+    await ended
   }
 }
 
@@ -76,25 +81,67 @@ export function median(values) {
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2
 }
 
-/** What `command` opens with success beyond a bare Node's files, and the packages that these belong to. */
+/** What `command` opens with success beyond the files of its bare Node, and the packages that these belong to. */
 export async function openedBeyondBare(command) {
-  const bare = await opened(BARE)
-  const files = [...(await opened(command))].filter((path) => !bare.has(path))
+  const always = await opened(bare(command.argv[0]))
+  const files = [...(await opened(command))].filter((path) => !always.has(path))
   const packages = files.flatMap((path) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? [])
   return { files, packages: [...new Set(packages)] }
 }
 
 async function opened({ argv, env = {} }) {
-  const folder = mkdtempSync(join(tmpdir(), 'hq-token-opened-'))
+  const trace = await traced(['-e', 'trace=open,openat,openat2'], (strace) =>
+    promisify(execFile)(strace[0], [...strace.slice(1), ...argv], { env: { ...CLEAN, ...env } }),
+  )
+  return new Set([...trace.matchAll(/^open[^"]*"([^"]*)".* = \d/gm)].map(([, path]) => path))
+}
+
+/** The calls of all processes and threads, one a line, that run while `work` lets strace run something. */
+async function traced(flags, work) {
+  const folder = mkdtempSync(join(tmpdir(), 'hq-token-traced-'))
   try {
     // A file for each thread: no call's line is cut in two by another's.
-    const flags = ['-ff', '-qq', '-e', 'trace=open,openat,openat2', '-o', join(folder, 'trace')]
-    await promisify(execFile)('strace', [...flags, ...argv], { env: { ...CLEAN, ...env } })
-    const traces = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
-    return new Set([...traces.join('').matchAll(/^open[^"]*"([^"]*)".* = \d/gm)].map(([, path]) => path))
+    await work(['strace', '-ff', '-qq', ...flags, '-o', join(folder, 'trace')])
+    return readdirSync(folder)
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+      .join('')
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/**
+ * When processes tried in vain to lock a file, in seconds, in order. The kernel tells, and only these calls stop for it:
+ * the processes do their other work as fast as ever.
+ *
+ * @param work Gets a stopwatch to run them.
+ */
+export async function looksAt(lock, work) {
+  const flags = ['--seccomp-bpf', '-f', '-ttt', '-y', '-e', 'trace=fcntl', '-e', 'signal=none']
+  const trace = await traced(flags, async (strace) => {
+    const stopwatch = new Stopwatch(strace)
+    try {
+      await work(stopwatch)
+    } finally {
+      await stopwatch.close()
+    }
+  })
+  const lines = trace
+    .split('\n')
+    .filter((line) => line.includes(`<${lock}>`) && line.includes(' = -1 EAGAIN'))
+  return lines.map((line) => Number.parseFloat(line)).sort((a, b) => a - b)
+}
+
+/** The most that happened within so many seconds. */
+export function busiest(times, seconds) {
+  let first = 0
+  return Math.max(
+    0,
+    ...times.map((time, at) => {
+      while (times[first] < time - seconds) first++
+      return at - first + 1
+    }),
+  )
 }
 
 /**
@@ -104,7 +151,7 @@ async function opened({ argv, env = {} }) {
  */
 export async function tooHeavy(get, { cpu, files, packages }, stopwatch, rounds = 15) {
   const medians = await alternate(
-    { bare: () => stopwatch.cost(BARE), get: () => stopwatch.cost(get) },
+    { bare: () => stopwatch.cost(bare()), get: () => stopwatch.cost(get) },
     rounds,
   )
   const ratio = medians.get.cpu / medians.bare.cpu
