@@ -1,3 +1,5 @@
+export const MAJORS: readonly number[]
+
 interface Node {
   readonly major: number
   /** Of its binary. */
