@@ -1,7 +1,7 @@
 // Where everything is measured: an endpoint, and hq-token set up as for a cron job, with a token set in its store.
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -30,7 +30,7 @@ const programOf = ({ root }) => join(root, bin['hq-token'])
 
 /** Gone when the process ends. */
 export async function makePlace() {
-  const dir = realpathSync(mkdtempSync(join(tmpdir(), 'hq-token-bench-')))
+  const dir = mkdtempSync(join(tmpdir(), 'hq-token-bench-'))
   process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'key.pem']
   const cert = ['-x509', '-subj', '/CN=bench', '-addext', 'subjectAltName=IP:127.0.0.1', '-out', 'cert.pem']
@@ -84,7 +84,6 @@ issued_at = ${issuedAt}
   return {
     env,
     database: join(store, 'token.db'),
-    lock: join(store, 'token.lock'),
     get: (node = HERE) => ({
       argv: [node.path, programOf(node), 'get'],
       env,

@@ -15,8 +15,7 @@ export interface Limits {
 }
 
 export class Stopwatch {
-  run(command: Command & { readonly atOnce?: number }): Promise<{ readonly outputs: readonly string[] }>
-  close(): Promise<void>
+  close(): void
 }
 
 export function tooHeavy(
@@ -30,9 +29,9 @@ export function openedBeyondBare(
   command: Command,
 ): Promise<{ readonly files: readonly string[]; readonly packages: readonly string[] }>
 
-export function looksAt(
-  lock: string,
-  work: (stopwatch: Stopwatch) => Promise<void>,
-): Promise<readonly number[]>
+export function looksOf(
+  stopwatch: Stopwatch,
+  command: Command & { readonly atOnce?: number },
+): Promise<{ readonly looks: readonly number[] }>
 
 export function busiest(times: readonly number[], seconds: number): number

@@ -1,7 +1,6 @@
 // How processes are measured: by the benchmark, and by the test that guards the warm path.
 import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -19,11 +18,9 @@ export class Stopwatch {
   #python
   #answers
 
-  /** @param under A program that runs the stopwatch and all that this starts, with its arguments. */
-  constructor(under = []) {
+  constructor() {
     const script = fileURLToPath(new URL('stopwatch.py', import.meta.url))
-    const [name, ...args] = [...under, 'python3', script]
-    this.#python = spawn(name, args, { env: CLEAN, stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#python = spawn('python3', [script], { env: CLEAN, stdio: ['pipe', 'pipe', 'inherit'] })
     // Where there is none, its answers end.
     this.#python.on('error', () => undefined)
     this.#python.stdin.on('error', () => undefined)
@@ -51,10 +48,8 @@ export class Stopwatch {
     return (await this.run(command)).cost
   }
 
-  async close() {
-    const ended = this.#python.exitCode === null && once(this.#python, 'close')
+  close() {
     this.#python.stdin.end()
-    await ended
   }
 }
 
@@ -90,46 +85,35 @@ export async function openedBeyondBare(command) {
 }
 
 async function opened({ argv, env = {} }) {
-  const trace = await traced(['-e', 'trace=open,openat,openat2'], (strace) =>
-    promisify(execFile)(strace[0], [...strace.slice(1), ...argv], { env: { ...CLEAN, ...env } }),
-  )
-  return new Set([...trace.matchAll(/^open[^"]*"([^"]*)".* = \d/gm)].map(([, path]) => path))
-}
-
-/** The calls of all processes and threads, one a line, that run while `work` lets strace run something. */
-async function traced(flags, work) {
-  const folder = mkdtempSync(join(tmpdir(), 'hq-token-traced-'))
+  const folder = mkdtempSync(join(tmpdir(), 'hq-token-opened-'))
   try {
     // A file for each thread: no call's line is cut in two by another's.
-    await work(['strace', '-ff', '-qq', ...flags, '-o', join(folder, 'trace')])
-    return readdirSync(folder)
-      .map((name) => readFileSync(join(folder, name), 'utf8'))
-      .join('')
+    const flags = ['-ff', '-qq', '-e', 'trace=open,openat,openat2', '-o', join(folder, 'trace')]
+    await promisify(execFile)('strace', [...flags, ...argv], { env: { ...CLEAN, ...env } })
+    const traces = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
+    return new Set([...traces.join('').matchAll(/^open[^"]*"([^"]*)".* = \d/gm)].map(([, path]) => path))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
 /**
- * When processes tried in vain to lock a file, in seconds, in order. The kernel tells, and only these calls stop for it:
- * the processes do their other work as fast as ever.
- *
- * @param work Gets a stopwatch to run them.
+ * When the processes of a command looked at the lock in vain, in seconds, in order. A process that waits for the lock
+ * pauses after each such look: a few lines that are loaded before the program count the pauses. strace would not do,
+ * because it slows the starts down: fewer processes would meet.
  */
-export async function looksAt(lock, work) {
-  const flags = ['--seccomp-bpf', '-f', '-ttt', '-y', '-e', 'trace=fcntl', '-e', 'signal=none']
-  const trace = await traced(flags, async (strace) => {
-    const stopwatch = new Stopwatch(strace)
-    try {
-      await work(stopwatch)
-    } finally {
-      await stopwatch.close()
-    }
-  })
-  const lines = trace
-    .split('\n')
-    .filter((line) => line.includes(`<${lock}>`) && line.includes(' = -1 EAGAIN'))
-  return lines.map((line) => Number.parseFloat(line)).sort((a, b) => a - b)
+export async function looksOf(stopwatch, command) {
+  const folder = mkdtempSync(join(tmpdir(), 'hq-token-looks-'))
+  try {
+    const preload = fileURLToPath(new URL('looks.cjs', import.meta.url))
+    const env = { ...command.env, NODE_OPTIONS: `--require=${preload}`, LOOKS: join(folder, 'looks') }
+    writeFileSync(env.LOOKS, '')
+    const result = await stopwatch.run({ ...command, env })
+    const looks = readFileSync(env.LOOKS, 'utf8').split('\n').filter(Boolean)
+    return { ...result, looks: looks.map(Number).sort((one, other) => one - other) }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /** The most that happened within so many seconds. */

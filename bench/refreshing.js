@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { program } from './place.js'
-import { alternate, bare as bareNode, busiest, looksAt } from './processes.js'
+import { alternate, bare as bareNode, busiest, looksOf } from './processes.js'
 import { MB, missing, ms, row, seconds } from './rows.js'
 
 const exchange = ({ path }, url) => ({
@@ -75,20 +75,23 @@ export async function storm({ place, stopwatch }, node) {
       ...{ ours: last.ours / first.ours, beside: 'the same', theirs: last.theirs / first.theirs },
       ...{ most: 1, target: 'grows no faster' },
     }),
-    ...(await looks(place, { ...get, atOnce: Number(last.size) })),
+    ...(await looks(place, stopwatch, { ...get, atOnce: Number(last.size) })),
   ]
 }
 
 /** How often the processes that wait try to take the lock, and how many of them do at one instant. */
-async function looks(place, command) {
+async function looks(place, stopwatch, command) {
   const [all, atOnce] = ['in all', 'in the busiest 10 ms'].map(
     (when) => `looks at the lock by ${command.atOnce - 1} waiters, ${when}`,
   )
   const { expiredPlain } = place
   try {
-    const times = await looksAt(expiredPlain.lock, (stopwatch) =>
-      once(place, expiredPlain, () => stopwatch.run(command)),
-    )
+    let times
+    await once(place, expiredPlain, async () => {
+      const { looks, ...result } = await looksOf(stopwatch, command)
+      times = looks
+      return result
+    })
     return [row({ what: all, ours: times.length }), row({ what: atOnce, ours: busiest(times, 0.01) })]
   } catch (error) {
     return [all, atOnce].map((what) => missing(what, '', '', error))

@@ -69,7 +69,7 @@ for (const name of wanted)
     const { rows, error } = await tried(() => ON_ONE[name](bench))
     onOne.push(...(rows ?? [missing(name, '', '', error)]))
   }
-await bench.stopwatch.close()
+bench.stopwatch.close()
 bench.place.close()
 
 const text = [

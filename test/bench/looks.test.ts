@@ -1,39 +1,35 @@
 // Holds the count of looks at the lock against a storm in which one holds it, and others wait.
-import { realpathSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { busiest, looksAt } from '../../bench/processes.js'
+import { busiest, looksOf, Stopwatch } from '../../bench/processes.js'
 import { requirePrograms } from '../support/debian.js'
 import { place } from '../support/place.js'
 
 describe('the looks at the lock that `npm run bench` counts', () => {
   it('the looks at the lock are those of the processes that wait, while another one holds it', async () => {
-    requirePrograms('python3', 'strace')
-    const { config, store, dir } = await place()
-    const lock = join(realpathSync(dir), 'token.lock')
+    requirePrograms('python3')
+    const { config, run, store } = await place({}, 3600)
+    const overAnHourAgo = new Date(Date.now() - 4_000_000).toISOString()
+    expect(await run(['seed', '--issued-at', overAnHourAgo])).toMatchObject({ code: 0 })
+    const stopwatch = new Stopwatch()
     const get = {
       argv: [process.execPath, 'dist/bin.cjs', 'get'],
       env: { HQ_TOKEN_CONFIG: config },
       prints: /^\S{40,}\n$/,
     }
-    const looks = await looksAt(lock, async (stopwatch) => {
-      let waited: Promise<unknown> | undefined
-      await store.exclusive(
-        async () => {
-          waited = stopwatch.run({ ...get, atOnce: 3 })
-          await new Promise((resolve) => setTimeout(resolve, 3000))
-        },
-        { waitMs: 0 },
-      )
-      await waited
-    })
+    const storms: ReturnType<typeof looksOf>[] = []
+    await store.exclusive(
+      async () => {
+        storms.push(looksOf(stopwatch, { ...get, atOnce: 3 }))
+        await new Promise((resolve) => setTimeout(resolve, 3000))
+      },
+      { waitMs: 0 },
+    )
+    const looks = (await Promise.all(storms)).flatMap((storm) => storm.looks)
     // Each waits a quarter of a second at most on average.
     expect(looks.length).toBeGreaterThan(9)
     expect(Number(looks.at(-1)) - Number(looks[0])).toBeGreaterThan(0.5)
-    const none = await looksAt(lock, async (stopwatch) => {
-      await stopwatch.run(get)
-    })
-    expect(none).toEqual([])
+    expect(await looksOf(stopwatch, get)).toMatchObject({ looks: [] })
+    stopwatch.close()
   })
 
   it('the busiest 10 ms are those with most looks, wherever they begin', () => {

@@ -27,7 +27,9 @@ beforeAll(async () => {
   })
 })
 
-afterAll(() => stopwatch.close())
+afterAll(() => {
+  stopwatch.close()
+})
 
 describe('a `get` of a fresh token', { timeout: 300_000 }, () => {
   it('a `get` of a fresh token costs little more than a bare Node', async () => {
