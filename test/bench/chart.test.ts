@@ -69,9 +69,7 @@ describe('the summary of `npm run bench`', () => {
 describe('the chart of `npm run bench`', () => {
   it('the chart of `npm run bench` has one bar for each of its rows, and the figure of the table beside it', () => {
     const svg = chart(RESULTS)
-    const figures = wordsOf(svg).flatMap(
-      (line): (string | undefined)[] => FIGURE.exec(line)?.slice(1) ?? [],
-    )
+    const figures = wordsOf(svg).flatMap((line): (string | undefined)[] => FIGURE.exec(line)?.slice(1) ?? [])
     expect(figures).toHaveLength(2 * 13)
     expect(barsOf(svg)).toHaveLength(13)
     const ratios = RESULTS.split('|').map((cell) => cell.trim().split(' ')[0])
