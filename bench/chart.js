@@ -36,7 +36,7 @@ const GROUPS = [
 ]
 
 /** Pixels. */
-const [WIDTH, LINE, PADDING, LEFT, RIGHT] = [876, 22, 18, 420, 684]
+const [WIDTH, LINE, PADDING, LEFT, RIGHT] = [1000, 22, 18, 420, 780]
 const TITLE = 'What hq-token costs, as a multiple of what it stands beside'
 const NOTE =
   'Less is better; 1 is as much. The scale doubles from line to line. Two figures: the best Node and the worst.'
