@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ROOT } from './place.js'
-import { alternate, BARE } from './processes.js'
+import { alternate, bare as bareNode } from './processes.js'
 import { ms, row } from './rows.js'
 
 const text = JSON.stringify
@@ -37,7 +37,7 @@ export async function parts({ place, stopwatch }) {
     name,
     { argv: [process.execPath, '-e', `(async () => {${code(place)}})()`] },
   ])
-  const measured = [['bare', BARE], ...programs].map(([name, command]) => [
+  const measured = [['bare', bareNode()], ...programs].map(([name, command]) => [
     name,
     () => stopwatch.cost(command),
   ])

@@ -9,7 +9,13 @@ import { CLEAN } from './processes.js'
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const { bin, exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-const BIN = join(ROOT, bin['hq-token'])
+
+/** The Node that runs this, and this checkout. */
+export const HERE = {
+  major: Number(process.versions.node.split('.')[0]),
+  path: process.execPath,
+  root: ROOT,
+}
 
 /** Seconds. */
 const LIFETIME = 36_000
@@ -19,6 +25,8 @@ export const entry = (name) => import(pathToFileURL(join(ROOT, exports[name].def
 
 /** A program of this folder. */
 export const program = (name) => fileURLToPath(new URL(name, import.meta.url))
+
+const programOf = ({ root }) => join(root, bin['hq-token'])
 
 /** Gone when the process ends. */
 export async function makePlace() {
@@ -62,7 +70,7 @@ function makeStore(folder, url, issuedAt) {
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`)
   writeFileSync(config, `[client]\n${lines.join('')}\n[store]\npath = store/token.db\n`, { mode: 0o600 })
   const env = { HQ_TOKEN_CONFIG: config }
-  execFileSync(process.execPath, [BIN, 'seed', '-'], {
+  execFileSync(HERE.path, [programOf(HERE), 'seed', '-'], {
     env: { ...CLEAN, ...env },
     input: `[AUTH]
 access_token = ${'access.'.padEnd(400, 'x')}
@@ -76,7 +84,11 @@ issued_at = ${issuedAt}
   return {
     env,
     database: join(store, 'token.db'),
-    get: { argv: [process.execPath, BIN, 'get'], env, prints: /^access[\w.]{394}\n$/ },
+    get: (node = HERE) => ({
+      argv: [node.path, programOf(node), 'get'],
+      env,
+      prints: /^access[\w.]{394}\n$/,
+    }),
     /** Back to the token set that it was seeded with. */
     reset() {
       rmSync(store, { recursive: true })

@@ -28,3 +28,10 @@ export function tooHeavy(
 export function openedBeyondBare(
   command: Command,
 ): Promise<{ readonly files: readonly string[]; readonly packages: readonly string[] }>
+
+export function looksOf(
+  stopwatch: Stopwatch,
+  command: Command & { readonly atOnce?: number },
+): Promise<{ readonly looks: readonly number[] }>
+
+export function busiest(times: readonly number[], seconds: number): number

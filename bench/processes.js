@@ -1,6 +1,6 @@
 // How processes are measured: by the benchmark, and by the test that guards the warm path.
 import { execFile, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 export const CLEAN = { PATH: process.env.PATH, HOME: process.env.HOME, LANG: 'C.UTF-8' }
 
 /** What every program in JavaScript costs. */
-export const BARE = { argv: [process.execPath, '-e', '0'] }
+export const bare = (node = process.execPath) => ({ argv: [node, '-e', '0'] })
 
 /** Runs commands, one batch after the other. */
 export class Stopwatch {
@@ -76,10 +76,10 @@ export function median(values) {
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2
 }
 
-/** What `command` opens with success beyond a bare Node's files, and the packages that these belong to. */
+/** What `command` opens with success beyond the files of its bare Node, and the packages that these belong to. */
 export async function openedBeyondBare(command) {
-  const bare = await opened(BARE)
-  const files = [...(await opened(command))].filter((path) => !bare.has(path))
+  const always = await opened(bare(command.argv[0]))
+  const files = [...(await opened(command))].filter((path) => !always.has(path))
   const packages = files.flatMap((path) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? [])
   return { files, packages: [...new Set(packages)] }
 }
@@ -98,13 +98,44 @@ async function opened({ argv, env = {} }) {
 }
 
 /**
+ * When the processes of a command looked at the lock in vain, in seconds, in order. A process that waits for the lock
+ * pauses after each such look: a few lines that are loaded before the program count the pauses. strace would not do,
+ * because it slows the starts down: fewer processes would meet.
+ */
+export async function looksOf(stopwatch, command) {
+  const folder = mkdtempSync(join(tmpdir(), 'hq-token-looks-'))
+  try {
+    const preload = fileURLToPath(new URL('looks.cjs', import.meta.url))
+    const env = { ...command.env, NODE_OPTIONS: `--require=${preload}`, LOOKS: join(folder, 'looks') }
+    writeFileSync(env.LOOKS, '')
+    const result = await stopwatch.run({ ...command, env })
+    const looks = readFileSync(env.LOOKS, 'utf8').split('\n').filter(Boolean)
+    return { ...result, looks: looks.map(Number).sort((one, other) => one - other) }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** The most that happened within so many seconds. */
+export function busiest(times, seconds) {
+  let first = 0
+  return Math.max(
+    0,
+    ...times.map((time, at) => {
+      while (times[first] < time - seconds) first++
+      return at - first + 1
+    }),
+  )
+}
+
+/**
  * Guards the warm path by what another machine's speed and load do not touch: ratios and counts.
  *
  * @returns What is beyond the limits; empty where nothing is.
  */
 export async function tooHeavy(get, { cpu, files, packages }, stopwatch, rounds = 15) {
   const medians = await alternate(
-    { bare: () => stopwatch.cost(BARE), get: () => stopwatch.cost(get) },
+    { bare: () => stopwatch.cost(bare()), get: () => stopwatch.cost(get) },
     rounds,
   )
   const ratio = medians.get.cpu / medians.bare.cpu

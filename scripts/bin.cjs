@@ -26,6 +26,7 @@ function program() {
   var fs = require('fs')
   var vm = require('vm')
   var file = require('path').join(__dirname, 'start.cjs')
+  if (require.cache[file] !== undefined) return require.cache[file].exports
   var key = keyOf(fs, file)
   var source = fs.readFileSync(file, 'utf8')
   var script = new vm.Script(

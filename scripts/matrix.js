@@ -13,18 +13,18 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { writeSandboxFiles } from '../build/sandbox/files.js'
 import { startSandbox } from '../build/sandbox/server.js'
+import { environment, fetchNode, install, MAJORS, needsCompiler, projectFor } from './nodes.js'
 
-const MAJORS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [20, 22, 24, 26]
+const majors = process.argv.length > 2 ? process.argv.slice(2).map(Number) : MAJORS
 const RESOLUTIONS = { node16: 'node16', nodenext: 'nodenext', bundler: 'preserve' }
 /** The oldest and the newest that are supported, and the first Node that takes them. */
 const UNDICIS = [
@@ -35,17 +35,12 @@ const UNDICIS = [
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const place = mkdtempSync(join(tmpdir(), 'hq-token-matrix-'))
-const npm =
-  process.env.npm_execpath ?? join(dirname(process.execPath), '../lib/node_modules/npm/bin/npm-cli.js')
-// Not npm's own: `npm run` leaves settings of this project in the environment.
-const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
-
 process.on('exit', () => rmSync(place, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 
 const [{ filename }] = JSON.parse(
   (
-    await run(process.execPath, [npm, 'pack', '--json', '--ignore-scripts', '--pack-destination', place], {
+    await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', place], {
       cwd: root,
     })
   ).stdout,
@@ -54,27 +49,12 @@ const entries = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 
   .filter((entry) => !entry.endsWith('.json'))
   .map((entry) => `hq-token${entry.slice(1)}`)
 
-/** A folder with this Node, a shell, and nothing else: what a compiler would have to be found by. */
-async function bare(major) {
-  const folder = join(place, `node-${major}`)
-  const platform = `node-${process.platform.replace('win32', 'win')}-${process.arch}`
-  mkdirSync(join(folder, 'bin'), { recursive: true })
-  writeFileSync(join(folder, 'package.json'), '{"private":true}')
-  await run(process.execPath, [npm, 'install', '--no-audit', '--no-fund', `${platform}@${major}`], {
-    cwd: folder,
-    env: environment,
-  })
-  symlinkSync(join(folder, 'node_modules', platform, 'bin/node'), join(folder, 'bin/node'))
-  symlinkSync('/bin/sh', join(folder, 'bin/sh'))
-  return join(folder, 'bin')
-}
-
 async function tried(major) {
-  const bin = await bare(major)
-  const node = join(bin, 'node')
+  const fetched = await fetchNode(major)
+  const node = join(fetched.bin, 'node')
   const project = join(place, `project-${major}`)
-  const needsCompiler = major < 22
-  const env = { ...environment, PATH: needsCompiler ? `${bin}${delimiter}${process.env.PATH}` : bin }
+  // After the install nothing may be missed that was there for it.
+  const env = { ...environment, PATH: fetched.bin }
   const row = { version: (await run(node, ['--version'])).stdout.trim() }
   const failures = []
   const step = async (name, work) => {
@@ -94,25 +74,12 @@ async function tried(major) {
   }
 
   mkdirSync(project)
-  const allowScripts = needsCompiler ? { 'better-sqlite3': true } : {}
-  writeFileSync(
-    join(project, 'package.json'),
-    JSON.stringify({ private: true, type: 'module', allowScripts }),
-  )
-  const install = (...packages) => {
-    const scripts = needsCompiler ? [] : ['--ignore-scripts']
-    return run(node, [npm, 'install', '--no-audit', '--no-fund', ...scripts, ...packages], {
-      cwd: project,
-      env,
-    })
-  }
+  writeFileSync(join(project, 'package.json'), JSON.stringify(projectFor(fetched)))
   await step('install', async () => {
-    await install(join(place, filename), `@types/node@${major}`)
+    await install(fetched, project, [join(place, filename), `@types/node@${major}`])
     const sqlite = JSON.parse(readFileSync(join(project, 'node_modules/better-sqlite3/package.json'), 'utf8'))
-    return `${needsCompiler ? 'with scripts' : 'no compiler, no scripts'}, better-sqlite3 ${sqlite.version}`
+    return `${needsCompiler(major) ? 'with scripts' : 'no compiler, no scripts'}, better-sqlite3 ${sqlite.version}`
   })
-  // From here on nothing may be missed that was there for the install.
-  env.PATH = bin
   await step('import', async () => {
     const code = entries.map((entry) => `await import('${entry}')`).join(';')
     await run(node, ['--input-type=module', '-e', code], { cwd: project, env })
@@ -207,7 +174,7 @@ async function tried(major) {
     const isTaken = major >= from
     await step(`undici ${undici}`, async () => {
       if (!isTaken) return '-'
-      await install(`undici@${undici}`)
+      await install(fetched, project, [`undici@${undici}`])
       return call()
     })
     await step(`types, undici ${undici}`, () => (isTaken ? types() : '-'))
@@ -219,7 +186,7 @@ async function tried(major) {
 
 const rows = []
 const failures = []
-for (const major of MAJORS) {
+for (const major of majors) {
   process.stderr.write(`Node ${major} …\n`)
   const { row, failures: more } = await tried(major)
   rows.push(row)

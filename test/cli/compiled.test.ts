@@ -164,7 +164,7 @@ describe('the installation’s script', () => {
     ['the program cannot be loaded', {}],
   ])('the installation’s script ends well without compiling where %s', (what, env) => {
     writeFileSync(kept, 'as it was')
-    if (what.startsWith('the program')) writeFileSync(join(root, 'dist/cli/main.js'), '')
+    if (what.startsWith('the program')) writeFileSync(join(root, 'dist/main.cjs'), '')
     expect(compile({ ...process.env, ...env })).toBe('')
     expect(readFileSync(kept, 'utf8')).toBe('as it was')
   })
