@@ -55,5 +55,5 @@ export const LOCK = 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
 
 /** Milliseconds until each next try; random, so that many waiters do not try at one instant. */
 export function* pauses(): Generator<number, never> {
-  for (let pause = 20; ; pause = Math.min(pause * 1.5, 250)) yield pause * (0.5 + Math.random())
+  for (let pause = 10; ; pause = Math.min(pause * 1.2, 100)) yield pause * (0.5 + Math.random())
 }
