@@ -33,13 +33,16 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
   try {
     const { look, path, lockWait } = warmStore(plain, around)
     let touched = touchedAt(path)
-    const { verdict, text, seen } = look()
+    const { verdict, text, seen } = firstLook(look, () => waitedMs() < lockWait * 1000)
     if (verdict === 'fresh') return { text }
     const lock = new AddonLock(storePaths(path))
     handover = { store: path, seen, lock }
     const answer = withEarlyLock(lock, () => {
+      let nextTry = 0
       for (const pause of pauses()) {
-        if (lock.take()) {
+        const isTried = waitedMs() >= nextTry
+        if (isTried) nextTry = waitedMs() + LOCK_PAUSE
+        if (isTried && lock.take()) {
           // Another process may have been quicker, so look again.
           const now = look()
           if (now.verdict === 'fresh') return now.text
@@ -66,6 +69,12 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
   return handover === undefined ? {} : { handover: { ...handover, waitedMs: waitedMs() } }
 }
 
+/**
+ * Milliseconds between two tries to take the lock, which succeed in vain or where another process has died. Looking at
+ * the date of the database is all that is done more often, because it takes a hundredth of that time.
+ */
+const LOCK_PAUSE = 100
+
 /** Says that the full path gets the early lock. */
 const KEEP = Symbol('keep')
 
@@ -77,6 +86,17 @@ function withEarlyLock<T>(lock: AddonLock, body: () => T | typeof KEEP): T | typ
   } finally {
     if (answer !== KEEP) lock.release()
   }
+}
+
+/** Waits for a commit of another process: each that took the full path instead would load the program for nothing. */
+function firstLook<T>(look: () => T, mayWait: () => boolean): T {
+  for (const pause of pauses()) {
+    const found = unlessBusy(look)
+    if (found !== undefined) return found
+    if (!mayWait()) break
+    sleepSync(pause)
+  }
+  throw new NeedsFullPath()
 }
 
 /** Another process's commit takes a moment: then there is no answer yet. */

@@ -40,15 +40,20 @@ export function heldSignals(
   return names as NodeJS.Signals[]
 }
 
-const ALL = heldSignals(process.platform, process.arch, constants.signals)
-const ENDING = ALL.filter((signal) => !STOPPING.has(signal))
+let known: readonly NodeJS.Signals[] | undefined
+
+/** Not at the start, because loading `node:os` takes longer than reading a token. */
+function all(): readonly NodeJS.Signals[] {
+  return (known ??= heldSignals(process.platform, process.arch, constants.signals))
+}
 
 /**
  * Leaves SIGPROF out while a profiler of V8 uses it, because it then ends no process and comes a thousand times a
  * second.
  */
 function held(): readonly NodeJS.Signals[] {
-  return ALL.includes('SIGPROF') && isProfiled() ? ALL.filter((signal) => signal !== 'SIGPROF') : ALL
+  const isLeftOut = all().includes('SIGPROF') && isProfiled()
+  return isLeftOut ? all().filter((signal) => signal !== 'SIGPROF') : all()
 }
 
 function isProfiled(): boolean {
@@ -82,9 +87,9 @@ function othersListen(signal: NodeJS.Signals): boolean {
 /** @returns Ends the listening. */
 function listen(signals: readonly NodeJS.Signals[], hear: Hearer): () => void {
   for (const signal of signals) {
-    const all = hearers.get(signal)
-    if (all !== undefined) {
-      all.add(hear)
+    const heard = hearers.get(signal)
+    if (heard !== undefined) {
+      heard.add(hear)
       continue
     }
     hearers.set(signal, new Set([hear]))
@@ -92,8 +97,8 @@ function listen(signals: readonly NodeJS.Signals[], hear: Hearer): () => void {
   }
   return () => {
     for (const signal of signals) {
-      const all = hearers.get(signal)
-      if (all?.delete(hear) !== true || all.size > 0) continue
+      const heard = hearers.get(signal)
+      if (heard?.delete(hear) !== true || heard.size > 0) continue
       hearers.delete(signal)
       process.off(signal, tell)
     }
@@ -106,7 +111,7 @@ function listen(signals: readonly NodeJS.Signals[], hear: Hearer): () => void {
  * @returns Ends the listening.
  */
 export function beforeSignalsEnd(cleanUp: () => void): () => void {
-  const signals = held().filter((signal) => ENDING.includes(signal))
+  const signals = held().filter((signal) => !STOPPING.has(signal))
   const act = (signal: NodeJS.Signals): void => {
     release()
     cleanUp()
@@ -166,7 +171,7 @@ async function withHeld<T>(
 
 /** Runs a section in which this process is not stopped: Ctrl-Z acts after it. */
 export function unstopped<T>(section: () => Promise<T>): Promise<T> {
-  const stopping = ALL.filter((signal) => STOPPING.has(signal))
+  const stopping = all().filter((signal) => STOPPING.has(signal))
   return stopping.length === 0 ? section() : withHeld(stopping, section)
 }
 
