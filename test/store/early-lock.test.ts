@@ -1,4 +1,6 @@
 import Database from 'better-sqlite3'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -63,7 +65,51 @@ const meanwhile = (sql: string) => (): ClockReading => {
 const at = (now: number) => (): ClockReading => moment(now)
 const token = `${tokenSet().pair.accessToken.reveal()}\n`
 
+/** Another process that holds a file of the store for so many milliseconds, and dies with it. */
+async function holding(file: string, ms: number): Promise<void> {
+  const script = `const db = new (require('better-sqlite3'))(process.argv[1])
+    db.exec('BEGIN EXCLUSIVE')
+    console.log('held')
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), Number(process.argv[2]))`
+  const child = spawn(process.execPath, ['-e', script, file, String(ms)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+}
+
+function timed<T>(work: () => T): { readonly answer: T; readonly ms: number } {
+  const begun = performance.now()
+  return { answer: work(), ms: performance.now() - begun }
+}
+
+describe('a `get` whose first look meets the commit of another process', () => {
+  it('a `get` whose first look meets the commit of another process waits for it, and does not load the program', async () => {
+    await holding(database, 300)
+    const { answer, ms } = timed(() => ask(at(ISSUED)))
+    expect(answer).toEqual({ text: token })
+    expect(ms).toBeGreaterThan(100)
+    expect(ms).toBeLessThan(900)
+  })
+
+  it('a `get` whose first look meets the commit of another process waits as long as lock_wait says, and no longer', async () => {
+    await holding(database, 4000)
+    const { answer, ms } = timed(() => ask(at(ISSUED)))
+    expect(answer).toEqual({})
+    expect(ms).toBeGreaterThan(900)
+    expect(ms).toBeLessThan(2000)
+  })
+})
+
 describe('a `get` whose token must be renewed', () => {
+  it('a `get` whose token must be renewed takes the lock soon after its holder has died', async () => {
+    await holding(storePaths(database).lock, 300)
+    const { answer, ms } = timed(() => ask(at(OVER)))
+    expect(answer.handover?.lock.isHeld).toBe(true)
+    answer.handover?.lock.release()
+    // A tenth of a second between two tries, and a pause.
+    expect(ms).toBeLessThan(900)
+  })
+
   it.each([
     ['over', OVER],
     ['due', DUE],
