@@ -89,13 +89,13 @@ describe('the compiled code that an installation leaves', () => {
     [
       'is of another Node',
       () => {
-        rewrite((text) => text.replace(process.version, 'v20.0.0'))
+        rewrite((text) => text.replace(process.version, process.version.replace(/.$/, 'x')))
       },
     ],
     [
       'is of a Node in another place',
       () => {
-        rewrite((text) => text.replace(process.execPath, '/other/node'))
+        rewrite((text) => text.replace(process.execPath, process.execPath.replace(/.$/, 'x')))
       },
     ],
     [

@@ -831,8 +831,8 @@ export const BREAKS = [
   {
     name: 'the profiler’s clock counts as a signal',
     file: 'src/platform/signals.ts',
-    find: "ALL.includes('SIGPROF') && isProfiled()",
-    replace: "!ALL.includes('SIGPROF') && isProfiled()",
+    find: "all().includes('SIGPROF') && isProfiled()",
+    replace: "!all().includes('SIGPROF') && isProfiled()",
     by: tests('faults/signals', 'profiler'),
   },
   {
