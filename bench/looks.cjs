@@ -1,5 +1,5 @@
-// Loaded before the program: notes when it looks at the lock in vain. The warm path pauses after each such look, by
-// `Atomics.wait`.
+// Loaded before the program: notes when a process that waits for another one's refresh pauses, by `Atomics.wait`. A look
+// follows each pause.
 const { appendFileSync } = require('node:fs')
 
 const pause = Atomics.wait

@@ -79,10 +79,10 @@ export async function storm({ place, stopwatch }, node) {
   ]
 }
 
-/** How often the processes that wait try to take the lock, and how many of them do at one instant. */
+/** How often the processes that wait look whether they need to, and how many of them do at one instant. */
 async function looks(place, stopwatch, command) {
   const [all, atOnce] = ['in all', 'in the busiest 10 ms'].map(
-    (when) => `looks at the lock by ${command.atOnce - 1} waiters, ${when}`,
+    (when) => `looks by ${command.atOnce - 1} that wait, ${when}`,
   )
   const { expiredPlain } = place
   try {

@@ -1,11 +1,11 @@
-// Holds the count of looks at the lock against a storm in which one holds it, and others wait.
+// Holds the count of looks against a storm in which one holds it, and others wait.
 import { describe, expect, it } from 'vitest'
 import { busiest, looksOf, Stopwatch } from '../../bench/processes.js'
 import { requirePrograms } from '../support/debian.js'
 import { place } from '../support/place.js'
 
-describe('the looks at the lock that `npm run bench` counts', () => {
-  it('the looks at the lock are those of the processes that wait, while another one holds it', async () => {
+describe('the looks that `npm run bench` counts', () => {
+  it('the looks that `npm run bench` counts are those of the processes that wait, while another one holds it', async () => {
     requirePrograms('python3')
     const { config, run, store } = await place({}, 3600)
     const overAnHourAgo = new Date(Date.now() - 4_000_000).toISOString()
@@ -25,7 +25,7 @@ describe('the looks at the lock that `npm run bench` counts', () => {
       { waitMs: 0 },
     )
     const looks = (await Promise.all(storms)).flatMap((storm) => storm.looks)
-    // Each waits a quarter of a second at most on average.
+    // A pause is a tenth of a second at most on average.
     expect(looks.length).toBeGreaterThan(9)
     expect(Number(looks.at(-1)) - Number(looks[0])).toBeGreaterThan(0.5)
     expect(await looksOf(stopwatch, get)).toMatchObject({ looks: [] })

@@ -62,6 +62,10 @@ describe('the compiled code that an installation leaves', () => {
     expect(await get()).toEqual({ ...RIGHT, taken: true })
   })
 
+  it('the compiled code that an installation leaves needs no `import()`, which such code does not have', () => {
+    expect(readFileSync(join(root, 'dist/start.cjs'), 'utf8')).not.toMatch(/\bimport\(/)
+  })
+
   it('the compiled code that an installation leaves has the rights of its source, and holds nobody’s token', () => {
     expect(statSync(kept).mode).toBe(statSync(join(root, 'dist/start.cjs')).mode)
     expect(readFileSync(kept, 'latin1')).not.toContain('of-nobody')
