@@ -42,7 +42,7 @@ export async function peers({ place, stopwatch }) {
     try {
       commands[name] = setUp(place)
     } catch (error) {
-      absent.push(missing(WHAT, name, 'faster', error))
+      absent.push(...['cpu', 'wall'].map((figure) => missing(`${WHAT}, ${figure}`, name, 'faster', error)))
     }
   const measured = Object.entries(commands).map(([name, command]) => [name, () => stopwatch.cost(command)])
   const { get, ...others } = await alternate(Object.fromEntries(measured), 31)

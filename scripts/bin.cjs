@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 // The package's `bin` names this file. Its syntax is that of the oldest Node, because a Node that is too old must be
-// able to read it. The two numbers come from `engines` of package.json.
+// able to read it. The two numbers come from `engines` of package.json, and
+// the build is a hash of start.cjs.
 'use strict'
-var MAJOR = 20
-var MINOR = 19
+var MAJOR = 0
+var MINOR = 0
+var BUILD = ''
 var is = process.versions.node.split('.').map(Number)
 
 if (is[0] > MAJOR || (is[0] === MAJOR && is[1] >= MINOR)) program().start()
@@ -28,22 +30,19 @@ function program() {
   var file = require('path').join(__dirname, 'start.cjs')
   if (require.cache[file] !== undefined) return require.cache[file].exports
   var key = keyOf(fs, file)
-  var source = fs.readFileSync(file, 'utf8')
   var script = new vm.Script(
-    '(function (exports, require, module, __filename, __dirname) { ' + source + '\n})',
-    {
-      filename: file,
-      cachedData: compiledCode(fs, file + '.compiled', key),
-    },
+    '(function (exports, require, module, __filename, __dirname) {\n' +
+      fs.readFileSync(file, 'utf8') +
+      '\n})',
+    { filename: file, lineOffset: -1, cachedData: compiledCode(fs, file + '.compiled', key) },
   )
   // For compile.cjs.
   process.emit('hq-token: loaded', script, key)
-  var Module = module.constructor
-  var own = new Module(file, module)
+  var own = new module.constructor(file, module)
   own.filename = file
   // The other files of the bundle ask for it.
   require.cache[file] = own
-  script.runInThisContext()(own.exports, Module.createRequire(file), own, file, __dirname)
+  script.runInThisContext()(own.exports, require, own, file, __dirname)
   own.loaded = true
   return own.exports
 }
@@ -51,25 +50,30 @@ function program() {
 // V8 trusts what it gets here. So it must be of this very file and this very Node, and it must be whole: there are two
 // copies, because comparing them takes less time than a checksum.
 function compiledCode(fs, path, key) {
+  if (key === undefined) return undefined
   try {
     var kept = fs.readFileSync(path)
     var begin = key.length + 1
     var end = begin + (kept.length - begin) / 2
     var code = kept.subarray(begin, end)
     if (kept.latin1Slice(0, begin) === key + '\n' && code.equals(kept.subarray(end))) return code
-  } catch (unread) {
+  } catch (error) {
     // Nobody has compiled it here.
-    return undefined
   }
 }
 
+// Without a key where the system does not show the files, as without /proc.
 function keyOf(fs, file) {
-  var parts = [process.version, process.arch]
-  ;[file, process.execPath].forEach(function (path) {
-    var is = fs.statSync(path)
-    parts.push(encodeURI(path), is.size, is.mtimeMs)
-  })
-  return parts.join(' ')
+  try {
+    var parts = [BUILD, process.version, process.arch]
+    ;[file, process.execPath].forEach(function (path) {
+      var is = fs.statSync(path)
+      parts.push(encodeURI(path), is.size, is.mtimeMs)
+    })
+    return parts.join(' ')
+  } catch (error) {
+    return undefined
+  }
 }
 
 function tell(message) {

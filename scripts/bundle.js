@@ -4,6 +4,7 @@
 // package is inside: a fix of one must reach the user.
 // Writes dist/bin.cjs, which tells a Node that could not even read start.cjs that it is too old.
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { copyFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join, posix } from 'node:path'
 import { rolldown } from 'rolldown'
@@ -20,8 +21,8 @@ const LIBRARY = Object.values(faces)
   }))
 
 /**
- * Each file holds these modules and all that they import, but for what a file above it holds. Every refresh runs
- * those up to `refresh`, except `undici` and `schemas`.
+ * The modules of each file. It holds these and all that they import, without what a file before it in this list holds.
+ * Every refresh loads the files up to `refresh`, except `undici` and `schemas`.
  */
 const FILES = {
   start: ['bin'],
@@ -114,16 +115,23 @@ function reached(modules) {
   return found
 }
 
+// V8 reads a file of plain ASCII faster.
+const start = readFileSync('dist/start.cjs', 'utf8').replaceAll(/[^\x00-\x7f]/g, escaped)
+writeFileSync('dist/start.cjs', start)
+
 const [, major, minor] = /^>=(\d+)\.(\d+)$/.exec(engines.node)
-const check = readFileSync('scripts/bin.cjs', 'utf8')
+const filled = {
+  'MAJOR = 0': `MAJOR = ${major}`,
+  'MINOR = 0': `MINOR = ${minor}`,
+  "BUILD = ''": `BUILD = '${createHash('sha256').update(start).digest('hex').slice(0, 16)}'`,
+}
+const bin = readFileSync('scripts/bin.cjs', 'utf8')
+const missing = Object.keys(filled).filter((place) => !bin.includes(place))
+if (missing.length > 0) throw new Error(`scripts/bin.cjs has no place for ${missing.join(', ')}`)
 writeFileSync(
   'dist/bin.cjs',
-  check.replace('MAJOR = 0', `MAJOR = ${major}`).replace('MINOR = 0', `MINOR = ${minor}`),
+  Object.entries(filled).reduce((text, [place, value]) => text.replace(place, value), bin),
 )
-
-// V8 reads a file of plain ASCII faster.
-const start = readFileSync('dist/start.cjs', 'utf8')
-writeFileSync('dist/start.cjs', start.replaceAll(/[^\x00-\x7f]/g, escaped))
 copyFileSync('scripts/compile.cjs', 'dist/compile.cjs')
 execFileSync(process.execPath, ['dist/compile.cjs'])
 

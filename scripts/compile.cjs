@@ -64,6 +64,7 @@ function run(args, env) {
 
 function writeAtTheEnd(draft) {
   process.once('hq-token: loaded', (script, key) => {
+    if (key === undefined) return
     const { exit } = process
     // The fresh token is out.
     process.exit = () => {

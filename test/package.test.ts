@@ -131,6 +131,17 @@ describe('the packed tarball', () => {
     expect(dead).toEqual([])
   })
 
+  it('the packed tarball keeps its compiled code when npm runs its script', async () => {
+    const cwd = join(project, 'node_modules/hq-token')
+    const { scripts } = JSON.parse(readFileSync(join(cwd, 'package.json'), 'utf8')) as {
+      scripts: { postinstall: string }
+    }
+    const kept = join(cwd, 'dist/start.cjs.compiled')
+    expect(existsSync(kept)).toBe(false)
+    expect(await run('sh', ['-c', scripts.postinstall], { cwd })).toEqual({ stdout: '', stderr: '' })
+    expect(existsSync(kept)).toBe(true)
+  })
+
   it('the packed tarball runs', async () => {
     const { config } = await place({}, 3600)
     const env = { ...process.env, HQ_TOKEN_CONFIG: config }

@@ -33,7 +33,7 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
   try {
     const { look, path, lockWait } = warmStore(plain, around)
     let touched = touchedAt(path)
-    const { verdict, text, seen } = firstLook(look, () => waitedMs() < lockWait * 1000)
+    const { verdict, text, seen } = firstLook(look, () => waitedMs() < COMMIT)
     if (verdict === 'fresh') return { text }
     const lock = new AddonLock(storePaths(path))
     handover = { store: path, seen, lock }
@@ -70,8 +70,8 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
 }
 
 /**
- * Milliseconds between two tries to take the lock, which succeed in vain or where another process has died. Looking at
- * the date of the database is all that is done more often, because it takes a hundredth of that time.
+ * Milliseconds between two tries to take the lock. A try finds a holder that has died. The date of the database shows
+ * all else, and is looked at more often, because a look takes a hundredth of the time of a try.
  */
 const LOCK_PAUSE = 100
 
@@ -87,6 +87,9 @@ function withEarlyLock<T>(lock: AddonLock, body: () => T | typeof KEEP): T | typ
     if (answer !== KEEP) lock.release()
   }
 }
+
+/** Milliseconds: a commit takes a hundredth of it. Where a file is busy for longer, the full path waits, and says so. */
+const COMMIT = 500
 
 /** Waits for a commit of another process: each that took the full path instead would load the program for nothing. */
 function firstLook<T>(look: () => T, mayWait: () => boolean): T {

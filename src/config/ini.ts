@@ -127,7 +127,8 @@ function keyAndValue(content: string, line: number): { key: string; value: strin
 }
 
 function valueOf(text: string): string {
-  const quoted = /^\s*(["'])((?:(?!\1).)*)\1(?:\s+[;#].*)?$/s.exec(text)?.[2]
+  const mayBeQuoted = text.includes('"') || text.includes("'")
+  const quoted = mayBeQuoted ? /^\s*(["'])((?:(?!\1).)*)\1(?:\s+[;#].*)?$/s.exec(text)?.[2] : undefined
   return quoted ?? text.slice(0, commentIn(text)).trim()
 }
 
@@ -136,7 +137,7 @@ function valueOf(text: string): string {
  * no comment.
  */
 function commentIn(text: string): number | undefined {
-  if (!/\s[;#]/.test(text)) return undefined
+  if (!text.includes(';') && !text.includes('#')) return undefined
   const found = [...text.matchAll(/(?<!\S)(["']).*?\1(?!\S)|\s[;#]/gs)]
   return found.find(([, quote]) => quote === undefined)?.index
 }

@@ -58,7 +58,12 @@ function asWritten(read: (text: string) => URL): (text: string) => string {
 
 /** Adds a last slash, so that paths are resolved below the URL and not beside it. */
 function folder(url: URL): URL {
-  url.pathname = url.pathname.replace(/\/*$/, '/')
+  return withPath(url, url.pathname.replace(/\/*$/, '/'))
+}
+
+/** Setting a path takes as long as reading a URL. */
+function withPath(url: URL, path: string): URL {
+  if (path !== url.pathname) url.pathname = path
   return url
 }
 
@@ -69,8 +74,8 @@ function instance(text: string): URL {
     !/\.action\/*$|\/api\/+[^/]/.test(url.pathname),
     'must look like https://HOST/INSTANCE/: no page (*.action), and nothing behind /api/',
   )
-  folder(url).pathname = url.pathname.replace(/\/+api\/$/, '/')
-  return url
+  const whole = folder(url)
+  return withPath(whole, whole.pathname.replace(/\/+api\/$/, '/'))
 }
 
 /**

@@ -1,4 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
@@ -117,6 +118,28 @@ describe('the compiled code that an installation leaves', () => {
   ])('the compiled code that an installation leaves is left out where it %s', async (_, spoil) => {
     spoil()
     expect(await get()).toEqual({ ...RIGHT, taken: false })
+  })
+
+  it('the compiled code that an installation leaves is left out where its source has changed and kept its length and date', async () => {
+    const source = join(root, 'dist/start.cjs')
+    const { atime, mtime } = statSync(source)
+    const [, build = ''] = /BUILD = '(\w+)'/.exec(readFileSync(join(root, 'dist/bin.cjs'), 'utf8')) ?? []
+    expect(build).toBe(createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16))
+    // Another version of the package, installed over this one.
+    writeFileSync(source, readFileSync(source, 'utf8').replace('SIGUSR1', 'SIGUSR2'))
+    const bin = readFileSync(join(root, 'dist/bin.cjs'), 'utf8')
+    const other = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16)
+    writeFileSync(join(root, 'dist/bin.cjs'), bin.replace(build, other))
+    utimesSync(source, atime, mtime)
+    expect(await get()).toEqual({ ...RIGHT, taken: false })
+  })
+
+  it('the compiled code that an installation leaves is left out, and nothing else, where no file of Node is to be seen', async () => {
+    const blind = join(root, 'blind.cjs')
+    writeFileSync(blind, "Object.defineProperty(process, 'execPath', { value: '/gone' })")
+    const argv = ['-r', blind, join(root, 'dist/bin.cjs'), 'get']
+    const { stdout, stderr } = await run(process.execPath, argv, { env: { HQ_TOKEN_CONFIG: here.config } })
+    expect({ stdout, stderr }).toEqual(RIGHT)
   })
 
   it('the compiled code that an installation leaves crashes nothing where a bit of it has turned', async () => {

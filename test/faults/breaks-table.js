@@ -151,7 +151,7 @@ export const BREAKS = [
     file: 'src/cli/warm.ts',
     find: '    if (!mayWait()) break\n',
     replace: '    void mayWait\n    if (pause < 0) break\n',
-    by: tests('store/early-lock', 'waits as long as lock_wait says, and no longer'),
+    by: tests('store/early-lock', 'leaves a longer wait to the program'),
   },
   {
     name: 'a waiter hardly ever tries the lock',

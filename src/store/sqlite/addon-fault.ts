@@ -37,7 +37,7 @@ export function assertLoadable(): void {
 
 /**
  * The key of the first error. It is kept because a second attempt to load the file throws a vaguer one, and it is
- * global because the warm path has its own copies of all modules.
+ * global because tests load the sources beside the program.
  */
 const FIRST = Symbol.for('hq-token: why the addon of SQLite failed')
 const memory = globalThis as { [FIRST]?: unknown }

@@ -97,7 +97,9 @@ let loaded: Addon | undefined
 function load(): Addon {
   const folder = packageFolder()
   if (crashing(folder) !== undefined) assertLoadable()
-  const file = PLACES.map((place) => join(folder, place)).find((path) => existsSync(path))
+  const file = places()
+    .map((place) => join(folder, place))
+    .find((path) => existsSync(path))
   try {
     if (file !== undefined) return nodeRequire(file) as Addon
   } catch (error) {
@@ -106,18 +108,16 @@ function load(): Addon {
   return (nodeRequire(join(folder, 'lib/binding.js')) as { getBinding: () => Addon }).getBinding()
 }
 
-const LOADER = `/lib/ld-musl-${process.arch === 'x64' ? 'x86_64' : 'aarch64'}.so.1`
-
 /**
  * Where the addon is: compiled on this machine, or (from version 13 on) brought along. On a system with musl the
  * package finds out which one fits.
  */
-const PLACES = [
-  'build/Release/better_sqlite3.node',
-  ...(process.platform === 'linux' && existsSync(LOADER)
-    ? []
-    : [`prebuilds/${process.platform}-${process.arch}.node`]),
-]
+function places(): readonly string[] {
+  const loader = `/lib/ld-musl-${process.arch === 'x64' ? 'x86_64' : 'aarch64'}.so.1`
+  const brought = `prebuilds/${process.platform}-${process.arch}.node`
+  const mayBeMusl = process.platform === 'linux' && existsSync(loader)
+  return ['build/Release/better_sqlite3.node', ...(mayBeMusl ? [] : [brought])]
+}
 
 const array = (...values: unknown[]): unknown[] => values
 const append = (list: unknown[], ...values: unknown[]): unknown => list.push(...values)

@@ -10,9 +10,9 @@ import { nodeRequire } from '../../platform/require.js'
  * @throws If the package is not installed.
  */
 export function packageFolder(): string {
-  const places = nodeRequire.resolve.paths('better-sqlite3') ?? []
+  // Yarn's Plug'n'Play has no such folders, and another version may lie further up.
+  const places = 'pnp' in process.versions ? [] : (nodeRequire.resolve.paths('better-sqlite3') ?? [])
   const folders = places.map((place) => join(place, 'better-sqlite3'))
-  // A package manager without `node_modules` has a way of its own, which Node knows.
   return (
     folders.find((folder) => existsSync(join(folder, 'package.json'))) ??
     dirname(nodeRequire.resolve('better-sqlite3/package.json'))
