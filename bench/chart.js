@@ -30,7 +30,7 @@ const GROUPS = [
     bars: [
       'fresh `guard.token()` | a fresh token of google-auth-library',
       'fresh `guard.token()` | a fresh token of simple-oauth2',
-      '1000 requests at once through the interceptor, wall | undici with a fixed header',
+      '1000 requests at once through the interceptor, wall | undici with an interceptor that does nothing',
     ],
   },
 ]
