@@ -37,11 +37,13 @@ function compile() {
       HQ_TOKEN_CONFIG: config,
       HQ_TOKEN_STORE: expired,
     })
-    run(['--require', __filename, program, 'get'], {
+    const { status } = run(['--require', __filename, program, 'get'], {
       HQ_TOKEN_CONFIG: config,
       COMPILE_INTO: draft,
       EXPIRED: expired,
     })
+    // On a full disk there is a part of it.
+    if (status !== 0) throw new Error('not compiled')
     fs.renameSync(draft, FILE)
   } catch {
     fs.rmSync(draft, { force: true })
@@ -55,7 +57,7 @@ function write(path, lines) {
 }
 
 function run(args, env) {
-  spawnSync(process.execPath, args, {
+  return spawnSync(process.execPath, args, {
     env: { PATH: process.env.PATH, SystemRoot: process.env.SystemRoot, ...env },
     stdio: 'ignore',
     timeout: 30_000,

@@ -39,9 +39,10 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
     handover = { store: path, seen, lock }
     const answer = withEarlyLock(lock, () => {
       let nextTry = 0
-      for (const pause of pauses()) {
+      const tryPauses = pauses(10, LOCK_PAUSE)
+      for (const pause of pauses(10, 100)) {
         const isTried = waitedMs() >= nextTry
-        if (isTried) nextTry = waitedMs() + LOCK_PAUSE
+        if (isTried) nextTry = waitedMs() + tryPauses.next().value
         if (isTried && lock.take()) {
           // Another process may have been quicker, so look again.
           const now = look()
@@ -70,7 +71,7 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
 }
 
 /**
- * Milliseconds between two tries to take the lock. A try finds a holder that has died. The date of the database shows
+ * Milliseconds between two tries to take the lock, in the end. A try finds a holder that has died. The date of the database shows
  * all else, and is looked at more often, because a look takes a hundredth of the time of a try.
  */
 const LOCK_PAUSE = 100
@@ -93,7 +94,7 @@ const COMMIT = 500
 
 /** Waits for a commit of another process: each that took the full path instead would load the program for nothing. */
 function firstLook<T>(look: () => T, mayWait: () => boolean): T {
-  for (const pause of pauses()) {
+  for (const pause of pauses(10, 100)) {
     const found = unlessBusy(look)
     if (found !== undefined) return found
     if (!mayWait()) break

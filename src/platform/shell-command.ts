@@ -39,6 +39,11 @@ export function runShellCommand({
   mostOutput,
 }: ShellCommand): Promise<CommandEnd> {
   return new Promise((resolve) => {
+    // The terminal's Ctrl-C does not reach a group of its own. Listen before the command begins, because a signal may
+    // come at its first instant.
+    const noLonger = beforeSignalsEnd(() => {
+      endAll(child)
+    })
     // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
     const child = spawn(command, {
       shell: true,
@@ -49,10 +54,6 @@ export function runShellCommand({
     })
     const output: Buffer[] = []
     let length = 0
-    // The terminal's Ctrl-C does not reach a group of its own either.
-    const noLonger = beforeSignalsEnd(() => {
-      endAll(child)
-    })
     const over = (end: CommandEnd): void => {
       clearTimeout(timer)
       noLonger()

@@ -133,7 +133,7 @@ describe('the workflow of every push', () => {
   )
 
   it('the workflow of every push has the Nodes of the test of the packed tarball, from the oldest one that package.json takes', () => {
-    expect(readFileSync('scripts/matrix.js', 'utf8')).toContain(`[${NODES.join(', ')}]`)
+    expect(readFileSync('scripts/nodes.js', 'utf8')).toContain(`[${NODES.join(', ')}]`)
     expect(engines.node).toMatch(new RegExp(`^>=${NODES[0]}\\.`))
     expect(NODES).toContain(nvmrc)
   })

@@ -109,14 +109,19 @@ function load(): Addon {
 }
 
 /**
- * Where the addon is: compiled on this machine, or (from version 13 on) brought along. On a system with musl the
+ * Where the addon is, in the order in which the package looks: compiled on this machine, or (from version 13 on) brought
+ * along. It must be the same file, because two SQLites in a process drop one another's locks. On a system with musl the
  * package finds out which one fits.
  */
 function places(): readonly string[] {
   const loader = `/lib/ld-musl-${process.arch === 'x64' ? 'x86_64' : 'aarch64'}.so.1`
   const brought = `prebuilds/${process.platform}-${process.arch}.node`
   const mayBeMusl = process.platform === 'linux' && existsSync(loader)
-  return ['build/Release/better_sqlite3.node', ...(mayBeMusl ? [] : [brought])]
+  return [
+    'build/Debug/better_sqlite3.node',
+    'build/Release/better_sqlite3.node',
+    ...(mayBeMusl ? [] : [brought]),
+  ]
 }
 
 const array = (...values: unknown[]): unknown[] => values
