@@ -206,7 +206,7 @@ describe('what lies under the name of the mark and is none', () => {
   }
 
   it('a mark in a folder that is gone, or under a name that is too long: why, in words', () => {
-    expect(putMark('/nonexistent/token.ini', SPENT)).toEqual({ failure: 'ENOENT' })
+    expect(putMark(join(folder(), 'gone', 'token.ini'), SPENT)).toEqual({ failure: 'ENOENT' })
     const long = join(folder(), 'x'.repeat(252))
     expect(putMark(long, SPENT)).toEqual({ failure: `${long}.spent: the name is too long` })
   })
