@@ -20,7 +20,7 @@ export function inShort(results) {
   ${warm('peak')} times its memory. No program in Node can take less than \`node -e 0\`, which does nothing.
 * **A \`get\` that refreshes** takes ${refreshing('cpu')} times the CPU time of a Node process that makes the same request and
   nothing else, ${refreshing('wall')} times as long, and ${refreshing('peak')} times its memory.
-* **Many jobs at once on a token that is over** share one refresh. Ten take ${storm(10)} times as long as ten \`node -e 0\` and one
+* **Many jobs at once on an expired token** share one refresh. Ten take ${storm(10)} times as long as ten \`node -e 0\` and one
   request, and 200 take ${storm(200)} times as long as 200 and one.
 `
 }

@@ -76,7 +76,7 @@ export function median(values) {
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2
 }
 
-/** What `command` opens with success beyond the files of its bare Node, and the packages that these belong to. */
+/** The files that `command` opens with success and its bare Node does not, and the packages that they belong to. */
 export async function openedBeyondBare(command) {
   const always = await opened(bare(command.argv[0]))
   const files = [...(await opened(command))].filter((path) => !always.has(path))

@@ -18,10 +18,10 @@ import { refreshing, storm } from './refreshing.js'
 import { across, missing, table } from './rows.js'
 import { peers, warm } from './warm.js'
 
-/** What is measured on each Node, and what on the Node that runs this alone. */
+/** The parts that are measured on each Node, and those that are measured on the Node that runs this. */
 const ON_EACH = { warm, refreshing, storm }
 const ON_ONE = { peers, parts, token, requests, refreshes, size, clone }
-/** What needs the packages that hq-token is measured beside. */
+/** The parts that need the packages that hq-token is measured beside. */
 const BESIDE = ['peers', 'token']
 
 const at = (path) => new URL(`../${path}`, import.meta.url)

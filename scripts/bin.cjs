@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // The package's `bin` names this file. Its syntax is that of the oldest Node, because a Node that is too old must be
-// able to read it. The two numbers come from `engines` of package.json, and
-// the build is a hash of start.cjs.
+// able to read it. The two numbers come from `engines` of package.json, and the build is a hash of start.cjs.
 'use strict'
 var MAJOR = 0
 var MINOR = 0
@@ -58,11 +57,11 @@ function compiledCode(fs, path, key) {
     var code = kept.subarray(begin, end)
     if (kept.latin1Slice(0, begin) === key + '\n' && code.equals(kept.subarray(end))) return code
   } catch (error) {
-    // Nobody has compiled it here.
+    // The installation has left no compiled code.
   }
 }
 
-// Without a key where the system does not show the files, as without /proc.
+// Names the file and the Node. `undefined` if the system does not show them, as without /proc.
 function keyOf(fs, file) {
   try {
     var parts = [BUILD, process.version, process.arch]

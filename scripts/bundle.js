@@ -44,7 +44,7 @@ require = ((now) => (id) => {
   return new Proxy({}, { get: (_, name) => (module ??= now(id))[name] })
 })(require);`
 
-/** What each module imports, but for what it imports by `import()`, and the names that it exports. */
+/** The imports of each module, without those by `import()`, and the names that it exports. */
 const parsed = new Map()
 
 rmSync('dist', { recursive: true, force: true })
@@ -64,7 +64,7 @@ const bundle = await rolldown({
       moduleParsed({ id, importedIds, exports }) {
         parsed.set(id, { imports: importedIds, exports })
       },
-      // See there.
+      // The bundle has a `require` of its own: see that file.
       load: (id) => (id.endsWith('/platform/require.ts') ? 'export const nodeRequire = requireNow' : null),
     },
   ],

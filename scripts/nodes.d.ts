@@ -2,7 +2,7 @@ export const MAJORS: readonly number[]
 
 interface Node {
   readonly major: number
-  /** Of its binary. */
+  /** The path of its binary. */
   readonly path: string
   /** A folder with this Node and a shell. */
   readonly bin: string

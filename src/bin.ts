@@ -1,10 +1,10 @@
 // The process edge: hands out a fresh token by itself, and loads the rest of the program for all else.
-import { inherited } from './platform/descriptors.js' // Before anything is opened.
 import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { plainCommand } from './cli/plain.js'
 import { warmAnswer } from './cli/warm.js'
 import { unloadable } from './cli/unloadable.js'
+import { inheritedDescriptors } from './platform/descriptors.js'
 import { machineClock } from './platform/machine.js'
 
 /** Runs the program. Called by `bin.cjs` alone, so that loading this file does nothing. */
@@ -13,6 +13,7 @@ export function start(): void {
   process.on('SIGUSR1', () => undefined)
 
   const argv = process.argv.slice(2)
+  const inherited = inheritedDescriptors(argv)
   const plain = plainCommand(argv)
   if (plain === undefined) {
     endWith(import('./cli/main.js').then(({ main }) => main(argv, { inherited })))
@@ -21,6 +22,7 @@ export function start(): void {
   const around = {
     env: process.env,
     platform: process.platform,
+    // Asked late, because loading `node:os` takes longer than reading a token.
     homedir: () => homedir(),
     clock: machineClock,
   }

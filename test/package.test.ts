@@ -72,7 +72,7 @@ describe('the packed tarball', () => {
     expect(readdirSync(join(installed, 'docs/pictures')).sort()).toEqual(['status.svg', 'story.svg'])
     const files = filesIn('node_modules/hq-token/dist')
     expect(files).toContain('bin.cjs')
-    // Of ES modules only what others import by name.
+    // The only ES modules are those that others import by name.
     const modules = Object.values(faces).flatMap((face) => (typeof face === 'string' ? [] : [face.default]))
     expect(files.filter((name) => name.endsWith('.js')).map((name) => `./dist/${name}`)).toEqual(
       modules.toSorted(),

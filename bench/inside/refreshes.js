@@ -18,7 +18,7 @@ async function thousand() {
     taken.push((performance.now() - begun) / 1000)
   }
   const { user, system } = process.cpuUsage(before)
-  // What waits to be finalized goes with the second one only.
+  // Only the second one frees what waited for its finalizer.
   globalThis.gc()
   await setImmediate()
   globalThis.gc()

@@ -97,7 +97,7 @@ export function bearer(
   return intercept as unknown as Interceptor
 }
 
-/** What all requests of an interceptor share. */
+/** The parts that all requests of an interceptor share. */
 interface Way {
   readonly guard: TokenSource
   readonly tokens: Tokens
@@ -165,7 +165,7 @@ class Call implements Controller {
     if (controller === undefined || isHeld) this.#fail(this.#reason)
   }
 
-  /** If the token is known there is no wait, and no promise: the request is sent before this returns. */
+  /** Sends the request before it returns, and without a promise, if the token is known. */
   begin(): void {
     try {
       this.#handler.onRequestStart?.(this, this.#context)

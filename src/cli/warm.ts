@@ -71,8 +71,8 @@ export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
 }
 
 /**
- * Milliseconds between two tries to take the lock, in the end. A try finds a holder that has died. The date of the database shows
- * all else, and is looked at more often, because a look takes a hundredth of the time of a try.
+ * The longest pause between two tries to take the lock, in milliseconds. A try finds a holder that has died. The date
+ * of the database shows all else, and is read more often, because a try takes a hundred times as long.
  */
 const LOCK_PAUSE = 100
 
@@ -89,10 +89,10 @@ function withEarlyLock<T>(lock: AddonLock, body: () => T | typeof KEEP): T | typ
   }
 }
 
-/** Milliseconds: a commit takes a hundredth of it. Where a file is busy for longer, the full path waits, and says so. */
+/** The longest wait for a commit, in milliseconds. If a file is busy for longer, the full path waits, and says so. */
 const COMMIT = 500
 
-/** Waits for a commit of another process: each that took the full path instead would load the program for nothing. */
+/** Waits for a commit of another process, because the full path would load the program for nothing. */
 function firstLook<T>(look: () => T, mayWait: () => boolean): T {
   for (const pause of pauses(10, 100)) {
     const found = unlessBusy(look)

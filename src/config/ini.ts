@@ -68,6 +68,7 @@ function encodingOf([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16
 }
 
 function scan(text: string): Ini {
+  // The second pattern ignores the case, which takes long to compile, so few files meet it.
   if (/^\s*</.test(text) && /^\s*<(?:!doctype|html|head|body)/i.test(text))
     throw new FileProblem('a web page (HTML), not an INI file', 1)
 
@@ -137,7 +138,7 @@ function valueOf(text: string): string {
  * no comment.
  */
 function commentIn(text: string): number | undefined {
-  if (!text.includes(';') && !text.includes('#')) return undefined
+  if (!/\s[;#]/.test(text)) return undefined
   const found = [...text.matchAll(/(?<!\S)(["']).*?\1(?!\S)|\s[;#]/gs)]
   return found.find(([, quote]) => quote === undefined)?.index
 }

@@ -61,7 +61,7 @@ function folder(url: URL): URL {
   return withPath(url, url.pathname.replace(/\/*$/, '/'))
 }
 
-/** Setting a path takes as long as reading a URL. */
+/** Sets a path that is another one. Setting it takes as long as reading a URL. */
 function withPath(url: URL, path: string): URL {
   if (path !== url.pathname) url.pathname = path
   return url

@@ -39,7 +39,8 @@ export function isLoopback(hostname: string): boolean {
  */
 export function missingScheme(text: string): 'http://' | 'https://' | undefined {
   const address = text.replace(/^\/\//, '')
-  // A scheme, unless a number follows: then it is a host with a port.
+  // A scheme, unless a number follows: then it is a host with a port. Both patterns name capital letters, because the
+  // first pattern of a process that ignores the case takes longer to compile than a token to read.
   if (/^[A-Za-z][A-Za-z0-9+.-]*:(?!\d+(?:[/?#]|$))/.test(address)) return undefined
   if (!/^(?:(?:[\w-]+\.)*[\w-]+|\[[\dA-Fa-f:.]+\])(?::\d+)?(?:[/?#]|$)/.test(address)) return undefined
   if (!URL.canParse(`https://${address}`)) return undefined

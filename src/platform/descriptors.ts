@@ -1,13 +1,13 @@
-// Finds the descriptors that this process was started with. Imports only Node, because it must run before anything
-// is opened.
+// Finds the descriptors that this process was started with. Opens what lists them, and nothing else.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /**
  * The descriptors beyond the standard streams that this process was started with: a shell's `3<FILE` and `<(…)`.
- * Only Linux lists them. `bin.ts` imports this file first, so that nothing that this program opens is among them.
+ * Only Linux lists them. Call it before anything is opened: what this program opens would be among them.
  */
-export const inherited: readonly number[] =
-  process.argv.includes('exec') && process.platform === 'linux' ? descriptors() : []
+export function inheritedDescriptors(argv: readonly string[]): readonly number[] {
+  return argv.includes('exec') && process.platform === 'linux' ? descriptors() : []
+}
 
 interface Descriptor {
   readonly fd: number

@@ -21,7 +21,7 @@ export function machineHost(): Host {
   return { name: hostname(), id: id === null ? null : disguised(id), boot: bootId() }
 }
 
-/** What `uptime()` reads, without the time that `node:os` takes to load. */
+/** Reads the file that `uptime()` reads, because loading `node:os` takes longer. `undefined` outside Linux. */
 function linuxUptime(): number | undefined {
   const seconds = parseFloat(lineOf('/proc/uptime') ?? '')
   return Number.isFinite(seconds) ? seconds : undefined

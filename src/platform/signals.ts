@@ -42,7 +42,7 @@ export function heldSignals(
 
 let known: readonly NodeJS.Signals[] | undefined
 
-/** Not at the start, because loading `node:os` takes longer than reading a token. */
+/** The signals that this system holds. They are asked for late, because loading `node:os` takes longer than reading a token. */
 function all(): readonly NodeJS.Signals[] {
   return (known ??= heldSignals(process.platform, process.arch, constants.signals))
 }

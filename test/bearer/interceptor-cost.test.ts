@@ -1,4 +1,4 @@
-// What a request with a fresh token costs, by counts: they are the same on a busy machine. How long it takes is
+// Counts what a request with a fresh token costs, because counts are the same on a busy machine. How long it takes is
 // measured by `npm run bench -- requests`.
 import { createHook } from 'node:async_hooks'
 import { setFlagsFromString } from 'node:v8'

@@ -12,6 +12,9 @@ const {
 /** As `npm run bench` finds it, the CPU time with room for what a busy machine makes of it. */
 const LIMITS = { cpu: 2, files: 12, packages: ['better-sqlite3'] }
 
+/** The same of a refresh, which asks a server without TLS. */
+const REFRESH_LIMITS = { cpu: 5, files: 48, packages: ['better-sqlite3', 'bindings', 'file-uri-to-path'] }
+
 let stopwatch: Stopwatch
 let get: (root: string) => Command
 
@@ -60,6 +63,34 @@ describe('a `get` of a fresh token', { timeout: 300_000 }, () => {
       ])
     },
   )
+})
+
+describe('a `refresh`', { timeout: 300_000 }, () => {
+  const refresh = async (root: string): Promise<Command> => ({
+    argv: [process.execPath, join(root, BIN), 'refresh'],
+    env: { HQ_TOKEN_CONFIG: (await place({}, 3600)).config },
+    prints: /^$/,
+  })
+
+  it('a `refresh` costs little more than a bare Node and an exchange', async () => {
+    expect(await tooHeavy(await refresh(process.cwd()), REFRESH_LIMITS, stopwatch)).toEqual([])
+  })
+
+  it('a `refresh` is seen to cost more by each measure when it loads undici, and Node’s own fetch with it', async () => {
+    const copy = planted('undici', 'dist/refresh.cjs', 'new Headers()')
+    expect(await tooHeavy(await refresh(copy), REFRESH_LIMITS, stopwatch, 7)).toEqual([
+      expect.stringMatching(/^CPU time/),
+      expect.stringMatching(/^files/),
+      expect.stringMatching(/^packages: .*undici/),
+    ])
+  })
+
+  it('a `refresh` is seen to open more when it loads oauth4webapi', async () => {
+    const copy = planted('oauth4webapi', 'dist/refresh.cjs')
+    expect(await tooHeavy(await refresh(copy), REFRESH_LIMITS, stopwatch, 3)).toContainEqual(
+      expect.stringMatching(/^packages: .*oauth4webapi/),
+    )
+  })
 })
 
 describe('a `get` that refreshes', { timeout: 120_000 }, () => {

@@ -17,9 +17,13 @@ export function columnsOf({ isTTY, columns = 0 }: Screen): number | undefined {
   return isTTY === true && columns > 0 ? columns : undefined
 }
 
+/** Puts seconds into words. */
 export type Span = (seconds: number) => string
 
-/** What puts a span of time into words, never negative. By `import()`, because Node 22.0 cannot `require` an ES module. */
+/**
+ * Loads the function that puts a span of time into words, never negative. It uses `import()`, because Node 22.0 cannot
+ * `require` an ES module.
+ */
 export async function spans(): Promise<Span> {
   const { default: prettyMilliseconds } = await import('pretty-ms')
   return (seconds) => prettyMilliseconds(Math.max(0, seconds) * 1000, { unitCount: 2 })

@@ -35,7 +35,7 @@ export async function acquire<T>(
   look: () => Promise<T | undefined>,
   handover?: Handover,
 ): Promise<Lock | { answered: T }> {
-  // Each look is a try, and two tries at one instant can both fail.
+  // Each look here is a try as well, and two tries at one instant can both fail.
   const pause = pauses(20, 250)
   const contender = new Contender(paths)
   try {
