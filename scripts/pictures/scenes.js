@@ -51,7 +51,7 @@ export async function storyScene() {
     [/127\.0\.0\.1:\d+/g, ['127.0.0.1:8765', '127.0.0.1:8765']],
     [/access-\S…/g, ['access-N…', 'access-N…', 'access-J…', 'access-Q…']],
     [/\d+s left of 6s/g, ['5s left of 6s']],
-    [/\(\d+s ago\)/g, ['(1s ago)']],
+    [/\(\d+m?s ago\)/g, ['(1s ago)']],
     [
       STAMP,
       [
