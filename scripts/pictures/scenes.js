@@ -51,7 +51,9 @@ export async function storyScene() {
     [/127\.0\.0\.1:\d+/g, ['127.0.0.1:8765', '127.0.0.1:8765']],
     [/access-\S…/g, ['access-N…', 'access-N…', 'access-J…', 'access-Q…']],
     [/\d+s left of 6s/g, ['5s left of 6s']],
+    // The refresh may have been in this very second.
     [/\(\d+m?s ago\)/g, ['(1s ago)']],
+    [/(?:364d 23h|1y) left of 1y/g, ['364d 23h left of 1y']],
     [
       STAMP,
       [
