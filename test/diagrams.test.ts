@@ -74,7 +74,14 @@ describe('the diagram of the exchange', () => {
   it('the diagram of the exchange has the steps in the order that keeps a grant alive', () => {
     const order = [
       ...[/take the lock/, /read the row/, /take up/, /commit the intent/, /one POST/, /the answer/],
-      ...[/fdatasync/, /read the answer/, /WHERE generation/, /scrub/, /release/, /print the token/],
+      ...[
+        /fdatasync/,
+        /read the answer/,
+        /WHERE generation/,
+        /drop the answer/,
+        /release/,
+        /print the token/,
+      ],
     ].map(at)
     expect(order).not.toContain(-1)
     expect(order).toEqual([...order].sort((a, b) => a - b))

@@ -112,6 +112,7 @@ describe('the documentation', () => {
       ...{
         HQ_LOCK_TIMEOUT: true,
         HQ_STORE_BUSY: true,
+        HQ_STORE_UNREACHABLE: true,
         HQ_SERVER_UNAVAILABLE: true,
         HQ_OUTCOME_UNKNOWN: true,
       },

@@ -15,7 +15,7 @@ export async function noteAccepted(token: Secret, store: TokenStore, clock: Cloc
     const set = await held.read()
     if (!isNews(set)) return
     const next = { ...set, rejectedAt: null }
-    await held.save(next, set.generation, entry(next, 'refresh', 'done', clock()))
+    await held.note(next, set.generation, entry(next, 'refresh', 'done', clock()))
   }
   try {
     if (isNews(await store.read())) await store.exclusive(settle, { waitMs: 0 })

@@ -88,7 +88,7 @@ export class CodeExchange {
       const client = wholeClient(await server.client()) ?? null
       // Send it once only: a code that comes twice costs the tokens that it brought (RFC 6749 section 4.1.2),
       // and the person is at hand to log in again.
-      const look = new LastLook(timeoutMs, stop, () => this.#held.isStillOurs(code.fingerprint))
+      const look = new LastLook(timeoutMs, stop, (ms) => this.#held.isAssured(code.fingerprint, ms))
       const answer = await server.redeem({ code, verifier, redirectUri }, look.limits)
       const obstacle = look.ofStore(answer)
       if (obstacle !== undefined) throw await this.#undone(code, pending, obstacle)
@@ -100,7 +100,7 @@ export class CodeExchange {
       const { refreshToken, isRefreshTokenUnusable } = outcome.tokens
       if (refreshToken === null) {
         await this.#held.saveLogin(null)
-        await this.#scrub()
+        await this.#dropAnswers()
         const none =
           isRefreshTokenUnusable === true ? 'a refresh token that cannot be used' : 'no refresh token'
         throw new ClientRefused(`${server.host} issued ${none}: nothing could be kept alive`, {
@@ -120,31 +120,29 @@ export class CodeExchange {
 
   async #save(tokens: Tokens & { refreshToken: Secret }, record: Rescued, kept: boolean): Promise<TokenSet> {
     const { clock, defaultLifetime, host } = this.#parts
-    const { generation, attempt, answer } = record
-    const counters = { generation, sequence: attempt - 1 }
+    const { attempt, answer } = record
     const ownership = { grant: record.grant ?? newGrantId(), client: record.client ?? null }
-    const next = signedIn(tokens, this.#set, counters, answer.sentAt, defaultLifetime, host, ownership)
-    const unsaved = await this.#persistence.save(
-      next,
-      this.#set?.generation ?? 0,
-      entry(next, 'login', 'done', clock()),
-      record,
-      kept,
-    )
-    if (unsaved !== undefined) throw unsaved
-    // Ignore a failure: the code is spent in any case, and clearing the login only tidies up.
-    await this.#held.saveLogin(null).catch(() => undefined)
-    return next
+    let replaced = this.#set
+    let counters = { generation: record.generation, sequence: attempt - 1 }
+    for (;;) {
+      const next = signedIn(tokens, replaced, counters, answer.sentAt, defaultLifetime, host, ownership)
+      const done = entry(next, 'login', 'done', clock())
+      const landed = await this.#persistence.land(next, replaced?.generation ?? 0, done, record, kept)
+      if (typeof landed === 'object' && 'unsaved' in landed) throw landed.unsaved
+      // Ignore a failure: the code is spent in any case, and clearing the login only tidies up.
+      await this.#held.saveLogin(null).catch(() => undefined)
+      if (typeof landed === 'string') return next
+      replaced = landed.overtakenBy
+      // Another process has found the answer and renewed its pair.
+      if (replaced.grant === ownership.grant) return replaced
+      // The login is the latest word of a person, so it follows a pair of the old grant that came first.
+      counters = { ...replaced, sequence: Math.max(replaced.sequence, attempt - 1) }
+    }
   }
 
-  /**
-   * Scrubs the rescue file if it holds answers to codes only. An answer to a refresh may hold the only copy of a
-   * pair.
-   */
-  async #scrub(): Promise<void> {
-    const records = await this.#held.rescue.records().catch(() => undefined)
-    // Keep records that cannot be read: one may be an answer to a refresh.
-    if (records?.every(({ login }) => login) === true) await this.#held.rescue.scrub()
+  /** Drops the answers to codes. An answer to a refresh may hold the only copy of a pair. */
+  #dropAnswers(): Promise<void> {
+    return this.#held.rescue.drop(({ login }) => login === true)
   }
 
   async #failed(
@@ -159,7 +157,7 @@ export class CodeExchange {
     const isGood = outcome.kind === 'not-sent' || (isBare && outcome.kind === 'refused')
     const spent = outcome.kind === 'unknown' ? { ...pending, spent: code.fingerprint } : null
     await this.#held.saveLogin(isGood ? pending : spent).catch(() => undefined)
-    await this.#scrub()
+    await this.#dropAnswers()
     switch (outcome.kind) {
       case 'not-sent':
         return new ServerUnavailable(unreached(host, what, proxy), {

@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'HQ_STORE_UNUSABLE'
   | 'HQ_LOCK_TIMEOUT'
   | 'HQ_STORE_BUSY'
+  | 'HQ_STORE_UNREACHABLE'
   | 'HQ_SERVER_UNAVAILABLE'
   | 'HQ_OUTCOME_UNKNOWN'
   | 'HQ_CONFIG_INVALID'
@@ -169,6 +170,17 @@ export class LockTimeout extends TokenError {
  */
 export class StoreBusy extends TokenError {
   readonly code = 'HQ_STORE_BUSY'
+  readonly exit = Exit.later
+  readonly transient = true
+}
+
+/**
+ * A store that many hosts share is out of reach. Nothing was lost, and nothing is spent without it.
+ *
+ * @category Errors
+ */
+export class StoreUnreachable extends TokenError {
+  readonly code = 'HQ_STORE_UNREACHABLE'
   readonly exit = Exit.later
   readonly transient = true
 }

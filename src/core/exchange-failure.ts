@@ -10,6 +10,7 @@ import {
   type TokenError,
 } from './errors.js'
 import { rfc3339, type ClockReading } from './clock.js'
+import type { OtherUsers } from './other-users.js'
 import type { Outcome } from './outcome.js'
 import { isGivenUp, isLikelyDead, isOver } from './policy.js'
 import type { TokenSet } from './token-set.js'
@@ -19,7 +20,7 @@ import { namesReason } from './verdict.js'
 type Failed = Exclude<Outcome, { kind: 'granted' }>
 
 /** The facts that a failure is worded by, besides the answer. */
-export interface Circumstances {
+export interface Circumstances extends OtherUsers {
   /** The token endpoint's host. */
   readonly host: string
   /** Host and port of the proxy that the request may go through; `null` if unknown. */
@@ -33,8 +34,6 @@ export interface Circumstances {
   readonly unusable: boolean
   /** The hint for a client that the server does not know. */
   readonly hint: Pick<ErrorDetails, 'hint'>
-  /** Epoch seconds: when another store spent the seed that this store still holds; `null` if no mark says so. */
-  readonly spentElsewhere: number | null
   /** Epoch seconds before which the server is not asked again; `null` if there is no such pause. */
   readonly retryAt: number | null
 }
@@ -141,7 +140,7 @@ const IDLE = 90 * 86_400
  * Names the other user of the grant, if nothing else explains the refusal: two stores with one grant make each
  * other's tokens refused.
  */
-function otherUse(what: string, { set, at, doubt, spentElsewhere }: Circumstances): string {
+function otherUse(what: string, { set, at, doubt, spentElsewhere, savers }: Circumstances): string {
   const { host, cameFrom, lastRefreshAt, pair, seedFile } = set
   if (spentElsewhere !== null && seedFile !== null)
     return `; ${seedFile.path} was spent on ${rfc3339(spentElsewhere)} by another store, which holds this grant now: each store needs a grant of its own`
@@ -159,6 +158,10 @@ function otherUse(what: string, { set, at, doubt, spentElsewhere }: Circumstance
   if (lastRefreshAt === null)
     return '; it had never been used here: it may have been replaced or ended where it came from'
   if (at.now - lastRefreshAt > IDLE) return `; it had not been used since ${rfc3339(lastRefreshAt)}`
+  if (savers !== undefined) {
+    const hosts = savers.length === 0 ? '' : ` (last saved by ${savers.join(', ')})`
+    return `; unless the grant was ended at the server, a copy outside this database${hosts} has used it since ${rfc3339(lastRefreshAt)}`
+  }
   const here = host === null ? '' : ` (this one is on ${host.name})`
   return `; unless the grant was ended at the server, a copy of this store${here}, on another machine or from a backup, has used it since ${rfc3339(lastRefreshAt)}`
 }

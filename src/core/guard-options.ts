@@ -98,13 +98,24 @@ export interface Renewal extends Order {
   readonly waitMs: number
 }
 
+/** The hosts that saved the last pairs, newest first, each once. Never rejects. */
+async function saversOf(store: TokenStore): Promise<readonly string[]> {
+  const entries = await store.history().catch(() => [])
+  const hosts = entries.flatMap(({ outcome, host }) =>
+    outcome === 'done' && host !== undefined ? [host] : [],
+  )
+  return [...new Set(hosts)].slice(0, 3)
+}
+
 /** The parts of an exchange, taken from the options of a guard or a login. */
 export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
   return {
     server: options.server,
     storeName: options.store.name,
     clock: options.clock,
-    host: options.host ?? null,
+    // On a shared store each turn of another host would look like a move.
+    host: options.store.isShared ? null : (options.host ?? null),
+    ...(options.store.isShared && { savers: () => saversOf(options.store) }),
     sleep: options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
     timeoutMs: (options.timeout ?? 30) * 1000,
     defaultLifetime: options.defaultLifetime ?? 18_000,

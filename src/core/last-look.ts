@@ -4,23 +4,29 @@ import type { RawAnswer, RequestLimits } from './ports.js'
 import { HEARING_MS } from './request-times.js'
 
 /**
+ * Milliseconds that a lease must still last when the request leaves: most answers come in that time, and are saved
+ * before anybody follows this process.
+ */
+const ASSURED_MS = 10_000
+
+/**
  * The check that is made once the connection stands, right before the request that spends a token. It is made there
  * because connecting may take long, and the answer may have changed meanwhile.
  */
 export class LastLook {
   readonly limits: RequestLimits
   readonly #stop: AbortSignal | undefined
-  readonly #isStillOurs: () => boolean
+  readonly #isAssured: (ms: number) => boolean
   /** The store's objection to the request. */
   #found: TokenError | undefined
 
   /**
    * @param stop Aborted when a signal is about to end this process.
-   * @param isStillOurs Whether the store still names this process as the sender.
+   * @param isAssured Whether the store still names this process as the sender, and will for some milliseconds.
    */
-  constructor(timeoutMs: number, stop: AbortSignal | undefined, isStillOurs: () => boolean) {
+  constructor(timeoutMs: number, stop: AbortSignal | undefined, isAssured: (ms: number) => boolean) {
     this.#stop = stop
-    this.#isStillOurs = isStillOurs
+    this.#isAssured = isAssured
     const latest = performance.now() + timeoutMs - Math.min(HEARING_MS, timeoutMs / 4)
     this.limits = {
       timeoutMs,
@@ -48,7 +54,7 @@ export class LastLook {
 
   #inStore(): string | null {
     try {
-      if (this.#isStillOurs()) return null
+      if (this.#isAssured(ASSURED_MS)) return null
       this.#found = new Overtaken()
     } catch (error) {
       if (!(error instanceof TokenError)) throw error

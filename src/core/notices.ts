@@ -31,7 +31,8 @@ export class Notices {
   around(store: TokenStore): TokenStore {
     return {
       name: store.name,
-      read: () => store.read(),
+      isShared: store.isShared,
+      read: (options) => store.read(options),
       exclusive: (critical, options) => this.#exclusive(store, critical, options),
       history: () => store.history(),
       isUntouched: () => store.isUntouched(),

@@ -104,9 +104,10 @@ export function outcomeOf(answer: RawAnswer, reading: Reading, now: number): Out
 }
 
 /** Drops a salvaged token that equals the one sent: the answer only quotes it. */
-export function withoutEcho(outcome: Outcome, spent: Secret): Outcome {
-  const isEcho = outcome.kind === 'unknown' && outcome.salvaged?.equals(spent) === true
-  return isEcho ? { ...outcome, salvaged: null } : outcome
+export function withoutEcho(outcome: Outcome, spent: Secret | undefined): Outcome {
+  const salvaged = outcome.kind === 'unknown' ? outcome.salvaged : null
+  const isEcho = salvaged !== null && spent?.equals(salvaged) === true
+  return outcome.kind === 'unknown' && isEcho ? { ...outcome, salvaged: null } : outcome
 }
 
 /** The outcome of an answer that could not be kept: nobody can read it later, so there is no reason to wait. */

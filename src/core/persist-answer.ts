@@ -3,7 +3,7 @@
 import type { Clock } from './clock.js'
 import { outcomeOf, type Outcome } from './outcome.js'
 import type { AuthorizationServer, Notice, RawAnswer } from './ports.js'
-import type { HeldStore, HistoryEntry, Rescued } from './store-ports.js'
+import type { HeldStore, HistoryEntry, Landed, Rescued } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
 import type { Tokens } from './transitions.js'
 
@@ -64,25 +64,25 @@ export class AnswerPersistence {
   }
 
   /**
-   * Saves the new set, and scrubs the rescue file.
+   * Lands the new set, and drops the answers that it makes worthless.
    *
    * @param kept Whether the answer is on disk: a store that cannot be written then costs nothing, because the next
    *   run finishes from the rescue file.
-   * @param scrubs Whether no kept answer is worth more than this set.
-   * @returns Why the pair is in the rescue file only; nothing may be spent until it is saved. `undefined` if it is
-   *   saved.
+   * @param drops Whether no kept answer is worth more than this set.
+   * @returns `unsaved`: why the pair is in the rescue file only; nothing may be spent until it is saved.
    */
-  async save(
+  async land(
     next: TokenSet,
     after: number,
     entry: HistoryEntry,
     record: Rescued,
     kept: boolean,
-    scrubs = true,
-  ): Promise<Error | undefined> {
+    drops = true,
+  ): Promise<Landed | { readonly unsaved: Error }> {
+    let landed: Landed
     for (const giveUp = performance.now() + CLING_MS; ;) {
       try {
-        await this.#held.save(next, after, entry)
+        landed = await this.#held.land(next, after, entry)
         break
       } catch (error) {
         if (kept || (await this.keep(record))) {
@@ -91,15 +91,17 @@ export class AnswerPersistence {
             `the new token pair is in the rescue file only: ${why}`,
             'repair the store or its disk; the next `hq-token get` finishes the save',
           )
-          return error instanceof Error ? error : new Error(why)
+          return { unsaved: error instanceof Error ? error : new Error(why) }
         }
         if (performance.now() >= giveUp) throw error
         await this.#parts.sleep(500)
       }
     }
-    if (scrubs) await this.#held.rescue.scrub()
+    // An answer whose pair came second is the only copy of it.
+    if (drops && typeof landed === 'string')
+      await this.#held.rescue.drop(({ generation }) => generation < next.generation)
     this.#compareClocks(record.answer)
-    return undefined
+    return landed
   }
 
   /** @param defaultLifetime Seconds that count where the server says nothing usable. */

@@ -3,6 +3,7 @@
 import { wholeClient, type Client } from './client.js'
 import { clientHint, Overtaken, ServerUnavailable, TokenError } from './errors.js'
 import { failureOf } from './exchange-failure.js'
+import { NOBODY_ELSE, otherUsers, type OtherUsersParts } from './other-users.js'
 import type { Host } from './host.js'
 import { AnswerPersistence, longest, type PersistenceParts } from './persist-answer.js'
 import { LastLook } from './last-look.js'
@@ -10,14 +11,15 @@ import { unkept, withoutEcho, type Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOfGrant, isOwn, otherClient } from './ownership.js'
 import { aftermathOf } from './aftermath.js'
 import { isUnread } from './policy.js'
-import type { RawAnswer, SeedMarks } from './ports.js'
+import type { RawAnswer } from './ports.js'
 import { RequestTimes, REPEAT_MS } from './request-times.js'
 import type { HeldStore, Rescued } from './store-ports.js'
 import { withoutSecrets, type Secret } from './secret.js'
+import { bringsUnusable, newestFirst, spares } from './spares.js'
 import type { TokenSet } from './token-set.js'
 import { entry, failed, intended, renewed, spendable, type Tokens, secretsOf } from './transitions.js'
 
-export interface ExchangeParts extends PersistenceParts {
+export interface ExchangeParts extends PersistenceParts, OtherUsersParts {
   /** The store's name, for messages. */
   readonly storeName: string
   /** This machine; `null` if unknown. */
@@ -28,8 +30,6 @@ export interface ExchangeParts extends PersistenceParts {
   readonly defaultLifetime: number
   /** Runs a section to its end even if a signal arrives; `stop` is aborted when a signal has arrived. */
   readonly uninterrupted: <T>(section: (stop?: AbortSignal) => Promise<T>) => Promise<T>
-  /** Tells whether another store has spent the seed of this one. */
-  readonly seedMarks?: SeedMarks
 }
 
 /**
@@ -58,8 +58,6 @@ export class RefreshExchange {
   #isRejected = false
   /** The client that sends the request; `null` if the server port does not name one in full. */
   #client: Client | null = null
-  /** Epoch seconds: when another store spent the seed that this store still holds, by the mark beside the file. */
-  #spentElsewhere: number | null = null
 
   constructor(held: HeldStore, found: TokenSet, parts: ExchangeParts) {
     this.#held = held
@@ -75,15 +73,21 @@ export class RefreshExchange {
    * @returns The set as it stands afterwards, which may be the old one.
    */
   async takeUp(): Promise<TokenSet> {
-    const records = [...(await this.#held.rescue.records())].sort((a, b) => b.attempt - a.attempt)
-    for (const kept of records) {
-      if (kept.generation < this.#set.generation && isOfGrant(kept, this.#set))
-        this.#unusable ||= await this.#bringsUnusable(kept)
-      if (kept.generation !== this.#set.generation || !belongs(kept, this.#set)) continue
+    const { generation } = this.#set
+    for (const kept of (await this.#held.rescue.records()).toSorted(newestFirst)) {
+      if (kept.generation < generation && isOfGrant(kept, this.#set))
+        this.#unusable ||= bringsUnusable(kept, await this.#persistence.read(kept.answer))
+      if (kept.generation < generation || !belongs(kept, this.#set)) continue
       const spent = this.#tokenSent(kept)
-      if (spent === undefined) continue
+      // A store that was put back does not know the token that bought a later pair.
+      const isLater = kept.generation > generation
+      if (isLater ? this.#set.grant === null : spent === undefined) continue
       const outcome = withoutEcho(await this.#persistence.read(kept.answer), spent)
-      if (outcome.kind === 'granted') return this.#save(outcome.tokens, spent, kept)
+      if (outcome.kind === 'granted') {
+        const sent = spent ?? outcome.tokens.refreshToken
+        if (sent !== null) return this.#save(outcome.tokens, sent, kept)
+      }
+      if (isLater) continue
       // Use a salvaged token of the latest attempt only: one of an earlier attempt is in the store already, or
       // was refused.
       const isLatest = kept.attempt === this.#set.intent?.attempt
@@ -93,11 +97,6 @@ export class RefreshExchange {
         await this.#settle(outcome, kept.answer)
     }
     return this.#set
-  }
-
-  async #bringsUnusable({ answer, login }: Rescued): Promise<boolean> {
-    const outcome = login === true ? undefined : await this.#persistence.read(answer)
-    return outcome?.kind === 'granted' && outcome.tokens.isRefreshTokenUnusable === true
   }
 
   /**
@@ -131,7 +130,7 @@ export class RefreshExchange {
       const next = { ...noted, sequence: sequence + 1 }
       // Ignore a failure to record it: the caller needs the first error more.
       await this.#held
-        .save(next, next.generation, entry(next, 'refresh', error.code, at))
+        .note(next, next.generation, entry(next, 'refresh', error.code, at))
         .catch(() => undefined)
       throw error
     }
@@ -147,9 +146,9 @@ export class RefreshExchange {
     return this.#unsaved === undefined
   }
 
-  /** Scrubs the rescue file, unless it holds an unreadable answer. */
-  async scrub(): Promise<void> {
-    if (!this.#unread) await this.#held.rescue.scrub()
+  /** Drops the kept answers of generations before this one, unless one of them is unreadable. */
+  async drop(before: number): Promise<void> {
+    if (!this.#unread) await this.#held.rescue.drop(({ generation }) => generation < before)
   }
 
   /**
@@ -177,14 +176,15 @@ export class RefreshExchange {
 
   async #ask(stop?: AbortSignal): Promise<TokenSet> {
     const times = new RequestTimes(this.#parts.timeoutMs)
+    const refused: string[] = []
     for (;;) {
       const before = this.#set
       await this.#commitIntent()
       const spent = spendable(this.#set)
       const { timeoutMs, isFirst } = times.begin()
       // A signal stops the first request only, because a repetition may be what saves the grant.
-      const look = new LastLook(timeoutMs, isFirst ? stop : undefined, () =>
-        this.#held.isStillOurs(this.#set.sequence),
+      const look = new LastLook(timeoutMs, isFirst ? stop : undefined, (ms) =>
+        this.#held.isAssured(this.#set.sequence, ms),
       )
       const answer = await this.#parts.server.refresh(spent, look.limits)
       const obstacle = look.obstacle(answer)
@@ -197,7 +197,8 @@ export class RefreshExchange {
 
       this.#remember(outcome)
       if (outcome.kind === 'refused') {
-        if (this.#discardSalvaged()) continue
+        refused.push(spent.fingerprint)
+        if (this.#discardSalvaged() && !refused.includes(spendable(this.#set).fingerprint)) continue
         const current = await this.#held.read()
         // Another process has bypassed the lock and saved a newer pair.
         if (current !== undefined && current.generation > this.#set.generation) return current
@@ -208,6 +209,7 @@ export class RefreshExchange {
           await this.#parts.sleep(pause)
           continue
         }
+        if (await this.#useSpare(refused)) continue
       }
       // Do not repeat: the same answer would come. If the answer holds a whole refresh token, the next call
       // sends that one.
@@ -224,13 +226,13 @@ export class RefreshExchange {
     const holder = this.#held.holder(longest(this.#parts.timeoutMs + REPEAT_MS))
     const next = intended(this.#set, at, this.#parts.host, this.#client, holder)
     try {
-      await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))
+      await this.#held.note(next, next.generation, entry(next, 'refresh', 'unfinished', at))
     } catch (error) {
       // The intent may be half written. Nothing was sent, so write the row as it was before.
       const { code } = error instanceof TokenError ? error : { code: 'failed' }
       const before = { ...this.#set, sequence: next.sequence }
       await this.#held
-        .save(before, before.generation, entry(before, 'refresh', code, at))
+        .note(before, before.generation, entry(before, 'refresh', code, at))
         .catch(() => undefined)
       throw error
     }
@@ -244,7 +246,7 @@ export class RefreshExchange {
   async #restored(before: TokenSet, error: TokenError, why: string | null): Promise<TokenError> {
     const next = { ...before, sequence: this.#set.sequence }
     const history = entry(next, 'refresh', error.code, this.#parts.clock(), why)
-    await this.#held.save(next, next.generation, history).catch(() => undefined)
+    await this.#held.note(next, next.generation, history).catch(() => undefined)
     return error
   }
 
@@ -266,6 +268,17 @@ export class RefreshExchange {
     return true
   }
 
+  /** Makes the refresh token of a pair that came second the next to be sent. */
+  async #useSpare(refused: readonly string[]): Promise<boolean> {
+    const { intent } = this.#set
+    const records = await this.#held.rescue.records()
+    const found = await spares(records, this.#set, (answer) => this.#persistence.read(answer))
+    const salvaged = found.find(({ fingerprint }) => !refused.includes(fingerprint))
+    if (intent === null || salvaged === undefined) return false
+    this.#set = { ...this.#set, intent: { ...intent, salvaged } }
+    return true
+  }
+
   #record(answer: RawAnswer, spent: Secret): Rescued {
     const { generation, sequence, grant } = this.#set
     const client = this.#client
@@ -275,19 +288,25 @@ export class RefreshExchange {
   async #save(tokens: Tokens, spent: Secret, record: Rescued, kept = true): Promise<TokenSet> {
     const { clock, defaultLifetime } = this.#parts
     const { sentAt } = record.answer
-    const saved = renewed(this.#set, tokens, spent, sentAt, defaultLifetime, record.client)
+    const sequence = Math.max(this.#set.sequence, record.attempt)
+    const before = { ...this.#set, generation: record.generation, sequence }
+    const saved = renewed(before, tokens, spent, sentAt, defaultLifetime, record.client)
     const next = this.#isRejected ? { ...saved, rejectedAt: sentAt.now } : saved
     const history = entry(next, 'refresh', 'done', clock())
     const isUnusable = tokens.isRefreshTokenUnusable === true
     // Keep an answer that is the only copy of a refresh token until another usable one is saved.
-    const scrubs = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)
-    this.#unsaved = await this.#persistence.save(next, this.#set.generation, history, record, kept, scrubs)
+    const drops = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)
+    const landed = await this.#persistence.land(next, record.generation, history, record, kept, drops)
     this.#persistence.warnOf(tokens, defaultLifetime)
-    if (this.#unsaved !== undefined) return next
-    this.#set = next
-    this.#doubt = this.#unread = false
-    this.#unusable = !scrubs
-    return next
+    if (typeof landed === 'object' && 'unsaved' in landed) {
+      this.#unsaved = landed.unsaved
+      return next
+    }
+    this.#set = typeof landed === 'object' ? landed.overtakenBy : next
+    this.#doubt = this.#set.intent !== null
+    this.#unread = false
+    this.#unusable = !drops
+    return this.#set
   }
 
   /** Records in the store that the exchange brought no token, and why. */
@@ -296,41 +315,25 @@ export class RefreshExchange {
     const aftermath = aftermathOf(outcome, answer, at, this.#set, this.#doubt)
     // Some servers quote in an error what was sent.
     const what = withoutSecrets(outcome.what, secretsOf(this.#set))
-    if (outcome.kind === 'refused') this.#spentElsewhere = await this.#seedMark()
+    const others = outcome.kind === 'refused' ? await otherUsers(this.#set, this.#parts) : NOBODY_ELSE
     const error = failureOf(
       { ...outcome, what },
       {
-        ...{
-          host: this.#parts.server.host,
-          proxy: this.#parts.server.proxy ?? null,
-          set: this.#set,
-          at,
-          doubt: this.#doubt,
-          unusable: this.#unusable,
-          spentElsewhere: this.#spentElsewhere,
-          hint: clientHint(this.#parts.server, what, 'hq-token refresh'),
-        },
+        ...{ host: this.#parts.server.host, proxy: this.#parts.server.proxy ?? null },
+        ...{ set: this.#set, at, doubt: this.#doubt, unusable: this.#unusable, ...others },
+        hint: clientHint(this.#parts.server, what, 'hq-token refresh'),
         retryAt: aftermath.notBefore ?? null,
       },
     )
     const next = failed(this.#set, error, at, aftermath, this.#client)
     try {
-      await this.#held.save(next, next.generation, entry(next, 'refresh', error.code, at, what))
+      await this.#held.note(next, next.generation, entry(next, 'refresh', error.code, at, what))
       this.#set = next
-      await this.scrub()
+      if (!this.#unread)
+        await this.#held.rescue.drop((kept) => kept.generation === next.generation && isOfGrant(kept, next))
     } catch {
       // Ignore a failure to record it: the caller needs the first error more, and the intent still stands.
     }
     return error
-  }
-
-  /**
-   * When another store spent the seed. Looked up only while this store holds the seed's own refresh token, because
-   * marks know no later one.
-   */
-  async #seedMark(): Promise<number | null> {
-    const { seed, seedFile, pair } = this.#set
-    if (seedFile === null || pair.refreshToken.fingerprint !== seed) return null
-    return (await this.#parts.seedMarks?.spentAt(seedFile.path, seed)) ?? null
   }
 }

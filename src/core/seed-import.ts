@@ -58,9 +58,9 @@ export class SeedImport {
     exchange?.assertSaved()
     const ownership = { grant: newGrantId(), client: wholeClient(named) ?? null }
     const set = seeded(seed, current, await held.counters(), this.#parts.host, ownership)
-    await held.save(set, current?.generation ?? 0, entry(set, 'seed', 'done', clock(), seed.source))
-    // Scrub only if there was a set: without one, a kept answer had nothing to be saved to.
-    await exchange?.scrub()
+    await held.note(set, current?.generation ?? 0, entry(set, 'seed', 'done', clock(), seed.source))
+    // Only if there was a set: without one, a kept answer had nothing to be saved to.
+    await exchange?.drop(set.generation)
     return { set, imported: true }
   }
 
@@ -84,7 +84,7 @@ export class SeedImport {
     const { generation, attempt, grant = null, client = null } = spent
     const before = { generation: generation - 1, sequence: attempt - 1 }
     const set = seeded(seed, undefined, before, this.#parts.host, { grant, client })
-    await held.save(set, 0, entry(set, 'seed', 'done', this.#options.clock(), seed.source))
+    await held.note(set, 0, entry(set, 'seed', 'done', this.#options.clock(), seed.source))
     return set
   }
 }

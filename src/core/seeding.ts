@@ -136,7 +136,7 @@ export class SeedMarking {
         const current = await held.read()
         if (current?.generation !== set.generation || current.sequence !== set.sequence) return
         const next = { ...current, seedFile }
-        await held.save(next, next.generation, entry(next, 'refresh', 'done', this.#parts.clock()))
+        await held.note(next, next.generation, entry(next, 'refresh', 'done', this.#parts.clock()))
       },
       { waitMs: 0 },
     )

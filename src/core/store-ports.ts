@@ -49,8 +49,11 @@ export interface RescueFile {
    * @throws {StoreUnusable} no place took it
    */
   keep(record: Rescued): Promise<void>
-  /** Overwrites everything that was kept. Never throws, because a record that stays is recognised as old. */
-  scrub(): Promise<void>
+  /**
+   * Overwrites answers that hold nothing which the store lacks. Never throws, because a record that stays is
+   * recognised as old.
+   */
+  drop(isSettled: (record: Rescued) => boolean): Promise<void>
 }
 
 /** One line of the history. An entry with the same `sequence` replaces the one before. */
@@ -70,6 +73,8 @@ export interface HistoryEntry {
   readonly grant: string | null
   /** The client of the grant, for people: `1012 at https://…`. */
   readonly client: string | null
+  /** The host that made the entry; only in a store that hosts share. */
+  readonly host?: string
 }
 
 /** The counters of a store; see {@link TokenSet}. */
@@ -79,22 +84,37 @@ export interface Counters {
 }
 
 /**
- * The store while this process alone may change it. A lock can be lost all the same (its file is removed, or this
- * very process reads it, which makes the kernel drop the lock), so writes of other processes are noticed.
+ * The outcome of saving a pair that was received. `already`: it is in the store, by a commit of this process whose
+ * word was lost, or by another process that found the answer. `overtakenBy`: the store has another pair for this
+ * generation, and is left as it is.
+ */
+export type Landed = 'saved' | 'already' | { readonly overtakenBy: TokenSet }
+
+/**
+ * The store while this process alone may change it. A lock can be lost all the same (its file is removed, this very
+ * process reads it, which makes the kernel drop the lock, or its holder is out of reach of a shared store for longer
+ * than its lease), so writes of other processes are noticed.
  */
 export interface HeldStore {
   /** The token set in the store. */
   read(): Promise<TokenSet | undefined>
   /**
-   * Saves a token set. Durable when it returns.
+   * Saves what this process knows or is about to do: an intent, a failure, a seed, a flag. Durable when it returns.
    *
    * @param after The generation that must stand in the store; 0 for none. Another generation means that a process
    *   has bypassed the lock: nothing is overwritten.
-   * @throws {StoreUnusable}
-   * @throws {Overtaken} another process has begun something since the set was read here; a new pair is saved all
-   *   the same
+   * @throws {StoreUnusable | StoreUnreachable}
+   * @throws {Overtaken} another process has begun something since the set was read here
    */
-  save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void>
+  note(next: TokenSet, after: number, entry: HistoryEntry): Promise<void>
+  /**
+   * Saves a pair that was received, whoever has the lock by now: it is worth more than anything that another process
+   * has begun on the old one. `landing` decides what the pair may replace. Durable when it returns.
+   *
+   * @param after The generation that the pair follows.
+   * @throws {StoreUnusable | StoreUnreachable}
+   */
+  land(next: TokenSet, after: number, entry: HistoryEntry): Promise<Landed>
   /** The counters, also after the token set was forgotten: they never start again. */
   counters(): Promise<Counters>
   /** The login that waits for its answer; `undefined` if there is none. */
@@ -121,13 +141,14 @@ export interface HeldStore {
    */
   holder(lastsMs: number): Holder | undefined
   /**
-   * Checks, right before a token or a code is sent, that the store still names this process and that the lock file
-   * is still in place. Synchronous, so that nothing comes between the check and the request.
+   * Checks, right before a token or a code is sent, that this process alone may act, for the next moment too.
+   * Synchronous, so that nothing comes between the check and the request.
    *
    * @param what The `attempt` of the intent, or the fingerprint of the code.
+   * @param ms Milliseconds that a lease must still last. A store whose lock ends with the process has no lease.
    * @throws {StoreUnusable}
    */
-  isStillOurs(what: number | string): boolean
+  isAssured(what: number | string, ms: number): boolean
 }
 
 /** How a critical section waits for the lock. */
@@ -145,18 +166,24 @@ export interface ExclusiveOptions<T> {
 export interface TokenStore {
   /** The store's place, for messages. */
   readonly name: string
+  /** Whether many hosts use it at once: then a set that another host has renewed is nothing to warn about. */
+  readonly isShared: boolean
   /**
-   * The token set as last committed. Takes no lock and waits for none.
+   * The token set as last committed. Takes no lock and waits for none. A shared store may answer from what this host
+   * has seen a moment ago, and while the store is out of reach.
    *
+   * @param options.anew Ask the store itself.
    * @throws {StoreUnusable}
+   * @throws {StoreUnreachable} a shared store is out of reach, and this host has seen no set that could serve
    */
-  read(): Promise<TokenSet | undefined>
+  read(options?: { readonly anew?: boolean }): Promise<TokenSet | undefined>
   /**
-   * Runs `critical` while no other process can run theirs. If a process dies, its lock is free. The lock has no
-   * handle, so it cannot be kept, forgotten or released twice.
+   * Runs `critical` while no other process can run theirs; on a shared store unless its holder was out of reach for
+   * longer than its lease, which `isAssured` tells. If a process dies, its lock is free, a lease at its end. The lock
+   * has no handle, so it cannot be kept, forgotten or released twice.
    *
    * @throws {LockTimeout} the lock was not free within `waitMs`
-   * @throws {StoreUnusable}
+   * @throws {StoreUnusable | StoreUnreachable}
    */
   exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T>
   /**

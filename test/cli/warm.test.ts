@@ -190,7 +190,7 @@ beforeAll(async () => {
     mkdirSync(join(kept, name), { mode: 0o700 })
     if (set === null) continue
     const store = new SqliteStore(join(kept, name, 'token.db'))
-    await store.exclusive((held) => held.save(set, 0, entry(set, 'seed', 'done', moment())), { waitMs: 0 })
+    await store.exclusive((held) => held.note(set, 0, entry(set, 'seed', 'done', moment())), { waitMs: 0 })
   }
 })
 

@@ -218,7 +218,7 @@ describe('an expired token', () => {
           inside = true
           const outcome = await section()
           inside = false
-          expect(stage.log).toContain('scrub')
+          expect(stage.log).toContain('drop')
           return outcome
         },
       })

@@ -54,7 +54,7 @@ describe('adopting a seed', () => {
   })
 
   it.each([
-    ['scrubs what was kept of the one before', status(503), 0],
+    ['drops what was kept of the one before', status(503), 0],
     ['leaves what nobody could read: it may be the only copy of a pair', garbage(), 1],
   ])('adopting a seed is forced: %s', async (_what, answer, left) => {
     const spent = new Secret('refresh-1').fingerprint

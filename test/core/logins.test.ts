@@ -93,7 +93,7 @@ describe('a login', () => {
       'keep',
       'read',
       'save done',
-      'scrub',
+      'drop',
       'forget the login',
     ])
   })

@@ -6,7 +6,16 @@ import { at, from, MemoryStore } from '../support/memory-store.js'
 import { tokenStoreContract } from '../support/store-contract.js'
 import { moment, tokenSet } from '../support/token-sets.js'
 
-tokenStoreContract('MemoryStore', () => new MemoryStore())
+tokenStoreContract('MemoryStore', () => {
+  const store = new MemoryStore()
+  return {
+    store,
+    other: store,
+    stealLock: () => {
+      store.stealLock()
+    },
+  }
+})
 
 const record = (attempt: number) => ({
   generation: 1,
@@ -16,13 +25,13 @@ const record = (attempt: number) => ({
 })
 
 describe('the rescue of the store in memory', () => {
-  it('the rescue of the store in memory keeps answers over sections, oldest first, until they are scrubbed', async () => {
+  it('the rescue of the store in memory keeps answers over sections, oldest first, until they are dropped', async () => {
     const store = new MemoryStore()
     await store.exclusive(({ rescue }) => rescue.keep(record(1)), { waitMs: 0 })
     await store.exclusive(({ rescue }) => rescue.keep(record(2)), { waitMs: 0 })
     const records = await store.exclusive(({ rescue }) => rescue.records(), { waitMs: 0 })
     expect(records).toEqual([record(1), record(2)])
-    await store.exclusive(({ rescue }) => rescue.scrub(), { waitMs: 0 })
+    await store.exclusive(({ rescue }) => rescue.drop(() => true), { waitMs: 0 })
     expect(store.rescued).toEqual([])
   })
 
@@ -38,7 +47,7 @@ describe('the rescue of the store in memory', () => {
 describe('the store in memory fails where it is told to', () => {
   const save = (store: MemoryStore, generation: number): Promise<void> => {
     const set = tokenSet({ generation })
-    return store.exclusive((held) => held.save(set, generation - 1, entry(set, 'seed', 'done', moment())), {
+    return store.exclusive((held) => held.note(set, generation - 1, entry(set, 'seed', 'done', moment())), {
       waitMs: 0,
     })
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest'
-import { OutcomeUnknown, StoreUnusable } from '../../src/core/errors.js'
+import { LoginRequired, OutcomeUnknown, StoreUnusable } from '../../src/core/errors.js'
 import type { Rescued } from '../../src/core/store-ports.js'
 import { Secret } from '../../src/core/secret.js'
 import type { TokenSet } from '../../src/core/token-set.js'
@@ -18,7 +18,7 @@ import {
   type Said,
 } from '../support/fake-server.js'
 import { from } from '../support/memory-store.js'
-import { GRANT, ISSUED, moment, tokenSet } from '../support/token-sets.js'
+import { GRANT, ISSUED, moment, pair, tokenSet } from '../support/token-sets.js'
 import { Died } from './stage.js'
 import { failure, intent, refreshTokens, stage } from './exchange-stage.js'
 
@@ -141,7 +141,7 @@ describe('what an earlier process left', () => {
     stage.store.put(tokenSet({ intent: intent() })).leave(left(granted('access-2', 'refresh-2')))
     stage.pass(60)
     await taken()
-    expect(stage.log).toEqual(['read', 'save done', 'scrub'])
+    expect(stage.log).toEqual(['read', 'save done', 'drop'])
   })
 
   it('an answer, its intent cleared', async () => {
@@ -181,7 +181,10 @@ describe('what an earlier process left', () => {
   })
 
   it.each([
-    ['another generation', left(granted('access-x', 'refresh-x'), 'refresh-1', 7)],
+    ['an earlier generation', left(granted('access-x', 'refresh-x'), 'refresh-1', 0)],
+    ['another grant', { ...left(granted('access-x', 'refresh-x'), 'refresh-7', 7), grant: 'grant-2' }],
+    ['a later generation, refused', left(invalidGrant(), 'refresh-7', 7)],
+    ['a later generation without a refresh token', left(granted('access-x', null), 'refresh-7', 7)],
     ['another refresh token', left(granted('access-x', 'refresh-x'), 'refresh-0')],
     ['a refusal', left(invalidGrant())],
     ['an answer that nobody can read', left(garbage())],
@@ -275,14 +278,109 @@ describe('a disk that fails when the answer is there', () => {
     expect(stage.warnings).toHaveLength(1)
   })
 
-  it('a disk that fails when the answer is there tells the truth when the store was changed by something that went around its lock', async () => {
+  it('a disk that fails when the answer is there tells the truth when the store was emptied by something that went around its lock', async () => {
     stage.server.answers(() => {
-      stage.store.put(tokenSet({ generation: 9 }))
+      stage.store.put(undefined)
       return granted('access-2', 'refresh-2')
     })
     await failure(stage.run())
-    expect((await stage.stored()).generation).toBe(9)
+    expect(await stage.store.read()).toBeUndefined()
     expect(stage.warnings.join()).toContain('around')
+    expect(stage.store.rescued).toHaveLength(1)
+  })
+})
+
+describe('a store that was put back', () => {
+  const LATER = left(granted('access-8', 'refresh-8'), 'refresh-7', 7, 9)
+
+  it('a store that was put back gets the newest pair that was kept of its grant, and nothing is asked', async () => {
+    stage.store
+      .put(tokenSet({ sequence: 4, intent: intent() }))
+      .leave(left(granted('access-7', 'refresh-7'), 'refresh-6', 6, 8), LATER)
+    const set = await stage.run()
+    expect(stage.server.sent).toEqual([])
+    expect(set).toMatchObject({ generation: 8, sequence: 9, intent: null })
+    expect(refreshTokens(set)).toEqual(['refresh-8', 'refresh-1'])
+    expect(await stage.stored()).toBe(set)
+    expect(stage.store.rescued).toEqual([])
+  })
+
+  it('a store that was put back gets a pair whose refresh token stayed the same', async () => {
+    stage.store.put(tokenSet()).leave(left(granted('access-8', null), 'refresh-1', 7))
+    expect(await stage.run()).toMatchObject({ generation: 8 })
+    expect((await stage.stored()).pair.accessToken.reveal()).toBe('access-8')
+  })
+
+  it.each([
+    ['another grant', { ...LATER, grant: 'grant-2' }],
+    [
+      'another client',
+      { ...LATER, client: { tokenUrl: 'https://other.example/', issuer: null, clientId: '7' } },
+    ],
+    ['a grant without an id', { ...LATER, grant: null }],
+  ])(
+    'a store that was put back keeps its set, and the answer stays, where that is of %s',
+    async (_which, record) => {
+      const client = { tokenUrl: 'https://auth.example.com/token', issuer: null, clientId: '1012' }
+      const grant = record.grant === null ? null : GRANT
+      stage.store.put(tokenSet({ client, grant })).leave(record)
+      stage.server.answers(granted('access-2', 'refresh-2'))
+      expect(refreshTokens(await stage.run())).toEqual(['refresh-2', 'refresh-1'])
+      expect(stage.store.rescued).toEqual([record])
+    },
+  )
+})
+
+describe('a pair that came second', () => {
+  const SECOND = left(granted('access-s', 'refresh-s'), 'refresh-0', 0)
+
+  it('a pair that came second is kept, and the one that came first is returned', async () => {
+    const first = tokenSet({ generation: 9, pair: pair({ refreshToken: new Secret('refresh-9') }) })
+    stage.server.answers(() => {
+      stage.store.put(first)
+      return granted('access-2', 'refresh-2')
+    })
+    expect(await stage.run()).toBe(first)
+    expect(await stage.stored()).toBe(first)
+    expect(stage.store.rescued).toMatchObject([{ generation: 1, attempt: 2 }])
+    expect(stage.warnings).toEqual([])
+  })
+
+  it('a pair that came second is tried once the first is refused, and saves the grant', async () => {
+    stage.store.put(tokenSet()).leave(SECOND)
+    stage.server.answers(invalidGrant(), granted('access-2', 'refresh-2'))
+    const set = await stage.run()
+    expect(stage.server.sent).toEqual(['refresh-1', 'refresh-s'])
+    expect(refreshTokens(set)).toEqual(['refresh-2', 'refresh-1'])
+    expect(stage.store.rescued).toEqual([])
+  })
+
+  it('a pair that came second stays while the server gives no verdict', async () => {
+    stage.store.put(tokenSet()).leave(SECOND)
+    stage.server.answers(status(503))
+    await failure(stage.run())
+    expect(stage.store.rescued).toEqual([SECOND])
+  })
+
+  it('a pair that came second is tried once only, and the refusal is the one of the first', async () => {
+    stage.store.put(tokenSet()).leave(SECOND, left(granted('access-t', 'refresh-t'), 'refresh-0', 0, 1))
+    stage.server.answers(invalidGrant(), invalidGrant(), invalidGrant())
+    await expect(stage.run()).rejects.toThrow(LoginRequired)
+    expect(stage.server.sent).toEqual(['refresh-1', 'refresh-s', 'refresh-t'])
+    expect(await stage.stored()).toMatchObject({ refusedAt: ISSUED, intent: null })
+  })
+
+  it.each([
+    ['another grant', { ...SECOND, grant: 'grant-2' }],
+    ['a login', { ...SECOND, login: true as const }],
+    ['the pair itself', left(granted('access-1', 'refresh-1'), 'refresh-0', 0)],
+    ['an earlier generation', { ...SECOND, generation: -1 }],
+    ['a refusal', left(invalidGrant(), 'refresh-0', 0)],
+  ])('a pair that came second is none where the answer is of %s', async (_which, record) => {
+    stage.store.put(tokenSet()).leave(record)
+    stage.server.answers(invalidGrant())
+    await expect(stage.run()).rejects.toThrow(LoginRequired)
+    expect(stage.server.sent).toEqual(['refresh-1'])
   })
 })
 
@@ -322,7 +420,7 @@ describe('killed at any step', () => {
       return granted(`access-${issued}`, `refresh-${issued}`)
     }
   }
-  const STEPS = ['prepare', 'signals', 'intent', 'request', 'keep', 'read', 'save', 'scrub']
+  const STEPS = ['prepare', 'signals', 'intent', 'request', 'keep', 'read', 'save', 'drop']
 
   const killedAt = async (step: number, lenient: boolean): Promise<TokenSet> => {
     stage.server.answers(rotating(lenient))

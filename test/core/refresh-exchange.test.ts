@@ -67,7 +67,7 @@ describe('a refresh that works', () => {
       'keep',
       'read',
       'save done',
-      'scrub',
+      'drop',
       'signals let through',
       'returned',
     ])

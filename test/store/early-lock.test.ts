@@ -37,7 +37,7 @@ beforeEach(async () => {
 })
 
 const save = (set: TokenSet, after = 0): Promise<void> =>
-  store.exclusive((held) => held.save(set, after, entry(set, 'seed', 'done', moment())), { waitMs: 0 })
+  store.exclusive((held) => held.note(set, after, entry(set, 'seed', 'done', moment())), { waitMs: 0 })
 
 const isFree = (): Promise<boolean> =>
   new SqliteStore(database)

@@ -42,7 +42,7 @@ const open = (): SqliteStore => new SqliteStore(path, { notify: (notice) => noti
 const put = (generation: number): Promise<void> => {
   const set = tokenSet({ generation })
   const save = entry(set, 'refresh', 'done', moment())
-  return open().exclusive((held) => held.save(set, generation - 1, save), { waitMs: 1000 })
+  return open().exclusive((held) => held.note(set, generation - 1, save), { waitMs: 1000 })
 }
 const modeOf = (at: string): string => (statSync(at).mode & 0o7777).toString(8)
 

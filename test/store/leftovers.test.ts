@@ -19,7 +19,7 @@ it('a pair that was replaced leaves no byte of it in the database, also where it
       sequence: earlier + 1,
       pair: pair({ accessToken: new Secret(token.padEnd(length, token)), refreshToken: new Secret(token) }),
     })
-    await store.exclusive((held) => held.save(set, earlier, entry(set, 'refresh', 'done', moment())), {
+    await store.exclusive((held) => held.note(set, earlier, entry(set, 'refresh', 'done', moment())), {
       waitMs: 1000,
     })
   }

@@ -25,7 +25,7 @@ beforeEach(async () => {
 })
 
 const save = (held: HeldStore, set: TokenSet, after: number): Promise<void> =>
-  held.save(set, after, entry(set, 'refresh', 'done', moment()))
+  held.note(set, after, entry(set, 'refresh', 'done', moment()))
 
 /** What another process does to the store, past this one's lock. */
 function meanwhile(sql: string, ...values: (string | number | null)[]): void {
@@ -106,7 +106,8 @@ describe('what another process has written meanwhile', () => {
       async (held) => {
         const begun = await begin(held)
         meanwhile('UPDATE token_set SET sequence = sequence + 1')
-        await save(held, { ...begun, generation: 2, intent: null }, 1)
+        const next = { ...begun, generation: 2, intent: null }
+        expect(await held.land(next, 1, entry(next, 'refresh', 'done', moment()))).toBe('saved')
       },
       { waitMs: 0 },
     )
@@ -119,9 +120,9 @@ describe('the last look', () => {
     store.exclusive(
       async (held) => {
         const { sequence } = await begin(held)
-        expect(held.isStillOurs(sequence)).toBe(true)
+        expect(held.isAssured(sequence, 0)).toBe(true)
         change()
-        return held.isStillOurs(sequence)
+        return held.isAssured(sequence, 0)
       },
       { waitMs: 0 },
     )
@@ -184,11 +185,11 @@ describe('the last look', () => {
       async (held) => {
         const holder = held.holder(1_000)
         await held.saveLogin({ ...login, ...(holder && { holder }) })
-        expect(held.isStillOurs('fingerprint')).toBe(true)
+        expect(held.isAssured('fingerprint', 0)).toBe(true)
         await held.saveLogin({ ...login, spent: 'another' })
-        expect(held.isStillOurs('fingerprint')).toBe(false)
+        expect(held.isAssured('fingerprint', 0)).toBe(false)
         await held.saveLogin(null)
-        expect(held.isStillOurs('fingerprint')).toBe(false)
+        expect(held.isAssured('fingerprint', 0)).toBe(false)
       },
       { waitMs: 0 },
     )
@@ -377,7 +378,7 @@ it('a store says what it has to say when the lock is free', async () => {
         },
       })
       expect(said).toEqual([])
-      await rescue.scrub()
+      await rescue.drop(() => true)
     },
     { waitMs: 0 },
   )

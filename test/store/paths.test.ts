@@ -104,7 +104,7 @@ describe('two stores, x and x.db, in one folder', () => {
   async function begun(name: string, refresh: string): Promise<SqliteStore> {
     const store = new SqliteStore(join(here, name))
     const set = tokenSet({ pair: pair({ refreshToken: new Secret(refresh) }) })
-    await store.exclusive((held) => held.save(set, 0, entry(set, 'seed', 'done', moment())), { waitMs: 0 })
+    await store.exclusive((held) => held.note(set, 0, entry(set, 'seed', 'done', moment())), { waitMs: 0 })
     return store
   }
 
@@ -120,13 +120,13 @@ describe('two stores, x and x.db, in one folder', () => {
       { waitMs: 0 },
     )
 
-  const scrub = (store: SqliteStore): Promise<void> =>
-    store.exclusive(({ rescue }) => rescue.scrub(), { waitMs: 0 })
+  const drop = (store: SqliteStore): Promise<void> =>
+    store.exclusive(({ rescue }) => rescue.drop(() => true), { waitMs: 0 })
 
-  it('two stores, x and x.db, in one folder hold their locks side by side, and neither scrubs the other’s answer', async () => {
+  it('two stores, x and x.db, in one folder hold their locks side by side, and neither drops the other’s answer', async () => {
     const [x, db] = [await begun('x', REFRESH), await begun('x.db', 'other')]
     await x.exclusive(({ rescue }) => rescue.keep(record('the only copy')), { waitMs: 0 })
-    await x.exclusive(() => scrub(db), { waitMs: 0 })
+    await x.exclusive(() => drop(db), { waitMs: 0 })
     expect(await records(x)).toEqual(['the only copy'])
     expect(await records(db)).toEqual([])
   })
@@ -135,7 +135,7 @@ describe('two stores, x and x.db, in one folder', () => {
     const [x, db] = [await begun('x', REFRESH), await begun('x.db', 'other')]
     await db.exclusive(({ rescue }) => rescue.keep(record('kept by an earlier version')), { waitMs: 0 })
     expect(await records(x)).toEqual(['kept by an earlier version'])
-    await scrub(x)
+    await drop(x)
     expect(await records(db)).toEqual(['kept by an earlier version'])
   })
 
@@ -147,7 +147,7 @@ describe('two stores, x and x.db, in one folder', () => {
     const x = await begun('x', REFRESH)
     writeFileSync(join(here, 'x.rescue'), kept, { mode: 0o600 })
     expect(await records(x)).toEqual(['kept by an earlier version'])
-    await scrub(x)
+    await drop(x)
     expect(existsSync(join(here, 'x.rescue'))).toBe(false)
     expect(await records(x)).toEqual([])
   })

@@ -57,12 +57,12 @@ const bodies = (records: readonly Rescued[]): string[] =>
   records.map(({ answer }) => Buffer.from(answer.body).toString())
 
 describe('the rescue file', () => {
-  it('the rescue file gives back what earlier processes kept, byte for byte, until it is scrubbed', async () => {
+  it('the rescue file gives back what earlier processes kept, byte for byte, until it is dropped', async () => {
     const strange = record(2, '\u0000{"a":\n}\ufeff')
     await opened((rescue) => rescue.keep(record(1)))
     await opened((rescue) => rescue.keep(strange))
     expect(await opened((rescue) => rescue.records())).toEqual([record(1), strange])
-    await opened((rescue) => rescue.scrub())
+    await opened((rescue) => rescue.drop(() => true))
     expect(await opened((rescue) => rescue.records())).toEqual([])
     expect(readFileSync(paths.rescue).every((byte) => byte === 0)).toBe(true)
   })
@@ -79,7 +79,7 @@ describe('the rescue file', () => {
     const large = record(1, 'x'.repeat(1024 * 1024))
     await opened((rescue) => rescue.keep(large))
     expect(bodies(await opened((rescue) => rescue.records()))).toEqual(bodies([large]))
-    await opened((rescue) => rescue.scrub())
+    await opened((rescue) => rescue.drop(() => true))
     expect(statSync(paths.rescue).size).toBe(65_536)
   })
 
@@ -108,12 +108,12 @@ describe('the rescue file', () => {
     async (text) => {
       writeFileSync(paths.rescue, text, { mode: 0o600 })
       expect(await opened((rescue) => rescue.records())).toEqual([])
-      await opened((rescue) => rescue.scrub())
+      await opened((rescue) => rescue.drop(() => true))
       expect(readFileSync(paths.rescue).every((byte) => byte === 0)).toBe(true)
     },
   )
 
-  it('the rescue file makes way for a last copy elsewhere, which the next process finds and scrubs', async () => {
+  it('the rescue file makes way for a last copy elsewhere, which the next process finds and drops', async () => {
     const said: string[] = []
     const failing = new Rescue(paths, {}, ({ message }) => said.push(message))
     failing.close() // From here on every write to it fails.
@@ -121,7 +121,7 @@ describe('the rescue file', () => {
     const [copy] = /\/\S+\.rescue$|(?<=kept in )\S+/.exec(said.join()) ?? []
     expect(statSync(String(copy)).mode & 0o777).toBe(0o600)
     expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
-    await opened((rescue) => rescue.scrub())
+    await opened((rescue) => rescue.drop(() => true))
     expect(existsSync(String(copy))).toBe(false)
     expect(await opened((rescue) => rescue.records())).toEqual([])
   })
@@ -154,7 +154,7 @@ describe('the rescue file', () => {
         ),
       ])
       expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
-      await opened((rescue) => rescue.scrub())
+      await opened((rescue) => rescue.drop(() => true))
       expect(await opened((rescue) => rescue.records())).toEqual([])
     },
   )
@@ -164,7 +164,7 @@ describe('the rescue file', () => {
     for (let nth = 1; nth <= 12; nth++) await opened((rescue) => rescue.keep(large(nth)))
     const kept = (await opened((rescue) => rescue.records())).map(({ attempt }) => attempt)
     expect(kept).toEqual([1, 2, 3, 4, 5, 6, 12])
-    await opened((rescue) => rescue.scrub())
+    await opened((rescue) => rescue.drop(() => true))
   })
 
   it.each<[what: string, plant: (path: string) => void]>([
@@ -238,6 +238,6 @@ describe('the rescue file', () => {
     symlinkSync(join(paths.folder, '..'), link)
     paths = storePaths(join(link, 'state', 'token.db'))
     expect(bodies(await opened((rescue) => rescue.records()))).toEqual(['answer 1'])
-    await opened((rescue) => rescue.scrub())
+    await opened((rescue) => rescue.drop(() => true))
   })
 })

@@ -3,9 +3,10 @@ import {
   copyFileSync,
   linkSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -29,7 +30,19 @@ import { writeOldStore } from '../support/old-store.js'
 import { tokenStoreContract } from '../support/store-contract.js'
 import { HOST, moment, pair, tokenSet } from '../support/token-sets.js'
 
-tokenStoreContract('SqliteStore', () => new SqliteStore(join(folder(), 'state', 'token.db')))
+tokenStoreContract('SqliteStore', () => {
+  const path = join(folder(), 'state', 'token.db')
+  return {
+    ...{ store: new SqliteStore(path), other: new SqliteStore(path) },
+    stealLock: () => {
+      const { lock, place } = storePaths(path)
+      rmSync(lock)
+      // Another process has a mutex of its own.
+      const mutex = globalThis as { [key: symbol]: Set<string> | undefined }
+      mutex[Symbol.for('hq-token.locks')]?.delete(place)
+    },
+  }
+})
 
 let path: string
 let store: SqliteStore
@@ -40,7 +53,7 @@ beforeEach(() => {
 })
 
 const put = (set: TokenSet, after: number): Promise<void> =>
-  store.exclusive((held) => held.save(set, after, entry(set, 'refresh', 'done', moment())), { waitMs: 1000 })
+  store.exclusive((held) => held.note(set, after, entry(set, 'refresh', 'done', moment())), { waitMs: 1000 })
 
 describe('the files', () => {
   it('the files are 0600 in a 0700 folder, whatever the umask', async () => {
@@ -239,7 +252,7 @@ it('a store keeps the newest events and no more than its ring has slots', async 
     async (held) => {
       for (let sequence = 2; sequence <= HISTORY_SLOTS + 10; sequence++) {
         const set = tokenSet({ sequence })
-        await held.save(set, 1, entry(set, 'refresh', 'done', moment(), 'x'.repeat(5000)))
+        await held.note(set, 1, entry(set, 'refresh', 'done', moment(), 'x'.repeat(5000)))
       }
     },
     { waitMs: 0 },

@@ -1,8 +1,10 @@
-import { LockTimeout, StoreUnusable } from '../../src/core/errors.js'
+import { LockTimeout, Overtaken, StoreUnusable } from '../../src/core/errors.js'
+import { landing } from '../../src/core/landing.js'
 import type {
   Counters,
   HeldStore,
   HistoryEntry,
+  Landed,
   PendingLogin,
   RescueFile,
   Rescued,
@@ -35,6 +37,7 @@ export const from =
  */
 export class MemoryStore implements TokenStore {
   readonly name = 'memory'
+  readonly isShared: boolean = false
   /** How a process that is at an exchange is called. */
   holder: HeldStore['holder'] = () => undefined
   /** What the last look finds. */
@@ -54,6 +57,8 @@ export class MemoryStore implements TokenStore {
   #discovered: Discovered | undefined
   #rescued: Rescued[] = []
   #held = false
+  /** Rises when the lock is taken, or stolen. */
+  #term = 0
   #saves = 0
   #keeps = 0
 
@@ -76,6 +81,12 @@ export class MemoryStore implements TokenStore {
     this.#saves = this.#keeps = 0
     this.savesFail = this.keepsFail = never
     return this
+  }
+
+  /** Frees the lock although a section runs: its holder was away for too long. */
+  stealLock(): void {
+    this.#held = false
+    this.#term++
   }
 
   /** Leaves an answer behind as a process would that died before it was saved. */
@@ -102,10 +113,18 @@ export class MemoryStore implements TokenStore {
     }
     this.#held = true
     this.locks++
+    const term = ++this.#term
+    const isHeld = (): boolean => this.#term === term
     try {
       return await critical({
         read: () => Promise.resolve(this.#set),
-        save: (next, after, entry) => this.#save(next, after, entry),
+        note: async (next, after, entry) => {
+          await this.#beforeSave(entry)
+          if (!isHeld()) throw new Overtaken()
+          if ((this.#set?.generation ?? 0) !== after) throw new StoreUnusable('somebody went around the lock')
+          this.#save(next, entry)
+        },
+        land: (next, after, entry) => this.#land(next, after, entry),
         counters: () => Promise.resolve(this.#counters()),
         login: () => this.login(),
         saveLogin: (login) => this.#saveLogin(login),
@@ -117,10 +136,10 @@ export class MemoryStore implements TokenStore {
         forget: (entry) => this.#forget(entry),
         rescue: this.#rescue,
         holder: (lastsMs) => this.holder(lastsMs),
-        isStillOurs: (what) => this.stillOurs(what),
+        isAssured: (what) => isHeld() && this.stillOurs(what),
       })
     } finally {
-      this.#held = false
+      if (isHeld()) this.#held = false
     }
   }
 
@@ -146,10 +165,22 @@ export class MemoryStore implements TokenStore {
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects and never throws
-  async #save(next: TokenSet, after: number, entry: HistoryEntry): Promise<void> {
-    this.#event(`save ${entry.outcome}`)
+  async #beforeSave({ outcome }: HistoryEntry): Promise<void> {
+    this.#event(`save ${outcome}`)
     if (this.savesFail(++this.#saves)) throw new StoreUnusable('the disk is full')
-    if ((this.#set?.generation ?? 0) !== after) throw new StoreUnusable('somebody went around the lock')
+  }
+
+  async #land(next: TokenSet, after: number, entry: HistoryEntry): Promise<Landed> {
+    await this.#beforeSave(entry)
+    const verdict = landing(this.#set, next, after, entry.event === 'login')
+    if (verdict === 'already') return verdict
+    if (verdict === 'overtaken' && this.#set !== undefined) return { overtakenBy: this.#set }
+    if (verdict !== 'save') throw new StoreUnusable('somebody went around the lock')
+    this.#save(next, entry)
+    return 'saved'
+  }
+
+  #save(next: TokenSet, entry: HistoryEntry): void {
     this.#set = next
     this.#history.set(entry.sequence, entry)
   }
@@ -173,7 +204,7 @@ export class MemoryStore implements TokenStore {
     this.#event('forget')
     this.#set = this.#login = undefined
     if (entry !== null) this.#history.set(entry.sequence, entry)
-    await this.#rescue.scrub()
+    await this.#rescue.drop(() => true)
   }
 
   readonly #rescue: RescueFile = {
@@ -188,9 +219,9 @@ export class MemoryStore implements TokenStore {
       })
     },
     // eslint-disable-next-line @typescript-eslint/require-await -- as above
-    scrub: async () => {
-      this.#event('scrub')
-      this.#rescued = []
+    drop: async (isSettled) => {
+      this.#event('drop')
+      this.#rescued = this.#rescued.filter((record) => !isSettled(record))
     },
   }
 }

@@ -20,7 +20,7 @@ import { errnoOf } from '../../platform/errno.js'
 import { isTmpfs } from '../../platform/file-systems.js'
 import { createPrivate, NO_FOLLOW, removeIfThere, syncFolder, writeFully } from '../../platform/files.js'
 import { lstatOf, type StorePaths } from '../files.js'
-import { MAX_BYTES, parse } from './records.js'
+import { MAX_BYTES, recordsIn } from './records.js'
 
 /** Windows has no O_NONBLOCK, although the types say so. */
 const NO_WAIT = (constants.O_NONBLOCK as number | undefined) ?? 0
@@ -70,11 +70,12 @@ export class LastCopies {
   }
 
   records(): Rescued[] {
-    return this.#found().flatMap((path) => parse(read(path)).records)
+    return this.#found().flatMap((path) => recordsIn(read(path)))
   }
 
-  remove(): void {
-    for (const path of this.#found()) removeIfThere(path)
+  /** Removes the copies of which `isOver` holds for each record. */
+  remove(isOver: (record: Rescued) => boolean = () => true): void {
+    for (const path of this.#found()) if (recordsIn(read(path)).every(isOver)) removeIfThere(path)
     this.#known = undefined
   }
 

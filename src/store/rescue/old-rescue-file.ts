@@ -3,7 +3,7 @@ import { closeSync, constants, fdatasyncSync, openSync, readFileSync, unlinkSync
 import type { Rescued } from '../../core/store-ports.js'
 import { NO_FOLLOW, writeFully } from '../../platform/files.js'
 import { lstatOf, type StorePaths } from '../files.js'
-import { parse } from './records.js'
+import { recordsIn } from './records.js'
 
 /**
  * The earlier versions' rescue file of a store without `.db` in its name. The store `NAME.db` still uses that file.
@@ -22,7 +22,7 @@ export class OldRescue {
     const stats = this.#path === null ? undefined : lstatOf(this.#path)
     // Trust only a regular file of ours that nobody else can have written.
     if (this.#path === null || stats?.isFile() !== true || !isOurs(stats)) return []
-    return parse(readFileSync(this.#path)).records
+    return recordsIn(readFileSync(this.#path))
   }
 
   /** Removes the file, unless it is another store's. @throws If a token may be left in it. */

@@ -13,20 +13,30 @@ export function serialize({ answer, ...about }: Rescued): Uint8Array {
   return Buffer.concat([Buffer.from(`${line}\n`), body, Buffer.from('\n')])
 }
 
-/** @returns The whole records, where they end, and where the newest begins. */
-export function parse(content: Buffer): { records: Rescued[]; end: number; newest: number } {
-  const records: Rescued[] = []
-  let end = 0
-  let newest = 0
-  for (;;) {
-    const lineEnd = content.indexOf(0x0a, end)
-    if (content[end] !== 0x7b || lineEnd === -1) return { records, end, newest }
-    const record = parseRecord(content.subarray(end, lineEnd), content.subarray(lineEnd + 1))
-    if (record === undefined) return { records, end, newest }
-    records.push(record)
-    newest = end
-    end = lineEnd + 1 + record.answer.body.byteLength + 1
+/** A record, and its place in the file in bytes. */
+export interface Placed {
+  readonly record: Rescued
+  readonly start: number
+  readonly end: number
+}
+
+/** The whole records, oldest first. Nothing behind a half-written one counts. */
+export function parse(content: Buffer): Placed[] {
+  const placed: Placed[] = []
+  for (let start = 0; ;) {
+    const lineEnd = content.indexOf(0x0a, start)
+    if (content[start] !== 0x7b || lineEnd === -1) return placed
+    const record = parseRecord(content.subarray(start, lineEnd), content.subarray(lineEnd + 1))
+    if (record === undefined) return placed
+    const end = lineEnd + 1 + record.answer.body.byteLength + 1
+    placed.push({ record, start, end })
+    start = end
   }
+}
+
+/** The whole records in the bytes of a file, oldest first. */
+export function recordsIn(content: Buffer): Rescued[] {
+  return parse(content).map(({ record }) => record)
 }
 
 function parseRecord(line: Buffer, rest: Buffer): Rescued | undefined {

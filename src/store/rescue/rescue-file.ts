@@ -16,7 +16,7 @@ import { NO_FOLLOW, writeFully } from '../../platform/files.js'
 import { checkOwn, createWhole, lstatOf, unusable, type StorePaths } from '../files.js'
 import { LastCopies } from './last-copies.js'
 import { OldRescue } from './old-rescue-file.js'
-import { MAX_BYTES, parse, serialize } from './records.js'
+import { MAX_BYTES, parse, recordsIn, serialize, type Placed } from './records.js'
 
 /** Bytes allocated before anything is spent, so that most answers fit without a new block. */
 const PREALLOCATED = 64 * 1024
@@ -26,7 +26,7 @@ const TRIES = 3
  * Keeps the server's answers on disk before anybody reads them. `token.rescue` is opened and sized before the
  * request leaves; each answer is one write and one `fdatasync`.
  *
- * Records are appended until they are scrubbed. Each has its length and SHA-256, so that a half-written one is
+ * Records are appended until they are dropped. Each has its length and SHA-256, so that a half-written one is
  * recognised. If the store's file system fails, the answer goes to another place as a last copy.
  */
 export class Rescue implements RescueFile {
@@ -35,9 +35,7 @@ export class Rescue implements RescueFile {
   readonly #lastCopies: LastCopies
   readonly #old: OldRescue
   readonly #fd: number
-  #end: number
-  /** Where the newest record begins. */
-  #newest: number
+  #placed: Placed[]
   #used: boolean
 
   /** Call it under the store's lock only. @throws {StoreUnusable} */
@@ -62,9 +60,7 @@ export class Rescue implements RescueFile {
         writeFully(this.#fd, new Uint8Array(missing), content.byteLength)
         fsyncSync(this.#fd)
       }
-      const { end, newest } = parse(content)
-      this.#end = end
-      this.#newest = newest
+      this.#placed = parse(content)
       this.#used = content.some((byte) => byte !== 0)
     } catch (error) {
       closeSync(this.#fd)
@@ -75,7 +71,7 @@ export class Rescue implements RescueFile {
   records(): Promise<readonly Rescued[]> {
     return Promise.resolve().then(() => {
       try {
-        return [...parse(this.#content()).records, ...this.#old.records(), ...this.#lastCopies.records()]
+        return [...recordsIn(this.#content()), ...this.#old.records(), ...this.#lastCopies.records()]
       } catch (error) {
         // Nothing may be spent while a record cannot be read, because it may be the only copy of a pair.
         throw unusable(this.#path, 'or a last copy of it cannot be read', error)
@@ -86,34 +82,40 @@ export class Rescue implements RescueFile {
   keep(record: Rescued): Promise<void> {
     const bytes = serialize(record)
     // Overwrite the newest record if the file is full, because the oldest are the likeliest to hold a pair.
-    const position = this.#end + bytes.byteLength > MAX_BYTES ? this.#newest : this.#end
+    const isFull = this.#end + bytes.byteLength > MAX_BYTES
+    const placed = isFull ? this.#placed.slice(0, -1) : this.#placed
+    const start = placed.at(-1)?.end ?? 0
     this.#used = true
     try {
       retried(() => {
-        writeFully(this.#fd, bytes, position)
+        writeFully(this.#fd, bytes, start)
         fdatasyncSync(this.#fd)
       })
       if (!this.#isInPlace()) throw new Removed()
-      this.#newest = position
-      this.#end = position + bytes.byteLength
+      this.#placed = [...placed, { record, start, end: start + bytes.byteLength }]
       return Promise.resolve()
     } catch (error) {
       return this.#keepElsewhere(bytes, error)
     }
   }
 
-  scrub(): Promise<void> {
-    this.#lastCopies.remove()
-    try {
-      this.#old.remove()
-    } catch {
-      // Ignore it, as below.
-    }
-    if (this.#used) {
+  /** Leaves a settled record that stands before one that is not: it is recognised as old. */
+  drop(isSettled: (record: Rescued) => boolean): Promise<void> {
+    const drops = [
+      (): void => {
+        this.#lastCopies.remove(isSettled)
+      },
+      (): void => {
+        if (this.#old.records().every(isSettled)) this.#old.remove()
+      },
+      (): void => {
+        const last = this.#placed.findLastIndex(({ record }) => !isSettled(record))
+        if (this.#used) this.#cutBehind(last + 1)
+      },
+    ]
+    for (const drop of drops) {
       try {
-        this.#overwrite(Math.max(fstatSync(this.#fd).size, PREALLOCATED))
-        this.#end = this.#newest = 0
-        this.#used = false
+        drop()
       } catch {
         // Ignore it: a record of an older generation is not used again.
       }
@@ -122,7 +124,7 @@ export class Rescue implements RescueFile {
   }
 
   /**
-   * Like `scrub`, but nothing may be left, because the grant is forgotten.
+   * Drops every answer, and nothing may be left, because the grant is forgotten.
    *
    * @throws {StoreUnusable}
    */
@@ -130,9 +132,7 @@ export class Rescue implements RescueFile {
     try {
       this.#lastCopies.remove()
       this.#old.remove()
-      this.#overwrite(Math.max(fstatSync(this.#fd).size, PREALLOCATED))
-      this.#end = this.#newest = 0
-      this.#used = false
+      this.#cutBehind(0)
     } catch (error) {
       throw unusable(this.#path, 'cannot be overwritten, and may hold a token', error)
     }
@@ -175,10 +175,21 @@ export class Rescue implements RescueFile {
     return content.subarray(0, length)
   }
 
-  #overwrite(length: number): void {
-    writeFully(this.#fd, new Uint8Array(length), 0)
-    ftruncateSync(this.#fd, PREALLOCATED)
+  /** Where the next record begins. */
+  get #end(): number {
+    return this.#placed.at(-1)?.end ?? 0
+  }
+
+  /** Overwrites all but the first records. */
+  #cutBehind(count: number): void {
+    const kept = this.#placed.slice(0, count)
+    const end = kept.at(-1)?.end ?? 0
+    const size = Math.max(fstatSync(this.#fd).size, PREALLOCATED)
+    writeFully(this.#fd, new Uint8Array(size - end), end)
+    ftruncateSync(this.#fd, Math.max(end, PREALLOCATED))
     fdatasyncSync(this.#fd)
+    this.#placed = kept
+    this.#used = count > 0
   }
 }
 
@@ -194,7 +205,7 @@ export function keptRecords(paths: StorePaths, env: NodeJS.ProcessEnv): readonly
   try {
     const stats = lstatOf(paths.rescue)
     if (stats !== undefined) checkOwn(paths.rescue, stats, 'file', paths.database)
-    const own = stats === undefined ? [] : parse(readFileSync(paths.rescue)).records
+    const own = stats === undefined ? [] : recordsIn(readFileSync(paths.rescue))
     return [...own, ...new OldRescue(paths).records(), ...new LastCopies(paths, env).records()]
   } catch (error) {
     throw unusable(paths.rescue, 'or a last copy of it cannot be read', error)

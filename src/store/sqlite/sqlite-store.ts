@@ -27,7 +27,7 @@ import { acquire, notInTime, sleep, type Lock } from './lock.js'
 import { Rescue } from '../rescue/rescue-file.js'
 import { toDiscoveredRow, toLoginRow } from './row.js'
 import { selectCounters, selectDiscovered, selectHistory, selectLogin, selectSet } from './select.js'
-import { checkIntegrity, forget, replaceOne, save } from './write.js'
+import { checkIntegrity, forget, land, note, replaceOne } from './write.js'
 
 /** Milliseconds to wait for other processes' reads and commits, which take a few. */
 const BUSY_WAIT_MS = 10_000
@@ -59,6 +59,7 @@ export class SqliteStore implements TokenStore {
   readonly #options: SqliteStoreOptions
   #handover: Handover | undefined
   readonly name: string
+  readonly isShared = false
 
   /**
    * Creates and opens nothing; the first call does.
@@ -174,11 +175,16 @@ export class SqliteStore implements TokenStore {
         known = set?.sequence
         return set
       },
-      save: async (next, after, entry) => {
+      note: async (next, after, entry) => {
         await this.#patiently(() => {
-          save(db, next, after, entry, known)
+          note(db, next, after, entry, known)
         })
         known = next.sequence
+      },
+      land: async (next, after, entry) => {
+        const landed = await this.#patiently(() => land(db, next, after, entry))
+        if (landed === 'saved') known = next.sequence
+        return landed
       },
       counters: () => this.#patiently(() => selectCounters(db)),
       login: () => this.#patiently(() => selectLogin(db)),
@@ -200,7 +206,7 @@ export class SqliteStore implements TokenStore {
       },
       rescue,
       holder: holderFor,
-      isStillOurs: (what) => isStillOurs(db, section, what),
+      isAssured: (what) => isStillOurs(db, section, what),
     }
   }
 

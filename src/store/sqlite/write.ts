@@ -4,12 +4,14 @@
  */
 import type Database from 'better-sqlite3'
 import { Overtaken, StoreUnusable } from '../../core/errors.js'
-import type { HistoryEntry } from '../../core/store-ports.js'
+import { landing } from '../../core/landing.js'
+import type { HistoryEntry, Landed } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { damaged, type StorePaths } from '../files.js'
 import { padding, recordBytes } from './record.js'
 import { toHistoryRow, toRow, type Row } from './row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'
+import { selectSet } from './select.js'
 
 /** Bytes by which a row grows, in large steps so that its width hardly ever changes. */
 const WIDTH_STEP = 16 * 1024
@@ -44,53 +46,69 @@ export function forget(db: Database.Database, entry: HistoryEntry | null): void 
 }
 
 /** @param known The sequence that the caller has seen; `undefined` if it has seen no set. */
-export function save(
+export function note(
   db: Database.Database,
   next: TokenSet,
   after: number,
   entry: HistoryEntry,
   known: number | undefined,
 ): void {
-  const grown = saveOnce(db, next, after, entry, known)
+  const noteOnce = (after: number, known: number | undefined): boolean =>
+    inTransaction(db, () => {
+      const stored = db.prepare('SELECT generation, sequence FROM token_set').get() as Row | undefined
+      if ((stored?.['generation'] ?? 0) !== after) throw bypassed()
+      if (known !== undefined && stored?.['sequence'] !== known) throw new Overtaken()
+      return save(db, next, entry)
+    })
+  const grown = noteOnce(after, known)
   // Write twice after growing: new pages are not in the journal, so only a second write at the new width makes the
   // journal long enough for the save that must not fail.
-  if (grown && next.intent !== null) saveOnce(db, next, next.generation, entry, next.sequence)
+  if (grown && next.intent !== null) noteOnce(next.generation, next.sequence)
 }
 
-/** @returns Whether the row has grown. */
-function saveOnce(
-  db: Database.Database,
-  next: TokenSet,
-  after: number,
-  entry: HistoryEntry,
-  known: number | undefined,
-): boolean {
+export function land(db: Database.Database, next: TokenSet, after: number, entry: HistoryEntry): Landed {
+  return inTransaction(db, () => {
+    const stored = selectSet(db)
+    const verdict = landing(stored, next, after, entry.event === 'login')
+    if (verdict === 'already') return verdict
+    if (verdict === 'overtaken' && stored !== undefined) return { overtakenBy: stored }
+    if (verdict !== 'save') throw bypassed()
+    save(db, next, entry)
+    return 'saved'
+  })
+}
+
+function bypassed(): StoreUnusable {
+  return new StoreUnusable('another program changed the store without its lock; nothing was overwritten', {
+    hint: 'find out what else writes to the store (a restored backup, a copy?), then run the same command again',
+  })
+}
+
+function inTransaction<T>(db: Database.Database, work: () => T): T {
   db.exec('BEGIN IMMEDIATE')
   try {
-    const stored = db.prepare('SELECT generation, sequence, width FROM token_set').get() as Row | undefined
-    if ((stored?.['generation'] ?? 0) !== after)
-      throw new StoreUnusable('another program changed the store without its lock; nothing was overwritten', {
-        hint: 'find out what else writes to the store (a restored backup, a copy?), then run the same command again',
-      })
-    // Save a new pair in any case: it is worth more than an exchange that another process has begun on the old
-    // one.
-    if (next.generation === after && known !== undefined && stored?.['sequence'] !== known)
-      throw new Overtaken()
-    const before = Number(stored?.['width'] ?? 0)
-    const columns = toRow(next)
-    const width = Math.max(before, widthFor(columns, next.intent !== null))
-    const row = { ...columns, width }
-    // An intent rehearses the save to come: it changes every page of the row, so the journal has room for each of
-    // them, and the disk has shown that it takes them.
-    if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)
-    write(db, 'token_set', 1, row, width)
-    writeHistory(db, entry)
+    const result = work()
     db.exec('COMMIT')
-    return width > before
+    return result
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK')
     throw error
   }
+}
+
+/** @returns Whether the row has grown. */
+function save(db: Database.Database, next: TokenSet, entry: HistoryEntry): boolean {
+  const stored = db.prepare('SELECT width FROM token_set').get() as Row | undefined
+  const before = Number(stored?.['width'] ?? 0)
+  const columns = toRow(next)
+  const width = Math.max(before, widthFor(columns, next.intent !== null))
+  const row = { ...columns, width }
+  // An intent rehearses the save to come: it changes every page of the row, so the journal has room for each of
+  // them, and the disk has shown that it takes them.
+  if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)
+  write(db, 'token_set', 1, row, width)
+  writeHistory(db, entry)
+  return width > before
 }
 
 const BLOT = 0x7e

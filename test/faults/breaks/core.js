@@ -5,7 +5,7 @@ export default [
   {
     name: 'no intent before the request',
     file: 'src/core/refresh-exchange.ts',
-    find: "      await this.#held.save(next, next.generation, entry(next, 'refresh', 'unfinished', at))\n",
+    find: "      await this.#held.note(next, next.generation, entry(next, 'refresh', 'unfinished', at))\n",
     replace: '',
     by: tests('faults/crash-points', 'a get, no grace'),
   },
@@ -21,19 +21,47 @@ export default [
     by: tests('faults/kill', 'while it reads an answer'),
   },
   {
-    name: 'the rescue file is scrubbed before the save',
+    name: 'the answers are dropped before the save',
     file: 'src/core/persist-answer.ts',
     find: '    for (const giveUp = performance.now() + CLING_MS; ;) {\n',
     replace:
-      '    await this.#held.rescue.scrub()\n    for (const giveUp = performance.now() + CLING_MS; ;) {\n',
+      '    await this.#held.rescue.drop(() => true)\n    for (const giveUp = performance.now() + CLING_MS; ;) {\n',
     by: tests('faults/crash-points', 'a get, no grace'),
   },
   {
     name: 'what a dead process received is not taken up',
     file: 'src/core/refresh-exchange.ts',
-    find: 'const records = [...(await this.#held.rescue.records())]',
-    replace: 'const records = [...(await this.#held.rescue.records()).slice(0, 0)]',
+    find: '(await this.#held.rescue.records()).toSorted(newestFirst)',
+    replace: '(await this.#held.rescue.records()).slice(0, 0)',
     by: tests('faults/kill', 'get, no grace'),
+  },
+  {
+    name: 'a later answer is passed over where the store was put back',
+    file: 'src/core/refresh-exchange.ts',
+    find: 'kept.generation < generation || !belongs(kept, this.#set)',
+    replace: 'kept.generation !== generation || !belongs(kept, this.#set)',
+    by: tests('core/refresh-exchange-recovery', 'a store that was put back'),
+  },
+  {
+    name: 'an older life replaces a newer login',
+    file: 'src/core/landing.ts',
+    find: 'stored.grant === null ? generation === after : stored.grant === next.grant',
+    replace: 'stored.grant === null ? generation === after : generation <= after',
+    by: tests('core/landing', 'another grant in a store that was put back'),
+  },
+  {
+    name: 'a pair that came second is dropped',
+    file: 'src/core/persist-answer.ts',
+    find: "drops && typeof landed === 'string'",
+    replace: 'drops',
+    by: tests('core/refresh-exchange-recovery', 'a pair that came second is kept'),
+  },
+  {
+    name: 'a pair that came second is never tried',
+    file: 'src/core/spares.ts',
+    find: 'kept.generation === set.generation - 1 &&',
+    replace: 'kept.generation === set.generation - 2 &&',
+    by: tests('core/refresh-exchange-recovery', 'a pair that came second is tried'),
   },
   {
     name: 'an answer to another refresh token is taken up',
@@ -136,7 +164,7 @@ export default [
     file: 'src/core/code-exchange.ts',
     find: '      await this.#held.saveLogin({ ...pending, spent: code.fingerprint, ...(holder && { holder }) })\n',
     replace:
-      '      await this.#held.saveLogin({ ...pending, spent: null, ...(holder && { holder }) })\n      this.#held.isStillOurs = () => true\n',
+      '      await this.#held.saveLogin({ ...pending, spent: null, ...(holder && { holder }) })\n      this.#held.isAssured = () => true\n',
     and: [
       {
         file: 'src/core/code-exchange.ts',
@@ -328,8 +356,8 @@ export default [
   {
     name: 'no last look before a code is sent',
     file: 'src/core/code-exchange.ts',
-    find: '() => this.#held.isStillOurs(code.fingerprint)',
-    replace: '() => this.#held.isStillOurs(code.fingerprint) || true',
+    find: 'this.#held.isAssured(code.fingerprint, ms)',
+    replace: '(this.#held.isAssured(code.fingerprint, ms) || true)',
     by: tests('core/logins', 'the code is not sent, and does all the same'),
   },
   {
@@ -354,10 +382,10 @@ export default [
     by: tests('cli/answers', 'is asked for once, kept'),
   },
   {
-    name: 'the only copy of a refresh token is scrubbed',
+    name: 'the only copy of a refresh token is dropped',
     file: 'src/core/refresh-exchange.ts',
-    find: 'const scrubs = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)',
-    replace: 'const scrubs = isUnusable || tokens.refreshToken !== null || !this.#unusable',
+    find: 'const drops = !isUnusable && (tokens.refreshToken !== null || !this.#unusable)',
+    replace: 'const drops = isUnusable || tokens.refreshToken !== null || !this.#unusable',
     by: tests('cli/answers', 'the answer stays'),
   },
   {

@@ -33,8 +33,8 @@ export default [
   {
     name: 'an answer is not synced',
     file: 'src/store/rescue/rescue-file.ts',
-    find: '        writeFully(this.#fd, bytes, position)\n        fdatasyncSync(this.#fd)\n',
-    replace: '        writeFully(this.#fd, bytes, position)\n',
+    find: '        writeFully(this.#fd, bytes, start)\n        fdatasyncSync(this.#fd)\n',
+    replace: '        writeFully(this.#fd, bytes, start)\n',
     by: tests('faults/power-cut', 'during a first get costs at most'),
   },
   {
@@ -120,7 +120,7 @@ export default [
   {
     name: 'an intent rehearses nothing',
     file: 'src/store/sqlite/write.ts',
-    find: "    if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)\n",
+    find: "  if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)\n",
     replace: '',
     by: tests('store/sqlite-store', 'takes no new page'),
   },
@@ -219,8 +219,8 @@ export default [
   {
     name: 'an intent of another process is overwritten',
     file: 'src/store/sqlite/write.ts',
-    find: 'if (next.generation === after && known !== undefined',
-    replace: 'if (next.generation !== after && known !== undefined',
+    find: 'if (known !== undefined && stored',
+    replace: 'if (known === -1 && stored',
     by: tests('store/lost-lock', 'is not overwritten'),
   },
   {
