@@ -4,7 +4,7 @@ import { accessSync, constants, statfsSync } from 'node:fs'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import { rfc3339 } from '../core/clock.js'
-import type { PendingLogin } from '../core/store-ports.js'
+import type { PendingLogin, Rescued } from '../core/store-ports.js'
 import type { Discovered } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
 import type { TokenSet } from '../core/token-set.js'
@@ -303,12 +303,17 @@ function lock({ lock: path, database }: StorePaths): Finding {
   }
 }
 
+/** Whether the next refresh uses an answer. A later one of the same grant heals a store that was put back. */
+function isPending({ generation, grant }: Rescued, set: TokenSet): boolean {
+  return generation === set.generation || (generation > set.generation && grant === set.grant)
+}
+
 function unfinished(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Finding {
   const name = 'unfinished'
   try {
     const kept = keptRecords(paths, env)
     const { set } = content ?? {}
-    const pending = kept.filter(({ generation }) => set === undefined || generation === set.generation)
+    const pending = kept.filter((record) => set === undefined || isPending(record, set))
     if (pending.length > 0)
       return warn(
         name,

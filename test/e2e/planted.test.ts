@@ -41,7 +41,7 @@ failing.close()
 const answer = { sentAt: { now: 1, boot: null, uptime: 1 }, sent: true, status: 200, contentType: null,
   contentEncoding: null, retryAfter: null, date: null, complete: true, failure: null,
   body: new TextEncoder().encode(body) }
-await failing.keep({ generation: 99, attempt: 1, spent: 'abc', answer })
+await failing.keep({ generation: 0, attempt: 1, spent: 'abc', answer })
 console.log(/kept in (\\S+)/.exec(said.join())[1])
 `
 
@@ -181,7 +181,7 @@ describe.skipIf(!canBeOthers)('by the name of a last copy', { timeout: 60_000 },
       code: 0,
       stdout: '',
     })
-    // The victim's own is taken up, and scrubbed.
+    // The victim's own is older, and dropped.
     expect(existsSync(copy)).toBe(false)
     const checks = await hq('doctor', '--json')
     expect(JSON.parse(checks.stdout)).toMatchObject({

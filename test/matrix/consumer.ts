@@ -18,6 +18,7 @@ import {
   SeedInvalid,
   ServerUnavailable,
   StoreBusy,
+  StoreUnreachable,
   StoreUnusable,
   TokenError,
   TokenGuard,
@@ -40,6 +41,7 @@ import {
   type ExpiryPolicy,
   type Failure,
   type HeldStore,
+  type Landed,
   type HistoryEntry,
   type Host,
   type Holder,
@@ -166,7 +168,7 @@ const any: AnyFetch = byUndici
 
 const classes = [
   ...[ClientRefused, ConfigInvalid, LockTimeout, LoginRequired, OtherClient, OutcomeUnknown],
-  ...[SeedInvalid, ServerUnavailable, StoreBusy, StoreUnusable, UsageError],
+  ...[SeedInvalid, ServerUnavailable, StoreBusy, StoreUnreachable, StoreUnusable, UsageError],
 ]
 const details: ErrorDetails = { hint: 'none' }
 const errors: TokenError[] = classes.map((Class) => new Class('told', details))
@@ -180,6 +182,7 @@ export type Shapes = [
     ExclusiveOptions<ClockReading>,
     Failure,
     HeldStore,
+    Landed,
     HistoryEntry,
     Holder,
     Intent,

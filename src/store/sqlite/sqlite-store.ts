@@ -4,60 +4,40 @@
  * @module hq-token/sqlite
  */
 import '../../core/node-version.js' // Before all else.
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
 import { Overtaken, StoreBusy } from '../../core/errors.js'
-import type { Discovered, Notice } from '../../core/ports.js'
+import type { Discovered } from '../../core/ports.js'
 import type {
   ExclusiveOptions,
   HeldStore,
   HistoryEntry,
   PendingLogin,
   TokenStore,
-  Handover,
 } from '../../core/store-ports.js'
 import type { Holder, TokenSet } from '../../core/token-set.js'
-import { assertLoadable } from './addon-fault.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
-import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePaths } from '../files.js'
-import { takeFromGroup } from '../group.js'
+import { lstatOf, storePaths, type StorePaths } from '../files.js'
+import type { Rescue } from '../rescue/rescue-file.js'
+import { LOOK_EVERY_MS, Seat, type SeatOptions, type Turn } from '../seat.js'
 import { holderFor, isMe, isOtherAlive } from './holder.js'
-import { acquire, notInTime, sleep, type Lock } from './lock.js'
-import { Rescue } from '../rescue/rescue-file.js'
+import { notInTime, sleep } from './lock.js'
 import { toDiscoveredRow, toLoginRow } from './row.js'
 import { selectCounters, selectDiscovered, selectHistory, selectLogin, selectSet } from './select.js'
 import { checkIntegrity, forget, land, note, replaceOne } from './write.js'
 
 /** Milliseconds to wait for other processes' reads and commits, which take a few. */
 const BUSY_WAIT_MS = 10_000
-/** Milliseconds between two looks at another process's exchange. */
-const LOOK_EVERY_MS = 50
 /** Tries of the last check before a request, 5 ms apart. */
 const LAST_LOOKS = 20
 
-/** Options of a store beside its path. The command line passes its own values. */
-export interface SqliteStoreOptions {
-  /** Names the folders for a last copy if the store's own disk fails. Default: the process's environment. */
-  readonly env?: NodeJS.ProcessEnv
-  /** Receives warnings. Default: nobody does. */
-  readonly notify?: (notice: Notice) => void
-  /** @hidden The state of the lock from the warm path, for the first critical section. */
-  readonly handover?: Handover | undefined
-  /** @hidden Runs everything that happens while the lock is held, its release included. Default: runs it directly. */
-  readonly whileHeld?: <T>(section: () => Promise<T>) => Promise<T>
-}
+export type { SeatOptions as SqliteStoreOptions } from '../seat.js'
 
-/**
- * One token set in one SQLite file, for one machine.
- *
- * Beside `token.db` lie `token.rescue` (see `Rescue`) and `token.lock` (see `acquire`). Only SQLite may open its
- * files: closing another handle would drop the process's locks.
- */
+/** One token set in one SQLite file, for one machine. */
 export class SqliteStore implements TokenStore {
+  readonly #seat: Seat
   readonly #path: string
-  readonly #options: SqliteStoreOptions
-  #handover: Handover | undefined
   readonly name: string
   readonly isShared = false
 
@@ -66,11 +46,10 @@ export class SqliteStore implements TokenStore {
    *
    * @param path The SQLite file; its folder is created if it is missing.
    */
-  constructor(path: string, options: SqliteStoreOptions = {}) {
+  constructor(path: string, options: SeatOptions = {}) {
     this.name = path
-    this.#path = resolve(path)
-    this.#options = options
-    this.#handover = options.handover?.store === path ? options.handover : undefined
+    this.#seat = new Seat(path, options)
+    this.#path = this.#seat.path
   }
 
   read(): Promise<TokenSet | undefined> {
@@ -83,8 +62,7 @@ export class SqliteStore implements TokenStore {
 
   // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects and never throws
   async isUntouched(): Promise<boolean> {
-    const { database, rescue, oldRescue } = storePaths(this.#path)
-    return [database, rescue, oldRescue].every((path) => path === null || lstatOf(path) === undefined)
+    return this.#seat.isUntouched()
   }
 
   login(): Promise<PendingLogin | undefined> {
@@ -96,39 +74,9 @@ export class SqliteStore implements TokenStore {
   }
 
   async exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T> {
-    const { waitMs } = options
-    // For the lock, and for others that are at an exchange, be it begun anew.
-    const deadline = performance.now() + waitMs - (this.#handover?.waitedMs ?? 0)
-    const { notify, whileHeld = plainly } = this.#options
-    const notices: Notice[] = []
     await this.#claim()
-    try {
-      for (;;) {
-        const handover = this.#handover
-        this.#handover = undefined
-        const paths = this.#prepared()
-        const look = async (): Promise<T | undefined> => options.meanwhile?.(await this.read())
-        const lock = await acquire(paths, { deadline, waitMs }, look, handover)
-        if ('answered' in lock) return lock.answered
-        try {
-          const section = { paths, lock, deadline, options }
-          return await whileHeld(async () => {
-            try {
-              return await this.#hold(critical, section, notices)
-            } finally {
-              lock.release()
-            }
-          })
-        } catch (error) {
-          if (!(error instanceof Overtaken)) throw error
-          if (performance.now() >= deadline) throw notInTime(paths, waitMs)
-          await sleep(LOOK_EVERY_MS)
-        }
-      }
-    } finally {
-      // The lock is free now, so a slow listener holds up nobody.
-      for (const notice of notices) notify?.(notice)
-    }
+    const look = async (): Promise<T | undefined> => options.meanwhile?.(await this.read())
+    return this.#seat.exclusive((turn) => this.#hold(critical, turn, options), options.waitMs, look)
   }
 
   close(): Promise<void> {
@@ -137,10 +85,10 @@ export class SqliteStore implements TokenStore {
 
   async #hold<T>(
     critical: (held: HeldStore) => Promise<T>,
-    section: Section<T>,
-    notices: Notice[],
+    turn: Turn,
+    options: ExclusiveOptions<T>,
   ): Promise<T> {
-    const { paths } = section
+    const { paths } = turn
     if (lstatOf(paths.database) === undefined) {
       createDatabase(paths)
       // Only now does the file show whether the file system ignores case, and with that the lock's name.
@@ -148,16 +96,15 @@ export class SqliteStore implements TokenStore {
     }
     const db = await this.#patiently(() => openForWriting(paths))
     try {
-      const answered = await this.#afterOthers(db, section)
+      const answered = await this.#afterOthers(db, turn, options)
       if (answered !== undefined) return answered
       await this.#patiently(() => {
         checkIntegrity(db, paths)
         bringUpToDate(db)
       })
-      const { env = process.env } = this.#options
-      const rescue = new Rescue(paths, env, (notice) => notices.push(notice))
+      const rescue = turn.openRescue()
       try {
-        return await critical(this.#held(db, rescue, section))
+        return await critical(this.#held(db, rescue, turn))
       } finally {
         rescue.close()
       }
@@ -166,7 +113,7 @@ export class SqliteStore implements TokenStore {
     }
   }
 
-  #held<T>(db: Database.Database, rescue: Rescue, section: Section<T>): HeldStore {
+  #held(db: Database.Database, rescue: Rescue, turn: Turn): HeldStore {
     /** The sequence that this section has seen. */
     let known: number | undefined
     return {
@@ -206,7 +153,7 @@ export class SqliteStore implements TokenStore {
       },
       rescue,
       holder: holderFor,
-      isAssured: (what) => isStillOurs(db, section, what),
+      isAssured: (what) => isStillOurs(db, turn, what),
     }
   }
 
@@ -218,36 +165,23 @@ export class SqliteStore implements TokenStore {
    */
   async #afterOthers<T>(
     db: Database.Database,
-    { paths, deadline, options }: Section<T>,
+    { paths, deadline, waitMs }: Turn,
+    options: ExclusiveOptions<T>,
   ): Promise<T | undefined> {
     for (;;) {
       const [set, login] = await this.#patiently(() => [selectSet(db), selectLogin(db)] as const)
       const holders = [set?.intent?.holder, login?.holder]
       if (!holders.some((holder) => holder !== undefined && isOtherAlive(holder))) return undefined
-      if (performance.now() >= deadline) throw notInTime(paths, options.waitMs)
+      if (performance.now() >= deadline) throw notInTime(paths, waitMs)
       await sleep(LOOK_EVERY_MS)
       const answered = options.meanwhile?.(await this.#patiently(() => selectSet(db)))
       if (answered !== undefined) return answered
     }
   }
 
-  /** The names of the files, once their folder exists. */
-  #prepared(): StorePaths {
-    const paths = storePaths(this.#path)
-    ensureFolder(paths.folder)
-    const stats = folderStats(paths)
-    if (stats !== undefined) checkOwn(paths.folder, stats, 'folder', paths.database)
-    return paths
-  }
-
-  /**
-   * Takes the store's files back from a group. Runs before the lock is taken, because a listener for notices may be
-   * slow.
-   */
   #claim(): Promise<void> {
     return this.#patiently(() => {
-      assertLoadable()
-      takeFromGroup(storePaths(this.#path), this.#options.notify ?? (() => undefined))
+      this.#seat.claim()
     })
   }
 
@@ -286,27 +220,11 @@ export class SqliteStore implements TokenStore {
   }
 }
 
-function plainly<T>(section: () => Promise<T>): Promise<T> {
-  return section()
-}
-
-/** The circumstances of one critical section. */
-interface Section<T> {
-  readonly paths: StorePaths
-  readonly lock: Lock
-  readonly deadline: number
-  readonly options: ExclusiveOptions<T>
-}
-
 /**
  * Whether this process may still send its request. Waits by blocking the thread, because nothing may happen between
  * this check and the request.
  */
-function isStillOurs(
-  db: Database.Database,
-  { paths, lock }: Pick<Section<unknown>, 'paths' | 'lock'>,
-  what: number | string,
-): boolean {
+function isStillOurs(db: Database.Database, { paths, lock }: Turn, what: number | string): boolean {
   for (let tries = 1; ; tries++) {
     try {
       if (!lock.isInPlace()) return false

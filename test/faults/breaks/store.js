@@ -67,7 +67,7 @@ export default [
   },
   {
     name: 'the early lock is that of every critical section',
-    file: 'src/store/sqlite/sqlite-store.ts',
+    file: 'src/store/seat.ts',
     find: '        this.#handover = undefined\n',
     replace: '',
     and: [
@@ -77,14 +77,14 @@ export default [
   },
   {
     name: 'the early lock is that of every store',
-    file: 'src/store/sqlite/sqlite-store.ts',
+    file: 'src/store/seat.ts',
     find: 'options.handover?.store === path ? options.handover : undefined',
     replace: 'options.handover?.store !== null ? options.handover : undefined',
     by: tests('store/early-lock', 'is no lock of another store'),
   },
   {
     name: 'the early wait does not count',
-    file: 'src/store/sqlite/sqlite-store.ts',
+    file: 'src/store/seat.ts',
     find: ' - (this.#handover?.waitedMs ?? 0)',
     replace: '',
     by: tests('store/early-lock', 'no longer in all'),
@@ -176,9 +176,9 @@ export default [
   },
   {
     name: 'the warning of a last copy is said while the lock is held',
-    file: 'src/store/sqlite/sqlite-store.ts',
+    file: 'src/store/seat.ts',
     find: '(notice) => notices.push(notice)',
-    replace: '(notice) => this.#options.notify?.(notice)',
+    replace: '(notice) => notify?.(notice)',
     by: tests('store/lost-lock', 'says what it has to say'),
   },
   {
