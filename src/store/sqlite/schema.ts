@@ -118,3 +118,19 @@ export const MIGRATIONS: readonly string[] = [
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
+
+/** The schema of one kind of file. */
+export interface Schema {
+  /** Stands in the file's header, so that no kind of file is taken for another. */
+  readonly applicationId: number
+  /** For messages: the kind of file. */
+  readonly kind: string
+  /** Each step, in order. */
+  readonly migrations: readonly string[]
+}
+
+export const STORE_SCHEMA: Schema = {
+  applicationId: APPLICATION_ID,
+  kind: 'a store of hq-token',
+  migrations: MIGRATIONS,
+}

@@ -1,0 +1,291 @@
+// The store of the token set: a row in PostgreSQL that many hosts share, and this host's seat. Only one host at a time
+// may spend, by a lease; on one host only one process, by the seat's lock.
+import type { ClockReading } from '../../core/clock.js'
+import { LockTimeout, StoreUnreachable } from '../../core/errors.js'
+import { rfc3339 } from '../../core/clock.js'
+import type { Discovered, Notice } from '../../core/ports.js'
+import type {
+  ExclusiveOptions,
+  HeldStore,
+  HistoryEntry,
+  PendingLogin,
+  TokenStore,
+} from '../../core/store-ports.js'
+import type { TokenSet } from '../../core/token-set.js'
+import type { Seat, Turn } from '../seat.js'
+import { pauses } from '../sqlite/early-lock.js'
+import { hereSet, offsetOf, shiftDiscovered, shiftEntry, shiftLogin } from './database-time.js'
+import { HeldRow } from './held-row.js'
+import { instant, Lease, type Time } from './lease.js'
+import type { Registry, Seen } from './registry.js'
+import {
+  afterLook,
+  hasEnded,
+  isNews,
+  isPutBack,
+  isRecent,
+  observe,
+  wasUnreachable,
+  type Remembered,
+} from './remembered.js'
+import type { Memory } from './seat-memory.js'
+
+export interface PostgresStoreOptions {
+  /** This host's name, for people. */
+  readonly host: string
+  /** Milliseconds that a lease lasts without a sign of life. */
+  readonly leaseMs: number
+  /** Seconds for which a good token is handed out without a look at the database. */
+  readonly recheck: number
+  readonly time: Time
+  /** Receives warnings. */
+  readonly notify: (notice: Notice) => void
+}
+
+/** The row as it was seen, with the set by this machine's clocks. */
+export interface Look {
+  readonly seen: Seen
+  readonly set: TokenSet | undefined
+  /** Seconds to add to an instant of the database. */
+  readonly offset: number
+  readonly at: ClockReading
+}
+
+export class PostgresStore implements TokenStore {
+  readonly name: string
+  readonly isShared = true
+  readonly #seat: Pick<Seat, 'exclusive' | 'claim'>
+  readonly #memory: Memory
+  readonly #registry: Registry
+  readonly #options: PostgresStoreOptions
+
+  /** Neither opens nor asks anything yet. */
+  constructor(
+    seat: Pick<Seat, 'exclusive' | 'claim'>,
+    memory: Memory,
+    registry: Registry,
+    options: PostgresStoreOptions,
+  ) {
+    this.name = registry.name
+    this.#seat = seat
+    this.#memory = memory
+    this.#registry = registry
+    this.#options = options
+  }
+
+  async read({ anew = false } = {}): Promise<TokenSet | undefined> {
+    const at = this.#options.time.clock()
+    const known = this.#mine(await this.#memory.load())
+    if (!anew && isRecent(known, at, this.#options.recheck)) return known.set
+    try {
+      if (!anew && known.set !== undefined && wasUnreachable(known, at)) throw this.#outOfReach()
+      const look = await this.#look()
+      if (look === undefined) return undefined
+      if (isPutBack(known, look.seen, look.set)) throw this.#putBack()
+      await this.#remember((before) => afterLook(before, look.seen, look.set, look.at, this.name))
+      return look.set
+    } catch (error) {
+      if (!(error instanceof StoreUnreachable) || known.set === undefined) throw error
+      const { set, checkedAt } = known
+      await this.#remember((before) => ({ ...before, unreachableAt: at }))
+      this.#warn(
+        `${error.message}; the token set is as of ${checkedAt === null ? 'an earlier look' : rfc3339(checkedAt.now)}`,
+        error.hint,
+      )
+      return set
+    }
+  }
+
+  async exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T> {
+    await this.#seat.claim()
+    // Another process of this host may have saved the set that is waited for.
+    const look = async (): Promise<T | undefined> =>
+      options.meanwhile?.(this.#mine(await this.#memory.load()).set)
+    return this.#seat.exclusive((turn) => this.#underLease(critical, turn, options), options.waitMs, look)
+  }
+
+  async history(): Promise<readonly HistoryEntry[]> {
+    const look = await this.#look()
+    if (look === undefined) return []
+    return (await this.#registry.history()).map((entry) => shiftEntry(entry, look.offset))
+  }
+
+  async isUntouched(): Promise<boolean> {
+    const seen = await this.#registry.look()
+    return seen === undefined || (seen.generation === 0 && seen.login === undefined)
+  }
+
+  async login(): Promise<PendingLogin | undefined> {
+    const look = await this.#look()
+    return look?.seen.login && shiftLogin(look.seen.login, look.offset)
+  }
+
+  async discovered(): Promise<Discovered | undefined> {
+    const known = this.#mine(await this.#memory.load())
+    if (isRecent(known, this.#options.time.clock(), this.#options.recheck)) return known.discovered
+    try {
+      const look = await this.#look()
+      return look?.seen.discovered && shiftDiscovered(look.seen.discovered, look.offset)
+    } catch (error) {
+      if (!(error instanceof StoreUnreachable) || known.discovered === undefined) throw error
+      return known.discovered
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#registry.close()
+  }
+
+  async #underLease<T>(
+    critical: (held: HeldStore) => Promise<T>,
+    turn: Turn,
+    options: ExclusiveOptions<T>,
+  ): Promise<T> {
+    await this.#memory.create()
+    const rescue = turn.openRescue()
+    try {
+      const taken = await this.#take(turn, options)
+      if ('answered' in taken) return taken.answered
+      const { lease, look } = taken
+      const row = new HeldRow({
+        ...{ registry: this.#registry, memory: this.#memory, rescue, lease, turn, options: this.#options },
+        look: async () => {
+          const again = await this.#look()
+          if (again === undefined) throw new StoreUnreachable(`${this.name} has lost its schema`)
+          return again
+        },
+        first: look,
+      })
+      try {
+        return await lease.during(() => critical(row))
+      } finally {
+        await lease.release()
+      }
+    } finally {
+      rescue.close()
+    }
+  }
+
+  /** Waits until the lease is free, this seat's own, or has ended by this seat's clock; then takes it. */
+  async #take<T>(
+    { deadline, waitMs }: Turn,
+    { meanwhile }: ExclusiveOptions<T>,
+  ): Promise<{ lease: Lease; look: Look } | { answered: T }> {
+    const { time, leaseMs, host } = this.#options
+    for (const pause of pauses(50, 1000)) {
+      const look = await this.#lookPatiently(deadline)
+      const known = await this.#seen(look)
+      const answered = meanwhile?.(look.set)
+      if (answered !== undefined) return { answered }
+      const { lease: theirs } = look.seen
+      if (this.#mayTake(known, look)) {
+        const sent = instant(time)
+        const holder = { seat: known.seat, host }
+        const seen = await this.#registry.take(theirs, holder, leaseMs)
+        if (seen !== undefined) {
+          const holding = { ...holder, term: seen.lease.term }
+          const lease = new Lease(this.#registry, holding, leaseMs, sent, time)
+          return { lease, look: this.#localized(seen) }
+        }
+      }
+      const left = deadline - time.elapsed()
+      if (left <= 0)
+        throw new LockTimeout(
+          `${theirs.host ?? 'another host'} has been refreshing for more than ${Math.round(waitMs / 1000)} s`,
+          { hint: 'run the same command again later; hq-token status shows who refreshes' },
+        )
+      await time.sleep(Math.min(pause, left))
+    }
+    throw new Error('unreachable')
+  }
+
+  /** Whether nobody else can have the lease. A dead process of this host needs no wait: the seat's lock was free. */
+  #mayTake({ seat, observed }: Remembered, { seen, at }: Look): boolean {
+    const { lease } = seen
+    if (lease.seat === null || lease.seat === seat) return true
+    return observed !== null && observed.term === lease.term && hasEnded(observed, lease, at)
+  }
+
+  async #lookPatiently(deadline: number): Promise<Look> {
+    const { time } = this.#options
+    for (const pause of pauses(50, 4000)) {
+      try {
+        const look = await this.#look()
+        if (look !== undefined) return look
+        await this.#registry.migrate()
+      } catch (error) {
+        if (!(error instanceof StoreUnreachable)) throw error
+        // Nobody could reach the database, perhaps, so every observation begins anew.
+        await this.#remember((known) => ({ ...known, observed: null }))
+        const left = deadline - time.elapsed()
+        if (left <= 0) throw error
+        await time.sleep(Math.min(pause, left))
+      }
+    }
+    throw new Error('unreachable')
+  }
+
+  /** Remembers a look under the seat's lock. */
+  async #seen(look: Look): Promise<Remembered> {
+    const { seen, set, at } = look
+    const change = (before: Remembered): Remembered => {
+      const mine = this.#mine(before)
+      const known = isPutBack(mine, seen, set) ? mine : afterLook(mine, seen, set, at, this.name)
+      return { ...known, observed: observe(mine, seen, at) }
+    }
+    const before = await this.#memory.load()
+    const after = change(before)
+    if (isNews(before, after, at)) await this.#memory.change(change)
+    return after
+  }
+
+  async #look(): Promise<Look | undefined> {
+    const seen = await this.#registry.look()
+    return seen && this.#localized(seen)
+  }
+
+  #localized(seen: Seen): Look {
+    const at = this.#options.time.clock()
+    const offset = offsetOf(at, seen.now)
+    return { seen, set: seen.set && hereSet(seen.set, offset, at), offset, at }
+  }
+
+  /** What was remembered of another URL or row says nothing about this one until a look has shown that it is the same. */
+  #mine(known: Remembered): Remembered {
+    return known.place === null || known.place === this.name ? known : { ...known, set: undefined }
+  }
+
+  /** A seat whose disk cannot be written costs nobody a token: the database is asked at each call then. */
+  async #remember(change: (known: Remembered) => Remembered): Promise<void> {
+    try {
+      if ((await this.#memory.change(change)) !== undefined) return
+      await this.#seat.exclusive(
+        async () => {
+          await this.#memory.create()
+          await this.#memory.change(change)
+        },
+        0,
+        () => Promise.resolve(undefined),
+      )
+    } catch {
+      // As said above.
+    }
+  }
+
+  #outOfReach(): StoreUnreachable {
+    return new StoreUnreachable(`${this.name} was out of reach a moment ago`, {
+      hint: 'hq-token doctor shows why',
+    })
+  }
+
+  #putBack(): StoreUnreachable {
+    return new StoreUnreachable(
+      `${this.name} is older than what this host has seen: it was put back by a backup or a fail-over`,
+      { hint: 'a host that has the newer token set heals it; if there is none: hq-token login' },
+    )
+  }
+
+  #warn(message: string, hint?: string): void {
+    this.#options.notify({ level: 'warning', message, ...(hint !== undefined && { hint }) })
+  }
+}

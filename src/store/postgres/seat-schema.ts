@@ -1,0 +1,87 @@
+// The schema of the file in which a seat remembers the shared row, and the format of its one row. Pure.
+import { StoreUnusable } from '../../core/errors.js'
+import { Secret } from '../../core/secret.js'
+import type { TokenSet } from '../../core/token-set.js'
+import { recordsIn, serialize } from '../rescue/records.js'
+import { fromRow, toRow, type Row } from '../sqlite/row.js'
+import type { Schema } from '../sqlite/schema.js'
+import { nothing, type Remembered } from './remembered.js'
+
+/** `hqse` */
+export const SEAT_APPLICATION_ID = 0x68717365
+
+/** `token_set` and `about` are JSON; the first as SQLite's columns, without what buys new tokens. */
+const MIGRATIONS = [
+  `CREATE TABLE seat (
+     id INTEGER PRIMARY KEY CHECK (id = 1),
+     seat TEXT NOT NULL,
+     token_set TEXT,
+     about TEXT NOT NULL,
+     answers BLOB NOT NULL
+   ) STRICT;`,
+]
+
+export const SEAT_SCHEMA: Schema = {
+  applicationId: SEAT_APPLICATION_ID,
+  kind: 'the seat of a shared store',
+  migrations: MIGRATIONS,
+}
+
+/** The columns of the one row. */
+export interface SeatRow {
+  readonly seat: string
+  readonly token_set: string | null
+  readonly about: string
+  readonly answers: Uint8Array
+}
+
+/** What the column `about` holds. A later version may add to it. */
+type About = Omit<Remembered, 'seat' | 'set' | 'answers'>
+
+export function toSeatRow({ seat, set, answers, ...about }: Remembered): SeatRow {
+  return {
+    seat,
+    token_set: set === undefined ? null : JSON.stringify(toColumns(set)),
+    about: JSON.stringify(about),
+    answers: Buffer.concat(answers.map(serialize)),
+  }
+}
+
+/** @throws {StoreUnusable} The file is damaged. */
+export function fromSeatRow({ seat, token_set, about, answers }: SeatRow): Remembered {
+  return {
+    ...nothing(seat),
+    ...(parsed(about) as About),
+    set: token_set === null ? undefined : fromColumns(parsed(token_set) as Row),
+    answers: recordsIn(Buffer.from(answers)),
+  }
+}
+
+/** The set alone, and what tells whether it may be handed out: for the warm path. */
+export function fromWarmRow({ token_set, about }: Pick<SeatRow, 'token_set' | 'about'>) {
+  return {
+    set: token_set === null ? undefined : fromColumns(parsed(token_set) as Row),
+    ...(parsed(about) as About),
+  }
+}
+
+/** The refresh token's column holds its fingerprint. */
+function toColumns(set: TokenSet): Row {
+  const { refreshToken } = set.pair
+  const whole = { ...set, pair: { ...set.pair, refreshToken: new Secret(refreshToken.fingerprint) } }
+  return toRow(whole)
+}
+
+function fromColumns(columns: Row): TokenSet {
+  const set = fromRow(columns)
+  const refreshToken = Secret.elsewhere(set.pair.refreshToken.reveal())
+  return { ...set, pair: { ...set.pair, refreshToken } }
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch (error) {
+    throw new StoreUnusable('the seat of the shared store is damaged', { cause: error })
+  }
+}
