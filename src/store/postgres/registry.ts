@@ -109,10 +109,12 @@ export interface Registry {
     next: TokenSet,
     entry: HistoryEntry,
   ): Promise<boolean>
-  /** Keeps an answer; one that is kept already stays. */
+  /** Keeps an answer. The same bytes are kept once; two answers to one attempt are two. */
   keep(answer: KeptAnswer, timeoutMs: number): Promise<void>
+  /** Oldest first. */
   answers(): Promise<readonly KeptAnswer[]>
-  drop(answers: readonly Omit<KeptAnswer, 'bytes'>[]): Promise<void>
+  /** Deletes answers, which are told apart by their bytes. */
+  drop(answers: readonly Pick<KeptAnswer, 'bytes'>[]): Promise<void>
   /**
    * Forgets set, login and answers, under generation and lease; the generation rises, so that other hosts see it.
    *

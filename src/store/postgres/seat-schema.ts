@@ -3,7 +3,7 @@ import { StoreUnusable } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { recordsIn, serialize } from '../rescue/records.js'
-import { fromRow, toRow, type Row } from '../sqlite/row.js'
+import { fromRow, toRow, type Row } from '../row.js'
 import type { Schema } from '../sqlite/schema.js'
 import { nothing, type Remembered } from './remembered.js'
 

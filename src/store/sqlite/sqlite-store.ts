@@ -24,7 +24,7 @@ import { LOOK_EVERY_MS, Seat, type SeatOptions, type Turn } from '../seat.js'
 import { holderFor, isMe, isOtherAlive } from './holder.js'
 import { notInTime, sleep } from './lock.js'
 import { patiently } from './patience.js'
-import { toDiscoveredRow, toLoginRow } from './row.js'
+import { toDiscoveredRow, toLoginRow } from '../row.js'
 import { selectCounters, selectDiscovered, selectHistory, selectLogin, selectSet } from './select.js'
 import { checkIntegrity, forget, land, note, replaceOne } from './write.js'
 
