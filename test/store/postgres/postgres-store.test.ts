@@ -1,0 +1,22 @@
+import { beforeAll } from 'vitest'
+import { startPostgres, type Postgres } from '../../support/postgres.js'
+import { fleetHost, registryAt } from '../../support/shared-stores.js'
+import { tokenStoreContract } from '../../support/store-contract.js'
+
+let postgres: Postgres
+beforeAll(async () => {
+  postgres = await startPostgres()
+})
+
+tokenStoreContract('PostgresStore', async () => {
+  const database = await postgres.createDatabase()
+  const open = async (host: string) => fleetHost(await registryAt(postgres.url(database)), { host, recheck: 0 })
+  const [first, second] = [await open('acme-1'), await open('acme-2')]
+  return {
+    store: first.store,
+    other: second.store,
+    stealLock: async () => {
+      await postgres.sql('UPDATE hq_token.grants SET lease_seat = NULL, lease_term = lease_term + 1', undefined, database)
+    },
+  }
+})

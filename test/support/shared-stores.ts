@@ -1,0 +1,41 @@
+import { join } from 'node:path'
+import type { Notice } from '../../src/core/ports.js'
+import { PostgresRegistry } from '../../src/store/postgres/postgres-registry.js'
+import { PostgresStore, type PostgresStoreOptions } from '../../src/store/postgres/postgres-store.js'
+import { machineTime } from '../../src/store/postgres/machine-time.js'
+import type { Registry } from '../../src/store/postgres/registry.js'
+import { SeatMemory } from '../../src/store/postgres/seat-memory.js'
+import { Seat } from '../../src/store/seat.js'
+import { folder } from './folder.js'
+import { connected } from './queries.js'
+import { moment } from './token-sets.js'
+
+/** A host of a fleet: a seat of its own, on a registry. */
+export interface FleetHost {
+  readonly store: PostgresStore
+  readonly memory: SeatMemory
+  /** The path of its seat. */
+  readonly path: string
+  readonly notices: Notice[]
+}
+
+export async function registryAt(url: string, row = 'default'): Promise<PostgresRegistry> {
+  const queries = await connected(url)
+  return new PostgresRegistry({ ...queries, close: () => Promise.resolve() }, row, 'postgres://db.example/hq')
+}
+
+/** @param path The seat of another process of the same host. */
+export function fleetHost(
+  registry: Registry,
+  options: Partial<PostgresStoreOptions> = {},
+  path = join(folder(), 'token.seat'),
+): FleetHost {
+  const notices: Notice[] = []
+  const memory = new SeatMemory({ folder: join(path, '..'), database: path })
+  const store = new PostgresStore(new Seat(path, {}), memory, registry, {
+    ...{ host: 'acme-1', leaseMs: 20_000, recheck: 60, time: machineTime(moment) },
+    notify: (notice) => notices.push(notice),
+    ...options,
+  })
+  return { store, memory, path, notices }
+}
