@@ -2,13 +2,13 @@ import { join } from 'node:path'
 import type { Notice } from '../../src/core/ports.js'
 import { PostgresRegistry } from '../../src/store/postgres/postgres-registry.js'
 import { PostgresStore, type PostgresStoreOptions } from '../../src/store/postgres/postgres-store.js'
-import { machineTime } from '../../src/store/postgres/machine-time.js'
 import type { Registry } from '../../src/store/postgres/registry.js'
 import { SeatMemory } from '../../src/store/postgres/seat-memory.js'
 import { Seat } from '../../src/store/seat.js'
 import { folder } from './folder.js'
 import { connected } from './queries.js'
-import { moment } from './token-sets.js'
+import { bent, type Bent } from './bent.js'
+import { HostTime } from './fleet-time.js'
 
 /** A host of a fleet: a seat of its own, on a registry. */
 export interface FleetHost {
@@ -17,6 +17,9 @@ export interface FleetHost {
   /** The path of its seat. */
   readonly path: string
   readonly notices: Notice[]
+  readonly time: HostTime
+  /** Its way to the database. */
+  readonly link: Bent
 }
 
 export async function registryAt(url: string, row = 'default'): Promise<PostgresRegistry> {
@@ -27,15 +30,17 @@ export async function registryAt(url: string, row = 'default'): Promise<Postgres
 /** @param path The seat of another process of the same host. */
 export function fleetHost(
   registry: Registry,
-  options: Partial<PostgresStoreOptions> = {},
+  options: Partial<Omit<PostgresStoreOptions, 'time'>> & { readonly time?: HostTime } = {},
   path = join(folder(), 'token.seat'),
 ): FleetHost {
   const notices: Notice[] = []
+  const { time = new HostTime() } = options
+  const link = bent(registry)
   const memory = new SeatMemory({ folder: join(path, '..'), database: path })
-  const store = new PostgresStore(new Seat(path, {}), memory, registry, {
-    ...{ host: 'acme-1', leaseMs: 20_000, recheck: 60, time: machineTime(moment) },
+  const store = new PostgresStore(new Seat(path, {}), memory, link.registry, {
+    ...{ host: 'acme-1', leaseMs: 20_000, recheck: 60, time },
     notify: (notice) => notices.push(notice),
     ...options,
   })
-  return { store, memory, path, notices }
+  return { store, memory, path, notices, time, link }
 }

@@ -26,6 +26,7 @@ import {
   isRecent,
   observe,
   wasUnreachable,
+  withOwnAge,
   type Remembered,
 } from './remembered.js'
 import type { Memory } from './seat-memory.js'
@@ -81,9 +82,10 @@ export class PostgresStore implements TokenStore {
       if (!anew && known.set !== undefined && wasUnreachable(known, at)) throw this.#outOfReach()
       const look = await this.#look()
       if (look === undefined) return undefined
+      const set = look.set && withOwnAge(look.set, known)
       if (isPutBack(known, look.seen, look.set)) throw this.#putBack()
       await this.#remember((before) => afterLook(before, look.seen, look.set, look.at, this.name))
-      return look.set
+      return set
     } catch (error) {
       if (!(error instanceof StoreUnreachable) || known.set === undefined) throw error
       const { set, checkedAt } = known
@@ -168,14 +170,15 @@ export class PostgresStore implements TokenStore {
 
   /** Waits until the lease is free, this seat's own, or has ended by this seat's clock; then takes it. */
   async #take<T>(
-    { deadline, waitMs }: Turn,
+    turn: Turn,
     { meanwhile }: ExclusiveOptions<T>,
   ): Promise<{ lease: Lease; look: Look } | { answered: T }> {
     const { time, leaseMs, host } = this.#options
+    const deadline = time.elapsed() + turn.deadline - performance.now()
     for (const pause of pauses(50, 1000)) {
       const look = await this.#lookPatiently(deadline)
       const known = await this.#seen(look)
-      const answered = meanwhile?.(look.set)
+      const answered = meanwhile?.(look.set && withOwnAge(look.set, known))
       if (answered !== undefined) return { answered }
       const { lease: theirs } = look.seen
       if (this.#mayTake(known, look)) {
@@ -191,7 +194,7 @@ export class PostgresStore implements TokenStore {
       const left = deadline - time.elapsed()
       if (left <= 0)
         throw new LockTimeout(
-          `${theirs.host ?? 'another host'} has been refreshing for more than ${Math.round(waitMs / 1000)} s`,
+          `${theirs.host ?? 'another host'} has been refreshing for more than ${Math.round(turn.waitMs / 1000)} s`,
           { hint: 'run the same command again later; hq-token status shows who refreshes' },
         )
       await time.sleep(Math.min(pause, left))

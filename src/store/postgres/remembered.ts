@@ -117,17 +117,18 @@ export function afterLook(
   return {
     ...before,
     ...{ place, registry: registryId, generation, sequence, checkedAt: at, unreachableAt: null },
-    set: set && withheld(keepObtained(set, before.set)),
+    set: set && withheld(withOwnAge(set, before)),
     discovered: discovered && shiftDiscovered(discovered, offsetOf(at, now)),
     answers: before.answers.filter((record) => record.generation >= generation - 1),
   }
 }
 
-/** Takes the older of two ages for one pair: a database whose clock was set back makes it look young. */
-function keepObtained(set: TokenSet, before: TokenSet | undefined): TokenSet {
-  const isSame = before?.generation === set.generation && before.pair.accessToken.equals(set.pair.accessToken)
-  if (!isSame || before.pair.obtained.now >= set.pair.obtained.now) return set
-  return { ...set, pair: { ...set.pair, obtained: before.pair.obtained } }
+/** The set with the older of two ages of its pair: a database whose clock was set back makes it look young. */
+export function withOwnAge(set: TokenSet, known: Pick<Remembered, 'set'>): TokenSet {
+  const { generation, pair } = known.set ?? {}
+  const isSame = generation === set.generation && pair?.accessToken.equals(set.pair.accessToken) === true
+  if (!isSame || pair.obtained.now >= set.pair.obtained.now) return set
+  return { ...set, pair: { ...set.pair, obtained: pair.obtained } }
 }
 
 /** The set as a seat keeps it: a stolen disk must not hold what buys new tokens. */

@@ -10,13 +10,18 @@ beforeAll(async () => {
 
 tokenStoreContract('PostgresStore', async () => {
   const database = await postgres.createDatabase()
-  const open = async (host: string) => fleetHost(await registryAt(postgres.url(database)), { host, recheck: 0 })
+  const open = async (host: string) =>
+    fleetHost(await registryAt(postgres.url(database)), { host, recheck: 0 })
   const [first, second] = [await open('acme-1'), await open('acme-2')]
   return {
     store: first.store,
     other: second.store,
     stealLock: async () => {
-      await postgres.sql('UPDATE hq_token.grants SET lease_seat = NULL, lease_term = lease_term + 1', undefined, database)
+      await postgres.sql(
+        'UPDATE hq_token.grants SET lease_seat = NULL, lease_term = lease_term + 1',
+        undefined,
+        database,
+      )
     },
   }
 })
