@@ -10,12 +10,16 @@ export class HostTime implements Time {
   readonly #boot: string
   readonly #timers = new Set<{ readonly ms: number; next: number; readonly work: () => void }>()
 
-  constructor(boot = 'boot-1') {
+  readonly #begin: () => number
+
+  /** @param begin Epoch seconds, before any time has passed. */
+  constructor(boot = 'boot-1', begin = () => ISSUED) {
     this.#boot = boot
+    this.#begin = begin
   }
 
   readonly clock = (): ClockReading => ({
-    now: ISSUED + this.ahead + Math.floor(this.#passed / 1000),
+    now: this.#begin() + this.ahead + Math.floor(this.#passed / 1000),
     boot: this.#boot,
     uptime: 1000 + Math.floor(this.#passed / 1000),
   })

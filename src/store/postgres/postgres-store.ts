@@ -17,18 +17,9 @@ import { pauses } from '../sqlite/early-lock.js'
 import { hereSet, offsetOf, shiftDiscovered, shiftEntry, shiftLogin } from './database-time.js'
 import { HeldRow } from './held-row.js'
 import { instant, Lease, type Time } from './lease.js'
+import { isRecent, wasUnreachable } from './recency.js'
 import type { Registry, Seen } from './registry.js'
-import {
-  afterLook,
-  hasEnded,
-  isNews,
-  isPutBack,
-  isRecent,
-  observe,
-  wasUnreachable,
-  withOwnAge,
-  type Remembered,
-} from './remembered.js'
+import { afterLook, hasEnded, isNews, isPutBack, observe, withOwnAge, type Remembered } from './remembered.js'
 import type { Memory } from './seat-memory.js'
 
 export interface PostgresStoreOptions {

@@ -6,10 +6,9 @@ import type { Rescued } from '../../core/store-ports.js'
 import { Secret } from '../../core/secret.js'
 import type { TokenPair, TokenSet } from '../../core/token-set.js'
 import { offsetOf, shiftDiscovered } from './database-time.js'
+import { secondsSince } from './recency.js'
 import type { Seen, SeenLease } from './registry.js'
 
-/** Seconds for which an unreachable database is not asked again for a token that this seat can hand out. */
-const UNREACHABLE_PAUSE = 10
 /** Seconds after a fail-over in which nobody spends, so that a host which has a newer pair can come … */
 const SETTLE = 300
 /** … and seconds while there is no access token to serve meanwhile. */
@@ -56,29 +55,6 @@ export function nothing(seat: string): Remembered {
     ...{ generation: 0, sequence: 0, checkedAt: null, unreachableAt: null },
     ...{ observed: null, failover: null, answers: [] },
   }
-}
-
-/** Seconds since an instant; infinite if no clock of this machine can tell. */
-export function secondsSince(then: ClockReading, at: ClockReading): number {
-  const isSameBoot = then.boot !== null && then.boot === at.boot
-  const seconds = isSameBoot ? at.uptime - then.uptime : at.now - then.now
-  return seconds >= 0 ? seconds : Infinity
-}
-
-/**
- * Whether the remembered set may be judged without a look: nothing is wrong with it, and the last look is recent, by
- * a tenth of the token's life too.
- *
- * @param recheck Seconds.
- */
-export function isRecent({ set, checkedAt }: Remembered, at: ClockReading, recheck: number): boolean {
-  if (set === undefined || checkedAt === null || set.refusedAt !== null || set.intent !== null) return false
-  return secondsSince(checkedAt, at) < Math.min(recheck, set.pair.lifetime / 10)
-}
-
-/** Whether the database was out of reach a moment ago. */
-export function wasUnreachable({ unreachableAt }: Remembered, at: ClockReading): boolean {
-  return unreachableAt !== null && secondsSince(unreachableAt, at) < UNREACHABLE_PAUSE
 }
 
 /**

@@ -1,14 +1,11 @@
 // The schema of the file in which a seat remembers the shared row, and the format of its one row. Pure.
-import { StoreUnusable } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { recordsIn, serialize } from '../rescue/records.js'
-import { fromRow, toRow, type Row } from '../row.js'
-import type { Schema } from '../sqlite/schema.js'
+import { toRow, type Row } from '../row.js'
+import { SEAT_APPLICATION_ID, type Schema } from '../sqlite/schema.js'
+import { fromPeek } from './peek-seat.js'
 import { nothing, type Remembered } from './remembered.js'
-
-/** `hqse` */
-export const SEAT_APPLICATION_ID = 0x68717365
 
 /** `token_set` and `about` are JSON; the first as SQLite's columns, without what buys new tokens. */
 const MIGRATIONS = [
@@ -35,9 +32,6 @@ export interface SeatRow {
   readonly answers: Uint8Array
 }
 
-/** What the column `about` holds. A later version may add to it. */
-type About = Omit<Remembered, 'seat' | 'set' | 'answers'>
-
 export function toSeatRow({ seat, set, answers, ...about }: Remembered): SeatRow {
   return {
     seat,
@@ -51,17 +45,8 @@ export function toSeatRow({ seat, set, answers, ...about }: Remembered): SeatRow
 export function fromSeatRow({ seat, token_set, about, answers }: SeatRow): Remembered {
   return {
     ...nothing(seat),
-    ...(parsed(about) as About),
-    set: token_set === null ? undefined : fromColumns(parsed(token_set) as Row),
+    ...fromPeek({ token_set, about }),
     answers: recordsIn(Buffer.from(answers)),
-  }
-}
-
-/** The set alone, and what tells whether it may be handed out: for the warm path. */
-export function fromWarmRow({ token_set, about }: Pick<SeatRow, 'token_set' | 'about'>) {
-  return {
-    set: token_set === null ? undefined : fromColumns(parsed(token_set) as Row),
-    ...(parsed(about) as About),
   }
 }
 
@@ -70,18 +55,4 @@ function toColumns(set: TokenSet): Row {
   const { refreshToken } = set.pair
   const whole = { ...set, pair: { ...set.pair, refreshToken: new Secret(refreshToken.fingerprint) } }
   return toRow(whole)
-}
-
-function fromColumns(columns: Row): TokenSet {
-  const set = fromRow(columns)
-  const refreshToken = Secret.elsewhere(set.pair.refreshToken.reveal())
-  return { ...set, pair: { ...set.pair, refreshToken } }
-}
-
-function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch (error) {
-    throw new StoreUnusable('the seat of the shared store is damaged', { cause: error })
-  }
 }
