@@ -1,4 +1,5 @@
 import { beforeAll } from 'vitest'
+import { sleep } from '../../../src/store/sqlite/lock.js'
 import { HostTime } from '../../support/fleet-time.js'
 import { startPostgres, type Postgres } from '../../support/postgres.js'
 import { fleetHost, registryAt } from '../../support/shared-stores.js'
@@ -12,7 +13,7 @@ beforeAll(async () => {
 tokenStoreContract('PostgresStore', async () => {
   const database = await postgres.createDatabase()
   // By the database's own clock, so that each instant reads back to the second.
-  const time = new HostTime('boot-1', () => Math.floor(Date.now() / 1000))
+  const time = Object.assign(new HostTime('boot-1', () => Math.floor(Date.now() / 1000)), { sleep })
   const open = async (host: string) =>
     fleetHost(await registryAt(postgres.url(database)), { host, recheck: 0, time })
   const [first, second] = [await open('acme-1'), await open('acme-2')]
