@@ -8,6 +8,7 @@ import { expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
 import type { PendingLogin } from '../core/store-ports.js'
 import type { Discovered } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
+import type { StoreInspection } from '../store/inspect.js'
 import { knownHere } from './endpoints.js'
 import { inspectServers } from './examine-servers.js'
 import { assertChecked, type Around, type Choice } from './open.js'
@@ -63,9 +64,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
       servers: () => Promise.resolve([]),
     }
   }
-  const { inspectStore } = await import('../store/inspect.js')
-  const { path, rule } = loaded.store
-  const { checks: ofStore, content } = await inspectStore(path, { rule, env })
+  const { checks: ofStore, content } = await inspectedStore(loaded, around)
   const { config, problem } = knownHere(loaded, content?.discovered)
   const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
   const settings = [
@@ -85,7 +84,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     config,
     named: namedClient(config, content?.discovered),
     policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
-    seed: content && (await inspectSeed(config.seedFile, content.set, path, seedOptions)),
+    seed: content && (await inspectSeed(config.seedFile, content.set, loaded.store.path, seedOptions)),
     servers: (online) =>
       trust.status === 'fail'
         ? Promise.resolve([
@@ -93,6 +92,16 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
           ])
         : inspectServers(config, online, content?.set, around),
   }
+}
+
+async function inspectedStore({ store, shared }: Config, { env, clock }: Around): Promise<StoreInspection> {
+  const { path, rule } = store
+  if (shared === null) {
+    const { inspectStore } = await import('../store/inspect.js')
+    return inspectStore(path, { rule, env })
+  }
+  const { inspectShared } = await import('../store/postgres/inspect.js')
+  return inspectShared(path, shared, { rule, env, clock })
 }
 
 /** Says who has named the token endpoint, if the configuration leaves that to its issuer. */

@@ -4,6 +4,16 @@ import type { ClockReading } from '../../core/clock.js'
 import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { TokenPair, TokenSet } from '../../core/token-set.js'
+import type { Seen } from './registry.js'
+
+/** The row as it was seen, with the set by this machine's clocks. */
+export interface Look {
+  readonly seen: Seen
+  readonly set: TokenSet | undefined
+  /** Seconds to add to an instant of the database. */
+  readonly offset: number
+  readonly at: ClockReading
+}
 
 /** Seconds of difference that count as none: both clocks are read in whole seconds, one after the other. */
 const NO_DIFFERENCE = 2
@@ -12,6 +22,11 @@ const NO_DIFFERENCE = 2
 export function offsetOf(at: ClockReading, now: number): number {
   const offset = at.now - Math.floor(now)
   return Math.abs(offset) < NO_DIFFERENCE ? 0 : offset
+}
+
+export function localized(seen: Seen, at: ClockReading): Look {
+  const offset = offsetOf(at, seen.now)
+  return { seen, set: seen.set && hereSet(seen.set, offset, at), offset, at }
 }
 
 /** A set that was read from the database, by this machine's clocks. @param at When it was read. */

@@ -9,6 +9,11 @@ import { openByAddon } from '../sqlite/addon.js'
 import { SEAT_APPLICATION_ID } from '../sqlite/schema.js'
 import type { Remembered } from './remembered.js'
 
+/** Names a shared store in messages, and tells it from any other. @param display Its URL without a password. */
+export function placeOf({ display, name }: { readonly display: string; readonly name: string }): string {
+  return `${display} (${name})`
+}
+
 /** What a seat remembers, without its name and the answers that it keeps. */
 export type Peeked = Omit<Remembered, 'seat' | 'answers'>
 

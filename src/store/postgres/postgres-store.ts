@@ -1,9 +1,8 @@
 // The store of the token set: a row in PostgreSQL that many hosts share, and this host's seat. Only one host at a time
 // may spend, by a lease; on one host only one process, by the seat's lock.
-import type { ClockReading } from '../../core/clock.js'
 import { LockTimeout, StoreUnreachable } from '../../core/errors.js'
 import { rfc3339 } from '../../core/clock.js'
-import type { Discovered, Notice } from '../../core/ports.js'
+import type { Discovered } from '../../core/ports.js'
 import type {
   ExclusiveOptions,
   HeldStore,
@@ -14,34 +13,14 @@ import type {
 import type { TokenSet } from '../../core/token-set.js'
 import type { Seat, Turn } from '../seat.js'
 import { pauses } from '../sqlite/early-lock.js'
-import { hereSet, offsetOf, shiftDiscovered, shiftEntry, shiftLogin } from './database-time.js'
+import { localized, shiftDiscovered, shiftEntry, shiftLogin, type Look } from './database-time.js'
 import { HeldRow } from './held-row.js'
-import { instant, Lease, type Time } from './lease.js'
+import { instant, Lease } from './lease.js'
+import type { PostgresStoreOptions } from './options.js'
 import { isRecent, wasUnreachable } from './recency.js'
-import type { Registry, Seen } from './registry.js'
+import type { Registry } from './registry.js'
 import { afterLook, hasEnded, isNews, isPutBack, observe, withOwnAge, type Remembered } from './remembered.js'
 import type { Memory } from './seat-memory.js'
-
-export interface PostgresStoreOptions {
-  /** This host's name, for people. */
-  readonly host: string
-  /** Milliseconds that a lease lasts without a sign of life. */
-  readonly leaseMs: number
-  /** Seconds for which a good token is handed out without a look at the database. */
-  readonly recheck: number
-  readonly time: Time
-  /** Receives warnings. */
-  readonly notify: (notice: Notice) => void
-}
-
-/** The row as it was seen, with the set by this machine's clocks. */
-export interface Look {
-  readonly seen: Seen
-  readonly set: TokenSet | undefined
-  /** Seconds to add to an instant of the database. */
-  readonly offset: number
-  readonly at: ClockReading
-}
 
 export class PostgresStore implements TokenStore {
   readonly name: string
@@ -179,7 +158,7 @@ export class PostgresStore implements TokenStore {
         if (seen !== undefined) {
           const holding = { ...holder, term: seen.lease.term }
           const lease = new Lease(this.#registry, holding, leaseMs, sent, time)
-          return { lease, look: this.#localized(seen) }
+          return { lease, look: localized(seen, this.#options.time.clock()) }
         }
       }
       const left = deadline - time.elapsed()
@@ -235,13 +214,7 @@ export class PostgresStore implements TokenStore {
 
   async #look(): Promise<Look | undefined> {
     const seen = await this.#registry.look()
-    return seen && this.#localized(seen)
-  }
-
-  #localized(seen: Seen): Look {
-    const at = this.#options.time.clock()
-    const offset = offsetOf(at, seen.now)
-    return { seen, set: seen.set && hereSet(seen.set, offset, at), offset, at }
+    return seen && localized(seen, this.#options.time.clock())
   }
 
   /** What was remembered of another URL or row says nothing about this one until a look has shown that it is the same. */

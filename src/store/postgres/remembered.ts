@@ -6,7 +6,7 @@ import type { Rescued } from '../../core/store-ports.js'
 import { Secret } from '../../core/secret.js'
 import type { TokenPair, TokenSet } from '../../core/token-set.js'
 import { offsetOf, shiftDiscovered } from './database-time.js'
-import { secondsSince } from './recency.js'
+import { secondsSince, type Recent } from './recency.js'
 import type { Seen, SeenLease } from './registry.js'
 
 /** Seconds after a fail-over in which nobody spends, so that a host which has a newer pair can come … */
@@ -15,23 +15,17 @@ const SETTLE = 300
 const SETTLE_OVER = 60
 
 /** Instants are this machine's. */
-export interface Remembered {
+export interface Remembered extends Recent {
   /** Names this seat in leases. */
   readonly seat: string
   /** Tells which URL and row it is about. */
   readonly place: string | null
   /** The id of the registry. */
   readonly registry: string | null
-  /** The set as it was seen last, without its refresh tokens. */
-  readonly set: TokenSet | undefined
   readonly discovered: Discovered | undefined
   /** The highest generation that was seen, and the sequence in it. */
   readonly generation: number
   readonly sequence: number
-  /** When the registry was last asked. */
-  readonly checkedAt: ClockReading | null
-  /** When it was last out of reach. */
-  readonly unreachableAt: ClockReading | null
   readonly observed: Observed | null
   /** The database's timeline after a fail-over, and when this seat first saw it. */
   readonly failover: { readonly timeline: string; readonly since: ClockReading } | null
