@@ -42,8 +42,8 @@ export interface Postgres {
   url(database?: string, user?: string): string
   /** Runs one or more statements on a connection of its own, and returns the rows of the last one. */
   sql(text: string, user?: string, database?: string): Promise<Record<string, unknown>[]>
-  /** Makes a database, and returns its name. */
-  createDatabase(): Promise<string>
+  /** Makes a database, a copy of another one if told so, and returns its name. */
+  createDatabase(model?: string): Promise<string>
   /** `fast` ends the sessions and shuts down; `immediate` is a crash, after which it recovers. */
   restart(mode: 'fast' | 'immediate'): Promise<void>
   stop(mode?: 'fast' | 'immediate'): Promise<void>
@@ -123,9 +123,9 @@ class Cluster implements Postgres {
     }
   }
 
-  async createDatabase(): Promise<string> {
+  async createDatabase(model = 'template1'): Promise<string> {
     const name = `test_${++this.#databases}`
-    await this.sql(`CREATE DATABASE ${name}`)
+    await this.sql(`CREATE DATABASE ${name} TEMPLATE ${model}`)
     return name
   }
 
