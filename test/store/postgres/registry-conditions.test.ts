@@ -76,10 +76,13 @@ describe.each(WAYS)('the registry in $what', (way) => {
     expect(inspect(refusal, { depth: null, showHidden: true })).not.toMatch(/access-|refresh-/)
   })
 
-  it('updates the row in its page, without touching an index', async () => {
+  it('updates a row among many in its page, without touching an index', async () => {
     const long = (kind: string): Secret => new Secret(kind.repeat(1500))
     const set = at(1, 1, { pair: pair({ accessToken: long('a'), refreshToken: long('r') }) })
     const holding = await seededWith(one, set)
+    // They fill the page.
+    await db.sql(`INSERT INTO hq_token.grants (name, token_set)
+                    SELECT 'profile-' || n, token_set FROM hq_token.grants, generate_series(1, 100) n`)
     for (let sequence = 2; sequence <= 100; sequence++) {
       const next = { ...set, sequence }
       await one.note(holding, 1, next, told(next))
