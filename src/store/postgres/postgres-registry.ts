@@ -8,7 +8,7 @@ import type { TokenSet } from '../../core/token-set.js'
 import { fromHistoryRow, toDiscoveredRow, toHistoryRow, toLoginRow, toRow, type Row } from '../row.js'
 import type { Queries, QueryOptions, QueryResult } from './queries.js'
 import type { Holding, KeptAnswer, Registry, Seen, SeenLease } from './registry.js'
-import { migrate, SCHEMA_VERSION } from './schema.js'
+import { migrate, SCHEMA_VERSION, UNFIT_DATABASE } from './schema.js'
 import { number, seenFrom, text, textOrNull, type Columns } from './seen.js'
 import * as sql from './statements.js'
 
@@ -175,25 +175,20 @@ export class PostgresRegistry implements Registry {
     }
   }
 
-  /** What the server says of tables that are missing, or that this user may not use. */
+  /**
+   * Says what the server's refusal of a statement means. Neither its detail, which may quote a row, nor the message
+   * where it may quote a value goes on.
+   */
   #inWords(error: unknown): unknown {
-    const state = sqlStateOf(error)
+    const state = sqlStateOf(error) ?? ''
     if (NO_SCHEMA.has(state)) return this.#unusable('has no tables of hq-token')
-    switch (state) {
-      case '42703': // undefined_column
-        return this.#unusable('has tables of another hq-token')
-      case '42501': // insufficient_privilege
-        return this.#unusable(`refuses: ${messageOf(error)}`)
-      case '23503': // foreign_key_violation
-        return this.#unusable(`has no row ${this.#row} any more`)
-      case 'P0001': // raise_exception, by a migration
-        return this.#unusable(`cannot be used: ${messageOf(error)}`)
-      default:
-        return error
-    }
+    if (PLAIN.has(state)) return this.#unusable(`refuses: ${messageOf(error)}`)
+    if (state === FOREIGN_KEY) return this.#unusable(`has no row ${this.#row} any more`)
+    if (/^(22|23|42)/.test(state))
+      return this.#unusable(`refuses a statement (SQLSTATE ${state}): its tables have been changed`)
+    return error
   }
 
-  /** Leaves out the cause, because the detail of a server's error may quote a row. */
   #unusable(what: string): StoreUnusable {
     return new StoreUnusable(`${this.name} ${what}`, {
       hint: 'hq-token doctor shows what is missing, and the SQL for it',
@@ -203,6 +198,10 @@ export class PostgresRegistry implements Registry {
 
 /** invalid_schema_name, and undefined_table. */
 const NO_SCHEMA: ReadonlySet<string | undefined> = new Set(['3F000', '42P01'])
+/** insufficient_privilege, and a migration's own. */
+const PLAIN: ReadonlySet<string> = new Set(['42501', UNFIT_DATABASE])
+/** foreign_key_violation. */
+const FOREIGN_KEY = '23503'
 
 /** The SQLSTATE of a server's error, also where the connection has put the error into words. */
 function sqlStateOf(error: unknown): string | undefined {

@@ -5,6 +5,9 @@ import type { Queries } from './queries.js'
 /** Entries of the history that stay. */
 export const HISTORY_ENTRIES = 512
 
+/** The SQLSTATE by which a migration says why a database cannot have a registry. */
+export const UNFIT_DATABASE = 'HQ001'
+
 /**
  * The migrations: step n brings a registry from version n to n + 1. A step only adds tables, or columns that may be
  * NULL, because programs of both versions use the registry at once while a fleet is updated. A step that older
@@ -13,7 +16,8 @@ export const HISTORY_ENTRIES = 512
 const MIGRATIONS: readonly string[] = [
   `
   IF current_setting('server_encoding') <> 'UTF8' THEN
-    RAISE EXCEPTION 'the encoding of the database is %, and must be UTF8', current_setting('server_encoding');
+    RAISE EXCEPTION 'the encoding of the database is %, and must be UTF8', current_setting('server_encoding')
+      USING ERRCODE = '${UNFIT_DATABASE}';
   END IF;
   -- CREATE SCHEMA IF NOT EXISTS asks for the right to create also where the owner has made the schema.
   IF to_regnamespace('hq_token') IS NULL THEN
