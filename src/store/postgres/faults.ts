@@ -93,7 +93,17 @@ export function faultOf(error: unknown, where: string): Error {
 function worded(rules: readonly Rule[], code: string, where: string, what: string): Error {
   const rule = rules.find((one) => one.code.test(code))
   if (rule === undefined) throw new Error('the last rule fits all')
-  return new rule.verdict(rule.told(where, what), { hint: rule.hint })
+  return new rule.verdict(rule.told(where, what), { hint: rule.hint, cause: new Cause(code) })
+}
+
+/** The code alone, because a server's error quotes the row. */
+class Cause extends Error {
+  readonly code: string
+
+  constructor(code: string) {
+    super(code)
+    this.code = code
+  }
 }
 
 /** `undefined` if no server has said it. */

@@ -99,7 +99,9 @@ export class Session {
     this.#socket.destroy()
   }
 
+  /** An idle session keeps no process alive. */
   async #within<T>(ms: number, work: Promise<T>): Promise<T> {
+    this.#socket.ref()
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -114,6 +116,7 @@ export class Session {
       throw faultOf(error, this.#where)
     } finally {
       clearTimeout(timer)
+      this.#socket.unref()
     }
   }
 }
