@@ -141,11 +141,11 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
   const policy = expiryPolicy(refresh.early, refresh.minValid)
   const named = namedClient(config)
   const look = (): Found => {
-    const at = clock()
-    const { set, isRecent } = peeked(config, at)
+    const { set, isGoodAt } = peeked(config)
     if (set === undefined || set.refusedAt !== null || !isBearer(set.pair.tokenType))
       throw new NeedsFullPath()
     if (!mayUse(set, named, config.apiUrl)) throw new NeedsFullPath()
+    const at = clock()
     const { verdict, left, hold } = judge(set, at, policy, minValid === undefined ? {} : { minValid })
     // The full path serves a token that lives less long than was asked for, because it prints a warning.
     if (hold !== null || (verdict !== 'expired' && left < (minValid ?? 0))) throw new NeedsFullPath()
@@ -157,21 +157,28 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
     const { generation, failures } = set
     const text = formatted(token, format, at.now)
     // One process of this host asks the database, and the others wait for what it finds.
-    return { verdict: isRecent ? verdict : 'expired', text, seen: { generation, failures } }
+    return { verdict: isGoodAt(at) ? verdict : 'expired', text, seen: { generation, failures } }
   }
   return { look, path: store.path, lockWait: refresh.lockWait }
 }
 
 /** The set in the store, or in this host's seat of a store that hosts share. */
-function peeked(
-  { store, shared }: Config,
-  at: ClockReading,
-): { readonly set: TokenSet | undefined; readonly isRecent: boolean } {
-  if (shared === null) return { set: peek(store.path), isRecent: true }
+function peeked({ store, shared }: Config): {
+  readonly set: TokenSet | undefined
+  /** Whether it may be judged without asking a database. */
+  readonly isGoodAt: (at: ClockReading) => boolean
+} {
+  if (shared === null) return { set: peek(store.path), isGoodAt: () => true }
   const known = peekSeat(store.path)
-  // The full path says that the database is out of reach, and that the seat is another store's.
-  if (known?.place !== placeOf(shared) || wasUnreachable(known, at)) throw new NeedsFullPath()
-  return { set: known.set, isRecent: isRecent(known, at, shared.recheck) }
+  if (known?.place !== placeOf(shared)) throw new NeedsFullPath()
+  return {
+    set: known.set,
+    isGoodAt: (at) => {
+      // The full path says that the database is out of reach.
+      if (wasUnreachable(known, at)) throw new NeedsFullPath()
+      return isRecent(known, at, shared.recheck)
+    },
+  }
 }
 
 /** Blocks the process, because it has nothing else to do, and a signal still ends it. */

@@ -297,8 +297,8 @@ export default [
   {
     name: 'place: a volume is not taken back after a crash',
     file: 'src/store/sqlite/addon.ts',
-    find: '    return needsRollback(error) && applicationOf(database) === APPLICATION_ID\n',
-    replace: '    return needsRollback(error) && applicationOf(database) !== APPLICATION_ID\n',
+    find: 'needsRollback(error) && OURS.has(applicationOf(database))',
+    replace: 'needsRollback(error) && !OURS.has(applicationOf(database))',
     by: tests('store/group', 'died within a write'),
   },
   {
