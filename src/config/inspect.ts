@@ -61,8 +61,8 @@ function settings(before: readonly Finding[], location: Location, around: Surrou
     const source = { ...around, ...location }
     const config = loadConfig(source)
     const { settings, notices } = readSettings(source)
-    const exposed = [...notices, ...exposedSecrets(settings, source)].map(({ message, hint }) =>
-      warn('permissions', message, hint),
+    const exposed = [...notices, ...exposedSecrets(settings, config.shared, source)].map(
+      ({ message, hint }) => warn('permissions', message, hint),
     )
     const kept = config.file === null ? [] : [ok('permissions', 'nobody else can read or change it')]
     return { checks: [...before, ...(exposed.length > 0 ? exposed : kept)], config }

@@ -12,8 +12,8 @@ export interface ConfigKey {
   readonly default: string | null
   /** False: the key is recognised, and refused in this version. */
   readonly supported: boolean
-  /** Whether its text is a secret, or (`password`) a URL that may hold a user and a password. */
-  readonly isSecret: boolean | 'password'
+  /** Whether its text is a secret, or matches this if it holds one. */
+  readonly isSecret: boolean | RegExp
 }
 
 const key = <Section extends string, Key extends string>(
@@ -102,15 +102,47 @@ export const configKeys = [
   key('store', 'path', {
     env: 'HQ_TOKEN_STORE',
     description:
-      'SQLite file that keeps the token set. Default: $XDG_STATE_HOME/hq-token/token.db (~/.local/state/hq-token/token.db; %LOCALAPPDATA%\\hq-token\\token.db on Windows), with a profile NAME.db; in HQ_TOKEN_STATE_DIR where that is set.',
+      "SQLite file that keeps the token set. Default: $XDG_STATE_HOME/hq-token/token.db (~/.local/state/hq-token/token.db; %LOCALAPPDATA%\\hq-token\\token.db on Windows), with a profile NAME.db; in HQ_TOKEN_STATE_DIR where that is set. Beside url: this host's seat, a file that keeps what only this host needs; its default ends in .seat instead of .db.",
     example: '/var/lib/hq-token/token.db',
   }),
   key('store', 'url', {
     env: 'HQ_TOKEN_STORE_URL',
-    description: 'A database instead of path, so that many hosts share one token set.',
-    example: 'postgres://db.example.com/hq_token',
-    supported: false,
-    isSecret: 'password',
+    description:
+      'URL of a PostgreSQL database that keeps the token set for many hosts: see below for its parts, and for the PG* variables that count where it leaves something out.',
+    example: 'postgres://hq_token@db.example.com/hq_token',
+    isSecret: /:\/\/[^@]*:.*@/s,
+  }),
+  key('store', 'name', {
+    env: 'HQ_TOKEN_STORE_NAME',
+    description:
+      'Name of the token set in that database: letters, digits, dots, _ and -, at most 64. Default: the name of the profile, or default without one.',
+    example: 'acme',
+  }),
+  key('store', 'url_password_file', {
+    env: 'HQ_TOKEN_STORE_URL_PASSWORD_FILE',
+    description:
+      'File that holds the password for url and nothing else; read for each connection. At most one of url_password_file, url_password_command and a password in url.',
+    example: 'store-password',
+  }),
+  key('store', 'url_password_command', {
+    env: 'HQ_TOKEN_STORE_URL_PASSWORD_COMMAND',
+    description:
+      'Shell command that prints the password for url. Run in the folder of the config file for each connection, if the server asks for a password, for at most 10 seconds: it may print a token that ends soon.',
+    example: 'pass show highq/store-password',
+  }),
+  key('store', 'lease', {
+    env: 'HQ_TOKEN_STORE_LEASE',
+    description:
+      'How long the other hosts wait for a host that has begun a refresh and gives no sign of life; from 10s to 10m. lock_wait must be at least 10 seconds longer.',
+    example: '60s',
+    default: '20s',
+  }),
+  key('store', 'recheck', {
+    env: 'HQ_TOKEN_STORE_RECHECK',
+    description:
+      'How long a host hands out its copy of the access token before it looks into the database again; at most 1h, and 0 looks each time.',
+    example: '5m',
+    default: '60s',
   }),
   key('store', 'encryption_key_file', {
     description: 'File that holds the key to seal the store with.',
@@ -159,7 +191,8 @@ export const configKeys = [
     description:
       'Proxy for every request except those to this machine itself, with or without a user and a password; the word none means no proxy. Default: HTTPS_PROXY, else ALL_PROXY. NO_PROXY exempts hosts from it.',
     example: 'http://proxy.example.com:3128',
-    isSecret: 'password',
+    // A user alone may be a secret too.
+    isSecret: /^[^/?#]*(?:\/\/)?[^/?#]*@/,
   }),
   key('network', 'ca_file', {
     description:
@@ -194,7 +227,7 @@ export function withoutSecretVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEn
   const known = new Map(configKeys.map((row) => [row.env, row.isSecret]))
   const isKept = ([name, text = '']: [string, string | undefined]): boolean => {
     const isSecret = known.get(process.platform === 'win32' ? name.toUpperCase() : name) ?? false
-    return isSecret === 'password' ? !/^[^/?#]*(?:\/\/)?[^/?#]*@/.test(text) : !isSecret
+    return typeof isSecret === 'boolean' ? !isSecret : !isSecret.test(text)
   }
   return Object.fromEntries(Object.entries(env).filter(isKept))
 }

@@ -6,24 +6,18 @@ import type { Early } from '../core/policy.js'
 import type { Discovered, Notice } from '../core/ports.js'
 import type { Secret } from '../core/secret.js'
 import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
-import { readSecret, type SecretOrigin } from './client-secret.js'
 import { environmentNotices } from './environment.js'
 import { isPersonKey, type KeyName, type PersonKey } from './keys.js'
 import type { Located } from './paths.js'
 import { networkConfig, type NetworkConfig } from './network.js'
 import type { AuthMethod } from '../core/auth-method.js'
+import { readSecret, secretOrigin } from './secret-origin.js'
+import { sharedStore, type SharedStoreConfig } from './shared-store.js'
 import { read, supportedKeys, type SupportedKey, type Values } from './schema.js'
 import { readSettings, type ConfigSource, type Settings } from './settings.js'
 import { defaultStore, pathIn } from './paths.js'
 import { suggestion } from './suggest.js'
 import { secretFileNotices } from './trust.js'
-
-/** At most one of them is given. */
-const SECRET_KEYS = [
-  'client.client_secret',
-  'client.client_secret_file',
-  'client.client_secret_command',
-] as const satisfies readonly KeyName[]
 
 /** The configuration, checked. URLs that a path is resolved against end in a slash. */
 export interface Config {
@@ -48,7 +42,10 @@ export interface Config {
    * @throws {ConfigInvalid} when it cannot be had.
    */
   readonly clientSecret: () => Promise<Secret | undefined>
+  /** The store's file; beside `shared` the seat of this host. */
   readonly store: Located
+  /** The store that many hosts share; `null` where the file is the store. */
+  readonly shared: SharedStoreConfig | null
   readonly seedFile: string | null
   readonly refresh: {
     readonly early: Early
@@ -80,7 +77,15 @@ export type ClientConfig = Config & { readonly tokenUrl: URL; readonly clientId:
 export function loadConfig(source: ConfigSource): Config {
   const { settings, notices } = readSettings(source, suggestion)
   const { values, unfit } = valuesOf(settings)
-  const secret = secretOrigin(settings, source)
+  const secret = secretOrigin(
+    'client secret',
+    {
+      text: settings['client.client_secret'],
+      file: settings['client.client_secret_file'],
+      command: settings['client.client_secret_command'],
+    },
+    source,
+  )
   if (secret !== undefined && values['client.auth_method'] === 'none')
     throw new ConfigInvalid(`auth_method is none, but ${secret.where} is given`, {
       hint: 'take one of the two out',
@@ -89,6 +94,7 @@ export function loadConfig(source: ConfigSource): Config {
   const instance = values['client.instance'] ?? null
   const below = (path: string): URL | null => (instance === null ? null : new URL(path, instance))
   const seedFile = settings['seed.file']
+  const shared = sharedStore(settings, values, source, suggestion)
   let reading: Promise<Secret> | undefined
   return {
     file: source.file?.path ?? null,
@@ -109,6 +115,7 @@ export function loadConfig(source: ConfigSource): Config {
     secretFrom: secret?.where ?? null,
     clientSecret: async () => (secret === undefined ? undefined : await (reading ??= readSecret(secret))),
     store: storePath(settings, source),
+    shared,
     seedFile: seedFile === undefined ? null : pathIn(seedFile, source),
     refresh: {
       early: values['refresh.early'],
@@ -123,7 +130,7 @@ export function loadConfig(source: ConfigSource): Config {
       ...(source.notices ?? []),
       ...environmentNotices(source, suggestion),
       ...notices,
-      ...exposedSecrets(settings, source),
+      ...exposedSecrets(settings, shared, source),
     ],
   }
 }
@@ -246,37 +253,21 @@ function isUnfit(unfit: readonly InvalidSetting[], name: KeyName): boolean {
   return unfit.some((one) => one.name === name)
 }
 
-function secretOrigin(settings: Settings, source: ConfigSource): SecretOrigin | undefined {
-  const given = SECRET_KEYS.flatMap((name) => settings[name] ?? [])
-  if (given.length > 1)
-    throw new ConfigInvalid(
-      `the client secret is given more than once: ${given.map(({ where }) => where).join('; ')}`,
-      {
-        hint: 'keep one of them',
-      },
-    )
-  const [text, file, command] = SECRET_KEYS.map((name) => settings[name])
-  if (text !== undefined) return { kind: 'text', where: text.where, text: text.text }
-  if (file !== undefined) return { kind: 'file', where: file.where, path: pathIn(file, source) }
-  if (command === undefined) return undefined
-  return {
-    kind: 'command',
-    where: command.where,
-    command: command.text,
-    cwd: command.folder,
-    env: source.env,
-  }
-}
-
 /** The store's file: the configured one, else the one in the default place. */
 function storePath(settings: Settings, source: ConfigSource): Located {
   const setting = settings['store.path']
-  if (setting === undefined) return defaultStore(source.profile, source)
+  if (setting === undefined)
+    return defaultStore(source.profile, source, settings['store.url'] === undefined ? '.db' : '.seat')
   return { path: pathIn(setting, source), rule: setting.from === 'file' ? '[store] path' : 'HQ_TOKEN_STORE' }
 }
 
 /** Warns of files with secrets that others can read. */
-export function exposedSecrets(settings: Settings, source: ConfigSource): readonly Notice[] {
-  const files = [settings['client.client_secret_file'], settings['network.client_key_file']]
+export function exposedSecrets(
+  settings: Settings,
+  shared: Config['shared'],
+  source: ConfigSource,
+): readonly Notice[] {
+  const own = [settings['client.client_secret_file'], settings['network.client_key_file']]
+  const files = shared === null ? own : [...own, ...shared.secretFiles]
   return files.flatMap((file) => (file === undefined ? [] : secretFileNotices(pathIn(file, source))))
 }

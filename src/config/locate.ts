@@ -91,14 +91,19 @@ function profileOf(typed: Typed, around: Surroundings): string | undefined {
         hint: `unset HQ_TOKEN_STORE, or leave out --profile ${profile}; HQ_TOKEN_STATE_DIR names a folder with a store for each profile`,
       },
     )
+  if (typed.profile !== undefined && variable(around.env, 'HQ_TOKEN_STORE_NAME') !== undefined)
+    throw new UsageError(
+      `--profile ${profile} and HQ_TOKEN_STORE_NAME exclude one another: two profiles cannot share one token set`,
+      { hint: `unset HQ_TOKEN_STORE_NAME, or leave out --profile ${profile}` },
+    )
   return profile
 }
 
 function checkProfileName(name: string, { platform }: Surroundings): void {
   const hint = 'hq-token --profile NAME …, or HQ_TOKEN_PROFILE=NAME'
-  if (!/^[a-z0-9][a-z0-9_-]*$/.test(name))
+  if (!/^[a-z0-9][a-z0-9_-]{0,63}$/.test(name))
     throw new UsageError(
-      'the name of a profile is made of a-z, 0-9, _ and -, and begins with a letter or digit',
+      'the name of a profile is made of a-z, 0-9, _ and -, at most 64, and begins with a letter or digit',
       { hint },
     )
   if (platform === 'win32' && /^(?:con|prn|aux|nul|com\d|lpt\d)$/.test(name))

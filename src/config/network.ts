@@ -2,9 +2,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { ConfigInvalid } from '../core/errors.js'
 import { FileProblem, readRegular } from './file.js'
-import { variable, type Environment } from './paths.js'
+import { pathIn, variable, type Environment, type Surroundings } from './paths.js'
 import { type ConfigSource, type Setting, type Settings } from './settings.js'
-import { pathIn } from './paths.js'
 import { trustNotices, type TrustedFile } from './trust.js'
 
 /** How servers are reached, as configured. */
@@ -46,10 +45,20 @@ export function networkConfig(settings: Settings, source: ConfigSource): Network
   return {
     ...proxySetting(settings, env),
     noProxy: [noProxy, ...LOOPBACK].join(','),
-    credentials: () => ({
-      ca: ca === undefined ? null : authorities(ca, source),
-      client: cert === undefined || key === undefined ? null : certificate(cert, key, source),
-    }),
+    credentials: () => credentialsOf({ ca, cert, key }, source),
+  }
+}
+
+type Credentials = ReturnType<NetworkConfig['credentials']>
+
+/** The texts of PEM files. @throws {ConfigInvalid} */
+export function credentialsOf(
+  { ca, cert, key }: { readonly [Name in 'ca' | 'cert' | 'key']: Setting | undefined },
+  source: Surroundings,
+): Credentials {
+  return {
+    ca: ca === undefined ? null : authorities(ca, source),
+    client: cert === undefined || key === undefined ? null : certificate(cert, key, source),
   }
 }
 
@@ -100,7 +109,7 @@ function proxyUrl(text: string): URL | undefined {
   return /^https?:$/.test(url.protocol) && url.pathname === '/' && url.hostname !== '' ? url : undefined
 }
 
-function authorities(setting: Setting, source: ConfigSource): string {
+function authorities(setting: Setting, source: Surroundings): string {
   const { text, path } = readPem('ca', setting, source)
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   if (blocks.length === 0) throw unfit(setting, path, 'holds no certificate in PEM')
@@ -114,7 +123,7 @@ function authorities(setting: Setting, source: ConfigSource): string {
   return text
 }
 
-function certificate(certSetting: Setting, keySetting: Setting, source: ConfigSource) {
+function certificate(certSetting: Setting, keySetting: Setting, source: Surroundings) {
   const cert = readPem('certificate', certSetting, source)
   const key = readPem('key', keySetting, source)
   const shown = orThrow(
@@ -130,7 +139,7 @@ function certificate(certSetting: Setting, keySetting: Setting, source: ConfigSo
   return { cert: cert.text, key: key.text }
 }
 
-function readPem(kind: TrustedFile, setting: Setting, source: ConfigSource): { text: string; path: string } {
+function readPem(kind: TrustedFile, setting: Setting, source: Surroundings): { text: string; path: string } {
   const path = pathIn(setting, source)
   try {
     const { bytes, stats } = readRegular(path)

@@ -73,7 +73,10 @@ export function pathsOf({ platform }: Pick<Surroundings, 'platform'>): typeof po
 }
 
 /** The path in a variable: relative to the working directory; `~` is the home directory, because no shell has seen it. */
-export function named(name: Located['rule'], around: Surroundings): Located | undefined {
+export function named<Name extends string>(
+  name: Name,
+  around: Surroundings,
+): { readonly path: string; readonly rule: Name } | undefined {
   const text = variable(around.env, name)
   if (text === undefined) return undefined
   const paths = pathsOf(around)
@@ -94,14 +97,17 @@ export function baseDirectory(kind: keyof typeof BASES, around: Surroundings): L
   return directory === undefined ? undefined : { path: paths.join(directory, inHome), rule: homeRule }
 }
 
+/** What the file of a store, or of a shared store's seat, ends in. */
+export type StoreEnding = '.db' | '.seat'
+
 /** The file name of a store. @throws {UsageError} */
-export function storeName(profile: string | undefined): string {
+export function storeName(profile: string | undefined, ending: StoreEnding = '.db'): string {
   if (profile === 'token')
     throw new UsageError(
-      'a profile cannot be called token: its store would be token.db, which is the store of the configuration without a profile',
+      `a profile cannot be called token: its store would be token${ending}, which is the store of the configuration without a profile`,
       { hint: 'give it another name, or a path of its own in [store] of its config file' },
     )
-  return `${profile ?? 'token'}.db`
+  return `${profile ?? 'token'}${ending}`
 }
 
 /**
@@ -110,8 +116,12 @@ export function storeName(profile: string | undefined): string {
  * @throws {UsageError} where that would be the store of another configuration.
  * @throws {ConfigInvalid} where the user has no home.
  */
-export function defaultStore(profile: string | undefined, around: Surroundings): Located {
-  const name = storeName(profile)
+export function defaultStore(
+  profile: string | undefined,
+  around: Surroundings,
+  ending: StoreEnding = '.db',
+): Located {
+  const name = storeName(profile, ending)
   const paths = pathsOf(around)
   const own = named('HQ_TOKEN_STATE_DIR', around)
   if (own !== undefined) return { ...own, path: paths.join(own.path, name) }

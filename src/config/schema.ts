@@ -101,6 +101,17 @@ const READERS = {
       'must be client_secret_post, client_secret_basic, client_secret_basic_plain or none',
     ),
   'store.path': line,
+  'store.url': line,
+  'store.name': (text: string) => {
+    const fits = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)
+    must(fits, 'must be 1 to 64 of A-Z, a-z, 0-9, dot, _ and -, and begin with a letter or digit')
+    return text
+  },
+  'store.url_password_file': line,
+  'store.url_password_command': line,
+  'store.lease': (text: string) =>
+    duration(text, ', from 10s to 10m', (value) => value >= 10 && value <= 600),
+  'store.recheck': (text: string) => duration(text, ', at most an hour', (value) => value <= 3600),
   'seed.file': line,
   'refresh.early': (text: string) =>
     known(readEarly(line(text)), 'must be a percentage up to 100% or a duration up to a day'),
@@ -122,7 +133,8 @@ export type SupportedKey = keyof typeof READERS
 export const supportedKeys = Object.keys(READERS) as readonly SupportedKey[]
 
 type All = { readonly [Name in SupportedKey]: ReturnType<(typeof READERS)[Name]> }
-type Defaulted = 'client.auth_method' | Extract<SupportedKey, `refresh.${string}`>
+type Defaulted =
+  'client.auth_method' | 'store.lease' | 'store.recheck' | Extract<SupportedKey, `refresh.${string}`>
 
 /** The values of a configuration by their keys; a key with a default is always there. */
 export type Values = Partial<All> & Pick<All, Defaulted>

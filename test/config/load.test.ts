@@ -2,7 +2,7 @@ import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'n
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { readSecret } from '../../src/config/client-secret.js'
+import { readSecret } from '../../src/config/secret-origin.js'
 import { configKeys } from '../../src/config/keys.js'
 import { loadConfig, requireClient, type Config } from '../../src/config/load.js'
 import { ConfigInvalid } from '../../src/core/errors.js'
@@ -212,7 +212,11 @@ default_lifetime = 1h`)
       undefined,
     ],
     ['[client]\nclient_id', 'line 2: neither a section', undefined],
-    ['[store]\nurl = postgres://x', 'line 2: [store] url is not supported in this version', 'take it out'],
+    [
+      '[store]\nencryption_key_file = x',
+      'line 2: [store] encryption_key_file is not supported in this version',
+      'take it out',
+    ],
   ])('a configuration refuses %j', async (text, message, hint) => {
     const error = await refusal(() => load(text))
     expect(error.message).toContain(`config.ini, ${message}`)
@@ -354,7 +358,10 @@ describe('a client secret', () => {
   it('a client secret is not waited for when the command hangs, nor is what that has started', async () => {
     const cwd = folder()
     const command = 'sleep 30 & echo $! > pid; wait'
-    const hanging = readSecret({ kind: 'command', where: 'x', command, cwd, env: process.env }, 300)
+    const hanging = readSecret(
+      { kind: 'command', what: 'client secret', where: 'x', command, cwd, env: process.env },
+      300,
+    )
     expect((await refusal(() => hanging)).message).toContain('within 0.3 s')
     const pid = Number(readFileSync(join(cwd, 'pid'), 'utf8'))
     await expect.poll(() => running(pid)).toBe(false)
