@@ -77,6 +77,7 @@ addresses only: \`localhost\`, \`127.…\` and \`[::1]\`, by these very names.
     which(),
     variables(),
     ...tables,
+    storeUrl(),
     `## \`client_secret_basic\`
 
 RFC 6749 (section 2.3.1) wants the client id and the client secret encoded as forms are before they go into the header of HTTP Basic.
@@ -118,8 +119,45 @@ The usual folder of the stores is \`$XDG_STATE_HOME/hq-token\` (\`~/.local/state
 Windows). A variable that names a file or a folder may be relative to the working directory, or begin with \`~/\`. What
 \`hq-token init\` writes goes where it is then looked for, and each folder that it makes is the owner's alone.
 
-The variable of a key holds for every profile. A profile's name is made of \`a-z\`, \`0-9\`, \`_\` and \`-\`; it cannot be \`token\`,
-whose store would be \`token.db\`, unless its file has a \`[store] path\`.
+The variable of a key holds for every profile. A profile's name is made of \`a-z\`, \`0-9\`, \`_\` and \`-\`, at most 64; it cannot be
+\`token\`, whose store would be \`token.db\`, unless its file has a \`[store] path\`.
+
+With \`url\` in \`[store]\` the token set is in a database, and the file of this table is the seat of this host: it keeps what only this
+host needs, and ends in \`.seat\` instead of \`.db\` unless it is named. The token set is found by its \`name\`, which is that of the
+profile, or \`default\`: so no profile can be called \`default\` then, unless its file has a \`name\`. \`--profile\` and
+\`HQ_TOKEN_STORE_NAME\` exclude one another, as \`--profile\` and \`HQ_TOKEN_STORE\` do.
+`
+}
+
+/** Tested in test/config/store-url.test.ts and shared-store.test.ts. */
+function storeUrl() {
+  return `## The URL of a shared store
+
+\`postgres://USER@HOST:PORT/DATABASE\`, as PostgreSQL's own programs take it. Parts that hold \`/ : @ ? %\` are percent-encoded. Several
+hosts, \`postgres://HOST1,HOST2:5433/DATABASE\`, are those of one cluster: the first that can write is used. A socket is named by its
+folder: \`postgres:///DATABASE?host=/run/postgresql\`.
+
+| parameter | variable | meaning |
+| --- | --- | --- |
+| \`host\`, \`port\` | \`PGHOST\`, \`PGPORT\` | as before the database; default \`localhost\` and 5432 |
+| \`user\` | \`PGUSER\` | default: the name of the system's user |
+| \`dbname\` | \`PGDATABASE\` | default: called like the user |
+| \`sslmode\` | \`PGSSLMODE\` | \`verify-full\` (the default), or \`disable\`, which is only for this machine itself |
+| \`sslrootcert\` | \`PGSSLROOTCERT\` | PEM file of the authorities that may vouch for the server; default \`system\`: those that Node trusts by itself, \`NODE_EXTRA_CA_CERTS\` among them |
+| \`sslcert\`, \`sslkey\` | \`PGSSLCERT\`, \`PGSSLKEY\` | PEM files of a client certificate and its key |
+| \`target_session_attrs\` | | \`read-write\`, which is always meant |
+
+The URL wins over the variables. Any other parameter is an error. Relative files are relative to the config file.
+
+To any other machine there is TLS, and the server's certificate must be of a trusted authority and of the name in the URL, before
+anything else is said. To this machine (\`localhost\`, \`127.…\`, \`::1\` and sockets) there is none, unless the URL has \`sslmode\` or one
+of the files. \`require\`, \`prefer\` and their like are refused, because they connect to a server without knowing who it is.
+
+The password is the one in the URL, in \`url_password_file\` or of \`url_password_command\` (one of these three); else that of
+\`PGPASSWORD\`; else the one in the password file (\`PGPASSFILE\`, \`~/.pgpass\`), which nobody else may be able to read. It is looked up for
+each connection, when the server asks for it.
+
+The package \`pg\` is not installed with hq-token: \`npm install pg\` beside it.
 `
 }
 

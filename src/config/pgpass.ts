@@ -34,7 +34,8 @@ export function filedPassword(wanted: Wanted, around: Surroundings): string | un
   }
 }
 
-function passwordFile(around: Surroundings): string | undefined {
+/** `undefined` where there is no place for one. */
+export function passwordFile(around: Surroundings): string | undefined {
   const paths = pathsOf(around)
   const given = named('PGPASSFILE', around)
   if (given !== undefined) return given.path
@@ -47,7 +48,7 @@ function passwordFile(around: Surroundings): string | undefined {
 }
 
 /** Lines of `host:port:database:user:password`. A field may be `*`; a backslash takes the meaning from a colon. */
-export function passwordIn(text: string, { host, port, database, user }: Wanted): string | undefined {
+function passwordIn(text: string, { host, port, database, user }: Wanted): string | undefined {
   const wanted = [host, String(port), database, user]
   for (const line of text.split(/\r?\n/)) {
     if (line.startsWith('#')) continue

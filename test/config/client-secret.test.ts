@@ -8,7 +8,12 @@ import { place } from '../support/place.js'
 const LINUX = process.platform === 'linux'
 
 const secretOf = async (command: string, cwd = folder(), timeoutMs = 5_000): Promise<string> =>
-  (await readSecret({ kind: 'command', what: 'client secret', where: 'x', command, cwd, env: process.env }, timeoutMs)).reveal()
+  (
+    await readSecret(
+      { kind: 'command', what: 'client secret', where: 'x', command, cwd, env: process.env },
+      timeoutMs,
+    )
+  ).reveal()
 
 function isRunning(pid: number): boolean {
   try {
@@ -24,7 +29,14 @@ const pidIn = (path: string): number => Number(readFileSync(path, 'utf8'))
 it('the command is handed none of our variables that hold a secret', async () => {
   const env = { ...process.env, HQ_TOKEN_PROXY: 'http://user:pass-w0rd@127.0.0.1:9', HQ_TOKEN_SCOPE: 'kept' }
   const command = 'echo "[$HQ_TOKEN_PROXY] $HQ_TOKEN_SCOPE"'
-  const secret = await readSecret({ kind: 'command', what: 'client secret', where: 'x', command, cwd: folder(), env })
+  const secret = await readSecret({
+    kind: 'command',
+    what: 'client secret',
+    where: 'x',
+    command,
+    cwd: folder(),
+    env,
+  })
   expect(secret.reveal()).toBe('[] kept')
 })
 

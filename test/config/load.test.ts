@@ -358,7 +358,10 @@ describe('a client secret', () => {
   it('a client secret is not waited for when the command hangs, nor is what that has started', async () => {
     const cwd = folder()
     const command = 'sleep 30 & echo $! > pid; wait'
-    const hanging = readSecret({ kind: 'command', what: 'client secret', where: 'x', command, cwd, env: process.env }, 300)
+    const hanging = readSecret(
+      { kind: 'command', what: 'client secret', where: 'x', command, cwd, env: process.env },
+      300,
+    )
     expect((await refusal(() => hanging)).message).toContain('within 0.3 s')
     const pid = Number(readFileSync(join(cwd, 'pid'), 'utf8'))
     await expect.poll(() => running(pid)).toBe(false)

@@ -124,6 +124,13 @@ describe('locate', () => {
   })
 })
 
+describe('the name of a profile', () => {
+  it('the name of a profile has at most 64 characters, as that of a token set in a shared store', () => {
+    expect(locate({ profile: 'a'.repeat(64) }, around(), all).profile).toHaveLength(64)
+    expect(() => locate({ profile: 'a'.repeat(65) }, around(), all)).toThrow(/, at most 64, /)
+  })
+})
+
 describe('locateNew', () => {
   it.each([
     ['--config', { config: '/a.ini' }, around({ env: { HQ_TOKEN_CONFIG: '/b.ini' } })],
