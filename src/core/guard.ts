@@ -132,7 +132,7 @@ export class TokenGuard {
 
   async #token(ask: Ask): Promise<AccessToken> {
     const asked = this.#recent.begin()
-    const set = await (ask.rejected === undefined ? this.#recent.look() : this.#setOrSeed())
+    const set = await (ask.rejected === undefined ? this.#recent.look() : this.#setOrSeed({ anew: true }))
     const remembered = this.#recent.token(ask)
     if (remembered !== undefined) return remembered
     this.#say(rejectionWarning(set, ask, this.#options.clock()))
@@ -153,7 +153,7 @@ export class TokenGuard {
    */
   async refresh(options: RefreshOptions = {}): Promise<Refreshed> {
     const { ifOlder, rebind = false } = options
-    const set = await this.#setOrSeed(rebind)
+    const set = await this.#setOrSeed({ rebind, anew: true })
     const { age, clockWentBack } = ageOf(set.pair, this.#options.clock())
     const recent = ifOlder !== undefined && age <= ifOlder && !clockWentBack
     // Ignore `ifOlder` after an exchange that was cut off: it must be finished soon.
@@ -194,9 +194,9 @@ export class TokenGuard {
     return this.#seeds.adopt(seed, force, waitMs)
   }
 
-  /** The set in the store; imports the seed first if there is no set, or its grant has ended. */
-  async #setOrSeed(rebind = false): Promise<TokenSet> {
-    const found = (await this.#options.store.read()) ?? (await this.#takeUpLogin())
+  /** The set in the store, or `anew` in a shared one; imports the seed first if there is none, or its grant has ended. */
+  async #setOrSeed({ rebind = false, anew = false } = {}): Promise<TokenSet> {
+    const found = (await this.#options.store.read({ anew })) ?? (await this.#takeUpLogin())
     const set = found && (await this.#ownership.own(found, undefined, rebind))
     if (set !== undefined && !hasEnded(set, this.#options.clock)) return set
     const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'

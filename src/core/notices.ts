@@ -38,6 +38,7 @@ export class Notices {
       isUntouched: () => store.isUntouched(),
       login: () => store.login(),
       discovered: () => store.discovered(),
+      sharing: () => store.sharing(),
       close: () => store.close(),
     }
   }

@@ -162,6 +162,14 @@ export interface ExclusiveOptions<T> {
   readonly meanwhile?: (set: TokenSet | undefined) => T | undefined
 }
 
+/** Who uses a shared store at this moment. */
+export interface Sharing {
+  /** The host that is refreshing, and its last sign of life in epoch seconds. */
+  readonly holder: { readonly host: string; readonly at: number } | null
+  /** The host that saved the newest pair. */
+  readonly saver: string | null
+}
+
 /** The place where the token set is kept. */
 export interface TokenStore {
   /** The store's place, for messages. */
@@ -198,6 +206,8 @@ export interface TokenStore {
   login(): Promise<PendingLogin | undefined>
   /** The endpoints as last discovered; `undefined` if never. Takes no lock. */
   discovered(): Promise<Discovered | undefined>
+  /** `null` if one machine has the store to itself, or the store is out of reach. */
+  sharing(): Promise<Sharing | null>
   /** Closes whatever is held open between calls. */
   close(): Promise<void>
 }

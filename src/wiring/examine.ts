@@ -9,6 +9,7 @@ import type { PendingLogin } from '../core/store-ports.js'
 import type { Discovered } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import type { StoreInspection } from '../store/inspect.js'
+import { placeOf } from '../store/postgres/peek-seat.js'
 import { knownHere } from './endpoints.js'
 import { inspectServers } from './examine-servers.js'
 import { assertChecked, type Around, type Choice } from './open.js'
@@ -22,6 +23,8 @@ export interface Examination {
     { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
   /** `undefined` if it cannot be read. */
   readonly config: Config | undefined
+  /** For messages. */
+  readonly storeName: string
   /** The client that the configuration names; `undefined` if the configuration cannot be read. */
   readonly named: NamedClient | undefined
   /** `undefined` if the configuration cannot be read. */
@@ -60,11 +63,12 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
     return {
       ...{ here: [...checks, ...left], content: undefined, config: undefined, named: undefined },
-      ...{ policy: undefined, seed: undefined },
+      ...{ policy: undefined, seed: undefined, storeName: 'the store' },
       servers: () => Promise.resolve([]),
     }
   }
   const { checks: ofStore, content } = await inspectedStore(loaded, around)
+  const storeName = loaded.shared === null ? loaded.store.path : placeOf(loaded.shared)
   const { config, problem } = knownHere(loaded, content?.discovered)
   const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
   const settings = [
@@ -82,9 +86,10 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     here: [...checks, ...settings, ...ofStore],
     content,
     config,
+    storeName,
     named: namedClient(config, content?.discovered),
     policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
-    seed: content && (await inspectSeed(config.seedFile, content.set, loaded.store.path, seedOptions)),
+    seed: content && (await inspectSeed(config.seedFile, content.set, storeName, seedOptions)),
     servers: (online) =>
       trust.status === 'fail'
         ? Promise.resolve([
@@ -92,6 +97,12 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
           ])
         : inspectServers(config, online, content?.set, around),
   }
+}
+
+/** The SQL that makes the tables of a shared store, and the least rights in them. */
+export async function sharedStoreSql(): Promise<string> {
+  const { ownersSql } = await import('../store/postgres/schema.js')
+  return ownersSql()
 }
 
 async function inspectedStore({ store, shared }: Config, { env, clock }: Around): Promise<StoreInspection> {

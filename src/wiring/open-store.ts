@@ -38,6 +38,7 @@ function onDemand(name: string, load: () => Promise<TokenStore>): TokenStore {
     isUntouched: async () => (await loaded()).isUntouched(),
     login: async () => (await loaded()).login(),
     discovered: async () => (await loaded()).discovered(),
+    sharing: async () => (await loaded()).sharing(),
     close: async () => (await loading)?.close(),
   }
 }

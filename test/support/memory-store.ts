@@ -160,6 +160,10 @@ export class MemoryStore implements TokenStore {
     return Promise.resolve(this.#discovered)
   }
 
+  sharing(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
   close(): Promise<void> {
     return Promise.resolve()
   }

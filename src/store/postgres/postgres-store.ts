@@ -8,6 +8,7 @@ import type {
   HeldStore,
   HistoryEntry,
   PendingLogin,
+  Sharing,
   TokenStore,
 } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
@@ -101,6 +102,24 @@ export class PostgresStore implements TokenStore {
     } catch (error) {
       if (!(error instanceof StoreUnreachable) || known.discovered === undefined) throw error
       return known.discovered
+    }
+  }
+
+  async sharing(): Promise<Sharing | null> {
+    try {
+      const look = await this.#look()
+      if (look === undefined) return { holder: null, saver: null }
+      const { seat, host, at } = look.seen.lease
+      const entries = await this.#registry.history()
+      const saved = entries.find(({ outcome, event }) => outcome === 'done' && event !== 'logout')
+      return {
+        holder:
+          seat === null || host === null || at === null ? null : { host, at: Math.floor(at) + look.offset },
+        saver: saved?.host ?? null,
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnreachable)) throw error
+      return null
     }
   }
 

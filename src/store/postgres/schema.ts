@@ -158,6 +158,16 @@ CREATE POLICY own ON hq_token.${table}
   return [role('hq_token_all'), ...tables].join('\n')
 }
 
+/** All that the owner of a database runs, with what is optional as comments. */
+export function ownersSql(): string {
+  return `-- The tables of hq-token. Each step does nothing where it was done before.
+${migrationSql()}
+-- The least rights. Give them to each database user that hq-token logs in as: GRANT hq_token_keeper TO NAME;
+${rolesSql()}
+-- An option: a database user sees the row of its own name only, and members of hq_token_all see all.
+${rowLevelSecuritySql().replace(/^(?=.)/gm, '-- ')}`
+}
+
 function role(name: string): string {
   return `DO $role$
 BEGIN

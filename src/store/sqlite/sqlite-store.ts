@@ -72,6 +72,10 @@ export class SqliteStore implements TokenStore {
     return this.#reading(selectDiscovered)
   }
 
+  sharing(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
   async exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T> {
     await this.#seat.claim()
     const look = async (): Promise<T | undefined> => options.meanwhile?.(await this.read())
