@@ -59,7 +59,8 @@ export function sharedStore(
 ): SharedStoreConfig | null {
   const url = settings['store.url']
   if (url === undefined) {
-    refuseAlone(settings)
+    // They may be meant for the store that a move goes to.
+    if (source.moveTo === undefined) refuseAlone(settings)
     return null
   }
   checkSeat(settings['store.path'])

@@ -3,37 +3,42 @@
 import type { Config } from '../config/load.js'
 import type { Clock } from '../core/clock.js'
 import type { Host } from '../core/host.js'
-import type { TokenStore } from '../core/store-ports.js'
+import type { MovableStore } from '../core/move-ports.js'
 import { placeOf } from '../store/postgres/peek-seat.js'
-import type { SeatOptions } from '../store/seat.js'
+import type { Seat, SeatOptions } from '../store/seat.js'
 import { SqliteStore } from '../store/sqlite/sqlite-store.js'
 
 export interface StoreAround {
   readonly clock: Clock
   readonly host: Host
+  /** The seat of a shared store, if another one has it too. */
+  readonly seat?: Seat | undefined
 }
 
 export function openStore(
-  { store, shared }: Config,
+  { store, shared }: Pick<Config, 'store' | 'shared'>,
   options: SeatOptions & Required<Pick<SeatOptions, 'notify'>>,
   around: StoreAround,
-): TokenStore {
+): MovableStore {
   if (shared === null) return new SqliteStore(store.path, options)
-  return onDemand(placeOf(shared), async () => {
+  return onDemand(shared, async () => {
     const { openSharedStore } = await import('../store/postgres/open.js')
     return openSharedStore(store.path, shared, options, around)
   })
 }
 
 /** A shared store that is loaded at the first call. */
-function onDemand(name: string, load: () => Promise<TokenStore>): TokenStore {
-  let loading: Promise<TokenStore> | undefined
-  const loaded = (): Promise<TokenStore> => (loading ??= load())
+function onDemand(shared: NonNullable<Config['shared']>, load: () => Promise<MovableStore>): MovableStore {
+  let loading: Promise<MovableStore> | undefined
+  const loaded = (): Promise<MovableStore> => (loading ??= load())
   return {
-    name,
+    name: placeOf(shared),
+    address: { url: shared.display, name: shared.name },
     isShared: true,
     read: async (options) => (await loaded()).read(options),
     exclusive: async (critical, options) => (await loaded()).exclusive(critical, options),
+    identity: async () => (await loaded()).identity(),
+    exclusiveForMove: async (critical, waitMs) => (await loaded()).exclusiveForMove(critical, waitMs),
     history: async () => (await loaded()).history(),
     isUntouched: async () => (await loaded()).isUntouched(),
     login: async () => (await loaded()).login(),

@@ -21,12 +21,19 @@ export interface SharedStore extends SharedStoreSettings {
   readonly recheck: number
 }
 
+export interface SharedAround {
+  readonly clock: Clock
+  readonly host: Host
+  /** Default: the seat at `path`. */
+  readonly seat?: Seat | undefined
+}
+
 /** @param path The file of this host's seat. */
 export function openSharedStore(
   path: string,
   settings: SharedStore,
   options: SeatOptions & Required<Pick<SeatOptions, 'notify'>>,
-  { clock, host }: { readonly clock: Clock; readonly host: Host },
+  { clock, host, seat }: SharedAround,
 ): PostgresStore {
   // The store tries again by itself: it knows what it waits for.
   const registry = new PostgresRegistry(
@@ -34,11 +41,13 @@ export function openSharedStore(
     settings.name,
     placeOf(settings),
   )
-  return new PostgresStore(new Seat(path, options), new SeatMemory(storePaths(path)), registry, {
+  return new PostgresStore(seat ?? new Seat(path, options), new SeatMemory(storePaths(path)), registry, {
     host: host.name,
     leaseMs: settings.lease * 1000,
     recheck: settings.recheck,
     time: machineTime(clock),
+    address: { url: settings.display, name: settings.name },
+    names: options.names,
     notify: options.notify,
   })
 }

@@ -84,7 +84,7 @@ function bypassed(): StoreUnusable {
   })
 }
 
-function inTransaction<T>(db: Database.Database, work: () => T): T {
+export function inTransaction<T>(db: Database.Database, work: () => T): T {
   db.exec('BEGIN IMMEDIATE')
   try {
     const result = work()
@@ -97,7 +97,7 @@ function inTransaction<T>(db: Database.Database, work: () => T): T {
 }
 
 /** @returns Whether the row has grown. */
-function save(db: Database.Database, next: TokenSet, entry: HistoryEntry): boolean {
+export function save(db: Database.Database, next: TokenSet, entry: HistoryEntry): boolean {
   const stored = db.prepare('SELECT width FROM token_set').get() as Row | undefined
   const before = Number(stored?.['width'] ?? 0)
   const columns = toRow(next)
@@ -150,7 +150,7 @@ function write(
   )
 }
 
-function writeHistory(db: Database.Database, entry: HistoryEntry): void {
+export function writeHistory(db: Database.Database, entry: HistoryEntry): void {
   write(db, 'history', entry.sequence % HISTORY_SLOTS, toHistoryRow(entry), HISTORY_WIDTH)
 }
 
