@@ -100,7 +100,7 @@ export class PostgresStore implements TokenStore {
       const look = await this.#look()
       return look?.seen.discovered && shiftDiscovered(look.seen.discovered, look.offset)
     } catch (error) {
-      if (!(error instanceof StoreUnreachable) || known.discovered === undefined) throw error
+      if (!(error instanceof StoreUnreachable) || known.set === undefined) throw error
       return known.discovered
     }
   }
