@@ -24,27 +24,38 @@ import type { SharedStoreSettings } from './settings.js'
 /** Seconds between this machine's clock and the database's that are worth a warning. */
 const CLOCK_SKEW = 60
 
-/** The database, and what this user may do there: one question. */
+/** The rights that the program needs, table by table. */
+const NEEDED = [
+  ['meta', 'SELECT'],
+  ['grants', 'SELECT'],
+  ['grants', 'INSERT'],
+  ['grants', 'UPDATE'],
+  ['answers', 'SELECT'],
+  ['answers', 'INSERT'],
+  ['answers', 'DELETE'],
+  ['history', 'SELECT'],
+  ['history', 'INSERT'],
+  ['history', 'UPDATE'],
+  ['history', 'DELETE'],
+] as const
+
+/** The database, and what this user may do there: one question, which needs no right. */
 const EXAM = `
 SELECT current_setting('server_version') AS version, current_user AS "user",
-       (SELECT s.ssl FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid()) AS tls,
+       (SELECT s.ssl FROM pg_catalog.pg_stat_ssl s WHERE s.pid = pg_backend_pid()) AS tls,
        has_database_privilege(current_database(), 'CREATE') AS may_create,
-       (SELECT count(*)::int FROM pg_stat_replication) AS standbys,
-       array_remove(ARRAY[
-         ${[
-           ['meta', 'SELECT'],
-           ['grants', 'SELECT,INSERT,UPDATE'],
-           ['answers', 'SELECT,INSERT,DELETE'],
-           ['history', 'SELECT,INSERT,UPDATE,DELETE'],
-           ['notice', 'SELECT,INSERT,UPDATE,DELETE'],
-         ]
-           .flatMap(([table = '', rights = '']) => rights.split(',').map((right) => [table, right] as const))
-           .map(
-             ([table, right]) =>
-               `CASE WHEN to_regclass('hq_token.${table}') IS NOT NULL AND NOT has_table_privilege(to_regclass('hq_token.${table}'), '${right}') THEN '${right} on hq_token.${table}' END`,
-           )
-           .join(',\n         ')}
-       ], NULL)::text AS missing`
+       (SELECT count(*)::int FROM pg_catalog.pg_stat_replication) AS standbys,
+       ARRAY(
+         SELECT 'USAGE on ' || nspname FROM pg_catalog.pg_namespace
+          WHERE nspname = 'hq_token' AND NOT has_schema_privilege(oid, 'USAGE')
+         UNION ALL
+         SELECT needed.privilege || ' on ' || nspname || '.' || relname
+           FROM pg_catalog.pg_namespace n
+           JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
+           JOIN (VALUES ${NEEDED.map(([table, right]) => `('${table}', '${right}')`).join(', ')}) AS needed (name, privilege)
+             ON needed.name = relname
+          WHERE nspname = 'hq_token' AND NOT has_table_privilege(c.oid, needed.privilege)
+       )::text AS missing`
 
 interface Exam {
   readonly version: string
@@ -67,6 +78,12 @@ export async function inspectShared(
   const seat = inspectPlace(paths, options)
   try {
     const exam = await examined(connection)
+    const known = [
+      ok('store', registry.name),
+      ok('database', `PostgreSQL ${exam.version} as ${exam.user}, ${wayOf(exam, settings)}`),
+    ]
+    if (exam.missing.length > 0)
+      return { checks: [...known, rights(exam, registry.name), ...seat], content: undefined }
     const seen = await registry.look()
     const at = options.clock()
     const { set, offset = 0 } = seen === undefined ? {} : localized(seen, at)
@@ -78,8 +95,7 @@ export async function inspectShared(
     const inRow = seen === undefined ? [] : await ofRow(seen, set, path, registry.name)
     return {
       checks: [
-        ok('store', registry.name),
-        ok('database', `PostgreSQL ${exam.version} as ${exam.user}, ${wayOf(exam, settings)}`),
+        ...known,
         schema(seen, exam, registry.name),
         ...(seen === undefined ? [] : [rights(exam, registry.name), clock(seen, at), failover(seen, exam)]),
         ...inRow,

@@ -118,7 +118,7 @@ export class PostgresStore implements MovableStore {
       const look = await this.#openLook()
       return look?.seen.discovered && shiftDiscovered(look.seen.discovered, look.offset)
     } catch (error) {
-      if (!(error instanceof StoreUnreachable) || known.discovered === undefined) throw error
+      if (!(error instanceof StoreUnreachable) || known.set === undefined) throw error
       return known.discovered
     }
   }

@@ -89,7 +89,12 @@ export class Session {
 
   /** Tells the server, so that it ends its backend at once. */
   async end(): Promise<void> {
-    await Promise.race([this.#client.end(), sleep(GOODBYE_MS, undefined, { ref: false })])
+    // Else the process could end here, in the middle of what its caller does.
+    this.#socket.ref()
+    const over = new AbortController()
+    const late = sleep(GOODBYE_MS, undefined, { signal: over.signal }).catch(() => undefined)
+    await Promise.race([this.#client.end(), late])
+    over.abort()
     this.drop()
   }
 
