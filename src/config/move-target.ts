@@ -51,9 +51,8 @@ export function targetStore(
     throw new UsageError(error.message, error.hint === undefined ? {} : { hint: error.hint })
   }
   const row = name === undefined ? values['store.name'] : rowName(name)
-  const { 'store.path': _, ...others } = settings
   const shared = sharedStore(
-    { ...others, 'store.url': url },
+    { ...settings, 'store.url': url },
     { ...values, ...(row !== undefined && { 'store.name': row }) },
     source,
     suggest,

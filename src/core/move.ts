@@ -56,7 +56,10 @@ export async function move(
     new Move({ from, to, source, target, options: quiet, force, host, names }).run()
   try {
     return await (here < there
-      ? from.exclusiveForMove((source) => to.exclusiveForMove((target) => both(source, target), waitMs), waitMs)
+      ? from.exclusiveForMove(
+          (source) => to.exclusiveForMove((target) => both(source, target), waitMs),
+          waitMs,
+        )
       : to.exclusiveForMove(
           (target) => from.exclusiveForMove((source) => both(source, target), waitMs),
           waitMs,
@@ -152,7 +155,10 @@ class Move {
     } catch (error) {
       if (!(error instanceof TokenError) || error instanceof Overtaken) throw error
       const first = error.hint === undefined ? '' : `${error.hint}; `
-      throw hinted(error, `${first}the move has begun, and the same command finishes it: ${moveCommand(to.address)}`)
+      throw hinted(
+        error,
+        `${first}the move has begun, and the same command finishes it: ${moveCommand(to.address)}`,
+      )
     }
   }
 
@@ -208,8 +214,8 @@ class Move {
 }
 
 /** Nobody works on the login in the new store. */
-function withoutHolder({ holder: _, ...login }: PendingLogin): PendingLogin {
-  return login
+function withoutHolder({ state, verifier, redirectUri, begunAt, spent, grant, client }: PendingLogin): PendingLogin {
+  return { state, verifier, redirectUri, begunAt, spent, grant, client }
 }
 
 /** Tells answers apart, of which a shared store may know several copies. */

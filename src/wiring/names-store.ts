@@ -11,7 +11,8 @@ export function namesStore({ file, profile, shared }: Config, env: Environment):
   const place = `in [store] of ${file ?? ''}`
   return (address) => {
     if ('path' in address) {
-      const instead = shared === null ? '' : isByVariable ? ' in place of HQ_TOKEN_STORE_URL' : ', in place of url'
+      const instead =
+        shared === null ? '' : isByVariable ? ' in place of HQ_TOKEN_STORE_URL' : ', in place of url'
       return isByVariable
         ? `set HQ_TOKEN_STORE=${shellWord(address.path)}${instead}`
         : `set path = ${address.path} ${place}${instead}`

@@ -3,8 +3,10 @@
 import type { Config } from '../config/load.js'
 import type { Clock } from '../core/clock.js'
 import type { Host } from '../core/host.js'
+import { UsageError } from '../core/errors.js'
 import type { MovableStore } from '../core/move-ports.js'
 import { placeOf } from '../store/postgres/peek-seat.js'
+import { storePaths } from '../store/files.js'
 import type { Seat, SeatOptions } from '../store/seat.js'
 import { SqliteStore } from '../store/sqlite/sqlite-store.js'
 
@@ -25,6 +27,29 @@ export function openStore(
     const { openSharedStore } = await import('../store/postgres/open.js')
     return openSharedStore(store.path, shared, options, around)
   })
+}
+
+/**
+ * Opens the store that a move goes to.
+ *
+ * @throws {UsageError} its file is one of the other store's kind
+ */
+export function openTarget(
+  { store, shared, moveTo }: Config,
+  options: SeatOptions & Required<Pick<SeatOptions, 'notify'>>,
+  around: StoreAround,
+): MovableStore {
+  if (moveTo === null) throw new Error('no store to move to')
+  const isOneKind = (shared === null) === (moveTo.shared === null)
+  const [own, other] = [storePaths(store.path).place, storePaths(moveTo.store.path).place]
+  if (!isOneKind && own === other)
+    throw new UsageError(
+      shared === null
+        ? `${store.path} is the store, and would be the seat of this host in the new one`
+        : `${moveTo.store.path} is the seat of this host in the shared store`,
+      { hint: shared === null ? 'set HQ_TOKEN_STATE_DIR to another folder' : 'name another file' },
+    )
+  return openStore(moveTo, { ...options, handover: undefined }, around)
 }
 
 /** A shared store that is loaded at the first call. */

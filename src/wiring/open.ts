@@ -28,7 +28,7 @@ import { assertWay } from '../network/no-proxy.js'
 import { packageVersion } from '../version.js'
 import { Endpoints, type Keep } from './endpoints.js'
 import { namesStore } from './names-store.js'
-import { openStore } from './open-store.js'
+import { openStore, openTarget } from './open-store.js'
 
 /** Which configuration to open, as `--config` and `--profile` do. */
 export interface Choice {
@@ -154,9 +154,8 @@ export function open(choice: Choice, around: Around): Opened {
       return revocation(now, await agent(now.revocationUrl))
     },
     move: async (force) => {
-      if (config.moveTo === null) throw new Error('no store to move to')
       const { move } = await import('../core/move.js')
-      const to = openStore(config.moveTo, { ...storeOptions, handover: undefined }, { clock, host, seat })
+      const to = openTarget(config, storeOptions, { clock, host, seat })
       try {
         const moved = await move(own, to, options, { force, host: host.name, names })
         return { moved, to, next: names(to.address) }

@@ -39,14 +39,26 @@ function host(store: string, dir = folder()): Host {
   return { config, dir, start: begin, run: (...args) => begin(args).done }
 }
 
-const COMMANDS = [['get'], ['refresh'], ['status'], ['doctor'], ['login', '--no-browser'], ['logout'], ['exec', 'true']]
+const COMMANDS = [
+  ['get'],
+  ['refresh'],
+  ['status'],
+  ['doctor'],
+  ['login', '--no-browser'],
+  ['logout'],
+  ['exec', 'true'],
+]
 
 /** Every command on a store that the set has left says where it is. */
 async function expectClosed(old: Host, key: string): Promise<void> {
   for (const command of [...COMMANDS, ['seed', there.seed]]) {
     const { code, stdout, stderr } = await old.run(...command)
     const said = stdout + stderr
-    expect({ command, code, stdout: command[0] === 'doctor' ? '' : stdout }).toEqual({ command, code: 78, stdout: '' })
+    expect({ command, code, stdout: command[0] === 'doctor' ? '' : stdout }).toEqual({
+      command,
+      code: 78,
+      stdout: '',
+    })
     expect(said).toContain('was moved to')
     expect(said).toContain(key)
   }

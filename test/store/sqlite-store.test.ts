@@ -27,6 +27,7 @@ import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { garbage, raw } from '../support/fake-server.js'
 import { folder } from '../support/folder.js'
 import { writeOldStore } from '../support/old-store.js'
+import { movableStoreContract } from '../support/movable-contract.js'
 import { tokenStoreContract } from '../support/store-contract.js'
 import { HOST, moment, pair, tokenSet } from '../support/token-sets.js'
 
@@ -42,6 +43,11 @@ tokenStoreContract('SqliteStore', () => {
       mutex[Symbol.for('hq-token.locks')]?.delete(place)
     },
   }
+})
+
+movableStoreContract('SqliteStore', () => {
+  const path = join(folder(), 'state', 'token.db')
+  return { store: new SqliteStore(path), other: new SqliteStore(path) }
 })
 
 let path: string

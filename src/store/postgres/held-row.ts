@@ -5,13 +5,7 @@ import { landing } from '../../core/landing.js'
 import { closedByMove } from '../../core/move-notes.js'
 import type { Belongings, HeldMovable, MoveNote } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
-import type {
-  Counters,
-  HistoryEntry,
-  Landed,
-  PendingLogin,
-  RescueFile,
-} from '../../core/store-ports.js'
+import type { Counters, HistoryEntry, Landed, PendingLogin, RescueFile } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { isOver } from '../../core/policy.js'
 import type { Rescue } from '../rescue/rescue-file.js'

@@ -22,7 +22,9 @@ export function selectNote(db: Database.Database): MoveNote | undefined {
  */
 export function close(db: Database.Database, note: MoveNote, entry: HistoryEntry | null): void {
   inTransaction(db, () => {
-    db.exec('CREATE TABLE IF NOT EXISTS move (id INTEGER PRIMARY KEY CHECK (id = 1), note TEXT NOT NULL) STRICT')
+    db.exec(
+      'CREATE TABLE IF NOT EXISTS move (id INTEGER PRIMARY KEY CHECK (id = 1), note TEXT NOT NULL) STRICT',
+    )
     db.prepare('REPLACE INTO move (id, note) VALUES (1, ?)').run(serializeNote(note))
     const set = selectSet(db)
     if (set !== undefined && entry !== null) save(db, { ...set, sequence: entry.sequence }, entry)

@@ -10,12 +10,7 @@ import { Overtaken } from '../../core/errors.js'
 import { closedByMove } from '../../core/move-notes.js'
 import type { FileAddress, HeldMovable, MovableStore } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
-import type {
-  ExclusiveOptions,
-  HeldStore,
-  HistoryEntry,
-  PendingLogin,
-} from '../../core/store-ports.js'
+import type { ExclusiveOptions, HeldStore, HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { Holder, TokenSet } from '../../core/token-set.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
@@ -244,8 +239,7 @@ export class SqliteStore implements MovableStore {
   /** @throws {ConfigInvalid} a move has closed the store */
   #assertOpen(db: Database.Database): void {
     const note = selectNote(db)
-    if (note !== undefined)
-      throw closedByMove(this, note, selectSet(db) === undefined, this.#options.names)
+    if (note !== undefined) throw closedByMove(this, note, selectSet(db) === undefined, this.#options.names)
   }
 
   get #database(): Pick<StorePaths, 'folder' | 'database'> {
