@@ -208,13 +208,23 @@ class Move {
       throw closedByMove(to, there, (await target.read()) === undefined, names)
     // That store first: this one is empty, and its note names the move until it is undone.
     if (there !== undefined) await target.reopen()
+    // The login and the answers that have come here are still there.
+    if ((await source.read()) === undefined) await source.forget(null)
     await source.reopen()
     return 'given-up'
   }
 }
 
 /** Nobody works on the login in the new store. */
-function withoutHolder({ state, verifier, redirectUri, begunAt, spent, grant, client }: PendingLogin): PendingLogin {
+function withoutHolder({
+  state,
+  verifier,
+  redirectUri,
+  begunAt,
+  spent,
+  grant,
+  client,
+}: PendingLogin): PendingLogin {
   return { state, verifier, redirectUri, begunAt, spent, grant, client }
 }
 

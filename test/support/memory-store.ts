@@ -268,10 +268,11 @@ export class MemoryStore implements MovableStore {
   }
 
   async #forget(entry: HistoryEntry | null): Promise<void> {
+    // Answers first, as every store does it.
+    await this.#rescue.drop(() => true)
     this.#event('forget')
     this.#set = this.#login = undefined
     if (entry !== null) this.#history.set(entry.sequence, entry)
-    await this.#rescue.drop(() => true)
   }
 
   readonly #rescue: RescueFile = {

@@ -26,7 +26,8 @@ export function movableStoreContract(name: string, open: () => TwoMovable | Prom
     store.exclusiveForMove(work, 0)
   const save = (store: MovableStore, set: TokenSet): Promise<void> =>
     store.exclusive((held) => held.note(set, 0, entry(set, 'seed', 'done', moment())), { waitMs: 0 })
-  const told = (set: TokenSet, outcome = 'done', at = moment()): HistoryEntry => entry(set, 'move', outcome, at)
+  const told = (set: TokenSet, outcome = 'done', at = moment()): HistoryEntry =>
+    entry(set, 'move', outcome, at)
 
   describe(`${name} keeps the contract of a store that a token set can be moved from and to`, () => {
     it('has one identity for all that use it', async () => {
@@ -56,7 +57,10 @@ export function movableStoreContract(name: string, open: () => TwoMovable | Prom
         await expect(way()).rejects.toThrow(ConfigInvalid)
         await expect(way()).rejects.toThrow(words)
       }
-      const [found, stood] = await under(other, async (held) => [await held.moveNote(), await held.read()] as const)
+      const [found, stood] = await under(
+        other,
+        async (held) => [await held.moveNote(), await held.read()] as const,
+      )
       expect(found).toEqual(note)
       expect(reveal(stood)).toEqual(reveal(after))
     })
@@ -84,11 +88,15 @@ export function movableStoreContract(name: string, open: () => TwoMovable | Prom
         await held.read()
         await held.forget(told(after))
       })
-      await expect(other.read({ anew: true })).rejects.toThrow(/was moved to postgres:\/\/db\.example\/hq \(acme\)/)
+      await expect(other.read({ anew: true })).rejects.toThrow(
+        /was moved to postgres:\/\/db\.example\/hq \(acme\)/,
+      )
       await under(other, async (held) => {
         expect(await held.read()).toBeUndefined()
         expect(await held.moveNote()).toEqual(NOTE)
-        expect((await held.belongings()).history.slice(0, 1)).toMatchObject([{ event: 'move', outcome: 'done' }])
+        expect((await held.belongings()).history.slice(0, 1)).toMatchObject([
+          { event: 'move', outcome: 'done' },
+        ])
         expect((await held.counters()).generation).toBeGreaterThanOrEqual(set.generation)
       })
     })
