@@ -187,8 +187,10 @@ export class HeldRow implements HeldMovable {
     }
   }
 
-  close(note: MoveNote, entry: HistoryEntry | null): Promise<void> {
+  async close(note: MoveNote, entry: HistoryEntry | null): Promise<void> {
     const { generation } = this.#latest.seen
+    // First, so that a process which is killed in between leaves no token here that this host would hand out.
+    await this.#parts.memory.change((known) => ({ ...known, set: undefined }))
     return this.#moves(
       (holding, offset) =>
         this.#parts.registry.closeForMove(holding, generation, note, entry && shiftEntry(entry, -offset)),

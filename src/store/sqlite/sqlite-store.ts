@@ -23,7 +23,7 @@ import { close, receive, reopen, selectNote } from './move.js'
 import { patiently } from './patience.js'
 import { toDiscoveredRow, toLoginRow } from '../row.js'
 import { selectCounters, selectDiscovered, selectHistory, selectLogin, selectSet } from './select.js'
-import { checkIntegrity, forget, land, note, replaceOne } from './write.js'
+import { checkIntegrity, finishForgetting, forget, land, note, replaceOne } from './write.js'
 
 /** Tries of the last check before a request, 5 ms apart. */
 const LAST_LOOKS = 20
@@ -126,6 +126,7 @@ export class SqliteStore implements MovableStore {
       await this.#patiently(() => {
         checkIntegrity(db, paths)
         bringUpToDate(db)
+        finishForgetting(db)
       })
       const rescue = turn.openRescue()
       try {
