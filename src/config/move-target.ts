@@ -4,17 +4,10 @@ import { resolve } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import { defaultStore, type Located } from './paths.js'
 import { read, type Values } from './schema.js'
-import type { ConfigSource, Setting, Settings } from './settings.js'
+import type { ConfigSource, MoveTarget, Setting, Settings } from './settings.js'
 import { sharedStore, type SharedStoreConfig } from './shared-store.js'
 import { readStoreUrl } from './store-url.js'
 import type { Suggest } from './suggest.js'
-
-/** The options of a move, as typed. */
-export interface MoveTarget {
-  readonly to: string
-  /** The row of a shared store. */
-  readonly name?: string | undefined
-}
 
 export interface TargetStore {
   readonly store: Located
@@ -57,7 +50,8 @@ export function targetStore(
     source,
     suggest,
   )
-  return { store: seat ?? defaultStore(source.profile, source, '.seat'), shared }
+  const store = seat ?? defaultStore(source.profile, source, '.seat')
+  return { store, shared: shared && { ...shared, typed: to } }
 }
 
 function rowName(name: string): string {

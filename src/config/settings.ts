@@ -8,13 +8,19 @@ import { FileProblem, readRegular } from './file.js'
 import { readIni, shown, type Entry } from './ini.js'
 import { configKeys, isPersonKey, nameOf, type KeyName } from './keys.js'
 import type { Location } from './locate.js'
-import type { MoveTarget } from './move-target.js'
 import { variable, type Environment, type Surroundings } from './paths.js'
 import type { Suggest } from './suggest.js'
 import { trustNotices } from './trust.js'
 
 /** Where the configuration comes from: what `locate` found, and the process around it. */
 export type ConfigSource = Location & Surroundings & { readonly moveTo?: MoveTarget | undefined }
+
+/** The store that a move goes to, as typed. */
+export interface MoveTarget {
+  readonly to: string
+  /** The row of a shared store. */
+  readonly name?: string | undefined
+}
 
 /** One key's text, and where it stands. */
 export interface Setting {

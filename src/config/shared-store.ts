@@ -16,6 +16,8 @@ import type { Suggest } from './suggest.js'
 export interface SharedStoreConfig extends Pick<StoreUrl, 'display' | 'hosts'> {
   /** The row that keeps the token set. */
   readonly name: string
+  /** The URL as a person typed it for a move; missing if the configuration names the store. */
+  readonly typed?: string
   /** Seconds, as `recheck`. */
   readonly lease: number
   readonly recheck: number

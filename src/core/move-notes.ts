@@ -20,14 +20,14 @@ export function isSameAddress(one: StoreAddress, other: StoreAddress): boolean {
 export function moveCommand(address: StoreAddress): string {
   if ('path' in address) return `hq-token move --to ${shellWord(address.path)}`
   const name = address.name === 'default' ? '' : ` --name ${address.name}`
-  return `hq-token move --to ${shellWord(address.url)}${name}`
+  return `hq-token move --to ${shellWord(address.typed ?? address.url)}${name}`
 }
 
 /** The keys of the configuration that name a store, without a word of where the configuration is. */
 export const inConfig: NamesStore = (address) =>
   'path' in address
     ? `set path = ${address.path} in [store], without url`
-    : `set url = ${address.url} and name = ${address.name} in [store], in place of path`
+    : `set url = ${address.typed ?? address.url} and name = ${address.name} in [store], in place of path`
 
 /**
  * The error for a store that a move has closed.

@@ -11,7 +11,10 @@ export interface FileAddress {
 }
 
 export interface RowAddress {
+  /** Without parameters. */
   readonly url: string
+  /** As it was typed, with its parameters; missing if it was not. */
+  readonly typed?: string | undefined
   readonly name: string
 }
 

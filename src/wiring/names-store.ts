@@ -17,7 +17,7 @@ export function namesStore({ file, profile, shared }: Config, env: Environment):
         ? `set HQ_TOKEN_STORE=${shellWord(address.path)}${instead}`
         : `set path = ${address.path} ${place}${instead}`
     }
-    const { url, name } = address
+    const { name, typed: url = address.url } = address
     const isUsual = name === (profile ?? 'default')
     if (!isByVariable) {
       const instead = shared === null ? ', in place of path' : ''

@@ -58,7 +58,7 @@ function onDemand(shared: NonNullable<Config['shared']>, load: () => Promise<Mov
   const loaded = (): Promise<MovableStore> => (loading ??= load())
   return {
     name: placeOf(shared),
-    address: { url: shared.display, name: shared.name },
+    address: { url: shared.display, name: shared.name, typed: shared.typed },
     isShared: true,
     read: async (options) => (await loaded()).read(options),
     exclusive: async (critical, options) => (await loaded()).exclusive(critical, options),

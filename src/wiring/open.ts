@@ -3,7 +3,7 @@
 import { withoutSecretVariables } from '../config/keys.js'
 import { loadConfig, requireClient, type ClientConfig, type Config } from '../config/load.js'
 import { locate } from '../config/locate.js'
-import type { MoveTarget } from '../config/move-target.js'
+import type { MoveTarget } from '../config/settings.js'
 import { type Surroundings } from '../config/paths.js'
 import { inspectSeed, seedMarks, seedSource } from '../config/seed-source.js'
 import type { NamedClient } from '../core/client.js'

@@ -198,7 +198,7 @@ export class MemoryStore implements MovableStore {
     }
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+   
   async history(): Promise<readonly HistoryEntry[]> {
     this.#assertOpen()
     return this.#events()

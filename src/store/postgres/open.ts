@@ -15,6 +15,8 @@ import type { SharedStoreSettings } from './settings.js'
 export interface SharedStore extends SharedStoreSettings {
   /** The row that keeps the token set. */
   readonly name: string
+  /** The URL as a person typed it for a move. */
+  readonly typed?: string
   /** Seconds that a lease lasts without a sign of life. */
   readonly lease: number
   /** Seconds for which a good token is handed out without a look at the database. */
@@ -46,7 +48,7 @@ export function openSharedStore(
     leaseMs: settings.lease * 1000,
     recheck: settings.recheck,
     time: machineTime(clock),
-    address: { url: settings.display, name: settings.name },
+    address: { url: settings.display, name: settings.name, typed: settings.typed },
     names: options.names,
     notify: options.notify,
   })
