@@ -21,7 +21,8 @@ export function noteFrom(fields: unknown): MoveNote {
 function addressFrom(fields: unknown): StoreAddress {
   const { path, url, name, typed } = (fields ?? {}) as Readonly<Record<string, unknown>>
   if (typeof path === 'string') return { path }
-  if (typeof url === 'string' && typeof name === 'string') return { url, name, ...(typeof typed === 'string' && { typed }) }
+  if (typeof url === 'string' && typeof name === 'string')
+    return { url, name, ...(typeof typed === 'string' && { typed }) }
   throw damaged()
 }
 

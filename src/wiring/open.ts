@@ -34,6 +34,10 @@ import { openStore, openTarget } from './open-store.js'
 export interface Choice {
   readonly config?: string
   readonly profile?: string
+}
+
+/** The same for a command, which may be a move. */
+export interface CommandChoice extends Choice {
   /** The store that a move goes to. */
   readonly moveTo?: MoveTarget
 }
@@ -72,7 +76,7 @@ export interface Opened {
   readonly client: () => Promise<ClientConfig>
   /** Gives the function that revokes a token; `null` if no revocation endpoint is known. */
   readonly revoke: () => Promise<Revoke | null>
-  /** Takes the token set to the store that `Choice.moveTo` names; `next` says how to name that in the configuration. */
+  /** Takes the token set to the store that `CommandChoice.moveTo` names; `next` says how to name that in the configuration. */
   readonly move: (
     force: boolean,
   ) => Promise<{ readonly moved: Moved; readonly to: MovableStore; readonly next: string }>
@@ -93,7 +97,7 @@ export interface Opened {
  *
  * @throws {ConfigInvalid | UsageError}
  */
-export function open(choice: Choice, around: Around): Opened {
+export function open(choice: CommandChoice, around: Around): Opened {
   const { env, platform, homedir, clock } = around
   const notices = new Notices((notice) => {
     // Release first: a slow reader of the warning must not hold up other jobs.

@@ -108,7 +108,7 @@ export const CLOSE = `${told(`
      SET sequence = greatest(sequence, $2), ${BEATS},
          token_set = jsonb_build_object('move', $8::jsonb, 'grant_id', $8::jsonb -> 'grant')
            || CASE WHEN ${SET} IS NULL THEN '{}' ELSE jsonb_build_object('moving', ${SET}) END
-   WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7`)}
+   WHERE name = $1 AND generation = $7 AND lease_term = $5 AND lease_seat = $6`)}
 SELECT FROM saved`
 
 export const REOPEN = `

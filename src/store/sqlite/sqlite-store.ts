@@ -8,9 +8,15 @@ import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
 import { Overtaken } from '../../core/errors.js'
 import { closedByMove } from '../../core/move-notes.js'
-import type { FileAddress, HeldMovable, MovableStore } from '../../core/move-ports.js'
+import type { FileAddress, HeldMovable } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
-import type { ExclusiveOptions, HeldStore, HistoryEntry, PendingLogin } from '../../core/store-ports.js'
+import type {
+  ExclusiveOptions,
+  HeldStore,
+  HistoryEntry,
+  PendingLogin,
+  TokenStore,
+} from '../../core/store-ports.js'
 import type { Holder, TokenSet } from '../../core/token-set.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
@@ -31,7 +37,7 @@ const LAST_LOOKS = 20
 export type { SeatOptions as SqliteStoreOptions } from '../seat.js'
 
 /** One token set in one SQLite file, for one machine. */
-export class SqliteStore implements MovableStore {
+export class SqliteStore implements TokenStore {
   readonly #seat: Seat
   readonly #path: string
   readonly #options: SeatOptions

@@ -139,4 +139,25 @@ export default [
     replace: 'GRANT ALL ON hq_token.grants',
     by: tests('store/postgres/schema', 'no right that'),
   },
+  {
+    name: 'registry: a late pair opens a row that a move has closed',
+    file: STATEMENTS,
+    find: "'grant_id', $8::jsonb -> 'grant'",
+    replace: "'grant_id', token_set -> 'grant_id'",
+    by: tests('store/postgres/registry-move', 'no late pair'),
+  },
+  {
+    name: 'registry: the set of a closed row stays where older programs look',
+    file: STATEMENTS,
+    find: "ELSE jsonb_build_object('moving', ${SET}) END\n",
+    replace: "ELSE jsonb_build_object('moving', ${SET}) || ${SET} END\n",
+    by: tests('store/postgres/registry-move', 'knows of no moves'),
+  },
+  {
+    name: 'registry: forgetting opens a row that a move has closed',
+    file: STATEMENTS,
+    find: "token_set = CASE WHEN token_set ? 'move' THEN token_set - 'moving' END",
+    replace: 'token_set = NULL',
+    by: tests('store/postgres/registry-move', 'keeps its note'),
+  },
 ]

@@ -120,7 +120,7 @@ export default [
   {
     name: 'an intent rehearses nothing',
     file: 'src/store/sqlite/write.ts',
-    find: "  if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)\n",
+    find: "  if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT_BYTE)\n",
     replace: '',
     by: tests('store/sqlite-store', 'takes no new page'),
   },
@@ -168,8 +168,8 @@ export default [
     and: [
       {
         file: 'src/store/sqlite/write.ts',
-        find: '  if (row !== undefined) {\n    const columns',
-        replace: "  if (row?.['id'] === 0) {\n    const columns",
+        find: '    if (row !== undefined) {\n      const columns',
+        replace: "    if (row?.['id'] === 0) {\n      const columns",
       },
     ],
     by: tests('store/sqlite-store', 'no byte of a token'),
@@ -433,5 +433,47 @@ export default [
     find: 'return Math.abs(offset) < NO_DIFFERENCE ? 0 : offset',
     replace: 'return Math.abs(offset) < 1e9 ? 0 : offset',
     by: tests('store/postgres/fleet', 'hosts whose clocks differ'),
+  },
+  {
+    name: 'move: older versions may go on in a closed store',
+    file: 'src/store/sqlite/move.ts',
+    find: '    db.pragma(`application_id = ${MOVE_APPLICATION_ID}`)\n',
+    replace: '',
+    by: tests('store/sqlite-store', 'closed to everybody but a move'),
+  },
+  {
+    name: 'move: a seat hands out the token of a closed row',
+    file: 'src/store/postgres/remembered.ts',
+    find: 'set && move === undefined ? withheld',
+    replace: 'set ? withheld',
+    by: tests('e2e/move', 'from a database to a file'),
+  },
+  {
+    name: 'move: a closed row is entered',
+    file: 'src/store/postgres/postgres-store.ts',
+    find: 'isMove ? undefined : this.#closed(look)',
+    replace: 'isMove || look.at.now > 0 ? undefined : this.#closed(look)',
+    by: tests('store/postgres/postgres-store', 'closed to everybody but a move'),
+  },
+  {
+    name: 'what was being forgotten is handed out',
+    file: 'src/store/sqlite/peek.ts',
+    find: ' || isForgotten(row)',
+    replace: '',
+    and: [
+      {
+        file: 'src/store/sqlite/peek.ts',
+        find: 'import { fromRow, isForgotten, type Row }',
+        replace: 'import { fromRow, type Row }',
+      },
+    ],
+    by: tests('store/sqlite-store', 'while it forgets'),
+  },
+  {
+    name: 'what was being forgotten stays in the way of the next token set',
+    file: 'src/store/sqlite/sqlite-store.ts',
+    find: '        finishForgetting(db)\n',
+    replace: '',
+    by: tests('store/sqlite-store', 'while it forgets'),
   },
 ]
