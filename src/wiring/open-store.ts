@@ -28,10 +28,14 @@ export function openStore(
 /** A shared store that is loaded at the first call. */
 function onDemand(name: string, load: () => Promise<TokenStore>): TokenStore {
   let loading: Promise<TokenStore> | undefined
-  const loaded = (): Promise<TokenStore> => (loading ??= load())
+  let store: TokenStore | undefined
+  const loaded = async (): Promise<TokenStore> => (store = await (loading ??= load()))
   return {
     name,
     isShared: true,
+    get isBehind() {
+      return store?.isBehind === true
+    },
     read: async (options) => (await loaded()).read(options),
     exclusive: async (critical, options) => (await loaded()).exclusive(critical, options),
     history: async () => (await loaded()).history(),

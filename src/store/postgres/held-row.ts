@@ -20,7 +20,7 @@ import { shiftDiscovered, shiftEntry, shiftLogin, thereSet, type Look } from './
 import { instant, Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
 import type { Holding, Registry } from './registry.js'
-import { afterLook, failoverIn, isPutBack, settlesIn } from './remembered.js'
+import { afterLook, afterUnsaved, failoverIn, isPutBack, settlesIn } from './remembered.js'
 import { SharedRescue } from './shared-rescue.js'
 import type { Memory } from './seat-memory.js'
 
@@ -126,7 +126,11 @@ export class HeldRow implements HeldStore {
         await this.#answers.landed(after, () => this.#remember())
         return verdict === 'already' ? 'already' : 'saved'
       } catch (error) {
-        if (!(error instanceof StoreUnreachable) || elapsed() >= giveUp) throw error
+        if (!(error instanceof StoreUnreachable)) throw error
+        if (elapsed() >= giveUp) {
+          await this.#rememberUnsaved(next)
+          throw error
+        }
         await sleep(pause.next().value)
         // The commit may have happened, and only its word was lost.
         this.#latest = await this.#parts.look().catch(() => this.#latest)
@@ -266,6 +270,13 @@ export class HeldRow implements HeldStore {
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
     }
+  }
+
+  /** The other processes of this host can hand out a token that the database has not got, and know that it has not. */
+  async #rememberUnsaved(next: TokenSet): Promise<void> {
+    const { memory, options } = this.#parts
+    const unreachableAt = options.time.clock()
+    await memory.change((known) => afterUnsaved(known, next, unreachableAt)).catch(() => undefined)
   }
 
   #bypassed(): StoreUnusable {

@@ -23,9 +23,13 @@ import type { Registry } from './registry.js'
 import { afterLook, hasEnded, isNews, isPutBack, observe, withOwnAge, type Remembered } from './remembered.js'
 import type { Memory } from './seat-memory.js'
 
+/** Milliseconds for a database that is out of reach, where this host has no token to hand out. */
+const READ_WAIT_MS = 15_000
+
 export class PostgresStore implements TokenStore {
   readonly name: string
   readonly isShared = true
+  #isBehind = false
   readonly #seat: Pick<Seat, 'exclusive' | 'claim'>
   readonly #memory: Memory
   readonly #registry: Registry
@@ -45,16 +49,24 @@ export class PostgresStore implements TokenStore {
     this.#options = options
   }
 
+  get isBehind(): boolean {
+    return this.#isBehind
+  }
+
   async read({ anew = false } = {}): Promise<TokenSet | undefined> {
+    this.#isBehind = false
     const at = this.#options.time.clock()
     const known = this.#mine(await this.#memory.load())
     if (!anew && isRecent(known, at, this.#options.recheck)) return known.set
     try {
       if (!anew && known.set !== undefined && wasUnreachable(known, at)) throw this.#outOfReach()
-      const look = await this.#look()
+      // Without a token to hand out there is nothing better to do than to wait for a moment.
+      const waitMs = known.set === undefined ? READ_WAIT_MS : 0
+      const look = await this.#patiently(this.#options.time.elapsed() + waitMs, () => this.#look())
       if (look === undefined) return undefined
       const set = look.set && withOwnAge(look.set, known)
-      if (isPutBack(known, look.seen, look.set)) throw this.#putBack()
+      this.#isBehind = isPutBack(known, look.seen, look.set)
+      if (this.#isBehind) throw this.#putBack()
       await this.#remember((before) => afterLook(before, look.seen, look.set, look.at, this.name))
       return set
     } catch (error) {
@@ -198,23 +210,30 @@ export class PostgresStore implements TokenStore {
     return observed !== null && observed.term === lease.term && hasEnded(observed, lease, at)
   }
 
+  /** A look under the seat's lock. Makes the schema if it is missing. */
   async #lookPatiently(deadline: number): Promise<Look> {
+    for (;;) {
+      const look = await this.#patiently(deadline, () => this.#look())
+      if (look !== undefined) return look
+      await this.#registry.migrate()
+    }
+  }
+
+  /** Repeats `work` while the database is out of reach, until a time on the clock of `elapsed`. */
+  async #patiently<T>(deadline: number, work: () => Promise<T>): Promise<T> {
     const { time } = this.#options
-    for (const pause of pauses(50, 4000)) {
+    for (let pause = pauses(50, 4000); ;) {
       try {
-        const look = await this.#look()
-        if (look !== undefined) return look
-        await this.#registry.migrate()
+        return await work()
       } catch (error) {
         if (!(error instanceof StoreUnreachable)) throw error
         // Nobody could reach the database, perhaps, so every observation begins anew.
         await this.#remember((known) => ({ ...known, observed: null }))
         const left = deadline - time.elapsed()
         if (left <= 0) throw error
-        await time.sleep(Math.min(pause, left))
+        await time.sleep(Math.min(pause.next().value, left))
       }
     }
-    throw new Error('unreachable')
   }
 
   /** Remembers a look under the seat's lock. */

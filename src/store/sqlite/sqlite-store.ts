@@ -39,6 +39,7 @@ export class SqliteStore implements TokenStore {
   readonly #path: string
   readonly name: string
   readonly isShared = false
+  readonly isBehind = false
 
   /**
    * Creates and opens nothing; the first call does.

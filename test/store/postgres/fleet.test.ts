@@ -239,6 +239,24 @@ describe('a received pair', () => {
     expect(kept).toEqual([records(1)])
   })
 
+  it('a received pair that the database has not got is handed out by this host, and saved at its first look that finds the database', async () => {
+    const { time } = one
+    const server = new FakeServer(time.clock, [granted('access-2', 'refresh-2')])
+    const guard = (at: FleetHost): TokenGuard =>
+      new TokenGuard({ store: at.store, server, clock: time.clock, policy: POLICY })
+    await time.pass(3_590_000)
+    await sql(`UPDATE hq_token.grants SET token_set = token_set || '{"obtained_at": 1}'`)
+    one.link.fault = (method) => (method === 'land' || server.requests > 0 ? 'down' : undefined)
+    expect((await guard(one).token()).secret.reveal()).toBe('access-2')
+    expect((await guard(one).token()).secret.reveal()).toBe('access-2')
+    one.link.fault = undefined
+    await time.pass(11_000)
+    expect((await guard(one).token()).secret.reveal()).toBe('access-2')
+    expect(server.sent).toEqual(['refresh-1'])
+    const { pair: saved } = (await two.store.read()) ?? {}
+    expect(saved?.refreshToken.reveal()).toBe('refresh-2')
+  })
+
   it('a received pair’s answer is found by another host, from before it was read', async () => {
     await one.store.exclusive((held) => held.rescue.keep(records(1)), { waitMs: 0 })
     const kept = await two.store.exclusive((held) => held.rescue.records(), { waitMs: 0 })
@@ -308,8 +326,13 @@ describe('a token that this host has seen', () => {
 
   it('a token that this host has seen is no help to another host', async () => {
     const three = await host('acme-3')
+    const from = three.time.elapsed()
     three.link.fault = () => 'down'
     await expect(three.store.read()).rejects.toThrow(StoreUnreachable)
+    // It has waited for a moment, because it has nothing else.
+    expect(three.time.elapsed() - from).toBeGreaterThan(15_000)
+    three.link.fault = () => (three.time.elapsed() - from < 20_000 ? 'down' : undefined)
+    expect((await three.store.read())?.generation).toBe(1)
   })
 
   it('a token that this host has seen is forgotten once another host has logged out', async () => {
