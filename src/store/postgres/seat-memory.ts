@@ -55,19 +55,21 @@ export class SeatMemory implements Memory {
       const db = openForWriting(this.#paths, SEAT_SCHEMA)
       try {
         bringUpToDate(db, SEAT_SCHEMA)
-        return db
+        const { before, next } = db
           .transaction(() => {
-            const next = change(this.#rowIn(db))
-            const { seat, token_set, about, answers } = toSeatRow(next)
-            db.prepare('REPLACE INTO seat (id, seat, token_set, about, answers) VALUES (1, ?, ?, ?, ?)').run(
-              seat,
-              token_set,
-              about,
-              answers,
-            )
-            return next
+            const before = this.#rowIn(db)
+            const next = change(before)
+            write(db, next, isErasedBy(next, before) ? widthOf(before) : 0)
+            return { before, next }
           })
           .immediate()
+        // The journal still holds what was erased. A row of that width writes as many pages of it anew.
+        if (isErasedBy(next, before)) {
+          db.transaction(() => {
+            write(db, this.#rowIn(db))
+          }).immediate()
+        }
+        return next
       } finally {
         db.close()
       }
@@ -86,4 +88,24 @@ export class SeatMemory implements Memory {
     const row = db.prepare('SELECT seat, token_set, about, answers FROM seat').get() as SeatRow | undefined
     return row === undefined ? nothing(this.#name) : fromSeatRow(row)
   }
+}
+
+function isErasedBy(next: Remembered, before: Remembered): boolean {
+  return next.set === undefined && before.set !== undefined
+}
+
+function widthOf(known: Remembered): number {
+  const { token_set, about, answers } = toSeatRow(known)
+  return Buffer.byteLength((token_set ?? '') + about) + answers.length
+}
+
+/** @param width Bytes; spaces behind the JSON fill the row up to it. */
+function write(db: Database.Database, known: Remembered, width = 0): void {
+  const { seat, token_set, about, answers } = toSeatRow(known)
+  db.prepare('REPLACE INTO seat (id, seat, token_set, about, answers) VALUES (1, ?, ?, ?, ?)').run(
+    seat,
+    token_set,
+    about.padEnd(width),
+    answers,
+  )
 }

@@ -434,4 +434,11 @@ export default [
     replace: 'return Math.abs(offset) < 1e9 ? 0 : offset',
     by: tests('store/postgres/fleet', 'hosts whose clocks differ'),
   },
+  {
+    name: 'fleet: the journal of a seat keeps what was erased',
+    file: 'src/store/postgres/seat-memory.ts',
+    find: 'if (isErasedBy(next, before)) {',
+    replace: 'if (widthOf(next) < 0) {',
+    by: tests('store/postgres/seat-memory', 'in no file, not in the journal either'),
+  },
 ]
