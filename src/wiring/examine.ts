@@ -105,14 +105,17 @@ export async function sharedStoreSql(): Promise<string> {
   return ownersSql()
 }
 
-async function inspectedStore({ store, shared }: Config, { env, clock }: Around): Promise<StoreInspection> {
+async function inspectedStore(
+  { store, shared }: Config,
+  { env, clock, host }: Around,
+): Promise<StoreInspection> {
   const { path, rule } = store
   if (shared === null) {
     const { inspectStore } = await import('../store/inspect.js')
     return inspectStore(path, { rule, env })
   }
   const { inspectShared } = await import('../store/postgres/inspect.js')
-  return inspectShared(path, shared, { rule, env, clock })
+  return inspectShared(path, shared, { rule, env, clock, host: host() })
 }
 
 /** Says who has named the token endpoint, if the configuration leaves that to its issuer. */

@@ -34,7 +34,7 @@ export function openSharedStore(
     settings.name,
     placeOf(settings),
   )
-  return new PostgresStore(new Seat(path, options), new SeatMemory(storePaths(path)), registry, {
+  return new PostgresStore(new Seat(path, options), new SeatMemory(storePaths(path), host), registry, {
     host: host.name,
     leaseMs: settings.lease * 1000,
     recheck: settings.recheck,

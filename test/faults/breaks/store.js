@@ -337,6 +337,13 @@ export default [
     by: tests('store/postgres/fleet', 'the last look before a request stops it'),
   },
   {
+    name: 'fleet: a copied seat takes the lease of the first',
+    file: 'src/store/postgres/seat-memory.ts',
+    find: 'return row.owner === this.#owner',
+    replace: 'return row.owner !== undefined',
+    by: tests('store/postgres/fleet', 'is a seat of its own'),
+  },
+  {
     name: 'fleet: no sign of life is given',
     file: 'src/store/postgres/lease.ts',
     find: 'if (await this.#registry.beat(this.holding)) this.#renewed = sent',

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { TokenGuard } from '../../../src/core/guard.js'
 import { LockTimeout, Overtaken, StoreUnreachable } from '../../../src/core/errors.js'
@@ -11,7 +11,7 @@ import { FakeServer, granted, raw } from '../../support/fake-server.js'
 import { HostTime } from '../../support/fleet-time.js'
 import { startPostgres, type Postgres } from '../../support/postgres.js'
 import { fleetHost, registryAt, type FleetHost } from '../../support/shared-stores.js'
-import { GRANT, moment, pair, seed, tokenSet } from '../../support/token-sets.js'
+import { GRANT, HOST, moment, pair, seed, tokenSet } from '../../support/token-sets.js'
 
 let postgres: Postgres
 let database: string
@@ -106,6 +106,20 @@ describe('a lease of another host', () => {
     await sql(`UPDATE hq_token.grants SET lease_seat = '${seat}', lease_ms = 20000`)
     expect(await run(one, 0)).toBe('ran')
   })
+})
+
+it.each([
+  ['another name', { ...HOST, name: 'acme-7' }],
+  ['another boot', { ...HOST, boot: 'boot-7' }],
+])('a seat that was copied to a machine of %s is a seat of its own', async (_what, machine) => {
+  await seeded(one)
+  const { seat } = await one.memory.load()
+  copyFileSync(one.path, `${one.path}.copy`)
+  const copy = fleetHost(await registryAt(postgres.url(database)), {}, `${one.path}.copy`, machine)
+  await sql(`UPDATE hq_token.grants SET lease_seat = '${seat}', lease_ms = 20000`)
+  await expect(run(copy, 0)).rejects.toThrow(LockTimeout)
+  expect(await run(one, 0)).toBe('ran')
+  expect((await copy.memory.load()).seat).not.toBe(seat)
 })
 
 describe('the last look before a request', () => {

@@ -5,13 +5,13 @@ import { Secret } from '../../../src/core/secret.js'
 import { storePaths } from '../../../src/store/files.js'
 import { SeatMemory } from '../../../src/store/postgres/seat-memory.js'
 import { folder } from '../../support/folder.js'
-import { pair, tokenSet } from '../../support/token-sets.js'
+import { HOST, pair, tokenSet } from '../../support/token-sets.js'
 
 it.each([20, 9000])(
   'a seat that forgets an access token of %i characters leaves it in no file, not in the journal either',
   async (length) => {
     const dir = folder()
-    const memory = new SeatMemory(storePaths(join(dir, 'token.seat')))
+    const memory = new SeatMemory(storePaths(join(dir, 'token.seat')), HOST)
     await memory.create()
     const token = 'secret-'.repeat(length / 5)
     const set = tokenSet({ pair: pair({ accessToken: new Secret(token) }) })
