@@ -19,7 +19,7 @@ import { HeldRow } from './held-row.js'
 import { instant, Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
 import { isRecent, wasUnreachable } from './recency.js'
-import type { Registry } from './registry.js'
+import type { Registry, Seen } from './registry.js'
 import { afterLook, hasEnded, isNews, isPutBack, observe, withOwnAge, type Remembered } from './remembered.js'
 import type { Memory } from './seat-memory.js'
 
@@ -64,11 +64,10 @@ export class PostgresStore implements TokenStore {
       const waitMs = known.set === undefined ? READ_WAIT_MS : 0
       const look = await this.#patiently(this.#options.time.elapsed() + waitMs, () => this.#look())
       if (look === undefined) return undefined
-      const set = look.set && withOwnAge(look.set, known)
       this.#isBehind = isPutBack(known, look.seen, look.set)
       if (this.#isBehind) throw this.#putBack()
       await this.#remember((before) => afterLook(before, look.seen, look.set, look.at, this.name))
-      return set
+      return look.set
     } catch (error) {
       if (!(error instanceof StoreUnreachable) || known.set === undefined) throw error
       const { set, checkedAt } = known
@@ -179,7 +178,7 @@ export class PostgresStore implements TokenStore {
     for (const pause of pauses(50, 1000)) {
       const look = await this.#lookPatiently(deadline)
       const known = await this.#seen(look)
-      const answered = meanwhile?.(look.set && withOwnAge(look.set, known))
+      const answered = meanwhile?.(look.set)
       if (answered !== undefined) return { answered }
       const { lease: theirs } = look.seen
       if (this.#mayTake(known, look)) {
@@ -189,7 +188,7 @@ export class PostgresStore implements TokenStore {
         if (seen !== undefined) {
           const holding = { ...holder, term: seen.lease.term }
           const lease = new Lease(this.#registry, holding, leaseMs, sent, time)
-          return { lease, look: localized(seen, this.#options.time.clock()) }
+          return { lease, look: await this.#localized(seen) }
         }
       }
       const left = deadline - time.elapsed()
@@ -252,7 +251,12 @@ export class PostgresStore implements TokenStore {
 
   async #look(): Promise<Look | undefined> {
     const seen = await this.#registry.look()
-    return seen && localized(seen, this.#options.time.clock())
+    return seen && this.#localized(seen)
+  }
+
+  async #localized(seen: Seen): Promise<Look> {
+    const look = localized(seen, this.#options.time.clock())
+    return look.set === undefined ? look : { ...look, set: withOwnAge(look.set, await this.#memory.load()) }
   }
 
   /** What was remembered of another URL or row says nothing about this one until a look has shown that it is the same. */

@@ -524,6 +524,20 @@ describe('hosts whose clocks differ', () => {
   )
 })
 
+it('a database whose clock was set back makes no token younger than this host knows it to be, under the lease either', async () => {
+  await seeded(one)
+  await one.store.read()
+  const obtained = one.time.clock().now
+  await one.time.pass(3_000_000)
+  // As if an hour had not passed for the database.
+  await sql(
+    `UPDATE hq_token.grants SET token_set = token_set || '{"obtained_at": ${Math.floor(Date.now() / 1000)}}'`,
+  )
+  const read = await one.store.read({ anew: true })
+  const held = await one.store.exclusive((row) => row.read(), { waitMs: 0 })
+  for (const set of [read, held]) expect(set?.pair.obtained.now).toBeLessThan(obtained + 10)
+})
+
 it('a second process of one host meets the first one’s lock, and asks no database', async () => {
   await seeded(one)
   const beside = fleetHost(await registryAt(postgres.url(database)), { time: one.time }, one.path)
