@@ -201,7 +201,9 @@ export class HeldRow implements HeldStore {
         if (!isOurs) this.#lease.end()
         return isOurs && isDone(look)
       } catch (error) {
-        if (!(error instanceof StoreUnreachable) || this.#lease.left <= pause) throw error
+        if (!(error instanceof StoreUnreachable)) throw error
+        // Another host may have it by now: the section begins anew, and waits for the database.
+        if (this.#lease.left <= pause) throw new Overtaken()
         await time.sleep(pause)
       }
     }
