@@ -87,7 +87,7 @@ export interface FleetHost {
   readonly start: (args?: readonly string[], options?: StartOptions) => Running
   /** The program in this process. */
   readonly tell: (args?: readonly string[]) => Promise<Told>
-  /** Starts the real program, and waits until it has looked at the row. */
+  /** Starts the real program, and waits until it looks at the row for the second time: it waits for the lease. */
   readonly begin: (args?: readonly string[]) => Promise<Running>
   /** Starts the real program, and waits until it stands still at a stage. */
   readonly reach: (stage: Stage, args?: readonly string[]) => Promise<Standing>
@@ -171,7 +171,7 @@ export async function fleet(postgres: Databases, options: FleetOptions = {}): Pr
       ...{ name, dir, config: path, link, start: begin },
       tell: (args = ['get']) => told(args, { env: { HQ_TOKEN_CONFIG: path } }),
       begin: async (args) => {
-        const seen = link.seen(LOOK)
+        const seen = link.seen(LOOK).then(() => link.seen(LOOK))
         const running = begin(args)
         await Promise.race([seen, running.done])
         return running
