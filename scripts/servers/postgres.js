@@ -27,7 +27,11 @@ const QUICK = { fsync: 'off', full_page_writes: 'off', shared_buffers: '16MB', j
 export async function startCluster(at, options = {}) {
   const made = template(options.programs ?? embedded())
   giveToOrdinary(at)
-  run('cp', ['-R', join(made.folder, 'data'), join(at, 'data')])
+  const { primary, port: way } = options.standbyOf ?? {}
+  await primary?.stop()
+  run('cp', ['-R', join((primary ?? made).folder, 'data'), join(at, 'data')])
+  await primary?.start()
+  if (primary !== undefined) writeForOrdinary(join(at, 'data', 'standby.signal'), '')
   if (options.hba !== undefined) writeForOrdinary(join(at, 'data', 'pg_hba.conf'), options.hba)
   const port = await freePort()
   const settings = {
@@ -35,6 +39,7 @@ export async function startCluster(at, options = {}) {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: at,
     ...(options.tls === undefined ? {} : tlsSettings(at, options.tls)),
+    ...(primary && { primary_conninfo: `host=127.0.0.1 port=${way} user=postgres` }),
     ...options.config,
   }
   const cluster = new Cluster(port, at, [

@@ -291,7 +291,9 @@ export class TokenGuard {
         if (tookUpRefresh) this.#marking.note(found, exchange)
         const set = await this.#ownership.own(found, undefined, how.rebind)
         const { verdict, hold } = this.#judge(set, ask)
-        if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set
+        // A store that was put back since the look holds an older set, which no look would hand out.
+        const isFresh = verdict === 'fresh' && set.generation >= looked.generation
+        if (isFresh || (how.rebind !== true && this.#serves(set, seen, ask))) return set
         if (how.urgency === 'may' && hold !== null) return set
         const refusal = refusalToAsk(set, hold, how.insist === true, server.host, clock())
         if (refusal !== undefined) throw refusal

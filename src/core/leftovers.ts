@@ -27,7 +27,9 @@ export class Leftovers {
   async healed(set: TokenSet | undefined): Promise<TokenSet | undefined> {
     if (!this.#store.isBehind) return set
     try {
-      return (await this.#store.exclusive((held) => this.#recover(held), { waitMs: 0 })) ?? set
+      const found = await this.#store.exclusive((held) => this.#recover(held), { waitMs: 0 })
+      // Without an answer of this machine's own the store is as old as before.
+      return found !== undefined && found.generation >= (set?.generation ?? 0) ? found : set
     } catch (error) {
       if (!(error instanceof TokenError) || set === undefined) throw error
       return set

@@ -178,7 +178,8 @@ export class HeldRow implements HeldStore {
     )
     if (!isForgotten) throw new Overtaken()
     this.#latest = await this.#parts.look()
-    await memory.change((known) => ({ ...known, set: undefined, answers: [] }))
+    // A logout ends what this host has seen, also of a row that was put back.
+    await memory.change((known) => ({ ...known, set: undefined, answers: [], generation: 0, sequence: 0 }))
     await this.#remember()
   }
 
@@ -201,7 +202,9 @@ export class HeldRow implements HeldStore {
         if (!isOurs) this.#lease.end()
         return isOurs && isDone(look)
       } catch (error) {
-        if (!(error instanceof StoreUnreachable) || this.#lease.left <= pause) throw error
+        if (!(error instanceof StoreUnreachable)) throw error
+        // Another host may have it by now: the section begins anew, and waits for the database.
+        if (this.#lease.left <= pause) throw new Overtaken()
         await time.sleep(pause)
       }
     }
@@ -266,7 +269,10 @@ export class HeldRow implements HeldStore {
     const { seen, set } = this.#latest
     const at = options.time.clock()
     try {
-      await memory.change((known) => afterLook(known, seen, set, at, registry.name))
+      await memory.change((known) =>
+        // What is noted in a row that was put back makes it no newer.
+        isPutBack(known, seen, set) ? known : afterLook(known, seen, set, at, registry.name),
+      )
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
     }

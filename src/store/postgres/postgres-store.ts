@@ -175,6 +175,8 @@ export class PostgresStore implements TokenStore {
   ): Promise<{ lease: Lease; look: Look } | { answered: T }> {
     const { time, leaseMs, host } = this.#options
     const deadline = time.elapsed() + turn.deadline - performance.now()
+    // Once only: a database that waits for its standby may keep a session busy for each try.
+    let hasFailed = false
     for (const pause of pauses(50, 1000)) {
       const look = await this.#lookPatiently(deadline)
       const known = await this.#seen(look)
@@ -184,7 +186,13 @@ export class PostgresStore implements TokenStore {
       if (this.#mayTake(known, look)) {
         const sent = instant(time)
         const holder = { seat: known.seat, host }
-        const seen = await this.#registry.take(theirs, holder, leaseMs)
+        const seen = await this.#registry.take(theirs, holder, leaseMs).catch((error: unknown) => {
+          const mayPass = error instanceof StoreUnreachable && !hasFailed && time.elapsed() < deadline
+          if (!mayPass) throw error
+          // The next look waits for the database, and finds the lease to be this seat's if only the word was lost.
+          hasFailed = true
+          return undefined
+        })
         if (seen !== undefined) {
           const holding = { ...holder, term: seen.lease.term }
           const lease = new Lease(this.#registry, holding, leaseMs, sent, time)
