@@ -105,6 +105,23 @@ module.exports = {
       },
     },
     {
+      name: 'pg-has-its-place',
+      comment: 'Only a shared store needs pg.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/store/postgres/' },
+      to: { path: '(^|/)node_modules/(@types/)?pg/' },
+    },
+    {
+      name: 'pg-is-loaded-on-demand',
+      comment: 'It may not be installed, and takes longer to load than Node to start.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: {
+        path: '(^|/)node_modules/(@types/)?pg/',
+        dependencyTypesNot: ['type-only', 'dynamic-import'],
+      },
+    },
+    {
       name: 'no-circles',
       comment: 'But a command’s work may take the type of its flags from the command.ts that loads it.',
       severity: 'error',

@@ -136,6 +136,12 @@ describe('the import gate', { timeout: 300_000 }, () => {
       "import '../config/ini.js'",
       'schemas-knows-core-only: src/schemas/get.ts → src/config/ini.ts',
     ],
+    ['config/suggest.ts', "import 'pg'", /pg-has-its-place: src\/config\/suggest\.ts → .*\/pg\//],
+    [
+      'store/postgres/queries.ts',
+      "import 'pg'",
+      /pg-is-loaded-on-demand: src\/store\/postgres\/queries\.ts → .*\/pg\//,
+    ],
     ['core/clock.ts', "import './token-set.js'", 'no-circles: src/core/clock.ts'],
     ['core/alone.ts', 'export const alone = 1', 'no-orphans: src/core/alone.ts'],
     ['core/clock.ts', "import './nowhere.js'", 'resolvable: src/core/clock.ts → ./nowhere.js'],

@@ -32,6 +32,9 @@ export class Notices {
     return {
       name: store.name,
       isShared: store.isShared,
+      get isBehind() {
+        return store.isBehind
+      },
       read: (options) => store.read(options),
       exclusive: (critical, options) => this.#exclusive(store, critical, options),
       history: () => store.history(),

@@ -186,6 +186,11 @@ export interface TokenStore {
    */
   read(options?: { readonly anew?: boolean }): Promise<TokenSet | undefined>
   /**
+   * Whether the last `read` has found a shared store to be older than what this machine knows: an answer may wait here
+   * whose pair the store lacks, and the recovery of any section saves it.
+   */
+  readonly isBehind: boolean
+  /**
    * Runs `critical` while no other process can run theirs; on a shared store unless its holder was out of reach for
    * longer than its lease, which `isAssured` tells. If a process dies, its lock is free, a lease at its end. The lock
    * has no handle, so it cannot be kept, forgotten or released twice.

@@ -106,7 +106,7 @@ export async function sharedStoreSql(): Promise<string> {
   return ownersSql()
 }
 
-async function inspectedStore(config: Config, { env, clock }: Around): Promise<StoreInspection> {
+async function inspectedStore(config: Config, { env, clock, host }: Around): Promise<StoreInspection> {
   const { store, shared } = config
   const { path, rule } = store
   const names = namesStore(config, env)
@@ -115,7 +115,7 @@ async function inspectedStore(config: Config, { env, clock }: Around): Promise<S
     return inspectStore(path, { rule, env, names })
   }
   const { inspectShared } = await import('../store/postgres/inspect.js')
-  return inspectShared(path, shared, { rule, env, clock, names })
+  return inspectShared(path, shared, { rule, env, clock, host: host(), names })
 }
 
 /** Says who has named the token endpoint, if the configuration leaves that to its issuer. */

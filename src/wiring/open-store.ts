@@ -55,11 +55,15 @@ export function openTarget(
 /** A shared store that is loaded at the first call. */
 function onDemand(shared: NonNullable<Config['shared']>, load: () => Promise<MovableStore>): MovableStore {
   let loading: Promise<MovableStore> | undefined
-  const loaded = (): Promise<MovableStore> => (loading ??= load())
+  let store: MovableStore | undefined
+  const loaded = async (): Promise<MovableStore> => (store = await (loading ??= load()))
   return {
     name: placeOf(shared),
     address: { url: shared.display, name: shared.name, typed: shared.typed },
     isShared: true,
+    get isBehind() {
+      return store?.isBehind === true
+    },
     read: async (options) => (await loaded()).read(options),
     exclusive: async (critical, options) => (await loaded()).exclusive(critical, options),
     identity: async () => (await loaded()).identity(),

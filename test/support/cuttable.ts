@@ -5,6 +5,8 @@ import { afterAll } from 'vitest'
 /** A link to a PostgreSQL server that can be cut in each way in which real ones are. */
 export interface Cuttable {
   readonly port: number
+  /** How many connections there have been. */
+  readonly connections: number
   /** New connections are refused from here on. Those that are open stay. */
   refuse(): void
   /** Ends `refuse` and `silence`. What was on its way when the link fell silent arrives late, as TCP repeats it. */
@@ -20,6 +22,19 @@ export interface Cuttable {
    * @param request Is searched in the bytes as they are sent: the text of a statement, not its values' types.
    */
   swallowAnswerTo(request: RegExp): Promise<void>
+  /** Holds the next request that matches, and all after it, before the server hears of it. Resolves then. */
+  hold(request: RegExp): Promise<Held>
+  /** Lets the server answer the next request that matches, and holds the answer. Resolves then. */
+  holdAnswerTo(request: RegExp): Promise<Held>
+  /** Resolves when the next request that matches has come. It is not held. */
+  seen(request: RegExp): Promise<void>
+  /** New connections go to another server from here on. */
+  leadTo(port: number): void
+}
+
+export interface Held {
+  /** Passes on what was held; nothing, if the connection has ended since. */
+  readonly letGo: () => void
 }
 
 const cleanups: (() => void)[] = []
@@ -40,22 +55,25 @@ export async function cuttable(to: number): Promise<Cuttable> {
 
 interface Trap {
   readonly request: RegExp
-  readonly sprung: () => void
+  readonly kind: 'swallow' | 'request' | 'answer' | 'seen'
+  readonly sprung: (held: Held) => void
 }
 
 class Proxy implements Cuttable {
   port = 0
+  connections = 0
   readonly #links = new Set<Link>()
   readonly #traps = new Set<Trap>()
   #isSilent = false
 
   readonly #listener = createServer((client) => {
+    this.connections += 1
     const link = new Link(client, connect(this.#to, '127.0.0.1'), this.#traps)
     this.#links.add(link)
     link.client.on('close', () => this.#links.delete(link))
     if (this.#isSilent) link.silence()
   })
-  readonly #to: number
+  #to: number
 
   constructor(to: number) {
     this.#to = to
@@ -83,9 +101,29 @@ class Proxy implements Cuttable {
     for (const link of this.#links) link.silence()
   }
 
-  swallowAnswerTo(request: RegExp): Promise<void> {
+  async swallowAnswerTo(request: RegExp): Promise<void> {
+    await this.#trap(request, 'swallow')
+  }
+
+  hold(request: RegExp): Promise<Held> {
+    return this.#trap(request, 'request')
+  }
+
+  holdAnswerTo(request: RegExp): Promise<Held> {
+    return this.#trap(request, 'answer')
+  }
+
+  async seen(request: RegExp): Promise<void> {
+    await this.#trap(request, 'seen')
+  }
+
+  leadTo(port: number): void {
+    this.#to = port
+  }
+
+  #trap(request: RegExp, kind: Trap['kind']): Promise<Held> {
     return new Promise((sprung) => {
-      this.#traps.add({ request, sprung })
+      this.#traps.add({ request, kind, sprung })
     })
   }
 }
@@ -102,6 +140,9 @@ class Link {
   #asked = ''
   #answered = ''
   #trap: Trap | undefined
+  #isHolding = false
+  /** What has not been passed on, in the order in which it came, and where it goes. */
+  readonly #held: { readonly to: Socket; readonly bytes: Buffer }[] = []
 
   constructor(client: Socket, server: Socket, traps: Set<Trap>) {
     this.client = client
@@ -130,6 +171,7 @@ class Link {
   speak(): void {
     this.#isSilent = false
     if (this.client.destroyed || this.#server.destroyed) this.reset()
+    if (!this.#isHolding) this.#flush()
     this.client.resume()
     this.#server.resume()
   }
@@ -144,19 +186,43 @@ class Link {
     for (const trap of this.#traps)
       if (this.#trap === undefined && trap.request.test(this.#asked)) {
         this.#traps.delete(trap)
-        this.#trap = trap
+        if (trap.kind === 'seen') trap.sprung({ letGo: () => undefined })
+        else this.#trap = trap
+        if (trap.kind === 'request') this.#hold(trap)
       }
-    this.#server.write(bytes)
+    this.#pass(this.#server, bytes)
   }
 
   #answer(bytes: Buffer): void {
     this.#answered += bytes.toString('latin1')
     const isReady = READY.test(this.#answered)
-    if (this.#trap === undefined) this.client.write(bytes)
-    else if (isReady) {
-      this.reset()
-      this.#trap.sprung()
+    if (this.#trap?.kind === 'swallow') {
+      if (isReady) this.reset()
+      if (isReady) this.#trap.sprung({ letGo: () => undefined })
+    } else {
+      if (this.#trap?.kind === 'answer' && isReady) this.#hold(this.#trap)
+      this.#pass(this.client, bytes)
     }
     if (isReady) this.#asked = this.#answered = ''
+  }
+
+  #pass(to: Socket, bytes: Buffer): void {
+    this.#held.push({ to, bytes })
+    if (!this.#isHolding) this.#flush()
+  }
+
+  #hold({ sprung }: Trap): void {
+    this.#isHolding = true
+    sprung({
+      letGo: () => {
+        this.#isHolding = false
+        this.#trap = undefined
+        if (!this.#isSilent) this.#flush()
+      },
+    })
+  }
+
+  #flush(): void {
+    for (const { to, bytes } of this.#held.splice(0)) to.write(bytes)
   }
 }

@@ -39,7 +39,8 @@ export const from =
  */
 export class MemoryStore implements MovableStore {
   readonly name: string
-  readonly isShared: boolean = false
+  isShared = false
+  isBehind = false
   /** How a process that is at an exchange is called. */
   holder: HeldStore['holder'] = () => undefined
   /** What the last look finds. */
@@ -198,7 +199,6 @@ export class MemoryStore implements MovableStore {
     }
   }
 
-   
   async history(): Promise<readonly HistoryEntry[]> {
     this.#assertOpen()
     return this.#events()

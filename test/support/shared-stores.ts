@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Host } from '../../src/core/host.js'
 import type { Notice } from '../../src/core/ports.js'
 import { PostgresRegistry } from '../../src/store/postgres/postgres-registry.js'
 import type { PostgresStoreOptions } from '../../src/store/postgres/options.js'
@@ -10,6 +11,7 @@ import { folder } from './folder.js'
 import { connected } from './queries.js'
 import { bent, type Bent } from './bent.js'
 import { HostTime } from './fleet-time.js'
+import { HOST } from './token-sets.js'
 
 /** A host of a fleet: a seat of its own, on a registry. */
 export interface FleetHost {
@@ -33,11 +35,12 @@ export function fleetHost(
   registry: Registry,
   options: Partial<Omit<PostgresStoreOptions, 'time'>> & { readonly time?: HostTime } = {},
   path = join(folder(), 'token.seat'),
+  machine: Host = HOST,
 ): FleetHost {
   const notices: Notice[] = []
   const { time = new HostTime() } = options
   const link = bent(registry)
-  const memory = new SeatMemory({ folder: join(path, '..'), database: path })
+  const memory = new SeatMemory({ folder: join(path, '..'), database: path }, machine)
   const store = new PostgresStore(new Seat(path, {}), memory, link.registry, {
     ...{ host: 'acme-1', leaseMs: 20_000, recheck: 60, time },
     address: { url: 'postgres://db.example/hq', name: 'default' },

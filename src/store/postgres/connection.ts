@@ -5,7 +5,7 @@ import { StoreUnreachable, TokenError, type ErrorDetails } from '../../core/erro
 import { loadPg, type Pg } from './pg-package.js'
 import type { Queries, QueryOptions, QueryResult } from './queries.js'
 import { Session } from './session.js'
-import type { SharedStoreSettings } from './settings.js'
+import type { DatabaseHost, SharedStoreSettings } from './settings.js'
 
 export interface ConnectionOptions {
   /**
@@ -20,6 +20,8 @@ export interface ConnectionOptions {
   readonly connectMs?: number
   /** Milliseconds for an answer, unless a query says otherwise. Default: 5 s. */
   readonly answerMs?: number
+  /** Milliseconds after which a session without a query ends. Default: 10 s. */
+  readonly idleMs?: number
 }
 
 /** Milliseconds after which the next host is tried too, while the one before has said nothing. */
@@ -29,10 +31,13 @@ const NEXT_HOST_MS = 2_000
 const FIRST_PAUSE = 50
 const LONGEST_PAUSE = 4_000
 
+const IDLE_MS = 10_000
+
 export class Connection implements Queries {
   readonly #settings: SharedStoreSettings
   readonly #options: ConnectionOptions
-  readonly #closing = new AbortController()
+  #closing = new AbortController()
+  #idle: NodeJS.Timeout | undefined
   #session: Session | undefined
   #last: Promise<unknown> = Promise.resolve()
 
@@ -48,20 +53,40 @@ export class Connection implements Queries {
    */
   query(text: string, values?: readonly unknown[], options: QueryOptions = {}): Promise<QueryResult> {
     const { timeoutMs = this.#options.answerMs ?? 5_000 } = options
+    clearTimeout(this.#idle)
     const result = this.#last.then(async () => (await this.#usable()).query(text, values, timeoutMs))
-    this.#last = result.catch(() => undefined)
+    this.#last = result.catch(none).then(() => {
+      this.#endLater()
+    })
     return result
   }
 
-  /** Gives up connecting, waits for a query that runs, and ends the session. */
+  /** Gives up connecting, waits for a query that runs, and ends the session. A later query opens another. */
   async close(): Promise<void> {
+    clearTimeout(this.#idle)
     this.#closing.abort()
     await this.#last
-    await this.#session?.end()
+    this.#closing = new AbortController()
+    await this.#end()
+  }
+
+  /** A program that lives for months must not keep a backend of the server for a look now and then. */
+  #endLater(): void {
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => {
+      this.#last = this.#last.then(() => this.#end())
+    }, this.#options.idleMs ?? IDLE_MS).unref()
+  }
+
+  async #end(): Promise<void> {
+    const session = this.#session
+    this.#session = undefined
+    await session?.end().catch(() => undefined)
   }
 
   async #usable(): Promise<Session> {
-    if (this.#closing.signal.aborted) throw new Error('the connection is closed')
+    if (this.#closing.signal.aborted)
+      throw new StoreUnreachable(`the connection to ${this.#settings.display} is closed`)
     return this.#session?.isOver === false ? this.#session : (this.#session = await this.#connect())
   }
 
@@ -74,9 +99,9 @@ export class Connection implements Queries {
         return await this.#firstThatWrites(pg)
       } catch (error) {
         const pause = Math.random() * most
-        const mayWait = error instanceof StoreUnreachable && !signal.aborted
-        if (!mayWait || this.#options.patience() < pause) throw error
-        await sleep(pause, undefined, { signal }).catch(() => undefined)
+        if (!(error instanceof StoreUnreachable) || this.#options.patience() < pause) throw error
+        await sleep(pause, undefined, { signal }).catch(none)
+        if (signal.aborted) throw error
       }
     }
   }
@@ -89,34 +114,33 @@ export class Connection implements Queries {
     }
     this.#closing.signal.addEventListener('abort', giveUp)
     const tries: Promise<Session>[] = []
-    let winner: Session | undefined
     try {
       for (const host of this.#settings.hosts) {
-        const latest = this.#try(pg, host, over.signal)
+        const latest = this.#try(pg, host, over)
         tries.push(latest)
         const pause = sleep(NEXT_HOST_MS, undefined, { ref: false })
-        winner = await Promise.race([Promise.any(tries).catch(none), latest.catch(none), pause])
-        if (winner !== undefined) return winner
+        const first = await Promise.race([Promise.any(tries).catch(none), latest.catch(none), pause])
+        if (first !== undefined) return first
       }
-      return (winner = await Promise.any(tries))
+      return await Promise.any(tries)
     } catch (error) {
       throw error instanceof AggregateError ? this.#failure(error.errors) : error
     } finally {
-      giveUp()
       this.#closing.signal.removeEventListener('abort', giveUp)
-      // Another one may have been opened at the same instant.
-      for (const one of tries)
-        void one.then((session) => {
-          if (session !== winner) session.drop()
-        }, none)
     }
   }
 
-  async #try(pg: Pg, host: SharedStoreSettings['hosts'][number], signal: AbortSignal): Promise<Session> {
+  /** @param over Aborted by the first that is open: the others give up. */
+  async #try(pg: Pg, host: DatabaseHost, over: AbortController): Promise<Session> {
     const { display, hosts } = this.#settings
     const where = hosts.length === 1 ? display : `${host.name}:${host.port}`
     const session = new Session(pg, this.#settings, host, where)
-    await session.open(this.#options.connectMs ?? 15_000, signal)
+    await session.open(this.#options.connectMs ?? 15_000, over.signal)
+    if (over.signal.aborted) {
+      session.drop()
+      throw new StoreUnreachable(`${where} is needed no more`)
+    }
+    over.abort()
     return session
   }
 

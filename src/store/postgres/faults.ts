@@ -8,67 +8,75 @@ import {
 } from '../../core/errors.js'
 import { errnoOf, noMoreFiles } from '../../platform/errno.js'
 
-/** `TokenError` by its code: SQLSTATE for what a server has said, else the code or the words of Node or pg. */
-interface Rule {
-  readonly code: RegExp
-  readonly verdict: new (message: string, details?: ErrorDetails) => TokenError
+interface Verdict {
+  readonly Fault: new (message: string, details?: ErrorDetails) => TokenError
   readonly told: (where: string, what: string) => string
   readonly hint: string
 }
+
+type Rule = Verdict & { readonly code: RegExp }
 
 export const LATER = 'nothing was lost: run the same command again later; hq-token doctor says what it finds'
 const said = (where: string, what: string): string => `${where}: ${what}`
 
 /**
- * What a server has said, by SQLSTATE; the first that fits counts.
+ * What a server has said, by SQLSTATE and message; the first that fits counts.
  *
  * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const SAID: readonly Rule[] = [
   {
     code: /^53300/,
-    verdict: StoreUnreachable,
+    Fault: StoreUnreachable,
     told: said,
     hint: `${LATER}; or let more connect (max_connections), or put pgbouncer before it`,
   },
-  // Connection, transaction rolled back, resources, locks, shutdown and cancelled statements; and a replica.
-  { code: /^(?:08|25006|40|53|55|57)/, verdict: StoreUnreachable, told: said, hint: LATER },
   {
-    code: /^28/,
-    verdict: ConfigInvalid,
+    // pgbouncer has one code for all that it refuses.
+    code: /^(?:28|08P01 .*(?:no such user|authentication failed))/,
+    Fault: ConfigInvalid,
     told: said,
     hint: 'check the user in [store] url and the password (url_password_file, url_password_command, PGPASSWORD, ~/.pgpass), then: hq-token doctor',
   },
   {
-    code: /^3D000/,
-    verdict: ConfigInvalid,
+    code: /^(?:3D000|08P01 .*(?:no such database|does not exist))/,
+    Fault: ConfigInvalid,
     told: said,
     hint: 'create the database, or name another in [store] url, then: hq-token doctor',
   },
-  { code: /^/, verdict: StoreUnusable, told: said, hint: 'hq-token doctor' },
+  // Connection, transaction rolled back, resources, locks, shutdown and cancelled statements; and a replica.
+  { code: /^(?:08|25006|40|53|55|57)/, Fault: StoreUnreachable, told: said, hint: LATER },
 ]
 
-/** What went wrong on the way. */
+const REFUSED: Verdict = { Fault: StoreUnusable, told: said, hint: 'hq-token doctor' }
+
+/** What went wrong on the way, by the code that Node gives or, for want of one, pg's words. */
 const ON_THE_WAY: readonly Rule[] = [
   {
     code: /CERT|SIGNATURE|UNKNOWN_CA/,
-    verdict: ConfigInvalid,
+    Fault: ConfigInvalid,
     told: (where, what) => `${where} and hq-token do not trust one another's certificates (${what})`,
     hint: 'the certificate must be for the name in [store] url; name an authority of your own in it: ?sslrootcert=FILE; then: hq-token doctor',
   },
   {
     code: /does not support SSL/,
-    verdict: ConfigInvalid,
+    Fault: ConfigInvalid,
     told: (where) => `${where} speaks no TLS, so that everybody on the way could read the tokens`,
     hint: 'set ssl = on in the server’s postgresql.conf, with a certificate, then: hq-token doctor',
   },
   {
-    code: /^/,
-    verdict: StoreUnreachable,
-    told: (where, what) => `no connection to ${where} (${what})`,
-    hint: LATER,
+    code: /^Unknown authenticationOk|^SASL: Only mechanism/,
+    Fault: ConfigInvalid,
+    told: (where) => `${where} wants this user to log in by a way that the package pg does not know`,
+    hint: 'let the user log in by scram-sha-256 or a certificate (pg_hba.conf), then: hq-token doctor',
   },
 ]
+
+const UNREACHED: Verdict = {
+  Fault: StoreUnreachable,
+  told: (where, what) => `no connection to ${where} (${what})`,
+  hint: LATER,
+}
 
 /**
  * The error for a failed connection or statement.
@@ -82,28 +90,22 @@ export function faultOf(error: unknown, where: string): Error {
   if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError)
     return error instanceof Error ? error : new Error(String(error))
   const state = stateOf(error)
-  // A value that a type or a rule refuses is a bug too. The server quotes the value, so its words are left out.
-  if (state !== undefined && /^2[23]/.test(state)) return new Error(`${where} refused a value (${state})`)
-  if (state !== undefined) return worded(SAID, state, where, `${error.message} (${state})`)
-  const code = errnoOf(error)
-  const what = code === error.name ? error.message : code
-  return noMoreFiles(error) ?? worded(ON_THE_WAY, what, where, what)
-}
-
-function worded(rules: readonly Rule[], code: string, where: string, what: string): Error {
-  const rule = rules.find((one) => one.code.test(code))
-  if (rule === undefined) throw new Error('the last rule fits all')
-  return new rule.verdict(rule.told(where, what), { hint: rule.hint, cause: new Cause(code) })
-}
-
-/** The code alone, because a server's error quotes the row. */
-class Cause extends Error {
-  readonly code: string
-
-  constructor(code: string) {
-    super(code)
-    this.code = code
+  if (state === undefined) {
+    const code = errnoOf(error)
+    const what = code === error.name ? error.message : code
+    const { Fault, told, hint } = verdictOn(what, ON_THE_WAY) ?? UNREACHED
+    return noMoreFiles(error) ?? new Fault(told(where, what), { hint })
   }
+  // The server's error has details, which quote values: only its code goes on.
+  const cause = Object.assign(new Error(`SQLSTATE ${state}`), { code: state })
+  // A value that a type or a rule refuses is a bug too, and the message quotes the value.
+  if (/^2[23]/.test(state)) return new Error(`${where} refused a value (${state})`, { cause })
+  const { Fault, told, hint } = verdictOn(`${state} ${error.message}`, SAID) ?? REFUSED
+  return new Fault(told(where, `${error.message} (${state})`), { hint, cause })
+}
+
+function verdictOn(code: string, rules: readonly Rule[]): Verdict | undefined {
+  return rules.find((rule) => rule.code.test(code))
 }
 
 /** `undefined` if no server has said it. */

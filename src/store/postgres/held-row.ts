@@ -15,7 +15,7 @@ import { shiftDiscovered, shiftEntry, shiftLogin, thereSet, type Look } from './
 import { instant, Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
 import type { Holding, Registry } from './registry.js'
-import { afterLook, failoverIn, isPutBack, settlesIn } from './remembered.js'
+import { afterLook, afterUnsaved, failoverIn, isPutBack, settlesIn } from './remembered.js'
 import { SharedRescue } from './shared-rescue.js'
 import type { Memory } from './seat-memory.js'
 
@@ -122,7 +122,11 @@ export class HeldRow implements HeldMovable {
         await this.#answers.landed(after, () => this.#remember())
         return verdict === 'already' ? 'already' : 'saved'
       } catch (error) {
-        if (!(error instanceof StoreUnreachable) || elapsed() >= giveUp) throw error
+        if (!(error instanceof StoreUnreachable)) throw error
+        if (elapsed() >= giveUp) {
+          await this.#rememberUnsaved(next)
+          throw error
+        }
         await sleep(pause.next().value)
         // The commit may have happened, and only its word was lost.
         this.#latest = await this.#parts.look().catch(() => this.#latest)
@@ -170,7 +174,8 @@ export class HeldRow implements HeldMovable {
     )
     if (!isForgotten) throw new Overtaken()
     this.#latest = await this.#parts.look()
-    await memory.change((known) => ({ ...known, set: undefined, answers: [] }))
+    // A logout ends what this host has seen, also of a row that was put back.
+    await memory.change((known) => ({ ...known, set: undefined, answers: [], generation: 0, sequence: 0 }))
     await this.#remember()
   }
 
@@ -259,7 +264,9 @@ export class HeldRow implements HeldMovable {
         if (!isOurs) this.#lease.end()
         return isOurs && isDone(look)
       } catch (error) {
-        if (!(error instanceof StoreUnreachable) || this.#lease.left <= pause) throw error
+        if (!(error instanceof StoreUnreachable)) throw error
+        // Another host may have it by now: the section begins anew, and waits for the database.
+        if (this.#lease.left <= pause) throw new Overtaken()
         await time.sleep(pause)
       }
     }
@@ -324,10 +331,20 @@ export class HeldRow implements HeldMovable {
     const { seen, set } = this.#latest
     const at = options.time.clock()
     try {
-      await memory.change((known) => afterLook(known, seen, set, at, registry.name))
+      await memory.change((known) =>
+        // What is noted in a row that was put back makes it no newer.
+        isPutBack(known, seen, set) ? known : afterLook(known, seen, set, at, registry.name),
+      )
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
     }
+  }
+
+  /** The other processes of this host can hand out a token that the database has not got, and know that it has not. */
+  async #rememberUnsaved(next: TokenSet): Promise<void> {
+    const { memory, options } = this.#parts
+    const unreachableAt = options.time.clock()
+    await memory.change((known) => afterUnsaved(known, next, unreachableAt)).catch(() => undefined)
   }
 
   #bypassed(): StoreUnusable {

@@ -6,6 +6,7 @@ import { StoreUnreachable, StoreUnusable } from '../../core/errors.js'
 import { fail, ok, skip, warn, type Finding } from '../../core/finding.js'
 import { closedByMove } from '../../core/move-notes.js'
 import type { TokenSet } from '../../core/token-set.js'
+import type { Host } from '../../core/host.js'
 import { storePaths } from '../files.js'
 import { inspectPlace, type InspectOptions, type StoreInspection } from '../inspect.js'
 import { keptRecords } from '../rescue/rescue-file.js'
@@ -70,7 +71,7 @@ interface Exam {
 export async function inspectShared(
   path: string,
   settings: SharedStore,
-  options: InspectOptions & { readonly clock: () => ClockReading },
+  options: InspectOptions & { readonly clock: () => ClockReading; readonly host: Host },
 ): Promise<StoreInspection> {
   const connection = new Connection(settings, { patience: () => 0 })
   const registry = new PostgresRegistry(connection, settings.name, placeOf(settings))
@@ -92,7 +93,7 @@ export async function inspectShared(
       const closed = closedByMove(store, seen.move, set === undefined, options.names)
       return { checks: [fail('store', closed), ...seat], content: undefined }
     }
-    const inRow = seen === undefined ? [] : await ofRow(seen, set, path, registry.name)
+    const inRow = seen === undefined ? [] : await ofRow(seen, set, path, registry.name, options.host)
     return {
       checks: [
         ...known,
@@ -182,6 +183,7 @@ async function ofRow(
   set: TokenSet | undefined,
   path: string,
   where: string,
+  host: Host,
 ): Promise<readonly Finding[]> {
   const { lease, now } = seen
   const paths = storePaths(path)
@@ -194,7 +196,7 @@ async function ofRow(
           'it ends by itself, and the next host follows; nothing is to be done',
         )
   try {
-    const known = await new SeatMemory(paths).load()
+    const known = await new SeatMemory(paths, host).load()
     if (!isPutBack(known, seen, set)) return [held]
     const error = new StoreUnreachable(`${where} is older than what this host has seen: it was put back`, {
       hint: 'run hq-token get on the host that refreshed last: it heals the database; if that host is gone: hq-token login',

@@ -43,13 +43,18 @@ export function openSharedStore(
     settings.name,
     placeOf(settings),
   )
-  return new PostgresStore(seat ?? new Seat(path, options), new SeatMemory(storePaths(path)), registry, {
-    host: host.name,
-    leaseMs: settings.lease * 1000,
-    recheck: settings.recheck,
-    time: machineTime(clock),
-    address: { url: settings.display, name: settings.name, typed: settings.typed },
-    names: options.names,
-    notify: options.notify,
-  })
+  return new PostgresStore(
+    seat ?? new Seat(path, options),
+    new SeatMemory(storePaths(path), host),
+    registry,
+    {
+      host: host.name,
+      leaseMs: settings.lease * 1000,
+      recheck: settings.recheck,
+      time: machineTime(clock),
+      address: { url: settings.display, name: settings.name, typed: settings.typed },
+      names: options.names,
+      notify: options.notify,
+    },
+  )
 }

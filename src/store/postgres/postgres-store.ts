@@ -20,14 +20,18 @@ import { HeldRow } from './held-row.js'
 import { instant, Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
 import { isRecent, wasUnreachable } from './recency.js'
-import type { Registry } from './registry.js'
+import type { Registry, Seen } from './registry.js'
 import { afterLook, hasEnded, isNews, isPutBack, observe, withOwnAge, type Remembered } from './remembered.js'
 import type { Memory } from './seat-memory.js'
+
+/** Milliseconds for a database that is out of reach, where this host has no token to hand out. */
+const READ_WAIT_MS = 15_000
 
 export class PostgresStore implements MovableStore {
   readonly name: string
   readonly address: RowAddress
   readonly isShared = true
+  #isBehind = false
   readonly #seat: Pick<Seat, 'exclusive' | 'claim'>
   readonly #memory: Memory
   readonly #registry: Registry
@@ -48,20 +52,27 @@ export class PostgresStore implements MovableStore {
     this.#options = options
   }
 
+  get isBehind(): boolean {
+    return this.#isBehind
+  }
+
   async read({ anew = false } = {}): Promise<TokenSet | undefined> {
+    this.#isBehind = false
     const at = this.#options.time.clock()
     const known = this.#mine(await this.#memory.load())
     if (!anew && isRecent(known, at, this.#options.recheck)) return known.set
     try {
       if (!anew && known.set !== undefined && wasUnreachable(known, at)) throw this.#outOfReach()
-      const look = await this.#look()
+      // Without a token to hand out there is nothing better to do than to wait for a moment.
+      const waitMs = known.set === undefined ? READ_WAIT_MS : 0
+      const look = await this.#patiently(this.#options.time.elapsed() + waitMs, () => this.#look())
       if (look === undefined) return undefined
-      const set = look.set && withOwnAge(look.set, known)
-      if (isPutBack(known, look.seen, look.set)) throw this.#putBack()
+      this.#isBehind = isPutBack(known, look.seen, look.set)
+      if (this.#isBehind) throw this.#putBack()
       const closed = this.#closed(look)
       await this.#remember((before) => afterLook(before, look.seen, look.set, look.at, this.name))
       if (closed !== undefined) throw closed
-      return set
+      return look.set
     } catch (error) {
       if (!(error instanceof StoreUnreachable) || known.set === undefined) throw error
       const { set, checkedAt } = known
@@ -184,22 +195,30 @@ export class PostgresStore implements MovableStore {
   ): Promise<{ lease: Lease; look: Look } | { answered: T }> {
     const { time, leaseMs, host } = this.#options
     const deadline = time.elapsed() + turn.deadline - performance.now()
+    // Once only: a database that waits for its standby may keep a session busy for each try.
+    let hasFailed = false
     for (const pause of pauses(50, 1000)) {
       const look = await this.#lookPatiently(deadline)
       const known = await this.#seen(look)
       const closed = isMove ? undefined : this.#closed(look)
       if (closed !== undefined) throw closed
-      const answered = meanwhile?.(look.set && withOwnAge(look.set, known))
+      const answered = meanwhile?.(look.set)
       if (answered !== undefined) return { answered }
       const { lease: theirs } = look.seen
       if (this.#mayTake(known, look)) {
         const sent = instant(time)
         const holder = { seat: known.seat, host }
-        const seen = await this.#registry.take(theirs, holder, leaseMs)
+        const seen = await this.#registry.take(theirs, holder, leaseMs).catch((error: unknown) => {
+          const mayPass = error instanceof StoreUnreachable && !hasFailed && time.elapsed() < deadline
+          if (!mayPass) throw error
+          // The next look waits for the database, and finds the lease to be this seat's if only the word was lost.
+          hasFailed = true
+          return undefined
+        })
         if (seen !== undefined) {
           const holding = { ...holder, term: seen.lease.term }
           const lease = new Lease(this.#registry, holding, leaseMs, sent, time)
-          return { lease, look: localized(seen, this.#options.time.clock()) }
+          return { lease, look: await this.#localized(seen) }
         }
       }
       const left = deadline - time.elapsed()
@@ -220,23 +239,30 @@ export class PostgresStore implements MovableStore {
     return observed !== null && observed.term === lease.term && hasEnded(observed, lease, at)
   }
 
+  /** A look under the seat's lock. Makes the schema if it is missing. */
   async #lookPatiently(deadline: number): Promise<Look> {
+    for (;;) {
+      const look = await this.#patiently(deadline, () => this.#look())
+      if (look !== undefined) return look
+      await this.#registry.migrate()
+    }
+  }
+
+  /** Repeats `work` while the database is out of reach, until a time on the clock of `elapsed`. */
+  async #patiently<T>(deadline: number, work: () => Promise<T>): Promise<T> {
     const { time } = this.#options
-    for (const pause of pauses(50, 4000)) {
+    for (let pause = pauses(50, 4000); ;) {
       try {
-        const look = await this.#look()
-        if (look !== undefined) return look
-        await this.#registry.migrate()
+        return await work()
       } catch (error) {
         if (!(error instanceof StoreUnreachable)) throw error
         // Nobody could reach the database, perhaps, so every observation begins anew.
         await this.#remember((known) => ({ ...known, observed: null }))
         const left = deadline - time.elapsed()
         if (left <= 0) throw error
-        await time.sleep(Math.min(pause, left))
+        await time.sleep(Math.min(pause.next().value, left))
       }
     }
-    throw new Error('unreachable')
   }
 
   /** Remembers a look under the seat's lock. */
@@ -267,7 +293,12 @@ export class PostgresStore implements MovableStore {
 
   async #look(): Promise<Look | undefined> {
     const seen = await this.#registry.look()
-    return seen && localized(seen, this.#options.time.clock())
+    return seen && this.#localized(seen)
+  }
+
+  async #localized(seen: Seen): Promise<Look> {
+    const look = localized(seen, this.#options.time.clock())
+    return look.set === undefined ? look : { ...look, set: withOwnAge(look.set, await this.#memory.load()) }
   }
 
   /** What was remembered of another URL or row says nothing about this one until a look has shown that it is the same. */

@@ -95,6 +95,12 @@ export function afterLook(
   }
 }
 
+/** What is remembered of a pair that could not be saved: every call asks the database, until it has the pair. */
+export function afterUnsaved(known: Remembered, set: TokenSet, at: ClockReading): Remembered {
+  const { generation, sequence } = set
+  return { ...known, generation, sequence, set: withheld(set), checkedAt: null, unreachableAt: at }
+}
+
 /** The set with the older of two ages of its pair: a database whose clock was set back makes it look young. */
 export function withOwnAge(set: TokenSet, known: Pick<Remembered, 'set'>): TokenSet {
   const { generation, pair } = known.set ?? {}

@@ -1,6 +1,7 @@
 // Keeps what a seat remembers, in an SQLite file on this machine. Decides nothing.
 import { randomUUID } from 'node:crypto'
 import type Database from 'better-sqlite3'
+import type { Host } from '../../core/host.js'
 import { isThere, type StorePaths } from '../files.js'
 import { needsRollback } from '../sqlite/addon.js'
 import { bringUpToDate, createDatabase, openForReading, openForWriting } from '../sqlite/database.js'
@@ -25,11 +26,14 @@ export interface Memory {
 
 export class SeatMemory implements Memory {
   readonly #paths: Pick<StorePaths, 'folder' | 'database'>
+  readonly #owner: string
   /** The name of a seat that has no file yet. */
   readonly #name = randomUUID()
 
-  constructor(paths: Pick<StorePaths, 'folder' | 'database'>) {
+  /** @param host This machine: the file of another one, as in an image of its disk, is no seat of this one. */
+  constructor(paths: Pick<StorePaths, 'folder' | 'database'>, { name, id, boot }: Host) {
     this.#paths = paths
+    this.#owner = JSON.stringify([name, id, boot])
   }
 
   load(): Promise<Remembered> {
@@ -55,19 +59,21 @@ export class SeatMemory implements Memory {
       const db = openForWriting(this.#paths, SEAT_SCHEMA)
       try {
         bringUpToDate(db, SEAT_SCHEMA)
-        return db
+        const { before, next } = db
           .transaction(() => {
-            const next = change(this.#rowIn(db))
-            const { seat, token_set, about, answers } = toSeatRow(next)
-            db.prepare('REPLACE INTO seat (id, seat, token_set, about, answers) VALUES (1, ?, ?, ?, ?)').run(
-              seat,
-              token_set,
-              about,
-              answers,
-            )
-            return next
+            const before = this.#rowIn(db)
+            const next = change(before)
+            this.#write(db, next, isErasedBy(next, before) ? widthOf(before) : 0)
+            return { before, next }
           })
           .immediate()
+        // The journal still holds what was erased. A row of that width writes as many pages of it anew.
+        if (isErasedBy(next, before)) {
+          db.transaction(() => {
+            this.#write(db, this.#rowIn(db))
+          }).immediate()
+        }
+        return next
       } finally {
         db.close()
       }
@@ -83,7 +89,30 @@ export class SeatMemory implements Memory {
   }
 
   #rowIn(db: Database.Database): Remembered {
-    const row = db.prepare('SELECT seat, token_set, about, answers FROM seat').get() as SeatRow | undefined
-    return row === undefined ? nothing(this.#name) : fromSeatRow(row)
+    const row = db.prepare('SELECT seat, owner, token_set, about, answers FROM seat').get() as
+      (SeatRow & { readonly owner: string }) | undefined
+    if (row === undefined) return nothing(this.#name)
+    const known = fromSeatRow(row)
+    // Two machines that hold leases under one name would each take the other's.
+    return row.owner === this.#owner
+      ? known
+      : { ...known, seat: this.#name, set: undefined, checkedAt: null, observed: null }
   }
+
+  /** @param width Bytes; spaces behind the JSON fill the row up to it. */
+  #write(db: Database.Database, known: Remembered, width = 0): void {
+    const { seat, token_set, about, answers } = toSeatRow(known)
+    db.prepare(
+      'REPLACE INTO seat (id, seat, owner, token_set, about, answers) VALUES (1, ?, ?, ?, ?, ?)',
+    ).run(seat, this.#owner, token_set, about.padEnd(width), answers)
+  }
+}
+
+function isErasedBy(next: Remembered, before: Remembered): boolean {
+  return next.set === undefined && before.set !== undefined
+}
+
+function widthOf(known: Remembered): number {
+  const { token_set, about, answers } = toSeatRow(known)
+  return Buffer.byteLength((token_set ?? '') + about) + answers.length
 }

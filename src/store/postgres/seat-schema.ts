@@ -7,11 +7,12 @@ import { SEAT_APPLICATION_ID, type Schema } from '../sqlite/schema.js'
 import { fromPeek } from './peek-seat.js'
 import { nothing, type Remembered } from './remembered.js'
 
-/** `token_set` and `about` are JSON; the first as SQLite's columns, without what buys new tokens. */
+/** `owner`, `token_set` and `about` are JSON; the second as SQLite's columns, without what buys new tokens. */
 const MIGRATIONS = [
   `CREATE TABLE seat (
      id INTEGER PRIMARY KEY CHECK (id = 1),
      seat TEXT NOT NULL,
+     owner TEXT NOT NULL,
      token_set TEXT,
      about TEXT NOT NULL,
      answers BLOB NOT NULL

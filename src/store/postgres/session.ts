@@ -1,6 +1,7 @@
 // One session with one host of a shared store's database, with a limit to every wait. Once something has failed it is
 // over, and its socket closed.
 import { Socket, type NetConnectOpts } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { ConfigInvalid, StoreUnreachable } from '../../core/errors.js'
@@ -52,6 +53,11 @@ export class Session {
     })
     this.#client.on('error', this.drop)
     this.#client.on('end', this.drop)
+    guard(this.#socket)
+    const { connection } = this.#client as unknown as { readonly connection: pg.Connection }
+    connection.on('sslconnect', () => {
+      guard(connection.stream)
+    })
   }
 
   get isOver(): boolean {
@@ -137,6 +143,22 @@ class HostSocket extends Socket {
 
   override connect(): this {
     return super.connect(this.#to)
+  }
+}
+
+/**
+ * Turns an error that is thrown at an event of a stream into the end of the stream: pg throws at answers that it does
+ * not know, such as a request for Kerberos, and nobody could catch that.
+ */
+function guard(stream: Duplex): void {
+  const emit = stream.emit.bind(stream)
+  stream.emit = (...args: Parameters<typeof emit>): boolean => {
+    try {
+      return emit(...args)
+    } catch (error) {
+      stream.destroy(new Error(error instanceof Error ? error.message : String(error)))
+      return true
+    }
   }
 }
 

@@ -45,6 +45,7 @@ export class SqliteStore implements TokenStore {
   /** @hidden */
   readonly address: FileAddress
   readonly isShared = false
+  readonly isBehind = false
 
   /**
    * Creates and opens nothing; the first call does.

@@ -337,6 +337,13 @@ export default [
     by: tests('store/postgres/fleet', 'the last look before a request stops it'),
   },
   {
+    name: 'fleet: a copied seat takes the lease of the first',
+    file: 'src/store/postgres/seat-memory.ts',
+    find: 'return row.owner === this.#owner',
+    replace: 'return row.owner !== undefined',
+    by: tests('store/postgres/fleet', 'is a seat of its own'),
+  },
+  {
     name: 'fleet: no sign of life is given',
     file: 'src/store/postgres/lease.ts',
     find: 'if (await this.#registry.beat(this.holding)) this.#renewed = sent',
@@ -367,8 +374,8 @@ export default [
   {
     name: 'fleet: a pair is offered to the database once',
     file: 'src/store/postgres/held-row.ts',
-    find: '!(error instanceof StoreUnreachable) || elapsed() >= giveUp',
-    replace: '!(error instanceof StoreUnreachable) || elapsed() >= 0',
+    find: 'if (elapsed() >= giveUp)',
+    replace: 'if (elapsed() >= 0)',
     by: tests('store/postgres/fleet', 'offered for a minute'),
   },
   {
@@ -475,5 +482,12 @@ export default [
     find: '        finishForgetting(db)\n',
     replace: '',
     by: tests('store/sqlite-store', 'while it forgets'),
+  },
+  {
+    name: 'fleet: the journal of a seat keeps what was erased',
+    file: 'src/store/postgres/seat-memory.ts',
+    find: 'if (isErasedBy(next, before)) {',
+    replace: 'if (widthOf(next) < 0) {',
+    by: tests('store/postgres/seat-memory', 'in no file, not in the journal either'),
   },
 ]

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { TokenGuard } from '../../../src/core/guard.js'
 import { LockTimeout, Overtaken, StoreUnreachable } from '../../../src/core/errors.js'
@@ -11,7 +11,7 @@ import { FakeServer, granted, raw } from '../../support/fake-server.js'
 import { HostTime } from '../../support/fleet-time.js'
 import { startPostgres, type Postgres } from '../../support/postgres.js'
 import { fleetHost, registryAt, type FleetHost } from '../../support/shared-stores.js'
-import { GRANT, moment, pair, seed, tokenSet } from '../../support/token-sets.js'
+import { GRANT, HOST, moment, pair, seed, tokenSet } from '../../support/token-sets.js'
 
 let postgres: Postgres
 let database: string
@@ -106,6 +106,20 @@ describe('a lease of another host', () => {
     await sql(`UPDATE hq_token.grants SET lease_seat = '${seat}', lease_ms = 20000`)
     expect(await run(one, 0)).toBe('ran')
   })
+})
+
+it.each([
+  ['another name', { ...HOST, name: 'acme-7' }],
+  ['another boot', { ...HOST, boot: 'boot-7' }],
+])('a seat that was copied to a machine of %s is a seat of its own', async (_what, machine) => {
+  await seeded(one)
+  const { seat } = await one.memory.load()
+  copyFileSync(one.path, `${one.path}.copy`)
+  const copy = fleetHost(await registryAt(postgres.url(database)), {}, `${one.path}.copy`, machine)
+  await sql(`UPDATE hq_token.grants SET lease_seat = '${seat}', lease_ms = 20000`)
+  await expect(run(copy, 0)).rejects.toThrow(LockTimeout)
+  expect(await run(one, 0)).toBe('ran')
+  expect((await copy.memory.load()).seat).not.toBe(seat)
 })
 
 describe('the last look before a request', () => {
@@ -239,6 +253,24 @@ describe('a received pair', () => {
     expect(kept).toEqual([records(1)])
   })
 
+  it('a received pair that the database has not got is handed out by this host, and saved at its first look that finds the database', async () => {
+    const { time } = one
+    const server = new FakeServer(time.clock, [granted('access-2', 'refresh-2')])
+    const guard = (at: FleetHost): TokenGuard =>
+      new TokenGuard({ store: at.store, server, clock: time.clock, policy: POLICY })
+    await time.pass(3_590_000)
+    await sql(`UPDATE hq_token.grants SET token_set = token_set || '{"obtained_at": 1}'`)
+    one.link.fault = (method) => (method === 'land' || server.requests > 0 ? 'down' : undefined)
+    expect((await guard(one).token()).secret.reveal()).toBe('access-2')
+    expect((await guard(one).token()).secret.reveal()).toBe('access-2')
+    one.link.fault = undefined
+    await time.pass(11_000)
+    expect((await guard(one).token()).secret.reveal()).toBe('access-2')
+    expect(server.sent).toEqual(['refresh-1'])
+    const { pair: saved } = (await two.store.read()) ?? {}
+    expect(saved?.refreshToken.reveal()).toBe('refresh-2')
+  })
+
   it('a received pair’s answer is found by another host, from before it was read', async () => {
     await one.store.exclusive((held) => held.rescue.keep(records(1)), { waitMs: 0 })
     const kept = await two.store.exclusive((held) => held.rescue.records(), { waitMs: 0 })
@@ -308,8 +340,13 @@ describe('a token that this host has seen', () => {
 
   it('a token that this host has seen is no help to another host', async () => {
     const three = await host('acme-3')
+    const from = three.time.elapsed()
     three.link.fault = () => 'down'
     await expect(three.store.read()).rejects.toThrow(StoreUnreachable)
+    // It has waited for a moment, because it has nothing else.
+    expect(three.time.elapsed() - from).toBeGreaterThan(15_000)
+    three.link.fault = () => (three.time.elapsed() - from < 20_000 ? 'down' : undefined)
+    expect((await three.store.read())?.generation).toBe(1)
   })
 
   it('a token that this host has seen is forgotten once another host has logged out', async () => {
@@ -485,6 +522,20 @@ describe('hosts whose clocks differ', () => {
       expect(new Set(served)).toEqual(new Set(['access-1', 'access-2', 'access-3']))
     },
   )
+})
+
+it('a database whose clock was set back makes no token younger than this host knows it to be, under the lease either', async () => {
+  await seeded(one)
+  await one.store.read()
+  const obtained = one.time.clock().now
+  await one.time.pass(3_000_000)
+  // As if an hour had not passed for the database.
+  await sql(
+    `UPDATE hq_token.grants SET token_set = token_set || '{"obtained_at": ${Math.floor(Date.now() / 1000)}}'`,
+  )
+  const read = await one.store.read({ anew: true })
+  const held = await one.store.exclusive((row) => row.read(), { waitMs: 0 })
+  for (const set of [read, held]) expect(set?.pair.obtained.now).toBeLessThan(obtained + 10)
 })
 
 it('a second process of one host meets the first one’s lock, and asks no database', async () => {
