@@ -1,5 +1,6 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { writeSandboxFiles } from '../../src/sandbox/files.js'
 import type { Sandbox } from '../../src/sandbox/server.js'
 import { Secret } from '../../src/core/secret.js'
@@ -104,6 +105,8 @@ export interface Standing extends Running, Held {
 export interface Fleet {
   readonly database: string
   readonly sandbox: Sandbox
+  /** The configuration of a host without a link of its own, whose seat is in memory. */
+  readonly plainHost: (port: number) => string
   /** @param port Leads to the database, if not the one of the others. */
   readonly host: (name: string, port?: number) => Promise<FleetHost>
   readonly works: (accessToken: string) => Promise<boolean>
@@ -118,6 +121,18 @@ export interface Fleet {
 }
 
 let firm: Authority | undefined
+
+const inShm: string[] = []
+afterAll(() => {
+  for (const path of inShm.splice(0)) rmSync(path, { recursive: true, force: true })
+})
+
+/** A folder in memory: each of a thousand hosts has a disk of its own, and all of them here would have one. */
+function inMemory(): string {
+  const path = mkdtempSync('/dev/shm/hq-token-test-')
+  inShm.push(path)
+  return path
+}
 
 /** A cluster with a database that `fleet` copies. */
 export async function fleetCluster(options: Parameters<typeof startPostgres>[0] = {}): Promise<Postgres> {
@@ -204,6 +219,7 @@ export async function fleet(postgres: Databases, options: FleetOptions = {}): Pr
   }
   return {
     ...{ database, sandbox, host },
+    plainHost: (port) => write(inMemory(), port, false),
     works: async (accessToken) => {
       const headers = { authorization: `Bearer ${accessToken}` }
       return (await fetch(`${sandbox.url}api/1/sites`, { headers })).status === 200
