@@ -65,6 +65,20 @@ describe('the page on many hosts', () => {
     },
   )
 
+  it('the page on many hosts takes the token set of a host along', async () => {
+    const there = await place({ accessTtl: 3600 }, 3600)
+    await there.run(['seed'])
+    const token = (await there.run(['get'])).stdout.trim()
+    const url = postgres.url(await postgres.createDatabase())
+    const [, line = ''] = /`hq-token (move --to postgres:\S+)`/.exec(page) ?? []
+    const moved = await there.run(line.replace(/postgres:\S+/, url).split(' '))
+    expect(moved).toMatchObject({ code: 0, stdout: '' })
+    expect(await there.run(['get'])).toMatchObject({ code: 78, stdout: '' })
+    const env = { HQ_TOKEN_STORE_URL: url, HQ_TOKEN_STORE: join(folder(), 'token.seat') }
+    expect(await there.run(['get'], { env })).toMatchObject({ code: 0, stdout: `${token}\n` })
+    expect(there.sandbox.refreshes()).toBe(0)
+  })
+
   it('the page on many hosts tells of every key of a shared store, and of no other', () => {
     const keys = configKeys.filter(({ section, supported }) => section === 'store' && supported)
     const table = page.slice(page.indexOf('| key of `[store]` |'), page.indexOf('`[refresh] lock_wait`'))
