@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { Overtaken } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
-import type { Handover } from '../core/store-ports.js'
+import type { Handover, RescueFile } from '../core/store-ports.js'
 import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePaths } from './files.js'
 import { takeFromGroup } from './group.js'
 import { Rescue } from './rescue/rescue-file.js'
@@ -25,6 +25,9 @@ export interface SeatOptions {
   readonly whileHeld?: <T>(section: () => Promise<T>) => Promise<T>
 }
 
+/** The rescue file while it is open; it must be closed. */
+export type OpenRescue = RescueFile & Pick<Rescue, 'erase' | 'close'>
+
 /** The circumstances of one section under the lock. */
 export interface Turn {
   readonly paths: StorePaths
@@ -33,8 +36,7 @@ export interface Turn {
   readonly deadline: number
   /** Milliseconds that it may wait in all, for messages. */
   readonly waitMs: number
-  /** Opens the rescue file; it must be closed. */
-  readonly openRescue: () => Rescue
+  readonly openRescue: () => OpenRescue
 }
 
 /**

@@ -13,8 +13,7 @@ import type {
 } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { isOver } from '../../core/policy.js'
-import type { Rescue } from '../rescue/rescue-file.js'
-import type { Turn } from '../seat.js'
+import type { OpenRescue, Turn } from '../seat.js'
 import { pauses } from '../sqlite/early-lock.js'
 import { shiftDiscovered, shiftEntry, shiftLogin, thereSet, type Look } from './database-time.js'
 import { instant, Lease } from './lease.js'
@@ -30,7 +29,7 @@ const LAND_MS = 60_000
 export interface HeldRowParts {
   readonly registry: Registry
   readonly memory: Memory
-  readonly rescue: Rescue
+  readonly rescue: OpenRescue
   readonly lease: Lease
   readonly turn: Turn
   readonly options: PostgresStoreOptions

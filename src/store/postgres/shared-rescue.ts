@@ -2,7 +2,6 @@
 // them is enough. Interprets no answer.
 import type { RescueFile, Rescued } from '../../core/store-ports.js'
 import { recordsIn, serialize } from '../rescue/records.js'
-import type { Rescue } from '../rescue/rescue-file.js'
 import type { KeptAnswer, Registry } from './registry.js'
 import type { Memory } from './seat-memory.js'
 
@@ -10,7 +9,7 @@ import type { Memory } from './seat-memory.js'
 const KEEP_MS = 2000
 
 export class SharedRescue implements RescueFile {
-  readonly #file: Rescue
+  readonly #file: RescueFile
   readonly #registry: Registry
   readonly #memory: Memory
   readonly #seat: string
@@ -21,7 +20,7 @@ export class SharedRescue implements RescueFile {
   /** The generation whose answers stay in the database, because one of them may hold a pair that came second. */
   #spent: number | undefined
 
-  constructor(file: Rescue, registry: Registry, memory: Memory, seat: string) {
+  constructor(file: RescueFile, registry: Registry, memory: Memory, seat: string) {
     this.#file = file
     this.#registry = registry
     this.#memory = memory
