@@ -261,7 +261,10 @@ export class HeldRow implements HeldStore {
     const { seen, set } = this.#latest
     const at = options.time.clock()
     try {
-      await memory.change((known) => afterLook(known, seen, set, at, registry.name))
+      // A seat that has seen a newer row goes on refusing to spend what an older one holds.
+      await memory.change((known) =>
+        isPutBack(known, seen, set) ? known : afterLook(known, seen, set, at, registry.name),
+      )
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
     }
