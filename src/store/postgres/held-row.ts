@@ -53,7 +53,9 @@ export class HeldRow implements HeldStore {
     this.#parts = parts
     this.#lease = parts.lease
     this.#latest = parts.first
-    this.#answers = new SharedRescue(parts.rescue, parts.registry, parts.memory, parts.lease.holding.seat)
+    const { rescue, registry, memory, lease } = parts
+    const { seat } = lease.holding
+    this.#answers = new SharedRescue(rescue, registry, memory, seat, () => this.#latest.offset)
     this.rescue = this.#answers
   }
 
