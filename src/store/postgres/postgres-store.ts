@@ -1,7 +1,8 @@
 // The store of the token set: a row in PostgreSQL that many hosts share, and this host's seat. Only one host at a time
 // may spend, by a lease; on one host only one process, by the seat's lock.
+import { randomUUID } from 'node:crypto'
 import { LockTimeout, StoreUnreachable } from '../../core/errors.js'
-import { rfc3339 } from '../../core/clock.js'
+import { rfc3339, type ClockReading } from '../../core/clock.js'
 import type { Discovered } from '../../core/ports.js'
 import type {
   ExclusiveOptions,
@@ -30,6 +31,8 @@ export class PostgresStore implements TokenStore {
   readonly #memory: Memory
   readonly #registry: Registry
   readonly #options: PostgresStoreOptions
+  /** Names what this process observes. */
+  readonly #observer = randomUUID()
 
   /** Neither opens nor asks anything yet. */
   constructor(
@@ -195,7 +198,7 @@ export class PostgresStore implements TokenStore {
   #mayTake({ seat, observed }: Remembered, { seen, at }: Look): boolean {
     const { lease } = seen
     if (lease.seat === null || lease.seat === seat) return true
-    return observed !== null && observed.term === lease.term && hasEnded(observed, lease, at)
+    return observed !== null && observed.term === lease.term && hasEnded(observed, lease, this.#steady(at))
   }
 
   async #lookPatiently(deadline: number): Promise<Look> {
@@ -223,12 +226,18 @@ export class PostgresStore implements TokenStore {
     const change = (before: Remembered): Remembered => {
       const mine = this.#mine(before)
       const known = isPutBack(mine, seen, set) ? mine : afterLook(mine, seen, set, at, this.name)
-      return { ...known, observed: observe(mine, seen, at) }
+      return { ...known, observed: observe(mine, seen, this.#steady(at)) }
     }
     const before = await this.#memory.load()
     const after = change(before)
     if (isNews(before, after, at)) await this.#memory.change(change)
     return after
+  }
+
+  /** Where the system does not name its boots only this process's own clock never jumps. */
+  #steady(at: ClockReading): ClockReading {
+    if (at.boot !== null) return at
+    return { ...at, boot: this.#observer, uptime: Math.floor(this.#options.time.elapsed() / 1000) }
   }
 
   async #look(): Promise<Look | undefined> {
