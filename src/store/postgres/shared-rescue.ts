@@ -1,8 +1,8 @@
-// Keeps answers in two places before anybody reads them: in the rescue file of this seat and in the database. One of
-// them is enough. Interprets no answer.
+// Keeps answers in two places before anybody reads them: in the rescue file of this seat, and in the database by its
+// own time. One of them is enough. Interprets no answer.
 import type { RescueFile, Rescued } from '../../core/store-ports.js'
 import { recordsIn, serialize } from '../rescue/records.js'
-import type { Rescue } from '../rescue/rescue-file.js'
+import { shiftRecord } from './database-time.js'
 import type { KeptAnswer, Registry } from './registry.js'
 import type { Memory } from './seat-memory.js'
 
@@ -10,10 +10,11 @@ import type { Memory } from './seat-memory.js'
 const KEEP_MS = 2000
 
 export class SharedRescue implements RescueFile {
-  readonly #file: Rescue
+  readonly #file: RescueFile
   readonly #registry: Registry
   readonly #memory: Memory
   readonly #seat: string
+  readonly #offset: () => number
   /** The answers that were kept or found in this section … */
   #known: readonly Rescued[] = []
   /** … and those of them that the database has. */
@@ -21,25 +22,29 @@ export class SharedRescue implements RescueFile {
   /** The generation whose answers stay in the database, because one of them may hold a pair that came second. */
   #spent: number | undefined
 
-  constructor(file: Rescue, registry: Registry, memory: Memory, seat: string) {
+  /** @param offset Seconds to add to an instant of the database for this machine's. */
+  constructor(file: RescueFile, registry: Registry, memory: Memory, seat: string, offset: () => number) {
     this.#file = file
     this.#registry = registry
     this.#memory = memory
     this.#seat = seat
+    this.#offset = offset
   }
 
   async records(): Promise<readonly Rescued[]> {
     const here = await this.#file.records()
     const { answers } = await this.#memory.load()
     this.#there = await this.#registry.answers()
-    this.#known = [...here, ...answers, ...this.#there.flatMap(recordsOf)]
+    const there = this.#there.flatMap(recordsOf)
+    this.#known = [...here, ...answers, ...there.map((record) => shiftRecord(record, this.#offset()))]
     return this.#known
   }
 
   async keep(record: Rescued): Promise<void> {
     this.#known = [...this.#known, record]
     const { generation, attempt } = record
-    const answer: KeptAnswer = { generation, attempt, seat: this.#seat, bytes: serialize(record) }
+    const bytes = serialize(shiftRecord(record, -this.#offset()))
+    const answer: KeptAnswer = { generation, attempt, seat: this.#seat, bytes }
     const here = await this.#file.keep(record).then(
       () => undefined,
       (error: unknown) => ({ error }),
