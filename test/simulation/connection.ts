@@ -22,6 +22,10 @@ export interface Wire {
   executes(process: Process, name: keyof Statements, values: readonly unknown[]): void
 }
 
+function notSimulated(): Promise<never> {
+  return Promise.reject(new Error('no move is simulated'))
+}
+
 export class SimulatedRegistry implements Registry {
   readonly name = 'postgres://db.example/hq'
   readonly #process: Process
@@ -54,6 +58,15 @@ export class SimulatedRegistry implements Registry {
   }
   note(...values: Parameters<Registry['note']>): Promise<boolean> {
     return this.#ask('note', values)
+  }
+  closeForMove(): Promise<boolean> {
+    return notSimulated()
+  }
+  reopen(): Promise<boolean> {
+    return notSimulated()
+  }
+  receive(): Promise<boolean> {
+    return notSimulated()
   }
   saveLogin(...values: Parameters<Registry['saveLogin']>): Promise<boolean> {
     return this.#ask('saveLogin', values)

@@ -31,9 +31,12 @@ const NEVER_USED: State = {
   ...{ saver: null, timeline: null, answers: [], history: [], ever: [] },
 }
 
+/** The statements of a move, which is not simulated. */
+type Move = 'closeForMove' | 'reopen' | 'receive'
+
 /** The statements without a network: each takes effect at once. */
 export type Statements = {
-  [Name in Exclude<keyof Registry, 'name' | 'close' | 'migrate'>]: (
+  [Name in Exclude<keyof Registry, 'name' | 'close' | 'migrate' | Move>]: (
     ...values: Parameters<Registry[Name]>
   ) => Awaited<ReturnType<Registry[Name]>>
 }
@@ -84,7 +87,7 @@ export class Database implements Statements {
     const { generation, sequence, set, login, discovered, lease, saver, timeline } = this.state
     return {
       ...{ generation, sequence, set, login, discovered, lease, saver, timeline },
-      ...{ registryId: 'registry-1', timelineNow: this.#timelineNow, isSynchronous: false },
+      ...{ registryId: 'registry-1', timelineNow: this.#timelineNow, isSynchronous: false, move: undefined },
       ...{ startedAt: this.startedAt, now: this.#now() },
     }
   }

@@ -62,6 +62,7 @@ export async function runShared(seed: number, options: WorldOptions = {}): Promi
         new SimulatedRegistry(process, wire),
         {
           ...{ host: process.host.name, leaseMs: LEASE_MS, recheck: RECHECK, time: process.time },
+          address: { url: 'postgres://db.example/hq', name: 'default' },
           notify: ({ message }) => {
             scheduler.note(`warns: ${message}`, process)
           },
