@@ -19,6 +19,7 @@ const GOLDEN = [
   'init',
   'login-no-browser',
   'logout',
+  'move',
   'refresh',
   'seed',
   'status-due',
@@ -26,6 +27,7 @@ const GOLDEN = [
   'status-expired',
   'status-fresh',
   'status-login-required',
+  'status-moved',
   'status-other-client',
 ] as const
 
@@ -159,6 +161,13 @@ describe('golden texts', () => {
     const { tell, golden } = await home()
     await tell(['seed', '--issued-at', `${ISSUED}`])
     await golden('logout', ['logout'], after(60))
+  })
+
+  it('move reads as in its golden text, and so does the status of the store that the set has left', async () => {
+    const { dir, tell, golden } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    await golden('move', ['move', '--to', join(dir, 'moved.db')], after(60))
+    await golden('status-moved', ['status'], after(120))
   })
 
   it('login --no-browser reads as in its golden text', async () => {

@@ -101,7 +101,7 @@ describe('a token set is moved without a login', { timeout: 120_000 }, () => {
     expect(moved).toMatchObject({ code: 0, stdout: '' })
     expect(moved.stderr.split('\n')).toEqual([
       `hq-token: the token set is in ${url} (default) now; ${old.dir}/token.db is closed, and points there`,
-      `hq-token: hint: set url = ${url} in [store] of ${old.config}, in place of path; do the same on each other host that used ${old.dir}/token.db or is to use ${url} (default)`,
+      `hq-token: hint: set url = ${url} in [store] of ${old.config}, in place of path; the same on each other host that is to share the token set`,
       '',
     ])
     await expectClosed(old, `set url = ${url} in [store] of ${old.config}, in place of path`)

@@ -6,6 +6,7 @@ import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { startPostgres, type Postgres } from '../support/postgres.js'
 import { start, withoutNews, type Ended } from '../support/processes.js'
+import { mount } from './disk-mounts.js'
 import { full } from './figures.js'
 import { eachOf } from './strace.js'
 import { sandboxWith } from './subject.js'
@@ -146,6 +147,35 @@ describe('a move killed at every step of the program', { timeout: 900_000 }, () 
       })
       process.stdout.write(`move from ${way}: killed at ${tried.length} of ${points.length} steps\n`)
       expect(broken).toEqual([])
+    },
+  )
+})
+
+describe('a move on a full disk', { timeout: 120_000 }, () => {
+  it.each(['the new store', 'the old store'])(
+    'a move while the disk of %s is full leaves the old store as it was, and works once there is room',
+    async (whose) => {
+      const disk = mount('tmpfs')
+      const dir = folder()
+      const sandbox = await sandboxWith({ accessTtl: 3600 })
+      const { config, seed } = await writeSandboxFiles(dir, sandbox, { accessTtl: 3600 })
+      const [old, now] = whose === 'the new store' ? [dir, disk.root] : [disk.root, dir]
+      const text = readFileSync(config, 'utf8').replace(/^\[seed\]\nfile = .*$/m, '')
+      writeFileSync(config, text.replace(/^path = .*$/m, `path = ${join(old, 'token.db')}`), { mode: 0o600 })
+      const run = (...args: string[]): Promise<Ended> =>
+        start(args, { env: { HQ_TOKEN_CONFIG: config } }).done
+      expect((await run('seed', seed)).code).toBe(0)
+      const before = await run('get')
+      disk.fill()
+      const failed = await run('move', '--to', join(now, 'moved.db'))
+      expect(failed, failed.stderr).toMatchObject({ code: 74, stdout: '' })
+      expect(await run('get')).toEqual(before)
+      disk.makeRoom()
+      expect((await run('move', '--to', join(now, 'moved.db'))).code).toBe(0)
+      expect((await run('get')).code).toBe(78)
+      expect((await new SqliteStore(join(now, 'moved.db')).read())?.pair.accessToken.reveal()).toBe(
+        before.stdout.trim(),
+      )
     },
   )
 })

@@ -12,17 +12,17 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { StoreUnusable } from '../../src/core/errors.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import { Secret } from '../../src/core/secret.js'
 import { entry, intended } from '../../src/core/transitions.js'
-import { openForWriting } from '../../src/store/sqlite/database.js'
+import { openForReading, openForWriting } from '../../src/store/sqlite/database.js'
 import { storePaths } from '../../src/store/files.js'
 import { peek } from '../../src/store/sqlite/peek.js'
-import { HISTORY_SLOTS, SCHEMA_VERSION } from '../../src/store/sqlite/schema.js'
+import { HISTORY_SLOTS, SCHEMA_VERSION, STORE_SCHEMA } from '../../src/store/sqlite/schema.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { garbage, raw } from '../support/fake-server.js'
 import { folder } from '../support/folder.js'
@@ -60,6 +60,17 @@ beforeEach(() => {
 
 const put = (set: TokenSet, after: number): Promise<void> =>
   store.exclusive((held) => held.note(set, after, entry(set, 'refresh', 'done', moment())), { waitMs: 1000 })
+
+it('a store that a move has closed is none to a program that knows of no moves', async () => {
+  await put(tokenSet(), 0)
+  const note = { direction: 'to', other: { path: '/x.db' }, host: 'acme-1', grant: 'grant-9', at: 7 } as const
+  await store.exclusiveForMove((held) => held.close(note, null), 0)
+  const { applicationId, kind, migrations } = STORE_SCHEMA
+  const paths = { folder: dirname(path), database: path }
+  for (const opened of [openForReading, openForWriting])
+    expect(() => opened(paths, { applicationId, kind, migrations })).toThrow('is not a store of hq-token')
+  expect(peek(path)).toBeUndefined()
+})
 
 describe('a process that dies while it forgets', () => {
   const overwritten = async (set: TokenSet): Promise<void> => {

@@ -527,7 +527,7 @@ export default [
     name: 'move: a set in the new store is replaced without a word',
     file: 'src/core/move.ts',
     find: 'if (set === undefined || force) return',
-    replace: 'if (force || !force) return',
+    replace: "if (set === undefined || typeof force === 'boolean') return",
     by: tests('core/move', 'holds a set'),
   },
   {

@@ -12,6 +12,15 @@ export async function move(session: Session, force: boolean): Promise<void> {
     there: `the token set is in ${now} already: nothing was moved`,
     'given-up': `the move is undone: the token set is in ${now} as before, and ${old} is empty`,
   }
-  const hint = `${next}; do the same on each other host that used ${old} or is to use ${now}`
+  const hint = `${next}; ${onOthers(session, old)}`
   voice.tell({ level: 'info', message: said[moved], ...(moved !== 'there' && { hint }) })
+}
+
+/** What is to be done elsewhere than in the configuration of this run. */
+function onOthers({ config: { shared, moveTo } }: Session, old: string): string {
+  if (moveTo?.shared != null)
+    return `the same on each other host that ${shared === null ? 'is to share the token set' : `used ${old}`}`
+  return shared === null
+    ? `the same in each other configuration that names ${old}`
+    : 'no other host can use the token set any more'
 }
