@@ -82,8 +82,8 @@ describe.concurrent('a database that is down', () => {
       expect(await one.tell(['status'])).toMatchObject({ code: 0 })
       await postgres.stop()
       expect(await one.start().done).toMatchObject({ code })
-      // A host that has never seen the row has no token to serve.
-      expect(await stranger.start().done).toMatchObject({ code: 75 })
+      // A host that has never seen the row has no token to serve, and waits for a moment.
+      if (full) expect(await stranger.start().done).toMatchObject({ code: 75 })
       const requests = all.requests()
       await postgres.start()
       const outcome = { ...(await outcomeOf(all, [one, stranger])), requests }
