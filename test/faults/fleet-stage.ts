@@ -4,6 +4,7 @@ import { afterAll } from 'vitest'
 import { writeSandboxFiles } from '../../src/sandbox/files.js'
 import type { Sandbox } from '../../src/sandbox/server.js'
 import { Secret } from '../../src/core/secret.js'
+import { machineHost } from '../../src/platform/machine.js'
 import * as sql from '../../src/store/postgres/statements.js'
 import { migrationSql } from '../../src/store/postgres/schema.js'
 import { authority, type Authority } from '../support/authority.js'
@@ -184,7 +185,7 @@ export async function fleet(postgres: Databases, options: FleetOptions = {}): Pr
       start(args, { ...more, env: { HQ_TOKEN_CONFIG: path, ...more.env } })
     return {
       ...{ name, dir, config: path, link, start: begin },
-      tell: (args = ['get']) => told(args, { env: { HQ_TOKEN_CONFIG: path } }),
+      tell: (args = ['get']) => told(args, { env: { HQ_TOKEN_CONFIG: path }, host: machineHost() }),
       begin: async (args) => {
         const seen = link.seen(LOOK).then(() => link.seen(LOOK))
         const running = begin(args)
