@@ -55,7 +55,7 @@ export class HeldRow implements HeldStore {
     this.#latest = parts.first
     const { rescue, registry, memory, lease } = parts
     const { seat } = lease.holding
-    this.#answers = new SharedRescue(rescue, registry, memory, seat, () => this.#latest.offset)
+    this.#answers = new SharedRescue(rescue, registry, memory, seat, () => this.#latest)
     this.rescue = this.#answers
   }
 
