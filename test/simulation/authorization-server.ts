@@ -15,6 +15,8 @@ export interface Issued {
   readonly family: Family
   /** True time in milliseconds. */
   readonly at: number
+  /** When the request that brought it was begun. */
+  readonly askedAt: number
   /** What its uses have brought, the latest last. */
   readonly successors: Issued[]
   /** When it was first used. */
@@ -26,6 +28,8 @@ export interface Issued {
 export interface Family {
   readonly number: number
   isOver: boolean
+  /** True time at which a person ended it. */
+  revokedAt: number | undefined
   readonly all: Issued[]
 }
 
@@ -57,7 +61,7 @@ export class AuthorizationServer {
 
   /** A person grants access: the first pair of a new family. */
   begin(): Issued {
-    const family: Family = { number: this.families.length + 1, isOver: false, all: [] }
+    const family: Family = { number: this.families.length + 1, isOver: false, revokedAt: undefined, all: [] }
     this.families.push(family)
     return this.#issue(family)
   }
@@ -68,13 +72,14 @@ export class AuthorizationServer {
     return code
   }
 
-  refresh(token: string): Verdict {
+  /** @param askedAt When the request was begun. */
+  refresh(token: string, askedAt: number): Verdict {
     const used = this.#byRefresh.get(token)
     if (used === undefined || used.family.isOver || used.isReplaced) return REFUSED
     const { now } = this.#scheduler
     if (used.usedAt === undefined) {
       used.usedAt = now
-      return granted(this.#follow(used), this.lifetime)
+      return granted(this.#follow(used, askedAt), this.lifetime)
     }
     if (now - used.usedAt > this.graceMs) {
       this.#scheduler.note(`the server ends family ${used.family.number}: ${token} was used before`)
@@ -88,7 +93,7 @@ export class AuthorizationServer {
       if (first.usedAt !== undefined) return granted(first, this.lifetime)
       first.isReplaced = true
     }
-    return granted(this.#follow(used), this.lifetime)
+    return granted(this.#follow(used, askedAt), this.lifetime)
   }
 
   redeem(code: string): Verdict {
@@ -105,7 +110,9 @@ export class AuthorizationServer {
 
   revoke(token: string): void {
     const used = this.#byRefresh.get(token)
-    if (used !== undefined) used.family.isOver = true
+    if (used === undefined) return
+    used.family.isOver = true
+    used.family.revokedAt = this.#scheduler.now
   }
 
   find(refresh: string): Issued | undefined {
@@ -122,16 +129,16 @@ export class AuthorizationServer {
     return this.#byAccess.get(access)?.family
   }
 
-  #follow(used: Issued): Issued {
-    const next = this.#issue(used.family)
+  #follow(used: Issued, askedAt: number): Issued {
+    const next = this.#issue(used.family, askedAt)
     used.successors.push(next)
     return next
   }
 
-  #issue(family: Family): Issued {
+  #issue(family: Family, askedAt = this.#scheduler.now): Issued {
     const name = `${family.number}.${family.all.length + 1}`
     const issued: Issued = {
-      ...{ refresh: `refresh-${name}`, access: `access-${name}`, family, at: this.#scheduler.now },
+      ...{ refresh: `refresh-${name}`, access: `access-${name}`, family, at: this.#scheduler.now, askedAt },
       ...{ successors: [], usedAt: undefined, isReplaced: false },
     }
     family.all.push(issued)

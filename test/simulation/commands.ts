@@ -9,13 +9,14 @@ import type { TokenStore } from '../../src/core/store-ports.js'
 import { ServerUnavailable } from '../../src/core/errors.js'
 import type { AuthorizationServer, Family } from './authorization-server.js'
 import { Process, type Host, type Mischief } from './host.js'
-import { Violation } from './properties.js'
 import type { Scheduler } from './scheduler.js'
 import { TokenRequests, type Uplink } from './token-requests.js'
 
 const POLICY = expiryPolicy({ percent: 10 }, 5)
 /** Seconds by which rounding and the way of an answer may make a token look younger. */
 const ROUNDING = 5
+/** Seconds for which a host may hand out a token without a look at the store. */
+export const RECHECK = 60
 
 export const COMMANDS = [
   ...(['get', 'get --min-valid', 'get --rejected', 'refresh', 'refresh --if-older'] as const),
@@ -39,12 +40,15 @@ export interface Scene {
   open(process: Process): TokenStore
   /** Seconds by which all clocks have jumped in all. */
   skew(): number
+  /** Whether nothing could tell this process of a logout. */
+  isExcused(process: Process, family: Family): boolean
+  /** A process has ended by itself. */
+  ended(process: Process): void
 }
 
 export class Commands {
   readonly logins: Login[] = []
   logouts = 0
-  violation: Error | undefined
   readonly #scene: Scene
   readonly #running = new Set<Process>()
   #count = 0
@@ -67,6 +71,7 @@ export class Commands {
   start(host: Host, command: Command, told: (result: Family | TokenError) => void = () => undefined): void {
     const { scheduler, mischief } = this.#scene
     const process = new Process(`${host.name}.${++this.#count}`, host, scheduler, mischief)
+    process.command = command
     this.#running.add(process)
     scheduler.after(0, `begins ${command}`, process, () => {
       this.#run(process, command).then(
@@ -78,7 +83,7 @@ export class Commands {
           const { name, message, stack } = error as Error
           this.#end(process, `${name}: ${message}`)
           if (error instanceof TokenError && error.exit !== Exit.bug) told(error)
-          else this.violation ??= new Violation(`${command} failed: ${stack ?? message}`)
+          else scheduler.fail(`${command} failed: ${stack ?? message}`)
         },
       )
     })
@@ -86,6 +91,7 @@ export class Commands {
 
   #end(process: Process, how: string): void {
     this.#scene.scheduler.note(`ends: ${how}`, process)
+    this.#scene.ended(process)
     this.#running.delete(process)
     process.isAlive = false
   }
@@ -160,13 +166,16 @@ export class Commands {
     const { server, scheduler } = this.#scene
     const family = server.familyOf(secret.reveal())
     const end = server.endOf(secret.reveal())
-    if (family === undefined || end === undefined) throw new Violation(`${process.name} hands out no token`)
+    if (family === undefined || end === undefined) throw new Error(`${process.name} hands out no token`)
     const slack = this.#scene.skew() + process.stood / 1000 + ROUNDING
     const over = (scheduler.now - end) / 1000
     if (over > slack)
-      throw new Violation(
+      scheduler.fail(
         `${process.name} hands out a token that is over for ${over} s, and clocks err by ${slack} s`,
       )
+    const revoked = (scheduler.now - (family.revokedAt ?? Infinity)) / 1000
+    if (revoked > RECHECK + slack && !this.#scene.isExcused(process, family))
+      scheduler.fail(`${process.name} hands out a token that a logout ended ${revoked} s ago`)
     return family
   }
 }

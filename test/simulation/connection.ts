@@ -83,8 +83,8 @@ export class SimulatedRegistry implements Registry {
   answers(): Promise<readonly KeptAnswer[]> {
     return this.#ask('answers', [])
   }
-  drop(answers: readonly Pick<KeptAnswer, 'bytes'>[]): Promise<void> {
-    return this.#ask('drop', [answers])
+  drop(...values: Parameters<Registry['drop']>): Promise<void> {
+    return this.#ask('drop', values)
   }
   forget(...values: Parameters<Registry['forget']>): Promise<boolean> {
     return this.#ask('forget', values)
@@ -130,6 +130,7 @@ export class SimulatedRegistry implements Registry {
       if (isOver) return
       isOver = true
       wire.flying.delete(fail)
+      if (error !== undefined) this.#process.host.troubledAt = scheduler.now
       this.#isOpen = error === undefined
       settle(error, result)
     }

@@ -95,6 +95,8 @@ export class Host {
   readonly cut = { database: 0, network: 0 }
   /** Whether what is out of reach says nothing at all. */
   isSilent = false
+  /** True time at which the database was last out of its reach. */
+  troubledAt = -Infinity
   /** Whether its disk takes no more. */
   isFull = false
 
@@ -125,9 +127,13 @@ export class Process implements Owner {
   readonly host: Host
   readonly scheduler: Scheduler
   isAlive = true
+  /** What it was begun for. */
+  command = ''
   stoppedUntil = 0
   /** Milliseconds for which it stood still in all. */
   stood = 0
+  /** Whether it has received a pair, and nothing else has happened since. */
+  owes = false
   readonly #mischief: Mischief
 
   constructor(name: string, host: Host, scheduler: Scheduler, mischief: Mischief) {
@@ -164,7 +170,7 @@ export class Process implements Owner {
   step<T>(label: string, work: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       const { scheduler, host } = this
-      this.#mischief.strike(this, label, false)
+      this.strike(label, false)
       scheduler.after(this.takes('disk', 0), label, this, () => {
         const { disk } = host
         const result = attempt(work)
@@ -180,12 +186,20 @@ export class Process implements Owner {
   }
 
   strike(label: string, isDone: boolean): void {
+    if (!isDone) this.#begins(label)
     this.#mischief.strike(this, label, isDone)
+  }
+
+  /** Whoever has received a pair brings it to a disk before anything else. */
+  #begins(label: string): void {
+    if (!this.owes || label === 'beat') return
+    this.owes = false
+    if (label !== 'keep') this.scheduler.fail(`${this.name} has received a pair, and begins to ${label}`)
   }
 
   readonly sleep = (ms: number): Promise<void> =>
     new Promise((resolve) => {
-      this.#mischief.strike(this, 'sleep', false)
+      this.strike('sleep', false)
       this.scheduler.after(ms, '', this, resolve)
     })
 

@@ -157,8 +157,9 @@ export class Database implements Statements {
     return this.state.answers
   }
 
-  drop(gone: readonly Pick<KeptAnswer, 'bytes'>[]): void {
-    const { answers } = this.state
+  drop(gone: readonly Pick<KeptAnswer, 'bytes'>[], least: number): void {
+    const { answers, generation } = this.state
+    if (generation < least) return
     this.#commit({ answers: answers.filter((one) => !gone.some(({ bytes }) => isSame(bytes, one.bytes))) })
   }
 

@@ -21,6 +21,9 @@ interface Step {
   readonly run: () => void
 }
 
+/** A property that did not hold. */
+export class Violation extends Error {}
+
 /** The world whose code runs at this moment; `performance` and `Math.random` are its own then. */
 let running: { readonly owner: Owner | undefined; readonly scheduler: Scheduler } | undefined
 
@@ -28,6 +31,8 @@ export class Scheduler {
   /** Milliseconds of true time since the world began. */
   now = 0
   steps = 0
+  /** The first property that did not hold. */
+  violation: Violation | undefined
   readonly draw: () => number
   readonly trace: string[] | undefined
   #order = 0
@@ -62,6 +67,11 @@ export class Scheduler {
     this.#pending.push({ at: this.now + ms, order: this.#order++, label, owner, run })
   }
 
+  /** A property does not hold. Whoever finds it may be called by code that catches what is thrown. */
+  fail(what: string): void {
+    this.violation ??= new Violation(what)
+  }
+
   note(what: string, owner?: Owner): void {
     this.trace?.push(`${(this.now / 1000).toFixed(3).padStart(10)} ${(owner?.name ?? '').padEnd(8)} ${what}`)
   }
@@ -71,6 +81,7 @@ export class Scheduler {
     return new Promise((resolve, reject) => {
       const turn = (): void => {
         try {
+          if (this.violation !== undefined) throw this.violation
           if (isOver() || !this.#step()) {
             running = undefined
             resolve()

@@ -4,6 +4,7 @@ import { Secret } from '../../src/core/secret.js'
 import { PostgresStore } from '../../src/store/postgres/postgres-store.js'
 import { AuthorizationServer } from './authorization-server.js'
 import { SimulatedRegistry, type Wire } from './connection.js'
+import { RECHECK } from './commands.js'
 import { Faults } from './faults.js'
 import { Clocks, Host } from './host.js'
 import { SharedProperties } from './properties.js'
@@ -14,7 +15,8 @@ import { SimulatedMemory, SimulatedSeat } from './seat.js'
 import { REPETITIONS, World, type Protocol } from './world.js'
 
 const LEASE_MS = 20_000
-const RECHECK = 60
+/** Milliseconds after which a host has asked a database again that was out of its reach. */
+const UNTROUBLED_MS = 90_000
 
 export async function runShared(seed: number, options: WorldOptions = {}): Promise<Outcome> {
   const scheduler = new Scheduler(seed, options.isTraced ?? false)
@@ -26,8 +28,10 @@ export async function runShared(seed: number, options: WorldOptions = {}): Promi
   })
   const clock = new Clocks(scheduler, null, 0)
   const database = new Database(scheduler, clock.wall)
-  const properties = new SharedProperties(scheduler, server, database)
   const hosts = Array.from({ length: 1 + scheduler.below(4) }, (_, index) => hostOf(scheduler, index + 1))
+  const skew = (): number =>
+    [clock, ...hosts.map(({ clocks }) => clocks)].reduce((sum, { error }) => sum + error, 0)
+  const properties = new SharedProperties(scheduler, server, database, skew)
   const slow = scheduler.pick([0, 0, 0.02, 0.1])
 
   const wire: Wire = {
@@ -75,8 +79,13 @@ export async function runShared(seed: number, options: WorldOptions = {}): Promi
       ),
     stored: () => database.state.set?.pair.refreshToken.reveal(),
     newest: () => properties.newest ?? server.families[0],
-    skew: () => [clock, ...hosts.map(({ clocks }) => clocks)].reduce((sum, { error }) => sum + error, 0),
+    skew,
     restoredAt: () => database.restoredAt,
+    ended: (process) => {
+      properties.ended(process)
+    },
+    isExcused: ({ host }, { revokedAt = 0 }) =>
+      database.restoredAt > revokedAt || scheduler.now - host.troubledAt < UNTROUBLED_MS,
   }
   seedDatabase(database, server, clock)
   const violation = await new World(scheduler, server, faults, protocol, slow).run()

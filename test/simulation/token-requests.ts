@@ -29,6 +29,8 @@ export interface Sent {
   readonly token: string
   /** Whether its process has an outcome, be it that none came. */
   isOver: boolean
+  /** True time at which a pair has come whole. */
+  receivedAt: number | undefined
 }
 
 const CLIENT = { tokenUrl: 'https://id.example/token', issuer: null, clientId: '1012' }
@@ -58,7 +60,8 @@ export class TokenRequests implements Port {
 
   refresh(token: Secret, limits: RequestLimits): Promise<RawAnswer> {
     const { server } = this.#uplink
-    return this.#request(token.reveal(), limits, () => server.refresh(token.reveal()))
+    const { now } = this.#process.scheduler
+    return this.#request(token.reveal(), limits, () => server.refresh(token.reveal(), now))
   }
 
   redeem({ code }: CodeGrant, limits: RequestLimits): Promise<RawAnswer> {
@@ -67,7 +70,7 @@ export class TokenRequests implements Port {
   }
 
   read({ status, body, complete }: RawAnswer): Promise<Reading> {
-    return Promise.resolve(reading(status, Buffer.from(body).toString(), complete))
+    return this.#process.step('read', () => reading(status, Buffer.from(body).toString(), complete))
   }
 
   #request(token: string, limits: RequestLimits, ask: () => Verdict): Promise<RawAnswer> {
@@ -83,6 +86,10 @@ export class TokenRequests implements Port {
           if (isOver) return
           isOver = true
           if (sent !== undefined) sent.isOver = true
+          // Whatever has come may be the only copy of a pair.
+          const isPair = answer.status === 200 && answer.complete === true
+          if (sent !== undefined && isPair) sent.receivedAt = scheduler.now
+          process.owes = (answer.body?.byteLength ?? 0) > 0
           resolve({ ...NOTHING, sentAt, ...answer, sent: sent !== undefined })
         })
       }

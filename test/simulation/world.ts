@@ -6,8 +6,7 @@ import type { AuthorizationServer, Family, Issued, Repetition } from './authoriz
 import { Commands, COMMANDS, type Command } from './commands.js'
 import type { Faults } from './faults.js'
 import type { Host, Process } from './host.js'
-import { Violation } from './properties.js'
-import type { Scheduler } from './scheduler.js'
+import { Violation, type Scheduler } from './scheduler.js'
 import type { Fate, Sent } from './token-requests.js'
 
 /** Milliseconds after which a command that has not ended is stuck. */
@@ -21,6 +20,10 @@ export interface Protocol {
   readonly hosts: readonly Host[]
   open(process: Process): TokenStore
   sent(process: Process, token: string): Sent
+  /** Whether nothing could tell this process of the logout of a family. */
+  isExcused(process: Process, family: Family): boolean
+  /** A process has ended by itself. */
+  ended(process: Process): void
   /** Whether a pair came to a place that still exists. */
   has(refresh: string): boolean
   /** The refresh token that stands in the store. */
@@ -61,6 +64,10 @@ export class World {
       uplink: { server, slow, fate, sent: (process, token) => protocol.sent(process, token) },
       open: (process) => protocol.open(process),
       skew: () => protocol.skew(),
+      isExcused: (process, family) => protocol.isExcused(process, family),
+      ended: (process) => {
+        protocol.ended(process)
+      },
     })
   }
 
@@ -163,8 +170,7 @@ export class World {
     this.#scheduler.after(ms, '', undefined, () => {
       isOver = true
     })
-    await this.#scheduler.run(() => isOver || this.#commands.violation !== undefined)
-    if (this.#commands.violation !== undefined) throw this.#commands.violation
+    await this.#scheduler.run(() => isOver)
   }
 
   /** Until every command has ended. @param startMs When the last one begins. */
@@ -172,10 +178,7 @@ export class World {
     await this.#pass(startMs)
     const limit = this.#scheduler.now + STUCK_MS + 2000 * this.#server.lifetime
     const commands = this.#commands
-    await this.#scheduler.run(
-      () => commands.areOver || commands.violation !== undefined || this.#scheduler.now > limit,
-    )
-    if (commands.violation !== undefined) throw commands.violation
+    await this.#scheduler.run(() => commands.areOver || this.#scheduler.now > limit)
     if (!commands.areOver) throw new Violation(`${commands.left.join(', ')} never ended`)
   }
 }

@@ -50,7 +50,7 @@ export class HeldRow implements HeldMovable {
     this.#latest = parts.first
     const { rescue, registry, memory, lease } = parts
     const { seat } = lease.holding
-    this.#answers = new SharedRescue(rescue, registry, memory, seat, () => this.#latest.offset)
+    this.#answers = new SharedRescue(rescue, registry, memory, seat, () => this.#latest)
     this.rescue = this.#answers
   }
 
