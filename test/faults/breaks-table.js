@@ -1,6 +1,7 @@
 /** The edits that `npm run test:breaks` makes, one by one, and the tests that must notice. A file for each room. */
 import core from './breaks/core.js'
 import store from './breaks/store.js'
+import sharedStore from './breaks/shared-store.js'
 import network from './breaks/network.js'
 import oauth from './breaks/oauth.js'
 import config from './breaks/config.js'
@@ -12,6 +13,7 @@ import repository from './breaks/repository.js'
 export const BREAKS = [
   ...core,
   ...store,
+  ...sharedStore,
   ...network,
   ...oauth,
   ...config,
