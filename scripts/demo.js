@@ -1,70 +1,19 @@
 // The main job, told as it happens, against a local stand-in for HighQ. Ends non-zero if anything
 // is not as told.
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { writeSandboxFiles } from '../build/sandbox/files.js'
 import { startSandbox } from '../build/sandbox/server.js'
+import * as story from './story.js'
 
-const BIN = fileURLToPath(new URL('../dist/bin.cjs', import.meta.url))
+const { end, expect, folder, shown, short, tell, typed } = story
 const LIFE = 6
-const folder = mkdtempSync(join(tmpdir(), 'hq-token-demo-'))
 // It rotates at once and answers late: the worst moment to be killed. Only a server that takes the
 // replaced token once more can then help, and many do, for some seconds.
 const sandbox = await startSandbox({ accessTtl: LIFE, latencyMs: 400, graceMs: 10_000 })
 const { config, seed } = await writeSandboxFiles(folder, sandbox, { accessTtl: LIFE })
-const running = new Set()
-let unlike = 0
-
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
-})
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
-
-const painted = (how) => (text) =>
-  process.stdout.isTTY && !process.env.NO_COLOR ? `\x1b[${how}m${text}\x1b[0m` : text
-const [bold, red, green] = [1, 31, 32].map(painted)
-const tell = (text) => console.log(`\n${bold(text)}`)
-const typed = (...args) => console.log(`  $ hq-token ${args.join(' ')}`)
-const shown = (text) =>
-  text
-    .trimEnd()
-    .split('\n')
-    .filter(Boolean)
-    .forEach((line) => console.log(`  ${line.replaceAll(folder, '…')}`))
-
-function start(...args) {
-  const child = spawn(process.execPath, [BIN, ...args], {
-    // The tokens of this demonstration live seconds, so the usual minute of validity is not asked for.
-    env: { ...process.env, HQ_TOKEN_CONFIG: config, HQ_TOKEN_MIN_VALID: '0', NODE_EXTRA_CA_CERTS: undefined },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  running.add(child)
-  const out = { stdout: '', stderr: '', child }
-  for (const name of ['stdout', 'stderr'])
-    child[name].setEncoding('utf8').on('data', (text) => (out[name] += text))
-  out.done = new Promise((resolve) =>
-    child.on('close', (code, signal) => {
-      running.delete(child)
-      resolve({ ...out, code, signal })
-    }),
-  )
-  return out
-}
-
+const start = (...args) => story.start(config, ...args)
 const run = (...args) => start(...args).done
-
-function expect(what, holds) {
-  console.log(`  ${holds ? green('as it should be') : red('NOT AS IT SHOULD BE')}: ${what}`)
-  if (!holds) unlike++
-}
-
-// Not the token itself: a terminal's scroll-back is no place for one.
-const short = (token) => `${token.trim().slice(0, 8)}… (${token.trim().length} characters)`
 
 tell('A person has logged in once and put the first token into an INI file.')
 shown(readFileSync(seed, 'utf8').replace(/(token\s*=\s*.{8}).*/g, '$1…'))
@@ -140,5 +89,4 @@ shown(last.stdout)
 expect('no grant was lost', last.code === 0 && sandbox.revokedFamilies() === 0)
 
 await sandbox.close()
-console.log(unlike === 0 ? '\nAll as it should be.' : `\n${unlike} things were not as they should be.`)
-process.exit(unlike === 0 ? 0 : 1)
+end()

@@ -54,6 +54,7 @@ export type {
   PendingLogin,
   Rescued,
   RescueFile,
+  Sharing,
   TokenStore,
 } from './core/store-ports.js'
 export {

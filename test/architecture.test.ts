@@ -48,14 +48,14 @@ describe('the import gate', { timeout: 300_000 }, () => {
     ['core/policy.ts', "import 'node:fs'", 'core-has-no-io: src/core/policy.ts → fs'],
     ['core/guard.ts', "import '../store/files.js'", 'core-has-no-io: src/core/guard.ts → src/store/files.ts'],
     [
-      'store/sqlite/row.ts',
-      "import '../../config/ini.js'",
-      'store-knows-core-and-platform-only: src/store/sqlite/row.ts → src/config/ini.ts',
+      'store/row.ts',
+      "import '../config/ini.js'",
+      'store-knows-core-and-platform-only: src/store/row.ts → src/config/ini.ts',
     ],
     [
-      'store/sqlite/row.ts',
-      "import '../../cli/world.js'",
-      'only-the-edge-imports-cli: src/store/sqlite/row.ts → src/cli/world.ts',
+      'store/row.ts',
+      "import '../cli/world.js'",
+      'only-the-edge-imports-cli: src/store/row.ts → src/cli/world.ts',
     ],
     [
       'cli/commands/get/get.ts',

@@ -61,6 +61,7 @@ export async function inSession<T>(
     return await namingTheNextStep(session, () => work(session))
   } finally {
     await session.guard.settled()
+    await session.store.close()
   }
 }
 

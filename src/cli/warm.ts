@@ -1,13 +1,16 @@
 // The warm path: answers a plain `get` with next to nothing loaded. Reports nothing, and may load no package but
 // `ini` and SQLite's addon.
-import { loadConfig, namedClient } from '../config/load.js'
+import { loadConfig, namedClient, type Config } from '../config/load.js'
 import { locate } from '../config/locate.js'
 import { type Surroundings } from '../config/paths.js'
-import type { Clock } from '../core/clock.js'
+import type { Clock, ClockReading } from '../core/clock.js'
 import { mayUse } from '../core/ownership.js'
 import type { Seen, Handover } from '../core/store-ports.js'
 import { expiresAt, expiryPolicy, judge, type Verdict } from '../core/policy.js'
+import type { TokenSet } from '../core/token-set.js'
 import { isBearer } from '../core/token-type.js'
+import { peekSeat, placeOf } from '../store/postgres/peek-seat.js'
+import { isRecent, wasUnreachable } from '../store/postgres/recency.js'
 import { isBusy } from '../store/sqlite/addon.js'
 import { storePaths } from '../store/files.js'
 import { peek, touchedAt } from '../store/sqlite/peek.js'
@@ -138,7 +141,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
   const policy = expiryPolicy(refresh.early, refresh.minValid)
   const named = namedClient(config)
   const look = (): Found => {
-    const set = peek(store.path)
+    const { set, isGoodAt } = peeked(config)
     if (set === undefined || set.refusedAt !== null || !isBearer(set.pair.tokenType))
       throw new NeedsFullPath()
     if (!mayUse(set, named, config.apiUrl)) throw new NeedsFullPath()
@@ -152,9 +155,30 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
       expiresAt: expiresAt(set.pair, at),
     } as const
     const { generation, failures } = set
-    return { verdict, text: formatted(token, format, at.now), seen: { generation, failures } }
+    const text = formatted(token, format, at.now)
+    // One process of this host asks the database, and the others wait for what it finds.
+    return { verdict: isGoodAt(at) ? verdict : 'expired', text, seen: { generation, failures } }
   }
   return { look, path: store.path, lockWait: refresh.lockWait }
+}
+
+/** The set in the store, or in this host's seat of a store that hosts share. */
+function peeked({ store, shared }: Config): {
+  readonly set: TokenSet | undefined
+  /** Whether it may be judged without asking a database. */
+  readonly isGoodAt: (at: ClockReading) => boolean
+} {
+  if (shared === null) return { set: peek(store.path), isGoodAt: () => true }
+  const known = peekSeat(store.path)
+  if (known?.place !== placeOf(shared)) throw new NeedsFullPath()
+  return {
+    set: known.set,
+    isGoodAt: (at) => {
+      // The full path says that the database is out of reach.
+      if (wasUnreachable(known, at)) throw new NeedsFullPath()
+      return isRecent(known, at, shared.recheck)
+    },
+  }
 }
 
 /** Blocks the process, because it has nothing else to do, and a signal still ends it. */

@@ -55,9 +55,10 @@ export class CodeExchange {
    * @throws {StoreUnusable} the set cannot be saved
    */
   async takeUp(): Promise<TokenSet | undefined> {
+    const pending = await this.#held.login()
+    if (typeof pending?.spent !== 'string') return this.#set
     const records = await this.#held.rescue.records()
     const now = await this.#held.counters()
-    const pending = await this.#held.login()
     const kept = records.findLast(
       (record) => record.generation === now.generation && isAnswerTo(record, pending),
     )
@@ -189,6 +190,6 @@ function beginningAnew(first: string | undefined): string {
 }
 
 /** Whether a record answers the pending login. A stranger, or an older life of the store, may have left others. */
-function isAnswerTo({ login, spent, grant = null }: Rescued, pending: PendingLogin | undefined): boolean {
-  return login === true && pending !== undefined && pending.spent === spent && pending.grant === grant
+function isAnswerTo({ login, spent, grant = null }: Rescued, pending: PendingLogin): boolean {
+  return login === true && pending.spent === spent && pending.grant === grant
 }

@@ -15,6 +15,7 @@ import {
   type Urgency,
 } from './guard-options.js'
 import { Notices } from './notices.js'
+import { Leftovers } from './leftovers.js'
 import { mayUse } from './ownership.js'
 import { OwnershipCheck } from './ownership-check.js'
 import { ageOf, expiresAt, judge, type Ask, type Demand, type Judgement } from './policy.js'
@@ -89,6 +90,7 @@ export class TokenGuard {
   readonly #marking: SeedMarking
   readonly #ownership: OwnershipCheck
   readonly #seeds: SeedImport
+  readonly #leftovers: Leftovers
   readonly #recent: RecentToken
   /** The renewal that callers of this process share. */
   #renewing: { readonly urgency: Urgency; readonly done: Promise<TokenSet> } | undefined
@@ -103,6 +105,7 @@ export class TokenGuard {
     this.#marking = new SeedMarking(this.#options)
     this.#ownership = new OwnershipCheck({ ...this.#options, apiUrl: this.apiUrl })
     this.#seeds = new SeedImport(this.#options, this.#exchangeParts, this.#ownership)
+    this.#leftovers = new Leftovers(this.#options.store, this.#exchangeParts, this.#lockWaitMs)
     this.#recent = new RecentToken(this.#options.clock, () => this.#setOrSeed())
   }
 
@@ -132,7 +135,7 @@ export class TokenGuard {
 
   async #token(ask: Ask): Promise<AccessToken> {
     const asked = this.#recent.begin()
-    const set = await (ask.rejected === undefined ? this.#recent.look() : this.#setOrSeed())
+    const set = await (ask.rejected === undefined ? this.#recent.look() : this.#setOrSeed({ anew: true }))
     const remembered = this.#recent.token(ask)
     if (remembered !== undefined) return remembered
     this.#say(rejectionWarning(set, ask, this.#options.clock()))
@@ -153,7 +156,7 @@ export class TokenGuard {
    */
   async refresh(options: RefreshOptions = {}): Promise<Refreshed> {
     const { ifOlder, rebind = false } = options
-    const set = await this.#setOrSeed(rebind)
+    const set = await this.#setOrSeed({ rebind, anew: true })
     const { age, clockWentBack } = ageOf(set.pair, this.#options.clock())
     const recent = ifOlder !== undefined && age <= ifOlder && !clockWentBack
     // Ignore `ifOlder` after an exchange that was cut off: it must be finished soon.
@@ -194,9 +197,11 @@ export class TokenGuard {
     return this.#seeds.adopt(seed, force, waitMs)
   }
 
-  /** The set in the store; imports the seed first if there is no set, or its grant has ended. */
-  async #setOrSeed(rebind = false): Promise<TokenSet> {
-    const found = (await this.#options.store.read()) ?? (await this.#takeUpLogin())
+  /** The set in the store, or `anew` in a shared one; imports the seed first if there is none, or its grant has ended. */
+  async #setOrSeed({ rebind = false, anew = false } = {}): Promise<TokenSet> {
+    const found =
+      (await this.#leftovers.healed(await this.#options.store.read({ anew }))) ??
+      (await this.#leftovers.login())
     const set = found && (await this.#ownership.own(found, undefined, rebind))
     if (set !== undefined && !hasEnded(set, this.#options.clock)) return set
     const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'
@@ -210,17 +215,6 @@ export class TokenGuard {
     }
     if (set === undefined) throw new LoginRequired(`${NO_TOKEN} ${this.#options.store.name}`)
     return set
-  }
-
-  /** Takes up a first login whose process died after the answer was on disk and before it was in the store. */
-  async #takeUpLogin(): Promise<TokenSet | undefined> {
-    const { store } = this.#options
-    const login = await store.login()
-    if (login === undefined || login.spent === null) return undefined
-    return store.exclusive(async (held) => (await recover(held, this.#exchangeParts)).set, {
-      waitMs: this.#lockWaitMs,
-      meanwhile: (set) => set,
-    })
   }
 
   #judge(set: TokenSet, ask: Demand): Judgement {
@@ -297,7 +291,9 @@ export class TokenGuard {
         if (tookUpRefresh) this.#marking.note(found, exchange)
         const set = await this.#ownership.own(found, undefined, how.rebind)
         const { verdict, hold } = this.#judge(set, ask)
-        if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set
+        // A store that was put back since the look holds an older set, which no look would hand out.
+        const isFresh = verdict === 'fresh' && set.generation >= looked.generation
+        if (isFresh || (how.rebind !== true && this.#serves(set, seen, ask))) return set
         if (how.urgency === 'may' && hold !== null) return set
         const refusal = refusalToAsk(set, hold, how.insist === true, server.host, clock())
         if (refusal !== undefined) throw refusal

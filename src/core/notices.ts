@@ -32,12 +32,16 @@ export class Notices {
     return {
       name: store.name,
       isShared: store.isShared,
+      get isBehind() {
+        return store.isBehind
+      },
       read: (options) => store.read(options),
       exclusive: (critical, options) => this.#exclusive(store, critical, options),
       history: () => store.history(),
       isUntouched: () => store.isUntouched(),
       login: () => store.login(),
       discovered: () => store.discovered(),
+      sharing: () => store.sharing(),
       close: () => store.close(),
     }
   }

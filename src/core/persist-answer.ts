@@ -1,6 +1,7 @@
 // Brings an answer of the token endpoint to disk before it is read, and into the store before anybody hears of it.
 // Does no I/O except through its ports.
 import type { Clock } from './clock.js'
+import { StoreUnreachable } from './errors.js'
 import { outcomeOf, type Outcome } from './outcome.js'
 import type { AuthorizationServer, Notice, RawAnswer } from './ports.js'
 import type { HeldStore, HistoryEntry, Landed, Rescued } from './store-ports.js'
@@ -89,7 +90,9 @@ export class AnswerPersistence {
           const why = error instanceof Error ? error.message : 'the store could not be written'
           this.warn(
             `the new token pair is in the rescue file only: ${why}`,
-            'repair the store or its disk; the next `hq-token get` finishes the save',
+            error instanceof StoreUnreachable
+              ? 'the next `hq-token get` on this machine finishes the save'
+              : 'repair the store or its disk; the next `hq-token get` finishes the save',
           )
           return { unsaved: error instanceof Error ? error : new Error(why) }
         }

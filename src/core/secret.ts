@@ -39,25 +39,36 @@ function literally(text: string): string {
  */
 export class Secret {
   readonly #value: string
+  /** Set if the value is not here. */
+  #fingerprint: string | undefined
 
   /** @param value The value that must not be printed. */
   constructor(value: string) {
     this.#value = value
   }
 
-  /** The value itself. */
+  /** A secret whose value is kept elsewhere: only its fingerprint is known here. */
+  static elsewhere(fingerprint: string): Secret {
+    const secret = new Secret('')
+    secret.#fingerprint = fingerprint
+    return secret
+  }
+
+  /** The value itself. @throws {Error} it is kept elsewhere */
   reveal(): string {
+    if (this.#fingerprint !== undefined) throw new Error('this secret is kept elsewhere')
     return this.#value
   }
 
   /** Whether both hold the same value. */
   equals(other: Secret): boolean {
-    return this.#value === other.#value
+    const isHere = this.#fingerprint === undefined && other.#fingerprint === undefined
+    return isHere ? this.#value === other.#value : this.fingerprint === other.fingerprint
   }
 
   /** The first 12 hex digits of the value's SHA-256: enough to tell tokens apart, useless to an attacker. */
   get fingerprint(): string {
-    return createHash('sha256').update(this.#value).digest('hex').slice(0, 12)
+    return this.#fingerprint ?? createHash('sha256').update(this.#value).digest('hex').slice(0, 12)
   }
 
   /** `[secret]`, not the value. */

@@ -6,7 +6,7 @@ import { LOGIN_HINT, LoginRequired } from './errors.js'
 import type { TokenGuardOptions } from './guard-options.js'
 import type { OwnershipCheck } from './ownership-check.js'
 import { isLikelyDead } from './policy.js'
-import type { HeldStore } from './store-ports.js'
+import type { HeldStore, HistoryEntry } from './store-ports.js'
 import { recover } from './recovery.js'
 import type { ExchangeParts } from './refresh-exchange.js'
 import { assertUnspent, withMark } from './seeding.js'
@@ -32,13 +32,13 @@ export class SeedImport {
 
   /** @throws As `TokenGuard.adopt`. */
   async adopt(given: Seed, force: boolean, waitMs: number): Promise<Adopted> {
-    const { store, seedMarks, clock, server } = this.#options
+    const { store, seedMarks, server } = this.#options
     const seed = await withMark(given, seedMarks)
     const read = await store.read()
     const stored = force ? read : read && (await this.#ownership.own(read, 'seed'))
     // Check before creating anything: this may be the folder that a volume is to be mounted on.
     if (!force && (await store.isUntouched())) assertUnspent(seed, store.name)
-    if (stored !== undefined && !force && !givesWay(stored, seed, clock))
+    if (stored !== undefined && !force && !(await this.#givesWay(stored, seed)))
       return { set: stored, imported: false }
     const named = await server.client()
     return store.exclusive((held) => this.#replace(held, seed, force, named), { waitMs })
@@ -54,7 +54,7 @@ export class SeedImport {
       return this.#outlived(held, seed, named)
     })
     const seen = current && !force ? await this.#ownership.own(current, 'seed') : undefined
-    if (seen !== undefined && !givesWay(seen, seed, clock)) return { set: seen, imported: false }
+    if (seen !== undefined && !(await this.#givesWay(seen, seed))) return { set: seen, imported: false }
     exchange?.assertSaved()
     const ownership = { grant: newGrantId(), client: wholeClient(named) ?? null }
     const set = seeded(seed, current, await held.counters(), this.#parts.host, ownership)
@@ -62,6 +62,18 @@ export class SeedImport {
     // Only if there was a set: without one, a kept answer had nothing to be saved to.
     await exchange?.drop(set.generation)
     return { set, imported: true }
+  }
+
+  /**
+   * Whether a stored set gives way to a seed: only if its grant has ended or probably has, and only to a seed that is
+   * not its own and that neither a mark nor this store's history calls spent. The file of another host has no mark.
+   */
+  async #givesWay(set: TokenSet, seed: Seed): Promise<boolean> {
+    const { store, clock } = this.#options
+    const fingerprint = seedFingerprint(seed)
+    const isOwnSeed = set.seed === fingerprint || set.pair.refreshToken.fingerprint === fingerprint
+    if (!hasEnded(set, clock) || typeof seed.spentAt === 'number' || isOwnSeed) return false
+    return !wasSpent(fingerprint, await store.history())
   }
 
   /** Refuses the seed of a grant that a person has ended, because its refresh token is spent at the server. */
@@ -99,14 +111,19 @@ export function hasKnown(set: TokenSet, seed: Seed): boolean {
   return [set.seed, pair.refreshToken.fingerprint, previous?.refreshToken.fingerprint].includes(fingerprint)
 }
 
-/**
- * A stored set gives way only if its grant has ended or probably has, and only to a seed that is not its own and
- * that no mark calls spent.
- */
-function givesWay(set: TokenSet, seed: Seed, clock: Clock): boolean {
-  const fingerprint = seedFingerprint(seed)
-  const isOwnSeed = set.seed === fingerprint || set.pair.refreshToken.fingerprint === fingerprint
-  return hasEnded(set, clock) && typeof seed.spentAt !== 'number' && !isOwnSeed
+/** Whether the history tells of a refresh that replaced a refresh token. A seed that is pushed aside was not spent. */
+function wasSpent(fingerprint: string, history: readonly HistoryEntry[]): boolean {
+  const done = history.filter(({ outcome }) => outcome === 'done')
+  const held = done.filter(({ refresh }) => refresh === fingerprint)
+  return held.some(({ grant, generation }) =>
+    done.some(
+      (later) =>
+        later.event === 'refresh' &&
+        later.grant === grant &&
+        later.generation > generation &&
+        later.refresh !== fingerprint,
+    ),
+  )
 }
 
 /** Whether the server has refused the grant, or has given no verdict for so long that it has probably ended. */

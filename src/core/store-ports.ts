@@ -162,6 +162,14 @@ export interface ExclusiveOptions<T> {
   readonly meanwhile?: (set: TokenSet | undefined) => T | undefined
 }
 
+/** Who uses a shared store at this moment. */
+export interface Sharing {
+  /** The host that is refreshing, and its last sign of life in epoch seconds. */
+  readonly holder: { readonly host: string; readonly at: number } | null
+  /** The host that saved the newest pair. */
+  readonly saver: string | null
+}
+
 /** The place where the token set is kept. */
 export interface TokenStore {
   /** The store's place, for messages. */
@@ -177,6 +185,11 @@ export interface TokenStore {
    * @throws {StoreUnreachable} a shared store is out of reach, and this host has seen no set that could serve
    */
   read(options?: { readonly anew?: boolean }): Promise<TokenSet | undefined>
+  /**
+   * Whether the last `read` has found a shared store to be older than what this machine knows: an answer may wait here
+   * whose pair the store lacks, and the recovery of any section saves it.
+   */
+  readonly isBehind: boolean
   /**
    * Runs `critical` while no other process can run theirs; on a shared store unless its holder was out of reach for
    * longer than its lease, which `isAssured` tells. If a process dies, its lock is free, a lease at its end. The lock
@@ -198,6 +211,8 @@ export interface TokenStore {
   login(): Promise<PendingLogin | undefined>
   /** The endpoints as last discovered; `undefined` if never. Takes no lock. */
   discovered(): Promise<Discovered | undefined>
+  /** `null` if one machine has the store to itself, or the store is out of reach. */
+  sharing(): Promise<Sharing | null>
   /** Closes whatever is held open between calls. */
   close(): Promise<void>
 }

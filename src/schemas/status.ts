@@ -95,6 +95,22 @@ export const statusSchema = z
       .min(0)
       .describe('Rises by one with each new token pair; 0 where there is no token set.'),
     client,
+    store: z
+      .enum(['sqlite', 'postgres'])
+      .describe('sqlite: a file of this machine. postgres: a database that hosts share.'),
+    holder: z
+      .object({
+        host: z.string().describe('The name of the host.'),
+        seen_at: instant('When the database last heard of it'),
+      })
+      .nullable()
+      .describe(
+        'The host that is refreshing at this moment; null where none is, and where the store is not shared or out of reach.',
+      ),
+    last_saver: z
+      .string()
+      .nullable()
+      .describe('The host that saved the newest tokens; null where the store is not shared or out of reach.'),
   })
   .meta({
     title: 'hq-token status --json',

@@ -73,15 +73,25 @@ export async function inspectStore(path: string, options: InspectOptions): Promi
     return failed(fail('store', error))
   }
   const { checks, content, isThere } = await looked(paths, options.rule)
+  const around = place(paths, isThere, options)
+  // Do not look inside if the folder is another user's, say, because nothing in it can be trusted.
+  const inside = isThere ? withinLock(paths, content, options.env) : []
+  return { checks: [...checks, ...around, ...inside], content }
+}
+
+/** Examines the folder of a file that is there or is to be made: its disk, and whether it can be written. */
+export function inspectPlace(paths: StorePaths, options: InspectOptions): Finding[] {
+  const isThere = lstatOf(paths.database) !== undefined
+  return place(paths, isThere, options)
+}
+
+function place(paths: StorePaths, isThere: boolean, options: InspectOptions): Finding[] {
   const [fileSystem, ...space] = disk(paths, isThere, options.fileSystem ?? fileSystemOf)
   const access =
     fileSystem.status === 'fail'
       ? skip('writable', 'needs a file system where files can be made')
       : writable(paths, isThere)
-  const around = [fileSystem, ...space, access, ...lastCopyWarnings(options.mounts)]
-  // Do not look inside if the folder is another user's, say, because nothing in it can be trusted.
-  const inside = isThere ? withinLock(paths, content, options.env) : []
-  return { checks: [...checks, ...around, ...inside], content }
+  return [fileSystem, ...space, access, ...lastCopyWarnings(options.mounts)]
 }
 
 function withinLock(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Finding[] {

@@ -1,5 +1,5 @@
 // The place of a store on this machine: its folder, its lock and its rescue file. Knows no token set.
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { Overtaken } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import type { Handover } from '../core/store-ports.js'
@@ -8,6 +8,7 @@ import { takeFromGroup } from './group.js'
 import { Rescue } from './rescue/rescue-file.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
 import { acquire, notInTime, sleep, type Lock } from './sqlite/lock.js'
+import { patiently } from './sqlite/patience.js'
 
 /** Milliseconds between two looks at another process's exchange. */
 export const LOOK_EVERY_MS = 50
@@ -62,11 +63,13 @@ export class Seat {
   /**
    * Takes the files back from a group. Runs before the lock is taken, because a listener for notices may be slow.
    *
-   * @throws {StoreUnusable}
+   * @throws {StoreBusy | StoreUnusable}
    */
-  claim(): void {
-    assertLoadable()
-    takeFromGroup(storePaths(this.path), this.#options.notify ?? (() => undefined))
+  claim(): Promise<void> {
+    return patiently({ folder: dirname(this.path), database: this.path }, () => {
+      assertLoadable()
+      takeFromGroup(storePaths(this.path), this.#options.notify ?? (() => undefined))
+    })
   }
 
   /**

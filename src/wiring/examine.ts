@@ -8,6 +8,8 @@ import { expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
 import type { PendingLogin } from '../core/store-ports.js'
 import type { Discovered } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
+import type { StoreInspection } from '../store/inspect.js'
+import { placeOf } from '../store/postgres/peek-seat.js'
 import { knownHere } from './endpoints.js'
 import { inspectServers } from './examine-servers.js'
 import { assertChecked, type Around, type Choice } from './open.js'
@@ -21,6 +23,8 @@ export interface Examination {
     { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
   /** `undefined` if it cannot be read. */
   readonly config: Config | undefined
+  /** For messages. */
+  readonly storeName: string
   /** The client that the configuration names; `undefined` if the configuration cannot be read. */
   readonly named: NamedClient | undefined
   /** `undefined` if the configuration cannot be read. */
@@ -59,13 +63,12 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
     return {
       ...{ here: [...checks, ...left], content: undefined, config: undefined, named: undefined },
-      ...{ policy: undefined, seed: undefined },
+      ...{ policy: undefined, seed: undefined, storeName: 'the store' },
       servers: () => Promise.resolve([]),
     }
   }
-  const { inspectStore } = await import('../store/inspect.js')
-  const { path, rule } = loaded.store
-  const { checks: ofStore, content } = await inspectStore(path, { rule, env })
+  const { checks: ofStore, content } = await inspectedStore(loaded, around)
+  const storeName = loaded.shared === null ? loaded.store.path : placeOf(loaded.shared)
   const { config, problem } = knownHere(loaded, content?.discovered)
   const trust = checkedTrust(around) ?? inspectTrust(config, env, clock().now)
   const settings = [
@@ -83,9 +86,10 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     here: [...checks, ...settings, ...ofStore],
     content,
     config,
+    storeName,
     named: namedClient(config, content?.discovered),
     policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
-    seed: content && (await inspectSeed(config.seedFile, content.set, path, seedOptions)),
+    seed: content && (await inspectSeed(config.seedFile, content.set, storeName, seedOptions)),
     servers: (online) =>
       trust.status === 'fail'
         ? Promise.resolve([
@@ -93,6 +97,25 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
           ])
         : inspectServers(config, online, content?.set, around),
   }
+}
+
+/** The SQL that makes the tables of a shared store, and the least rights in them. */
+export async function sharedStoreSql(): Promise<string> {
+  const { ownersSql } = await import('../store/postgres/schema.js')
+  return ownersSql()
+}
+
+async function inspectedStore(
+  { store, shared }: Config,
+  { env, clock, host }: Around,
+): Promise<StoreInspection> {
+  const { path, rule } = store
+  if (shared === null) {
+    const { inspectStore } = await import('../store/inspect.js')
+    return inspectStore(path, { rule, env })
+  }
+  const { inspectShared } = await import('../store/postgres/inspect.js')
+  return inspectShared(path, shared, { rule, env, clock, host: host() })
 }
 
 /** Says who has named the token endpoint, if the configuration leaves that to its issuer. */

@@ -21,9 +21,9 @@ import type { TokenSet } from '../core/token-set.js'
 import { uninterrupted, unstopped } from '../platform/signals.js'
 import type { Network } from '../network/network.js'
 import { assertWay } from '../network/no-proxy.js'
-import { SqliteStore } from '../store/sqlite/sqlite-store.js'
 import { packageVersion } from '../version.js'
 import { Endpoints, type Keep } from './endpoints.js'
+import { openStore } from './open-store.js'
 
 /** Which configuration to open, as `--config` and `--profile` do. */
 export interface Choice {
@@ -98,7 +98,8 @@ export function open(choice: Choice, around: Around): Opened {
 
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
   const whileHeld = quietlyAround(around)
-  const store = notices.around(new SqliteStore(config.store.path, { env, notify, handover, whileHeld }))
+  const host = around.host()
+  const store = notices.around(openStore(config, { env, notify, handover, whileHeld }, { clock, host }))
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   const agent = async (first: URL | null): Promise<Network['agent']> => {
     assertChecked(env)
@@ -114,7 +115,7 @@ export function open(choice: Choice, around: Around): Opened {
     policy,
     notify,
     uninterrupted,
-    host: around.host(),
+    host,
     timeout: config.refresh.timeout,
     lockWait: config.refresh.lockWait,
     defaultLifetime: config.refresh.defaultLifetime,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { LoginRequired, SeedInvalid, StoreUnusable } from '../../src/core/errors.js'
 import { Secret } from '../../src/core/secret.js'
 import type { Seed } from '../../src/core/token-set.js'
-import { garbage, raw, status } from '../support/fake-server.js'
+import { garbage, granted, invalidGrant, raw, status } from '../support/fake-server.js'
 import { from } from '../support/memory-store.js'
 import { GRANT, ISSUED, pair, seed, tokenSet } from '../support/token-sets.js'
 import { DUE, EXPIRED } from './stage.js'
@@ -51,6 +51,19 @@ describe('adopting a seed', () => {
   it('adopting a seed replaces a refused set also by the pair that a wrong seed had pushed aside', async () => {
     stage.store.put({ ...tokenSet({ previous: other.pair }), seed: 'another', refusedAt: ISSUED })
     expect(await stage.guard().adopt(other)).toMatchObject({ imported: true })
+  })
+
+  it('adopting a seed does not replace a refused set by a seed whose token a refresh has spent, before another seed came', async () => {
+    stage.store.put(undefined)
+    await stage.guard().adopt(seed())
+    stage.server.answers(granted('access-2', 'refresh-2'))
+    await stage.guard().refresh()
+    await stage.guard().adopt(other, { force: true })
+    stage.server.answers(invalidGrant())
+    await expect(stage.guard().refresh()).rejects.toThrow('refused')
+    const { imported } = await stage.guard().adopt(seed())
+    expect(imported).toBe(false)
+    expect((await stage.stored()).pair.refreshToken.reveal()).toBe(other.pair.refreshToken.reveal())
   })
 
   it.each([

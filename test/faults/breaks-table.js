@@ -2,6 +2,7 @@
 import core from './breaks/core.js'
 import store from './breaks/store.js'
 import sharedStore from './breaks/shared-store.js'
+import registry from './breaks/registry.js'
 import network from './breaks/network.js'
 import oauth from './breaks/oauth.js'
 import config from './breaks/config.js'
@@ -14,6 +15,7 @@ export const BREAKS = [
   ...core,
   ...store,
   ...sharedStore,
+  ...registry,
   ...network,
   ...oauth,
   ...config,

@@ -25,6 +25,9 @@ export const HARNESSES = {
   hostile: 'places and surroundings that others prepared',
   'side-by-side': 'seeds, refreshes and reads side by side',
   copies: 'copied and older stores',
+  fleet: 'a host of a shared store killed, stopped or cut off at every stage',
+  'fleet-database': 'a shared store’s database restarted, away, failed over or put back',
+  'fleet-crowd': 'many hosts and clients of a shared store at once, and hosts whose clocks differ',
 } as const
 export type Harness = keyof typeof HARNESSES
 

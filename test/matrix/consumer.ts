@@ -61,6 +61,7 @@ import {
   type RefreshOptions,
   type Rescued,
   type RescueFile,
+  type Sharing,
   type Seed,
   type SeedFile,
   type SeedMarks,
@@ -191,7 +192,7 @@ export type Shapes = [
   ],
   ...[Adopted, Pins],
   ...[Client, CodeGrant, Counters, Discovered, NamedClient, PendingLogin, SeedFile, TokenSet, Words],
-  ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, TokenPair],
+  ...[Reading, RequestLimits, Rescued, RescueFile, SeedSource, Sharing, TokenPair],
 ]
 
 const headers: BazelCredential = bazelSchema.parse(JSON.parse('{"headers":{},"later":1}'))

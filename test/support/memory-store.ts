@@ -37,7 +37,8 @@ export const from =
  */
 export class MemoryStore implements TokenStore {
   readonly name = 'memory'
-  readonly isShared: boolean = false
+  isShared = false
+  isBehind = false
   /** How a process that is at an exchange is called. */
   holder: HeldStore['holder'] = () => undefined
   /** What the last look finds. */
@@ -158,6 +159,10 @@ export class MemoryStore implements TokenStore {
 
   discovered(): Promise<Discovered | undefined> {
     return Promise.resolve(this.#discovered)
+  }
+
+  sharing(): Promise<null> {
+    return Promise.resolve(null)
   }
 
   close(): Promise<void> {

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { TokenSet } from '../../src/core/token-set.js'
-import { toRow } from '../../src/store/sqlite/row.js'
+import { toRow } from '../../src/store/row.js'
 import { APPLICATION_ID, MIGRATIONS } from '../../src/store/sqlite/schema.js'
 
 /** A store as the first version left it: the columns of then, at schema 1. */

@@ -2,10 +2,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:https'
-import { connect, createServer, type AddressInfo, type Server as NetServer } from 'node:net'
+import type { AddressInfo, Server as NetServer } from 'node:net'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { freePort, isListening } from '../../scripts/servers/ports.js'
 import { folder } from './folder.js'
+
+export { freePort, isListening }
 
 export interface Proxy {
   readonly url: string
@@ -29,28 +32,6 @@ export async function tinyproxy(...lines: readonly string[]): Promise<Proxy> {
     tunnels: () => readFileSync(log, 'utf8').match(/Request \(file descriptor \d+\): CONNECT /g)?.length ?? 0,
     end: () => child.kill(),
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  return new Promise((resolve) => {
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => {
-      resolve(false)
-    })
-  })
 }
 
 /** Until the test that has begun it is over. */

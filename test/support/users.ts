@@ -44,7 +44,7 @@ export interface AsOptions {
 }
 
 /** What of the project is run, and needs to be found beside it. */
-const PARTS = ['build', 'dist', 'node_modules', 'package.json']
+const PARTS = ['build', 'dist', 'node_modules', 'package.json', 'scripts']
 let reachable: string | undefined
 
 /** The place of the project as every user can reach it: it may lie in a folder of root's, or be one. */

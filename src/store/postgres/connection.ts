@@ -20,6 +20,8 @@ export interface ConnectionOptions {
   readonly connectMs?: number
   /** Milliseconds for an answer, unless a query says otherwise. Default: 5 s. */
   readonly answerMs?: number
+  /** Milliseconds after which a session without a query ends. Default: 10 s. */
+  readonly idleMs?: number
 }
 
 /** Milliseconds after which the next host is tried too, while the one before has said nothing. */
@@ -29,10 +31,13 @@ const NEXT_HOST_MS = 2_000
 const FIRST_PAUSE = 50
 const LONGEST_PAUSE = 4_000
 
+const IDLE_MS = 10_000
+
 export class Connection implements Queries {
   readonly #settings: SharedStoreSettings
   readonly #options: ConnectionOptions
-  readonly #closing = new AbortController()
+  #closing = new AbortController()
+  #idle: NodeJS.Timeout | undefined
   #session: Session | undefined
   #last: Promise<unknown> = Promise.resolve()
 
@@ -48,16 +53,35 @@ export class Connection implements Queries {
    */
   query(text: string, values?: readonly unknown[], options: QueryOptions = {}): Promise<QueryResult> {
     const { timeoutMs = this.#options.answerMs ?? 5_000 } = options
+    clearTimeout(this.#idle)
     const result = this.#last.then(async () => (await this.#usable()).query(text, values, timeoutMs))
-    this.#last = result.catch(() => undefined)
+    this.#last = result.catch(none).then(() => {
+      this.#endLater()
+    })
     return result
   }
 
-  /** Gives up connecting, waits for a query that runs, and ends the session. */
+  /** Gives up connecting, waits for a query that runs, and ends the session. A later query opens another. */
   async close(): Promise<void> {
+    clearTimeout(this.#idle)
     this.#closing.abort()
     await this.#last
-    await this.#session?.end()
+    this.#closing = new AbortController()
+    await this.#end()
+  }
+
+  /** A program that lives for months must not keep a backend of the server for a look now and then. */
+  #endLater(): void {
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => {
+      this.#last = this.#last.then(() => this.#end())
+    }, this.#options.idleMs ?? IDLE_MS).unref()
+  }
+
+  async #end(): Promise<void> {
+    const session = this.#session
+    this.#session = undefined
+    await session?.end().catch(() => undefined)
   }
 
   async #usable(): Promise<Session> {

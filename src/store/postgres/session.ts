@@ -95,7 +95,12 @@ export class Session {
 
   /** Tells the server, so that it ends its backend at once. */
   async end(): Promise<void> {
-    await Promise.race([this.#client.end(), sleep(GOODBYE_MS, undefined, { ref: false })])
+    // Else the process could end here, in the middle of what its caller does.
+    this.#socket.ref()
+    const over = new AbortController()
+    const late = sleep(GOODBYE_MS, undefined, { signal: over.signal }).catch(() => undefined)
+    await Promise.race([this.#client.end(), late])
+    over.abort()
     this.drop()
   }
 
@@ -105,7 +110,9 @@ export class Session {
     this.#socket.destroy()
   }
 
+  /** An idle session keeps no process alive. */
   async #within<T>(ms: number, work: Promise<T>): Promise<T> {
+    this.#socket.ref()
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -120,6 +127,7 @@ export class Session {
       throw faultOf(error, this.#where)
     } finally {
       clearTimeout(timer)
+      this.#socket.unref()
     }
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { nodeRequire } from '../../platform/require.js'
 import { assertLoadable, remember } from './addon-fault.js'
 import { crashing, packageFolder } from './package-folder.js'
-import { APPLICATION_ID } from './schema.js'
+import { APPLICATION_ID, SEAT_APPLICATION_ID } from './schema.js'
 
 /** The part of a connection of SQLite that the warm path needs. */
 export interface Connection {
@@ -52,7 +52,7 @@ export function openByAddon(path: string, { readonly = true } = {}): Connection 
 }
 
 /**
- * Whether a file is a store of this program. Asks SQLite, because closing any other handle would drop the locks
+ * Whether a file is a store of this program, or a seat. Asks SQLite, because closing any other handle would drop the locks
  * that this process may hold on the file.
  *
  * @throws If another process is writing the file at this moment.
@@ -61,14 +61,16 @@ export function isStore(database: string): boolean {
   let db
   try {
     db = openByAddon(database)
-    return db.prepare('PRAGMA application_id', db, false, false).pluck().get() === APPLICATION_ID
+    return OURS.has(db.prepare('PRAGMA application_id', db, false, false).pluck().get())
   } catch (error) {
     if (isBusy(error)) throw error
-    return needsRollback(error) && applicationOf(database) === APPLICATION_ID
+    return needsRollback(error) && OURS.has(applicationOf(database))
   } finally {
     db?.close()
   }
 }
+
+const OURS: ReadonlySet<unknown> = new Set([APPLICATION_ID, SEAT_APPLICATION_ID])
 
 /** Application ids of databases that cannot be asked through SQLite, by device and inode. */
 const applications = new Map<string, number>()

@@ -4,7 +4,7 @@ import { StoreUnusable } from '../../core/errors.js'
 import { removeIfThere } from '../../platform/files.js'
 import { createWhole, damaged, isThere, unusable, type StorePaths } from '../files.js'
 import { isBusy, isSqlite, needsRollback } from './addon.js'
-import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.js'
+import { STORE_SCHEMA, type Schema } from './schema.js'
 
 /**
  * The settings that a commit's durability depends on. They are set and read back at every open, because
@@ -26,11 +26,11 @@ const PRAGMAS: readonly (readonly [name: string, value: string, readBack: string
 type DatabasePath = Pick<StorePaths, 'folder' | 'database'>
 
 /** Puts an empty store in place, whole or not at all: a file of no bytes is always damage. */
-export function createDatabase({ database }: DatabasePath): void {
+export function createDatabase({ database }: DatabasePath, schema = STORE_SCHEMA): void {
   const draft = new Database(':memory:')
   try {
-    draft.pragma(`application_id = ${APPLICATION_ID}`)
-    migrate(draft, 0)
+    draft.pragma(`application_id = ${schema.applicationId}`)
+    migrate(draft, 0, schema)
     // Remove a deleted database's journal, because SQLite would roll it back into the new one.
     removeIfThere(`${database}-journal`)
     createWhole(database, draft.serialize())
@@ -43,20 +43,20 @@ export function createDatabase({ database }: DatabasePath): void {
  * Opens a store of any version for reading; `undefined` if there is none. Holds a lock only for the instant of a
  * read.
  */
-export function openForReading(paths: DatabasePath): Database.Database | undefined {
+export function openForReading(paths: DatabasePath, schema = STORE_SCHEMA): Database.Database | undefined {
   if (!isThere(paths)) return undefined
-  return opened(paths, { readonly: true })
+  return opened(paths, { readonly: true }, schema)
 }
 
 /** Opens a store for writing, or for reading if a transaction that was cut off must be rolled back first. */
-export function openForWriting(paths: DatabasePath): Database.Database {
+export function openForWriting(paths: DatabasePath, schema = STORE_SCHEMA): Database.Database {
   if (!isThere(paths))
     throw new StoreUnusable(`${paths.database} has vanished`, {
       hint: 'run the same command again: it finds out what is there now',
     })
-  const db = opened(paths, {})
+  const db = opened(paths, {}, schema)
   try {
-    refuseNewer(db, paths)
+    refuseNewer(db, paths, schema)
     for (const [name, value, readBack] of PRAGMAS) {
       db.pragma(`${name} = ${value}`)
       if (db.pragma(name, { simple: true }) !== readBack)
@@ -72,11 +72,11 @@ export function openForWriting(paths: DatabasePath): Database.Database {
 }
 
 /** Migrates the store. Call it under the store's lock only. */
-export function bringUpToDate(db: Database.Database): void {
+export function bringUpToDate(db: Database.Database, schema = STORE_SCHEMA): void {
   const version = versionOf(db)
-  if (version === SCHEMA_VERSION) return
+  if (version === schema.migrations.length) return
   db.transaction(() => {
-    migrate(db, version)
+    migrate(db, version, schema)
   }).exclusive()
 }
 
@@ -87,7 +87,7 @@ export function asUnusable({ database }: DatabasePath, error: unknown): unknown 
   return isDamage ? damaged(database, error.code, error) : unusable(database, 'cannot be used', error)
 }
 
-function opened(paths: DatabasePath, options: Database.Options): Database.Database {
+function opened(paths: DatabasePath, options: Database.Options, schema: Schema): Database.Database {
   let db
   try {
     // SQLite must not wait itself, because that would block the event loop and every signal.
@@ -95,8 +95,8 @@ function opened(paths: DatabasePath, options: Database.Options): Database.Databa
     db.pragma('trusted_schema = OFF')
     // Set it before reading anything, because a read may roll a transaction back, which is a write.
     db.pragma('fullfsync = ON')
-    if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID)
-      throw new StoreUnusable(`${paths.database} is not a store of hq-token`, {
+    if (db.pragma('application_id', { simple: true }) !== schema.applicationId)
+      throw new StoreUnusable(`${paths.database} is not ${schema.kind}`, {
         hint: 'name another file in [store] path',
       })
     return db
@@ -108,11 +108,15 @@ function opened(paths: DatabasePath, options: Database.Options): Database.Databa
 }
 
 /** @throws {StoreUnusable} only a newer program may write this store */
-export function refuseNewer(db: Database.Database, { database }: DatabasePath): void {
+export function refuseNewer(
+  db: Database.Database,
+  { database }: DatabasePath,
+  { migrations }: Schema = STORE_SCHEMA,
+): void {
   const version = versionOf(db)
-  if (version > SCHEMA_VERSION)
+  if (version > migrations.length)
     throw new StoreUnusable(
-      `${database} was written by a newer hq-token (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+      `${database} was written by a newer hq-token (schema ${version}, this one knows ${migrations.length})`,
       { hint: 'update this one: npm install -g hq-token' },
     )
 }
@@ -121,7 +125,7 @@ export function versionOf(db: Database.Database): number {
   return Number(db.pragma('user_version', { simple: true }))
 }
 
-function migrate(db: Database.Database, from: number): void {
-  for (const step of MIGRATIONS.slice(from)) db.exec(step)
-  db.pragma(`user_version = ${SCHEMA_VERSION}`)
+function migrate(db: Database.Database, from: number, { migrations }: Schema): void {
+  for (const step of migrations.slice(from)) db.exec(step)
+  db.pragma(`user_version = ${migrations.length}`)
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { TokenSet } from '../../core/token-set.js'
 import { openByAddon } from './addon.js'
 import { isThere, lstatOf } from '../files.js'
-import { fromRow, type Row } from './row.js'
+import { fromRow, type Row } from '../row.js'
 import { APPLICATION_ID } from './schema.js'
 
 /**

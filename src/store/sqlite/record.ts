@@ -1,5 +1,5 @@
 // Computes the width of SQLite records. Pure.
-export type Value = string | number | null
+import type { Value } from '../row.js'
 
 /**
  * A blob that pads a row to exactly `width` bytes. SQLite overwrites a row of unchanged size in place, so a disk

@@ -118,3 +118,22 @@ export const MIGRATIONS: readonly string[] = [
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
+
+/** `hqse`: the seat of a shared store. */
+export const SEAT_APPLICATION_ID = 0x68717365
+
+/** The schema of one kind of file. */
+export interface Schema {
+  /** Stands in the file's header, so that no kind of file is taken for another. */
+  readonly applicationId: number
+  /** For messages: the kind of file. */
+  readonly kind: string
+  /** Each step, in order. */
+  readonly migrations: readonly string[]
+}
+
+export const STORE_SCHEMA: Schema = {
+  applicationId: APPLICATION_ID,
+  kind: 'a store of hq-token',
+  migrations: MIGRATIONS,
+}

@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 import type { Counters, HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { TokenSet } from '../../core/token-set.js'
-import { fromDiscoveredRow, fromHistoryRow, fromLoginRow, fromRow, type Row } from './row.js'
+import { fromDiscoveredRow, fromHistoryRow, fromLoginRow, fromRow, type Row } from '../row.js'
 
 export function selectSet(db: Database.Database): TokenSet | undefined {
   const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined

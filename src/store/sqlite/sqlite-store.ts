@@ -6,7 +6,7 @@
 import '../../core/node-version.js' // Before all else.
 import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
-import { Overtaken, StoreBusy } from '../../core/errors.js'
+import { Overtaken } from '../../core/errors.js'
 import type { Discovered } from '../../core/ports.js'
 import type {
   ExclusiveOptions,
@@ -23,12 +23,11 @@ import type { Rescue } from '../rescue/rescue-file.js'
 import { LOOK_EVERY_MS, Seat, type SeatOptions, type Turn } from '../seat.js'
 import { holderFor, isMe, isOtherAlive } from './holder.js'
 import { notInTime, sleep } from './lock.js'
-import { toDiscoveredRow, toLoginRow } from './row.js'
+import { patiently } from './patience.js'
+import { toDiscoveredRow, toLoginRow } from '../row.js'
 import { selectCounters, selectDiscovered, selectHistory, selectLogin, selectSet } from './select.js'
 import { checkIntegrity, forget, land, note, replaceOne } from './write.js'
 
-/** Milliseconds to wait for other processes' reads and commits, which take a few. */
-const BUSY_WAIT_MS = 10_000
 /** Tries of the last check before a request, 5 ms apart. */
 const LAST_LOOKS = 20
 
@@ -40,6 +39,7 @@ export class SqliteStore implements TokenStore {
   readonly #path: string
   readonly name: string
   readonly isShared = false
+  readonly isBehind = false
 
   /**
    * Creates and opens nothing; the first call does.
@@ -73,8 +73,12 @@ export class SqliteStore implements TokenStore {
     return this.#reading(selectDiscovered)
   }
 
+  sharing(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
   async exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T> {
-    await this.#claim()
+    await this.#seat.claim()
     const look = async (): Promise<T | undefined> => options.meanwhile?.(await this.read())
     return this.#seat.exclusive((turn) => this.#hold(critical, turn, options), options.waitMs, look)
   }
@@ -179,15 +183,9 @@ export class SqliteStore implements TokenStore {
     }
   }
 
-  #claim(): Promise<void> {
-    return this.#patiently(() => {
-      this.#seat.claim()
-    })
-  }
-
   /** Reads without creating or migrating anything, and without a lock if possible. */
   async #reading<T>(select: (db: Database.Database) => T): Promise<T | undefined> {
-    await this.#claim()
+    await this.#seat.claim()
     return this.#patiently(() => {
       try {
         return readOnce(openForReading(this.#database), select)
@@ -202,21 +200,8 @@ export class SqliteStore implements TokenStore {
     return { folder: dirname(this.#path), database: this.#path }
   }
 
-  /** Waits for a busy file here: SQLite's own waiting would block the event loop, and no signal could end it. */
-  async #patiently<T>(work: () => T): Promise<T> {
-    for (const deadline = performance.now() + BUSY_WAIT_MS; ;) {
-      try {
-        return work()
-      } catch (error) {
-        if (!isBusy(error)) throw asUnusable(this.#database, error)
-        if (performance.now() >= deadline)
-          throw new StoreBusy(`${this.#path} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
-            hint: `run the same command again later; to see who holds it: fuser ${this.#path}`,
-            cause: error,
-          })
-        await sleep(5 + Math.random() * 20)
-      }
-    }
+  #patiently<T>(work: () => T): Promise<T> {
+    return patiently(this.#database, work)
   }
 }
 

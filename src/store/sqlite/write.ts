@@ -9,7 +9,7 @@ import type { HistoryEntry, Landed } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { damaged, type StorePaths } from '../files.js'
 import { padding, recordBytes } from './record.js'
-import { toHistoryRow, toRow, type Row } from './row.js'
+import { toHistoryRow, toRow, type Row } from '../row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'
 import { selectSet } from './select.js'
 

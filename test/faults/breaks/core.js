@@ -227,8 +227,16 @@ export default [
   {
     name: 'a login’s answer that nobody waits for is taken up',
     file: 'src/core/code-exchange.ts',
-    find: 'login === true && pending !== undefined && pending.spent === spent && pending.grant === grant',
-    replace: 'login === true && (pending?.spent ?? spent) === spent && (pending?.grant ?? grant) === grant',
+    find: "    if (typeof pending?.spent !== 'string') return this.#set\n",
+    replace: '',
+    and: [
+      {
+        file: 'src/core/code-exchange.ts',
+        find: 'pending: PendingLogin): boolean {\n  return login === true && pending.spent === spent && pending.grant === grant',
+        replace:
+          'pending: PendingLogin | undefined): boolean {\n  return login === true && (pending?.spent ?? spent) === spent && (pending?.grant ?? grant) === grant',
+      },
+    ],
     by: tests('core/client', 'nobody waits for'),
   },
   {
@@ -302,9 +310,23 @@ export default [
   {
     name: 'a refused set is healed by a seed that is marked as spent',
     file: 'src/core/seed-import.ts',
-    find: " && typeof seed.spentAt !== 'number' && !isOwnSeed",
-    replace: ' && !isOwnSeed',
+    find: "typeof seed.spentAt === 'number' || isOwnSeed",
+    replace: 'isOwnSeed',
     by: tests('core/seeding', 'does not heal a refused set'),
+  },
+  {
+    name: 'a refused set is healed by a seed that the history calls spent',
+    file: 'src/core/seed-import.ts',
+    find: 'return !wasSpent(fingerprint, await store.history())',
+    replace: 'return !wasSpent(fingerprint, (await store.history()).slice(0, 0))',
+    by: tests('core/guard-seed', 'whose token a refresh has spent'),
+  },
+  {
+    name: 'a shared store that is behind is healed at the next refresh only',
+    file: 'src/core/leftovers.ts',
+    find: 'if (!this.#store.isBehind) return set',
+    replace: 'if (!this.#store.isBehind || set !== undefined) return set',
+    by: tests('store/postgres/fleet', 'saved at its first look'),
   },
   {
     name: 'a seed that could not be marked is not tried again',

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ConfigInvalid, StoreUnreachable, StoreUnusable, TokenError } from '../../../src/core/errors.js'
 import { folder } from '../../support/folder.js'
 import { cuttable } from '../../support/cuttable.js'
-import { writeForOrdinary } from '../../support/guarded.js'
+import { writeForOrdinary } from '../../../scripts/servers/guarded.js'
 import { pgbouncer } from '../../support/pgbouncer.js'
 import { startPostgres, type Postgres } from '../../support/postgres.js'
 import { freePort, listening } from '../../support/proxy.js'
@@ -77,7 +77,18 @@ describe('a connection', () => {
     expect(await sessions()).toBe(1)
     await connection.close()
     await expect.poll(() => sessions()).toBe(0)
-    await expect(connection.query(SELECT)).rejects.toThrow(/^the connection to postgres:.* is closed$/)
+    // A later query opens another.
+    await connection.query(SELECT)
+    expect(await sessions()).toBe(1)
+    await connection.close()
+  })
+
+  it('a connection without a query ends after a while, and the next query opens another', async () => {
+    const connection = connectionTo(postgres.url(), { idleMs: 100 })
+    await connection.query(SELECT)
+    await expect.poll(() => sessions()).toBe(0)
+    await connection.query(SELECT)
+    await expect.poll(() => sessions()).toBe(0)
   })
 
   it('a connection that was never used has nothing to end', async () => {

@@ -31,6 +31,7 @@ export async function credential(
     const answer = await namingTheNextStep(session, () => HELPERS[protocol](session, operation))
     await writeOut(world.stdout, answer)
     await session.guard.settled()
+    await session.store.close()
     return Exit.ok
   } catch (error) {
     if (!quiet || !(error instanceof TokenError) || error instanceof OutputFailed) throw error

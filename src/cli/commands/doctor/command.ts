@@ -5,13 +5,15 @@ import type { Edge } from '../../edge.js'
 export interface DoctorOptions {
   readonly json?: boolean
   readonly online?: boolean
+  readonly sql?: boolean
 }
 
 const HELP = `
 Ends with the exit code of the first \`fail\`, and with 0 where there are warnings only. Writes nothing.
 
   hq-token doctor
-  hq-token doctor --online --json`
+  hq-token doctor --online --json
+  hq-token doctor --sql | psql -v ON_ERROR_STOP=1 postgres://OWNER@db.example.com/hq_token`
 
 /** Adds `doctor`: to check everything. */
 export function command(root: Command, { exitWith, world }: Edge): void {
@@ -20,6 +22,7 @@ export function command(root: Command, { exitWith, world }: Edge): void {
     .description('check everything that can be checked without spending a token, and say what to do')
     .option('--json', 'for programs')
     .option('--online', 'call the API too, once, with the stored access token')
+    .option('--sql', 'print the SQL for the owner of a shared database, and check nothing')
     .addHelpText('after', HELP)
     .action(async (options: DoctorOptions) => {
       const { doctor } = await import('./doctor.js')

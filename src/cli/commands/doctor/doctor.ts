@@ -3,7 +3,7 @@ import type { DoctorOptions } from './command.js'
 import { isUnconfigured } from '../../../core/unconfigured.js'
 import { skip, type Finding } from '../../../core/finding.js'
 import { Exit, LOGIN_HINT } from '../../../core/errors.js'
-import { examine } from '../../../wiring/examine.js'
+import { examine, sharedStoreSql } from '../../../wiring/examine.js'
 import type { DoctorReport } from '../../../schemas/doctor.js'
 import { assertMayOpen } from '../../../platform/open-files.js'
 import { around } from '../../session.js'
@@ -31,8 +31,12 @@ import type { World } from '../../world.js'
 export async function doctor(
   world: World,
   options: GlobalOptions,
-  { json = false, online = false }: DoctorOptions,
+  { json = false, online = false, sql = false }: DoctorOptions,
 ): Promise<number> {
+  if (sql) {
+    await writeReport(world.stdout, await sharedStoreSql())
+    return Exit.ok
+  }
   // Else it finds faults of the store and of servers that neither has.
   assertMayOpen(FILES_AT_ONCE)
   const speaker = voice(world, options)
@@ -52,7 +56,7 @@ export async function* examined(
   online: boolean,
 ): AsyncGenerator<readonly Finding[]> {
   const at = world.clock()
-  const { here, config, named, content, policy, seed, servers } = await examine(
+  const { here, config, storeName, named, content, policy, seed, servers } = await examine(
     options,
     around(world, voice(world, options)),
   )
@@ -65,7 +69,7 @@ export async function* examined(
           { ...at, span: await spans() },
           {
             ...{ policy, named, apiUrl: config?.apiUrl ?? null },
-            store: config?.store.path ?? 'the store',
+            store: storeName,
           },
         )
   const way = config === undefined ? LOGIN_HINT : nextCommand(config, content?.login, at.now)

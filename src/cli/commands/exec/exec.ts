@@ -34,6 +34,8 @@ export async function exec(
   const token = await namingTheNextStep(session, () => session.guard.token(ask))
   // The seed's mark may bring a warning, so wait for it before the streams are the command's.
   await session.guard.settled()
+  // The command may run for days.
+  await session.store.close()
 
   if (process.pid === 1)
     session.voice.notice({

@@ -5,14 +5,14 @@ import type { Session } from '../../session.js'
 
 /** Ends the grant at the server if it can be ended there, then forgets it. */
 export async function logout(
-  { config, logins, revoke, voice }: Session,
+  { config, logins, revoke, store, voice }: Session,
   { local }: LogoutFlags,
 ): Promise<void> {
   const ending = local === true ? null : await revoke()
   const did = await logins.logout(ending, { anyClient: local === true })
   if (!did) {
     if (local !== true && isUnconfigured(config)) throw notConfigured()
-    voice.tell({ level: 'info', message: `there was nothing to forget in ${config.store.path}` })
+    voice.tell({ level: 'info', message: `there was nothing to forget in ${store.name}` })
     return
   }
   voice.tell({

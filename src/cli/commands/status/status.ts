@@ -6,6 +6,7 @@ import { rfc3339 } from '../../../core/clock.js'
 import { asSeenBy, otherClient } from '../../../core/ownership.js'
 import { healthOf, type Configured } from '../../../core/health.js'
 import type { ClockReading } from '../../../core/clock.js'
+import type { Sharing } from '../../../core/store-ports.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import { isBearer } from '../../../core/token-type.js'
 import type { StatusReport } from '../../../schemas/status.js'
@@ -24,7 +25,11 @@ export async function status(session: Session, { json }: { readonly json?: boole
   const set = stored && asSeenBy(stored, named)
   const at = world.clock()
   const instance = config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null
-  const report = reportOn(set, instance, at, { policy, named, apiUrl: config.apiUrl })
+  const sharing = await store.sharing()
+  const report = {
+    ...reportOn(set, instance, at, { policy, named, apiUrl: config.apiUrl }),
+    ...sharingOn(sharing, store.isShared),
+  }
   const next = await nextStep(session, report, set, named)
   const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
   const text =
@@ -47,12 +52,23 @@ async function nextStep(
   return otherClient(store.name, set.client, named).hint ?? null
 }
 
+type SharingReport = Pick<StatusReport, 'store' | 'holder' | 'last_saver'>
+
+function sharingOn(sharing: Sharing | null, isShared: boolean): SharingReport {
+  const { holder = null, saver = null } = sharing ?? {}
+  return {
+    store: isShared ? 'postgres' : 'sqlite',
+    holder: holder && { host: holder.host, seen_at: rfc3339(holder.at) },
+    last_saver: saver,
+  }
+}
+
 export function reportOn(
   set: TokenSet | undefined,
   instance: string | null,
   at: ClockReading,
   configured: Configured,
-): StatusReport {
+): Omit<StatusReport, keyof SharingReport> {
   if (set === undefined)
     return {
       format_version: 1,
@@ -191,6 +207,9 @@ function described(
   if (set?.cameFrom)
     lines.push(['moved here', `from ${printable(set.cameFrom.name)}, ${ago(set.cameFrom.at)}`])
   lines.push(['store', printable(store.name)])
+  if (report.last_saver !== null) lines.push(['last saver', printable(report.last_saver)])
+  if (report.holder !== null)
+    lines.push(['refreshing', printable(`${report.holder.host}, last heard of at ${report.holder.seen_at}`)])
   if (seed !== undefined) lines.push(['seed', printable(seed.message)])
   if (next !== null) lines.push(['to do', printable(voice.typed(next))])
   return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')

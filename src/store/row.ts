@@ -1,11 +1,13 @@
 // Converts between the core's types and the columns of the store's tables. Reads and writes no file.
-import type { Client } from '../../core/client.js'
-import { StoreUnusable } from '../../core/errors.js'
-import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
-import type { Discovered } from '../../core/ports.js'
-import { Secret } from '../../core/secret.js'
-import type { Holder, SeedFile, TokenPair, TokenSet } from '../../core/token-set.js'
-import type { Value } from './record.js'
+import type { Client } from '../core/client.js'
+import { StoreUnusable } from '../core/errors.js'
+import type { HistoryEntry, PendingLogin } from '../core/store-ports.js'
+import type { Discovered } from '../core/ports.js'
+import { Secret } from '../core/secret.js'
+import type { Holder, SeedFile, TokenPair, TokenSet } from '../core/token-set.js'
+
+/** The value of a column, in each of the stores. */
+export type Value = string | number | null
 
 export type Row = Readonly<Record<string, Value>>
 

@@ -1,0 +1,92 @@
+// Turns instants of a shared store from the database's time into this machine's, and back. Pure: hosts whose clocks
+// differ would else take each other's new tokens for expired.
+import type { ClockReading } from '../../core/clock.js'
+import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
+import type { Discovered } from '../../core/ports.js'
+import type { TokenPair, TokenSet } from '../../core/token-set.js'
+import type { Seen } from './registry.js'
+
+/** The row as it was seen, with the set by this machine's clocks. */
+export interface Look {
+  readonly seen: Seen
+  readonly set: TokenSet | undefined
+  /** Seconds to add to an instant of the database. */
+  readonly offset: number
+  readonly at: ClockReading
+}
+
+/** Seconds of difference that count as none: both clocks are read in whole seconds, one after the other. */
+const NO_DIFFERENCE = 2
+
+/** Seconds to add to an instant of the database for this machine's. @param now The database's time, in seconds. */
+export function offsetOf(at: ClockReading, now: number): number {
+  const offset = at.now - Math.floor(now)
+  return Math.abs(offset) < NO_DIFFERENCE ? 0 : offset
+}
+
+export function localized(seen: Seen, at: ClockReading): Look {
+  const offset = offsetOf(at, seen.now)
+  return { seen, set: seen.set && hereSet(seen.set, offset, at), offset, at }
+}
+
+/** A set that was read from the database, by this machine's clocks. @param at When it was read. */
+export function hereSet(set: TokenSet, offset: number, at: ClockReading): TokenSet {
+  const shifted = shiftSet(set, offset)
+  return {
+    ...shifted,
+    pair: byOwnUptime(shifted.pair, at),
+    previous: shifted.previous && byOwnUptime(shifted.previous, at),
+  }
+}
+
+/** The same set as the database keeps it. */
+export function thereSet(set: TokenSet, offset: number): TokenSet {
+  return shiftSet(set, -offset)
+}
+
+export function shiftLogin(login: PendingLogin, offset: number): PendingLogin {
+  return { ...login, begunAt: login.begunAt + offset }
+}
+
+export function shiftDiscovered(discovered: Discovered, offset: number): Discovered {
+  return { ...discovered, at: discovered.at + offset }
+}
+
+export function shiftEntry(entry: HistoryEntry, offset: number): HistoryEntry {
+  return { ...entry, at: entry.at + offset }
+}
+
+/**
+ * A pair that another machine has saved gets the uptime that this machine had then, so that a clock which jumps from
+ * now on is noticed here too.
+ */
+function byOwnUptime(pair: TokenPair, at: ClockReading): TokenPair {
+  const { obtained } = pair
+  if (at.boot !== null && obtained.boot === at.boot) return pair
+  return { ...pair, obtained: { ...obtained, boot: at.boot, uptime: at.uptime - (at.now - obtained.now) } }
+}
+
+function shiftSet(set: TokenSet, offset: number): TokenSet {
+  if (offset === 0) return set
+  const shift = (instant: number | null): number | null => (instant === null ? null : instant + offset)
+  const shiftPair = (pair: TokenPair): TokenPair => ({
+    ...pair,
+    obtained: { ...pair.obtained, now: pair.obtained.now + offset },
+    refreshExpiresAt: shift(pair.refreshExpiresAt),
+  })
+  return {
+    ...set,
+    pair: shiftPair(set.pair),
+    previous: set.previous && shiftPair(set.previous),
+    lastRefreshAt: shift(set.lastRefreshAt),
+    lastFailure: set.lastFailure && { ...set.lastFailure, at: set.lastFailure.at + offset },
+    backoffUntil: shift(set.backoffUntil),
+    notBefore: shift(set.notBefore),
+    refusedAt: shift(set.refusedAt),
+    bareSince: shift(set.bareSince),
+    intent: set.intent && { ...set.intent, at: set.intent.at + offset },
+    rejectedAt: shift(set.rejectedAt),
+    cameFrom: set.cameFrom && { ...set.cameFrom, at: set.cameFrom.at + offset },
+    seedFile: set.seedFile && { ...set.seedFile, spentAt: shift(set.seedFile.spentAt) },
+  }
+}

@@ -1,0 +1,18 @@
+// This process's clocks and timers, for the lease.
+import type { Clock } from '../../core/clock.js'
+import { sleep } from '../sqlite/lock.js'
+import type { Time } from './lease.js'
+
+export function machineTime(clock: Clock): Time {
+  return {
+    clock,
+    elapsed: () => performance.now(),
+    sleep,
+    every: (ms, work) => {
+      const timer = setInterval(work, ms)
+      return () => {
+        clearInterval(timer)
+      }
+    },
+  }
+}

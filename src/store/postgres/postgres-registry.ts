@@ -1,0 +1,232 @@
+// The registry in PostgreSQL: one row for each profile, one statement for each method. Decides nothing: it says
+// whether a statement has found the row as the caller had seen it.
+import { createHash } from 'node:crypto'
+import { StoreUnusable } from '../../core/errors.js'
+import type { Discovered } from '../../core/ports.js'
+import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
+import type { TokenSet } from '../../core/token-set.js'
+import { fromHistoryRow, toDiscoveredRow, toHistoryRow, toLoginRow, toRow, type Row } from '../row.js'
+import type { Queries, QueryOptions, QueryResult } from './queries.js'
+import type { Holding, KeptAnswer, Registry, Seen, SeenLease } from './registry.js'
+import { migrate, SCHEMA_VERSION, UNFIT_DATABASE } from './schema.js'
+import { number, seenFrom, text, textOrNull, type Columns } from './seen.js'
+import * as sql from './statements.js'
+
+export class PostgresRegistry implements Registry {
+  readonly name: string
+  readonly #queries: Queries & { readonly close: () => Promise<void> }
+  readonly #row: string
+
+  /**
+   * @param row The profile's row.
+   * @param name The database, for messages: its URL without a password.
+   */
+  constructor(queries: Queries & { readonly close: () => Promise<void> }, row: string, name: string) {
+    this.#queries = queries
+    this.#row = row
+    this.name = name
+  }
+
+  async look(): Promise<Seen | undefined> {
+    try {
+      const { rows } = await this.#queries.query(sql.LOOK, [this.#row])
+      if (rows[0] === undefined) throw this.#unusable('has lost the row of hq_token.meta')
+      return this.#seen(rows[0])
+    } catch (error) {
+      if (NO_SCHEMA.has(sqlStateOf(error))) return undefined
+      throw this.#inWords(error)
+    }
+  }
+
+  async migrate(): Promise<void> {
+    try {
+      await migrate(this.#queries)
+    } catch (error) {
+      throw this.#inWords(error)
+    }
+  }
+
+  async take(
+    { term, beat }: Pick<SeenLease, 'term' | 'beat'>,
+    { seat, host }: Omit<Holding, 'term'>,
+    leaseMs: number,
+  ): Promise<Seen | undefined> {
+    // Only a profile that nobody has ever used may have no row.
+    if (term === 0) await this.#run(sql.MAKE)
+    const { rows } = await this.#run(sql.TAKE, [term, beat, seat, host, leaseMs])
+    return rows[0] === undefined ? undefined : this.#seen(rows[0])
+  }
+
+  beat({ term, seat }: Holding): Promise<boolean> {
+    return this.#did(sql.BEAT, [term, seat])
+  }
+
+  async release({ term, seat }: Holding): Promise<void> {
+    await this.#run(sql.RELEASE, [term, seat])
+  }
+
+  note(
+    { term, seat, host }: Holding,
+    generation: number,
+    next: TokenSet,
+    entry: HistoryEntry,
+  ): Promise<boolean> {
+    return this.#did(sql.NOTE, [...event(entry, host), term, seat, generation, ...columnsOf(next)])
+  }
+
+  saveLogin({ term, seat }: Holding, login: PendingLogin | null): Promise<boolean> {
+    return this.#did(sql.SAVE_LOGIN, [term, seat, login === null ? null : json(toLoginRow(login))])
+  }
+
+  pin({ term, seat }: Holding, discovered: Discovered): Promise<boolean> {
+    return this.#did(sql.PIN, [term, seat, json(toDiscoveredRow(discovered))])
+  }
+
+  async land(
+    { seat, host }: Omit<Holding, 'term'>,
+    seen: { readonly generation: number; readonly grant: string | null | undefined },
+    next: TokenSet,
+    entry: HistoryEntry,
+  ): Promise<boolean> {
+    const { generation, grant } = seen
+    // The row of a profile may have been removed since the lease was taken; the pair is worth a new one.
+    if (generation === 0) await this.#run(sql.MAKE)
+    return this.#did(sql.LAND, [
+      ...event(entry, host),
+      ...[seat, generation, ...columnsOf(next), grant !== undefined, grant ?? null],
+    ])
+  }
+
+  async keep({ generation, attempt, seat, bytes }: KeptAnswer, timeoutMs: number): Promise<void> {
+    await this.#run(sql.KEEP, [generation, attempt, seat, bytes], { timeoutMs })
+  }
+
+  async answers(): Promise<readonly KeptAnswer[]> {
+    const { rows } = await this.#run(sql.ANSWERS)
+    return rows.map((row) => ({
+      generation: number(row, 'generation'),
+      attempt: number(row, 'attempt'),
+      seat: text(row, 'seat'),
+      bytes: row['record'] as Uint8Array,
+    }))
+  }
+
+  async drop(answers: readonly Pick<KeptAnswer, 'bytes'>[]): Promise<void> {
+    const digests = answers.map(({ bytes }) => createHash('sha256').update(bytes).digest('hex'))
+    if (digests.length > 0) await this.#run(sql.DROP, [digests])
+  }
+
+  forget({ term, seat, host }: Holding, generation: number, entry: HistoryEntry | null): Promise<boolean> {
+    return this.#did(sql.FORGET, [...event(entry, host), term, seat, generation])
+  }
+
+  async history(): Promise<readonly HistoryEntry[]> {
+    const { rows } = await this.#run(sql.HISTORY)
+    return this.#whole(() =>
+      rows.map((row) => {
+        const host = textOrNull(row, 'host')
+        return { ...fromHistoryRow(row['entry'] as Row), ...(host !== null && { host }) }
+      }),
+    )
+  }
+
+  close(): Promise<void> {
+    return this.#queries.close()
+  }
+
+  async #did(statement: string, values: readonly unknown[]): Promise<boolean> {
+    const { rowCount } = await this.#run(statement, values)
+    return rowCount > 0
+  }
+
+  async #run(
+    statement: string,
+    values: readonly unknown[] = [],
+    options?: QueryOptions,
+  ): Promise<QueryResult> {
+    try {
+      return await this.#queries.query(statement, [this.#row, ...values], options)
+    } catch (error) {
+      throw this.#inWords(error)
+    }
+  }
+
+  #seen(row: Columns): Seen {
+    const [version, compatible] = [number(row, 'version'), number(row, 'compatible')]
+    if (compatible > SCHEMA_VERSION)
+      throw new StoreUnusable(
+        `${this.name} was changed by a newer hq-token (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+        { hint: 'update this one: npm install -g hq-token' },
+      )
+    if (version < SCHEMA_VERSION)
+      throw this.#unusable(`has the schema ${version}, and this hq-token needs ${SCHEMA_VERSION}`)
+    return this.#whole(() => seenFrom(row))
+  }
+
+  /** Reads what the hosts have written. @throws {StoreUnusable} */
+  #whole<T>(read: () => T): T {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof StoreUnusable)) throw error
+      throw new StoreUnusable(`${this.name}: ${error.message}, in the row ${this.#row}`, {
+        hint: `the row was left as it is; restore it from a backup, or empty it (UPDATE hq_token.grants SET token_set = NULL, login = NULL, discovered = NULL WHERE name = '${this.#row}'), then: hq-token login`,
+      })
+    }
+  }
+
+  /**
+   * Says what the server's refusal of a statement means. Neither its detail, which may quote a row, nor the message
+   * where it may quote a value goes on.
+   */
+  #inWords(error: unknown): unknown {
+    const state = sqlStateOf(error) ?? ''
+    if (NO_SCHEMA.has(state)) return this.#unusable('has no tables of hq-token')
+    if (PLAIN.has(state)) return this.#unusable(`refuses: ${messageOf(error)}`)
+    if (state === FOREIGN_KEY) return this.#unusable(`has no row ${this.#row} any more`)
+    if (/^(22|23|42)/.test(state))
+      return this.#unusable(`refuses a statement (SQLSTATE ${state}): its tables have been changed`)
+    return error
+  }
+
+  #unusable(what: string): StoreUnusable {
+    return new StoreUnusable(`${this.name} ${what}`, {
+      hint: 'hq-token doctor shows what is missing, and the SQL for it',
+    })
+  }
+}
+
+/** invalid_schema_name, and undefined_table. */
+const NO_SCHEMA: ReadonlySet<string | undefined> = new Set(['3F000', '42P01'])
+/** insufficient_privilege, and a migration's own. */
+const PLAIN: ReadonlySet<string> = new Set(['42501', UNFIT_DATABASE])
+/** foreign_key_violation. */
+const FOREIGN_KEY = '23503'
+
+/** The SQLSTATE of a server's error, also where the connection has put the error into words. */
+function sqlStateOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code } = error as { readonly code?: unknown }
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : sqlStateOf(error.cause)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Generation, sequence, and the columns of a set that the row has no column of its own for. */
+function columnsOf(set: TokenSet): readonly unknown[] {
+  const { generation, sequence, ...others } = toRow(set)
+  return [generation, sequence, json(others)]
+}
+
+function event(entry: HistoryEntry | null, host: string): readonly unknown[] {
+  return [entry?.sequence ?? null, entry === null ? null : json(toHistoryRow(entry)), host]
+}
+
+/** Without what jsonb refuses to hold: U+0000, and half of a surrogate pair. No token has either. */
+function json(columns: Row): string {
+  return JSON.stringify(columns, (_, value: unknown) =>
+    typeof value === 'string' ? value.replace(/[\0\p{Surrogate}]/gu, '\ufffd') : value,
+  )
+}

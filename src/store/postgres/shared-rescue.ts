@@ -1,0 +1,88 @@
+// Keeps answers in two places before anybody reads them: in the rescue file of this seat and in the database. One of
+// them is enough. Interprets no answer.
+import type { RescueFile, Rescued } from '../../core/store-ports.js'
+import { recordsIn, serialize } from '../rescue/records.js'
+import type { Rescue } from '../rescue/rescue-file.js'
+import type { KeptAnswer, Registry } from './registry.js'
+import type { Memory } from './seat-memory.js'
+
+/** Milliseconds for the copy in the database: the answer waits to be read. */
+const KEEP_MS = 2000
+
+export class SharedRescue implements RescueFile {
+  readonly #file: Rescue
+  readonly #registry: Registry
+  readonly #memory: Memory
+  readonly #seat: string
+  /** The answers that were kept or found in this section … */
+  #known: readonly Rescued[] = []
+  /** … and those of them that the database has. */
+  #there: readonly KeptAnswer[] = []
+  /** The generation whose answers stay in the database, because one of them may hold a pair that came second. */
+  #spent: number | undefined
+
+  constructor(file: Rescue, registry: Registry, memory: Memory, seat: string) {
+    this.#file = file
+    this.#registry = registry
+    this.#memory = memory
+    this.#seat = seat
+  }
+
+  async records(): Promise<readonly Rescued[]> {
+    const here = await this.#file.records()
+    const { answers } = await this.#memory.load()
+    this.#there = await this.#registry.answers()
+    this.#known = [...here, ...answers, ...this.#there.flatMap(recordsOf)]
+    return this.#known
+  }
+
+  async keep(record: Rescued): Promise<void> {
+    this.#known = [...this.#known, record]
+    const { generation, attempt } = record
+    const answer: KeptAnswer = { generation, attempt, seat: this.#seat, bytes: serialize(record) }
+    const here = await this.#file.keep(record).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    )
+    try {
+      await this.#registry.keep(answer, KEEP_MS)
+      this.#there = [...this.#there, answer]
+    } catch {
+      if (here !== undefined) throw here.error
+    }
+  }
+
+  /**
+   * After a pair has landed: the seat keeps the answer that brought it, because a fail-over of the database can lose
+   * a commit, until the next generation is seen.
+   *
+   * @param spent The generation that was spent.
+   * @param remember Writes what the seat has seen.
+   */
+  async landed(spent: number, remember: () => Promise<void>): Promise<void> {
+    this.#spent = spent
+    const answers = this.#known.filter(({ generation }) => generation === spent)
+    await remember()
+    await this.#memory
+      .change((known) => ({ ...known, answers }))
+      .catch(() => {
+        // The answer stays in the rescue file then.
+        this.#spent = -1
+      })
+  }
+
+  async drop(isSettled: (record: Rescued) => boolean): Promise<void> {
+    // Where the seat could not take the answer, the rescue file is its only copy.
+    if (this.#spent !== -1) await this.#file.drop(isSettled)
+    const settled = this.#there.filter(
+      (answer) => answer.generation !== this.#spent && recordsOf(answer).every(isSettled),
+    )
+    this.#there = this.#there.filter((answer) => !settled.includes(answer))
+    // An answer that stays is recognised as old.
+    if (settled.length > 0) await this.#registry.drop(settled).catch(() => undefined)
+  }
+}
+
+function recordsOf({ bytes }: KeptAnswer): Rescued[] {
+  return recordsIn(Buffer.from(bytes))
+}

@@ -1,0 +1,109 @@
+// The registry's statements. Each is a transaction of its own under READ COMMITTED, where an UPDATE that waited for
+// another looks at its conditions again: compare and set. `$1` is the profile's name.
+import { HISTORY_ENTRIES } from './schema.js'
+
+/** The database's timeline, which a promoted replica raises. A replica refuses to name it. */
+const TIMELINE = 'left(pg_walfile_name(pg_current_wal_lsn()), 8)'
+
+/** A bigint as float8, because a client reads a bigint as text. All of ours are below 2^53. */
+const ROW = `
+  g.generation::float8, g.sequence::float8, g.token_set, g.login, g.discovered, g.timeline, g.saver_seat,
+  g.lease_seat, g.lease_host, g.lease_term::float8, g.lease_beat::float8, g.lease_ms,
+  extract(epoch FROM g.lease_at)::float8 AS lease_at,
+  m.id AS registry_id, m.version, m.compatible,
+  extract(epoch FROM clock_timestamp())::float8 AS now,
+  CASE WHEN NOT pg_is_in_recovery() THEN ${TIMELINE} END AS timeline_now,
+  current_setting('synchronous_standby_names') <> '' AS is_synchronous,
+  extract(epoch FROM pg_postmaster_start_time())::float8 AS started_at`
+
+export const LOOK = `
+SELECT ${ROW}
+  FROM hq_token.meta m LEFT JOIN hq_token.grants g ON g.name = $1`
+
+export const MAKE = 'INSERT INTO hq_token.grants (name) VALUES ($1) ON CONFLICT DO NOTHING'
+
+export const TAKE = `
+UPDATE hq_token.grants g
+   SET lease_seat = $4, lease_host = $5, lease_ms = $6, lease_term = lease_term + 1, lease_beat = lease_beat + 1,
+       lease_at = clock_timestamp()
+  FROM hq_token.meta m
+ WHERE g.name = $1 AND g.lease_term = $2 AND g.lease_beat = $3
+RETURNING ${ROW}`
+
+/** Every write of the holder's is a sign of life. */
+const BEATS = 'lease_beat = lease_beat + 1, lease_at = clock_timestamp()'
+
+export const BEAT = `
+UPDATE hq_token.grants SET ${BEATS} WHERE name = $1 AND lease_term = $2 AND lease_seat = $3`
+
+export const RELEASE = `
+UPDATE hq_token.grants SET lease_seat = NULL, ${BEATS} WHERE name = $1 AND lease_term = $2 AND lease_seat = $3`
+
+export const SAVE_LOGIN = `
+UPDATE hq_token.grants SET login = $4::jsonb, ${BEATS} WHERE name = $1 AND lease_term = $2 AND lease_seat = $3`
+
+export const PIN = `
+UPDATE hq_token.grants SET discovered = $4::jsonb, ${BEATS} WHERE name = $1 AND lease_term = $2 AND lease_seat = $3`
+
+/**
+ * Changes the row, and tells it in the history if the row met the condition. `$2` is the entry's sequence, `$3` the
+ * entry, or NULL for none, and `$4` the host.
+ */
+const told = (update: string): string => `
+WITH saved AS (${update}
+  RETURNING name
+), told AS (
+  INSERT INTO hq_token.history (name, sequence, entry, host)
+  SELECT name, $2::bigint, $3::jsonb, $4 FROM saved WHERE $3::jsonb IS NOT NULL
+  ON CONFLICT (name, sequence) DO UPDATE SET entry = excluded.entry, host = excluded.host
+), cut AS (
+  DELETE FROM hq_token.history h USING saved
+   WHERE h.name = saved.name AND h.sequence <= $2::bigint - ${HISTORY_ENTRIES}
+)`
+
+export const NOTE = `${told(`
+  UPDATE hq_token.grants
+     SET generation = $8, sequence = $9, token_set = coalesce(token_set, '{}') || $10::jsonb,
+         timeline = CASE WHEN generation = $8 THEN timeline ELSE ${TIMELINE} END,
+         saver_seat = CASE WHEN generation = $8 THEN saver_seat ELSE lease_seat END,
+         ${BEATS}
+   WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7`)}
+SELECT FROM saved`
+
+/**
+ * A lease that is another's by now ends here: its holder has begun on a generation that is over, and must look
+ * again. The answers to the generation that was spent stay, because one of them may hold a pair that came second.
+ */
+export const LAND = `${told(`
+  UPDATE hq_token.grants
+     SET generation = $7, sequence = greatest(sequence, $8), token_set = coalesce(token_set, '{}') || $9::jsonb,
+         timeline = ${TIMELINE}, saver_seat = $5, lease_seat = NULL, ${BEATS}
+   WHERE name = $1 AND generation = $6
+     AND (token_set IS NOT NULL) = $10 AND token_set ->> 'grant_id' IS NOT DISTINCT FROM $11`)},
+dropped AS (
+  DELETE FROM hq_token.answers a USING saved WHERE a.name = saved.name AND a.generation < $7 - 1
+)
+SELECT FROM saved`
+
+export const FORGET = `${told(`
+  UPDATE hq_token.grants
+     SET generation = generation + 1, sequence = greatest(sequence, $2), token_set = NULL, login = NULL,
+         timeline = ${TIMELINE}, saver_seat = lease_seat, ${BEATS}
+   WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7`)},
+dropped AS (
+  DELETE FROM hq_token.answers a USING saved WHERE a.name = saved.name
+)
+SELECT FROM saved`
+
+export const HISTORY = 'SELECT entry, host FROM hq_token.history WHERE name = $1 ORDER BY sequence DESC'
+
+export const KEEP = `
+INSERT INTO hq_token.answers (name, generation, attempt, seat, record) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING`
+
+export const ANSWERS = `
+SELECT generation::float8, attempt::float8, seat, record
+  FROM hq_token.answers WHERE name = $1 ORDER BY kept_at, attempt`
+
+export const DROP = `
+DELETE FROM hq_token.answers WHERE name = $1 AND encode(digest, 'hex') = ANY ($2)`
