@@ -58,7 +58,8 @@ export async function makePlace() {
   }
 }
 
-function makeStore(folder, url, issuedAt) {
+/** @param where What the configuration says of its store, which is in the folder `store`. */
+export function makeStore(folder, url, issuedAt, where = 'path = store/token.db') {
   const [config, store, copy] = ['config.ini', 'store', 'copy'].map((name) => join(folder, name))
   mkdirSync(folder, { mode: 0o700 })
   const settings = {
@@ -68,7 +69,7 @@ function makeStore(folder, url, issuedAt) {
     redirect_uri: 'http://127.0.0.1/',
   }
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`)
-  writeFileSync(config, `[client]\n${lines.join('')}\n[store]\npath = store/token.db\n`, { mode: 0o600 })
+  writeFileSync(config, `[client]\n${lines.join('')}\n[store]\n${where}\n`, { mode: 0o600 })
   const env = { HQ_TOKEN_CONFIG: config }
   execFileSync(HERE.path, [programOf(HERE), 'seed', '-'], {
     env: { ...CLEAN, ...env },

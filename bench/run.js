@@ -3,12 +3,12 @@
 // Nodes, and no page is written.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus, release, totalmem, type } from 'node:os'
 import { parseArgs } from 'node:util'
 import { MAJORS } from '../scripts/nodes.js'
 import { chart } from './chart.js'
 import { inShort } from './in-short.js'
 import { refreshes, requests, token } from './inside.js'
+import { machine } from './machine.js'
 import { nodesFor } from './nodes.js'
 import { clone, size } from './package.js'
 import { parts } from './parts.js'
@@ -84,7 +84,7 @@ const text = [
         ),
       ]),
   ...(onOne.length === 0 ? [] : [`## Beside others, on Node ${process.version}\n`, table(onOne)]),
-  `Printed by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} (${machine().join(', ')}).\n`,
+  `Printed by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} (${machine([versions()]).join(', ')}).\n`,
 ].join('\n')
 process.stdout.write(`\n${text}`)
 
@@ -113,16 +113,9 @@ async function tried(measure) {
   }
 }
 
-function machine() {
-  const [{ model }, ...more] = cpus()
-  const versions = nodes.map(({ path }) => execFileSync(path, ['--version'], { encoding: 'utf8' }).trim())
-  return [
-    model.trim(),
-    `${more.length + 1} cores`,
-    `${Math.round(totalmem() / 2 ** 30)} GiB`,
-    `${type()} ${release()}`,
-    `Node ${(versions.length > 0 ? versions : [process.version]).join(' ')}`,
-  ]
+function versions() {
+  const found = nodes.map(({ path }) => execFileSync(path, ['--version'], { encoding: 'utf8' }).trim())
+  return `Node ${(found.length > 0 ? found : [process.version]).join(' ')}`
 }
 
 /** Replaces what stands between two comments of the page. */

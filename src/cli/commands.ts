@@ -6,6 +6,7 @@ import { command as refresh } from './commands/refresh/command.js'
 import { command as api } from './commands/api/command.js'
 import { command as exec } from './commands/exec/command.js'
 import { command as credential } from './commands/credential/command.js'
+import { command as move } from './commands/move/command.js'
 import { command as login } from './commands/login/command.js'
 import { command as logout } from './commands/logout/command.js'
 import { command as status } from './commands/status/command.js'
@@ -20,6 +21,7 @@ export const commands = [
   api,
   exec,
   credential,
+  move,
   login,
   logout,
   status,

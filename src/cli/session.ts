@@ -3,7 +3,7 @@ import { url as inspectorUrl } from 'node:inspector'
 import { ConfigInvalid, hinted, LOGIN_HINT, LoginRequired } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
-import { open, type Around, type Opened } from '../wiring/open.js'
+import { open, type Around, type Choice, type Opened } from '../wiring/open.js'
 import { nextCommand } from './next-step.js'
 import { voice, type GlobalOptions, type Voice } from './terminal/output.js'
 import type { World } from './world.js'
@@ -17,7 +17,7 @@ export interface Session extends Opened {
 /** @param wanted Turns down notices of the guard and the configuration that are not to be printed. */
 export function openSession(
   world: World,
-  options: GlobalOptions,
+  options: GlobalOptions & Choice,
   wanted: (notice: Notice) => boolean = () => true,
 ): Session {
   const speaker = voice(world, options)
@@ -53,7 +53,7 @@ function beforeSending(): void {
 /** Does the work of a command, and waits until the guard has settled. If a person must log in, the error says how. */
 export async function inSession<T>(
   world: World,
-  options: GlobalOptions,
+  options: GlobalOptions & Choice,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   const session = openSession(world, options)

@@ -11,6 +11,7 @@ import { isPersonKey, type KeyName, type PersonKey } from './keys.js'
 import type { Located } from './paths.js'
 import { networkConfig, type NetworkConfig } from './network.js'
 import type { AuthMethod } from '../core/auth-method.js'
+import { targetStore, type TargetStore } from './move-target.js'
 import { readSecret, secretOrigin } from './secret-origin.js'
 import { sharedStore, type SharedStoreConfig } from './shared-store.js'
 import { read, supportedKeys, type SupportedKey, type Values } from './schema.js'
@@ -46,6 +47,8 @@ export interface Config {
   readonly store: Located
   /** The store that many hosts share; `null` where the file is the store. */
   readonly shared: SharedStoreConfig | null
+  /** The store that a move goes to; `null` for every other command. */
+  readonly moveTo: TargetStore | null
   readonly seedFile: string | null
   readonly refresh: {
     readonly early: Early
@@ -95,6 +98,8 @@ export function loadConfig(source: ConfigSource): Config {
   const below = (path: string): URL | null => (instance === null ? null : new URL(path, instance))
   const seedFile = settings['seed.file']
   const shared = sharedStore(settings, values, source, suggestion)
+  const store = storePath(settings, source)
+  const seat = shared === null ? undefined : store
   let reading: Promise<Secret> | undefined
   return {
     file: source.file?.path ?? null,
@@ -114,8 +119,12 @@ export function loadConfig(source: ConfigSource): Config {
     clientId: values['client.client_id'] ?? null,
     secretFrom: secret?.where ?? null,
     clientSecret: async () => (secret === undefined ? undefined : await (reading ??= readSecret(secret))),
-    store: storePath(settings, source),
+    store,
     shared,
+    moveTo:
+      source.moveTo === undefined
+        ? null
+        : targetStore(source.moveTo, seat, settings, values, source, suggestion),
     seedFile: seedFile === undefined ? null : pathIn(seedFile, source),
     refresh: {
       early: values['refresh.early'],

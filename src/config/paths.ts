@@ -17,6 +17,7 @@ export interface Located {
   readonly path: string
   readonly rule:
     | '--config'
+    | '--to'
     | 'HQ_TOKEN_CONFIG'
     | 'HQ_TOKEN_CONFIG_DIR'
     | 'HQ_TOKEN_STORE'

@@ -13,7 +13,14 @@ import type { Suggest } from './suggest.js'
 import { trustNotices } from './trust.js'
 
 /** Where the configuration comes from: what `locate` found, and the process around it. */
-export type ConfigSource = Location & Surroundings
+export type ConfigSource = Location & Surroundings & { readonly moveTo?: MoveTarget | undefined }
+
+/** The store that a move goes to, as typed. */
+export interface MoveTarget {
+  readonly to: string
+  /** The row of a shared store. */
+  readonly name?: string | undefined
+}
 
 /** One key's text, and where it stands. */
 export interface Setting {

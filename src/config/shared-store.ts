@@ -16,6 +16,8 @@ import type { Suggest } from './suggest.js'
 export interface SharedStoreConfig extends Pick<StoreUrl, 'display' | 'hosts'> {
   /** The row that keeps the token set. */
   readonly name: string
+  /** The URL as a person typed it for a move; missing if the configuration names the store. */
+  readonly typed?: string
   /** Seconds, as `recheck`. */
   readonly lease: number
   readonly recheck: number
@@ -59,7 +61,8 @@ export function sharedStore(
 ): SharedStoreConfig | null {
   const url = settings['store.url']
   if (url === undefined) {
-    refuseAlone(settings)
+    // They may be meant for the store that a move goes to.
+    if (source.moveTo === undefined) refuseAlone(settings)
     return null
   }
   checkSeat(settings['store.path'])

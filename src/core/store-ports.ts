@@ -61,7 +61,7 @@ export interface HistoryEntry {
   readonly sequence: number
   /** Epoch seconds. */
   readonly at: number
-  readonly event: 'seed' | 'login' | 'refresh' | 'logout'
+  readonly event: 'seed' | 'login' | 'refresh' | 'logout' | 'move'
   /** `unfinished`, `done`, or the code of the failure. */
   readonly outcome: string
   readonly generation: number

@@ -239,7 +239,7 @@ export function failed(
 }
 
 /** The intent of an unfinished exchange that no process is working on. */
-function left({ attempt, at, boot, salvaged, client }: Intent): Intent {
+export function left({ attempt, at, boot, salvaged, client }: Intent): Intent {
   return { attempt, at, boot, salvaged, client }
 }
 

@@ -5,6 +5,7 @@ import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import { rfc3339 } from '../core/clock.js'
 import type { PendingLogin, Rescued } from '../core/store-ports.js'
+import { closedByMove, type NamesStore } from '../core/move-notes.js'
 import type { Discovered } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
 import type { TokenSet } from '../core/token-set.js'
@@ -16,6 +17,7 @@ import { nearest, ofForeignFolder } from '../platform/files.js'
 import { checkOwn, damaged, lstatOf, storePaths, unusable, type StorePaths } from './files.js'
 import { named, sharedByVolume } from './group.js'
 import { sleep, unlockable } from './sqlite/lock.js'
+import { selectNote } from './sqlite/move.js'
 import { keptRecords } from './rescue/rescue-file.js'
 import { SCHEMA_VERSION } from './sqlite/schema.js'
 import { selectDiscovered, selectLogin, selectSet } from './sqlite/select.js'
@@ -55,6 +57,8 @@ export interface InspectOptions {
   /** The rule that named the path, for messages. */
   readonly rule: string
   readonly env: NodeJS.ProcessEnv
+  /** Says how the configuration names another store. */
+  readonly names?: NamesStore
   /** Default: the system's. */
   readonly fileSystem?: (folder: string) => FileSystem
   /** The content of `/proc/self/mountinfo`, proc(5). Default: the process's. */
@@ -72,7 +76,7 @@ export async function inspectStore(path: string, options: InspectOptions): Promi
   } catch (error) {
     return failed(fail('store', error))
   }
-  const { checks, content, isThere } = await looked(paths, options.rule)
+  const { checks, content, isThere } = await looked(paths, options)
   const around = place(paths, isThere, options)
   // Do not look inside if the folder is another user's, say, because nothing in it can be trusted.
   const inside = isThere ? withinLock(paths, content, options.env) : []
@@ -104,11 +108,11 @@ interface Look extends StoreInspection {
   readonly isThere: boolean
 }
 
-async function looked(paths: StorePaths, rule: string): Promise<Look> {
+async function looked(paths: StorePaths, options: InspectOptions): Promise<Look> {
   const { database } = paths
   for (const deadline = performance.now() + PATIENCE_MS; ;) {
     try {
-      return look(paths, rule)
+      return look(paths, options)
     } catch (error) {
       if (needsRollback(error)) return { ...cutOff(database), isThere: true }
       if (!isBusy(error)) return failed(fail('store', asUnusable(paths, error)))
@@ -145,7 +149,7 @@ function cutOff(database: string): StoreInspection {
   }
 }
 
-function look(paths: StorePaths, rule: string): Look {
+function look(paths: StorePaths, { rule, names }: InspectOptions): Look {
   const { database } = paths
   assertLoadable()
   const shared = sharedByVolume(paths)
@@ -162,6 +166,11 @@ function look(paths: StorePaths, rule: string): Look {
       isThere: false,
     }
   try {
+    const note = selectNote(db)
+    if (note !== undefined) {
+      const store = { name: database, address: { path: database } }
+      return failed(fail('store', closedByMove(store, note, selectSet(db) === undefined, names)))
+    }
     const found = ok('store', `${database} (${rule})`)
     const version = schema(db, paths)
     const { check, content } = integrity(db, paths)

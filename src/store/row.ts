@@ -72,6 +72,14 @@ function whole(value: number): number {
   return Math.min(Math.floor(value), Number.MAX_SAFE_INTEGER)
 }
 
+/** What the columns of a set that is being forgotten hold, byte for byte, before their row is deleted. */
+export const BLOT = '~'
+
+/** Whether a process that was forgetting this set has died before it could delete the row. */
+export function isForgotten(row: Row): boolean {
+  return /^~+$/.test(String(row['access_token']))
+}
+
 /** @throws {StoreUnusable} when a column is missing or of another type: the store is damaged. */
 export function fromRow(row: Row): TokenSet {
   const attempt = integerOrNull(row, 'intent_attempt')

@@ -2,6 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { Overtaken } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
+import type { NamesStore } from '../core/move-notes.js'
 import type { Handover } from '../core/store-ports.js'
 import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePaths } from './files.js'
 import { takeFromGroup } from './group.js'
@@ -21,6 +22,8 @@ export interface SeatOptions {
   readonly notify?: (notice: Notice) => void
   /** @hidden The state of the lock from the warm path, for the first critical section. */
   readonly handover?: Handover | undefined
+  /** @hidden Says how the configuration names another store, for the hint of a store that was moved there. */
+  readonly names?: NamesStore
   /** @hidden Runs everything that happens while the lock is held, its release included. Default: runs it directly. */
   readonly whileHeld?: <T>(section: () => Promise<T>) => Promise<T>
 }
@@ -123,6 +126,28 @@ export class Seat {
     const stats = folderStats(paths)
     if (stats !== undefined) checkOwn(paths.folder, stats, 'folder', paths.database)
     return paths
+  }
+}
+
+/** The seat of two shared stores of this host, between which a token set is moved: its lock is taken once for both. */
+export class CommonSeat extends Seat {
+  #turn: Turn | undefined
+
+  override exclusive<T>(
+    section: (turn: Turn) => Promise<T>,
+    waitMs: number,
+    look: () => Promise<T | undefined>,
+  ): Promise<T> {
+    if (this.#turn !== undefined) return section({ ...this.#turn, deadline: performance.now() + waitMs })
+    const holding = async (turn: Turn): Promise<T> => {
+      this.#turn = turn
+      try {
+        return await section(turn)
+      } finally {
+        this.#turn = undefined
+      }
+    }
+    return super.exclusive(holding, waitMs, look)
   }
 }
 

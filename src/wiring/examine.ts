@@ -12,6 +12,7 @@ import type { StoreInspection } from '../store/inspect.js'
 import { placeOf } from '../store/postgres/peek-seat.js'
 import { knownHere } from './endpoints.js'
 import { inspectServers } from './examine-servers.js'
+import { namesStore } from './names-store.js'
 import { assertChecked, type Around, type Choice } from './open.js'
 
 /** All that can be found out without spending anything. */
@@ -105,17 +106,16 @@ export async function sharedStoreSql(): Promise<string> {
   return ownersSql()
 }
 
-async function inspectedStore(
-  { store, shared }: Config,
-  { env, clock, host }: Around,
-): Promise<StoreInspection> {
+async function inspectedStore(config: Config, { env, clock, host }: Around): Promise<StoreInspection> {
+  const { store, shared } = config
   const { path, rule } = store
+  const names = namesStore(config, env)
   if (shared === null) {
     const { inspectStore } = await import('../store/inspect.js')
-    return inspectStore(path, { rule, env })
+    return inspectStore(path, { rule, env, names })
   }
   const { inspectShared } = await import('../store/postgres/inspect.js')
-  return inspectShared(path, shared, { rule, env, clock, host: host() })
+  return inspectShared(path, shared, { rule, env, clock, host: host(), names })
 }
 
 /** Says who has named the token endpoint, if the configuration leaves that to its issuer. */

@@ -3,6 +3,7 @@
 import { withoutSecretVariables } from '../config/keys.js'
 import { loadConfig, requireClient, type ClientConfig, type Config } from '../config/load.js'
 import { locate } from '../config/locate.js'
+import type { MoveTarget } from '../config/settings.js'
 import { type Surroundings } from '../config/paths.js'
 import { inspectSeed, seedMarks, seedSource } from '../config/seed-source.js'
 import type { NamedClient } from '../core/client.js'
@@ -13,22 +14,28 @@ import type { TokenGuardOptions } from '../core/guard-options.js'
 import type { Host } from '../core/host.js'
 import { Logins, type Revoke } from '../core/logins.js'
 import type { Clock } from '../core/clock.js'
+import type { Moved } from '../core/move.js'
 import { expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
 import { Notices } from '../core/notices.js'
 import type { AuthorizationServer, Notice } from '../core/ports.js'
+import type { MovableStore } from '../core/move-ports.js'
 import type { TokenStore, Handover } from '../core/store-ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import { uninterrupted, unstopped } from '../platform/signals.js'
+import { CommonSeat } from '../store/seat.js'
 import type { Network } from '../network/network.js'
 import { assertWay } from '../network/no-proxy.js'
 import { packageVersion } from '../version.js'
 import { Endpoints, type Keep } from './endpoints.js'
-import { openStore } from './open-store.js'
+import { namesStore } from './names-store.js'
+import { openStore, openTarget } from './open-store.js'
 
 /** Which configuration to open, as `--config` and `--profile` do. */
 export interface Choice {
   readonly config?: string
   readonly profile?: string
+  /** The store that a move goes to. */
+  readonly moveTo?: MoveTarget
 }
 
 /** The machine and the process around the program, as values. */
@@ -65,6 +72,10 @@ export interface Opened {
   readonly client: () => Promise<ClientConfig>
   /** Gives the function that revokes a token; `null` if no revocation endpoint is known. */
   readonly revoke: () => Promise<Revoke | null>
+  /** Takes the token set to the store that `Choice.moveTo` names; `next` says how to name that in the configuration. */
+  readonly move: (
+    force: boolean,
+  ) => Promise<{ readonly moved: Moved; readonly to: MovableStore; readonly next: string }>
   /** Compares the seed file with what the store holds; `undefined` if there is nothing to say. */
   readonly seedCheck: (set: TokenSet | undefined) => Promise<Finding | undefined>
   /**
@@ -91,7 +102,7 @@ export function open(choice: Choice, around: Around): Opened {
   })
   const { notify } = notices
   const surroundings = { env, platform, homedir }
-  const config = loadConfig({ ...surroundings, ...locate(choice, surroundings) })
+  const config = loadConfig({ ...surroundings, ...locate(choice, surroundings), moveTo: choice.moveTo })
   for (const notice of config.notices) notify(notice)
   // The configuration may have changed while the process waited for the handover.
   const handover = around.handover?.store === config.store.path ? around.handover : undefined
@@ -99,7 +110,12 @@ export function open(choice: Choice, around: Around): Opened {
   const policy = expiryPolicy(config.refresh.early, config.refresh.minValid)
   const whileHeld = quietlyAround(around)
   const host = around.host()
-  const store = notices.around(openStore(config, { env, notify, handover, whileHeld }, { clock, host }))
+  const names = namesStore(config, env)
+  const storeOptions = { env, notify, handover, whileHeld, names }
+  const isSeatCommon = config.shared !== null && config.moveTo !== null && config.moveTo.shared !== null
+  const seat = isSeatCommon ? new CommonSeat(config.store.path, storeOptions) : undefined
+  const own = openStore(config, storeOptions, { clock, host, seat })
+  const store = notices.around(own)
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   const agent = async (first: URL | null): Promise<Network['agent']> => {
     assertChecked(env)
@@ -136,6 +152,16 @@ export function open(choice: Choice, around: Around): Opened {
     revoke: async () => {
       const now = await endpoints.forRevocation()
       return revocation(now, await agent(now.revocationUrl))
+    },
+    move: async (force) => {
+      const { move } = await import('../core/move.js')
+      const to = openTarget(config, storeOptions, { clock, host, seat })
+      try {
+        const moved = await move(own, to, options, { force, host: host.name, names })
+        return { moved, to, next: names(to.address) }
+      } finally {
+        await to.close()
+      }
     },
     seedCheck: (set) => inspectSeed(config.seedFile, set, store.name, seedOptions),
     agent,

@@ -3,6 +3,7 @@ import { StoreUnusable } from '../../src/core/errors.js'
 import { entry } from '../../src/core/transitions.js'
 import { granted, raw } from '../support/fake-server.js'
 import { at, from, MemoryStore } from '../support/memory-store.js'
+import { movableStoreContract } from '../support/movable-contract.js'
 import { tokenStoreContract } from '../support/store-contract.js'
 import { moment, tokenSet } from '../support/token-sets.js'
 
@@ -15,6 +16,11 @@ tokenStoreContract('MemoryStore', () => {
       store.stealLock()
     },
   }
+})
+
+movableStoreContract('MemoryStore', () => {
+  const store = new MemoryStore()
+  return { store, other: store }
 })
 
 const record = (attempt: number) => ({

@@ -3,6 +3,7 @@
 //
 //   CRASH_FOLDER   the store's folder
 //   CRASH_SEEDS    the seed's folder; without it, the mark beside the seed is no point
+//   CRASH_DATABASE names the statements to a database too
 //   CRASH_LOG      a line for each point that is reached
 //   CRASH_AT       the point to die at; without it, every point is only named
 import { subscribe } from 'node:diagnostics_channel'
@@ -11,7 +12,7 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
 import { basename, dirname } from 'node:path'
 
-const { CRASH_FOLDER, CRASH_SEEDS, CRASH_LOG, CRASH_AT } = process.env
+const { CRASH_FOLDER, CRASH_SEEDS, CRASH_DATABASE, CRASH_LOG, CRASH_AT } = process.env
 const { writeSync } = fs
 const log = fs.openSync(CRASH_LOG, 'a', 0o600)
 const counts = new Map()
@@ -36,7 +37,9 @@ function nameOf(path) {
   if (path === CRASH_FOLDER) return 'its folder'
   const name = basename(path)
   if (dirname(path) === CRASH_SEEDS && /\.spent$|^\.hq-token-/.test(name)) return 'mark'
-  return dirname(path) === CRASH_FOLDER && /^token\.(?:db|lock|rescue)/.test(name) ? name : undefined
+  return dirname(path) === CRASH_FOLDER && /^(?:token|moved)\.(?:db|lock|rescue|seat)/.test(name)
+    ? name
+    : undefined
 }
 
 const handles = new Map()
@@ -83,6 +86,22 @@ Object.assign(prototype, {
     return statement
   },
 })
+
+if (CRASH_DATABASE !== undefined) {
+  const { prototype: client } = createRequire(import.meta.url)('pg').Client
+  const { query } = client
+  client.query = async function (asked, ...rest) {
+    const what = `query ${(asked.text ?? asked).trim().replace(/\s+/g, ' ').slice(0, 40)}`
+    const nth = (counts.get(what) ?? 0) + 1
+    counts.set(what, nth)
+    point(`before ${what} #${nth}`)
+    try {
+      return await query.call(this, asked, ...rest)
+    } finally {
+      point(`after ${what} #${nth}`)
+    }
+  }
+}
 
 const socket = net.Socket.prototype
 const { write: send } = socket

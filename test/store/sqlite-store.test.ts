@@ -27,6 +27,7 @@ import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { garbage, raw } from '../support/fake-server.js'
 import { folder } from '../support/folder.js'
 import { writeOldStore } from '../support/old-store.js'
+import { movableStoreContract } from '../support/movable-contract.js'
 import { tokenStoreContract } from '../support/store-contract.js'
 import { HOST, moment, pair, tokenSet } from '../support/token-sets.js'
 
@@ -44,6 +45,11 @@ tokenStoreContract('SqliteStore', () => {
   }
 })
 
+movableStoreContract('SqliteStore', () => {
+  const path = join(folder(), 'state', 'token.db')
+  return { store: new SqliteStore(path), other: new SqliteStore(path) }
+})
+
 let path: string
 let store: SqliteStore
 
@@ -54,6 +60,40 @@ beforeEach(() => {
 
 const put = (set: TokenSet, after: number): Promise<void> =>
   store.exclusive((held) => held.note(set, after, entry(set, 'refresh', 'done', moment())), { waitMs: 1000 })
+
+describe('a process that dies while it forgets', () => {
+  const overwritten = async (set: TokenSet): Promise<void> => {
+    await put(set, 0)
+    const db = new Database(path)
+    const columns = (db.pragma('table_info(token_set)') as { name: string; type: string }[])
+      .filter(({ type }) => type === 'TEXT')
+      .map(({ name }) => `${name} = replace(hex(zeroblob(length(${name}))), '00', '~')`)
+    db.exec(`UPDATE token_set SET ${columns.join(', ')}`)
+    db.close()
+  }
+
+  it('a process that dies while it forgets leaves no token that would be handed out', async () => {
+    await overwritten(tokenSet({ client: null }))
+    expect(peek(path)).toBeUndefined()
+    expect(await store.read()).toBeUndefined()
+  })
+
+  it('a process that dies while it forgets leaves a store that takes the next token set, with later numbers', async () => {
+    await overwritten(
+      tokenSet({ generation: 4, sequence: 4, client: { tokenUrl: 't', issuer: null, clientId: '1' } }),
+    )
+    await store.exclusive(
+      async (held) => {
+        expect(await held.read()).toBeUndefined()
+        const { generation, sequence } = await held.counters()
+        const next = tokenSet({ generation: generation + 1, sequence: sequence + 1 })
+        await held.note(next, 0, entry(next, 'seed', 'done', moment()))
+      },
+      { waitMs: 0 },
+    )
+    expect(await store.read()).toMatchObject({ generation: 5, sequence: 5 })
+  })
+})
 
 describe('the files', () => {
   it('the files are 0600 in a 0700 folder, whatever the umask', async () => {

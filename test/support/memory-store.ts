@@ -1,14 +1,16 @@
 import { LockTimeout, Overtaken, StoreUnusable } from '../../src/core/errors.js'
 import { landing } from '../../src/core/landing.js'
+import { closedByMove } from '../../src/core/move-notes.js'
+import type { HeldMovable, MovableStore, MoveNote } from '../../src/core/move-ports.js'
 import type {
   Counters,
+  ExclusiveOptions,
   HeldStore,
   HistoryEntry,
   Landed,
   PendingLogin,
   RescueFile,
   Rescued,
-  TokenStore,
 } from '../../src/core/store-ports.js'
 import type { Discovered } from '../../src/core/ports.js'
 import type { TokenSet } from '../../src/core/token-set.js'
@@ -35,8 +37,8 @@ export const from =
  * of every store (`tokenStoreContract`), fails where it is told to, and tells `event` what it does
  * just before it does it: an `event` that throws is a process that dies there.
  */
-export class MemoryStore implements TokenStore {
-  readonly name = 'memory'
+export class MemoryStore implements MovableStore {
+  readonly name: string
   isShared = false
   isBehind = false
   /** How a process that is at an exchange is called. */
@@ -57,14 +59,29 @@ export class MemoryStore implements TokenStore {
   #login: PendingLogin | undefined
   #discovered: Discovered | undefined
   #rescued: Rescued[] = []
+  #note: MoveNote | undefined
   #held = false
   /** Rises when the lock is taken, or stolen. */
   #term = 0
   #saves = 0
   #keeps = 0
 
-  constructor(event: (name: string) => void = () => undefined) {
+  constructor(event: (name: string) => void = () => undefined, name = 'memory') {
     this.#event = event
+    this.name = name
+  }
+
+  get address(): { readonly path: string } {
+    return { path: this.name }
+  }
+
+  identity(): Promise<string> {
+    return Promise.resolve(this.name)
+  }
+
+  /** What is in it, closed or not. */
+  get content(): { readonly set: TokenSet | undefined; readonly note: MoveNote | undefined } {
+    return { set: this.#set, note: this.#note }
   }
 
   get isHeld(): boolean {
@@ -96,14 +113,32 @@ export class MemoryStore implements TokenStore {
     return this
   }
 
-  read(): Promise<TokenSet | undefined> {
+  // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects and never throws
+  async read(): Promise<TokenSet | undefined> {
     this.reads++
-    return Promise.resolve(this.#set)
+    this.#assertOpen()
+    return this.#set
   }
 
-  async exclusive<T>(
-    critical: (held: HeldStore) => Promise<T>,
-    { waitMs, meanwhile }: { waitMs: number; meanwhile?: (set: TokenSet | undefined) => T | undefined },
+  async exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T> {
+    const section = (held: HeldMovable): Promise<T> => {
+      this.#assertOpen()
+      return critical(held)
+    }
+    return this.#exclusive(section, options)
+  }
+
+  exclusiveForMove<T>(critical: (held: HeldMovable) => Promise<T>, waitMs: number): Promise<T> {
+    return this.#exclusive(critical, { waitMs })
+  }
+
+  #assertOpen(): void {
+    if (this.#note !== undefined) throw closedByMove(this, this.#note, this.#set === undefined)
+  }
+
+  async #exclusive<T>(
+    critical: (held: HeldMovable) => Promise<T>,
+    { waitMs, meanwhile }: ExclusiveOptions<T>,
   ): Promise<T> {
     await this.beforeLock()
     for (const deadline = performance.now() + waitMs; this.#held;) {
@@ -127,7 +162,7 @@ export class MemoryStore implements TokenStore {
         },
         land: (next, after, entry) => this.#land(next, after, entry),
         counters: () => Promise.resolve(this.#counters()),
-        login: () => this.login(),
+        login: () => Promise.resolve(this.#login),
         saveLogin: (login) => this.#saveLogin(login),
         // eslint-disable-next-line @typescript-eslint/require-await -- as below
         pin: async (discovered) => {
@@ -138,13 +173,38 @@ export class MemoryStore implements TokenStore {
         rescue: this.#rescue,
         holder: (lastsMs) => this.holder(lastsMs),
         isAssured: (what) => isHeld() && this.stillOurs(what),
+        moveNote: () => Promise.resolve(this.#note),
+        belongings: async () => ({ discovered: this.#discovered, history: await this.#events() }),
+        // eslint-disable-next-line @typescript-eslint/require-await -- as below
+        close: async (note, entry) => {
+          this.#event(`close ${note.direction}`)
+          this.#note = note
+          if (this.#set === undefined || entry === null) return
+          this.#save({ ...this.#set, sequence: entry.sequence }, entry)
+        },
+        // eslint-disable-next-line @typescript-eslint/require-await -- as below
+        reopen: async () => {
+          this.#event('reopen')
+          this.#note = undefined
+        },
+        // eslint-disable-next-line @typescript-eslint/require-await -- as below
+        receive: async (next, history) => {
+          this.#event('receive')
+          for (const entry of history) this.#save(next, entry)
+          this.#note = undefined
+        },
       })
     } finally {
       if (isHeld()) this.#held = false
     }
   }
 
-  history(): Promise<readonly HistoryEntry[]> {
+  async history(): Promise<readonly HistoryEntry[]> {
+    this.#assertOpen()
+    return this.#events()
+  }
+
+  #events(): Promise<readonly HistoryEntry[]> {
     return Promise.resolve([...this.#history.values()].sort((a, b) => b.sequence - a.sequence))
   }
 
@@ -153,8 +213,10 @@ export class MemoryStore implements TokenStore {
     return Promise.resolve(kept.every((one) => one === undefined))
   }
 
-  login(): Promise<PendingLogin | undefined> {
-    return Promise.resolve(this.#login)
+  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  async login(): Promise<PendingLogin | undefined> {
+    this.#assertOpen()
+    return this.#login
   }
 
   discovered(): Promise<Discovered | undefined> {
@@ -206,10 +268,11 @@ export class MemoryStore implements TokenStore {
   }
 
   async #forget(entry: HistoryEntry | null): Promise<void> {
+    // Answers first, as every store does it.
+    await this.#rescue.drop(() => true)
     this.#event('forget')
     this.#set = this.#login = undefined
     if (entry !== null) this.#history.set(entry.sequence, entry)
-    await this.#rescue.drop(() => true)
   }
 
   readonly #rescue: RescueFile = {

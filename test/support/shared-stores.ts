@@ -43,6 +43,7 @@ export function fleetHost(
   const memory = new SeatMemory({ folder: join(path, '..'), database: path }, machine)
   const store = new PostgresStore(new Seat(path, {}), memory, link.registry, {
     ...{ host: 'acme-1', leaseMs: 20_000, recheck: 60, time },
+    address: { url: 'postgres://db.example/hq', name: 'default' },
     notify: (notice) => notices.push(notice),
     ...options,
   })

@@ -2,15 +2,10 @@
 // one. Sends nothing to the authorization server.
 import { Overtaken, StoreUnreachable, StoreUnusable, TokenError } from '../../core/errors.js'
 import { landing } from '../../core/landing.js'
+import { closedByMove } from '../../core/move-notes.js'
+import type { Belongings, HeldMovable, MoveNote } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
-import type {
-  Counters,
-  HeldStore,
-  HistoryEntry,
-  Landed,
-  PendingLogin,
-  RescueFile,
-} from '../../core/store-ports.js'
+import type { Counters, HistoryEntry, Landed, PendingLogin, RescueFile } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { isOver } from '../../core/policy.js'
 import type { Rescue } from '../rescue/rescue-file.js'
@@ -39,7 +34,7 @@ export interface HeldRowParts {
   readonly first: Look
 }
 
-export class HeldRow implements HeldStore {
+export class HeldRow implements HeldMovable {
   readonly rescue: RescueFile
   readonly #parts: HeldRowParts
   readonly #answers: SharedRescue
@@ -109,6 +104,7 @@ export class HeldRow implements HeldStore {
     for (let giveUp = elapsed() + LAND_MS, pause = pauses(50, 4000); ;) {
       try {
         const { set, seen, offset } = this.#latest
+        this.#assertOpen()
         const verdict = landing(set, next, after, entry.event === 'login')
         if (verdict === 'overtaken' && set !== undefined) return { overtakenBy: set }
         if (verdict === 'stray' || verdict === 'overtaken') throw this.#bypassed()
@@ -181,6 +177,72 @@ export class HeldRow implements HeldStore {
     // A logout ends what this host has seen, also of a row that was put back.
     await memory.change((known) => ({ ...known, set: undefined, answers: [], generation: 0, sequence: 0 }))
     await this.#remember()
+  }
+
+  async moveNote(): Promise<MoveNote | undefined> {
+    return Promise.resolve(this.#latest.seen.move)
+  }
+
+  async belongings(): Promise<Belongings> {
+    const { seen, offset } = this.#latest
+    const history = await this.#parts.registry.history()
+    return {
+      discovered: seen.discovered && shiftDiscovered(seen.discovered, offset),
+      history: history.map((entry) => shiftEntry(entry, offset)),
+    }
+  }
+
+  async close(note: MoveNote, entry: HistoryEntry | null): Promise<void> {
+    const { generation } = this.#latest.seen
+    // First, so that a process which is killed in between leaves no token here that this host would hand out.
+    await this.#parts.memory.change((known) => ({ ...known, set: undefined }))
+    return this.#moves(
+      (holding, offset) =>
+        this.#parts.registry.closeForMove(holding, generation, note, entry && shiftEntry(entry, -offset)),
+      ({ move }) => move?.grant === note.grant && move.direction === note.direction,
+    )
+  }
+
+  reopen(): Promise<void> {
+    const { generation } = this.#latest.seen
+    return this.#moves(
+      (holding) => this.#parts.registry.reopen(holding, generation),
+      ({ move }) => move === undefined,
+    )
+  }
+
+  receive(next: TokenSet, history: readonly HistoryEntry[]): Promise<void> {
+    const { generation } = this.#latest.seen
+    return this.#moves(
+      (holding, offset) =>
+        this.#parts.registry.receive(
+          holding,
+          generation,
+          thereSet(next, offset),
+          history.map((entry) => shiftEntry(entry, -offset)),
+        ),
+      ({ move, set }) => move === undefined && set?.grant === next.grant,
+    )
+  }
+
+  /** Runs a statement of a move, and looks what stands in the row after it. */
+  async #moves(
+    run: (holding: Holding, offset: number) => Promise<boolean>,
+    isDone: (seen: Look['seen']) => boolean,
+  ): Promise<void> {
+    await this.#leased()
+    if (!(await this.#underLease(run, ({ seen }) => isDone(seen)))) throw new Overtaken()
+    this.#latest = await this.#parts.look()
+    await this.#remember()
+  }
+
+  /** @throws {ConfigInvalid} a move has closed the row */
+  #assertOpen(): void {
+    const { registry, options } = this.#parts
+    const { seen, set } = this.#latest
+    if (seen.move === undefined) return
+    const store = { name: registry.name, address: options.address }
+    throw closedByMove(store, seen.move, set === undefined, options.names)
   }
 
   /**

@@ -4,6 +4,7 @@ import type { ClockReading } from '../../core/clock.js'
 import { rfc3339 } from '../../core/clock.js'
 import { StoreUnreachable, StoreUnusable } from '../../core/errors.js'
 import { fail, ok, skip, warn, type Finding } from '../../core/finding.js'
+import { closedByMove } from '../../core/move-notes.js'
 import type { TokenSet } from '../../core/token-set.js'
 import type { Host } from '../../core/host.js'
 import { storePaths } from '../files.js'
@@ -87,6 +88,11 @@ export async function inspectShared(
     const seen = await registry.look()
     const at = options.clock()
     const { set, offset = 0 } = seen === undefined ? {} : localized(seen, at)
+    if (seen?.move !== undefined) {
+      const store = { name: registry.name, address: { url: settings.display, name: settings.name } }
+      const closed = closedByMove(store, seen.move, set === undefined, options.names)
+      return { checks: [fail('store', closed), ...seat], content: undefined }
+    }
     const inRow = seen === undefined ? [] : await ofRow(seen, set, path, registry.name, options.host)
     return {
       checks: [

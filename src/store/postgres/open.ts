@@ -15,10 +15,19 @@ import type { SharedStoreSettings } from './settings.js'
 export interface SharedStore extends SharedStoreSettings {
   /** The row that keeps the token set. */
   readonly name: string
+  /** The URL as a person typed it for a move. */
+  readonly typed?: string
   /** Seconds that a lease lasts without a sign of life. */
   readonly lease: number
   /** Seconds for which a good token is handed out without a look at the database. */
   readonly recheck: number
+}
+
+export interface SharedAround {
+  readonly clock: Clock
+  readonly host: Host
+  /** Default: the seat at `path`. */
+  readonly seat?: Seat | undefined
 }
 
 /** @param path The file of this host's seat. */
@@ -26,7 +35,7 @@ export function openSharedStore(
   path: string,
   settings: SharedStore,
   options: SeatOptions & Required<Pick<SeatOptions, 'notify'>>,
-  { clock, host }: { readonly clock: Clock; readonly host: Host },
+  { clock, host, seat }: SharedAround,
 ): PostgresStore {
   // The store tries again by itself: it knows what it waits for.
   const registry = new PostgresRegistry(
@@ -34,11 +43,18 @@ export function openSharedStore(
     settings.name,
     placeOf(settings),
   )
-  return new PostgresStore(new Seat(path, options), new SeatMemory(storePaths(path), host), registry, {
-    host: host.name,
-    leaseMs: settings.lease * 1000,
-    recheck: settings.recheck,
-    time: machineTime(clock),
-    notify: options.notify,
-  })
+  return new PostgresStore(
+    seat ?? new Seat(path, options),
+    new SeatMemory(storePaths(path), host),
+    registry,
+    {
+      host: host.name,
+      leaseMs: settings.lease * 1000,
+      recheck: settings.recheck,
+      time: machineTime(clock),
+      address: { url: settings.display, name: settings.name, typed: settings.typed },
+      names: options.names,
+      notify: options.notify,
+    },
+  )
 }

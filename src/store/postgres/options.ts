@@ -1,4 +1,6 @@
 // The options of a shared store. Types only: nothing here runs.
+import type { NamesStore } from '../../core/move-notes.js'
+import type { RowAddress } from '../../core/move-ports.js'
 import type { Notice } from '../../core/ports.js'
 import type { Time } from './lease.js'
 
@@ -10,6 +12,9 @@ export interface PostgresStoreOptions {
   /** Seconds for which a good token is handed out without a look at the database. */
   readonly recheck: number
   readonly time: Time
+  readonly address: RowAddress
+  /** Says how the configuration names another store. */
+  readonly names?: NamesStore | undefined
   /** Receives warnings. */
   readonly notify: (notice: Notice) => void
 }

@@ -2,9 +2,11 @@
 // whether a statement has found the row as the caller had seen it.
 import { createHash } from 'node:crypto'
 import { StoreUnusable } from '../../core/errors.js'
+import type { MoveNote } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
+import { serializeNote } from '../move-note.js'
 import { fromHistoryRow, toDiscoveredRow, toHistoryRow, toLoginRow, toRow, type Row } from '../row.js'
 import type { Queries, QueryOptions, QueryResult } from './queries.js'
 import type { Holding, KeptAnswer, Registry, Seen, SeenLease } from './registry.js'
@@ -118,6 +120,32 @@ export class PostgresRegistry implements Registry {
 
   forget({ term, seat, host }: Holding, generation: number, entry: HistoryEntry | null): Promise<boolean> {
     return this.#did(sql.FORGET, [...event(entry, host), term, seat, generation])
+  }
+
+  closeForMove(
+    { term, seat, host }: Holding,
+    generation: number,
+    note: MoveNote,
+    entry: HistoryEntry | null,
+  ): Promise<boolean> {
+    return this.#did(sql.CLOSE, [...event(entry, host), term, seat, generation, serializeNote(note)])
+  }
+
+  reopen({ term, seat }: Holding, generation: number): Promise<boolean> {
+    return this.#did(sql.REOPEN, [term, seat, generation])
+  }
+
+  receive(
+    { term, seat, host }: Holding,
+    generation: number,
+    next: TokenSet,
+    history: readonly HistoryEntry[],
+  ): Promise<boolean> {
+    const events = history.map((one) => {
+      const [sequence, entry] = event(one, one.host ?? host)
+      return `{"sequence":${String(sequence)},"entry":${String(entry)},"host":${JSON.stringify(one.host ?? host)}}`
+    })
+    return this.#did(sql.RECEIVE, [term, seat, generation, ...columnsOf(next), `[${events.join()}]`])
   }
 
   async history(): Promise<readonly HistoryEntry[]> {

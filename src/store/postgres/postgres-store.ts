@@ -1,7 +1,9 @@
 // The store of the token set: a row in PostgreSQL that many hosts share, and this host's seat. Only one host at a time
 // may spend, by a lease; on one host only one process, by the seat's lock.
-import { LockTimeout, StoreUnreachable } from '../../core/errors.js'
+import { LockTimeout, StoreUnreachable, type ConfigInvalid } from '../../core/errors.js'
 import { rfc3339 } from '../../core/clock.js'
+import { closedByMove } from '../../core/move-notes.js'
+import type { HeldMovable, MovableStore, RowAddress } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type {
   ExclusiveOptions,
@@ -9,7 +11,6 @@ import type {
   HistoryEntry,
   PendingLogin,
   Sharing,
-  TokenStore,
 } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import type { Seat, Turn } from '../seat.js'
@@ -26,8 +27,9 @@ import type { Memory } from './seat-memory.js'
 /** Milliseconds for a database that is out of reach, where this host has no token to hand out. */
 const READ_WAIT_MS = 15_000
 
-export class PostgresStore implements TokenStore {
+export class PostgresStore implements MovableStore {
   readonly name: string
+  readonly address: RowAddress
   readonly isShared = true
   #isBehind = false
   readonly #seat: Pick<Seat, 'exclusive' | 'claim'>
@@ -43,6 +45,7 @@ export class PostgresStore implements TokenStore {
     options: PostgresStoreOptions,
   ) {
     this.name = registry.name
+    this.address = options.address
     this.#seat = seat
     this.#memory = memory
     this.#registry = registry
@@ -66,7 +69,9 @@ export class PostgresStore implements TokenStore {
       if (look === undefined) return undefined
       this.#isBehind = isPutBack(known, look.seen, look.set)
       if (this.#isBehind) throw this.#putBack()
+      const closed = this.#closed(look)
       await this.#remember((before) => afterLook(before, look.seen, look.set, look.at, this.name))
+      if (closed !== undefined) throw closed
       return look.set
     } catch (error) {
       if (!(error instanceof StoreUnreachable) || known.set === undefined) throw error
@@ -85,22 +90,35 @@ export class PostgresStore implements TokenStore {
     // Another process of this host may have saved the set that is waited for.
     const look = async (): Promise<T | undefined> =>
       options.meanwhile?.(this.#mine(await this.#memory.load()).set)
-    return this.#seat.exclusive((turn) => this.#underLease(critical, turn, options), options.waitMs, look)
+    const section = (turn: Turn): Promise<T> => this.#underLease(critical, turn, options)
+    return this.#seat.exclusive(section, options.waitMs, look)
+  }
+
+  async exclusiveForMove<T>(critical: (held: HeldMovable) => Promise<T>, waitMs: number): Promise<T> {
+    await this.#seat.claim()
+    const section = (turn: Turn): Promise<T> => this.#underLease(critical, turn, { waitMs }, true)
+    return this.#seat.exclusive(section, waitMs, () => Promise.resolve(undefined))
+  }
+
+  async identity(): Promise<string> {
+    const seen = await this.#registry.look()
+    // Of a database without a schema nobody else can hold a row.
+    return `postgres:${seen === undefined ? this.name : `${seen.registryId}:${this.address.name}`}`
   }
 
   async history(): Promise<readonly HistoryEntry[]> {
-    const look = await this.#look()
+    const look = await this.#openLook()
     if (look === undefined) return []
     return (await this.#registry.history()).map((entry) => shiftEntry(entry, look.offset))
   }
 
   async isUntouched(): Promise<boolean> {
-    const seen = await this.#registry.look()
+    const seen = (await this.#openLook())?.seen
     return seen === undefined || (seen.generation === 0 && seen.login === undefined)
   }
 
   async login(): Promise<PendingLogin | undefined> {
-    const look = await this.#look()
+    const look = await this.#openLook()
     return look?.seen.login && shiftLogin(look.seen.login, look.offset)
   }
 
@@ -108,7 +126,7 @@ export class PostgresStore implements TokenStore {
     const known = this.#mine(await this.#memory.load())
     if (isRecent(known, this.#options.time.clock(), this.#options.recheck)) return known.discovered
     try {
-      const look = await this.#look()
+      const look = await this.#openLook()
       return look?.seen.discovered && shiftDiscovered(look.seen.discovered, look.offset)
     } catch (error) {
       if (!(error instanceof StoreUnreachable) || known.set === undefined) throw error
@@ -118,7 +136,7 @@ export class PostgresStore implements TokenStore {
 
   async sharing(): Promise<Sharing | null> {
     try {
-      const look = await this.#look()
+      const look = await this.#openLook()
       if (look === undefined) return { holder: null, saver: null }
       const { seat, host, at } = look.seen.lease
       const entries = await this.#registry.history()
@@ -139,14 +157,15 @@ export class PostgresStore implements TokenStore {
   }
 
   async #underLease<T>(
-    critical: (held: HeldStore) => Promise<T>,
+    critical: (held: HeldMovable) => Promise<T>,
     turn: Turn,
     options: ExclusiveOptions<T>,
+    isMove = false,
   ): Promise<T> {
     await this.#memory.create()
     const rescue = turn.openRescue()
     try {
-      const taken = await this.#take(turn, options)
+      const taken = await this.#take(turn, options, isMove)
       if ('answered' in taken) return taken.answered
       const { lease, look } = taken
       const row = new HeldRow({
@@ -172,6 +191,7 @@ export class PostgresStore implements TokenStore {
   async #take<T>(
     turn: Turn,
     { meanwhile }: ExclusiveOptions<T>,
+    isMove: boolean,
   ): Promise<{ lease: Lease; look: Look } | { answered: T }> {
     const { time, leaseMs, host } = this.#options
     const deadline = time.elapsed() + turn.deadline - performance.now()
@@ -180,6 +200,8 @@ export class PostgresStore implements TokenStore {
     for (const pause of pauses(50, 1000)) {
       const look = await this.#lookPatiently(deadline)
       const known = await this.#seen(look)
+      const closed = isMove ? undefined : this.#closed(look)
+      if (closed !== undefined) throw closed
       const answered = meanwhile?.(look.set)
       if (answered !== undefined) return { answered }
       const { lease: theirs } = look.seen
@@ -255,6 +277,18 @@ export class PostgresStore implements TokenStore {
     const after = change(before)
     if (isNews(before, after, at)) await this.#memory.change(change)
     return after
+  }
+
+  /** @throws {ConfigInvalid} a move has closed the row */
+  async #openLook(): Promise<Look | undefined> {
+    const look = await this.#look()
+    const closed = look && this.#closed(look)
+    if (closed !== undefined) throw closed
+    return look
+  }
+
+  #closed({ seen: { move }, set }: Look): ConfigInvalid | undefined {
+    return move && closedByMove(this, move, set === undefined, this.#options.names)
   }
 
   async #look(): Promise<Look | undefined> {

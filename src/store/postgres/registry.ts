@@ -1,4 +1,5 @@
 // The shared row of a token set: one statement for each method, each a transaction of its own. Decides nothing.
+import type { MoveNote } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
@@ -11,6 +12,8 @@ export interface Seen {
   readonly generation: number
   readonly sequence: number
   readonly set: TokenSet | undefined
+  /** The note of a move that has closed the row; `undefined` if it is open. */
+  readonly move: MoveNote | undefined
   readonly login: PendingLogin | undefined
   readonly discovered: Discovered | undefined
   readonly lease: SeenLease
@@ -116,11 +119,37 @@ export interface Registry {
   /** Deletes answers, which are told apart by their bytes. */
   drop(answers: readonly Pick<KeptAnswer, 'bytes'>[]): Promise<void>
   /**
-   * Forgets set, login and answers, under generation and lease; the generation rises, so that other hosts see it.
+   * Forgets set, login and answers, under generation and lease; the generation rises, so that other hosts see it. The
+   * note of a move stays.
    *
    * @returns As `note`.
    */
   forget(holding: Holding, generation: number, entry: HistoryEntry | null): Promise<boolean>
+  /**
+   * Closes the row, under generation and lease: the set is put where no other program looks for it. Replaces an
+   * earlier note.
+   *
+   * @returns As `note`.
+   */
+  closeForMove(
+    holding: Holding,
+    generation: number,
+    note: MoveNote,
+    entry: HistoryEntry | null,
+  ): Promise<boolean>
+  /** Opens a row that was closed, as it was. Under generation and lease. */
+  reopen(holding: Holding, generation: number): Promise<boolean>
+  /**
+   * Saves a set that comes from another store, with its history, and opens the row. Sets timeline and saver.
+   *
+   * @returns As `note`.
+   */
+  receive(
+    holding: Holding,
+    generation: number,
+    next: TokenSet,
+    history: readonly HistoryEntry[],
+  ): Promise<boolean>
   /** Newest first; each entry names its host. */
   history(): Promise<readonly HistoryEntry[]>
   close(): Promise<void>

@@ -74,7 +74,7 @@ export function isPutBack(
 /** What is remembered after a look that found nothing put back. @param set As in `isPutBack`. */
 export function afterLook(
   known: Remembered,
-  { registryId, generation, sequence, discovered, now }: Seen,
+  { registryId, generation, sequence, discovered, now, move }: Seen,
   set: TokenSet | undefined,
   at: ClockReading,
   place: string,
@@ -87,9 +87,11 @@ export function afterLook(
   return {
     ...before,
     ...{ place, registry: registryId, generation, sequence, checkedAt: at, unreachableAt: null },
-    set: set && withheld(withOwnAge(set, before)),
+    // Nobody uses a row that a move has closed.
+    set: set && move === undefined ? withheld(withOwnAge(set, before)) : undefined,
     discovered: discovered && shiftDiscovered(discovered, offsetOf(at, now)),
-    answers: before.answers.filter((record) => record.generation >= generation - 1),
+    answers:
+      move?.direction === 'to' ? [] : before.answers.filter((record) => record.generation >= generation - 1),
   }
 }
 

@@ -1,6 +1,7 @@
 // Reads what one look at the registry finds from the database's row. Asks nothing.
 import { StoreUnusable } from '../../core/errors.js'
 import { fromDiscoveredRow, fromLoginRow, fromRow, type Row } from '../row.js'
+import { noteFrom } from '../move-note.js'
 import type { Seen } from './registry.js'
 
 /** One row of an answer. */
@@ -16,7 +17,7 @@ export function seenFrom(row: Columns): Seen {
   return {
     registryId: text(row, 'registry_id'),
     ...counters,
-    set: read(row, 'token_set', (set) => fromRow({ ...set, ...counters })),
+    ...setFrom(row, counters),
     login: read(row, 'login', fromLoginRow),
     discovered: read(row, 'discovered', fromDiscoveredRow),
     lease: {
@@ -33,6 +34,17 @@ export function seenFrom(row: Columns): Seen {
     isSynchronous: row['is_synchronous'] === true,
     startedAt: number(row, 'started_at'),
     now: number(row, 'now'),
+  }
+}
+
+/** The set, or the note of a move and the set that is closed away beside it. */
+function setFrom(row: Columns, counters: Row): Pick<Seen, 'set' | 'move'> {
+  const stored = (row['token_set'] ?? null) as Readonly<Record<string, unknown>> | null
+  const isClosed = stored !== null && 'move' in stored
+  const columns = ((isClosed ? stored['moving'] : stored) ?? null) as Row | null
+  return {
+    set: columns === null ? undefined : fromRow({ ...columns, ...counters }),
+    move: isClosed ? noteFrom(stored['move']) : undefined,
   }
 }
 

@@ -87,11 +87,49 @@ SELECT FROM saved`
 
 export const FORGET = `${told(`
   UPDATE hq_token.grants
-     SET generation = generation + 1, sequence = greatest(sequence, $2), token_set = NULL, login = NULL,
+     SET generation = generation + 1, sequence = greatest(sequence, $2), login = NULL,
+         token_set = CASE WHEN token_set ? 'move' THEN token_set - 'moving' END,
          timeline = ${TIMELINE}, saver_seat = lease_seat, ${BEATS}
    WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7`)},
 dropped AS (
   DELETE FROM hq_token.answers a USING saved WHERE a.name = saved.name
+)
+SELECT FROM saved`
+
+/** The set in a row, also in one that a move has closed. */
+const SET = "(CASE WHEN token_set ? 'move' THEN token_set -> 'moving' ELSE token_set END)"
+
+/**
+ * The columns of the set go one level down, where a program that knows of no moves misses them and refuses the row. The
+ * grant's new id in their place keeps a late pair of the old grant from landing.
+ */
+export const CLOSE = `${told(`
+  UPDATE hq_token.grants
+     SET sequence = greatest(sequence, $2), ${BEATS},
+         token_set = jsonb_build_object('move', $8::jsonb, 'grant_id', $8::jsonb -> 'grant')
+           || CASE WHEN ${SET} IS NULL THEN '{}' ELSE jsonb_build_object('moving', ${SET}) END
+   WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7`)}
+SELECT FROM saved`
+
+export const REOPEN = `
+UPDATE hq_token.grants SET token_set = ${SET}, ${BEATS}
+ WHERE name = $1 AND lease_term = $2 AND lease_seat = $3 AND generation = $4`
+
+/** `$8` is the history: an array of an entry each, with its sequence and its host. */
+export const RECEIVE = `
+WITH saved AS (
+  UPDATE hq_token.grants
+     SET generation = $5, sequence = $6, token_set = $7::jsonb,
+         timeline = ${TIMELINE}, saver_seat = lease_seat, ${BEATS}
+   WHERE name = $1 AND lease_term = $2 AND lease_seat = $3 AND generation = $4
+  RETURNING name
+), told AS (
+  INSERT INTO hq_token.history (name, sequence, entry, host)
+  SELECT name, (one ->> 'sequence')::bigint, one -> 'entry', one ->> 'host'
+    FROM saved, jsonb_array_elements($8::jsonb) one
+  ON CONFLICT (name, sequence) DO UPDATE SET entry = excluded.entry, host = excluded.host
+), cut AS (
+  DELETE FROM hq_token.history h USING saved WHERE h.name = saved.name AND h.sequence <= $6 - ${HISTORY_ENTRIES}
 )
 SELECT FROM saved`
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { nodeRequire } from '../../platform/require.js'
 import { assertLoadable, remember } from './addon-fault.js'
 import { crashing, packageFolder } from './package-folder.js'
-import { APPLICATION_ID, SEAT_APPLICATION_ID } from './schema.js'
+import { APPLICATION_ID, MOVE_APPLICATION_ID, SEAT_APPLICATION_ID } from './schema.js'
 
 /** The part of a connection of SQLite that the warm path needs. */
 export interface Connection {
@@ -70,7 +70,7 @@ export function isStore(database: string): boolean {
   }
 }
 
-const OURS: ReadonlySet<unknown> = new Set([APPLICATION_ID, SEAT_APPLICATION_ID])
+const OURS: ReadonlySet<unknown> = new Set([APPLICATION_ID, MOVE_APPLICATION_ID, SEAT_APPLICATION_ID])
 
 /** Application ids of databases that cannot be asked through SQLite, by device and inode. */
 const applications = new Map<string, number>()

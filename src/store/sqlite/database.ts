@@ -40,8 +40,8 @@ export function createDatabase({ database }: DatabasePath, schema = STORE_SCHEMA
 }
 
 /**
- * Opens a store of any version for reading; `undefined` if there is none. Holds a lock only for the instant of a
- * read.
+ * Opens a store of any version for reading, also one that a move has closed; `undefined` if there is none. Holds a
+ * lock only for the instant of a read.
  */
 export function openForReading(paths: DatabasePath, schema = STORE_SCHEMA): Database.Database | undefined {
   if (!isThere(paths)) return undefined
@@ -95,7 +95,8 @@ function opened(paths: DatabasePath, options: Database.Options, schema: Schema):
     db.pragma('trusted_schema = OFF')
     // Set it before reading anything, because a read may roll a transaction back, which is a write.
     db.pragma('fullfsync = ON')
-    if (db.pragma('application_id', { simple: true }) !== schema.applicationId)
+    const application = db.pragma('application_id', { simple: true })
+    if (application !== schema.applicationId && application !== schema.moveApplicationId)
       throw new StoreUnusable(`${paths.database} is not ${schema.kind}`, {
         hint: 'name another file in [store] path',
       })

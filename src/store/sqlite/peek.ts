@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { TokenSet } from '../../core/token-set.js'
 import { openByAddon } from './addon.js'
 import { isThere, lstatOf } from '../files.js'
-import { fromRow, type Row } from '../row.js'
+import { fromRow, isForgotten, type Row } from '../row.js'
 import { APPLICATION_ID } from './schema.js'
 
 /**
@@ -20,7 +20,7 @@ export function peek(path: string): TokenSet | undefined {
     db.exec('PRAGMA trusted_schema = OFF')
     if (prepared('PRAGMA application_id').pluck().get() !== APPLICATION_ID) return undefined
     const row = prepared('SELECT * FROM token_set').get() as Row | undefined
-    return row === undefined ? undefined : fromRow(row)
+    return row === undefined || isForgotten(row) ? undefined : fromRow(row)
   } finally {
     db.close()
   }

@@ -2,6 +2,9 @@
 /** `PRAGMA application_id`, which marks the file as a store of hq-token: "hqtk". */
 export const APPLICATION_ID = 0x6871746b
 
+/** "hqmv": a store that a move has closed. Only a move opens it; see `MoveNote`. */
+export const MOVE_APPLICATION_ID = 0x68716d76
+
 /** Slots of the history: a new event takes the place of the oldest. */
 export const HISTORY_SLOTS = 512
 /** Bytes of one history row. */
@@ -126,6 +129,8 @@ export const SEAT_APPLICATION_ID = 0x68717365
 export interface Schema {
   /** Stands in the file's header, so that no kind of file is taken for another. */
   readonly applicationId: number
+  /** Stands there instead while a move has closed the file; missing if that is never done. */
+  readonly moveApplicationId?: number
   /** For messages: the kind of file. */
   readonly kind: string
   /** Each step, in order. */
@@ -134,6 +139,7 @@ export interface Schema {
 
 export const STORE_SCHEMA: Schema = {
   applicationId: APPLICATION_ID,
+  moveApplicationId: MOVE_APPLICATION_ID,
   kind: 'a store of hq-token',
   migrations: MIGRATIONS,
 }

@@ -3,11 +3,11 @@ import type Database from 'better-sqlite3'
 import type { Counters, HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { TokenSet } from '../../core/token-set.js'
-import { fromDiscoveredRow, fromHistoryRow, fromLoginRow, fromRow, type Row } from '../row.js'
+import { fromDiscoveredRow, fromHistoryRow, fromLoginRow, fromRow, isForgotten, type Row } from '../row.js'
 
 export function selectSet(db: Database.Database): TokenSet | undefined {
   const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined
-  return row === undefined ? undefined : fromRow(row)
+  return row === undefined || isForgotten(row) ? undefined : fromRow(row)
 }
 
 /** The counters of the token set; if it was forgotten, those of the last event. */
@@ -29,7 +29,7 @@ export function selectLogin(db: Database.Database): PendingLogin | undefined {
   return selectOne(db, 'login', fromLoginRow)
 }
 
-/** `undefined` also if the store's version had no such table. */
+/** `undefined` also if the store's version had no such table, and for a login that was being forgotten. */
 function selectOne<T>(
   db: Database.Database,
   table: 'login' | 'discovered',
@@ -38,7 +38,7 @@ function selectOne<T>(
   const isThere = db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(table)
   if (isThere === undefined) return undefined
   const row = db.prepare(`SELECT * FROM ${table}`).get() as Row | undefined
-  return row === undefined ? undefined : from(row)
+  return row === undefined || row['state'] === '' ? undefined : from(row)
 }
 
 export function selectHistory(db: Database.Database): HistoryEntry[] {

@@ -7,14 +7,10 @@ import '../../core/node-version.js' // Before all else.
 import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
 import { Overtaken } from '../../core/errors.js'
+import { closedByMove } from '../../core/move-notes.js'
+import type { FileAddress, HeldMovable, MovableStore } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
-import type {
-  ExclusiveOptions,
-  HeldStore,
-  HistoryEntry,
-  PendingLogin,
-  TokenStore,
-} from '../../core/store-ports.js'
+import type { ExclusiveOptions, HeldStore, HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { Holder, TokenSet } from '../../core/token-set.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
@@ -23,10 +19,11 @@ import type { Rescue } from '../rescue/rescue-file.js'
 import { LOOK_EVERY_MS, Seat, type SeatOptions, type Turn } from '../seat.js'
 import { holderFor, isMe, isOtherAlive } from './holder.js'
 import { notInTime, sleep } from './lock.js'
+import { close, receive, reopen, selectNote } from './move.js'
 import { patiently } from './patience.js'
 import { toDiscoveredRow, toLoginRow } from '../row.js'
 import { selectCounters, selectDiscovered, selectHistory, selectLogin, selectSet } from './select.js'
-import { checkIntegrity, forget, land, note, replaceOne } from './write.js'
+import { checkIntegrity, finishForgetting, forget, land, note, replaceOne } from './write.js'
 
 /** Tries of the last check before a request, 5 ms apart. */
 const LAST_LOOKS = 20
@@ -34,10 +31,13 @@ const LAST_LOOKS = 20
 export type { SeatOptions as SqliteStoreOptions } from '../seat.js'
 
 /** One token set in one SQLite file, for one machine. */
-export class SqliteStore implements TokenStore {
+export class SqliteStore implements MovableStore {
   readonly #seat: Seat
   readonly #path: string
+  readonly #options: SeatOptions
   readonly name: string
+  /** @hidden */
+  readonly address: FileAddress
   readonly isShared = false
   readonly isBehind = false
 
@@ -50,6 +50,8 @@ export class SqliteStore implements TokenStore {
     this.name = path
     this.#seat = new Seat(path, options)
     this.#path = this.#seat.path
+    this.#options = options
+    this.address = { path: this.#path }
   }
 
   read(): Promise<TokenSet | undefined> {
@@ -80,7 +82,23 @@ export class SqliteStore implements TokenStore {
   async exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T> {
     await this.#seat.claim()
     const look = async (): Promise<T | undefined> => options.meanwhile?.(await this.read())
-    return this.#seat.exclusive((turn) => this.#hold(critical, turn, options), options.waitMs, look)
+    const section = (turn: Turn): Promise<T> =>
+      this.#hold(critical, turn, options, (db) => {
+        this.#assertOpen(db)
+      })
+    return this.#seat.exclusive(section, options.waitMs, look)
+  }
+
+  /** @hidden */
+  async exclusiveForMove<T>(critical: (held: HeldMovable) => Promise<T>, waitMs: number): Promise<T> {
+    await this.#seat.claim()
+    const section = (turn: Turn): Promise<T> => this.#hold(critical, turn, { waitMs }, () => undefined)
+    return this.#seat.exclusive(section, waitMs, () => Promise.resolve(undefined))
+  }
+
+  /** @hidden */
+  identity(): Promise<string> {
+    return Promise.resolve(`sqlite:${storePaths(this.#path).place}`)
   }
 
   close(): Promise<void> {
@@ -88,9 +106,10 @@ export class SqliteStore implements TokenStore {
   }
 
   async #hold<T>(
-    critical: (held: HeldStore) => Promise<T>,
+    critical: (held: HeldMovable) => Promise<T>,
     turn: Turn,
     options: ExclusiveOptions<T>,
+    assertOpen: (db: Database.Database) => void,
   ): Promise<T> {
     const { paths } = turn
     if (lstatOf(paths.database) === undefined) {
@@ -100,11 +119,15 @@ export class SqliteStore implements TokenStore {
     }
     const db = await this.#patiently(() => openForWriting(paths))
     try {
+      await this.#patiently(() => {
+        assertOpen(db)
+      })
       const answered = await this.#afterOthers(db, turn, options)
       if (answered !== undefined) return answered
       await this.#patiently(() => {
         checkIntegrity(db, paths)
         bringUpToDate(db)
+        finishForgetting(db)
       })
       const rescue = turn.openRescue()
       try {
@@ -117,7 +140,7 @@ export class SqliteStore implements TokenStore {
     }
   }
 
-  #held(db: Database.Database, rescue: Rescue, turn: Turn): HeldStore {
+  #held(db: Database.Database, rescue: Rescue, turn: Turn): HeldMovable {
     /** The sequence that this section has seen. */
     let known: number | undefined
     return {
@@ -158,6 +181,21 @@ export class SqliteStore implements TokenStore {
       rescue,
       holder: holderFor,
       isAssured: (what) => isStillOurs(db, turn, what),
+      moveNote: () => this.#patiently(() => selectNote(db)),
+      belongings: () =>
+        this.#patiently(() => ({ discovered: selectDiscovered(db), history: selectHistory(db) })),
+      close: (note, entry) =>
+        this.#patiently(() => {
+          close(db, note, entry)
+        }),
+      reopen: () =>
+        this.#patiently(() => {
+          reopen(db)
+        }),
+      receive: (next, history) =>
+        this.#patiently(() => {
+          receive(db, next, history)
+        }),
     }
   }
 
@@ -186,14 +224,24 @@ export class SqliteStore implements TokenStore {
   /** Reads without creating or migrating anything, and without a lock if possible. */
   async #reading<T>(select: (db: Database.Database) => T): Promise<T | undefined> {
     await this.#seat.claim()
+    const selectOpen = (db: Database.Database): T => {
+      this.#assertOpen(db)
+      return select(db)
+    }
     return this.#patiently(() => {
       try {
-        return readOnce(openForReading(this.#database), select)
+        return readOnce(openForReading(this.#database), selectOpen)
       } catch (error) {
         if (!needsRollback(error)) throw error
-        return readOnce(openForWriting(this.#database), select)
+        return readOnce(openForWriting(this.#database), selectOpen)
       }
     })
+  }
+
+  /** @throws {ConfigInvalid} a move has closed the store */
+  #assertOpen(db: Database.Database): void {
+    const note = selectNote(db)
+    if (note !== undefined) throw closedByMove(this, note, selectSet(db) === undefined, this.#options.names)
   }
 
   get #database(): Pick<StorePaths, 'folder' | 'database'> {

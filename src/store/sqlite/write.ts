@@ -9,12 +9,13 @@ import type { HistoryEntry, Landed } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { damaged, type StorePaths } from '../files.js'
 import { padding, recordBytes } from './record.js'
-import { toHistoryRow, toRow, type Row } from '../row.js'
+import { BLOT, isForgotten, toHistoryRow, toRow, type Row } from '../row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'
 import { selectSet } from './select.js'
 
 /** Bytes by which a row grows, in large steps so that its width hardly ever changes. */
 const WIDTH_STEP = 16 * 1024
+const BLOT_BYTE = BLOT.charCodeAt(0)
 /** Bytes beside the token set's own columns: the width, and the padding's length. */
 const ROW_OVERHEAD = 16
 
@@ -31,18 +32,25 @@ export function replaceOne(db: Database.Database, table: 'login' | 'discovered',
  */
 export function forget(db: Database.Database, entry: HistoryEntry | null): void {
   const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined
-  if (row !== undefined) {
-    const columns = Object.entries(row).filter(([name]) => name !== 'id' && name !== 'padding')
-    write(db, 'token_set', 1, blotted(Object.fromEntries(columns)), Number(row['width']), BLOT)
-  }
-  db.exec("UPDATE login SET state = '', verifier = ''")
   db.transaction(() => {
-    db.exec('DELETE FROM token_set; DELETE FROM login')
+    if (row !== undefined) {
+      const columns = Object.entries(row).filter(([name]) => name !== 'id' && name !== 'padding')
+      write(db, 'token_set', 1, blotted(Object.fromEntries(columns)), Number(row['width']), BLOT_BYTE)
+    }
+    db.exec("UPDATE login SET state = '', verifier = ''")
     if (entry !== null) writeHistory(db, entry)
   })()
+  // What is overwritten counts as deleted, so a process may die here.
+  db.exec('DELETE FROM token_set; DELETE FROM login')
   // Delete the journal once, because it may hold parts of longer transactions from before.
   db.pragma('journal_mode = DELETE')
   db.pragma('journal_mode = PERSIST')
+}
+
+/** Deletes what a process has overwritten that died before it could delete it. */
+export function finishForgetting(db: Database.Database): void {
+  const row = db.prepare('SELECT access_token FROM token_set').get() as Row | undefined
+  if (row !== undefined && isForgotten(row)) forget(db, null)
 }
 
 /** @param known The sequence that the caller has seen; `undefined` if it has seen no set. */
@@ -84,7 +92,7 @@ function bypassed(): StoreUnusable {
   })
 }
 
-function inTransaction<T>(db: Database.Database, work: () => T): T {
+export function inTransaction<T>(db: Database.Database, work: () => T): T {
   db.exec('BEGIN IMMEDIATE')
   try {
     const result = work()
@@ -97,7 +105,7 @@ function inTransaction<T>(db: Database.Database, work: () => T): T {
 }
 
 /** @returns Whether the row has grown. */
-function save(db: Database.Database, next: TokenSet, entry: HistoryEntry): boolean {
+export function save(db: Database.Database, next: TokenSet, entry: HistoryEntry): boolean {
   const stored = db.prepare('SELECT width FROM token_set').get() as Row | undefined
   const before = Number(stored?.['width'] ?? 0)
   const columns = toRow(next)
@@ -105,17 +113,15 @@ function save(db: Database.Database, next: TokenSet, entry: HistoryEntry): boole
   const row = { ...columns, width }
   // An intent rehearses the save to come: it changes every page of the row, so the journal has room for each of
   // them, and the disk has shown that it takes them.
-  if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT)
+  if (next.intent !== null) write(db, 'token_set', 1, blotted(row), width, BLOT_BYTE)
   write(db, 'token_set', 1, row, width)
   writeHistory(db, entry)
   return width > before
 }
 
-const BLOT = 0x7e
-
 function blotted(row: Row): Row {
   const blot = (value: Row[string]): Row[string] =>
-    typeof value === 'string' ? String.fromCharCode(BLOT).repeat(Buffer.byteLength(value)) : value
+    typeof value === 'string' ? BLOT.repeat(Buffer.byteLength(value)) : value
   return Object.fromEntries(Object.entries(row).map(([column, value]) => [column, blot(value)]))
 }
 
@@ -150,7 +156,7 @@ function write(
   )
 }
 
-function writeHistory(db: Database.Database, entry: HistoryEntry): void {
+export function writeHistory(db: Database.Database, entry: HistoryEntry): void {
   write(db, 'history', entry.sequence % HISTORY_SLOTS, toHistoryRow(entry), HISTORY_WIDTH)
 }
 

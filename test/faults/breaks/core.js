@@ -91,7 +91,7 @@ export default [
   {
     name: 'no second look under the lock',
     file: 'src/core/guard.ts',
-    find: "        if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set\n",
+    find: '        if (isFresh || (how.rebind !== true && this.#serves(set, seen, ask))) return set\n',
     replace: '',
     by: tests('core/guard', 'what another has renewed is not renewed again'),
   },

@@ -3,14 +3,15 @@ import { sleep } from '../../../src/store/sqlite/lock.js'
 import { HostTime } from '../../support/fleet-time.js'
 import { startPostgres, type Postgres } from '../../support/postgres.js'
 import { fleetHost, registryAt } from '../../support/shared-stores.js'
-import { tokenStoreContract } from '../../support/store-contract.js'
+import { movableStoreContract, type TwoMovable } from '../../support/movable-contract.js'
+import { tokenStoreContract, type TwoStores } from '../../support/store-contract.js'
 
 let postgres: Postgres
 beforeAll(async () => {
   postgres = await startPostgres()
 })
 
-tokenStoreContract('PostgresStore', async () => {
+async function two(): Promise<TwoStores & TwoMovable> {
   const database = await postgres.createDatabase()
   // By the database's own clock, so that each instant reads back to the second.
   const time = Object.assign(new HostTime('boot-1', () => Math.floor(Date.now() / 1000)), { sleep })
@@ -28,4 +29,7 @@ tokenStoreContract('PostgresStore', async () => {
       )
     },
   }
-})
+}
+
+tokenStoreContract('PostgresStore', two)
+movableStoreContract('PostgresStore', two)
