@@ -12,7 +12,7 @@ import type { Rescue } from '../rescue/rescue-file.js'
 import type { Turn } from '../seat.js'
 import { pauses } from '../sqlite/early-lock.js'
 import { shiftDiscovered, shiftEntry, shiftLogin, thereSet, type Look } from './database-time.js'
-import { instant, Lease } from './lease.js'
+import { instant, type Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
 import type { Holding, Registry } from './registry.js'
 import { afterLook, afterUnsaved, failoverIn, isPutBack, settlesIn } from './remembered.js'
@@ -38,7 +38,7 @@ export class HeldRow implements HeldMovable {
   readonly rescue: RescueFile
   readonly #parts: HeldRowParts
   readonly #answers: SharedRescue
-  #lease: Lease
+  readonly #lease: Lease
   #latest: Look
   /** The row as the lease was taken is good for one read. */
   #isFirst = true
@@ -284,13 +284,7 @@ export class HeldRow implements HeldMovable {
     const seen = isFree ? await registry.take(lease, { seat, host }, options.leaseMs) : undefined
     const { generation, sequence } = this.#latest.seen
     if (seen?.generation !== generation || seen.sequence !== sequence) throw new Overtaken()
-    this.#lease = new Lease(
-      registry,
-      { seat, host, term: seen.lease.term },
-      options.leaseMs,
-      sent,
-      options.time,
-    )
+    this.#lease.goOn(seen.lease.term, sent)
   }
 
   /**
