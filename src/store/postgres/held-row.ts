@@ -276,8 +276,10 @@ export class HeldRow implements HeldMovable {
   /** Takes the lease again after a pair has landed, which ends it. */
   async #leased(): Promise<void> {
     if (this.#lease.left > 0) return
-    const { registry, options } = this.#parts
+    const { registry, options, turn } = this.#parts
     const { seat, host } = this.#lease.holding
+    // Without the lock file another process of this host may have the lease.
+    if (!turn.lock.isInPlace()) throw new Overtaken()
     const { lease } = (await this.#parts.look()).seen
     const sent = instant(options.time)
     const isFree = lease.seat === null || lease.seat === seat

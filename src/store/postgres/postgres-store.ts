@@ -1,6 +1,6 @@
 // The store of the token set: a row in PostgreSQL that many hosts share, and this host's seat. Only one host at a time
 // may spend, by a lease; on one host only one process, by the seat's lock.
-import { LockTimeout, StoreUnreachable, type ConfigInvalid } from '../../core/errors.js'
+import { LockTimeout, Overtaken, StoreUnreachable, type ConfigInvalid } from '../../core/errors.js'
 import { rfc3339 } from '../../core/clock.js'
 import { closedByMove } from '../../core/move-notes.js'
 import type { HeldMovable, MovableStore, RowAddress } from '../../core/move-ports.js'
@@ -205,6 +205,7 @@ export class PostgresStore implements MovableStore {
       const answered = meanwhile?.(look.set)
       if (answered !== undefined) return { answered }
       const { lease: theirs } = look.seen
+      if (!turn.lock.isInPlace()) throw new Overtaken()
       if (this.#mayTake(known, look)) {
         const sent = instant(time)
         const holder = { seat: known.seat, host }
