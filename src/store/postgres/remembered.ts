@@ -127,9 +127,16 @@ export function observe(known: Remembered, seen: Seen, at: ClockReading): Observ
     observed.beat === lease.beat &&
     Math.abs(observed.startedAt - startedAt) < 1
   // With an intent in the row the holder may wait with an answer for a database that nobody could reach meanwhile.
-  const isUnbroken = stands && (set?.intent == null || secondsSince(observed.last, at) * 1000 <= lease.ms)
-  const since = isUnbroken ? observed.since : at
+  const unseen = stands ? secondsSince(observed.last, at) : Infinity
+  const isUnbroken = set?.intent == null || unseen * 1000 <= lease.ms
+  const since = !stands ? at : isUnbroken ? observed.since : later(observed.since, unseen, at)
   return { term: lease.term, beat: lease.beat, startedAt, since, last: at }
+}
+
+/** An instant, moved by a time that does not count. */
+function later(since: ClockReading, seconds: number, at: ClockReading): ClockReading {
+  if (!Number.isFinite(seconds)) return at
+  return { ...since, now: since.now + seconds, uptime: since.uptime + seconds }
 }
 
 /** Whether a lease that stands still has ended, by this machine's own clock. */
