@@ -49,7 +49,8 @@ export class HeldRow implements HeldMovable {
     this.#parts = parts
     this.#lease = parts.lease
     this.#latest = parts.first
-    this.#answers = new SharedRescue(parts.rescue, parts.registry, parts.memory, parts.lease.holding.seat)
+    const { rescue, registry, memory, lease } = parts
+    this.#answers = new SharedRescue(rescue, registry, memory, lease.holding.seat, () => this.#latest)
     this.rescue = this.#answers
   }
 

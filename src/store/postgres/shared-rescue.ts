@@ -3,6 +3,7 @@
 import type { RescueFile, Rescued } from '../../core/store-ports.js'
 import { recordsIn, serialize } from '../rescue/records.js'
 import type { Rescue } from '../rescue/rescue-file.js'
+import { hereAnswer, thereAnswer, type Look } from './database-time.js'
 import type { KeptAnswer, Registry } from './registry.js'
 import type { Memory } from './seat-memory.js'
 
@@ -14,6 +15,7 @@ export class SharedRescue implements RescueFile {
   readonly #registry: Registry
   readonly #memory: Memory
   readonly #seat: string
+  readonly #latest: () => Look
   /** The answers that were kept or found in this section … */
   #known: readonly Rescued[] = []
   /** … and those of them that the database has. */
@@ -21,25 +23,30 @@ export class SharedRescue implements RescueFile {
   /** The generation whose answers stay in the database, because one of them may hold a pair that came second. */
   #spent: number | undefined
 
-  constructor(file: Rescue, registry: Registry, memory: Memory, seat: string) {
+  /** @param latest The last look at the row: it tells how the two clocks differ. */
+  constructor(file: Rescue, registry: Registry, memory: Memory, seat: string, latest: () => Look) {
     this.#file = file
     this.#registry = registry
     this.#memory = memory
     this.#seat = seat
+    this.#latest = latest
   }
 
   async records(): Promise<readonly Rescued[]> {
     const here = await this.#file.records()
     const { answers } = await this.#memory.load()
     this.#there = await this.#registry.answers()
-    this.#known = [...here, ...answers, ...this.#there.flatMap(recordsOf)]
+    const { offset, at } = this.#latest()
+    const there = this.#there.flatMap(recordsOf).map((record) => hereAnswer(record, offset, at))
+    this.#known = [...here, ...answers, ...there]
     return this.#known
   }
 
   async keep(record: Rescued): Promise<void> {
     this.#known = [...this.#known, record]
     const { generation, attempt } = record
-    const answer: KeptAnswer = { generation, attempt, seat: this.#seat, bytes: serialize(record) }
+    const bytes = serialize(thereAnswer(record, this.#latest().offset))
+    const answer: KeptAnswer = { generation, attempt, seat: this.#seat, bytes }
     const here = await this.#file.keep(record).then(
       () => undefined,
       (error: unknown) => ({ error }),
