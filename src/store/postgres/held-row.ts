@@ -328,10 +328,7 @@ export class HeldRow implements HeldMovable {
     const { seen, set } = this.#latest
     const at = options.time.clock()
     try {
-      await memory.change((known) =>
-        // What is noted in a row that was put back makes it no newer.
-        isPutBack(known, seen, set) ? known : afterLook(known, seen, set, at, registry.name),
-      )
+      await memory.change((known) => afterLook(known, seen, set, at, registry.name))
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
     }

@@ -274,8 +274,7 @@ export class PostgresStore implements MovableStore {
     const { seen, set, at } = look
     const change = (before: Remembered): Remembered => {
       const mine = this.#mine(before)
-      const known = isPutBack(mine, seen, set) ? mine : afterLook(mine, seen, set, at, this.name)
-      return { ...known, observed: observe(mine, seen, at) }
+      return { ...afterLook(mine, seen, set, at, this.name), observed: observe(mine, seen, at) }
     }
     const before = await this.#memory.load()
     const after = change(before)

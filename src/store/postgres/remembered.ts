@@ -71,19 +71,24 @@ export function isPutBack(
   return !isNewLife
 }
 
-/** What is remembered after a look that found nothing put back. @param set As in `isPutBack`. */
+/**
+ * What is remembered after a look. A row that is older than what was seen changes nothing: it was put back, or another
+ * process has looked later and written earlier.
+ *
+ * @param set As in `isPutBack`.
+ */
 export function afterLook(
   known: Remembered,
-  { registryId, generation, sequence, discovered, now, move }: Seen,
+  seen: Seen,
   set: TokenSet | undefined,
   at: ClockReading,
   place: string,
 ): Remembered {
+  const { registryId, generation, sequence, discovered, now, move } = seen
   const isOther = known.registry !== null && registryId !== known.registry
   const before = isOther ? nothing(known.seat) : known
-  // A process that looked earlier may write later.
   const isStale = !isOther && generation === before.generation && sequence < before.sequence
-  if (isStale) return before
+  if (isStale || isPutBack(known, seen, set)) return before
   return {
     ...before,
     ...{ place, registry: registryId, generation, sequence, checkedAt: at, unreachableAt: null },
