@@ -58,6 +58,13 @@ export class Lease {
     this.#time = time
   }
 
+  /** A lease that was never taken. */
+  static ended(registry: Registry, holder: Omit<Holding, 'term'>, ms: number, time: Time): Lease {
+    const lease = new Lease(registry, { ...holder, term: 0 }, ms, instant(time), time)
+    lease.end()
+    return lease
+  }
+
   get holding(): Holding {
     return this.#holding
   }

@@ -21,7 +21,16 @@ import { instant, Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
 import { isRecent, secondsSince, wasUnreachable } from './recency.js'
 import type { Registry, Seen } from './registry.js'
-import { afterLook, hasEnded, isNews, isPutBack, observe, withOwnAge, type Remembered } from './remembered.js'
+import {
+  afterLook,
+  canHeal,
+  hasEnded,
+  isNews,
+  isPutBack,
+  observe,
+  withOwnAge,
+  type Remembered,
+} from './remembered.js'
 import type { Memory } from './seat-memory.js'
 
 /** Seconds for a look, at most: as long as a statement may take. */
@@ -208,6 +217,9 @@ export class PostgresStore implements MovableStore {
       const answered = meanwhile?.(look.set)
       if (answered !== undefined) return { answered }
       const { lease: theirs } = look.seen
+      // A pair lands without a lease, and no other host may spend the older one meanwhile.
+      if (canHeal(known, look.seen, look.set))
+        return { lease: Lease.ended(this.#registry, { seat: known.seat, host }, leaseMs, time), look }
       if (!turn.lock.isInPlace()) throw new Overtaken()
       if (this.#mayTake(known, look)) {
         const sent = instant(time)

@@ -72,6 +72,17 @@ export function isPutBack(
 }
 
 /**
+ * Whether this seat has the answer that heals a row which was put back. Answers of another grant are of no use there: a
+ * login belongs to a person.
+ */
+export function canHeal(known: Remembered, seen: Seen, set: TokenSet | undefined): boolean {
+  const isOurs = known.answers.some(
+    ({ generation, grant }) => generation >= seen.generation && grant === set?.grant,
+  )
+  return isOurs && isPutBack(known, seen, set)
+}
+
+/**
  * What is remembered after a look. A row that is older than what was seen changes nothing: it was put back, or another
  * process has looked later and written earlier.
  *
