@@ -6,7 +6,7 @@
 import '../../core/node-version.js' // Before all else.
 import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
-import { Overtaken } from '../../core/errors.js'
+import { Overtaken, StoreUnusable } from '../../core/errors.js'
 import { closedByMove } from '../../core/move-notes.js'
 import type { FileAddress, HeldMovable, MovableStore } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
@@ -14,7 +14,7 @@ import type { ExclusiveOptions, HeldStore, HistoryEntry, PendingLogin } from '..
 import type { Holder, TokenSet } from '../../core/token-set.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
-import { lstatOf, storePaths, type StorePaths } from '../files.js'
+import { identityOf, lstatOf, storePaths, type StorePaths } from '../files.js'
 import type { Rescue } from '../rescue/rescue-file.js'
 import { LOOK_EVERY_MS, Seat, type SeatOptions, type Turn } from '../seat.js'
 import { holderFor, isMe, isOtherAlive } from './holder.js'
@@ -117,7 +117,9 @@ export class SqliteStore implements MovableStore {
       // Only now does the file show whether the file system ignores case, and with that the lock's name.
       if (storePaths(this.#path).lock !== paths.lock) throw new Overtaken()
     }
+    const opened = identityOf(paths.database)
     const db = await this.#patiently(() => openForWriting(paths))
+    const isInPlace = (): boolean => opened !== undefined && identityOf(paths.database) === opened
     try {
       await this.#patiently(() => {
         assertOpen(db)
@@ -131,7 +133,7 @@ export class SqliteStore implements MovableStore {
       })
       const rescue = turn.openRescue()
       try {
-        return await critical(this.#held(db, rescue, turn))
+        return await critical(this.#held(db, rescue, turn, isInPlace))
       } finally {
         rescue.close()
       }
@@ -140,7 +142,8 @@ export class SqliteStore implements MovableStore {
     }
   }
 
-  #held(db: Database.Database, rescue: Rescue, turn: Turn): HeldMovable {
+  /** @param isInPlace Whether the name still leads to this database: if a backup has taken it, nobody finds a commit. */
+  #held(db: Database.Database, rescue: Rescue, turn: Turn, isInPlace: () => boolean): HeldMovable {
     /** The sequence that this section has seen. */
     let known: number | undefined
     return {
@@ -158,6 +161,7 @@ export class SqliteStore implements MovableStore {
       land: async (next, after, entry) => {
         const landed = await this.#patiently(() => land(db, next, after, entry))
         if (landed === 'saved') known = next.sequence
+        if (!isInPlace()) throw wasReplaced(turn.paths)
         return landed
       },
       counters: () => this.#patiently(() => selectCounters(db)),
@@ -180,7 +184,7 @@ export class SqliteStore implements MovableStore {
       },
       rescue,
       holder: holderFor,
-      isAssured: (what) => isStillOurs(db, turn, what),
+      isAssured: (what) => isInPlace() && isStillOurs(db, turn, what),
       moveNote: () => this.#patiently(() => selectNote(db)),
       belongings: () =>
         this.#patiently(() => ({ discovered: selectDiscovered(db), history: selectHistory(db) })),
@@ -251,6 +255,12 @@ export class SqliteStore implements MovableStore {
   #patiently<T>(work: () => T): Promise<T> {
     return patiently(this.#database, work)
   }
+}
+
+function wasReplaced({ database }: StorePaths): StoreUnusable {
+  return new StoreUnusable(`${database} was replaced while this process used it`, {
+    hint: 'the next `hq-token get` saves the answer to the file that is there now',
+  })
 }
 
 /**
