@@ -42,9 +42,10 @@ describe('a diagram of the documentation', () => {
     )
   }
 
-  it('a diagram of the documentation is there for the rooms and for the exchange', () => {
+  it('a diagram of the documentation is there for the rooms, for the exchange and for the shared store', () => {
     expect(diagrams.map(({ name }) => name)).toEqual([
       'docs/architecture.md: flowchart TD',
+      'docs/architecture.md: sequenceDiagram',
       'docs/architecture.md: sequenceDiagram',
     ])
   })

@@ -64,6 +64,7 @@ describe('the packed tarball', () => {
       'cli.md',
       'config.md',
       'exit-codes.md',
+      'fleet.md',
       'guide.md',
       'pictures',
       'reliability.md',

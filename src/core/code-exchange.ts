@@ -6,6 +6,7 @@ import {
   clientHint,
   LoginRequired,
   OutcomeUnknown,
+  Overtaken,
   ServerUnavailable,
   type TokenError,
 } from './errors.js'
@@ -130,13 +131,17 @@ export class CodeExchange {
       const done = entry(next, 'login', 'done', clock())
       const landed = await this.#persistence.land(next, replaced?.generation ?? 0, done, record, kept)
       if (typeof landed === 'object' && 'unsaved' in landed) throw landed.unsaved
-      // Ignore a failure: the code is spent in any case, and clearing the login only tidies up.
-      await this.#held.saveLogin(null).catch(() => undefined)
-      if (typeof landed === 'string') return next
-      replaced = landed.overtakenBy
-      // Another process has found the answer and renewed its pair.
-      if (replaced.grant === ownership.grant) return replaced
+      const other = typeof landed === 'object' && landed.overtakenBy.grant !== ownership.grant
+      if (!other) {
+        // Ignore a failure: the code is spent in any case, and clearing the login only tidies up.
+        await this.#held.saveLogin(null).catch(() => undefined)
+        // Where another process has found the answer, it may have renewed its pair.
+        return typeof landed === 'string' ? next : landed.overtakenBy
+      }
+      // Another process has found the answer, and a person has begun another grant since.
+      if ((await this.#held.login())?.grant !== record.grant) throw new Overtaken()
       // The login is the latest word of a person, so it follows a pair of the old grant that came first.
+      replaced = landed.overtakenBy
       counters = { ...replaced, sequence: Math.max(replaced.sequence, attempt - 1) }
     }
   }

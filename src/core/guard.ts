@@ -228,7 +228,9 @@ export class TokenGuard {
   async #tryToRenew(set: TokenSet, { hold }: Judgement): Promise<TokenSet> {
     if (hold !== null || this.#renewing !== undefined) return set
     try {
-      return await this.#share('may', () => this.#renew(set, {}, { urgency: 'may', waitMs: 0 }))
+      const renewed = await this.#share('may', () => this.#renew(set, {}, { urgency: 'may', waitMs: 0 }))
+      // A store that was put back meanwhile holds an older token than this one.
+      return renewed.generation < set.generation ? set : renewed
     } catch (error) {
       if (!(error instanceof TokenError) || this.#judge(set, {}).left <= 0) throw error
       // A taken lock means that another process is renewing already.

@@ -302,6 +302,8 @@ export class RefreshExchange {
       this.#unsaved = landed.unsaved
       return next
     }
+    // The store was put back to the life of another grant: what stands there may be long over.
+    if (typeof landed === 'object' && landed.overtakenBy.generation < next.generation) throw new Overtaken()
     this.#set = typeof landed === 'object' ? landed.overtakenBy : next
     this.#doubt = this.#set.intent !== null
     this.#unread = false

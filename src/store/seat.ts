@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { Overtaken } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import type { NamesStore } from '../core/move-notes.js'
-import type { Handover } from '../core/store-ports.js'
+import type { Handover, RescueFile } from '../core/store-ports.js'
 import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePaths } from './files.js'
 import { takeFromGroup } from './group.js'
 import { Rescue } from './rescue/rescue-file.js'
@@ -28,6 +28,9 @@ export interface SeatOptions {
   readonly whileHeld?: <T>(section: () => Promise<T>) => Promise<T>
 }
 
+/** The rescue file while it is open; it must be closed. */
+export type OpenRescue = RescueFile & Pick<Rescue, 'erase' | 'close'>
+
 /** The circumstances of one section under the lock. */
 export interface Turn {
   readonly paths: StorePaths
@@ -36,8 +39,7 @@ export interface Turn {
   readonly deadline: number
   /** Milliseconds that it may wait in all, for messages. */
   readonly waitMs: number
-  /** Opens the rescue file; it must be closed. */
-  readonly openRescue: () => Rescue
+  readonly openRescue: () => OpenRescue
 }
 
 /**

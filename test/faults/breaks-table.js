@@ -1,6 +1,7 @@
 /** The edits that `npm run test:breaks` makes, one by one, and the tests that must notice. A file for each room. */
 import core from './breaks/core.js'
 import store from './breaks/store.js'
+import sharedStore from './breaks/shared-store.js'
 import registry from './breaks/registry.js'
 import network from './breaks/network.js'
 import oauth from './breaks/oauth.js'
@@ -13,6 +14,7 @@ import repository from './breaks/repository.js'
 export const BREAKS = [
   ...core,
   ...store,
+  ...sharedStore,
   ...registry,
   ...network,
   ...oauth,

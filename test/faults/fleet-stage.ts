@@ -1,8 +1,10 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { writeSandboxFiles } from '../../src/sandbox/files.js'
 import type { Sandbox } from '../../src/sandbox/server.js'
 import { Secret } from '../../src/core/secret.js'
+import { machineHost } from '../../src/platform/machine.js'
 import * as sql from '../../src/store/postgres/statements.js'
 import { migrationSql } from '../../src/store/postgres/schema.js'
 import { authority, type Authority } from '../support/authority.js'
@@ -104,6 +106,8 @@ export interface Standing extends Running, Held {
 export interface Fleet {
   readonly database: string
   readonly sandbox: Sandbox
+  /** The configuration of a host without a link of its own, whose seat is in memory. */
+  readonly plainHost: (port: number) => string
   /** @param port Leads to the database, if not the one of the others. */
   readonly host: (name: string, port?: number) => Promise<FleetHost>
   readonly works: (accessToken: string) => Promise<boolean>
@@ -118,6 +122,18 @@ export interface Fleet {
 }
 
 let firm: Authority | undefined
+
+const inShm: string[] = []
+afterAll(() => {
+  for (const path of inShm.splice(0)) rmSync(path, { recursive: true, force: true })
+})
+
+/** A folder in memory: each of a thousand hosts has a disk of its own, and all of them here would have one. */
+function inMemory(): string {
+  const path = mkdtempSync('/dev/shm/hq-token-test-')
+  inShm.push(path)
+  return path
+}
 
 /** A cluster with a database that `fleet` copies. */
 export async function fleetCluster(options: Parameters<typeof startPostgres>[0] = {}): Promise<Postgres> {
@@ -169,7 +185,7 @@ export async function fleet(postgres: Databases, options: FleetOptions = {}): Pr
       start(args, { ...more, env: { HQ_TOKEN_CONFIG: path, ...more.env } })
     return {
       ...{ name, dir, config: path, link, start: begin },
-      tell: (args = ['get']) => told(args, { env: { HQ_TOKEN_CONFIG: path } }),
+      tell: (args = ['get']) => told(args, { env: { HQ_TOKEN_CONFIG: path }, host: machineHost() }),
       begin: async (args) => {
         const seen = link.seen(LOOK).then(() => link.seen(LOOK))
         const running = begin(args)
@@ -204,6 +220,7 @@ export async function fleet(postgres: Databases, options: FleetOptions = {}): Pr
   }
   return {
     ...{ database, sandbox, host },
+    plainHost: (port) => write(inMemory(), port, false),
     works: async (accessToken) => {
       const headers = { authorization: `Bearer ${accessToken}` }
       return (await fetch(`${sandbox.url}api/1/sites`, { headers })).status === 200

@@ -14,7 +14,10 @@ interface Row {
 export class Tally {
   readonly #rows = new Map<string, Row>()
 
-  /** @param isBeyond Whether no client could have saved the grant. */
+  /**
+   * @param fault Its kind, a colon, and which one of that kind.
+   * @param isBeyond Whether no client could have saved the grant.
+   */
   count(fault: string, at: string, graceMs: number, { isLost, requests }: Outcome, isBeyond = false): void {
     const name = `${fault}${graceMs === 0 ? '' : ', grace'}`
     const row = this.#rows.get(name) ?? { tried: 0, lost: 0, beyond: 0, requests: 0, cells: new Map() }
@@ -47,8 +50,13 @@ export class Tally {
     )
     const sum = (key: 'tried' | 'lost' | 'beyond' | 'requests'): number =>
       rows.reduce((all, [, row]) => all + row[key], 0)
+    const kinds = new Map<string, number>()
+    for (const [name, { tried }] of rows) {
+      const kind = name.replace(/:.*/, '')
+      kinds.set(kind, (kinds.get(kind) ?? 0) + tried)
+    }
     return {
-      tried: `${sum('tried')} ${what} (${rows.map(([name, { tried }]) => `${name}: ${tried}`).join(', ')})`,
+      tried: `${sum('tried')} ${what} (${[...kinds].map(([kind, tried]) => `${kind}: ${tried}`).join(', ')})`,
       lost: sum('lost'),
       beyondAnyClient: sum('beyond'),
       seen: `${sum('requests')} requests`,

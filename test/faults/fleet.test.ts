@@ -91,7 +91,7 @@ describe.concurrent('a host that is killed', () => {
       const served = await (waiting ?? one.start()).done
       const outcome = await outcomeOf(all, next === 'new' ? [two] : [one, two], [served])
       const isUnknown = isUnheard(stage) || (stage === 'kept' && next !== 'same')
-      tally.count(`killed, ${next} seat`, stage, graceMs, outcome, isUnknown && graceMs === 0)
+      tally.count(`killed: ${next} seat`, stage, graceMs, outcome, isUnknown && graceMs === 0)
       if (!isUnknown) expect(outcome).toEqual(UNHARMED)
       else if (graceMs > 0) expect(outcome).toEqual({ ...UNHARMED, requests: 2 })
       // It is lost, and a harness that misses that would miss others too.
@@ -122,7 +122,7 @@ describe.concurrent('a host that is stopped', () => {
       const served = await Promise.all([standing.done, waiting.done])
       const outcome = await outcomeOf(all, [one, two], served)
       const isBeyond = leases > 1 && isAfter(stage, 'connecting') && isAfter('recorded', stage)
-      tally.count(`stopped for ${leases} leases`, stage, graceMs, outcome, isBeyond && graceMs === 0)
+      tally.count(`stopped: ${leases} leases`, stage, graceMs, outcome, isBeyond && graceMs === 0)
       if (!isBeyond) expect(outcome).toEqual(UNHARMED)
       else if (graceMs > 0) expect(outcome).toEqual({ ...UNHARMED, requests: 2 })
       else expect(outcome.isLost).toBe(true)
@@ -192,7 +192,7 @@ describe.concurrent('a host whose way to the database', () => {
       const served = isUnsent && own.code === 75 ? [others] : [own, others]
       const outcome = await outcomeOf(all, [one, two], served)
       const isBeyond = isLong && !isUnsent && isAfter('recorded', stage)
-      tally.count(`the link ${what}`, stage, graceMs, outcome, isBeyond && graceMs === 0)
+      tally.count(`cut off: ${what}`, stage, graceMs, outcome, isBeyond && graceMs === 0)
       if (!isBeyond) expect(outcome).toEqual(UNHARMED)
       else if (graceMs > 0) expect(outcome).toEqual({ ...UNHARMED, requests: 2 })
     },
@@ -213,7 +213,7 @@ describe.concurrent('a word of the database', () => {
     await swallowed
     const waiting = await two.begin()
     const outcome = await outcomeOf(all, [one, two], await Promise.all([running.done, waiting.done]))
-    tally.count('the word is lost', what, 0, outcome)
+    tally.count('a word lost: of the database', what, 0, outcome)
     expect(outcome).toEqual(UNHARMED)
   })
 })
@@ -242,7 +242,7 @@ describe.concurrent('a login', () => {
       standing.letGo()
       const way = await wayOut(all, next === 'same' ? one : two, answer)
       const outcome = await outcomeOf(all, [one, two])
-      tally.count(`a login is killed, ${next} seat`, stage, 0, outcome)
+      tally.count(`in a login: killed, ${next} seat`, stage, 0, outcome)
       expect(outcome).toMatchObject({ isLost: false, faults: [] })
       const isHeard = isAfter(stage, 'kept') || (stage === 'kept' && next === 'same')
       expect(way).toBe(isHeard ? 'served' : isAfter(stage, 'taken') ? 'anew' : 'completed')
@@ -265,7 +265,7 @@ describe.concurrent('a login', () => {
       standing.letGo()
       expect(await standing.done).toMatchObject({ code: 0 })
       const outcome = await outcomeOf(all, [one, two])
-      tally.count(`a login’s link ${what}`, stage, 0, outcome)
+      tally.count(`in a login: ${what}`, stage, 0, outcome)
       expect(outcome).toEqual(UNHARMED)
     },
   )
@@ -285,7 +285,7 @@ describe.concurrent('a login', () => {
       const ended = await Promise.all([standing.done, waiting.done])
       if (!ended.some(({ code }) => code === 0)) await wayOut(all, two, answer)
       const outcome = await outcomeOf(all, [one, two])
-      tally.count('a login is stopped for 2 leases', stage, 0, outcome)
+      tally.count('in a login: stopped, 2 leases', stage, 0, outcome)
       expect(outcome).toMatchObject({ isLost: false, faults: [] })
     },
   )

@@ -1,7 +1,7 @@
 // Turns instants of a shared store from the database's time into this machine's, and back. Pure: hosts whose clocks
 // differ would else take each other's new tokens for expired.
 import type { ClockReading } from '../../core/clock.js'
-import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
+import type { HistoryEntry, PendingLogin, Rescued } from '../../core/store-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { TokenPair, TokenSet } from '../../core/token-set.js'
 import type { Seen } from './registry.js'
@@ -50,6 +50,13 @@ export function shiftLogin(login: PendingLogin, offset: number): PendingLogin {
 
 export function shiftDiscovered(discovered: Discovered, offset: number): Discovered {
   return { ...discovered, at: discovered.at + offset }
+}
+
+/** Another host that takes up an answer counts the life of its pair from when the request was sent. */
+export function shiftRecord(record: Rescued, offset: number): Rescued {
+  const { answer } = record
+  const { sentAt } = answer
+  return { ...record, answer: { ...answer, sentAt: { ...sentAt, now: sentAt.now + offset } } }
 }
 
 export function shiftEntry(entry: HistoryEntry, offset: number): HistoryEntry {

@@ -8,8 +8,7 @@ import type { Discovered } from '../../core/ports.js'
 import type { Counters, HistoryEntry, Landed, PendingLogin, RescueFile } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { isOver } from '../../core/policy.js'
-import type { Rescue } from '../rescue/rescue-file.js'
-import type { Turn } from '../seat.js'
+import type { OpenRescue, Turn } from '../seat.js'
 import { pauses } from '../sqlite/early-lock.js'
 import { shiftDiscovered, shiftEntry, shiftLogin, thereSet, type Look } from './database-time.js'
 import { instant, Lease } from './lease.js'
@@ -25,7 +24,7 @@ const LAND_MS = 60_000
 export interface HeldRowParts {
   readonly registry: Registry
   readonly memory: Memory
-  readonly rescue: Rescue
+  readonly rescue: OpenRescue
   readonly lease: Lease
   readonly turn: Turn
   readonly options: PostgresStoreOptions
@@ -49,7 +48,9 @@ export class HeldRow implements HeldMovable {
     this.#parts = parts
     this.#lease = parts.lease
     this.#latest = parts.first
-    this.#answers = new SharedRescue(parts.rescue, parts.registry, parts.memory, parts.lease.holding.seat)
+    const { rescue, registry, memory, lease } = parts
+    const { seat } = lease.holding
+    this.#answers = new SharedRescue(rescue, registry, memory, seat, () => this.#latest)
     this.rescue = this.#answers
   }
 

@@ -113,9 +113,9 @@ export class PostgresRegistry implements Registry {
     }))
   }
 
-  async drop(answers: readonly Pick<KeptAnswer, 'bytes'>[]): Promise<void> {
+  async drop(answers: readonly Pick<KeptAnswer, 'bytes'>[], generation: number): Promise<void> {
     const digests = answers.map(({ bytes }) => createHash('sha256').update(bytes).digest('hex'))
-    if (digests.length > 0) await this.#run(sql.DROP, [digests])
+    if (digests.length > 0) await this.#run(sql.DROP, [digests, generation])
   }
 
   forget({ term, seat, host }: Holding, generation: number, entry: HistoryEntry | null): Promise<boolean> {

@@ -1,7 +1,8 @@
 // The store of the token set: a row in PostgreSQL that many hosts share, and this host's seat. Only one host at a time
 // may spend, by a lease; on one host only one process, by the seat's lock.
+import { randomUUID } from 'node:crypto'
 import { LockTimeout, StoreUnreachable, type ConfigInvalid } from '../../core/errors.js'
-import { rfc3339 } from '../../core/clock.js'
+import { rfc3339, type ClockReading } from '../../core/clock.js'
 import { closedByMove } from '../../core/move-notes.js'
 import type { HeldMovable, MovableStore, RowAddress } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
@@ -36,6 +37,8 @@ export class PostgresStore implements MovableStore {
   readonly #memory: Memory
   readonly #registry: Registry
   readonly #options: PostgresStoreOptions
+  /** Names what this process observes. */
+  readonly #observer = randomUUID()
 
   /** Neither opens nor asks anything yet. */
   constructor(
@@ -236,7 +239,7 @@ export class PostgresStore implements MovableStore {
   #mayTake({ seat, observed }: Remembered, { seen, at }: Look): boolean {
     const { lease } = seen
     if (lease.seat === null || lease.seat === seat) return true
-    return observed !== null && observed.term === lease.term && hasEnded(observed, lease, at)
+    return observed !== null && observed.term === lease.term && hasEnded(observed, lease, this.#steady(at))
   }
 
   /** A look under the seat's lock. Makes the schema if it is missing. */
@@ -271,7 +274,7 @@ export class PostgresStore implements MovableStore {
     const change = (before: Remembered): Remembered => {
       const mine = this.#mine(before)
       const known = isPutBack(mine, seen, set) ? mine : afterLook(mine, seen, set, at, this.name)
-      return { ...known, observed: observe(mine, seen, at) }
+      return { ...known, observed: observe(mine, seen, this.#steady(at)) }
     }
     const before = await this.#memory.load()
     const after = change(before)
@@ -289,6 +292,12 @@ export class PostgresStore implements MovableStore {
 
   #closed({ seen: { move }, set }: Look): ConfigInvalid | undefined {
     return move && closedByMove(this, move, set === undefined, this.#options.names)
+  }
+
+  /** Where the system does not name its boots only this process's own clock never jumps. */
+  #steady(at: ClockReading): ClockReading {
+    if (at.boot !== null) return at
+    return { ...at, boot: this.#observer, uptime: Math.floor(this.#options.time.elapsed() / 1000) }
   }
 
   async #look(): Promise<Look | undefined> {

@@ -116,8 +116,12 @@ export interface Registry {
   keep(answer: KeptAnswer, timeoutMs: number): Promise<void>
   /** Oldest first. */
   answers(): Promise<readonly KeptAnswer[]>
-  /** Deletes answers, which are told apart by their bytes. */
-  drop(answers: readonly Pick<KeptAnswer, 'bytes'>[]): Promise<void>
+  /**
+   * Deletes answers, which are told apart by their bytes.
+   *
+   * @param generation That the row has reached at least: a database that was put back keeps its answers.
+   */
+  drop(answers: readonly Pick<KeptAnswer, 'bytes'>[], generation: number): Promise<void>
   /**
    * Forgets set, login and answers, under generation and lease; the generation rises, so that other hosts see it. The
    * note of a move stays.

@@ -116,13 +116,18 @@ function withheld(set: TokenSet): TokenSet {
   return { ...set, pair, previous: null, intent: set.intent && { ...set.intent, salvaged: null } }
 }
 
-/** The observation of another seat's lease after one more look; `null` if no other seat has it. */
+/**
+ * The observation of another seat's lease after one more look; `null` if no other seat has it.
+ *
+ * @param at By a clock that never jumps: with another `boot` the observation begins anew.
+ */
 export function observe(known: Remembered, seen: Seen, at: ClockReading): Observed | null {
   const { lease, startedAt, set } = seen
   if (lease.seat === null || lease.seat === known.seat) return null
   const { observed } = known
   const stands =
     observed !== null &&
+    observed.last.boot === at.boot &&
     observed.term === lease.term &&
     observed.beat === lease.beat &&
     Math.abs(observed.startedAt - startedAt) < 1

@@ -1,8 +1,8 @@
-// Keeps answers in two places before anybody reads them: in the rescue file of this seat and in the database. One of
-// them is enough. Interprets no answer.
+// Keeps answers in two places before anybody reads them: in the rescue file of this seat, and in the database by its
+// own time. One of them is enough. Interprets no answer.
 import type { RescueFile, Rescued } from '../../core/store-ports.js'
 import { recordsIn, serialize } from '../rescue/records.js'
-import type { Rescue } from '../rescue/rescue-file.js'
+import { shiftRecord, type Look } from './database-time.js'
 import type { KeptAnswer, Registry } from './registry.js'
 import type { Memory } from './seat-memory.js'
 
@@ -10,10 +10,11 @@ import type { Memory } from './seat-memory.js'
 const KEEP_MS = 2000
 
 export class SharedRescue implements RescueFile {
-  readonly #file: Rescue
+  readonly #file: RescueFile
   readonly #registry: Registry
   readonly #memory: Memory
   readonly #seat: string
+  readonly #look: () => Look
   /** The answers that were kept or found in this section … */
   #known: readonly Rescued[] = []
   /** … and those of them that the database has. */
@@ -21,25 +22,29 @@ export class SharedRescue implements RescueFile {
   /** The generation whose answers stay in the database, because one of them may hold a pair that came second. */
   #spent: number | undefined
 
-  constructor(file: Rescue, registry: Registry, memory: Memory, seat: string) {
+  /** @param look The latest look at the row. */
+  constructor(file: RescueFile, registry: Registry, memory: Memory, seat: string, look: () => Look) {
     this.#file = file
     this.#registry = registry
     this.#memory = memory
     this.#seat = seat
+    this.#look = look
   }
 
   async records(): Promise<readonly Rescued[]> {
     const here = await this.#file.records()
     const { answers } = await this.#memory.load()
     this.#there = await this.#registry.answers()
-    this.#known = [...here, ...answers, ...this.#there.flatMap(recordsOf)]
+    const there = this.#there.flatMap(recordsOf)
+    this.#known = [...here, ...answers, ...there.map((record) => shiftRecord(record, this.#look().offset))]
     return this.#known
   }
 
   async keep(record: Rescued): Promise<void> {
     this.#known = [...this.#known, record]
     const { generation, attempt } = record
-    const answer: KeptAnswer = { generation, attempt, seat: this.#seat, bytes: serialize(record) }
+    const bytes = serialize(shiftRecord(record, -this.#look().offset))
+    const answer: KeptAnswer = { generation, attempt, seat: this.#seat, bytes }
     const here = await this.#file.keep(record).then(
       () => undefined,
       (error: unknown) => ({ error }),
@@ -79,7 +84,8 @@ export class SharedRescue implements RescueFile {
     )
     this.#there = this.#there.filter((answer) => !settled.includes(answer))
     // An answer that stays is recognised as old.
-    if (settled.length > 0) await this.#registry.drop(settled).catch(() => undefined)
+    if (settled.length > 0)
+      await this.#registry.drop(settled, this.#look().seen.generation).catch(() => undefined)
   }
 }
 

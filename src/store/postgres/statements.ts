@@ -144,4 +144,5 @@ SELECT generation::float8, attempt::float8, seat, record
   FROM hq_token.answers WHERE name = $1 ORDER BY kept_at, attempt`
 
 export const DROP = `
-DELETE FROM hq_token.answers WHERE name = $1 AND encode(digest, 'hex') = ANY ($2)`
+DELETE FROM hq_token.answers a USING hq_token.grants g
+ WHERE a.name = $1 AND g.name = a.name AND g.generation >= $3 AND encode(a.digest, 'hex') = ANY ($2)`

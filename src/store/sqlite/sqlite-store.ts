@@ -21,8 +21,7 @@ import type { Holder, TokenSet } from '../../core/token-set.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
 import { lstatOf, storePaths, type StorePaths } from '../files.js'
-import type { Rescue } from '../rescue/rescue-file.js'
-import { LOOK_EVERY_MS, Seat, type SeatOptions, type Turn } from '../seat.js'
+import { LOOK_EVERY_MS, Seat, type OpenRescue, type SeatOptions, type Turn } from '../seat.js'
 import { holderFor, isMe, isOtherAlive } from './holder.js'
 import { notInTime, sleep } from './lock.js'
 import { close, receive, reopen, selectNote } from './move.js'
@@ -146,7 +145,7 @@ export class SqliteStore implements TokenStore {
     }
   }
 
-  #held(db: Database.Database, rescue: Rescue, turn: Turn): HeldMovable {
+  #held(db: Database.Database, rescue: OpenRescue, turn: Turn): HeldMovable {
     /** The sequence that this section has seen. */
     let known: number | undefined
     return {

@@ -329,6 +329,20 @@ export default [
     by: tests('store/postgres/fleet', 'saved at its first look'),
   },
   {
+    name: 'a shared store that was put back is served as it is',
+    file: 'src/core/leftovers.ts',
+    find: 'found.generation >= (set?.generation ?? 0) ? found : set',
+    replace: 'found.generation >= 0 ? found : set',
+    by: tests('store/postgres/fleet', 'serve what it has seen'),
+  },
+  {
+    name: 'a refresh takes an older set for a newer one',
+    file: 'src/core/guard.ts',
+    find: "verdict === 'fresh' && set.generation >= looked.generation",
+    replace: "verdict === 'fresh' && set.generation >= 0",
+    by: tests('store/postgres/fleet', 'serve what it has seen'),
+  },
+  {
     name: 'a seed that could not be marked is not tried again',
     file: 'src/core/seeding.ts',
     find: 'if (set.seedFile?.isMarked !== true && spentSeed(set) !== undefined)',

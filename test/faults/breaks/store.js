@@ -407,6 +407,27 @@ export default [
     by: tests('store/postgres/fleet', 'a database that was put back'),
   },
   {
+    name: 'fleet: a note in a database that was put back makes a host forget',
+    file: 'src/store/postgres/held-row.ts',
+    find: 'isPutBack(known, seen, set) ? known : afterLook(',
+    replace: 'isPutBack(known, seen, set) && false ? known : afterLook(',
+    by: tests('store/postgres/fleet', 'makes no host forget'),
+  },
+  {
+    name: 'fleet: a word of the lease that is lost ends the call',
+    file: 'src/store/postgres/postgres-store.ts',
+    find: 'StoreUnreachable && !hasFailed && time.elapsed()',
+    replace: 'StoreUnreachable && hasFailed && time.elapsed()',
+    by: tests('store/postgres/fleet', 'lost at the lease'),
+  },
+  {
+    name: 'fleet: a lease that is over ends the call',
+    file: 'src/store/postgres/held-row.ts',
+    find: 'if (this.#lease.left <= pause) throw new Overtaken()',
+    replace: 'if (this.#lease.left <= pause) throw error',
+    by: tests('store/postgres/fleet', 'for a whole lease'),
+  },
+  {
     name: 'fleet: nobody waits after a fail-over',
     file: 'src/store/postgres/held-row.ts',
     find: '    if (seconds > 0)\n',

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ConfigInvalid, StoreUnreachable, StoreUnusable, TokenError } from '../../../src/core/errors.js'
@@ -48,7 +49,8 @@ host  all all      127.0.0.1/32 scram-sha-256
 CREATE USER hq PASSWORD '${CANARY}';
 CREATE USER twice PASSWORD 'x' CONNECTION LIMIT 0;
 CREATE TABLE public.counted (at int);
-GRANT SELECT, INSERT ON public.counted TO hq`)
+CREATE TABLE public.checked (text text CHECK (text = ''));
+GRANT SELECT, INSERT ON public.counted, public.checked TO hq`)
 })
 
 const sessions = async (application = 'hq-token'): Promise<number> => {
@@ -278,13 +280,20 @@ describe('what a server refuses', () => {
     expect(error.cause).toMatchObject({ code })
   })
 
-  it('what a server refuses of a value is a bug of ours, and quotes nothing', async () => {
-    const error = await failure(() => connectionTo(asHq()).query('SELECT $1::int', [CANARY]))
-    expect(error).not.toBeInstanceOf(TokenError)
-    expect((error as Error).message).toMatch(/^postgres:.* refused a value \(22P02\)$/)
-    expect(JSON.stringify([error, (error as Error).cause, (error as Error).stack])).not.toContain(CANARY)
-    expect((error as Error).cause).toMatchObject({ code: '22P02' })
-  })
+  it.each<[statement: string, values: string[], code: string]>([
+    ['SELECT $1::int', [CANARY], '22P02'],
+    // The detail quotes the row.
+    ['INSERT INTO checked VALUES ($1)', [CANARY], '23514'],
+  ])(
+    'what a server refuses of a value is a bug of ours, and quotes nothing: %s',
+    async (statement, values, code) => {
+      const error = await failure(() => connectionTo(asHq()).query(statement, values))
+      expect(error).not.toBeInstanceOf(TokenError)
+      expect((error as Error).message).toMatch(new RegExp(`^postgres:.* refused a value \\(${code}\\)$`))
+      expect(inspect(error, { depth: 9 })).not.toContain(CANARY)
+      expect((error as Error).cause).toMatchObject({ code })
+    },
+  )
 
   it('what a server refuses leaves no transaction open for the next query', async () => {
     const connection = connectionTo(asHq())
@@ -408,7 +417,7 @@ describe('a server that says nothing', () => {
     const next = connection.query(SELECT)
     await link.allow()
     expect(await next).toEqual(ONE)
-  })
+  }, 30_000)
 
   it('a server that says nothing may be given more time by a query', async () => {
     const connection = connectionTo(postgres.url(), { answerMs: 300 })

@@ -81,6 +81,49 @@ describe('the link that tests cut', () => {
     await tell(bystander, 'heard')
   })
 
+  it('holds a request before the server has it, and all after it', async () => {
+    const client = await open()
+    const begun = link.hold(/INSERT INTO told/)
+    const done = tell(client, 'held').catch(() => undefined)
+    const held = await begun
+    await sleep(100)
+    expect(await told()).toEqual([])
+    held.letGo()
+    await done
+    expect(await told()).toEqual(['held'])
+  })
+
+  it('holds an answer that the server has given, also until a silence has ended', async () => {
+    const client = await open()
+    const begun = link.holdAnswerTo(/INSERT INTO told/)
+    let isDone = false
+    const done = tell(client, 'done').then(
+      () => (isDone = true),
+      () => undefined,
+    )
+    const held = await begun
+    expect(await told()).toEqual(['done'])
+    link.silence()
+    held.letGo()
+    await sleep(100)
+    expect(isDone).toBe(false)
+    await link.allow()
+    await done
+    expect(isDone).toBe(true)
+  })
+
+  it('sees a request, and leads to another server', async () => {
+    const seen = link.seen(/INSERT INTO told/)
+    await tell(await open(), 'seen')
+    await seen
+    const other = await startPostgres()
+    await other.sql('CREATE TABLE told (what text)')
+    link.leadTo(other.port)
+    await tell(await open(), 'there')
+    expect(await told()).toEqual(['seen'])
+    expect(await other.sql('SELECT what FROM told')).toEqual([{ what: 'there' }])
+  })
+
   it('stands before a server that loses nothing in a crash', async () => {
     await tell(await open(), 'before')
     await postgres.restart('immediate')

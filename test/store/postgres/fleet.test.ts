@@ -200,6 +200,28 @@ describe('a word of the database that is lost', () => {
     },
   )
 
+  it('a word of the database that is lost at the lease is asked for, once', async () => {
+    let lost = 0
+    one.link.fault = (called) => (called === 'take' && lost++ === 0 ? 'mute' : undefined)
+    expect(await run(one, 1000)).toBe('ran')
+    expect(lost).toBe(2)
+    one.link.fault = (called) => (called === 'take' ? 'mute' : undefined)
+    await expect(run(one)).rejects.toThrow(StoreUnreachable)
+  })
+
+  it('a word of the database that is not heard for a whole lease costs the lease, not the call', async () => {
+    let ran = 0
+    one.link.fault = (called) => (ran === 1 && ['note', 'beat'].includes(called) ? 'down' : undefined)
+    await one.store.exclusive(
+      async (held) => {
+        ran += 1
+        await note(held, intended(tokenSet(), moment(), null), 1)
+      },
+      { waitMs: 90_000 },
+    )
+    expect(ran).toBe(2)
+  })
+
   it('a word of the database that is lost at a seed costs nothing', async () => {
     database = await postgres.createDatabase()
     one = await host('acme-1')
@@ -404,6 +426,33 @@ describe('a database that was put back', () => {
       { waitMs: 0 },
     )
     await expect(begun).rejects.toThrow('older than what this host has seen')
+  })
+
+  it('a database that was put back makes no host forget what it has seen by what it notes there', async () => {
+    for (const call of [1, 2]) {
+      const begun = two.store.exclusive(
+        async (held) => {
+          const set = (await held.read()) ?? NEXT
+          await note(held, intended(set, moment(), null), 1).catch(async (error: unknown) => {
+            // As an exchange that could not begin does.
+            await note(held, { ...set, sequence: set.sequence + 1 }, 1)
+            throw error
+          })
+        },
+        { waitMs: 0 },
+      )
+      await expect(begun, `call ${call}`).rejects.toThrow('older than what this host has seen')
+    }
+    expect((await two.store.read({ anew: true }))?.pair.accessToken.reveal()).toBe('access-2')
+  })
+
+  it('a database that was put back lets a host serve what it has seen, and refresh nothing', async () => {
+    const server = new FakeServer(two.time.clock)
+    const guard = new TokenGuard({ ...two, server, clock: two.time.clock, policy: POLICY })
+    await two.time.pass(61_000)
+    expect((await guard.token()).secret.reveal()).toBe('access-2')
+    await expect(guard.refresh()).rejects.toThrow('older than what this host has seen')
+    expect(server.sent).toEqual([])
   })
 
   it('a database that was put back is healed by the host that saved the newest pair', async () => {

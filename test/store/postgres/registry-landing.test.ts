@@ -141,12 +141,16 @@ describe.each(WAYS)('what the registry in $what keeps', (way) => {
       expect(texts(await one.answers())).toEqual(['first', 'second'])
     })
 
-    it('are dropped one by one', async () => {
+    it('are dropped one by one, unless the row is older than the generation that made them worthless', async () => {
       await seededWith(one)
       for (const text of ['first', 'second', 'third']) await one.keep(answer(text), 1000)
       const kept = await other.answers()
-      await other.drop([])
-      await other.drop(kept.filter((_, index) => index !== 1))
+      await other.drop([], 1)
+      await other.drop(kept, 2)
+      await other.drop(
+        kept.filter((_, index) => index !== 1),
+        1,
+      )
       expect(texts(await one.answers())).toEqual(['second'])
     })
 
