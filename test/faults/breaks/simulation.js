@@ -42,8 +42,8 @@ export default [
   {
     name: 'simulation: a pair is offered once to a database that is out of reach',
     file: 'src/store/postgres/held-row.ts',
-    find: 'if (!(error instanceof StoreUnreachable) || elapsed() >= giveUp) throw error',
-    replace: 'if (elapsed() < giveUp || pause === undefined) throw error',
+    find: 'if (elapsed() >= giveUp) {',
+    replace: 'if (elapsed() < giveUp) {',
     by: shared,
   },
   {
@@ -56,8 +56,8 @@ export default [
   {
     name: 'simulation: there is no second look under the lock',
     file: 'src/core/guard.ts',
-    find: "if (verdict === 'fresh' || (how.rebind !== true && this.#serves(set, seen, ask))) return set",
-    replace: "if (verdict === 'fresh' && how.rebind !== undefined) return set",
+    find: 'if (isFresh || (how.rebind !== true && this.#serves(set, seen, ask))) return set',
+    replace: 'if (isFresh && how.rebind !== undefined) return set',
     by: shared,
   },
   {
@@ -69,9 +69,9 @@ export default [
   },
   {
     name: 'simulation: a seat forgets that the database was put back',
-    file: 'src/store/postgres/held-row.ts',
-    find: 'isPutBack(known, seen, set) ? known : afterLook(',
-    replace: 'afterLook(',
+    file: 'src/store/postgres/remembered.ts',
+    find: 'if (isStale || isPutBack(known, seen, set)) return before',
+    replace: 'if (isStale) return before',
     by: shared,
   },
   {
