@@ -64,10 +64,8 @@ describe('the packed tarball', () => {
       'cli.md',
       'config.md',
       'exit-codes.md',
-      'fleet.md',
       'guide.md',
       'pictures',
-      'reliability.md',
       'schemas',
     ])
     expect(readdirSync(join(installed, 'docs/pictures')).sort()).toEqual(['status.svg', 'story.svg'])
