@@ -126,7 +126,7 @@ describe('the packed tarball', () => {
         .map(([, link = '']) => join(installed, name, '..', link))
         .filter((path) => !existsSync(path)),
     )
-    expect(texts.length).toBeGreaterThan(8)
+    expect(texts.length).toBeGreaterThan(7)
     expect(dead).toEqual([])
   })
 
