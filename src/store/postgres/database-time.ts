@@ -34,14 +34,32 @@ export function hereSet(set: TokenSet, offset: number, at: ClockReading): TokenS
   const shifted = shiftSet(set, offset)
   return {
     ...shifted,
-    pair: byOwnUptime(shifted.pair, at),
-    previous: shifted.previous && byOwnUptime(shifted.previous, at),
+    pair: ofOwnUptime(shifted.pair, at),
+    previous: shifted.previous && ofOwnUptime(shifted.previous, at),
   }
 }
 
 /** The same set as the database keeps it. */
 export function thereSet(set: TokenSet, offset: number): TokenSet {
   return shiftSet(set, -offset)
+}
+
+/** An answer that was read from the database, by this machine's clocks. @param at When it was read. */
+export function hereAnswer(record: Rescued, offset: number, at: ClockReading): Rescued {
+  const { answer } = shiftAnswer(record, offset)
+  return { ...record, answer: { ...answer, sentAt: byOwnUptime(answer.sentAt, at) } }
+}
+
+/** The same answer as the database keeps it. */
+export function thereAnswer(record: Rescued, offset: number): Rescued {
+  return shiftAnswer(record, -offset)
+}
+
+/** Another host that takes up an answer counts the life of its pair from when the request was sent. */
+function shiftAnswer(record: Rescued, offset: number): Rescued {
+  const { answer } = record
+  const { sentAt } = answer
+  return { ...record, answer: { ...answer, sentAt: { ...sentAt, now: sentAt.now + offset } } }
 }
 
 export function shiftLogin(login: PendingLogin, offset: number): PendingLogin {
@@ -52,25 +70,23 @@ export function shiftDiscovered(discovered: Discovered, offset: number): Discove
   return { ...discovered, at: discovered.at + offset }
 }
 
-/** Another host that takes up an answer counts the life of its pair from when the request was sent. */
-export function shiftRecord(record: Rescued, offset: number): Rescued {
-  const { answer } = record
-  const { sentAt } = answer
-  return { ...record, answer: { ...answer, sentAt: { ...sentAt, now: sentAt.now + offset } } }
-}
-
 export function shiftEntry(entry: HistoryEntry, offset: number): HistoryEntry {
   return { ...entry, at: entry.at + offset }
 }
 
+function ofOwnUptime(pair: TokenPair, at: ClockReading): TokenPair {
+  return { ...pair, obtained: byOwnUptime(pair.obtained, at) }
+}
+
 /**
- * A pair that another machine has saved gets the uptime that this machine had then, so that a clock which jumps from
- * now on is noticed here too.
+ * An instant of another machine gets the uptime that this machine had then, so that a clock which jumps from now on is
+ * noticed here too.
  */
-function byOwnUptime(pair: TokenPair, at: ClockReading): TokenPair {
-  const { obtained } = pair
-  if (at.boot !== null && obtained.boot === at.boot) return pair
-  return { ...pair, obtained: { ...obtained, boot: at.boot, uptime: at.uptime - (at.now - obtained.now) } }
+function byOwnUptime(instant: ClockReading, at: ClockReading): ClockReading {
+  if (at.boot !== null && instant.boot === at.boot) return instant
+  // In the future: the database's clock was set back, and no clock tells the age.
+  if (instant.now > at.now) return { ...instant, boot: null }
+  return { ...instant, boot: at.boot, uptime: at.uptime - (at.now - instant.now) }
 }
 
 function shiftSet(set: TokenSet, offset: number): TokenSet {

@@ -11,7 +11,7 @@ import { isOver } from '../../core/policy.js'
 import type { OpenRescue, Turn } from '../seat.js'
 import { pauses } from '../sqlite/early-lock.js'
 import { shiftDiscovered, shiftEntry, shiftLogin, thereSet, type Look } from './database-time.js'
-import { instant, Lease } from './lease.js'
+import { instant, type Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
 import type { Holding, Registry } from './registry.js'
 import { afterLook, afterUnsaved, failoverIn, isPutBack, settlesIn } from './remembered.js'
@@ -37,7 +37,7 @@ export class HeldRow implements HeldMovable {
   readonly rescue: RescueFile
   readonly #parts: HeldRowParts
   readonly #answers: SharedRescue
-  #lease: Lease
+  readonly #lease: Lease
   #latest: Look
   /** The row as the lease was taken is good for one read. */
   #isFirst = true
@@ -49,8 +49,7 @@ export class HeldRow implements HeldMovable {
     this.#lease = parts.lease
     this.#latest = parts.first
     const { rescue, registry, memory, lease } = parts
-    const { seat } = lease.holding
-    this.#answers = new SharedRescue(rescue, registry, memory, seat, () => this.#latest)
+    this.#answers = new SharedRescue(rescue, registry, memory, lease.holding.seat, () => this.#latest)
     this.rescue = this.#answers
   }
 
@@ -277,21 +276,17 @@ export class HeldRow implements HeldMovable {
   /** Takes the lease again after a pair has landed, which ends it. */
   async #leased(): Promise<void> {
     if (this.#lease.left > 0) return
-    const { registry, options } = this.#parts
+    const { registry, options, turn } = this.#parts
     const { seat, host } = this.#lease.holding
+    // Without the lock file another process of this host may have the lease.
+    if (!turn.lock.isInPlace()) throw new Overtaken()
     const { lease } = (await this.#parts.look()).seen
     const sent = instant(options.time)
     const isFree = lease.seat === null || lease.seat === seat
     const seen = isFree ? await registry.take(lease, { seat, host }, options.leaseMs) : undefined
     const { generation, sequence } = this.#latest.seen
     if (seen?.generation !== generation || seen.sequence !== sequence) throw new Overtaken()
-    this.#lease = new Lease(
-      registry,
-      { seat, host, term: seen.lease.term },
-      options.leaseMs,
-      sent,
-      options.time,
-    )
+    this.#lease.goOn(seen.lease.term, sent)
   }
 
   /**
@@ -332,10 +327,7 @@ export class HeldRow implements HeldMovable {
     const { seen, set } = this.#latest
     const at = options.time.clock()
     try {
-      await memory.change((known) =>
-        // What is noted in a row that was put back makes it no newer.
-        isPutBack(known, seen, set) ? known : afterLook(known, seen, set, at, registry.name),
-      )
+      await memory.change((known) => afterLook(known, seen, set, at, registry.name))
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
     }

@@ -41,10 +41,10 @@ export function since({ elapsed, reading }: Instant, time: Time): number {
 
 /** A lease that this process has taken. */
 export class Lease {
-  readonly holding: Holding
   readonly #registry: Registry
   readonly #time: Time
   readonly #ms: number
+  #holding: Holding
   /** When the last sign of life was sent that the database has confirmed. */
   #renewed: Instant
   #isOver = false
@@ -52,10 +52,21 @@ export class Lease {
   /** @param renewed When the statement that took the lease was sent. */
   constructor(registry: Registry, holding: Holding, ms: number, renewed: Instant, time: Time) {
     this.#registry = registry
-    this.holding = holding
+    this.#holding = holding
     this.#ms = ms
     this.#renewed = renewed
     this.#time = time
+  }
+
+  /** A lease that was never taken. */
+  static ended(registry: Registry, holder: Omit<Holding, 'term'>, ms: number, time: Time): Lease {
+    const lease = new Lease(registry, { ...holder, term: 0 }, ms, instant(time), time)
+    lease.end()
+    return lease
+  }
+
+  get holding(): Holding {
+    return this.#holding
   }
 
   /** Milliseconds that nobody else may take it for, by this machine's clocks; at most 0 if it is over. */
@@ -71,6 +82,13 @@ export class Lease {
   /** The database says that the lease is another's, or was given back. */
   end(): void {
     this.#isOver = true
+  }
+
+  /** It was taken again, after a pair that landed has ended it. @param renewed As in the constructor. */
+  goOn(term: number, renewed: Instant): void {
+    this.#holding = { ...this.#holding, term }
+    this.#renewed = renewed
+    this.#isOver = false
   }
 
   /** Gives signs of life while `work` runs. */
@@ -99,12 +117,17 @@ export class Lease {
 
   async #beat(): Promise<void> {
     const sent = instant(this.#time)
+    const { holding } = this
+    let isHeld
     try {
-      if (await this.#registry.beat(this.holding)) this.#renewed = sent
-      else this.end()
+      isHeld = await this.#registry.beat(holding)
     } catch (error) {
       // The next one may arrive; until then `left` shrinks.
-      if (!(error instanceof StoreUnreachable)) this.end()
+      if (error instanceof StoreUnreachable) return
     }
+    // It may have been taken again meanwhile.
+    if (holding !== this.#holding) return
+    if (isHeld === true) this.#renewed = sent
+    else this.end()
   }
 }

@@ -1,7 +1,7 @@
 // The store of the token set: a row in PostgreSQL that many hosts share, and this host's seat. Only one host at a time
 // may spend, by a lease; on one host only one process, by the seat's lock.
 import { randomUUID } from 'node:crypto'
-import { LockTimeout, StoreUnreachable, type ConfigInvalid } from '../../core/errors.js'
+import { LockTimeout, Overtaken, StoreUnreachable, type ConfigInvalid } from '../../core/errors.js'
 import { rfc3339, type ClockReading } from '../../core/clock.js'
 import { closedByMove } from '../../core/move-notes.js'
 import type { HeldMovable, MovableStore, RowAddress } from '../../core/move-ports.js'
@@ -20,10 +20,22 @@ import { localized, shiftDiscovered, shiftEntry, shiftLogin, type Look } from '.
 import { HeldRow } from './held-row.js'
 import { instant, Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
-import { isRecent, wasUnreachable } from './recency.js'
+import { isRecent, secondsSince, wasUnreachable } from './recency.js'
 import type { Registry, Seen } from './registry.js'
-import { afterLook, hasEnded, isNews, isPutBack, observe, withOwnAge, type Remembered } from './remembered.js'
+import {
+  afterLook,
+  canHeal,
+  hasEnded,
+  isNews,
+  isPutBack,
+  observe,
+  withOwnAge,
+  type Remembered,
+} from './remembered.js'
 import type { Memory } from './seat-memory.js'
+
+/** Seconds for a look, at most: as long as a statement may take. */
+const PROMPT = 6
 
 /** Milliseconds for a database that is out of reach, where this host has no token to hand out. */
 const READ_WAIT_MS = 15_000
@@ -208,6 +220,10 @@ export class PostgresStore implements MovableStore {
       const answered = meanwhile?.(look.set)
       if (answered !== undefined) return { answered }
       const { lease: theirs } = look.seen
+      // A pair lands without a lease, and no other host may spend the older one meanwhile.
+      if (canHeal(known, look.seen, look.set))
+        return { lease: Lease.ended(this.#registry, { seat: known.seat, host }, leaseMs, time), look }
+      if (!turn.lock.isInPlace()) throw new Overtaken()
       if (this.#mayTake(known, look)) {
         const sent = instant(time)
         const holder = { seat: known.seat, host }
@@ -221,7 +237,7 @@ export class PostgresStore implements MovableStore {
         if (seen !== undefined) {
           const holding = { ...holder, term: seen.lease.term }
           const lease = new Lease(this.#registry, holding, leaseMs, sent, time)
-          return { lease, look: await this.#localized(seen) }
+          return { lease, look: await this.#localized(seen, sent.reading) }
         }
       }
       const left = deadline - time.elapsed()
@@ -273,8 +289,7 @@ export class PostgresStore implements MovableStore {
     const { seen, set, at } = look
     const change = (before: Remembered): Remembered => {
       const mine = this.#mine(before)
-      const known = isPutBack(mine, seen, set) ? mine : afterLook(mine, seen, set, at, this.name)
-      return { ...known, observed: observe(mine, seen, this.#steady(at)) }
+      return { ...afterLook(mine, seen, set, at, this.name), observed: observe(mine, seen, this.#steady(at)) }
     }
     const before = await this.#memory.load()
     const after = change(before)
@@ -301,12 +316,21 @@ export class PostgresStore implements MovableStore {
   }
 
   async #look(): Promise<Look | undefined> {
+    const sent = this.#options.time.clock()
     const seen = await this.#registry.look()
-    return seen && this.#localized(seen)
+    return seen && this.#localized(seen, sent)
   }
 
-  async #localized(seen: Seen): Promise<Look> {
-    const look = localized(seen, this.#options.time.clock())
+  /** Looks again where this process stood still meanwhile: its clock tells nothing about the database's then. */
+  async #localized(seen: Seen, sent: ClockReading): Promise<Look> {
+    const { clock } = this.#options.time
+    let at = clock()
+    while (secondsSince(sent, at) > PROMPT) {
+      sent = at
+      seen = (await this.#registry.look()) ?? seen
+      at = clock()
+    }
+    const look = localized(seen, at)
     return look.set === undefined ? look : { ...look, set: withOwnAge(look.set, await this.#memory.load()) }
   }
 

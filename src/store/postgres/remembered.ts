@@ -71,19 +71,35 @@ export function isPutBack(
   return !isNewLife
 }
 
-/** What is remembered after a look that found nothing put back. @param set As in `isPutBack`. */
+/**
+ * Whether this seat has the answer that heals a row which was put back. Answers of another grant are of no use there: a
+ * login belongs to a person.
+ */
+export function canHeal(known: Remembered, seen: Seen, set: TokenSet | undefined): boolean {
+  const isOurs = known.answers.some(
+    ({ generation, grant }) => generation >= seen.generation && grant === set?.grant,
+  )
+  return isOurs && isPutBack(known, seen, set)
+}
+
+/**
+ * What is remembered after a look. A row that is older than what was seen changes nothing: it was put back, or another
+ * process has looked later and written earlier.
+ *
+ * @param set As in `isPutBack`.
+ */
 export function afterLook(
   known: Remembered,
-  { registryId, generation, sequence, discovered, now, move }: Seen,
+  seen: Seen,
   set: TokenSet | undefined,
   at: ClockReading,
   place: string,
 ): Remembered {
+  const { registryId, generation, sequence, discovered, now, move } = seen
   const isOther = known.registry !== null && registryId !== known.registry
   const before = isOther ? nothing(known.seat) : known
-  // A process that looked earlier may write later.
   const isStale = !isOther && generation === before.generation && sequence < before.sequence
-  if (isStale) return before
+  if (isStale || isPutBack(known, seen, set)) return before
   return {
     ...before,
     ...{ place, registry: registryId, generation, sequence, checkedAt: at, unreachableAt: null },
@@ -132,9 +148,16 @@ export function observe(known: Remembered, seen: Seen, at: ClockReading): Observ
     observed.beat === lease.beat &&
     Math.abs(observed.startedAt - startedAt) < 1
   // With an intent in the row the holder may wait with an answer for a database that nobody could reach meanwhile.
-  const isUnbroken = stands && (set?.intent == null || secondsSince(observed.last, at) * 1000 <= lease.ms)
-  const since = isUnbroken ? observed.since : at
+  const unseen = stands ? secondsSince(observed.last, at) : Infinity
+  const isUnbroken = set?.intent == null || unseen * 1000 <= lease.ms
+  const since = !stands ? at : isUnbroken ? observed.since : later(observed.since, unseen, at)
   return { term: lease.term, beat: lease.beat, startedAt, since, last: at }
+}
+
+/** An instant, moved by a time that does not count. */
+function later(since: ClockReading, seconds: number, at: ClockReading): ClockReading {
+  if (!Number.isFinite(seconds)) return at
+  return { ...since, now: since.now + seconds, uptime: since.uptime + seconds }
 }
 
 /** Whether a lease that stands still has ended, by this machine's own clock. */

@@ -2,7 +2,7 @@
 // own time. One of them is enough. Interprets no answer.
 import type { RescueFile, Rescued } from '../../core/store-ports.js'
 import { recordsIn, serialize } from '../rescue/records.js'
-import { shiftRecord, type Look } from './database-time.js'
+import { hereAnswer, thereAnswer, type Look } from './database-time.js'
 import type { KeptAnswer, Registry } from './registry.js'
 import type { Memory } from './seat-memory.js'
 
@@ -14,7 +14,7 @@ export class SharedRescue implements RescueFile {
   readonly #registry: Registry
   readonly #memory: Memory
   readonly #seat: string
-  readonly #look: () => Look
+  readonly #latest: () => Look
   /** The answers that were kept or found in this section … */
   #known: readonly Rescued[] = []
   /** … and those of them that the database has. */
@@ -22,28 +22,29 @@ export class SharedRescue implements RescueFile {
   /** The generation whose answers stay in the database, because one of them may hold a pair that came second. */
   #spent: number | undefined
 
-  /** @param look The latest look at the row. */
-  constructor(file: RescueFile, registry: Registry, memory: Memory, seat: string, look: () => Look) {
+  /** @param latest The last look at the row: it tells how the two clocks differ. */
+  constructor(file: RescueFile, registry: Registry, memory: Memory, seat: string, latest: () => Look) {
     this.#file = file
     this.#registry = registry
     this.#memory = memory
     this.#seat = seat
-    this.#look = look
+    this.#latest = latest
   }
 
   async records(): Promise<readonly Rescued[]> {
     const here = await this.#file.records()
     const { answers } = await this.#memory.load()
     this.#there = await this.#registry.answers()
-    const there = this.#there.flatMap(recordsOf)
-    this.#known = [...here, ...answers, ...there.map((record) => shiftRecord(record, this.#look().offset))]
+    const { offset, at } = this.#latest()
+    const there = this.#there.flatMap(recordsOf).map((record) => hereAnswer(record, offset, at))
+    this.#known = [...here, ...answers, ...there]
     return this.#known
   }
 
   async keep(record: Rescued): Promise<void> {
     this.#known = [...this.#known, record]
     const { generation, attempt } = record
-    const bytes = serialize(shiftRecord(record, -this.#look().offset))
+    const bytes = serialize(thereAnswer(record, this.#latest().offset))
     const answer: KeptAnswer = { generation, attempt, seat: this.#seat, bytes }
     const here = await this.#file.keep(record).then(
       () => undefined,
@@ -85,7 +86,7 @@ export class SharedRescue implements RescueFile {
     this.#there = this.#there.filter((answer) => !settled.includes(answer))
     // An answer that stays is recognised as old.
     if (settled.length > 0)
-      await this.#registry.drop(settled, this.#look().seen.generation).catch(() => undefined)
+      await this.#registry.drop(settled, this.#latest().seen.generation).catch(() => undefined)
   }
 }
 

@@ -6,7 +6,7 @@
 import '../../core/node-version.js' // Before all else.
 import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
-import { Overtaken } from '../../core/errors.js'
+import { Overtaken, StoreUnusable } from '../../core/errors.js'
 import { closedByMove } from '../../core/move-notes.js'
 import type { FileAddress, HeldMovable } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
@@ -20,7 +20,7 @@ import type {
 import type { Holder, TokenSet } from '../../core/token-set.js'
 import { isBusy, needsRollback } from './addon.js'
 import { asUnusable, bringUpToDate, createDatabase, openForReading, openForWriting } from './database.js'
-import { lstatOf, storePaths, type StorePaths } from '../files.js'
+import { identityOf, lstatOf, storePaths, type StorePaths } from '../files.js'
 import { LOOK_EVERY_MS, Seat, type OpenRescue, type SeatOptions, type Turn } from '../seat.js'
 import { holderFor, isMe, isOtherAlive } from './holder.js'
 import { notInTime, sleep } from './lock.js'
@@ -122,7 +122,9 @@ export class SqliteStore implements TokenStore {
       // Only now does the file show whether the file system ignores case, and with that the lock's name.
       if (storePaths(this.#path).lock !== paths.lock) throw new Overtaken()
     }
+    const opened = identityOf(paths.database)
     const db = await this.#patiently(() => openForWriting(paths))
+    const isInPlace = (): boolean => opened !== undefined && identityOf(paths.database) === opened
     try {
       await this.#patiently(() => {
         assertOpen(db)
@@ -136,7 +138,7 @@ export class SqliteStore implements TokenStore {
       })
       const rescue = turn.openRescue()
       try {
-        return await critical(this.#held(db, rescue, turn))
+        return await critical(this.#held(db, rescue, turn, isInPlace))
       } finally {
         rescue.close()
       }
@@ -145,7 +147,8 @@ export class SqliteStore implements TokenStore {
     }
   }
 
-  #held(db: Database.Database, rescue: OpenRescue, turn: Turn): HeldMovable {
+  /** @param isInPlace Whether the name still leads to this database: if a backup has taken it, nobody finds a commit. */
+  #held(db: Database.Database, rescue: OpenRescue, turn: Turn, isInPlace: () => boolean): HeldMovable {
     /** The sequence that this section has seen. */
     let known: number | undefined
     return {
@@ -163,6 +166,7 @@ export class SqliteStore implements TokenStore {
       land: async (next, after, entry) => {
         const landed = await this.#patiently(() => land(db, next, after, entry))
         if (landed === 'saved') known = next.sequence
+        if (!isInPlace()) throw wasReplaced(turn.paths)
         return landed
       },
       counters: () => this.#patiently(() => selectCounters(db)),
@@ -185,7 +189,7 @@ export class SqliteStore implements TokenStore {
       },
       rescue,
       holder: holderFor,
-      isAssured: (what) => isStillOurs(db, turn, what),
+      isAssured: (what) => isInPlace() && isStillOurs(db, turn, what),
       moveNote: () => this.#patiently(() => selectNote(db)),
       belongings: () =>
         this.#patiently(() => ({ discovered: selectDiscovered(db), history: selectHistory(db) })),
@@ -256,6 +260,12 @@ export class SqliteStore implements TokenStore {
   #patiently<T>(work: () => T): Promise<T> {
     return patiently(this.#database, work)
   }
+}
+
+function wasReplaced({ database }: StorePaths): StoreUnusable {
+  return new StoreUnusable(`${database} was replaced while this process used it`, {
+    hint: 'the next `hq-token get` saves the answer to the file that is there now',
+  })
 }
 
 /**

@@ -346,8 +346,8 @@ export default [
   {
     name: 'fleet: no sign of life is given',
     file: 'src/store/postgres/lease.ts',
-    find: 'if (await this.#registry.beat(this.holding)) this.#renewed = sent',
-    replace: 'if (await this.#registry.beat(this.holding)) sent.elapsed',
+    find: 'if (isHeld === true) this.#renewed = sent',
+    replace: 'if (isHeld === true) sent.elapsed',
     by: tests('store/postgres/fleet', 'lets it go as long as signs of life arrive'),
   },
   {
@@ -408,9 +408,9 @@ export default [
   },
   {
     name: 'fleet: a note in a database that was put back makes a host forget',
-    file: 'src/store/postgres/held-row.ts',
-    find: 'isPutBack(known, seen, set) ? known : afterLook(',
-    replace: 'isPutBack(known, seen, set) && false ? known : afterLook(',
+    file: 'src/store/postgres/remembered.ts',
+    find: 'if (isStale || isPutBack(known, seen, set)) return before',
+    replace: 'if (isStale) return before',
     by: tests('store/postgres/fleet', 'makes no host forget'),
   },
   {

@@ -83,12 +83,13 @@ describe('a lease of another host', () => {
     expect(await run(two, 12_000)).toBe('ran')
   })
 
-  it('a lease of another host is watched anew after a time without a look, if a refresh was begun', async () => {
+  it('a lease of another host is not watched in a time without a look, if a refresh was begun', async () => {
     await sql(`UPDATE hq_token.grants SET token_set = token_set || '{"intent_attempt": 2, "intent_at": 1}'`)
     await deadLease()
     await expect(run(two, 12_000)).rejects.toThrow(LockTimeout)
     await two.time.pass(60_000)
-    await expect(run(two, 12_000)).rejects.toThrow(LockTimeout)
+    // Nobody has seen the holder be silent in this minute: it may have waited for the database.
+    await expect(run(two, 0)).rejects.toThrow(LockTimeout)
     expect(await run(two, 12_000)).toBe('ran')
   })
 
@@ -296,7 +297,10 @@ describe('a received pair', () => {
   it('a received pair’s answer is found by another host, from before it was read', async () => {
     await one.store.exclusive((held) => held.rescue.keep(records(1)), { waitMs: 0 })
     const kept = await two.store.exclusive((held) => held.rescue.records(), { waitMs: 0 })
-    expect(kept).toEqual([records(1)])
+    const { answer, ...about } = records(1)
+    // It counts by the clocks of the host that has found it.
+    const sentAt = { ...answer.sentAt, boot: 'boot-acme-2' }
+    expect(kept).toEqual([{ ...about, answer: { ...answer, sentAt } }])
   })
 
   it('a received pair’s answer is kept where only the database can take it', async () => {
