@@ -2,6 +2,8 @@ import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const FAULTS = 'test/faults/**/*.test.ts'
+/** The faults of a shared store: `npm run test:fleet`. */
+const FLEET = 'test/fleet/**/*.test.ts'
 /** They mount, trace and take other users' places; who cannot is told so, and CI, which can, counts them. */
 const canFault = process.platform === 'linux' && process.geteuid?.() === 0
 if (!canFault) process.stderr.write('the fault harnesses need Linux and root: they are left out\n')
@@ -24,7 +26,7 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: [FAULTS],
+          exclude: [FAULTS, FLEET],
           // One more than there are processors: many wait for a timer, a server or a child.
           maxWorkers: availableParallelism() + 1,
         },
@@ -43,6 +45,14 @@ export default defineConfig({
             },
           ]
         : []),
+      ...(process.env['FLEET'] === undefined
+        ? []
+        : [
+            {
+              extends: true as const,
+              test: { name: 'fleet', include: [FLEET], fileParallelism: false, sequence: { groupOrder: 2 } },
+            },
+          ]),
     ],
   },
 })

@@ -3,6 +3,7 @@ import core from './breaks/core.js'
 import store from './breaks/store.js'
 import sharedStore from './breaks/shared-store.js'
 import registry from './breaks/registry.js'
+import simulation from './breaks/simulation.js'
 import network from './breaks/network.js'
 import oauth from './breaks/oauth.js'
 import config from './breaks/config.js'
@@ -16,6 +17,7 @@ export const BREAKS = [
   ...store,
   ...sharedStore,
   ...registry,
+  ...simulation,
   ...network,
   ...oauth,
   ...config,

@@ -25,11 +25,17 @@ export const HARNESSES = {
   hostile: 'places and surroundings that others prepared',
   'side-by-side': 'seeds, refreshes and reads side by side',
   copies: 'copied and older stores',
+} as const
+
+/** The harnesses of a shared store, which `npm run test:fleet` runs: see docs/fleet.md. */
+const FLEET_HARNESSES = {
   fleet: 'a host of a shared store killed, stopped or cut off at every stage',
   'fleet-database': 'a shared store’s database restarted, away, failed over or put back',
   'fleet-crowd': 'many hosts and clients of a shared store at once, and hosts whose clocks differ',
 } as const
-export type Harness = keyof typeof HARNESSES
+
+const TITLES = { ...HARNESSES, ...FLEET_HARNESSES }
+export type Harness = keyof typeof TITLES
 
 export interface Figures {
   /** What was tried, with its count: `331 points`. */
@@ -42,17 +48,18 @@ export interface Figures {
   readonly seen?: string
 }
 
-const FOLDER = fileURLToPath(new URL('../../artifacts/faults/', import.meta.url))
+const ARTIFACTS = fileURLToPath(new URL('../../artifacts/', import.meta.url))
 
 /**
  * Prints what a harness has tried and what it cost, and leaves it for `scripts/reliability.js`, which
  * makes the tables of the docs from it.
  */
 export function report(harness: Harness, figures: Figures): void {
-  const place = Object.keys(HARNESSES).indexOf(harness)
-  const kept = { harness, title: HARNESSES[harness], place, run, ...figures }
-  mkdirSync(FOLDER, { recursive: true })
-  writeFileSync(`${FOLDER}${harness}.json`, `${JSON.stringify(kept, null, 2)}\n`)
+  const place = Object.keys(TITLES).indexOf(harness)
+  const kept = { harness, title: TITLES[harness], place, run, ...figures }
+  const folder = `${ARTIFACTS}${harness in HARNESSES ? 'faults' : 'fleet'}/`
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(`${folder}${harness}.json`, `${JSON.stringify(kept, null, 2)}\n`)
   process.stdout.write(`${harness}: ${sentence(figures)}\n`)
 }
 

@@ -24,7 +24,17 @@ const FATES: readonly Exclude<Fate, 'answered'>[] = [
 ]
 
 /** The steps at which a fault is worth more. */
-const CRITICAL = new Set(['take', 'note', 'connect', 'send', 'answer', 'keep', 'land', 'remember', 'drop'])
+const CRITICAL: readonly string[] = [
+  ...['take', 'note', 'saveLogin', 'connect', 'send', 'answer', 'keep', 'read', 'land', 'remember', 'drop'],
+]
+
+/** A fault that strikes at a step, the n-th time that a process comes to it. */
+interface Planned {
+  readonly label: string
+  readonly isDone: boolean
+  readonly kind: Kind
+  left: number
+}
 
 export interface Around {
   readonly scheduler: Scheduler
@@ -51,6 +61,7 @@ export class Faults implements Mischief {
   readonly #kinds: readonly Kind[]
   readonly #fates: readonly Fate[]
   readonly #likely: number
+  readonly #planned: readonly Planned[]
   #left: number
 
   constructor(scheduler: Scheduler, options: FaultOptions) {
@@ -58,8 +69,14 @@ export class Faults implements Mischief {
     this.#scheduler = scheduler
     this.#kinds = kinds.filter(() => scheduler.chance(0.4))
     this.#fates = fates.filter(() => scheduler.chance(0.4))
-    this.#likely = scheduler.between(0.002, 0.04)
+    this.#likely = scheduler.between(0.001, 0.03)
     this.#left = scheduler.below(most + 1)
+    this.#planned = Array.from({ length: this.#kinds.length === 0 ? 0 : scheduler.below(3) }, () => ({
+      label: scheduler.pick(CRITICAL),
+      isDone: scheduler.chance(0.5),
+      kind: scheduler.pick(this.#kinds),
+      left: 1 + scheduler.below(3),
+    }))
   }
 
   /** Nothing goes wrong any more. */
@@ -69,8 +86,10 @@ export class Faults implements Mischief {
 
   strike(process: Process, label: string, isDone: boolean, undo?: () => void): void {
     if (this.#left === 0 || this.#kinds.length === 0) return
-    if (!this.#scheduler.chance(this.#likely * (CRITICAL.has(label) ? 6 : 1))) return
-    const kind = this.#scheduler.pick(this.#kinds)
+    const planned = this.#planned.find((one) => one.label === label && one.isDone === isDone)
+    const isNow = planned !== undefined && --planned.left === 0
+    if (!isNow && !this.#scheduler.chance(this.#likely * (CRITICAL.includes(label) ? 4 : 1))) return
+    const kind = isNow ? planned.kind : this.#scheduler.pick(this.#kinds)
     this.#left--
     this.counts[kind] = (this.counts[kind] ?? 0) + 1
     this.#scheduler.note(`FAULT ${kind} ${isDone ? 'after' : 'before'} ${label}`, process)
@@ -89,7 +108,8 @@ export class Faults implements Mischief {
   #do(kind: Kind, process: Process, undo?: () => void): void {
     const { scheduler, database } = this.around
     const { host } = process
-    const ms = scheduler.between(200, 120_000)
+    // Half of them are longer than a lease.
+    const ms = scheduler.chance(0.5) ? scheduler.between(200, 20_000) : scheduler.between(20_000, 120_000)
     switch (kind) {
       case 'kill':
         process.isAlive = false

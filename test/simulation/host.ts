@@ -67,6 +67,9 @@ export interface Disk {
   readonly rescue: readonly Rescued[]
   /** The pairs that were ever kept on it. */
   readonly ever: readonly Kept[]
+  /** The highest generation of the latest grant that was remembered on it, and since when. */
+  readonly seen:
+    { readonly grant: string | null; readonly generation: number; readonly at: number } | undefined
 }
 
 /** A pair that came to a disk or into the registry. */
@@ -77,7 +80,7 @@ export interface Kept {
   readonly by: Process
 }
 
-const EMPTY: Disk = { memory: undefined, rescue: [], ever: [] }
+const EMPTY: Disk = { memory: undefined, rescue: [], ever: [], seen: undefined }
 
 /** A file that the kernel locks for one process. */
 export interface LockFile {

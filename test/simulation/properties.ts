@@ -6,6 +6,7 @@
 // 2. No pair that the server gave for this token had come whole into the registry before the process took the lease, or
 //    onto the process's own host before it took the host's lock, or to the process itself at any time. A pair that
 //    only another host has cannot be known, and neither can one that the database has forgotten or a lost disk held.
+// 3. The process's host has seen no later generation of the same grant before it took the host's lock.
 // The lease may be taken if it is free; by a process of the holder's host once the holder is dead or has let the
 // host's lock go; and by another host once the registry has heard nothing of the holder for the length of the lease.
 // An authorization code is sent once. A `get` refreshes a token only in the last tenth of its life, unless a refresh of
@@ -131,6 +132,12 @@ export class SharedProperties {
     )
     if (twin !== undefined)
       this.#scheduler.fail(`${process.name} sends ${token} while ${twin.process.name} waits for its answer`)
+    const { seen } = process.host.disk
+    const isLater = seen?.grant === state.set?.grant && (seen?.generation ?? 0) > state.generation
+    if (isLater && (seen?.at ?? 0) < (stand.entered ?? 0))
+      this.#scheduler.fail(
+        `${process.name} sends ${token}, and its host has seen generation ${seen?.generation}`,
+      )
     for (const { refresh } of this.#server.find(token)?.successors ?? []) {
       const there = state.ever.find((kept) => kept.refresh === refresh)
       const here = process.host.disk.ever.find((kept) => kept.refresh === refresh)

@@ -151,6 +151,7 @@ export class SimulatedMemory implements Memory {
       const memory = change(this.#known)
       host.disk = { ...host.disk, memory }
       keptOn(this.#process, memory.answers)
+      seenOn(this.#process, memory)
       return memory
     })
   }
@@ -158,6 +159,14 @@ export class SimulatedMemory implements Memory {
   get #known(): Remembered {
     return this.#process.host.disk.memory ?? nothing(this.#name)
   }
+}
+
+/** Notes how far the seat has seen the row. */
+function seenOn({ host, scheduler }: Process, { set }: Remembered): void {
+  const { seen } = host.disk
+  if (set === undefined || (set.grant === seen?.grant && set.generation <= seen.generation)) return
+  const { grant, generation } = set
+  host.disk = { ...host.disk, seen: { grant, generation, at: scheduler.now } }
 }
 
 /** Notes the pairs in whole answers. */

@@ -28,11 +28,14 @@ export async function runShared(seed: number, options: WorldOptions = {}): Promi
   })
   const clock = new Clocks(scheduler, null, 0)
   const database = new Database(scheduler, clock.wall)
-  const hosts = Array.from({ length: 1 + scheduler.below(4) }, (_, index) => hostOf(scheduler, index + 1))
+  const hosts = Array.from({ length: scheduler.pick([1, 2, 2, 3, 4]) }, (_, index) =>
+    hostOf(scheduler, index + 1),
+  )
   const skew = (): number =>
     [clock, ...hosts.map(({ clocks }) => clocks)].reduce((sum, { error }) => sum + error, 0)
   const properties = new SharedProperties(scheduler, server, database, skew)
   const slow = scheduler.pick([0, 0, 0.02, 0.1])
+  const slowNetwork = scheduler.pick([0, 0, 0.05, 0.3])
 
   const wire: Wire = {
     ...{ database, slow, flying: new Map() },
@@ -88,7 +91,7 @@ export async function runShared(seed: number, options: WorldOptions = {}): Promi
       database.restoredAt > revokedAt || scheduler.now - host.troubledAt < UNTROUBLED_MS,
   }
   seedDatabase(database, server, clock)
-  const violation = await new World(scheduler, server, faults, protocol, slow).run()
+  const violation = await new World(scheduler, server, faults, protocol, slowNetwork).run()
   const { steps, trace } = scheduler
   return { seed, violation, steps, requests: properties.requests, faults: faults.counts, trace }
 }

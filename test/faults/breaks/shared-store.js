@@ -54,8 +54,8 @@ export default [
   {
     name: 'shared store: a host that has lost its URL uses a store of its own',
     file: SHARED,
-    find: 'if (source.moveTo === undefined) refuseAlone(settings)',
-    replace: 'void refuseAlone',
+    find: '    if (source.moveTo === undefined) refuseAlone(settings)\n',
+    replace: '    void refuseAlone\n',
     by: tests('config/shared-store', 'is missed where'),
   },
   {

@@ -14,7 +14,7 @@ import {
   type Outcome,
   type Stage,
 } from './fleet-stage.js'
-import { full, report } from './figures.js'
+import { full, report } from '../faults/figures.js'
 import { Tally } from './fleet-tally.js'
 
 // The database of a fleet is restarted, away, read-only, failed over or put back.

@@ -18,7 +18,7 @@ import {
   type Outcome,
   type Stage,
 } from './fleet-stage.js'
-import { full, report } from './figures.js'
+import { full, report } from '../faults/figures.js'
 import { Tally } from './fleet-tally.js'
 
 // A host of a fleet is killed, stopped or cut off at each stage of an exchange, which is held until that is done and

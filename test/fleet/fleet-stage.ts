@@ -16,7 +16,7 @@ import { startPostgres, type Postgres } from '../support/postgres.js'
 import { stop } from '../support/proc.js'
 import { start, type Ended, type Running, type StartOptions } from '../support/processes.js'
 import { told, type Told } from '../support/world.js'
-import { sandboxWith } from './subject.js'
+import { sandboxWith } from '../faults/subject.js'
 
 // A fleet: hosts with a seat and a link to the database each, one row, one sandbox with a door before it. Each stage of
 // an exchange is held from outside, at a link or at the door.

@@ -8,7 +8,7 @@ import { requirePrograms } from '../support/debian.js'
 import { pgbouncer } from '../support/pgbouncer.js'
 import { ended, isHeld, letGo, withoutNews, type Ended, type Running } from '../support/processes.js'
 import { fleet, fleetCluster, type Fleet, type FleetHost } from './fleet-stage.js'
-import { full, report } from './figures.js'
+import { full, report } from '../faults/figures.js'
 
 // Crowds on an expired token of a shared store: one of them refreshes, and all are served. And hosts whose clocks
 // differ: none takes the token of another for expired.

@@ -1,4 +1,4 @@
-import type { Figures } from './figures.js'
+import type { Figures } from '../faults/figures.js'
 import { STAGES, type Outcome, type Stage } from './fleet-stage.js'
 
 /** What faults of one kind have cost. */
