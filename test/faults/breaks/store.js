@@ -474,7 +474,7 @@ export default [
     file: 'src/store/postgres/remembered.ts',
     find: 'set && move === undefined ? withheld',
     replace: 'set ? withheld',
-    by: tests('e2e/move', 'from a database to a file'),
+    by: tests('store/postgres/postgres-store', 'erases its own copy of the token'),
   },
   {
     name: 'move: a closed row is entered',
