@@ -296,7 +296,7 @@ export class TokenGuard {
         // A store that was put back since the look holds an older set, which no look would hand out.
         const isFresh = verdict === 'fresh' && set.generation >= looked.generation
         if (isFresh || (how.rebind !== true && this.#serves(set, seen, ask))) return set
-        if (how.urgency === 'may' && hold !== null) return set
+        if (how.urgency === 'may' && verdict === 'due' && hold !== null) return set
         const refusal = refusalToAsk(set, hold, how.insist === true, server.host, clock())
         if (refusal !== undefined) throw refusal
         // Share a failure that happened while this call waited: else every waiting process would try in turn.

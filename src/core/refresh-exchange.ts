@@ -10,7 +10,7 @@ import { LastLook } from './last-look.js'
 import { unkept, withoutEcho, type Outcome } from './outcome.js'
 import { areSame, begunElsewhere, belongs, isOfGrant, isOwn, otherClient } from './ownership.js'
 import { aftermathOf } from './aftermath.js'
-import { isUnread } from './policy.js'
+import { isOver, isUnread } from './policy.js'
 import type { RawAnswer } from './ports.js'
 import { RequestTimes, REPEAT_MS } from './request-times.js'
 import type { HeldStore, Rescued } from './store-ports.js'
@@ -201,7 +201,7 @@ export class RefreshExchange {
         if (this.#discardSalvaged() && !refused.includes(spendable(this.#set).fingerprint)) continue
         const current = await this.#held.read()
         // Another process has bypassed the lock and saved a newer pair.
-        if (current !== undefined && current.generation > this.#set.generation) return current
+        if (current !== undefined && current.generation > this.#set.generation) return this.#ofOther(current)
         if (current?.sequence !== this.#set.sequence) throw new Overtaken()
         // A later request may get another answer, if this refusal is not the server's last word.
         const pause = this.#doubt || outcome.isBusy ? times.afterRefusal() : undefined
@@ -304,11 +304,21 @@ export class RefreshExchange {
     }
     // The store was put back to the life of another grant: what stands there may be long over.
     if (typeof landed === 'object' && landed.overtakenBy.generation < next.generation) throw new Overtaken()
-    this.#set = typeof landed === 'object' ? landed.overtakenBy : next
+    this.#set = typeof landed === 'object' ? this.#ofOther(landed.overtakenBy) : next
     this.#doubt = this.#set.intent !== null
     this.#unread = false
     this.#unusable = !drops
     return this.#set
+  }
+
+  /**
+   * A set that another process has saved.
+   *
+   * @throws {Overtaken} its access token has expired: this process was away for long, or the store was put back
+   */
+  #ofOther(set: TokenSet): TokenSet {
+    if (isOver(set.pair, this.#parts.clock())) throw new Overtaken()
+    return set
   }
 
   /** Records in the store that the exchange brought no token, and why. */
