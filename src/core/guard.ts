@@ -28,6 +28,7 @@ import type { Secret } from './secret.js'
 import { hasEnded, SeedImport, type Adopted } from './seed-import.js'
 import { SeedMarking } from './seeding.js'
 import type { Seed, TokenSet } from './token-set.js'
+import { isLaterLife } from './transitions.js'
 import { isBearer, NOT_BEARER, NOT_BEARER_HINT } from './token-type.js'
 
 const NO_TOKEN = 'there is no token set in'
@@ -199,9 +200,7 @@ export class TokenGuard {
 
   /** The set in the store, or `anew` in a shared one; imports the seed first if there is none, or its grant has ended. */
   async #setOrSeed({ rebind = false, anew = false } = {}): Promise<TokenSet> {
-    const found =
-      (await this.#leftovers.healed(await this.#options.store.read({ anew }))) ??
-      (await this.#leftovers.login())
+    const found = (await this.#leftovers.read({ anew })) ?? (await this.#leftovers.login())
     const set = found && (await this.#ownership.own(found, undefined, rebind))
     if (set !== undefined && !hasEnded(set, this.#options.clock)) return set
     const good = set !== undefined && this.#judge(set, {}).verdict !== 'expired'
@@ -294,7 +293,8 @@ export class TokenGuard {
         const set = await this.#ownership.own(found, undefined, how.rebind)
         const { verdict, hold } = this.#judge(set, ask)
         // A store that was put back since the look holds an older set, which no look would hand out.
-        const isFresh = verdict === 'fresh' && set.generation >= looked.generation
+        const isOlder = set.generation < looked.generation && !isLaterLife(set, looked)
+        const isFresh = verdict === 'fresh' && !isOlder
         if (isFresh || (how.rebind !== true && this.#serves(set, seen, ask))) return set
         if (how.urgency === 'may' && verdict === 'due' && hold !== null) return set
         const refusal = refusalToAsk(set, hold, how.insist === true, server.host, clock())

@@ -1,6 +1,6 @@
 // Saves answers that wait on this machine when a token is only looked at: no renewal would come by for long. Does no I/O
 // except through its ports.
-import { TokenError } from './errors.js'
+import { StoreUnreachable, TokenError } from './errors.js'
 import { recover } from './recovery.js'
 import type { ExchangeParts } from './refresh-exchange.js'
 import type { HeldStore, TokenStore } from './store-ports.js'
@@ -18,13 +18,25 @@ export class Leftovers {
     this.#waitMs = waitMs
   }
 
+  /** The set in the store, which is healed first if this machine knows more than a shared store. */
+  async read(options: { readonly anew: boolean }): Promise<TokenSet | undefined> {
+    try {
+      return await this.#healed(await this.#store.read(options))
+    } catch (error) {
+      if (!(error instanceof StoreUnreachable) || !this.#store.isBehind) throw error
+      // There is no token to hand out meanwhile, as after a restart of this machine.
+      await this.#store.exclusive((held) => this.#recover(held), { waitMs: this.#waitMs })
+      return this.#store.read({ anew: true })
+    }
+  }
+
   /**
    * Heals a shared store that was found to be older than what this machine knows, if it can be had at once.
    *
    * @param set As read.
    * @returns The set in the store then, else the same.
    */
-  async healed(set: TokenSet | undefined): Promise<TokenSet | undefined> {
+  async #healed(set: TokenSet | undefined): Promise<TokenSet | undefined> {
     if (!this.#store.isBehind) return set
     try {
       const found = await this.#store.exclusive((held) => this.#recover(held), { waitMs: 0 })

@@ -33,6 +33,11 @@ export function newGrantId(): string {
   return randomBytes(8).toString('hex')
 }
 
+/** Whether a person has begun the grant of a set since the other one was saved, whatever their generations. */
+export function isLaterLife(set: TokenSet, other: TokenSet): boolean {
+  return set.grant !== other.grant && set.pair.obtained.now > other.pair.obtained.now
+}
+
 /**
  * The set that a seed begins. The set that it replaces becomes `previous`. The counters go on, so that an answer to
  * the old set cannot be taken for one to the new.

@@ -1,19 +1,30 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { LockTimeout } from '../../src/core/errors.js'
-import type { HeldStore } from '../../src/core/store-ports.js'
+import type { HeldStore, Rescued } from '../../src/core/store-ports.js'
 import { Secret } from '../../src/core/secret.js'
 import type { Holder, TokenSet } from '../../src/core/token-set.js'
 import { entry, intended } from '../../src/core/transitions.js'
 import { checkLockable, identityOf, storePaths } from '../../src/store/files.js'
 import { holderFor } from '../../src/store/sqlite/holder.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
+import { granted, raw } from '../support/fake-server.js'
 import { folder } from '../support/folder.js'
-import { HOST, moment, tokenSet } from '../support/token-sets.js'
+import { GRANT, HOST, moment, tokenSet } from '../support/token-sets.js'
 
 let path: string
 let store: SqliteStore
@@ -50,6 +61,47 @@ it('a lock file that somebody removes while it is looked at is no error: it is m
     checkLockable(paths, stats)
   }).not.toThrow()
   expect(await store.exclusive(() => Promise.resolve('held'), { waitMs: 0 })).toBe('held')
+})
+
+describe('a backup that takes the database’s name while a process is at work', () => {
+  const putBack = (): void => {
+    copyFileSync(path, `${path}.backup`)
+    renameSync(`${path}.backup`, path)
+  }
+  const record: Rescued = {
+    ...{ generation: 1, attempt: 2, spent: new Secret('refresh-1').fingerprint, grant: GRANT },
+    answer: raw(granted('access-2', 'refresh-2')),
+  }
+
+  it('a backup that takes the database’s name stops a request that has not left', async () => {
+    const looks = await store.exclusive(
+      async (held) => {
+        const { sequence } = await begin(held)
+        const before = held.isAssured(sequence, 0)
+        putBack()
+        return [before, held.isAssured(sequence, 0)]
+      },
+      { waitMs: 0 },
+    )
+    expect(looks).toEqual([true, false])
+  })
+
+  it('a backup that takes the database’s name costs no pair that was received: its answer stays', async () => {
+    await store.exclusive(
+      async (held) => {
+        const begun = await begin(held)
+        putBack()
+        await held.rescue.keep(record)
+        const next = { ...begun, generation: 2, intent: null }
+        await expect(held.land(next, 1, entry(next, 'refresh', 'done', moment()))).rejects.toThrow(
+          'was replaced',
+        )
+      },
+      { waitMs: 0 },
+    )
+    const left = await store.exclusive((held) => held.rescue.records(), { waitMs: 0 })
+    expect(left).toEqual([record])
+  })
 })
 
 async function living(): Promise<{ holder: Holder; end: () => void }> {

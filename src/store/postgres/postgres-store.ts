@@ -11,6 +11,7 @@ import type {
   HeldStore,
   HistoryEntry,
   PendingLogin,
+  RescueFile,
   Sharing,
 } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
@@ -39,6 +40,13 @@ const PROMPT = 6
 
 /** Milliseconds for a database that is out of reach, where this host has no token to hand out. */
 const READ_WAIT_MS = 15_000
+
+/** One call for a critical section, which may begin anew. */
+interface Entry {
+  readonly isMove: boolean
+  /** Whether an answer on this disk was tried without the lease: one that brings no pair needs it. */
+  hasReplayed: boolean
+}
 
 export class PostgresStore implements MovableStore {
   readonly name: string
@@ -105,13 +113,15 @@ export class PostgresStore implements MovableStore {
     // Another process of this host may have saved the set that is waited for.
     const look = async (): Promise<T | undefined> =>
       options.meanwhile?.(this.#mine(await this.#memory.load()).set)
-    const section = (turn: Turn): Promise<T> => this.#underLease(critical, turn, options)
+    const entry: Entry = { isMove: false, hasReplayed: false }
+    const section = (turn: Turn): Promise<T> => this.#underLease(critical, turn, options, entry)
     return this.#seat.exclusive(section, options.waitMs, look)
   }
 
   async exclusiveForMove<T>(critical: (held: HeldMovable) => Promise<T>, waitMs: number): Promise<T> {
     await this.#seat.claim()
-    const section = (turn: Turn): Promise<T> => this.#underLease(critical, turn, { waitMs }, true)
+    const entry: Entry = { isMove: true, hasReplayed: false }
+    const section = (turn: Turn): Promise<T> => this.#underLease(critical, turn, { waitMs }, entry)
     return this.#seat.exclusive(section, waitMs, () => Promise.resolve(undefined))
   }
 
@@ -175,12 +185,12 @@ export class PostgresStore implements MovableStore {
     critical: (held: HeldMovable) => Promise<T>,
     turn: Turn,
     options: ExclusiveOptions<T>,
-    isMove = false,
+    entry: Entry,
   ): Promise<T> {
     await this.#memory.create()
     const rescue = turn.openRescue()
     try {
-      const taken = await this.#take(turn, options, isMove)
+      const taken = await this.#take(turn, options, entry, rescue)
       if ('answered' in taken) return taken.answered
       const { lease, look } = taken
       const row = new HeldRow({
@@ -206,7 +216,8 @@ export class PostgresStore implements MovableStore {
   async #take<T>(
     turn: Turn,
     { meanwhile }: ExclusiveOptions<T>,
-    isMove: boolean,
+    entry: Entry,
+    rescue: RescueFile,
   ): Promise<{ lease: Lease; look: Look } | { answered: T }> {
     const { time, leaseMs, host } = this.#options
     const deadline = time.elapsed() + turn.deadline - performance.now()
@@ -215,16 +226,20 @@ export class PostgresStore implements MovableStore {
     for (const pause of pauses(50, 1000)) {
       const look = await this.#lookPatiently(deadline)
       const known = await this.#seen(look)
-      const closed = isMove ? undefined : this.#closed(look)
+      const closed = entry.isMove ? undefined : this.#closed(look)
       if (closed !== undefined) throw closed
       const answered = meanwhile?.(look.set)
       if (answered !== undefined) return { answered }
       const { lease: theirs } = look.seen
+      const isFree = this.#mayTake(known, look)
       // A pair lands without a lease, and no other host may spend the older one meanwhile.
-      if (canHeal(known, look.seen, look.set))
+      const mayReplay = !isFree && !entry.hasReplayed
+      if (mayReplay && (canHeal(known, look.seen, look.set) || (await waitsHere(rescue, look.set)))) {
+        entry.hasReplayed = true
         return { lease: Lease.ended(this.#registry, { seat: known.seat, host }, leaseMs, time), look }
+      }
       if (!turn.lock.isInPlace()) throw new Overtaken()
-      if (this.#mayTake(known, look)) {
+      if (isFree) {
         const sent = instant(time)
         const holder = { seat: known.seat, host }
         const seen = await this.#registry.take(theirs, holder, leaseMs).catch((error: unknown) => {
@@ -372,4 +387,14 @@ export class PostgresStore implements MovableStore {
   #warn(message: string, hint?: string): void {
     this.#options.notify({ level: 'warning', message, ...(hint !== undefined && { hint }) })
   }
+}
+
+/**
+ * Whether this disk has an answer to the request that the row tells of: its process died before it could save it, and
+ * the lease that it left would keep everybody waiting, this host too.
+ */
+async function waitsHere(rescue: RescueFile, set: TokenSet | undefined): Promise<boolean> {
+  if (set?.intent == null) return false
+  const records = await rescue.records()
+  return records.some(({ generation, grant }) => generation === set.generation && grant === set.grant)
 }

@@ -5,6 +5,7 @@ import type { Discovered } from '../../core/ports.js'
 import type { Rescued } from '../../core/store-ports.js'
 import { Secret } from '../../core/secret.js'
 import type { TokenPair, TokenSet } from '../../core/token-set.js'
+import { isLaterLife } from '../../core/transitions.js'
 import { offsetOf, shiftDiscovered } from './database-time.js'
 import { secondsSince, type Recent } from './recency.js'
 import type { Seen, SeenLease } from './registry.js'
@@ -63,12 +64,7 @@ export function isPutBack(
   set: TokenSet | undefined,
 ): boolean {
   if (registryId !== known.registry || generation >= known.generation) return false
-  const isNewLife =
-    set !== undefined &&
-    known.set !== undefined &&
-    set.grant !== known.set.grant &&
-    set.pair.obtained.now > known.set.pair.obtained.now
-  return !isNewLife
+  return set === undefined || known.set === undefined || !isLaterLife(set, known.set)
 }
 
 /**
