@@ -2,13 +2,24 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
+/** Below those that systems give to outgoing connections: a server that is started again finds its port free. */
+const FIRST = 10_000
+const LAST = 32_000
+
+/** A port that nobody listens at, and that nobody is given while its server is down. */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = FIRST + Math.floor(Math.random() * (LAST - FIRST))
+    const server = createServer().listen(port, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+    } catch {
+      continue
+    }
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 /** Whether something on this machine accepts connections at a port. */

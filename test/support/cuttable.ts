@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { afterAll } from 'vitest'
+import { freePort } from '../../scripts/servers/ports.js'
 
 /** A link to a PostgreSQL server that can be cut in each way in which real ones are. */
 export interface Cuttable {
@@ -44,7 +45,7 @@ afterAll(() => {
 
 /** A TCP proxy before a server on this machine. Ends with the test file. */
 export async function cuttable(to: number): Promise<Cuttable> {
-  const proxy = new Proxy(to)
+  const proxy = new Proxy(to, await freePort())
   await proxy.allow()
   cleanups.push(() => {
     proxy.refuse()
@@ -60,7 +61,7 @@ interface Trap {
 }
 
 class Proxy implements Cuttable {
-  port = 0
+  readonly port: number
   connections = 0
   readonly #links = new Set<Link>()
   readonly #traps = new Set<Trap>()
@@ -75,8 +76,9 @@ class Proxy implements Cuttable {
   })
   #to: number
 
-  constructor(to: number) {
+  constructor(to: number, port: number) {
     this.#to = to
+    this.port = port
   }
 
   refuse(): void {
@@ -89,7 +91,6 @@ class Proxy implements Cuttable {
     if (this.#listener.listening) return
     this.#listener.listen(this.port, '127.0.0.1')
     await once(this.#listener, 'listening')
-    this.port = (this.#listener.address() as AddressInfo).port
   }
 
   reset(): void {
