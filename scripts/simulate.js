@@ -1,105 +1,130 @@
-// Runs the simulation of test/simulation on all processors: `npm run test:simulate -- [--schedules N] [--from N]`.
-// A schedule that fails names its seed; `--seed N` replays it step by step.
+// Runs simulated schedules in as many processes as there are cores: `npm run test:simulate`. Prints what was done, and the
+// shortest schedule that broke a rule, step by step.
+//   --schedules N   how many (a million)
+//   --from N        the first seed (1)
+//   --seed N        this one only, step by step
+import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import { performance } from 'node:perf_hooks'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Worker } from 'node:worker_threads'
 import { rolldown } from 'rolldown'
 
-/** Schedules that a worker is sent at once. */
-const BATCH = 2_000
-/** Failing schedules that are shown. */
-const SHOWN = 20
+const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
+const BUNDLE = at('artifacts/simulation/schedule.mjs')
+/** Seeds that a process gets at a time. */
+const BLOCK = 500
+/** Broken schedules after which there is no need for more. */
+const ENOUGH = 20
 
-const { values } = parseArgs({
-  options: {
-    schedules: { type: 'string', default: '1000000' },
-    from: { type: 'string', default: '1' },
-    seed: { type: 'string' },
-  },
-})
+if (process.send !== undefined) await work()
+else {
+  const { values } = parseArgs({
+    options: {
+      schedules: { type: 'string', default: '1000000' },
+      from: { type: 'string', default: '1' },
+      seed: { type: 'string' },
+    },
+  })
+  await bundle()
+  process.exitCode =
+    values.seed === undefined
+      ? await all(Number(values.from), Number(values.schedules))
+      : await one(Number(values.seed))
+}
 
-const worker = await bundled()
-if (values.seed !== undefined) await replay(Number(values.seed))
-else await simulate(Number(values.from), Number(values.schedules))
-
-/** In node_modules, so that it finds the packages. */
-async function bundled() {
-  const file = 'node_modules/.cache/simulation.mjs'
-  const bundle = await rolldown({
-    input: 'test/simulation/worker.ts',
+/** Without this each process would compile the sources by itself. */
+async function bundle() {
+  const made = await rolldown({
+    input: at('test/simulation/schedule.ts'),
     platform: 'node',
     external: [/^[^./]/],
-    resolve: { extensionAlias: { '.js': ['.ts'] } },
+    logLevel: 'silent',
   })
-  await bundle.write({ file, format: 'esm', sourcemap: 'inline' })
-  await bundle.close()
-  return new URL(`../${file}`, import.meta.url)
+  await made.write({ file: BUNDLE, format: 'esm', codeSplitting: false })
 }
 
-async function replay(seed) {
-  const one = new Worker(worker)
-  const { trace, violation, steps, requests, faults } = await ask(one, { seed })
-  await one.terminate()
-  say(trace.join('\n'))
-  say(`${steps} steps, ${requests} requests, ${told(faults)}`)
-  report(violation === undefined ? [] : [{ seed, violation }])
-}
-
-async function simulate(from, schedules) {
-  const begun = performance.now()
-  const sum = { schedules: 0, steps: 0, requests: 0, faults: {}, violations: [] }
-  let next = from
-  const lane = async () => {
-    const one = new Worker(worker)
-    while (next < from + schedules) {
-      const count = Math.min(BATCH, from + schedules - next)
-      const task = { from: next, count }
-      next += count
-      add(sum, await ask(one, task))
-      if (process.stderr.isTTY) process.stderr.write(`\r${sum.schedules} schedules`)
+async function work() {
+  const { schedule } = await import(pathToFileURL(BUNDLE).href)
+  process.on('message', async ({ from, count }) => {
+    const sum = { schedules: count, steps: 0, requests: 0, faults: {}, broken: [] }
+    for (let seed = from; seed < from + count; seed++) {
+      const { steps, requests, faults, violations } = await schedule(seed)
+      sum.steps += steps
+      sum.requests += requests
+      for (const [fault, times] of faults) sum.faults[fault] = (sum.faults[fault] ?? 0) + times
+      if (violations.length > 0) sum.broken.push({ seed, steps, rule: violations[0] })
     }
-    await one.terminate()
-  }
-  await Promise.all(Array.from({ length: availableParallelism() }, lane))
-  const seconds = (performance.now() - begun) / 1000
-  say(
-    `${sum.schedules} schedules in ${Math.round(seconds)} s, ${Math.round(sum.schedules / seconds)} a second`,
-  )
-  say(`${sum.steps} steps, ${sum.requests} token requests`)
-  say(told(sum.faults))
-  report(sum.violations)
-}
-
-function ask(one, task) {
-  return new Promise((resolve, reject) => {
-    one.once('message', resolve)
-    one.once('error', reject)
-    one.postMessage(task)
+    process.send(sum)
   })
 }
 
-function add(sum, { schedules, steps, requests, faults, violations }) {
-  sum.schedules += schedules
-  sum.steps += steps
-  sum.requests += requests
-  for (const [kind, count] of Object.entries(faults)) sum.faults[kind] = (sum.faults[kind] ?? 0) + count
-  sum.violations.push(...violations)
+async function all(from, count) {
+  const began = performance.now()
+  const sum = { schedules: 0, steps: 0, requests: 0, faults: {}, broken: [] }
+  let next = from
+  const worker = () =>
+    new Promise((resolve, reject) => {
+      const child = fork(fileURLToPath(import.meta.url))
+      const more = () => {
+        const left = sum.broken.length < ENOUGH ? Math.min(BLOCK, from + count - next) : 0
+        if (left <= 0) {
+          child.disconnect()
+          return
+        }
+        child.send({ from: next, count: left })
+        next += left
+      }
+      child.on('message', (done) => {
+        add(sum, done)
+        progress(sum, count, began)
+        more()
+      })
+      child.on('error', reject)
+      child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a process ended with ${code}`))))
+      more()
+    })
+  await Promise.all(Array.from({ length: availableParallelism() }, worker))
+  report(sum, (performance.now() - began) / 1000)
+  const [shortest] = sum.broken.sort((a, b) => a.steps - b.steps)
+  if (shortest !== undefined) await one(shortest.seed)
+  return shortest === undefined ? 0 : 1
 }
 
-function told(faults) {
-  const all = Object.entries(faults).sort(([one], [other]) => (one < other ? -1 : 1))
-  const count = all.reduce((sum, [, times]) => sum + times, 0)
-  return `${count} faults: ${all.map(([kind, times]) => `${times} × ${kind}`).join(', ')}`
+function add(sum, done) {
+  for (const key of ['schedules', 'steps', 'requests']) sum[key] += done[key]
+  for (const [fault, times] of Object.entries(done.faults))
+    sum.faults[fault] = (sum.faults[fault] ?? 0) + times
+  sum.broken.push(...done.broken)
 }
 
-function report(violations) {
-  for (const { seed, violation } of violations.slice(0, SHOWN)) say(`FAILED seed ${seed}: ${violation}`)
-  if (violations.length === 0) return say('every property held')
-  process.exitCode = 1
-  say(`${violations.length} failed; step by step: npm run test:simulate -- --seed ${violations[0].seed}`)
+function progress({ schedules, broken }, count, began) {
+  if (!process.stderr.isTTY) return
+  const rate = (1000 * schedules) / (performance.now() - began)
+  process.stderr.write(
+    `\r${schedules} of ${count} schedules, ${broken.length} broken, ${Math.round(rate)} a second `,
+  )
 }
 
-function say(text) {
-  process.stdout.write(`${text}\n`)
+function report({ schedules, steps, requests, faults, broken }, seconds) {
+  if (process.stderr.isTTY) process.stderr.write('\n')
+  const rows = [
+    ['schedules', schedules],
+    ['schedules a second', Math.round(schedules / seconds)],
+    ['steps', steps],
+    ['requests to the authorization server', requests],
+    ...Object.entries(faults)
+      .sort(([, one], [, other]) => other - one)
+      .map(([fault, times]) => [`fault: ${fault}`, times]),
+    ['schedules that broke a rule', broken.length],
+  ]
+  for (const [what, count] of rows) process.stdout.write(`| ${what} | ${count} |\n`)
+  for (const { seed, steps, rule } of broken)
+    process.stdout.write(`${rule} (${steps} steps): npm run test:simulate -- --seed ${seed}\n`)
+}
+
+async function one(seed) {
+  const { schedule } = await import(pathToFileURL(BUNDLE).href)
+  const { violations } = await schedule(seed, (line) => process.stdout.write(`${line}\n`))
+  for (const rule of violations) process.stdout.write(`seed ${seed}: ${rule}\n`)
+  return violations.length === 0 ? 0 : 1
 }

@@ -1,147 +1,254 @@
-// What goes wrong in a simulated world, and when: each schedule has some kinds of fault, and they strike at steps.
-import type { AuthorizationServer } from './authorization-server.js'
-import type { Host, Mischief, Process } from './host.js'
-import type { Database } from './registry.js'
-import type { Scheduler } from './scheduler.js'
-import type { Fate } from './token-requests.js'
+// Injects the faults of a schedule, and counts them.
+import type { Fault, StatementFate } from './plan.js'
+import type { Fate } from './token-server.js'
+import type { Host, HostProcess, World } from './world.js'
 
-const KINDS = [
-  ...['kill', 'stop', 'suspend', 'power cut', 'disk lost', 'disk full', 'clock jump'],
-  ...[
-    'database cut off',
-    'server cut off',
-    'database restart',
-    'fail-over',
-    'restore',
-    'database clock jump',
-  ],
-] as const satisfies readonly string[]
+export class Faults {
+  /** How often each has been injected. */
+  readonly counts = new Map<Fault | Fate | StatementFate, number>()
+  /** From here on nothing more goes wrong. */
+  isOver = false
+  readonly #world: World
+  #injected = 0
+  /** Older contents of the database file, and whether the rescue file went with it. */
+  readonly #backups: Host['disk']['row'][] = []
 
-export type Kind = string
-
-const FATES: readonly Exclude<Fate, 'answered'>[] = [
-  ...(['refused', 'request lost', 'answer lost', 'answer cut', '500 before', '500 after', '503'] as const),
-]
-
-/** The steps at which a fault is worth more. */
-const CRITICAL = new Set(['take', 'note', 'connect', 'send', 'answer', 'keep', 'land', 'remember', 'drop'])
-
-export interface Around {
-  readonly scheduler: Scheduler
-  readonly hosts: readonly Host[]
-  readonly server: AuthorizationServer
-  readonly database: Database
-  readonly databaseClock: { jump(seconds: number): void }
-  /** Ends the statements that are on their way. */
-  cutStatements(of: Host | undefined): void
-}
-
-/** Limits the kinds for a test. */
-export interface FaultOptions {
-  readonly kinds?: readonly Kind[]
-  readonly fates?: readonly Fate[]
-  /** Faults at most. */
-  readonly most?: number
-}
-
-export class Faults implements Mischief {
-  readonly counts: Record<string, number> = {}
-  around!: Around
-  readonly #scheduler: Scheduler
-  readonly #kinds: readonly Kind[]
-  readonly #fates: readonly Fate[]
-  readonly #likely: number
-  #left: number
-
-  constructor(scheduler: Scheduler, options: FaultOptions) {
-    const { kinds = KINDS, fates = FATES, most = 5 } = options
-    this.#scheduler = scheduler
-    this.#kinds = kinds.filter(() => scheduler.chance(0.4))
-    this.#fates = fates.filter(() => scheduler.chance(0.4))
-    this.#likely = scheduler.between(0.002, 0.04)
-    this.#left = scheduler.below(most + 1)
+  constructor(world: World) {
+    this.#world = world
   }
 
-  /** Nothing goes wrong any more. */
+  /** Called before each step. */
+  strike(): void {
+    const { plan, random } = this.#world
+    if (this.isOver || this.#injected >= plan.mostFaults || plan.faults.length === 0) return
+    if (!random.chance(plan.faultRate)) return
+    const fault = random.pick(plan.faults)
+    if (!this.#inject(fault)) return
+    this.#injected++
+    this.#count(fault)
+  }
+
+  fateOf(isLogin: boolean): Fate | undefined {
+    const { plan, random } = this.#world
+    if (this.isOver || plan.fates.length === 0 || !random.chance(plan.fateRate)) return undefined
+    const fate = random.pick(plan.fates)
+    // From the broken answer to a code nothing is taken: the person who has logged in is there to do it again.
+    return this.#count(
+      isLogin && fate === 'is cut off behind the refresh token' ? 'is cut off in its answer' : fate,
+    )
+  }
+
+  statementFate(): StatementFate | undefined {
+    const { plan, random } = this.#world
+    const { statementFates, statementFateRate } = plan
+    if (this.isOver || statementFates.length === 0 || !random.chance(statementFateRate)) return undefined
+    return this.#count(random.pick(statementFates))
+  }
+
+  /** Everything works again, and goes on. */
   end(): void {
-    this.#left = 0
-  }
-
-  strike(process: Process, label: string, isDone: boolean, undo?: () => void): void {
-    if (this.#left === 0 || this.#kinds.length === 0) return
-    if (!this.#scheduler.chance(this.#likely * (CRITICAL.has(label) ? 6 : 1))) return
-    const kind = this.#scheduler.pick(this.#kinds)
-    this.#left--
-    this.counts[kind] = (this.counts[kind] ?? 0) + 1
-    this.#scheduler.note(`FAULT ${kind} ${isDone ? 'after' : 'before'} ${label}`, process)
-    this.#do(kind, process, undo)
-  }
-
-  fate(): Fate {
-    if (this.#left === 0 || this.#fates.length === 0 || !this.#scheduler.chance(0.2)) return 'answered'
-    const fate = this.#scheduler.pick(this.#fates)
-    this.#left--
-    this.counts[fate] = (this.counts[fate] ?? 0) + 1
-    this.#scheduler.note(`FAULT the next request: ${fate}`)
-    return fate
-  }
-
-  #do(kind: Kind, process: Process, undo?: () => void): void {
-    const { scheduler, database } = this.around
-    const { host } = process
-    const ms = scheduler.between(200, 120_000)
-    switch (kind) {
-      case 'kill':
-        process.isAlive = false
-        break
-      case 'stop':
-        process.stop(ms)
-        break
-      case 'suspend':
-        for (const one of host.processes) if (one.isAlive) one.stop(ms)
-        break
-      case 'power cut':
-        for (const one of host.processes) one.isAlive = false
-        host.clocks.reboot()
-        if (scheduler.chance(0.5)) undo?.()
-        break
-      case 'disk lost':
-        for (const one of host.processes) one.isAlive = false
-        host.loseDisk()
-        break
-      case 'disk full':
-        host.isFull = true
-        scheduler.after(ms, `${host.name} has room again`, undefined, () => {
-          host.isFull = false
-        })
-        break
-      case 'lock removed':
-        host.lock = { holder: undefined }
-        break
-      case 'clock jump':
-        host.clocks.jump(this.#seconds())
-        break
-      case 'database clock jump':
-        this.around.databaseClock.jump(this.#seconds())
-        break
-      case 'database cut off':
-        host.cut.database = scheduler.now + ms
-        host.isSilent = scheduler.chance(0.5)
-        if (!host.isSilent) this.around.cutStatements(host)
-        break
-      case 'server cut off':
-        host.cut.network = scheduler.now + ms
-        break
-      default:
-        if (kind === 'fail-over') database.putBack(1 + scheduler.below(4), true)
-        else if (kind === 'restore') database.putBack(1 + scheduler.below(20), false)
-        else database.restart()
-        database.downUntil = scheduler.now + (scheduler.chance(0.5) ? 0 : scheduler.between(100, 30_000))
-        this.around.cutStatements(undefined)
+    const { hosts, network, scheduler } = this.#world
+    this.isOver = true
+    network.isUp = true
+    scheduler.say('world', 'all faults are over')
+    for (const host of hosts) {
+      host.refusedUntil = host.silentUntil = 0
+      host.disk.isFull = host.disk.isAllFull = false
+      for (const process of host.processes) process.carryOn()
     }
   }
 
-  #seconds(): number {
-    return Math.round(this.#scheduler.between(1, 100_000)) * (this.#scheduler.chance(0.5) ? 1 : -1)
+  /** A copy of the database file, as a backup takes it. */
+  backUp(): void {
+    const { row } = this.#world.hosts[0]?.disk ?? {}
+    if (row !== undefined) this.#backups.push({ content: row.content })
+  }
+
+  /** @returns False if there is nothing that it could hit. */
+  #inject(fault: Fault): boolean {
+    const { random, hosts } = this.#world
+    const host = random.pick(hosts)
+    const processes = hosts.flatMap(({ processes }) => [...processes])
+    switch (fault) {
+      case 'kills a process':
+      case 'kills a process after its next step':
+      case 'stops a process':
+      case 'sends SIGTERM':
+        return processes.length > 0 && this.#hit(random.pick(processes), fault)
+      case 'cuts the power of a host':
+        return this.#cutPower(host)
+      case 'suspends a host':
+        return this.#suspend(host)
+      case 'sets a clock':
+      case 'sets the database’s clock':
+        return this.#setClock(host, fault)
+      case 'fills a disk':
+        return this.#fill(host)
+      case 'removes a lock file':
+        return this.#removeLock(host)
+      case 'puts an older store in place':
+        return this.#putBackFile(host)
+      case 'removes the rescue file':
+        if (host.disk.rescue === undefined) return false
+        this.#say(host.name, fault)
+        host.disk.rescue = undefined
+        return true
+      case 'removes a seat':
+        for (const process of host.processes) process.kill()
+        host.disk.remove()
+        this.#say(host.name, fault)
+        return true
+      case 'resets connections':
+      case 'refuses connections':
+      case 'silences a network':
+        return this.#cutNetwork(host, fault)
+      case 'restarts the database':
+        return this.#restart(fault)
+      case 'fails over':
+        return this.#putBackDatabase(1 + random.below(4), true)
+      case 'restores a dump':
+        return this.#putBackDatabase(1 + random.below(30), random.chance(0.5))
+    }
+  }
+
+  #hit(process: HostProcess, fault: Fault): boolean {
+    const { random, scheduler } = this.#world
+    process.say(`the scheduler ${fault}`)
+    if (fault === 'kills a process') process.kill()
+    else if (fault === 'kills a process after its next step') process.isDoomed = true
+    else if (fault === 'sends SIGTERM') process.terminate()
+    else {
+      const ms = random.scaled(100, 150_000)
+      process.stop()
+      scheduler.after(ms, () => {
+        process.say('goes on')
+        process.carryOn()
+      })
+    }
+    return true
+  }
+
+  #cutPower(host: Host): boolean {
+    const { random, scheduler } = this.#world
+    this.#say(host.name, 'loses power')
+    host.cutPower(scheduler.now + random.scaled(100, 60_000))
+    return true
+  }
+
+  /** The machine sleeps: its processes stand still, and so does the clock that never jumps. */
+  #suspend(host: Host): boolean {
+    const { random, scheduler } = this.#world
+    const ms = random.scaled(1000, 300_000)
+    const processes = [...host.processes].filter(({ isStopped }) => !isStopped)
+    if (processes.length === 0) return false
+    this.#say(host.name, `sleeps for ${Math.round(ms / 1000)} s`)
+    for (const process of processes) process.stop()
+    const { boots } = host
+    scheduler.after(ms, () => {
+      this.#say(host.name, 'wakes')
+      if (host.boots === boots) host.slept += ms
+      for (const process of processes) process.carryOn()
+    })
+    return true
+  }
+
+  #setClock(host: Host, fault: Fault): boolean {
+    const { random, rules } = this.#world
+    const seconds = Math.round((random.chance(0.5) ? 1 : -1) * random.scaled(1, 86_400))
+    if (fault === 'sets a clock') host.ahead += seconds
+    else this.#world.databaseAhead += seconds
+    this.#say(fault === 'sets a clock' ? host.name : 'database', `its clock is set by ${seconds} s`)
+    rules.clockWasSet(seconds)
+    return true
+  }
+
+  #fill(host: Host): boolean {
+    const { random, scheduler } = this.#world
+    const { disk } = host
+    if (disk.isFull) return false
+    disk.isFull = true
+    disk.isAllFull = random.chance(0.3)
+    disk.wasAllFull ||= disk.isAllFull
+    this.#say(host.name, `its disk is full${disk.isAllFull ? ', and all others' : ''}`)
+    scheduler.after(random.scaled(100, 120_000), () => {
+      this.#say(host.name, 'its disk has room')
+      disk.isFull = disk.isAllFull = false
+    })
+    return true
+  }
+
+  #removeLock(host: Host): boolean {
+    if (host.disk.lock === undefined) return false
+    host.disk.lock = undefined
+    this.#say(host.name, 'token.lock is removed')
+    this.#world.rules.lockWasRemoved(host)
+    return true
+  }
+
+  #putBackFile(host: Host): boolean {
+    const { random, rules } = this.#world
+    if (this.#backups.length === 0) return false
+    const backup = random.pick(this.#backups)
+    this.#say(
+      host.name,
+      `an older token.db is put in place: generation ${backup?.content.set?.generation ?? 0}`,
+    )
+    rules.putsBack(host)
+    // A file of its own, or the same one with other content.
+    if (random.chance(0.5) || host.disk.row === undefined || backup === undefined)
+      host.disk.row = backup && { ...backup }
+    else host.disk.row.content = backup.content
+    rules.wasPutBack(false)
+    return true
+  }
+
+  #cutNetwork(host: Host, fault: Fault): boolean {
+    const { random, scheduler, network } = this.#world
+    const until = scheduler.now + random.scaled(500, 120_000)
+    this.#say(host.name, fault)
+    if (fault === 'silences a network') {
+      host.silentUntil = until
+      return true
+    }
+    if (fault === 'refuses connections') host.refusedUntil = until
+    network.reset((one) => one === host)
+    return true
+  }
+
+  #restart(what: string): boolean {
+    const { random, scheduler, network, database } = this.#world
+    if (!network.isUp) return false
+    this.#say('database', what)
+    network.isUp = false
+    network.reset()
+    scheduler.after(random.scaled(100, 60_000), () => {
+      network.isUp = true
+      database.startedAt = database.look().now
+      this.#say('database', 'is up')
+    })
+    return true
+  }
+
+  #putBackDatabase(commits: number, isFailover: boolean): boolean {
+    const { network, database, rules } = this.#world
+    if (!network.isUp) return false
+    const isLossless = isFailover && database.isSynchronous
+    if (!this.#restart(isFailover ? 'fails over' : 'is restored from a dump')) return false
+    database.putBack(isLossless ? 0 : commits, isFailover)
+    this.#say(
+      'database',
+      `its newest commits are lost: ${isLossless ? 0 : commits}; generation ${database.row.generation}`,
+    )
+    if (!isLossless) rules.wasPutBack(isFailover)
+    return true
+  }
+
+  #say(who: string, what: string): void {
+    this.#world.scheduler.say(who, what)
+  }
+
+  #count<T extends Fault | Fate | StatementFate>(what: T): T {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
+    return what
   }
 }

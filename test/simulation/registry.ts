@@ -1,217 +1,235 @@
-// The registry in memory: the conditions and effects of the SQL statements in src/store/postgres/statements.ts, on
-// states that never change, so that the database can be put back to any earlier one.
+// The database, as one process reaches it over a network: statements that are lost, late or done without a word.
+import { StoreUnreachable } from '../../src/core/errors.js'
 import type { Discovered } from '../../src/core/ports.js'
 import type { HistoryEntry, PendingLogin } from '../../src/core/store-ports.js'
 import type { TokenSet } from '../../src/core/token-set.js'
-import { recordsIn } from '../../src/store/rescue/records.js'
-import type { Kept } from './host.js'
-import type { Scheduler } from './scheduler.js'
-import { refreshTokenIn } from './seat.js'
 import type { Holding, KeptAnswer, Registry, Seen, SeenLease } from '../../src/store/postgres/registry.js'
+import type { Database } from './database.js'
+import type { Host, HostProcess, World } from './world.js'
 
-/** All that the database has committed. */
-export interface State {
-  readonly generation: number
-  readonly sequence: number
-  readonly set: TokenSet | undefined
-  readonly login: PendingLogin | undefined
-  readonly discovered: Discovered | undefined
-  readonly lease: SeenLease
-  readonly saver: string | null
-  readonly timeline: string | null
-  readonly answers: readonly KeptAnswer[]
-  readonly history: readonly HistoryEntry[]
-  /** The pairs that were ever in it. */
-  readonly ever: readonly Omit<Kept, 'by'>[]
+/** No schedule moves a set to another store. */
+export const unmoved = (): Promise<never> => Promise.reject(new Error('no schedule moves a set'))
+
+/** Milliseconds after which a client no longer waits for an answer. */
+const STATEMENT_MS = 5_000
+/** Milliseconds after which it no longer waits for a connection. */
+const CONNECT_MS = 15_000
+
+/** A statement on its way to the database or back. */
+export interface Flight {
+  readonly host: Host
+  /** The connection is reset: the client hears that at once. @param isDone Whether the database has got it. */
+  readonly cut: (isDone: boolean) => void
 }
 
-const NEVER_USED: State = {
-  ...{ generation: 0, sequence: 0, set: undefined, login: undefined, discovered: undefined },
-  lease: { seat: null, host: null, term: 0, beat: 0, ms: 0, at: null },
-  ...{ saver: null, timeline: null, answers: [], history: [], ever: [] },
-}
+export class SimulatedRegistry implements Registry {
+  readonly name = 'postgres://db.example/hq'
+  readonly #world: World
+  readonly #database: Database
+  readonly #process: HostProcess
+  readonly #host: Host
 
-/** The statements of a move, which is not simulated. */
-type Move = 'closeForMove' | 'reopen' | 'receive'
-
-/** The statements without a network: each takes effect at once. */
-export type Statements = {
-  [Name in Exclude<keyof Registry, 'name' | 'close' | 'migrate' | Move>]: (
-    ...values: Parameters<Registry[Name]>
-  ) => Awaited<ReturnType<Registry[Name]>>
-}
-
-export class Database implements Statements {
-  state = NEVER_USED
-  /** Earlier states, the oldest first, and the true time of each. */
-  readonly past: State[] = []
-  timeline = 1
-  startedAt = 0
-  /** True time in milliseconds until which it takes no connection. */
-  downUntil = 0
-  /** How often it was put back, and the true time of the last one. */
-  restores = 0
-  restoredAt = 0
-  readonly #now: () => number
-  readonly #scheduler: Scheduler
-
-  /** @param now The database's clock, in epoch seconds with fractions. */
-  constructor(scheduler: Scheduler, now: () => number) {
-    this.#scheduler = scheduler
-    this.#now = now
-    this.startedAt = now() - 1_000_000
+  constructor(world: World, process: HostProcess) {
+    this.#world = world
+    this.#database = world.database
+    this.#process = process
+    this.#host = process.host
   }
 
-  /** A first set, imported before the world began. */
-  begin(set: TokenSet): void {
-    const { generation, sequence } = set
-    this.#commit({ generation, sequence, set, timeline: this.#timelineNow })
-    this.past.length = 0
+  look(): Promise<Seen> {
+    return this.#run('look', () => this.#database.look())
   }
 
-  restart(): void {
-    this.startedAt = this.#now()
-  }
-
-  /** Forgets the last commits. @param hasFailedOver Whether a replica took over; else a dump was restored. */
-  putBack(commits: number, hasFailedOver: boolean): void {
-    const before = this.past.splice(-commits)[0]
-    if (before !== undefined) this.state = before
-    if (hasFailedOver) this.timeline++
-    this.restores++
-    this.restoredAt = this.#scheduler.now
-    this.restart()
-  }
-
-  look(): Seen {
-    const { generation, sequence, set, login, discovered, lease, saver, timeline } = this.state
-    return {
-      ...{ generation, sequence, set, login, discovered, lease, saver, timeline },
-      ...{ registryId: 'registry-1', timelineNow: this.#timelineNow, isSynchronous: false, move: undefined },
-      ...{ startedAt: this.startedAt, now: this.#now() },
-    }
+  migrate(): Promise<void> {
+    return Promise.resolve()
   }
 
   take(
-    { term, beat }: Pick<SeenLease, 'term' | 'beat'>,
-    { seat, host }: Omit<Holding, 'term'>,
-    ms: number,
-  ): Seen | undefined {
-    const { lease } = this.state
-    if (lease.term !== term || lease.beat !== beat) return undefined
-    this.#commit({ lease: { seat, host, term: term + 1, beat: beat + 1, ms, at: this.#now() } })
-    return this.look()
+    seen: Pick<SeenLease, 'term' | 'beat'>,
+    holder: Omit<Holding, 'term'>,
+    leaseMs: number,
+  ): Promise<Seen | undefined> {
+    return this.#run('take', () => {
+      const before = this.#database.row.lease
+      const taken = this.#database.take(seen, holder, leaseMs)
+      if (taken !== undefined) this.#world.rules.tookLease(this.#process, before, taken.lease)
+      return taken
+    })
   }
 
-  beat(holding: Holding): boolean {
-    return this.#ifHeld(holding, () => ({}))
+  beat(holding: Holding): Promise<boolean> {
+    return this.#signing('beat', holding, () => this.#database.beat(holding))
   }
 
-  release(holding: Holding): void {
-    this.#ifHeld(holding, () => ({ lease: this.#beaten({ seat: null }) }))
+  async release(holding: Holding): Promise<void> {
+    await this.#run('release', () => this.#database.release(holding))
   }
 
-  note(holding: Holding, generation: number, next: TokenSet, entry: HistoryEntry): boolean {
-    if (this.state.generation !== generation) return false
-    const isSaved = next.generation !== generation
-    return this.#ifHeld(holding, () => ({
-      ...{ generation: next.generation, sequence: next.sequence, set: next },
-      ...(isSaved && { timeline: this.#timelineNow, saver: holding.seat }),
-      history: this.#told(entry, holding.host),
-    }))
+  note(holding: Holding, generation: number, next: TokenSet, entry: HistoryEntry): Promise<boolean> {
+    return this.#signing(`note (${entry.outcome})`, holding, () =>
+      this.#saving(() => this.#database.note(holding, generation, next, entry)),
+    )
   }
 
-  saveLogin(holding: Holding, login: PendingLogin | null): boolean {
-    return this.#ifHeld(holding, () => ({ login: login ?? undefined }))
+  saveLogin(holding: Holding, login: PendingLogin | null): Promise<boolean> {
+    return this.#signing('save the login', holding, () => this.#database.saveLogin(holding, login))
   }
 
-  pin(holding: Holding, discovered: Discovered): boolean {
-    return this.#ifHeld(holding, () => ({ discovered }))
+  pin(holding: Holding, discovered: Discovered): Promise<boolean> {
+    return this.#signing('save the endpoints', holding, () => this.#database.pin(holding, discovered))
   }
 
   land(
-    { seat, host }: Omit<Holding, 'term'>,
+    by: Omit<Holding, 'term'>,
     seen: { readonly generation: number; readonly grant: string | null | undefined },
     next: TokenSet,
     entry: HistoryEntry,
-  ): boolean {
-    const { generation, sequence, set, answers } = this.state
-    if (generation !== seen.generation || set?.grant !== seen.grant) return false
-    const last = Math.max(sequence, next.sequence)
-    this.#commit({
-      ...{ generation: next.generation, sequence: last, set: { ...next, sequence: last }, saver: seat },
-      ...{ timeline: this.#timelineNow, lease: this.#beaten({ seat: null }) },
-      answers: answers.filter((answer) => answer.generation >= next.generation - 1),
-      history: this.#told(entry, host),
+  ): Promise<boolean> {
+    return this.#run('land', () => this.#saving(() => this.#database.land(by, seen, next, entry)))
+  }
+
+  keep(answer: KeptAnswer, timeoutMs: number): Promise<void> {
+    return this.#run(
+      'keep',
+      () => {
+        this.#database.keep(answer)
+        this.#world.rules.keptInDatabase()
+      },
+      timeoutMs,
+    )
+  }
+
+  answers(): Promise<readonly KeptAnswer[]> {
+    return this.#run('read the answers', () => this.#database.row.answers)
+  }
+
+  drop(answers: readonly Pick<KeptAnswer, 'bytes'>[], generation: number): Promise<void> {
+    return this.#run('drop answers in the database', () => {
+      this.#saving(() => {
+        this.#database.drop(answers, generation)
+      })
     })
-    return true
   }
 
-  keep(answer: KeptAnswer): void {
-    const { answers } = this.state
-    if (!answers.some(({ bytes }) => isSame(bytes, answer.bytes)))
-      this.#commit({ answers: [...answers, answer] })
+  forget(holding: Holding, generation: number, entry: HistoryEntry | null): Promise<boolean> {
+    return this.#signing('forget', holding, () => this.#database.forget(holding, generation, entry))
   }
 
-  answers(): readonly KeptAnswer[] {
-    return this.state.answers
+  history(): Promise<readonly HistoryEntry[]> {
+    return this.#run('read the history', () => this.#database.history())
   }
 
-  drop(gone: readonly Pick<KeptAnswer, 'bytes'>[], least: number): void {
-    const { answers, generation } = this.state
-    if (generation < least) return
-    this.#commit({ answers: answers.filter((one) => !gone.some(({ bytes }) => isSame(bytes, one.bytes))) })
+  close(): Promise<void> {
+    return Promise.resolve()
   }
 
-  forget(holding: Holding, generation: number, entry: HistoryEntry | null): boolean {
-    if (this.state.generation !== generation) return false
-    return this.#ifHeld(holding, ({ sequence }) => ({
-      ...{ generation: generation + 1, sequence: Math.max(sequence, entry?.sequence ?? 0) },
-      ...{ set: undefined, login: undefined, answers: [] },
-      ...{ timeline: this.#timelineNow, saver: holding.seat },
-      ...(entry !== null && { history: this.#told(entry, holding.host) }),
-    }))
+  readonly closeForMove = unmoved
+  readonly reopen = unmoved
+  readonly receive = unmoved
+
+  #saving<T>(work: () => T): T {
+    const before = this.#database.row
+    const result = work()
+    this.#world.rules.saved(this.#process, before, this.#database.row)
+    return result
   }
 
-  history(): readonly HistoryEntry[] {
-    return this.state.history
+  #signing(name: string, holding: Holding, work: () => boolean): Promise<boolean> {
+    return this.#run(name, () => {
+      const isHeld = work()
+      if (isHeld) this.#world.rules.gaveSign()
+      return isHeld
+    })
   }
 
-  get #timelineNow(): string {
-    return String(this.timeline).padStart(8, '0')
+  /** @throws {StoreUnreachable} nothing happened, or its outcome is unknown */
+  #run<T>(name: string, work: () => T, timeoutMs = STATEMENT_MS): Promise<T> {
+    const { scheduler, latency, network } = this.#world
+    const process = this.#process
+    const host = this.#host
+    return new Promise((resolve, reject) => {
+      const fate = network.fateOf(host)
+      let isSettled = false
+      let isCut = false
+      const settle = (what: string, finish: () => void): void => {
+        process.deliver(() => {
+          if (isSettled) return
+          isSettled = true
+          network.flights.delete(flight)
+          if (scheduler.trace !== undefined) process.say(`${name}: ${what}`)
+          finish()
+        })
+      }
+      const fail = (why: string): void => {
+        settle(why, () => {
+          reject(new StoreUnreachable(`the database ${why}`))
+        })
+      }
+      const failsAfter = (why: string, ms: number): void => {
+        scheduler.after(ms, () => {
+          fail(why)
+        })
+      }
+      const arrive = (answer: (result: T) => void): void => {
+        if (isCut || !network.isUp) return
+        if (scheduler.trace !== undefined) scheduler.say('database', `${name} of ${process.name}`)
+        answer(work())
+      }
+      const flight: Flight = {
+        host,
+        cut: (isDone) => {
+          if (!isDone) isCut = true
+          fail('has closed the connection')
+        },
+      }
+      network.flights.add(flight)
+      const back = (result: T): void => {
+        const ms = latency('database')
+        if (scheduler.now < host.silentUntil) {
+          failsAfter('does not answer', timeoutMs)
+          return
+        }
+        scheduler.after(ms, () => {
+          settle('done', () => {
+            resolve(result)
+          })
+        })
+      }
+      switch (fate) {
+        case 'refused':
+          failsAfter('refuses connections', latency('database'))
+          return
+        case 'silent':
+          failsAfter('does not answer', this.#world.random.chance(0.5) ? timeoutMs : CONNECT_MS)
+          // What was sent may still arrive once the network is back.
+          if (this.#world.random.chance(0.5))
+            scheduler.after(host.silentUntil - scheduler.now + latency('database'), () => {
+              arrive(() => undefined)
+            })
+          return
+        case 'lost':
+          failsAfter('has closed the connection', latency('database') * 2)
+          return
+        case 'mute':
+          scheduler.after(latency('database'), () => {
+            arrive(() => {
+              failsAfter('has closed the connection', latency('database'))
+            })
+          })
+          return
+        case 'late': {
+          const ms = this.#world.random.scaled(500, 60_000)
+          if (ms > timeoutMs) failsAfter('does not answer in time', timeoutMs)
+          scheduler.after(ms, () => {
+            arrive(back)
+          })
+          return
+        }
+        case undefined:
+          scheduler.after(latency('database'), () => {
+            arrive(back)
+          })
+      }
+    })
   }
-
-  /** Every write of the holder's is a sign of life. */
-  #ifHeld({ term, seat }: Holding, change: (state: State) => Partial<State>): boolean {
-    const { lease } = this.state
-    if (lease.term !== term || lease.seat !== seat) return false
-    this.#commit({ lease: this.#beaten({}), ...change(this.state) })
-    return true
-  }
-
-  #beaten(change: Partial<SeenLease>): SeenLease {
-    const { lease } = this.state
-    return { ...lease, beat: lease.beat + 1, at: this.#now(), ...change }
-  }
-
-  #told(entry: HistoryEntry, host: string): readonly HistoryEntry[] {
-    const others = this.state.history.filter(({ sequence }) => sequence !== entry.sequence)
-    return [{ ...entry, host }, ...others].toSorted((one, other) => other.sequence - one.sequence)
-  }
-
-  #commit(change: Partial<State>): void {
-    this.past.push(this.state)
-    this.state = { ...this.state, ...change }
-    const { answers, set } = change
-    const news = [
-      ...(set === undefined ? [] : [set.pair.refreshToken.reveal()]),
-      ...(answers ?? []).flatMap(({ bytes }) => recordsIn(Buffer.from(bytes)).flatMap(refreshTokenIn)),
-    ].filter((refresh) => !this.state.ever.some((kept) => kept.refresh === refresh))
-    const kept = news.map((refresh) => ({ refresh, at: this.#scheduler.now }))
-    if (kept.length > 0) this.state = { ...this.state, ever: [...this.state.ever, ...kept] }
-  }
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0
 }

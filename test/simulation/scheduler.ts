@@ -1,145 +1,208 @@
-// The simulated time of one world: steps that happen one after the other, each in the clocks of its process. A step is
-// whatever a port does, and it settles only here, so a schedule is its seed.
-import { drawsFrom } from '../support/draws.js'
+// Runs processes on a clock of its own, in one thread: decides which of them goes on, and when. Knows no token.
+import type { Random } from './random.js'
 
-/** What a step happens in: a process, whose code runs on when the step settles. */
-export interface Owner {
-  readonly name: string
-  /** False once it was killed: nothing of it happens any more. */
-  readonly isAlive: boolean
-  /** True time until which it stands still. */
-  readonly stoppedUntil: number
-  /** Milliseconds on its host's monotonic clock. */
-  elapsed(): number
-}
-
-interface Step {
+/** Something that happens at an instant. */
+interface Event {
   readonly at: number
+  /** Of two events at one instant, the one that was planned first comes first. */
   readonly order: number
-  readonly label: string
-  readonly owner: Owner | undefined
   readonly run: () => void
 }
 
-/** A property that did not hold. */
-export class Violation extends Error {}
-
-/** The world whose code runs at this moment; `performance` and `Math.random` are its own then. */
-let running: { readonly owner: Owner | undefined; readonly scheduler: Scheduler } | undefined
-
+/**
+ * A queue of events. What a process waits for is an event of it, so a process goes on only when its event is the next.
+ * Between two events everything that can run has run: each one is begun by `nextTick`, which comes after all promises.
+ */
 export class Scheduler {
-  /** Milliseconds of true time since the world began. */
+  /** Milliseconds since the schedule has begun. */
   now = 0
+  /** Events that have happened. */
   steps = 0
-  /** The first property that did not hold. */
-  violation: Violation | undefined
-  readonly draw: () => number
-  readonly trace: string[] | undefined
+  /** The process that is running, or was the last one. */
+  current: Process | undefined
+  /** Writes one line for each step; missing where nobody reads it. */
+  readonly trace: ((line: string) => void) | undefined
+  readonly random: Random
+  /** Called before each event; true ends the run. */
+  before: () => boolean = () => false
+  readonly #heap: Event[] = []
   #order = 0
-  #pending: Step[] = []
 
-  /** @param isTraced Whether the steps are written down. */
-  constructor(seed: number, isTraced: boolean) {
-    this.draw = drawsFrom(seed)
-    this.trace = isTraced ? [] : undefined
+  constructor(random: Random, trace?: (line: string) => void) {
+    this.random = random
+    this.trace = trace
   }
 
-  /** A whole number from 0 to below `count`. */
-  below(count: number): number {
-    return Math.floor(this.draw() * count)
+  /** @param ms Milliseconds from now. */
+  after(ms: number, run: () => void): void {
+    const event = { at: this.now + ms, order: this.#order++, run }
+    const heap = this.#heap
+    let index = heap.length
+    while (index > 0) {
+      const up = (index - 1) >> 1
+      const parent = heap[up]
+      if (parent === undefined || parent.at <= event.at) break
+      heap[index] = parent
+      index = up
+    }
+    heap[index] = event
   }
 
-  pick<T>(choices: readonly T[]): T {
-    return choices[this.below(choices.length)] as T
+  say(who: string, what: string): void {
+    this.trace?.(`${(this.now / 1000).toFixed(3).padStart(10)} ${who.padEnd(12)} ${what}`)
   }
 
-  chance(probability: number): boolean {
-    return this.draw() < probability
-  }
-
-  /** A number between two, as likely near the one as near the other by their orders of magnitude. */
-  between(least: number, most: number): number {
-    return least * (most / least) ** this.draw()
-  }
-
-  /** Lets something happen later. With an owner it happens only while that is alive, and waits while it stands still. */
-  after(ms: number, label: string, owner: Owner | undefined, run: () => void): void {
-    this.#pending.push({ at: this.now + ms, order: this.#order++, label, owner, run })
-  }
-
-  /** A property does not hold. Whoever finds it may be called by code that catches what is thrown. */
-  fail(what: string): void {
-    this.violation ??= new Violation(what)
-  }
-
-  note(what: string, owner?: Owner): void {
-    this.trace?.push(`${(this.now / 1000).toFixed(3).padStart(10)} ${(owner?.name ?? '').padEnd(8)} ${what}`)
-  }
-
-  /** Runs until nothing is left, or `isOver` says so. */
-  run(isOver: () => boolean): Promise<void> {
+  /** Lets events happen until none is left, or `before` ends it. Whatever they throw is thrown here. */
+  run(): Promise<void> {
     return new Promise((resolve, reject) => {
       const turn = (): void => {
         try {
-          if (this.violation !== undefined) throw this.violation
-          if (isOver() || !this.#step()) {
-            running = undefined
+          const event = this.before() ? undefined : this.#next()
+          if (event === undefined) {
             resolve()
-          } else {
-            // What the step has settled runs on before the next one.
-            setImmediate(turn)
+            return
           }
+          this.now = event.at
+          this.steps++
+          event.run()
         } catch (error) {
-          running = undefined
           reject(error instanceof Error ? error : new Error(String(error)))
+          return
         }
+        queueMicrotask(() => {
+          process.nextTick(turn)
+        })
       }
-      setImmediate(turn)
+      turn()
     })
   }
 
-  #step(): boolean {
+  #next(): Event | undefined {
+    const heap = this.#heap
+    const [first] = heap
+    const last = heap.pop()
+    if (last === undefined || first === last) return first
+    let index = 0
     for (;;) {
-      const step = this.#next()
-      if (step === undefined) return false
-      const { owner } = step
-      if (owner?.isAlive === false) continue
-      this.now = Math.max(this.now, step.at)
-      if (owner !== undefined && owner.stoppedUntil > this.now) {
-        this.#pending.push({ ...step, at: owner.stoppedUntil })
-        continue
+      let down = 2 * index + 1
+      const left = heap[down]
+      if (left === undefined) break
+      const right = heap[down + 1]
+      let child = left
+      if (right !== undefined && isBefore(right, left)) {
+        child = right
+        down++
       }
-      this.steps++
-      running = { owner, scheduler: this }
-      if (step.label !== '') this.note(step.label, owner)
-      step.run()
-      return true
+      if (!isBefore(child, last)) break
+      heap[index] = child
+      index = down
     }
-  }
-
-  #next(): Step | undefined {
-    const pending = this.#pending
-    let first = 0
-    for (let index = 1; index < pending.length; index++) {
-      const [one, other] = [pending[index], pending[first]]
-      if (one === undefined || other === undefined) break
-      if (one.at < other.at || (one.at === other.at && one.order < other.order)) first = index
-    }
-    const step = pending[first]
-    const last = pending.pop()
-    if (last !== undefined && last !== step) pending[first] = last
-    return step
+    heap[index] = last
+    return first
   }
 }
 
-/** Puts simulated clocks and draws under the code that asks the machine for them. @returns The function that ends it. */
-export function simulateTime(): () => void {
-  const now = performance.now.bind(performance)
-  const { random } = Math
-  performance.now = () => running?.owner?.elapsed() ?? now()
-  Math.random = () => running?.scheduler.draw() ?? random()
-  return () => {
-    performance.now = now
-    Math.random = random
+function isBefore(one: Event, other: Event): boolean {
+  return one.at < other.at || (one.at === other.at && one.order < other.order)
+}
+
+/** A process: whatever it waits for never comes once it is dead, and comes late while it is stopped. */
+export class Process {
+  readonly name: string
+  readonly scheduler: Scheduler
+  isAlive = true
+  /** Runs when it dies: the kernel takes back what it held. */
+  readonly atDeath = new Set<() => void>()
+  /** Dies once its next step has taken effect, before it learns of it. */
+  isDoomed = false
+  #parked: (() => void)[] | undefined
+
+  constructor(name: string, scheduler: Scheduler) {
+    this.name = name
+    this.scheduler = scheduler
+  }
+
+  /** Lets the process go on, unless it is dead; while it is stopped, later. */
+  deliver(run: () => void): void {
+    if (!this.isAlive) return
+    if (this.#parked !== undefined) {
+      this.#parked.push(run)
+      return
+    }
+    this.scheduler.current = this
+    run()
+  }
+
+  /** Something that takes effect at an instant, `ms` milliseconds from now. */
+  step<T>(name: string, ms: number, work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.scheduler.after(ms, () => {
+        this.deliver(() => {
+          try {
+            const result = work()
+            this.say(name)
+            if (this.isDoomed) this.kill()
+            else resolve(result)
+          } catch (error) {
+            this.say(`${name}: ${String(error)}`)
+            reject(error instanceof Error ? error : new Error(String(error)))
+          }
+        })
+      })
+    })
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.scheduler.after(Math.max(0, ms), () => {
+        this.deliver(resolve)
+      })
+    })
+  }
+
+  /** @returns Ends it. */
+  every(ms: number, work: () => void): () => void {
+    let isOver = false
+    const again = (): void => {
+      this.scheduler.after(ms, () => {
+        this.deliver(() => {
+          if (isOver) return
+          work()
+          again()
+        })
+      })
+    }
+    again()
+    return () => {
+      isOver = true
+    }
+  }
+
+  kill(): void {
+    if (!this.isAlive) return
+    this.isAlive = false
+    for (const free of this.atDeath) free()
+  }
+
+  get isStopped(): boolean {
+    return this.#parked !== undefined
+  }
+
+  stop(): void {
+    this.#parked ??= []
+  }
+
+  /** What came meanwhile is delivered now. */
+  carryOn(): void {
+    const parked = this.#parked ?? []
+    this.#parked = undefined
+    for (const run of parked)
+      this.scheduler.after(0, () => {
+        this.deliver(run)
+      })
+  }
+
+  say(what: string): void {
+    if (this.scheduler.trace !== undefined) this.scheduler.say(this.name, what)
   }
 }

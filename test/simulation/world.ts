@@ -1,195 +1,260 @@
-// A world: hosts that share a token set, what they do, and what goes wrong, all drawn from one seed. In the end
-// everything is healed, and each host asks for a token.
-import type { TokenError } from '../../src/core/errors.js'
-import type { TokenStore } from '../../src/core/store-ports.js'
-import type { AuthorizationServer, Family, Issued, Repetition } from './authorization-server.js'
-import { Commands, COMMANDS, type Command } from './commands.js'
-import type { Faults } from './faults.js'
-import type { Host, Process } from './host.js'
-import { Violation, type Scheduler } from './scheduler.js'
-import type { Fate, Sent } from './token-requests.js'
+// One schedule's machines, network, database and authorization server. Decides nothing: `faults.ts` does, and `rules.ts`
+// judges.
+import type { ClockReading } from '../../src/core/clock.js'
+import type { Rescued, TokenStore } from '../../src/core/store-ports.js'
+import type { Holder } from '../../src/core/token-set.js'
+import { PostgresStore } from '../../src/store/postgres/postgres-store.js'
+import { nothing, type Remembered } from '../../src/store/postgres/remembered.js'
+import type { Memory } from '../../src/store/postgres/seat-memory.js'
+import type { Seat } from '../../src/store/seat.js'
+import { Database } from './database.js'
+import { Disk } from './disk.js'
+import { Faults } from './faults.js'
+import { Grants } from './grants.js'
+import { LocalStore, type LocalActor, type Names } from './local-store.js'
+import { Network } from './network.js'
+import type { Plan } from './plan.js'
+import type { Random } from './random.js'
+import { SimulatedRegistry } from './registry.js'
+import { Rules } from './rules.js'
+import { Process, Scheduler } from './scheduler.js'
+import { SimulatedSeat } from './seat.js'
 
-/** Milliseconds after which a command that has not ended is stuck. */
-const STUCK_MS = 3_600_000
-/** Rounds in which each host asks for a token in the end, five minutes apart: a pause after a refusal lasts an hour. */
-const ROUNDS = 30
-const BETWEEN_ROUNDS_MS = 300_000
+/** Epoch seconds at which every schedule begins. */
+const BEGINNING = 1_800_000_000
 
-/** The store of a world, and its rules. */
-export interface Protocol {
-  readonly hosts: readonly Host[]
-  open(process: Process): TokenStore
-  sent(process: Process, token: string): Sent
-  /** Whether nothing could tell this process of the logout of a family. */
-  isExcused(process: Process, family: Family): boolean
-  /** A process has ended by itself. */
-  ended(process: Process): void
-  /** Whether a pair came to a place that still exists. */
-  has(refresh: string): boolean
-  /** The refresh token that stands in the store. */
-  stored(): string | undefined
-  /** The family of the pair that was saved last, be it put back since. */
-  newest(): Family | undefined
-  /** Seconds by which its own clocks have jumped. */
-  skew(): number
-  /** True time at which it was last put back; 0 if never. */
-  restoredAt(): number
+/** A machine. */
+export class Host {
+  readonly name: string
+  readonly disk = new Disk()
+  readonly processes = new Set<HostProcess>()
+  readonly #scheduler: Scheduler
+  /** Seconds that its wall clock is ahead. */
+  ahead: number
+  boots = 1
+  #bootedAt = 0
+  /** Milliseconds that it has slept for since it was started. */
+  slept = 0
+  /** Instants until which its network refuses, or swallows. */
+  refusedUntil = 0
+  silentUntil = 0
+  /** When a machine without power has it back. */
+  downUntil = 0
+
+  constructor(name: string, scheduler: Scheduler, ahead: number) {
+    this.name = name
+    this.#scheduler = scheduler
+    this.ahead = ahead
+  }
+
+  readonly clock = (): ClockReading => ({
+    now: Math.floor(BEGINNING + this.ahead + this.#scheduler.now / 1000),
+    boot: this.boot,
+    uptime: Math.floor(this.uptime),
+  })
+
+  /** Names this boot. */
+  get boot(): string {
+    return `${this.name} boot ${this.boots}`
+  }
+
+  /** Seconds. */
+  get uptime(): number {
+    return 100 + (this.#scheduler.now - this.#bootedAt) / 1000
+  }
+
+  /** All that ran on it is dead. */
+  cutPower(downUntil: number): void {
+    for (const process of this.processes) process.kill()
+    this.disk.cutPower()
+    this.downUntil = downUntil
+    this.boots++
+    this.#bootedAt = downUntil
+    this.slept = 0
+  }
+}
+
+/** A process on a machine. */
+export class HostProcess extends Process {
+  readonly host: Host
+  readonly pid: number
+  /** Where its seat has no file yet, it has a name of its own. */
+  readonly seatName: string
+  readonly began: number
+  /** Whether it renews the token although the token is fresh. */
+  insists = false
+  /** Aborted by SIGTERM, while something may not be interrupted. */
+  signal: AbortController | undefined
+
+  constructor(name: string, scheduler: Scheduler, host: Host, pid: number) {
+    super(name, scheduler)
+    this.host = host
+    this.pid = pid
+    this.seatName = `seat of ${name}`
+    this.began = scheduler.now
+    host.processes.add(this)
+    this.atDeath.add(() => host.processes.delete(this))
+  }
+
+  /** SIGTERM: ends it, or is told to what must not be cut short. */
+  terminate(): void {
+    if (this.signal === undefined) this.kill()
+    else this.signal.abort('SIGTERM')
+  }
+
+  readonly uninterrupted = async <T>(section: (stop?: AbortSignal) => Promise<T>): Promise<T> => {
+    const signal = (this.signal = new AbortController())
+    try {
+      return await section(signal.signal)
+    } finally {
+      this.signal = undefined
+      if (signal.signal.aborted) this.kill()
+    }
+  }
 }
 
 export class World {
-  readonly #scheduler: Scheduler
-  readonly #server: AuthorizationServer
-  readonly #faults: Faults
-  readonly #protocol: Protocol
-  readonly #commands: Commands
+  readonly plan: Plan
+  readonly scheduler: Scheduler
+  readonly random: Random
+  readonly grants: Grants
+  readonly hosts: readonly Host[]
+  readonly network = new Network(this)
+  /** Seconds that the database's clock is ahead. */
+  databaseAhead: number
+  readonly database: Database
+  readonly faults: Faults
+  readonly rules: Rules
+  /** Requests that have left for the authorization server. */
+  requests = 0
+  #processes = 0
 
-  constructor(
-    scheduler: Scheduler,
-    server: AuthorizationServer,
-    faults: Faults,
-    protocol: Protocol,
-    slow: number,
-  ) {
-    this.#scheduler = scheduler
-    this.#server = server
-    this.#faults = faults
-    this.#protocol = protocol
-    const fate = (process: Process): Fate => {
-      const { cut } = process.host
-      if (cut.network > scheduler.now) return scheduler.chance(0.5) ? 'refused' : 'request lost'
-      return faults.fate()
-    }
-    this.#commands = new Commands({
-      ...{ scheduler, server, mischief: faults },
-      uplink: { server, slow, fate, sent: (process, token) => protocol.sent(process, token) },
-      open: (process) => protocol.open(process),
-      skew: () => protocol.skew(),
-      isExcused: (process, family) => protocol.isExcused(process, family),
-      ended: (process) => {
-        protocol.ended(process)
+  constructor(plan: Plan, random: Random, trace?: (line: string) => void) {
+    this.plan = plan
+    this.random = random
+    this.scheduler = new Scheduler(random, trace)
+    this.grants = new Grants(plan.grants)
+    const apart = (): number =>
+      plan.clocksApart === 0 ? 0 : Math.round(random.between(-1, 1) * plan.clocksApart)
+    this.hosts = Array.from(
+      { length: plan.hosts },
+      (_, index) => new Host(`host-${index + 1}`, this.scheduler, apart()),
+    )
+    this.databaseAhead = apart()
+    this.database = new Database(() => BEGINNING + this.databaseAhead + this.scheduler.now / 1000, plan)
+    this.rules = new Rules(this)
+    this.faults = new Faults(this)
+  }
+
+  readonly latency = (kind: keyof Plan['latency']): number => {
+    const most = this.plan.latency[kind]
+    return this.random.next() * (this.faults.isOver ? Math.min(most, 200) : most)
+  }
+
+  /** `performance.now()`: stands still while a machine sleeps. */
+  readonly elapsed = (): number => {
+    const { current, now } = this.scheduler
+    return now - (current instanceof HostProcess ? current.host.slept : 0)
+  }
+
+  /** A new process on a machine. */
+  process(host: Host, what: string): HostProcess {
+    const pid = ++this.#processes
+    return new HostProcess(`${host.name.replace('host-', 'h')}/${what}-${pid}`, this.scheduler, host, pid)
+  }
+
+  /** The store, as a process of its own opens it. */
+  storeOf(process: HostProcess): TokenStore {
+    const { disk } = process.host
+    const actor = this.#actorOf(process)
+    if (!this.plan.isShared) return new LocalStore(disk, actor, this.#namesOf(process))
+    const seat = new SimulatedSeat(disk, actor) as unknown as Pick<Seat, 'exclusive' | 'claim'>
+    const registry = new SimulatedRegistry(this, process)
+    return new PostgresStore(seat, this.#memoryOf(process, actor), registry, {
+      ...{ host: process.host.name, leaseMs: this.plan.leaseMs, recheck: 60, notify: () => undefined },
+      address: { url: registry.name, name: 'default' },
+      time: {
+        clock: process.host.clock,
+        elapsed: this.elapsed,
+        sleep: (ms) => process.sleep(ms),
+        every: (ms, work) => process.every(ms, work),
       },
     })
   }
 
-  /** @returns What was violated. */
-  async run(): Promise<string | undefined> {
-    try {
-      await this.#work()
-      this.#faults.end()
-      this.#heal()
-      await this.#askInTheEnd()
-      return undefined
-    } catch (error) {
-      return error instanceof Violation ? error.message : (error as Error).stack
-    }
-  }
-
-  /** Waves of commands, each when the token of the one before is about to end. */
-  async #work(): Promise<void> {
-    const scheduler = this.#scheduler
-    const waves = 1 + scheduler.below(3)
-    for (let wave = 0; wave < waves; wave++) {
-      const spread = scheduler.pick([50, 2_000, 40_000])
-      const count = 1 + scheduler.below(5)
-      for (let left = count; left > 0; left--) {
-        const host = scheduler.pick(this.#protocol.hosts)
-        const command = this.#drawCommand()
-        scheduler.after(scheduler.draw() * spread, '', undefined, () => {
-          this.#commands.start(host, command)
-        })
-      }
-      await this.#until(spread)
-      const { lifetime } = this.#server
-      await this.#pass(scheduler.pick([0, lifetime * 0.9, lifetime, lifetime]) * 1000)
-    }
-  }
-
-  #drawCommand(): Command {
-    const scheduler = this.#scheduler
-    return scheduler.chance(0.6) ? 'get' : scheduler.pick(COMMANDS)
-  }
-
-  #heal(): void {
-    for (const host of this.#protocol.hosts) {
-      host.cut.database = host.cut.network = 0
-      host.isFull = false
-    }
-  }
-
-  async #askInTheEnd(): Promise<void> {
-    const scheduler = this.#scheduler
-    await this.#pass(this.#server.lifetime * 1000 + 60_000)
-    let results: Result[] = []
-    for (let round = 0; round < ROUNDS; round++) {
-      results = []
-      for (const host of this.#protocol.hosts) {
-        const told = (result: Family | TokenError): void => {
-          results.push({ host, result })
+  #actorOf(process: HostProcess): LocalActor {
+    const { rules } = this
+    return {
+      step: (name, work) => process.step(name, this.latency('disk'), work),
+      sleep: (ms) => process.sleep(ms),
+      holds: (free) => {
+        process.atDeath.add(free)
+        return () => {
+          process.atDeath.delete(free)
+          free()
         }
-        scheduler.after(scheduler.draw() * 2_000, '', undefined, () => {
-          this.#commands.start(host, 'get', told)
-        })
-      }
-      await this.#until(2_000)
-      if (this.#areServed(results) || this.#commands.logouts > 0) return
-      if (this.#expected() === undefined) return
-      await this.#pass(BETWEEN_ROUNDS_MS)
+      },
+      begins: (lock) => rules.begins(process, lock),
+      keeps: (record) => {
+        rules.keptOnDisk(process, record)
+      },
+      replaces: (before, after) => {
+        rules.replaced(process, before, after)
+      },
+      saves: (before, after) => {
+        rules.saved(process, before, after)
+      },
     }
-    const leaf = this.#expected()
-    const why = results.map(({ host, result }) => `${host.name}: ${describe(result)}`).join('; ')
-    throw new Violation(`${leaf?.refresh} lives and was kept, and not every host is served: ${why}`)
   }
 
-  #areServed(results: readonly Result[]): boolean {
-    for (const { host, result } of results) {
-      if (!('number' in result) || result.isOver) return false
-      const later = this.#commands.logins.find(({ family }) => family === result)
-      const own = later?.ended ?? result.all[0]?.at ?? 0
-      const newer = this.#commands.logins.find(({ begun, family }) => begun > own && family !== result)
-      if (newer !== undefined && newer.begun > this.#protocol.restoredAt())
-        throw new Violation(
-          `${host.name} is served of family ${result.number}, and a person has begun ${newer.family.number} since`,
-        )
+  #namesOf(process: HostProcess): Names {
+    const { host, pid } = process
+    const isMe = (holder: Holder): boolean => holder.pid === pid
+    return {
+      holder: (lastsMs) => {
+        this.rules.lasts(process, lastsMs)
+        if (!this.plan.hasNames) return undefined
+        const until = Math.ceil(host.uptime + lastsMs / 1000)
+        return { boot: host.boot, pidNamespace: 'pid:[1]', pid, started: pid, until }
+      },
+      isMe,
+      isOtherAlive: (holder) =>
+        holder.boot === host.boot &&
+        !isMe(holder) &&
+        host.uptime <= holder.until &&
+        [...host.processes].some((one) => one.pid === holder.pid),
     }
-    return results.length === this.#protocol.hosts.length
   }
 
-  /** A refresh token that the server would take, and that a host could know. */
-  #expected(): Issued | undefined {
-    const stored = this.#protocol.stored()
-    const family = stored === undefined ? undefined : this.#server.find(stored)?.family
-    // The database has forgotten a login: nobody but a person can tell which of the two lives is meant.
-    if (family === undefined || family.isOver || family !== this.#protocol.newest()) return undefined
-    return family.all.find(
-      (one) => one.usedAt === undefined && !one.isReplaced && this.#protocol.has(one.refresh),
-    )
-  }
-
-  async #pass(ms: number): Promise<void> {
-    let isOver = false
-    this.#scheduler.after(ms, '', undefined, () => {
-      isOver = true
-    })
-    await this.#scheduler.run(() => isOver)
-  }
-
-  /** Until every command has ended. @param startMs When the last one begins. */
-  async #until(startMs: number): Promise<void> {
-    await this.#pass(startMs)
-    const limit = this.#scheduler.now + STUCK_MS + 2000 * this.#server.lifetime
-    const commands = this.#commands
-    await this.#scheduler.run(() => commands.areOver || this.#scheduler.now > limit)
-    if (!commands.areOver) throw new Violation(`${commands.left.join(', ')} never ended`)
+  #memoryOf(process: HostProcess, actor: LocalActor): Memory {
+    const { disk, boot } = process.host
+    const known = (): Remembered => {
+      const memory = disk.memory ?? nothing(process.seatName)
+      // As `SeatMemory` does with the file of another machine, or of another boot.
+      const isOwn = disk.memory == null || disk.memoryOf === boot
+      return isOwn
+        ? memory
+        : { ...memory, seat: process.seatName, set: undefined, checkedAt: null, observed: null }
+    }
+    return {
+      load: () => actor.step('read the seat', known),
+      create: () =>
+        actor.step('make the seat', () => {
+          if (disk.memory !== undefined) return
+          disk.assertWritable()
+          disk.memory = null
+        }),
+      change: (change) =>
+        actor.step('write the seat', () => {
+          if (disk.memory === undefined) return undefined
+          disk.assertWritable()
+          const before: readonly Rescued[] = disk.memory?.answers ?? []
+          disk.memory = change(known())
+          disk.memoryOf = boot
+          for (const record of disk.memory.answers) this.rules.keptOnDisk(process, record)
+          actor.replaces(before, disk.memory.answers)
+          return disk.memory
+        }),
+    }
   }
 }
-
-interface Result {
-  readonly host: Host
-  readonly result: Family | TokenError
-}
-
-function describe(result: Family | TokenError): string {
-  return 'number' in result ? `served of family ${result.number}` : `${result.code}: ${result.message}`
-}
-
-export const REPETITIONS: readonly Repetition[] = ['same', 'another', 'replaced']
