@@ -8,12 +8,13 @@ const FLEET = 'test/fleet/**/*.test.ts'
 const canFault = process.platform === 'linux' && process.geteuid?.() === 0
 if (!canFault) process.stderr.write('the fault harnesses need Linux and root: they are left out\n')
 
-/** A folder with another undici, whose `Agent` users may bring: see scripts/matrix.js. */
-const { UNDICI } = process.env
+/** Folders with another undici, whose `Agent` users may bring, and with another pg: see scripts/matrix.js. */
+const { UNDICI, PG } = process.env
+const alias = { ...(UNDICI !== undefined && { undici: UNDICI }), ...(PG !== undefined && { pg: PG }) }
 
 export default defineConfig({
   test: {
-    ...(UNDICI === undefined ? {} : { alias: { undici: UNDICI } }),
+    alias,
     globalSetup: 'test/support/global-setup.ts',
     // For what hangs: on a machine with fifteen others at work a test takes ten times as long as by itself.
     testTimeout: 120_000,

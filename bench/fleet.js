@@ -292,7 +292,7 @@ async function look(port) {
     password: async () => undefined,
     credentials: () => ({ ca: null, client: null }),
   }
-  const connection = new Connection(settings, { patience: () => 15_000 })
+  const connection = new Connection(settings)
   await new PostgresRegistry(connection, 'default', settings.display).look()
   await connection.close()
 }

@@ -4,7 +4,8 @@
 // With each Node: the install (from 22 on without a compiler, and without scripts), every entry of the
 // package imported, `hq-token get` on a store that is seeded here, and by the warm path alone, a consumer that
 // uses every export run against the sandbox with each undici of its own that this Node takes, and its types under
-// each resolution. With an undici that is newer than ours, the tests of the interceptor too.
+// each resolution. With an undici that is newer than ours, the tests of the interceptor too, and with the oldest pg
+// those of the connection to a database.
 import { execFile } from 'node:child_process'
 import {
   copyFileSync,
@@ -31,6 +32,8 @@ const UNDICIS = [
   { undici: '7.0.0', from: 20 },
   { undici: '8', from: 22, isNewer: true },
 ]
+/** It checks certificates less well than later ones, unless it is told the name. */
+const OLDEST_PG = '8.16.0'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -154,7 +157,7 @@ async function tried(major) {
         ),
       ),
     ).then(() => Object.keys(RESOLUTIONS).join(', '))
-  const interceptor = async () => {
+  const tests = async (file, other) => {
     const vitest = [
       join(root, 'node_modules/vitest/vitest.mjs'),
       'run',
@@ -163,13 +166,14 @@ async function tried(major) {
       '--reporter',
       'json',
     ]
-    const { stdout } = await run(node, [...vitest, 'test/bearer/interceptor'], {
+    const { stdout } = await run(node, [...vitest, file], {
       cwd: root,
-      env: { ...env, UNDICI: join(project, 'node_modules/undici') },
+      env: { ...env, ...other },
       maxBuffer: 64 * 1024 * 1024,
     })
     return `${JSON.parse(stdout.slice(stdout.indexOf('{'))).numPassedTests} passed`
   }
+  const interceptor = () => tests('test/bearer/interceptor', { UNDICI: join(project, 'node_modules/undici') })
   for (const { undici, from, isNewer = false } of UNDICIS) {
     const isTaken = major >= from
     await step(`undici ${undici}`, async () => {
@@ -180,6 +184,10 @@ async function tried(major) {
     await step(`types, undici ${undici}`, () => (isTaken ? types() : '-'))
     if (isNewer) await step(`interceptor, undici ${undici}`, () => (isTaken ? interceptor() : '-'))
   }
+  await step(`connection, pg ${OLDEST_PG}`, async () => {
+    await install(fetched, project, [`pg@${OLDEST_PG}`])
+    return tests('test/store/postgres/connection', { PG: join(project, 'node_modules/pg') })
+  })
   await sandbox.close()
   return { row, failures }
 }

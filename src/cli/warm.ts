@@ -10,11 +10,12 @@ import { expiresAt, expiryPolicy, judge, type Verdict } from '../core/policy.js'
 import type { TokenSet } from '../core/token-set.js'
 import { isBearer } from '../core/token-type.js'
 import { peekSeat, placeOf } from '../store/postgres/peek-seat.js'
-import { isRecent, wasUnreachable } from '../store/postgres/recency.js'
+import { isChecked, isRecent, wasUnreachable } from '../store/postgres/recency.js'
 import { isBusy } from '../store/sqlite/addon.js'
 import { storePaths } from '../store/files.js'
+import { pauses } from '../store/pauses.js'
 import { peek, touchedAt } from '../store/sqlite/peek.js'
-import { AddonLock, pauses } from '../store/sqlite/early-lock.js'
+import { AddonLock } from '../store/sqlite/early-lock.js'
 import { formatted } from './commands/get/formats.js'
 import type { PlainGet } from './plain.js'
 
@@ -141,7 +142,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
   const policy = expiryPolicy(refresh.early, refresh.minValid)
   const named = namedClient(config)
   const look = (): Found => {
-    const { set, isGoodAt } = peeked(config)
+    const { set, verdictOn } = peeked(config)
     if (set === undefined || set.refusedAt !== null || !isBearer(set.pair.tokenType))
       throw new NeedsFullPath()
     if (!mayUse(set, named, config.apiUrl)) throw new NeedsFullPath()
@@ -156,8 +157,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
     } as const
     const { generation, failures } = set
     const text = formatted(token, format, at.now)
-    // One process of this host asks the database, and the others wait for what it finds.
-    return { verdict: isGoodAt(at) ? verdict : 'expired', text, seen: { generation, failures } }
+    return { verdict: verdictOn(verdict, at), text, seen: { generation, failures } }
   }
   return { look, path: store.path, lockWait: refresh.lockWait }
 }
@@ -165,18 +165,23 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
 /** The set in the store, or in this host's seat of a store that hosts share. */
 function peeked({ store, shared }: Config): {
   readonly set: TokenSet | undefined
-  /** Whether it may be judged without asking a database. */
-  readonly isGoodAt: (at: ClockReading) => boolean
+  /** What the verdict on it comes to without asking a database. */
+  readonly verdictOn: (verdict: Verdict, at: ClockReading) => Verdict
 } {
-  if (shared === null) return { set: peek(store.path), isGoodAt: () => true }
+  if (shared === null) return { set: peek(store.path), verdictOn: (verdict) => verdict }
   const known = peekSeat(store.path)
   if (known?.place !== placeOf(shared)) throw new NeedsFullPath()
   return {
     set: known.set,
-    isGoodAt: (at) => {
+    verdictOn: (verdict, at) => {
       // The full path says that the database is out of reach.
       if (wasUnreachable(known, at)) throw new NeedsFullPath()
-      return isRecent(known, at, shared.recheck)
+      if (isRecent(known, at, shared.recheck)) return verdict
+      // One process of this host asks the database, and the others wait for what it finds.
+      if (verdict === 'expired' || known.set?.intent == null) return 'expired'
+      // A renewal may last, and nobody waits for it while the token is good.
+      if (!isChecked(known, at, shared.recheck)) throw new NeedsFullPath()
+      return 'due'
     },
   }
 }

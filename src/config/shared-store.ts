@@ -132,7 +132,7 @@ function refuseAlone(settings: Settings): void {
     const setting = settings[name]
     if (setting !== undefined && setting.from !== 'default')
       throw new ConfigInvalid(`${setting.where} is given without url, and means nothing then`, {
-        hint: 'set url in [store], or HQ_TOKEN_STORE_URL; or take it out',
+        hint: 'set url in [store], or HQ_TOKEN_STORE_URL; or take it out. For hq-token move alone give it by its variable: hq-token move --help',
       })
   }
 }

@@ -46,6 +46,7 @@ type Given = (name: Parameter) => Setting | undefined
 
 const FORM = 'must be the URL of a PostgreSQL database such as postgres://USER@HOST/DATABASE'
 const PORT = '5432'
+const SEVERAL = 'several hosts with a port each: postgres://USER@HOST1:PORT1,HOST2:PORT2/DATABASE'
 const ESCAPES = 'in a user name or a password write / as %2F, : as %3A, @ as %40, ? as %3F and % as %25'
 
 /** The user ends at an @, unless a slash comes first: so libpq cuts it. */
@@ -78,7 +79,7 @@ export function readStoreUrl(url: Setting, env: Environment, suggest: Suggest): 
   }
   const attributes = given('target_session_attrs')
   if (attributes !== undefined && !/^(?:read-write|primary)$/.test(attributes.text))
-    throw invalid(attributes, 'must be read-write: nothing can be saved on a replica')
+    throw invalid(attributes, 'must be read-write: nothing can be saved on a replica', 'take it out')
   const files = { sslrootcert: given('sslrootcert'), sslcert: given('sslcert'), sslkey: given('sslkey') }
   const alone = files.sslkey === undefined ? files.sslcert : files.sslcert === undefined && files.sslkey
   if (alone) throw invalid(alone, 'is given alone', 'a client certificate needs both: sslcert and sslkey')
@@ -133,8 +134,8 @@ function readQuery(query: string, url: Setting, suggest: Suggest): ReadonlyMap<s
         close === undefined ? `the parameters are ${known.join(', ')}` : `did you mean ${close}?`,
       )
     }
-    if (value === '') throw invalid(url, `has ${told} without a value`)
-    if (read.has(name)) throw invalid(url, `has ${told} twice`)
+    if (value === '') throw invalid(url, `has ${told} without a value`, 'give it a value, or take it out')
+    if (read.has(name)) throw invalid(url, `has ${told} twice`, 'keep one of them')
     read.set(name, decoded(value, url))
   }
   return read
@@ -149,12 +150,12 @@ function readHosts(given: Given, isTlsMeant: boolean): readonly DatabaseHost[] {
   if (host !== undefined && names.some((name) => name === '' || /[\s@?#[\]]/.test(name)))
     throw invalid(host, 'has a host that cannot be read', ESCAPES)
   if (port !== undefined && ports.length !== 1 && ports.length !== names.length)
-    throw invalid(port, 'must name one port, or one for each host')
+    throw invalid(port, 'must name one port, or one for each host', SEVERAL)
   const mode = given('sslmode')
   return names.map((name, nth) => {
     const text = (ports.length === 1 ? ports[0] : ports[nth]) || PORT
     if (port !== undefined && !(/^\d{1,5}$/.test(text) && Number(text) > 0 && Number(text) <= 65_535))
-      throw invalid(port, 'must name ports between 1 and 65535')
+      throw invalid(port, 'must name ports between 1 and 65535', SEVERAL)
     return { name, port: Number(text), isTls: isTls(name, mode, isTlsMeant) }
   })
 }
@@ -198,7 +199,7 @@ function decoded(text: string, url: Setting): string {
   } catch {
     throw invalid(url, 'has a % that encodes nothing', ESCAPES)
   }
-  if (/[\x00-\x1f\x7f-\x9f]/.test(plain)) throw invalid(url, 'holds a control character')
+  if (/[\x00-\x1f\x7f-\x9f]/.test(plain)) throw invalid(url, 'holds a control character', ESCAPES)
   return plain
 }
 

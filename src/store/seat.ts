@@ -8,7 +8,8 @@ import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePat
 import { takeFromGroup } from './group.js'
 import { Rescue } from './rescue/rescue-file.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
-import { acquire, notInTime, sleep, type Lock } from './sqlite/lock.js'
+import { sleep } from './pauses.js'
+import { acquire, notInTime, type Lock } from './sqlite/lock.js'
 import { patiently } from './sqlite/patience.js'
 
 /** Milliseconds between two looks at another process's exchange. */

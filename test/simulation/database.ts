@@ -1,5 +1,5 @@
 // The shared row in memory, with the conditions of `src/store/postgres/statements.ts`. Each change is a commit, and a
-// commit can be lost again. `registry.test.ts` compares it with PostgreSQL. Delays and loses no statement.
+// commit can be lost again. `stores.test.ts` compares it with PostgreSQL. Delays and loses no statement.
 import type { Discovered } from '../../src/core/ports.js'
 import type { HistoryEntry, PendingLogin } from '../../src/core/store-ports.js'
 import type { TokenSet } from '../../src/core/token-set.js'
@@ -13,8 +13,9 @@ export interface Row {
   readonly login: PendingLogin | undefined
   readonly discovered: Discovered | undefined
   readonly lease: SeenLease
-  readonly saver: string | null
   readonly timeline: string | null
+  /** On which timeline it was when the lease was last taken, and since when. */
+  readonly found: { readonly timeline: string; readonly at: number } | null
   readonly answers: readonly KeptAnswer[]
   /** By sequence. */
   readonly history: ReadonlyMap<number, HistoryEntry>
@@ -23,7 +24,7 @@ export interface Row {
 const NEW_ROW: Row = {
   ...{ generation: 0, sequence: 0, set: undefined, login: undefined, discovered: undefined },
   lease: { seat: null, host: null, term: 0, beat: 0, ms: 0, at: null },
-  ...{ saver: null, timeline: null, answers: [], history: new Map() },
+  ...{ timeline: null, found: null, answers: [], history: new Map() },
 }
 
 export class Database {
@@ -56,10 +57,11 @@ export class Database {
   }
 
   look(): Seen {
-    const { generation, sequence, set, login, discovered, lease, saver, timeline } = this.row
+    const { generation, sequence, set, login, discovered, lease, timeline, found } = this.row
     const { isSynchronous, startedAt } = this
     return {
-      ...{ generation, sequence, set, login, discovered, lease, saver, timeline, isSynchronous, startedAt },
+      ...{ generation, sequence, set, login, discovered, lease, timeline, isSynchronous, startedAt },
+      timelineSince: found?.timeline === this.timeline ? found.at : null,
       ...{ registryId: 'registry-1', timelineNow: this.timeline, now: this.#now(), move: undefined },
     }
   }
@@ -69,9 +71,13 @@ export class Database {
     { seat, host }: Omit<Holding, 'term'>,
     ms: number,
   ): Seen | undefined {
-    const { lease } = this.row
+    const { lease, found } = this.row
     if (lease.term !== term || lease.beat !== beat) return undefined
-    this.#commit({ lease: { seat, host, ms, term: term + 1, beat: beat + 1, at: this.#now() } })
+    const at = Math.min(found?.timeline === this.timeline ? found.at : Infinity, this.#now())
+    this.#commit({
+      found: { timeline: this.timeline, at },
+      lease: { seat, host, ms, term: term + 1, beat: beat + 1, at: this.#now() },
+    })
     return this.look()
   }
 
@@ -86,12 +92,10 @@ export class Database {
   note(holding: Holding, generation: number, next: TokenSet, entry: HistoryEntry): boolean {
     const { row } = this
     if (!this.#isHeld(holding) || row.generation !== generation) return false
-    const isSame = row.generation === next.generation
     return this.#commit(
       {
         ...{ generation: next.generation, sequence: next.sequence, set: next },
-        timeline: isSame ? row.timeline : this.timeline,
-        saver: isSame ? row.saver : row.lease.seat,
+        timeline: row.generation === next.generation ? row.timeline : this.timeline,
       },
       entry,
       holding.host,
@@ -107,7 +111,7 @@ export class Database {
   }
 
   land(
-    { seat, host }: Omit<Holding, 'term'>,
+    { host }: Pick<Holding, 'host'>,
     seen: { readonly generation: number; readonly grant: string | null | undefined },
     next: TokenSet,
     entry: HistoryEntry,
@@ -119,7 +123,7 @@ export class Database {
       {
         ...{ generation: next.generation, sequence: Math.max(row.sequence, next.sequence) },
         ...{ set: { ...next, sequence: Math.max(row.sequence, next.sequence) } },
-        ...{ timeline: this.timeline, saver: seat, lease: { ...row.lease, seat: null } },
+        ...{ timeline: this.timeline, lease: { ...row.lease, seat: null } },
         answers: row.answers.filter((answer) => answer.generation >= next.generation - 1),
       },
       entry,
@@ -144,7 +148,7 @@ export class Database {
     return this.#commit(
       {
         ...{ generation: generation + 1, sequence: Math.max(row.sequence, entry?.sequence ?? 0) },
-        ...{ set: undefined, login: undefined, timeline: this.timeline, saver: row.lease.seat, answers: [] },
+        ...{ set: undefined, login: undefined, timeline: this.timeline, answers: [] },
       },
       entry,
       holding.host,

@@ -184,8 +184,8 @@ describe('a simulated database and a real one', () => {
   /** Without what no two databases have in common. */
   function outlineOf(seen: Seen | undefined): unknown {
     if (seen === undefined) return undefined
-    const { lease, set, login } = seen
-    const own = { registryId: '', startedAt: 0, now: 0 }
+    const { lease, set, login, timelineSince } = seen
+    const own = { registryId: '', startedAt: 0, now: 0, timelineSince: timelineSince !== null }
     const taken = { ...lease, at: lease.at !== null }
     return { ...seen, ...own, lease: taken, set: reveal(set), login: reveal(login) }
   }

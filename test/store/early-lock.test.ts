@@ -13,10 +13,11 @@ import type { TokenSet } from '../../src/core/token-set.js'
 import { entry } from '../../src/core/transitions.js'
 import { storePaths } from '../../src/store/files.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
+import { SeatMemory } from '../../src/store/postgres/seat-memory.js'
 import { AddonLock } from '../../src/store/sqlite/early-lock.js'
 import { folder } from '../support/folder.js'
 import { place } from '../support/place.js'
-import { ISSUED, moment, tokenSet } from '../support/token-sets.js'
+import { HOST, ISSUED, moment, tokenSet } from '../support/token-sets.js'
 import { worldFor } from '../support/world.js'
 
 const LIFETIME = tokenSet().pair.lifetime
@@ -97,6 +98,40 @@ describe('a `get` whose first look meets the commit of another process', () => {
     expect(answer).toEqual({})
     expect(ms).toBeGreaterThan(400)
     expect(ms).toBeLessThan(1500)
+  })
+})
+
+describe('a `get` on a seat of a shared store', () => {
+  const URL = 'postgres://db.example/hq'
+  const HELD = 'HELD'
+
+  /** What is printed while another process has the seat's lock. `HELD`: nothing, in the time of `lock_wait`. */
+  async function printed(set: TokenSet, seconds: number): Promise<string | undefined> {
+    const seat = join(folder(), 'token.seat')
+    writeFileSync(config, `[store]\nurl = ${URL}\npath = ${seat}\nlease = 10s\n[refresh]\nlock_wait = 20s\n`)
+    const memory = new SeatMemory({ folder: join(seat, '..'), database: seat }, HOST)
+    await memory.create()
+    const now = moment(DUE)
+    await memory.change((known) => ({
+      ...known,
+      ...{ place: `${URL} (default)`, registry: 'registry-1', generation: 1, sequence: 1, set },
+      checkedAt: { ...now, now: now.now - seconds, uptime: now.uptime - seconds },
+    }))
+    writeFileSync(storePaths(seat).lock, '', { mode: 0o600 })
+    await holding(storePaths(seat).lock, 1_000)
+    const { answer, ms } = timed(() => ask(() => now))
+    answer.handover?.lock.release()
+    return ms > 800 ? HELD : answer.text
+  }
+  const intent = { attempt: 2, at: DUE, boot: null, salvaged: null, client: null }
+
+  it('a `get` on a seat of a shared store prints a good token while another process of its host renews it', async () => {
+    expect(await printed(tokenSet({ intent }), 5)).toBe(token)
+  })
+
+  it('a `get` on a seat of a shared store leaves a renewal that lasts to the program, and a look that is due to whoever looks', async () => {
+    expect(await printed(tokenSet({ intent }), 3_000)).toBeUndefined()
+    expect(await printed(tokenSet(), 3_000)).toBe(HELD)
   })
 })
 

@@ -1,5 +1,5 @@
 // The connection to the database of a shared store: opened by the first query, and anew by the next one after a
-// failure. Repeats no query.
+// failure. Repeats neither a query nor a try to connect.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreUnreachable, TokenError, type ErrorDetails } from '../../core/errors.js'
 import { loadPg, type Pg } from './pg-package.js'
@@ -8,11 +8,6 @@ import { Session } from './session.js'
 import type { DatabaseHost, SharedStoreSettings } from './settings.js'
 
 export interface ConnectionOptions {
-  /**
-   * Milliseconds from now for which connecting may be tried again. Asked after each try that has failed: nothing is
-   * tried again if the next pause would not fit.
-   */
-  readonly patience: () => number
   /**
    * Milliseconds to connect to one host. Default: 15 s, because a server starts its backends one after the other: if
    * many clients connect at once and each gives up early, none is served.
@@ -27,10 +22,6 @@ export interface ConnectionOptions {
 /** Milliseconds after which the next host is tried too, while the one before has said nothing. */
 const NEXT_HOST_MS = 2_000
 
-/** Milliseconds: the first pause between two tries is at most this long, and each may be twice as long as the one before. */
-const FIRST_PAUSE = 50
-const LONGEST_PAUSE = 4_000
-
 const IDLE_MS = 10_000
 
 export class Connection implements Queries {
@@ -42,7 +33,7 @@ export class Connection implements Queries {
   #last: Promise<unknown> = Promise.resolve()
 
   /** Connects to nothing. */
-  constructor(settings: SharedStoreSettings, options: ConnectionOptions) {
+  constructor(settings: SharedStoreSettings, options: ConnectionOptions = {}) {
     this.#settings = settings
     this.#options = options
   }
@@ -87,23 +78,9 @@ export class Connection implements Queries {
   async #usable(): Promise<Session> {
     if (this.#closing.signal.aborted)
       throw new StoreUnreachable(`the connection to ${this.#settings.display} is closed`)
-    return this.#session?.isOver === false ? this.#session : (this.#session = await this.#connect())
-  }
-
-  /** Tries again while there is time, after random pauses, so that many hosts do not come back at one instant. */
-  async #connect(): Promise<Session> {
-    const pg = await loadPg()
-    const { signal } = this.#closing
-    for (let most = FIRST_PAUSE; ; most = Math.min(2 * most, LONGEST_PAUSE)) {
-      try {
-        return await this.#firstThatWrites(pg)
-      } catch (error) {
-        const pause = Math.random() * most
-        if (!(error instanceof StoreUnreachable) || this.#options.patience() < pause) throw error
-        await sleep(pause, undefined, { signal }).catch(none)
-        if (signal.aborted) throw error
-      }
-    }
+    return this.#session?.isOver === false
+      ? this.#session
+      : (this.#session = await this.#firstThatWrites(await loadPg()))
   }
 
   /** The first host that answers and can write. Each is tried if the one before has failed, or says nothing for a while. */

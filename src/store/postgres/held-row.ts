@@ -9,12 +9,12 @@ import type { Counters, HistoryEntry, Landed, PendingLogin, RescueFile } from '.
 import type { TokenSet } from '../../core/token-set.js'
 import { isOver } from '../../core/policy.js'
 import type { OpenRescue, Turn } from '../seat.js'
-import { pauses } from '../sqlite/early-lock.js'
+import { pauses } from '../pauses.js'
 import { shiftDiscovered, shiftEntry, shiftLogin, thereSet, type Look } from './database-time.js'
 import { instant, type Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
 import type { Holding, Registry } from './registry.js'
-import { afterLook, afterUnsaved, failoverIn, isPutBack, settlesIn } from './remembered.js'
+import { afterLook, afterUnsaved, isPutBack, settlesIn } from './remembered.js'
 import { SharedRescue } from './shared-rescue.js'
 import type { Memory } from './seat-memory.js'
 
@@ -102,17 +102,16 @@ export class HeldRow implements HeldMovable {
     const { registry, options } = this.#parts
     const { elapsed, sleep } = options.time
     for (let giveUp = elapsed() + LAND_MS, pause = pauses(50, 4000); ;) {
+      const { set, seen, offset } = this.#latest
+      this.#assertOpen()
+      const verdict = landing(set, next, after, entry.event === 'login')
+      if (verdict === 'overtaken' && set !== undefined) return { overtakenBy: set }
+      if (verdict === 'stray' || verdict === 'overtaken') throw this.#bypassed()
       try {
-        const { set, seen, offset } = this.#latest
-        this.#assertOpen()
-        const verdict = landing(set, next, after, entry.event === 'login')
-        if (verdict === 'overtaken' && set !== undefined) return { overtakenBy: set }
-        if (verdict === 'stray' || verdict === 'overtaken') throw this.#bypassed()
         if (verdict === 'save') {
-          const by = { seat: this.#lease.holding.seat, host: options.host }
           const stands = { generation: seen.generation, grant: set?.grant }
           const there = thereSet(next, offset)
-          if (!(await registry.land(by, stands, there, shiftEntry(entry, -offset)))) {
+          if (!(await registry.land(options, stands, there, shiftEntry(entry, -offset)))) {
             this.#latest = await this.#parts.look()
             continue
           }
@@ -122,7 +121,8 @@ export class HeldRow implements HeldMovable {
         await this.#answers.landed(after, () => this.#remember())
         return verdict === 'already' ? 'already' : 'saved'
       } catch (error) {
-        if (!(error instanceof StoreUnreachable)) throw error
+        // A password that could not be had for a moment must cost no pair either.
+        if (!(error instanceof TokenError)) throw error
         if (elapsed() >= giveUp) {
           await this.#rememberUnsaved(next)
           throw error
@@ -300,12 +300,10 @@ export class HeldRow implements HeldMovable {
     const known = await memory.load()
     if (isPutBack(known, seen, set))
       throw new StoreUnreachable(
-        `${registry.name} is older than what this host has seen: it was put back by a backup or a fail-over`,
+        `${registry.name} is older than what this host has seen: a backup or a fail-over has put it back`,
         { hint: 'a host that has the newer token set heals it; if there is none: hq-token login' },
       )
-    const failover = failoverIn(known, seen, at)
-    if (failover !== known.failover) await memory.change((now) => ({ ...now, failover }))
-    const seconds = settlesIn(failover, at, set === undefined || isOver(set.pair, at))
+    const seconds = settlesIn(seen, set === undefined || isOver(set.pair, at))
     if (seconds > 0)
       throw new StoreUnreachable(
         `${registry.name} has failed over since the last refresh, and may have lost it: hq-token waits ${Math.ceil(seconds)} s for a host that has it`,

@@ -73,7 +73,7 @@ export async function inspectShared(
   settings: SharedStore,
   options: InspectOptions & { readonly clock: () => ClockReading; readonly host: Host },
 ): Promise<StoreInspection> {
-  const connection = new Connection(settings, { patience: () => 0 })
+  const connection = new Connection(settings)
   const registry = new PostgresRegistry(connection, settings.name, placeOf(settings))
   const paths = storePaths(path)
   const seat = inspectPlace(paths, options)

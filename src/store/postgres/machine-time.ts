@@ -1,6 +1,6 @@
 // This process's clocks and timers, for the lease.
 import type { Clock } from '../../core/clock.js'
-import { sleep } from '../sqlite/lock.js'
+import { sleep } from '../pauses.js'
 import type { Time } from './lease.js'
 
 export function machineTime(clock: Clock): Time {

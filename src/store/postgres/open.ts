@@ -37,12 +37,7 @@ export function openSharedStore(
   options: SeatOptions & Required<Pick<SeatOptions, 'notify'>>,
   { clock, host, seat }: SharedAround,
 ): PostgresStore {
-  // The store tries again by itself: it knows what it waits for.
-  const registry = new PostgresRegistry(
-    new Connection(settings, { patience: () => 0 }),
-    settings.name,
-    placeOf(settings),
-  )
+  const registry = new PostgresRegistry(new Connection(settings), settings.name, placeOf(settings))
   return new PostgresStore(
     seat ?? new Seat(path, options),
     new SeatMemory(storePaths(path), host),

@@ -85,7 +85,7 @@ export class PostgresRegistry implements Registry {
   }
 
   async land(
-    { seat, host }: Omit<Holding, 'term'>,
+    { host }: Pick<Holding, 'host'>,
     seen: { readonly generation: number; readonly grant: string | null | undefined },
     next: TokenSet,
     entry: HistoryEntry,
@@ -95,7 +95,7 @@ export class PostgresRegistry implements Registry {
     if (generation === 0) await this.#run(sql.MAKE)
     return this.#did(sql.LAND, [
       ...event(entry, host),
-      ...[seat, generation, ...columnsOf(next), grant !== undefined, grant ?? null],
+      ...[generation, ...columnsOf(next), grant !== undefined, grant ?? null],
     ])
   }
 

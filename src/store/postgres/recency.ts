@@ -24,13 +24,18 @@ export function secondsSince(then: ClockReading, at: ClockReading): number {
 }
 
 /**
- * Whether the remembered set may be judged without a look: nothing is wrong with it, and the last look is recent, by
- * a tenth of the token's life too.
+ * Whether the remembered set may be judged without a look: nothing is wrong with it, nobody renews it, and the last
+ * look is recent.
  *
  * @param recheck Seconds.
  */
-export function isRecent({ set, checkedAt }: Recent, at: ClockReading, recheck: number): boolean {
-  if (set === undefined || checkedAt === null || set.refusedAt !== null || set.intent !== null) return false
+export function isRecent(known: Recent, at: ClockReading, recheck: number): boolean {
+  return known.set?.intent === null && isChecked(known, at, recheck)
+}
+
+/** Whether the last look at a set that works is recent, by a tenth of the token's life too. */
+export function isChecked({ set, checkedAt }: Recent, at: ClockReading, recheck: number): boolean {
+  if (set === undefined || checkedAt === null || set.refusedAt !== null) return false
   return secondsSince(checkedAt, at) < Math.min(recheck, set.pair.lifetime / 10)
 }
 

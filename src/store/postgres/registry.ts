@@ -17,11 +17,11 @@ export interface Seen {
   readonly login: PendingLogin | undefined
   readonly discovered: Discovered | undefined
   readonly lease: SeenLease
-  /** The seat that saved the newest pair. */
-  readonly saver: string | null
   /** The database's timeline when the newest pair was saved; `null` if none was. */
   readonly timeline: string | null
   readonly timelineNow: string | null
+  /** When a holder of the lease first found the database on `timelineNow`; `null` if none has. */
+  readonly timelineSince: number | null
   /** Whether a commit waits for a standby (`synchronous_standby_names`): then a fail-over loses none. */
   readonly isSynchronous: boolean
   /** When the database was started, in its own epoch seconds. */
@@ -100,14 +100,14 @@ export interface Registry {
   pin(holding: Holding, discovered: Discovered): Promise<boolean>
   /**
    * Saves a pair that was received, whoever holds the lease, if the row is as it was seen. Ends the lease, whoever
-   * holds it, because what it was taken for is done. Sets timeline and saver; deletes the answers to all generations
+   * holds it, because what it was taken for is done. Sets the timeline; deletes the answers to all generations
    * before `next.generation - 1` and the history older than 512 entries.
    *
    * @param seen Generation and grant id that must stand in the row (`grant: undefined`: no set stands there).
    * @returns False if they do not. Nothing is changed then.
    */
   land(
-    by: Omit<Holding, 'term'>,
+    by: Pick<Holding, 'host'>,
     seen: { readonly generation: number; readonly grant: string | null | undefined },
     next: TokenSet,
     entry: HistoryEntry,
@@ -144,7 +144,7 @@ export interface Registry {
   /** Opens a row that was closed, as it was. Under generation and lease. */
   reopen(holding: Holding, generation: number): Promise<boolean>
   /**
-   * Saves a set that comes from another store, with its history, and opens the row. Sets timeline and saver.
+   * Saves a set that comes from another store, with its history, and opens the row. Sets the timeline.
    *
    * @returns As `note`.
    */

@@ -28,8 +28,6 @@ export interface Remembered extends Recent {
   readonly generation: number
   readonly sequence: number
   readonly observed: Observed | null
-  /** The database's timeline after a fail-over, and when this seat first saw it. */
-  readonly failover: { readonly timeline: string; readonly since: ClockReading } | null
   /** The answers to the generation before the highest, if this seat has landed one: the database may forget the pair. */
   readonly answers: readonly Rescued[]
 }
@@ -48,7 +46,7 @@ export function nothing(seat: string): Remembered {
   return {
     ...{ seat, place: null, registry: null, set: undefined, discovered: undefined },
     ...{ generation: 0, sequence: 0, checkedAt: null, unreachableAt: null },
-    ...{ observed: null, failover: null, answers: [] },
+    ...{ observed: null, answers: [] },
   }
 }
 
@@ -175,19 +173,15 @@ export function isNews(before: Remembered, after: Remembered, at: ClockReading):
   return was !== null && secondsSince(was.last, at) >= OBSERVE_EVERY
 }
 
-/** The fail-over since the newest pair was saved; `null` if there was none, or none that could lose a commit. */
-export function failoverIn(
-  known: Remembered,
-  { timeline, timelineNow, isSynchronous }: Seen,
-  at: ClockReading,
-): Remembered['failover'] {
-  if (timeline === null || timelineNow === null || timeline === timelineNow || isSynchronous) return null
-  return known.failover?.timeline === timelineNow ? known.failover : { timeline: timelineNow, since: at }
-}
-
-/** Seconds for which nobody may spend after a fail-over. @param isOver Whether the access token has expired. */
-export function settlesIn(failover: Remembered['failover'], at: ClockReading, isOver: boolean): number {
-  if (failover === null) return 0
-  const passed = secondsSince(failover.since, at)
-  return Math.max(0, (isOver ? SETTLE_OVER : SETTLE) - (Number.isFinite(passed) ? passed : 0))
+/**
+ * Seconds for which nobody may spend after a fail-over that may have lost the newest pair. They count from the first
+ * holder that met it: a host that is made for each job would begin anew each time.
+ *
+ * @param seen As the lease was taken.
+ * @param isOver Whether the access token has expired.
+ */
+export function settlesIn(seen: Seen, isOver: boolean): number {
+  const { timeline, timelineNow, timelineSince, isSynchronous, now } = seen
+  if (timeline === null || timelineNow === null || timeline === timelineNow || isSynchronous) return 0
+  return Math.max(0, (isOver ? SETTLE_OVER : SETTLE) - (now - (timelineSince ?? now)))
 }

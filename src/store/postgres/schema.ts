@@ -43,7 +43,8 @@ const MIGRATIONS: readonly string[] = [
     login      jsonb,                             -- the login that waits for its answer
     discovered jsonb,                             -- the endpoints as last discovered
     timeline   text,                              -- of the database when the generation was last raised
-    saver_seat uuid,                              -- who raised it
+    found_timeline text,                          -- of the database when the lease was last taken
+    found_at   timestamptz,                       -- when a holder first found it on that timeline
     lease_seat uuid,                              -- who holds the lease; NULL: nobody
     lease_host text,
     lease_term bigint NOT NULL DEFAULT 0,         -- rises with every holder
@@ -124,9 +125,9 @@ export async function migrate(queries: Queries): Promise<void> {
   for (const step of STEPS) await queries.query(step)
 }
 
-/** What the owner runs, in psql, to bring a registry from a version (0: none) to the newest. */
-export function migrationSql(from = 0): string {
-  return STEPS.slice(from).join('\n')
+/** What the owner runs, in psql. It brings a registry of any version to the newest. */
+export function migrationSql(): string {
+  return STEPS.join('\n')
 }
 
 /**

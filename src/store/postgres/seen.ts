@@ -14,6 +14,7 @@ export function seenFrom(row: Columns): Seen {
     generation: numberOrNull(row, 'generation') ?? 0,
     sequence: numberOrNull(row, 'sequence') ?? 0,
   }
+  const timelineNow = textOrNull(row, 'timeline_now')
   return {
     registryId: text(row, 'registry_id'),
     ...counters,
@@ -28,9 +29,9 @@ export function seenFrom(row: Columns): Seen {
       ms: numberOrNull(row, 'lease_ms') ?? 0,
       at: numberOrNull(row, 'lease_at'),
     },
-    saver: textOrNull(row, 'saver_seat'),
     timeline: textOrNull(row, 'timeline'),
-    timelineNow: textOrNull(row, 'timeline_now'),
+    timelineNow,
+    timelineSince: textOrNull(row, 'found_timeline') === timelineNow ? numberOrNull(row, 'found_at') : null,
     isSynchronous: row['is_synchronous'] === true,
     startedAt: number(row, 'started_at'),
     now: number(row, 'now'),

@@ -46,7 +46,7 @@ export class Session {
       application_name: 'hq-token',
       // Asked only after the server has proved by its certificate who it is.
       password: () => passwordFor(settings, host, where),
-      ssl: host.isTls && tlsOptions(settings),
+      ssl: host.isTls && tlsOptions(settings, host),
       stream: () => this.#socket,
       ...{ keepAlive: true, keepAliveInitialDelayMillis: KEEP_ALIVE_MS },
       types: ownTypes(pg),
@@ -169,10 +169,14 @@ function addressOf({ name, port }: DatabaseHost): NetConnectOpts {
 }
 
 /** Node checks the certificate and the host's name, and pg begins with TLS or not at all. */
-function tlsOptions({ credentials }: SharedStoreSettings): NonNullable<pg.ClientConfig['ssl']> {
+function tlsOptions(
+  { credentials }: SharedStoreSettings,
+  { name }: DatabaseHost,
+): NonNullable<pg.ClientConfig['ssl']> {
   const { ca, client } = credentials()
-  // Even where NODE_TLS_REJECT_UNAUTHORIZED says otherwise.
-  return { rejectUnauthorized: true, ...(ca !== null && { ca }), ...client }
+  // Even where NODE_TLS_REJECT_UNAUTHORIZED says otherwise. Before 8.23.1 pg names no address to Node, which takes
+  // `localhost` then.
+  return { rejectUnauthorized: true, host: name, ...(ca !== null && { ca }), ...client }
 }
 
 /** @throws {ConfigInvalid} */

@@ -21,6 +21,8 @@ export class SharedRescue implements RescueFile {
   #there: readonly KeptAnswer[] = []
   /** The generation whose answers stay in the database, because one of them may hold a pair that came second. */
   #spent: number | undefined
+  /** Whether the seat has taken the newest answer. */
+  #isInSeat = true
 
   /** @param latest The last look at the row: it tells how the two clocks differ. */
   constructor(file: RescueFile, registry: Registry, memory: Memory, seat: string, latest: () => Look) {
@@ -72,14 +74,13 @@ export class SharedRescue implements RescueFile {
     await this.#memory
       .change((known) => ({ ...known, answers }))
       .catch(() => {
-        // The answer stays in the rescue file then.
-        this.#spent = -1
+        this.#isInSeat = false
       })
   }
 
   async drop(isSettled: (record: Rescued) => boolean): Promise<void> {
-    // Where the seat could not take the answer, the rescue file is its only copy.
-    if (this.#spent !== -1) await this.#file.drop(isSettled)
+    // Else the rescue file is its only copy on this host.
+    if (this.#isInSeat) await this.#file.drop(isSettled)
     const settled = this.#there.filter(
       (answer) => answer.generation !== this.#spent && recordsOf(answer).every(isSettled),
     )

@@ -7,7 +7,8 @@ const TIMELINE = 'left(pg_walfile_name(pg_current_wal_lsn()), 8)'
 
 /** A bigint as float8, because a client reads a bigint as text. All of ours are below 2^53. */
 const ROW = `
-  g.generation::float8, g.sequence::float8, g.token_set, g.login, g.discovered, g.timeline, g.saver_seat,
+  g.generation::float8, g.sequence::float8, g.token_set, g.login, g.discovered, g.timeline,
+  g.found_timeline, extract(epoch FROM g.found_at)::float8 AS found_at,
   g.lease_seat, g.lease_host, g.lease_term::float8, g.lease_beat::float8, g.lease_ms,
   extract(epoch FROM g.lease_at)::float8 AS lease_at,
   m.id AS registry_id, m.version, m.compatible,
@@ -25,7 +26,9 @@ export const MAKE = 'INSERT INTO hq_token.grants (name) VALUES ($1) ON CONFLICT 
 export const TAKE = `
 UPDATE hq_token.grants g
    SET lease_seat = $4, lease_host = $5, lease_ms = $6, lease_term = lease_term + 1, lease_beat = lease_beat + 1,
-       lease_at = clock_timestamp()
+       lease_at = clock_timestamp(), found_timeline = ${TIMELINE},
+       found_at = CASE WHEN found_timeline = ${TIMELINE} THEN least(found_at, clock_timestamp())
+                       ELSE clock_timestamp() END
   FROM hq_token.meta m
  WHERE g.name = $1 AND g.lease_term = $2 AND g.lease_beat = $3
 RETURNING ${ROW}`
@@ -65,7 +68,6 @@ export const NOTE = `${told(`
   UPDATE hq_token.grants
      SET generation = $8, sequence = $9, token_set = coalesce(token_set, '{}') || $10::jsonb,
          timeline = CASE WHEN generation = $8 THEN timeline ELSE ${TIMELINE} END,
-         saver_seat = CASE WHEN generation = $8 THEN saver_seat ELSE lease_seat END,
          ${BEATS}
    WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7`)}
 SELECT FROM saved`
@@ -76,12 +78,12 @@ SELECT FROM saved`
  */
 export const LAND = `${told(`
   UPDATE hq_token.grants
-     SET generation = $7, sequence = greatest(sequence, $8), token_set = coalesce(token_set, '{}') || $9::jsonb,
-         timeline = ${TIMELINE}, saver_seat = $5, lease_seat = NULL, ${BEATS}
-   WHERE name = $1 AND generation = $6
-     AND (token_set IS NOT NULL) = $10 AND token_set ->> 'grant_id' IS NOT DISTINCT FROM $11`)},
+     SET generation = $6, sequence = greatest(sequence, $7), token_set = coalesce(token_set, '{}') || $8::jsonb,
+         timeline = ${TIMELINE}, lease_seat = NULL, ${BEATS}
+   WHERE name = $1 AND generation = $5
+     AND (token_set IS NOT NULL) = $9 AND token_set ->> 'grant_id' IS NOT DISTINCT FROM $10`)},
 dropped AS (
-  DELETE FROM hq_token.answers a USING saved WHERE a.name = saved.name AND a.generation < $7 - 1
+  DELETE FROM hq_token.answers a USING saved WHERE a.name = saved.name AND a.generation < $6 - 1
 )
 SELECT FROM saved`
 
@@ -89,7 +91,7 @@ export const FORGET = `${told(`
   UPDATE hq_token.grants
      SET generation = generation + 1, sequence = greatest(sequence, $2), login = NULL,
          token_set = CASE WHEN token_set ? 'move' THEN token_set - 'moving' END,
-         timeline = ${TIMELINE}, saver_seat = lease_seat, ${BEATS}
+         timeline = ${TIMELINE}, ${BEATS}
    WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7`)},
 dropped AS (
   DELETE FROM hq_token.answers a USING saved WHERE a.name = saved.name
@@ -120,7 +122,7 @@ export const RECEIVE = `
 WITH saved AS (
   UPDATE hq_token.grants
      SET generation = $5, sequence = $6, token_set = $7::jsonb,
-         timeline = ${TIMELINE}, saver_seat = lease_seat, ${BEATS}
+         timeline = ${TIMELINE}, ${BEATS}
    WHERE name = $1 AND lease_term = $2 AND lease_seat = $3 AND generation = $4
   RETURNING name
 ), told AS (

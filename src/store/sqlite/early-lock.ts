@@ -52,11 +52,3 @@ export class AddonLock implements EarlyLock {
 
 /** Takes the lock. The journal is in memory, because nothing is ever written to the file and the disk may be full. */
 export const LOCK = 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
-
-/**
- * Milliseconds until each next look, from `first` to `most` on average. They are random, so that many that wait do
- * not look at one instant.
- */
-export function* pauses(first: number, most: number): Generator<number, never> {
-  for (let pause = first; ; pause = Math.min(pause * 1.5, most)) yield pause * (0.5 + Math.random())
-}

@@ -9,7 +9,8 @@ import { errnoOf } from '../../platform/errno.js'
 import { createPrivate } from '../../platform/files.js'
 import { checkLockable, identityOf, lstatOf, unusable, type StorePaths } from '../files.js'
 import { takeMutex } from './mutex.js'
-import { LOCK, pauses } from './early-lock.js'
+import { pauses, sleep } from '../pauses.js'
+import { LOCK } from './early-lock.js'
 
 /** The lock while this process holds it. */
 export interface Lock {
@@ -161,8 +162,4 @@ export function unlockable(path: string, error: unknown): StoreUnusable {
     hint: `mv ${shellWord(path)} ${shellWord(`${path}.away`)}`,
     cause: error,
   })
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

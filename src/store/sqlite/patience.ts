@@ -4,7 +4,7 @@ import { shellWord } from '../../core/shell-quoting.js'
 import type { StorePaths } from '../files.js'
 import { isBusy } from './addon.js'
 import { asUnusable } from './database.js'
-import { sleep } from './lock.js'
+import { sleep } from '../pauses.js'
 
 const BUSY_WAIT_MS = 10_000
 

@@ -338,8 +338,8 @@ export default [
   {
     name: 'a refresh takes an older set for a newer one',
     file: 'src/core/guard.ts',
-    find: "verdict === 'fresh' && set.generation >= looked.generation",
-    replace: "verdict === 'fresh' && set.generation >= 0",
+    find: 'const isOlder = set.generation < looked.generation && ',
+    replace: 'const isOlder = set.generation < 0 && ',
     by: tests('store/postgres/fleet', 'serve what it has seen'),
   },
   {

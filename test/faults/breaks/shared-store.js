@@ -104,9 +104,16 @@ export default [
   {
     name: 'shared store: pg asks the environment whether there is TLS',
     file: SESSION,
-    find: '      ssl: host.isTls && tlsOptions(settings),\n',
-    replace: '      ...(host.isTls && { ssl: tlsOptions(settings) }),\n',
+    find: '      ssl: host.isTls && tlsOptions(settings, host),\n',
+    replace: '      ...(host.isTls && { ssl: tlsOptions(settings, host) }),\n',
     by: tests('store/postgres/connection', 'variables of other programs'),
+  },
+  {
+    name: 'shared store: an older pg takes a certificate for localhost as one for an address',
+    file: SESSION,
+    find: '{ rejectUnauthorized: true, host: name, ',
+    replace: '{ rejectUnauthorized: true, ',
+    by: tests('store/postgres/connection-tls', 'names none to Node'),
   },
   {
     name: 'shared store: the native client is taken, which passes over our TLS',
@@ -165,13 +172,6 @@ export default [
     replace:
       'const once = async () => (await this.#usable()).query(text, values, timeoutMs)\n    const result = this.#last.then(() => once().catch(once))',
     by: tests('store/postgres/connection', 'no query is repeated'),
-  },
-  {
-    name: 'shared store: one try to connect',
-    file: CONNECTION,
-    find: 'this.#options.patience() < pause) throw error',
-    replace: 'this.#options.patience() > -pause) throw error',
-    by: tests('store/postgres/connection', 'once it comes back'),
   },
   {
     name: 'shared store: a silent host keeps the others from being tried',

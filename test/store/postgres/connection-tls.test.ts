@@ -2,8 +2,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { TLSSocket } from 'node:tls'
+import type pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ConfigInvalid, StoreUnreachable, TokenError } from '../../../src/core/errors.js'
+import { loadPg, type Pg } from '../../../src/store/postgres/pg-package.js'
+import { Session } from '../../../src/store/postgres/session.js'
 import { authority, pem } from '../../support/authority.js'
 import { folder } from '../../support/folder.js'
 import { giveToOrdinary, writeForOrdinary } from '../../../scripts/servers/guarded.js'
@@ -105,6 +108,23 @@ describe('a server with a certificate', () => {
     } finally {
       delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
     }
+  })
+
+  it('a server with a certificate is checked for an address also where pg names none to Node, as before 8.23.1', async () => {
+    const made: pg.ClientConfig[] = []
+    class Client {
+      readonly connection = { on: (): void => undefined }
+      readonly on = (): void => undefined
+      constructor(config: pg.ClientConfig) {
+        made.push(config)
+      }
+    }
+    const settings = settingsOf(at('192.0.2.7', TRUSTED))
+    const [host] = settings.hosts
+    if (host === undefined) throw new Error('there is no host')
+    const { types } = await loadPg()
+    new Session({ Client, types } as unknown as Pg, settings, host, 'the database')
+    expect(made).toMatchObject([{ ssl: { host: '192.0.2.7', rejectUnauthorized: true } }])
   })
 
   it.each(['require', 'prefer', 'no-verify'])(

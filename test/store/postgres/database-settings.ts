@@ -25,7 +25,7 @@ export function connectionTo(
   { lines, env, ...options }: Way & Partial<ConnectionOptions> = {},
 ): Connection {
   const settings = settingsOf(url, { ...(lines !== undefined && { lines }), ...(env && { env }) })
-  const connection = new Connection(settings, { patience: () => 0, ...options })
+  const connection = new Connection(settings, options)
   onTestFinished(() => connection.close())
   return connection
 }

@@ -132,6 +132,46 @@ describe('what a seat remembers', () => {
   })
 })
 
+describe('an answer that waits on the disk of a host', () => {
+  /** The process dies with the answer on this disk only, and its lease stays. */
+  const leave = (at: FleetHost, answer: Rescued): Promise<void> =>
+    at.store
+      .exclusive(
+        async (held) => {
+          await note(held, intended(tokenSet(), moment(), null))
+          at.link.fault = () => 'down'
+          await held.rescue.keep(answer)
+          throw new Error('died')
+        },
+        { waitMs: 0 },
+      )
+      .catch(async () => {
+        at.link.fault = undefined
+        await sql(`UPDATE hq_token.grants SET token_set = token_set || '{"obtained_at": 1}'`)
+      })
+  const get = (at: FleetHost, lockWait = 0): Promise<string> => {
+    const server = new FakeServer(at.time.clock)
+    const guard = new TokenGuard({ ...at, server, clock: at.time.clock, policy: POLICY, lockWait })
+    return guard.token().then(({ secret }) => secret.reveal())
+  }
+
+  it('an answer that waits on the disk of a host is saved after its restart, before the lease from before has ended', async () => {
+    await leave(one, record(one.time.clock()))
+    const restarted = await host('acme-1', one.path, 'boot-9')
+    expect(await get(restarted)).toBe('access-2')
+    expect((await two.store.read({ anew: true }))?.generation).toBe(2)
+  })
+
+  it('an answer that waits on the disk of a host and brings no token does not keep it from waiting for the lease', async () => {
+    await leave(one, {
+      ...record(one.time.clock()),
+      answer: { ...raw(granted('', '')), body: Buffer.from('no') },
+    })
+    const restarted = await host('acme-1', one.path, 'boot-9')
+    await expect(get(restarted, 2)).rejects.toThrow('acme-1 has been refreshing')
+  })
+})
+
 describe('a database that was put back', () => {
   /** To before the newest pair, with the lease of a host that is no more. */
   const putBack = async (): Promise<void> => {

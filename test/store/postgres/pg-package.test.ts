@@ -26,16 +26,13 @@ async function queried(own: string, port: number, env: Record<string, string> = 
   writeFileSync(
     script,
     `import { Connection } from ${module}
-const connection = new Connection(
-  {
-    display: 'postgres://db/hq',
-    hosts: [{ name: '127.0.0.1', port: ${port}, isTls: false }],
-    login: () => ({ user: 'hq', database: 'postgres' }),
-    password: async () => ({ reveal: () => 's3cret' }),
-    credentials: () => ({ ca: null, client: null }),
-  },
-  { patience: () => 0 },
-)
+const connection = new Connection({
+  display: 'postgres://db/hq',
+  hosts: [{ name: '127.0.0.1', port: ${port}, isTls: false }],
+  login: () => ({ user: 'hq', database: 'postgres' }),
+  password: async () => ({ reveal: () => 's3cret' }),
+  credentials: () => ({ ca: null, client: null }),
+})
 const answer = await Promise.all([1, 2, 3].map(() => connection.query('SELECT 1 AS one'))).then(
   (results) => results.map(({ rows }) => rows[0].one),
   ({ code, message, hint }) => ({ code, message, hint }),

@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from 'vitest'
 import { entry } from '../../../src/core/transitions.js'
-import { sleep } from '../../../src/store/sqlite/lock.js'
+import { sleep } from '../../../src/store/pauses.js'
 import { HostTime } from '../../support/fleet-time.js'
 import { startPostgres, type Postgres } from '../../support/postgres.js'
 import { fleetHost, registryAt } from '../../support/shared-stores.js'

@@ -105,7 +105,7 @@ describe.each(WAYS)('the registry in $what', (way) => {
     const link = await cuttable(db.postgres.port)
     const url = `postgres://${db.user}@127.0.0.1:${link.port}/${db.database}`
     const cut = await db.host({ url })
-    const swallowed = link.swallowAnswerTo(/saver_seat = \$5/)
+    const swallowed = link.swallowAnswerTo(/lease_seat = NULL, lease_beat/)
     await expect(cut.land(ONE, { generation: 1, grant: GRANT }, at(2), told(at(2)))).rejects.toThrow()
     await swallowed
     expect((await look(one)).generation).toBe(2)

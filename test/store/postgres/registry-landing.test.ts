@@ -41,18 +41,17 @@ describe.each(WAYS)('what the registry in $what keeps', (way) => {
       expect(seen).toMatchObject({
         generation: 2,
         sequence: 2,
-        saver: ONE.seat,
         lease: { seat: null, term: 2 },
       })
       expect(await other.beat(holding)).toBe(false)
       expect(await other.note(holding, 1, at(1, 3), told(at(1, 3)))).toBe(false)
     })
 
-    it('takes down saver and timeline', async () => {
+    it('takes down the timeline', async () => {
       await seededWith(one)
       await db.sql("UPDATE hq_token.grants SET timeline = '0000000A'")
       await other.land(OTHER, { generation: 1, grant: GRANT }, at(2), told(at(2)))
-      expect(await look(one)).toMatchObject({ saver: OTHER.seat, timeline: '00000001' })
+      expect(await look(one)).toMatchObject({ timeline: '00000001' })
     })
 
     it('changes nothing where another generation or grant stands', async () => {
@@ -170,12 +169,12 @@ describe.each(WAYS)('what the registry in $what keeps', (way) => {
       await one.saveLogin(holding, LOGIN)
       await one.pin(holding, DISCOVERED)
       await one.keep(answer('an answer'), 1000)
-      await db.sql("UPDATE hq_token.grants SET timeline = '0000000A', saver_seat = NULL")
+      await db.sql("UPDATE hq_token.grants SET timeline = '0000000A'")
       const last = told(at(3, 6), 'logout')
       expect(await one.forget(holding, 3, last)).toBe(true)
       expect(await look(other)).toMatchObject({
         ...{ generation: 4, sequence: 6, set: undefined, login: undefined, discovered: DISCOVERED },
-        ...{ saver: ONE.seat, timeline: '00000001', lease: { seat: ONE.seat } },
+        ...{ timeline: '00000001', lease: { seat: ONE.seat } },
       })
       expect(await one.answers()).toEqual([])
       expect((await one.history()).map(({ event }) => event)).toEqual(['logout', 'seed'])

@@ -112,8 +112,8 @@ describe.each(WAYS)('a row that a move has closed, in $what', (way) => {
       [600, ONE.host],
       [599, 'acme-7'],
     ])
-    const { saver, lease, set } = await look(one)
-    expect(saver).toBe(ONE.seat)
+    const { timeline, lease, set } = await look(one)
+    expect(timeline).toBe('00000001')
     expect(lease.seat).toBe(ONE.seat)
     expect(reveal(set)).toEqual(reveal(next))
     // The next event cuts what is older than the last 512.

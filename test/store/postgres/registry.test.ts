@@ -33,7 +33,7 @@ describe.each(WAYS)('the registry in $what', (way) => {
     it('finds zeros where nobody has used the profile, and writes nothing', async () => {
       expect(await look(one)).toMatchObject({
         ...{ generation: 0, sequence: 0, set: undefined, login: undefined, discovered: undefined },
-        ...{ saver: null, timeline: null },
+        ...{ timeline: null, timelineSince: null },
         lease: { seat: null, host: null, term: 0, beat: 0, ms: 0, at: null },
       })
       expect(await db.sql('SELECT FROM hq_token.grants')).toEqual([])
@@ -213,15 +213,31 @@ describe.each(WAYS)('the registry in $what', (way) => {
       expect(await one.history()).toHaveLength(1)
     })
 
-    it('takes down saver and timeline when the generation rises, and only then', async () => {
+    it('takes down the timeline when the generation rises, and only then', async () => {
       await seededWith(one)
-      expect(await look(one)).toMatchObject({ saver: ONE.seat, timeline: '00000001' })
+      expect(await look(one)).toMatchObject({ timeline: '00000001' })
       await db.sql("UPDATE hq_token.grants SET timeline = '0000000A'")
       const holding = await taken(other, OTHER)
       await other.note(holding, 1, at(1, 2), told(at(1, 2)))
-      expect(await look(one)).toMatchObject({ saver: ONE.seat, timeline: '0000000A' })
+      expect(await look(one)).toMatchObject({ timeline: '0000000A' })
       await other.note(holding, 1, at(2, 3), told(at(2, 3)))
-      expect(await look(one)).toMatchObject({ saver: OTHER.seat, timeline: '00000001' })
+      expect(await look(one)).toMatchObject({ timeline: '00000001' })
+    })
+
+    it('tells since when the database is on its timeline, as far as a holder has met it', async () => {
+      await taken(one, ONE)
+      const first = await look(one)
+      await taken(other, OTHER)
+      expect((await look(one)).timelineSince).toBe(first.timelineSince)
+      await db.sql("UPDATE hq_token.grants SET found_timeline = '00000000'")
+      expect((await look(one)).timelineSince).toBeNull()
+      await taken(one, ONE)
+      const { timelineSince, now } = await look(one)
+      expect(timelineSince).toBeGreaterThan(first.timelineSince ?? Infinity)
+      // A clock that was set back makes nobody wait until it is there again.
+      await db.sql("UPDATE hq_token.grants SET found_at = found_at + interval '1 day'")
+      await taken(other, OTHER)
+      expect((await look(one)).timelineSince).toBeLessThan(now + 60)
     })
 
     it('keeps what a newer version has put into the set', async () => {

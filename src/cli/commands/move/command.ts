@@ -12,10 +12,11 @@ export interface MoveFlags {
 const HELP = `
 The old store is closed for good: every command there ends with 78 and names the key to set. If a move was cut off, the
 same command finishes it; the move back to the old store, with the configuration of the new one, undoes it.
-The password of a database is read from where the configuration has it: url_password_file or url_password_command in
-[store], PGPASSWORD or ~/.pgpass.
+The password of a database comes from PGPASSWORD, ~/.pgpass, or url_password_file or url_password_command in [store].
+These two keys go with url, so until that is set give them to this one command by their variables.
 
   hq-token move --to postgres://keeper@db.example.com/tokens
+  HQ_TOKEN_STORE_URL_PASSWORD_FILE=store-password hq-token move --to postgres://keeper@db.example.com/tokens
   hq-token move --to /var/lib/hq-token/token.db`
 
 /** Adds `move`: to take the token set to another store. */
