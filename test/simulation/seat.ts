@@ -3,7 +3,7 @@
 import { LockTimeout, Overtaken } from '../../src/core/errors.js'
 import type { Rescued } from '../../src/core/store-ports.js'
 import { LOOK_EVERY_MS, type Turn } from '../../src/store/seat.js'
-import { pauses } from '../../src/store/sqlite/early-lock.js'
+import { pauses } from '../../src/store/pauses.js'
 import type { Disk, LockFile } from './disk.js'
 import { SimulatedRescue } from './rescue.js'
 

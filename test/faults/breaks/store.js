@@ -396,7 +396,7 @@ export default [
     name: 'fleet: an answer on the disk of a host waits for the lease from before its restart',
     file: 'src/store/postgres/postgres-store.ts',
     find: 'if (set?.intent == null) return false',
-    replace: 'if (set?.intent !== 0) return false',
+    replace: 'if (set?.intent == null || set.generation > 0) return false',
     by: tests('store/postgres/fleet-recovery', 'is saved after its restart'),
   },
   {
@@ -410,7 +410,7 @@ export default [
     name: 'fleet: a good token waits for a renewal by another process of its host',
     file: 'src/cli/warm.ts',
     find: "if (verdict === 'expired' || known.set?.intent == null) return 'expired'",
-    replace: "return 'expired'",
+    replace: "if (verdict !== 'fresh' || known.set?.intent == null) return 'expired'",
     by: tests('store/early-lock', 'while another process of its host renews it'),
   },
   {
