@@ -40,22 +40,22 @@ const NEEDED = [
   ['history', 'DELETE'],
 ] as const
 
-/** The database, and what this user may do there: one question, which needs no right. */
-const EXAM = `
-SELECT current_setting('server_version') AS version, current_user AS "user",
-       (SELECT s.ssl FROM pg_catalog.pg_stat_ssl s WHERE s.pid = pg_backend_pid()) AS tls,
-       has_database_privilege(current_database(), 'CREATE') AS may_create,
-       (SELECT count(*)::int FROM pg_catalog.pg_stat_replication) AS standbys,
+/** The database, and what this user may do there: one question, which needs no right. Written as in statements.ts. */
+export const EXAM = `
+SELECT pg_catalog.current_setting('server_version') AS version, current_user AS "user",
+       (SELECT s.ssl FROM pg_catalog.pg_stat_ssl s WHERE s.pid = pg_catalog.pg_backend_pid()) AS tls,
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
+       (SELECT pg_catalog.count(*)::int FROM pg_catalog.pg_stat_replication) AS standbys,
        ARRAY(
-         SELECT 'USAGE on ' || nspname FROM pg_catalog.pg_namespace
-          WHERE nspname = 'hq_token' AND NOT has_schema_privilege(oid, 'USAGE')
+         SELECT 'USAGE on hq_token'::text FROM pg_catalog.pg_namespace n
+          WHERE n.nspname = 'hq_token'::name AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
          UNION ALL
-         SELECT needed.privilege || ' on ' || nspname || '.' || relname
+         SELECT pg_catalog.concat(needed.privilege, ' on hq_token.', needed.name)
            FROM pg_catalog.pg_namespace n
            JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
-           JOIN (VALUES ${NEEDED.map(([table, right]) => `('${table}', '${right}')`).join(', ')}) AS needed (name, privilege)
-             ON needed.name = relname
-          WHERE nspname = 'hq_token' AND NOT has_table_privilege(c.oid, needed.privilege)
+           JOIN (VALUES ${NEEDED.map(([table, right]) => `('${table}'::text, '${right}'::text)`).join(', ')}) AS needed (name, privilege)
+             ON needed.name = c.relname::text
+          WHERE n.nspname = 'hq_token'::name AND NOT pg_catalog.has_table_privilege(c.oid, needed.privilege)
        )::text AS missing`
 
 interface Exam {

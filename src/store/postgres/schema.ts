@@ -101,7 +101,9 @@ const STEPS = MIGRATIONS.map(
 DECLARE
   found_version int := 0;
 BEGIN
-  PERFORM pg_advisory_xact_lock(7525227, 1);
+  -- Nothing of a schema in which others may create.
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  PERFORM pg_catalog.pg_advisory_xact_lock(7525227, 1);
   IF to_regclass('hq_token.meta') IS NOT NULL THEN
     SELECT version INTO found_version FROM hq_token.meta;
   END IF;
@@ -153,7 +155,7 @@ export function rowLevelSecuritySql(): string {
     (table) => `ALTER TABLE hq_token.${table} ENABLE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS own ON hq_token.${table};
 CREATE POLICY own ON hq_token.${table}
-  USING (name = current_user OR pg_has_role(current_user, 'hq_token_all', 'MEMBER'));
+  USING (name = current_user::text OR pg_catalog.pg_has_role(current_user, 'hq_token_all'::name, 'MEMBER'::text));
 `,
   )
   return [role('hq_token_all'), ...tables].join('\n')

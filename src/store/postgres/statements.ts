@@ -1,9 +1,11 @@
 // The registry's statements. Each is a transaction of its own under READ COMMITTED, where an UPDATE that waited for
-// another looks at its conditions again: compare and set. `$1` is the profile's name.
+// another looks at its conditions again: compare and set. `$1` is the profile's name. Functions are named with their
+// schema, and literals beside an operator with their type: whoever may create in a schema of the search path could else
+// put an operator or a function of his own in the way, which would be shown the tokens.
 import { HISTORY_ENTRIES } from './schema.js'
 
 /** The database's timeline, which a promoted replica raises. A replica refuses to name it. */
-const TIMELINE = 'left(pg_walfile_name(pg_current_wal_lsn()), 8)'
+const TIMELINE = 'pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)'
 
 /** A bigint as float8, because a client reads a bigint as text. All of ours are below 2^53. */
 const ROW = `
@@ -12,10 +14,11 @@ const ROW = `
   g.lease_seat, g.lease_host, g.lease_term::float8, g.lease_beat::float8, g.lease_ms,
   extract(epoch FROM g.lease_at)::float8 AS lease_at,
   m.id AS registry_id, m.version, m.compatible,
-  extract(epoch FROM clock_timestamp())::float8 AS now,
-  CASE WHEN NOT pg_is_in_recovery() THEN ${TIMELINE} END AS timeline_now,
-  current_setting('synchronous_standby_names') <> '' AS is_synchronous,
-  extract(epoch FROM pg_postmaster_start_time())::float8 AS started_at`
+  extract(epoch FROM pg_catalog.clock_timestamp())::float8 AS now,
+  CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN ${TIMELINE} END AS timeline_now,
+  pg_catalog.current_setting('synchronous_standby_names') <> ''::text
+    AND pg_catalog.current_setting('synchronous_commit') NOT IN ('off'::text, 'local'::text) AS is_synchronous,
+  extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8 AS started_at`
 
 export const LOOK = `
 SELECT ${ROW}
@@ -26,15 +29,15 @@ export const MAKE = 'INSERT INTO hq_token.grants (name) VALUES ($1) ON CONFLICT 
 export const TAKE = `
 UPDATE hq_token.grants g
    SET lease_seat = $4, lease_host = $5, lease_ms = $6, lease_term = lease_term + 1, lease_beat = lease_beat + 1,
-       lease_at = clock_timestamp(), found_timeline = ${TIMELINE},
-       found_at = CASE WHEN found_timeline = ${TIMELINE} THEN least(found_at, clock_timestamp())
-                       ELSE clock_timestamp() END
+       lease_at = pg_catalog.clock_timestamp(), found_timeline = ${TIMELINE},
+       found_at = CASE WHEN found_timeline = ${TIMELINE} THEN least(found_at, pg_catalog.clock_timestamp())
+                       ELSE pg_catalog.clock_timestamp() END
   FROM hq_token.meta m
  WHERE g.name = $1 AND g.lease_term = $2 AND g.lease_beat = $3
 RETURNING ${ROW}`
 
 /** Every write of the holder's is a sign of life. */
-const BEATS = 'lease_beat = lease_beat + 1, lease_at = clock_timestamp()'
+const BEATS = 'lease_beat = lease_beat + 1, lease_at = pg_catalog.clock_timestamp()'
 
 export const BEAT = `
 UPDATE hq_token.grants SET ${BEATS} WHERE name = $1 AND lease_term = $2 AND lease_seat = $3`
@@ -49,11 +52,19 @@ export const PIN = `
 UPDATE hq_token.grants SET discovered = $4::jsonb, ${BEATS} WHERE name = $1 AND lease_term = $2 AND lease_seat = $3`
 
 /**
+ * A condition that is met, and makes the commit wait for the disk where the database does not (`synchronous_commit =
+ * off`): else its crash could bring back a token that is spent.
+ */
+const DURABLE = `
+  CASE WHEN pg_catalog.current_setting('synchronous_commit') = 'off'::text
+       THEN pg_catalog.set_config('synchronous_commit', 'local', true) <> ''::text ELSE true END`
+
+/**
  * Changes the row, and tells it in the history if the row met the condition. `$2` is the entry's sequence, `$3` the
  * entry, or NULL for none, and `$4` the host.
  */
 const told = (update: string): string => `
-WITH saved AS (${update}
+WITH saved AS (${update} AND ${DURABLE}
   RETURNING name
 ), told AS (
   INSERT INTO hq_token.history (name, sequence, entry, host)
@@ -81,16 +92,16 @@ export const LAND = `${told(`
      SET generation = $6, sequence = greatest(sequence, $7), token_set = coalesce(token_set, '{}') || $8::jsonb,
          timeline = ${TIMELINE}, lease_seat = NULL, ${BEATS}
    WHERE name = $1 AND generation = $5
-     AND (token_set IS NOT NULL) = $9 AND token_set ->> 'grant_id' IS NOT DISTINCT FROM $10`)},
+     AND (token_set IS NOT NULL) = $9 AND token_set ->> 'grant_id'::text IS NOT DISTINCT FROM $10`)},
 dropped AS (
-  DELETE FROM hq_token.answers a USING saved WHERE a.name = saved.name AND a.generation < $6 - 1
+  DELETE FROM hq_token.answers a USING saved WHERE a.name = saved.name AND a.generation < $6::bigint - 1
 )
 SELECT FROM saved`
 
 export const FORGET = `${told(`
   UPDATE hq_token.grants
      SET generation = generation + 1, sequence = greatest(sequence, $2), login = NULL,
-         token_set = CASE WHEN token_set ? 'move' THEN token_set - 'moving' END,
+         token_set = CASE WHEN token_set ? 'move'::text THEN token_set - 'moving'::text END,
          timeline = ${TIMELINE}, ${BEATS}
    WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7`)},
 dropped AS (
@@ -99,7 +110,7 @@ dropped AS (
 SELECT FROM saved`
 
 /** The set in a row, also in one that a move has closed. */
-const SET = "(CASE WHEN token_set ? 'move' THEN token_set -> 'moving' ELSE token_set END)"
+const SET = "(CASE WHEN token_set ? 'move'::text THEN token_set -> 'moving'::text ELSE token_set END)"
 
 /**
  * The columns of the set go one level down, where a program that knows of no moves misses them and refuses the row. The
@@ -108,14 +119,14 @@ const SET = "(CASE WHEN token_set ? 'move' THEN token_set -> 'moving' ELSE token
 export const CLOSE = `${told(`
   UPDATE hq_token.grants
      SET sequence = greatest(sequence, $2), ${BEATS},
-         token_set = jsonb_build_object('move', $8::jsonb, 'grant_id', $8::jsonb -> 'grant')
-           || CASE WHEN ${SET} IS NULL THEN '{}' ELSE jsonb_build_object('moving', ${SET}) END
+         token_set = pg_catalog.jsonb_build_object('move', $8::jsonb, 'grant_id', $8::jsonb -> 'grant'::text)
+           || CASE WHEN ${SET} IS NULL THEN '{}' ELSE pg_catalog.jsonb_build_object('moving', ${SET}) END
    WHERE name = $1 AND generation = $7 AND lease_term = $5 AND lease_seat = $6`)}
 SELECT FROM saved`
 
 export const REOPEN = `
 UPDATE hq_token.grants SET token_set = ${SET}, ${BEATS}
- WHERE name = $1 AND lease_term = $2 AND lease_seat = $3 AND generation = $4`
+ WHERE name = $1 AND lease_term = $2 AND lease_seat = $3 AND generation = $4 AND ${DURABLE}`
 
 /** `$8` is the history: an array of an entry each, with its sequence and its host. */
 export const RECEIVE = `
@@ -123,22 +134,23 @@ WITH saved AS (
   UPDATE hq_token.grants
      SET generation = $5, sequence = $6, token_set = $7::jsonb,
          timeline = ${TIMELINE}, ${BEATS}
-   WHERE name = $1 AND lease_term = $2 AND lease_seat = $3 AND generation = $4
+   WHERE name = $1 AND lease_term = $2 AND lease_seat = $3 AND generation = $4 AND ${DURABLE}
   RETURNING name
 ), told AS (
   INSERT INTO hq_token.history (name, sequence, entry, host)
-  SELECT name, (one ->> 'sequence')::bigint, one -> 'entry', one ->> 'host'
-    FROM saved, jsonb_array_elements($8::jsonb) one
+  SELECT name, (one ->> 'sequence'::text)::bigint, one -> 'entry'::text, one ->> 'host'::text
+    FROM saved, pg_catalog.jsonb_array_elements($8::jsonb) one
   ON CONFLICT (name, sequence) DO UPDATE SET entry = excluded.entry, host = excluded.host
 ), cut AS (
-  DELETE FROM hq_token.history h USING saved WHERE h.name = saved.name AND h.sequence <= $6 - ${HISTORY_ENTRIES}
+  DELETE FROM hq_token.history h USING saved WHERE h.name = saved.name AND h.sequence <= $6::bigint - ${HISTORY_ENTRIES}
 )
 SELECT FROM saved`
 
 export const HISTORY = 'SELECT entry, host FROM hq_token.history WHERE name = $1 ORDER BY sequence DESC'
 
 export const KEEP = `
-INSERT INTO hq_token.answers (name, generation, attempt, seat, record) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO hq_token.answers (name, generation, attempt, seat, record)
+SELECT $1::text, $2::bigint, $3::bigint, $4::uuid, $5::bytea WHERE ${DURABLE}
 ON CONFLICT DO NOTHING`
 
 export const ANSWERS = `
@@ -147,4 +159,4 @@ SELECT generation::float8, attempt::float8, seat, record
 
 export const DROP = `
 DELETE FROM hq_token.answers a USING hq_token.grants g
- WHERE a.name = $1 AND g.name = a.name AND g.generation >= $3 AND encode(a.digest, 'hex') = ANY ($2)`
+ WHERE a.name = $1 AND g.name = a.name AND g.generation >= $3 AND pg_catalog.encode(a.digest, 'hex'::text) = ANY ($2::text[])`

@@ -51,8 +51,8 @@ export default [
   {
     name: 'registry: an older life lands on a newer grant',
     file: STATEMENTS,
-    find: "token_set ->> 'grant_id' IS NOT DISTINCT FROM $10",
-    replace: "($10::text IS NULL OR token_set ->> 'grant_id' IS NOT NULL)",
+    find: "token_set ->> 'grant_id'::text IS NOT DISTINCT FROM $10",
+    replace: "($10::text IS NULL OR token_set ->> 'grant_id'::text IS NOT NULL)",
     by: tests('store/postgres/registry-landing', 'another generation or grant'),
   },
   {
@@ -70,9 +70,30 @@ export default [
     by: tests('store/postgres/registry-landing', 'ends that lease'),
   },
   {
+    name: 'registry: an operator that somebody else has made is shown the tokens',
+    file: STATEMENTS,
+    find: "THEN token_set -> 'moving'::text ELSE",
+    replace: "THEN token_set -> 'moving' ELSE",
+    by: tests('store/postgres/hostile-schema', 'met by no statement'),
+  },
+  {
+    name: 'registry: a function that somebody else has made is shown the tokens',
+    file: STATEMENTS,
+    find: "token_set = pg_catalog.jsonb_build_object('move', ",
+    replace: "token_set = jsonb_build_object('move', ",
+    by: tests('store/postgres/hostile-schema', 'not called by CLOSE'),
+  },
+  {
+    name: 'registry: a commit that does not wait for the disk is taken for a save',
+    file: STATEMENTS,
+    find: "set_config('synchronous_commit', 'local', true)",
+    replace: "set_config('synchronous_commit', 'off', true)",
+    by: tests('store/postgres/registry-conditions', 'after a crash of the database'),
+  },
+  {
     name: 'registry: a landing deletes the answers that came second',
     file: STATEMENTS,
-    find: 'a.generation < $6 - 1',
+    find: 'a.generation < $6::bigint - 1',
     replace: 'a.generation < $7',
     by: tests('store/postgres/registry-landing', 'deletes the answers'),
   },

@@ -165,6 +165,26 @@ describe('the registry in a database that fails over', () => {
   })
 })
 
+describe('the registry in a database whose commits do not wait for the disk', () => {
+  it('has what it has saved after a crash of the database', async () => {
+    // Nothing but a commit that waits writes the log for ten seconds.
+    const postgres = await startPostgres({ config: { wal_writer_delay: '10s', synchronous_commit: 'off' } })
+    const database = await postgres.createDatabase()
+    await postgres.sql(migrationSql(), 'postgres', database)
+    const open = async (): Promise<Registry> =>
+      new PostgresRegistry(await connected(postgres.url(database)), 'default', STORE)
+    const registry = await open()
+    await seededWith(registry)
+    await postgres.sql('CHECKPOINT')
+    await registry.land(ONE, { generation: 1, grant: GRANT }, at(2), told(at(2)))
+    await postgres.restart('immediate')
+    expect((await look(await open())).generation).toBe(2)
+    await postgres.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    await postgres.restart('fast')
+    expect((await look(await open())).isSynchronous).toBe(false)
+  })
+})
+
 describe('the registry without a schema', () => {
   it('is migrated by whoever may create, and else says who can', async () => {
     const postgres = await startPostgres()
