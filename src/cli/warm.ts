@@ -169,7 +169,7 @@ function peeked({ store, shared }: Config): {
   readonly verdictOn: (verdict: Verdict, at: ClockReading) => Verdict
 } {
   if (shared === null) return { set: peek(store.path), verdictOn: (verdict) => verdict }
-  const known = peekSeat(store.path)
+  const known = peekSeat(store.path, shared.name)
   if (known?.place !== placeOf(shared)) throw new NeedsFullPath()
   return {
     set: known.set,

@@ -109,7 +109,7 @@ describe('a `get` on a seat of a shared store', () => {
   async function printed(set: TokenSet, seconds: number): Promise<string | undefined> {
     const seat = join(folder(), 'token.seat')
     writeFileSync(config, `[store]\nurl = ${URL}\npath = ${seat}\nlease = 10s\n[refresh]\nlock_wait = 20s\n`)
-    const memory = new SeatMemory({ folder: join(seat, '..'), database: seat }, HOST)
+    const memory = new SeatMemory({ folder: join(seat, '..'), database: seat }, HOST, 'default')
     await memory.create()
     const now = moment(DUE)
     await memory.change((known) => ({

@@ -36,11 +36,12 @@ export function fleetHost(
   options: Partial<Omit<PostgresStoreOptions, 'time'>> & { readonly time?: HostTime } = {},
   path = join(folder(), 'token.seat'),
   machine: Host = HOST,
+  row = 'default',
 ): FleetHost {
   const notices: Notice[] = []
   const { time = new HostTime() } = options
   const link = bent(registry)
-  const memory = new SeatMemory({ folder: join(path, '..'), database: path }, machine)
+  const memory = new SeatMemory({ folder: join(path, '..'), database: path }, machine, row)
   const store = new PostgresStore(new Seat(path, {}), memory, link.registry, {
     ...{ host: 'acme-1', leaseMs: 20_000, recheck: 60, time },
     address: { url: 'postgres://db.example/hq', name: 'default' },

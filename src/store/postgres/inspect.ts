@@ -93,7 +93,10 @@ export async function inspectShared(
       const closed = closedByMove(store, seen.move, set === undefined, options.names)
       return { checks: [fail('store', closed), ...seat], content: undefined }
     }
-    const inRow = seen === undefined ? [] : await ofRow(seen, set, path, registry.name, options.host)
+    const inRow =
+      seen === undefined
+        ? []
+        : await ofRow(seen, set, new SeatMemory(paths, options.host, settings.name), registry.name)
     return {
       checks: [
         ...known,
@@ -181,12 +184,10 @@ function failover({ isSynchronous, timeline, timelineNow }: Seen, { standbys }: 
 async function ofRow(
   seen: Seen,
   set: TokenSet | undefined,
-  path: string,
+  memory: SeatMemory,
   where: string,
-  host: Host,
 ): Promise<readonly Finding[]> {
   const { lease, now } = seen
-  const paths = storePaths(path)
   const held =
     lease.seat === null
       ? ok('lease', 'free')
@@ -196,7 +197,7 @@ async function ofRow(
           'it ends by itself, and the next host follows; nothing is to be done',
         )
   try {
-    const known = await new SeatMemory(paths, host).load()
+    const known = await memory.load()
     if (!isPutBack(known, seen, set)) return [held]
     const error = new StoreUnreachable(`${where} is older than what this host has seen: it was put back`, {
       hint: 'run hq-token get on the host that refreshed last: it heals the database; if that host is gone: hq-token login',

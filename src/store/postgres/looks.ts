@@ -137,7 +137,7 @@ export class Looks {
   /** What was remembered of another URL or row says nothing about this one until a look has shown that it is the same. */
   #mine(known: Remembered): Remembered {
     const { name } = this.#parts.registry
-    return known.place === null || known.place === name ? known : { ...known, set: undefined }
+    return known.place === null || known.place === name ? known : { ...known, set: undefined, observed: null }
   }
 
   /** Where the system does not name its boots only this process's own clock never jumps. */

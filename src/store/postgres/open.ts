@@ -40,7 +40,7 @@ export function openSharedStore(
   const registry = new PostgresRegistry(new Connection(settings), settings.name, placeOf(settings))
   return new PostgresStore(
     seat ?? new Seat(path, options),
-    new SeatMemory(storePaths(path), host),
+    new SeatMemory(storePaths(path), host, settings.name),
     registry,
     {
       host: host.name,

@@ -20,9 +20,10 @@ export type Peeked = Omit<Remembered, 'seat' | 'answers'>
 /**
  * Reads the seat once, without waiting and without promises.
  *
+ * @param name The row of the database that it is about.
  * @throws If there is anything to wait for, to repair or to report.
  */
-export function peekSeat(path: string): Peeked | undefined {
+export function peekSeat(path: string, name: string): Peeked | undefined {
   const paths = { folder: dirname(path), database: path }
   if (!isThere(paths)) return undefined
   const db = openByAddon(paths.database)
@@ -30,7 +31,7 @@ export function peekSeat(path: string): Peeked | undefined {
   try {
     db.exec('PRAGMA trusted_schema = OFF')
     if (prepared('PRAGMA application_id').pluck().get() !== SEAT_APPLICATION_ID) return undefined
-    const row = prepared('SELECT token_set, about FROM seat').get() as PeekRow | undefined
+    const row = prepared('SELECT token_set, about FROM seat WHERE name = ?').get(name) as PeekRow | undefined
     return row === undefined ? undefined : fromPeek(row)
   } finally {
     db.close()

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import type { Host } from '../../core/host.js'
-import { isThere, type StorePaths } from '../files.js'
+import { identityOf, isThere, type StorePaths } from '../files.js'
 import { needsRollback } from '../sqlite/addon.js'
 import { bringUpToDate, createDatabase, openForReading, openForWriting } from '../sqlite/database.js'
 import { patiently } from '../sqlite/patience.js'
@@ -26,14 +26,19 @@ export interface Memory {
 
 export class SeatMemory implements Memory {
   readonly #paths: Pick<StorePaths, 'folder' | 'database'>
-  readonly #owner: string
+  readonly #host: Host
+  readonly #row: string
   /** The name of a seat that has no file yet. */
   readonly #name = randomUUID()
 
-  /** @param host This machine: the file of another one, as in an image of its disk, is no seat of this one. */
-  constructor(paths: Pick<StorePaths, 'folder' | 'database'>, { name, id, boot }: Host) {
+  /**
+   * @param host This machine.
+   * @param row The row of the database that this is about: another one has leases and generations of its own.
+   */
+  constructor(paths: Pick<StorePaths, 'folder' | 'database'>, host: Host, row: string) {
     this.#paths = paths
-    this.#owner = JSON.stringify([name, id, boot])
+    this.#host = host
+    this.#row = row
   }
 
   load(): Promise<Remembered> {
@@ -89,12 +94,13 @@ export class SeatMemory implements Memory {
   }
 
   #rowIn(db: Database.Database): Remembered {
-    const row = db.prepare('SELECT seat, owner, token_set, about, answers FROM seat').get() as
-      (SeatRow & { readonly owner: string }) | undefined
+    const row = db
+      .prepare('SELECT seat, owner, token_set, about, answers FROM seat WHERE name = ?')
+      .get(this.#row) as (SeatRow & { readonly owner: string }) | undefined
     if (row === undefined) return nothing(this.#name)
     const known = fromSeatRow(row)
     // Two machines that hold leases under one name would each take the other's.
-    return row.owner === this.#owner
+    return row.owner === this.#owner()
       ? known
       : { ...known, seat: this.#name, set: undefined, checkedAt: null, observed: null }
   }
@@ -103,8 +109,17 @@ export class SeatMemory implements Memory {
   #write(db: Database.Database, known: Remembered, width = 0): void {
     const { seat, token_set, about, answers } = toSeatRow(known)
     db.prepare(
-      'REPLACE INTO seat (id, seat, owner, token_set, about, answers) VALUES (1, ?, ?, ?, ?, ?)',
-    ).run(seat, this.#owner, token_set, about.padEnd(width), answers)
+      'REPLACE INTO seat (name, seat, owner, token_set, about, answers) VALUES (?, ?, ?, ?, ?, ?)',
+    ).run(this.#row, seat, this.#owner(), token_set, about.padEnd(width), answers)
+  }
+
+  /**
+   * This machine and this very file: one of another machine, as in an image of its disk, is no seat of this one, and nor
+   * is a copy on the same machine, as in a container of that image.
+   */
+  #owner(): string {
+    const { name, id, boot } = this.#host
+    return JSON.stringify([name, id, boot, identityOf(this.#paths.database)])
   }
 }
 

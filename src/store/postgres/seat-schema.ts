@@ -1,4 +1,4 @@
-// The schema of the file in which a seat remembers the shared row, and the format of its one row. Pure.
+// The schema of the file in which a seat remembers the shared row, and the format of its rows. Pure.
 import { Secret } from '../../core/secret.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { recordsIn, serialize } from '../rescue/records.js'
@@ -7,10 +7,13 @@ import { SEAT_APPLICATION_ID, type Schema } from '../sqlite/schema.js'
 import { fromPeek } from './peek-seat.js'
 import { nothing, type Remembered } from './remembered.js'
 
-/** `owner`, `token_set` and `about` are JSON; the second as SQLite's columns, without what buys new tokens. */
+/**
+ * A row for each row of a database that hosts share. `owner`, `token_set` and `about` are JSON; the second as SQLite's
+ * columns, without what buys new tokens.
+ */
 const MIGRATIONS = [
   `CREATE TABLE seat (
-     id INTEGER PRIMARY KEY CHECK (id = 1),
+     name TEXT PRIMARY KEY,
      seat TEXT NOT NULL,
      owner TEXT NOT NULL,
      token_set TEXT,
@@ -25,7 +28,7 @@ export const SEAT_SCHEMA: Schema = {
   migrations: MIGRATIONS,
 }
 
-/** The columns of the one row. */
+/** The columns of a row. */
 export interface SeatRow {
   readonly seat: string
   readonly token_set: string | null

@@ -14,7 +14,7 @@ export interface Connection {
 }
 
 interface Statement {
-  get(): unknown
+  get(...values: readonly unknown[]): unknown
   pluck(): Statement
 }
 

@@ -372,6 +372,20 @@ export default [
     by: tests('store/postgres/fleet', 'anew after the database was out of reach'),
   },
   {
+    name: 'fleet: two rows of one database share what a seat remembers',
+    file: 'src/store/postgres/seat-memory.ts',
+    find: "FROM seat WHERE name = ?'",
+    replace: "FROM seat WHERE name > substr(?, 9)'",
+    by: tests('store/postgres/fleet', 'two rows of one database'),
+  },
+  {
+    name: 'fleet: a copy of a seat takes the lease of the first',
+    file: 'src/store/postgres/seat-memory.ts',
+    find: ', identityOf(this.#paths.database)])',
+    replace: '])',
+    by: tests('store/postgres/fleet', 'into another container'),
+  },
+  {
     name: 'fleet: a host that is made for each job waits anew after a fail-over',
     file: 'src/store/postgres/remembered.ts',
     find: '(now - (timelineSince ?? now))',

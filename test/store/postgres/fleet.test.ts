@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { copyFileSync, readFileSync } from 'node:fs'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { TokenGuard } from '../../../src/core/guard.js'
@@ -110,9 +111,10 @@ describe('a lease of another host', () => {
 })
 
 it.each([
-  ['another name', { ...HOST, name: 'acme-7' }],
-  ['another boot', { ...HOST, boot: 'boot-7' }],
-])('a seat that was copied to a machine of %s is a seat of its own', async (_what, machine) => {
+  ['to a machine of another name', { ...HOST, name: 'acme-7' }],
+  ['to a machine of another boot', { ...HOST, boot: 'boot-7' }],
+  ['into another container of this machine', HOST],
+])('a seat that was copied %s is a seat of its own', async (_what, machine) => {
   await seeded(one)
   const { seat } = await one.memory.load()
   copyFileSync(one.path, `${one.path}.copy`)
@@ -121,6 +123,32 @@ it.each([
   await expect(run(copy, 0)).rejects.toThrow(LockTimeout)
   expect(await run(one, 0)).toBe('ran')
   expect((await copy.memory.load()).seat).not.toBe(seat)
+})
+
+describe('two rows of one database on one seat', () => {
+  const ofRow = async (row: string): Promise<FleetHost> =>
+    fleetHost(await registryAt(postgres.url(database), row), { time: two.time }, two.path, HOST, row)
+
+  it('two rows of one database on one seat have generations of their own', async () => {
+    const [first, second] = [await ofRow('first'), await ofRow('second')]
+    await seeded(first, tokenSet({ generation: 7, sequence: 9 }))
+    await first.store.read({ anew: true })
+    await seeded(second)
+    expect((await second.store.read({ anew: true }))?.generation).toBe(1)
+    expect(second.notices).toEqual([])
+    expect((await first.store.read())?.generation).toBe(7)
+  })
+
+  it('two rows of one database on one seat are not watched as one', async () => {
+    await seeded(one)
+    const [first, second] = [await ofRow('first'), await ofRow('second')]
+    for (const { link } of [first, second]) {
+      await link.registry.take({ term: 0, beat: 0 }, { seat: randomUUID(), host: 'acme-9' }, 20_000)
+    }
+    await expect(run(first, 15_000)).rejects.toThrow(LockTimeout)
+    await expect(run(second, 10_000)).rejects.toThrow(LockTimeout)
+    expect(await run(first, 10_000)).toBe('ran')
+  })
 })
 
 describe('the last look before a request', () => {

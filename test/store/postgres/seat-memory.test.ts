@@ -11,7 +11,7 @@ it.each([20, 9000])(
   'a seat that forgets an access token of %i characters leaves it in no file, not in the journal either',
   async (length) => {
     const dir = folder()
-    const memory = new SeatMemory(storePaths(join(dir, 'token.seat')), HOST)
+    const memory = new SeatMemory(storePaths(join(dir, 'token.seat')), HOST, 'default')
     await memory.create()
     const token = 'secret-'.repeat(length / 5)
     const set = tokenSet({ pair: pair({ accessToken: new Secret(token) }) })
