@@ -1,17 +1,23 @@
-// Writes what the fault harnesses counted into the docs: the end of `npm run test:faults`.
+// Writes what the fault harnesses counted into the docs: the end of `npm run test:faults`, and of `npm run test:fleet`.
+//   node scripts/reliability.js faults|fleet
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, release, type } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
-const FOLDER = at('artifacts/faults')
+const [, , which = 'faults'] = process.argv
+const FOLDER = at(`artifacts/${which}`)
+/** The harnesses of a shared store are in files by what they do to it. */
+const FLEET = { stages: 'fleet', database: 'fleet-database', crowd: 'fleet-crowd' }
 
 const counted = readdirSync(FOLDER)
   .filter((name) => name.endsWith('.json'))
   .map((name) => JSON.parse(readFileSync(`${FOLDER}/${name}`, 'utf8')))
   .sort((a, b) => a.place - b.place)
 
-const wanted = readdirSync(at('test/faults')).flatMap((name) => /^(.+)\.test\.ts$/.exec(name)?.slice(1) ?? [])
+const wanted = readdirSync(at(`test/${which}`))
+  .flatMap((name) => /^(.+)\.test\.ts$/.exec(name)?.slice(1) ?? [])
+  .map((name) => (which === 'fleet' ? FLEET[name] : name))
 const whole = new Set(counted.filter(({ run }) => run === 'full').map(({ harness }) => harness))
 const missing = wanted.filter((harness) => !whole.has(harness))
 if (missing.length > 0) {
@@ -45,11 +51,13 @@ const pages = {
       losses(rest),
       seen,
     ]),
-  )}\nPrinted by \`npm run test:faults\` on ${new Date().toISOString().slice(0, 10)} (${machine}).\n`,
+  )}\nPrinted by \`npm run test:${which}\` on ${new Date().toISOString().slice(0, 10)} (${machine}).\n`,
 }
 
 for (const [page, text] of Object.entries(pages)) {
-  const between = /(<!-- figures of npm run test:faults -->\n)[^]*?(<!-- end of the figures -->)/
+  const between = new RegExp(
+    `(<!-- figures of npm run test:${which} -->\n)[^]*?(<!-- end of the figures -->)`,
+  )
   const before = readFileSync(at(page), 'utf8')
   if (!between.test(before)) throw new Error(`${page} has no place for the figures`)
   writeFileSync(

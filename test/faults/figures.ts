@@ -27,8 +27,8 @@ export const HARNESSES = {
   copies: 'copied and older stores',
 } as const
 
-/** The harnesses of a shared store, which `npm run test:fleet` runs: see docs/fleet.md. */
-const FLEET_HARNESSES = {
+/** The harnesses of a shared store, which `npm run test:fleet` runs. */
+export const FLEET_HARNESSES = {
   fleet: 'a host of a shared store killed, stopped or cut off at every stage',
   'fleet-database': 'a shared store’s database restarted, away, failed over or put back',
   'fleet-crowd': 'many hosts and clients of a shared store at once, and hosts whose clocks differ',
