@@ -5,11 +5,12 @@ import { bundle } from './bundle.js'
 import { table, writeGuards } from './page.js'
 import { employ } from './worker.js'
 
-/** Schedules that a guard may need at most. */
-const MOST = 20_000
-
-/** @param name Chooses the guards whose names hold it. @returns The exit code. */
-export async function findGuards(name) {
+/**
+ * @param name Chooses the guards whose names hold it.
+ * @param most Schedules that a guard may need.
+ * @returns The exit code.
+ */
+export async function findGuards(name, most) {
   const chosen = GUARDS.filter((guard) => guard.name.includes(name))
   const left = [...chosen.entries()]
   const found = []
@@ -18,7 +19,7 @@ export async function findGuards(name) {
     if (guard === undefined) return undefined
     const { first, and = [], ...edit } = guard
     const file = await bundle(`guard-${index + 1}`, [edit, ...and])
-    return { index, file, from: first, step: 2, count: MOST, mostBroken: 1 }
+    return { index, file, from: first, step: 2, count: most, mostBroken: 1 }
   }
   const done = ({ schedules, broken: [broken] }, { index }) => {
     const row = [

@@ -1,5 +1,5 @@
 // Injects the faults of a schedule, and counts them.
-import type { Fault, StatementFate } from './plan.js'
+import { STATEMENT_FATES, type Fault, type StatementFate } from './plan.js'
 import type { Fate } from './token-server.js'
 import type { Host, HostProcess, World } from './world.js'
 
@@ -15,6 +15,11 @@ export class Faults {
 
   constructor(world: World) {
     this.#world = world
+  }
+
+  /** Whether nothing has struck but what becomes of requests. */
+  get areNone(): boolean {
+    return this.#injected === 0 && STATEMENT_FATES.every((fate) => !this.counts.has(fate))
   }
 
   /** Called before each step. */
@@ -131,6 +136,7 @@ export class Faults {
   #cutPower(host: Host): boolean {
     const { random, scheduler } = this.#world
     this.#say(host.name, 'loses power')
+    this.#world.rules.losesPower(host)
     host.cutPower(scheduler.now + random.scaled(100, 60_000))
     return true
   }

@@ -68,7 +68,7 @@ export function planOf(seed: number, random: Random): Plan {
   const own: readonly Fault[] = isShared ? SHARED_FAULTS : LOCAL_FAULTS
   return {
     isShared,
-    hosts: isShared ? 1 + random.below(3) : 1,
+    hosts: isShared ? Math.min(3, 1 + random.below(4)) : 1,
     grants: {
       lifetime: Math.round(random.scaled(300, 3600)),
       graceMs: random.chance(0.6) ? 0 : 60_000,
@@ -92,6 +92,6 @@ export function planOf(seed: number, random: Random): Plan {
     fateRate: random.chance(0.3) ? 0 : random.scaled(0.05, 0.6),
     statementFates: isShared ? some(STATEMENT_FATES, 0.5) : [],
     statementFateRate: random.chance(0.4) ? 0 : random.scaled(0.01, 0.2),
-    hasLogins: random.chance(0.2),
+    hasLogins: random.chance(0.3),
   }
 }
