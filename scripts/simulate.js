@@ -27,5 +27,7 @@ else {
 async function run({ schedules, from, seed, guards }, [name = '']) {
   if (guards) return findGuards(name, Number(schedules ?? 20_000))
   const file = await bundle('schedule')
-  return seed === undefined ? many(file, Number(from), Number(schedules ?? 1_000_000)) : one(file, Number(seed))
+  return seed === undefined
+    ? many(file, Number(from), Number(schedules ?? 1_000_000))
+    : one(file, Number(seed))
 }

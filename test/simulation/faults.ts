@@ -5,7 +5,7 @@ import type { Host, HostProcess, World } from './world.js'
 
 export class Faults {
   /** How often each has been injected. */
-  readonly counts = new Map<Fault | Fate | StatementFate, number>()
+  readonly counts = new Map<string, number>()
   /** From here on nothing more goes wrong. */
   isOver = false
   readonly #world: World
@@ -19,7 +19,7 @@ export class Faults {
 
   /** Whether nothing has struck but what becomes of requests. */
   get areNone(): boolean {
-    return this.#injected === 0 && STATEMENT_FATES.every((fate) => !this.counts.has(fate))
+    return this.#injected === 0 && STATEMENT_FATES.every((fate) => !this.counts.has(ofStatement(fate)))
   }
 
   /** Called before each step. */
@@ -38,16 +38,18 @@ export class Faults {
     if (this.isOver || plan.fates.length === 0 || !random.chance(plan.fateRate)) return undefined
     const fate = random.pick(plan.fates)
     // From the broken answer to a code nothing is taken: the person who has logged in is there to do it again.
-    return this.#count(
-      isLogin && fate === 'is cut off behind the refresh token' ? 'is cut off in its answer' : fate,
-    )
+    const own = isLogin && fate === 'is cut off behind the refresh token' ? 'is cut off in its answer' : fate
+    this.#count(ofRequest(own))
+    return own
   }
 
   statementFate(): StatementFate | undefined {
     const { plan, random } = this.#world
     const { statementFates, statementFateRate } = plan
     if (this.isOver || statementFates.length === 0 || !random.chance(statementFateRate)) return undefined
-    return this.#count(random.pick(statementFates))
+    const fate = random.pick(statementFates)
+    this.#count(ofStatement(fate))
+    return fate
   }
 
   /** Everything works again, and goes on. */
@@ -253,8 +255,16 @@ export class Faults {
     this.#world.scheduler.say(who, what)
   }
 
-  #count<T extends Fault | Fate | StatementFate>(what: T): T {
+  #count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
-    return what
   }
+}
+
+/** What becomes of a request, as it is counted. */
+export function ofRequest(fate: Fate): string {
+  return `a request ${fate}`
+}
+
+export function ofStatement(fate: StatementFate): string {
+  return `a statement ${fate}`
 }

@@ -46,7 +46,7 @@ interface Section {
   isOver: boolean
   /** The term of its lease on a shared store. */
   term: number | undefined
-  /** Somebody has followed its lease. */
+  /** Somebody has followed its lease, or it was given back. */
   isFollowed: boolean
   /** Its lock file was removed, and nothing else tells other processes of it. */
   isLockless: boolean
@@ -130,12 +130,22 @@ export class Rules {
         `${process.name} followed the lease of ${before.host ?? ''} after ${Math.round(away)} ms`,
       )
     const others = [...this.#sections.values()].filter((section) => section !== mine)
-    if (isOthers && this.#world.faults.areNone && others.some((one) => !one.isOver && one.term === before.term))
+    if (
+      isOthers &&
+      this.#world.faults.areNone &&
+      others.some((one) => !one.isOver && one.term === before.term)
+    )
       this.#violated(`${process.name} followed the lease of ${before.host ?? ''}, which is at work`)
     // A lease that a pair has ended is free: its holder cannot know, and rule 3 judges what it sends.
     for (const section of others)
       if (before.seat !== null && section.term === before.term) section.isFollowed = true
     this.#sign = this.#now
+  }
+
+  /** Perhaps without having heard so yet. */
+  gaveBackLease(process: HostProcess): void {
+    const mine = this.#sections.get(process)
+    if (mine !== undefined) mine.isFollowed = true
   }
 
   gaveSign(): void {
@@ -194,7 +204,10 @@ export class Rules {
     if (pair !== undefined) this.#keepers.set(pair, process)
     if (token !== undefined && isBroken(record.answer.body)) this.#broken.add(token)
     const section = this.#sections.get(process)
-    if (section !== undefined && !this.#isAtIt(section)) this.#forgetIfLoose(record)
+    const { plan, database } = this.#world
+    const set = plan.isShared ? database.row.set : process.host.disk.row?.content.set
+    const isLate = set !== undefined && set.generation > record.generation
+    if (isLate || (section !== undefined && !this.#isAtIt(section))) this.#forgetIfLoose(record)
     // Two processes that both believe to have the lock write over each other's answers.
     const isLoose = this.#isTwofold(process.host) && !this.#tokensInRow(process.host).includes(token ?? '')
     if (token !== undefined && isLoose) this.#exposed.add(token)
@@ -277,7 +290,9 @@ export class Rules {
 
   /** Answers on a disk gave way to others. */
   replaced(process: HostProcess, before: readonly Rescued[], after: readonly Rescued[]): void {
-    if (before.length === 0) return
+    // A login replaces what was before it, also where the database has forgotten that it landed.
+    const hasLanded = after.some(({ login }) => login === true) && this.#sections.get(process)?.isForgotten
+    if (before.length === 0 || hasLanded === true) return
     const tokens = (records: readonly Rescued[]): string[] =>
       records.flatMap((record) => tokenIn(record) ?? [])
     this.#assertNoneLost(process, tokens(before), tokens(after))

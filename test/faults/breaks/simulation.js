@@ -123,20 +123,20 @@ const BOTH = [
     find: 'if (!isWritten) return this.#keepElsewhere(record)',
     replace: 'if (!isWritten) return',
   },
+]
+
+const FILE = [
   {
     name: 'an answer is kept elsewhere where the rescue file was removed',
     file: 'test/simulation/rescue.ts',
     find: 'if (!isInPlace) await this.#keepElsewhere(record)\n',
     replace: '',
   },
-]
-
-const FILE = [
   {
     name: 'the last look',
     file: 'test/simulation/local-store.ts',
     find: "if (typeof what === 'string') return login?.spent === what && isMine(login.holder)\n",
-    replace: "return login !== undefined || isMine(undefined)\n",
+    replace: 'return login !== undefined || isMine(undefined)\n',
     and: [
       {
         file: 'test/simulation/local-store.ts',
@@ -156,12 +156,6 @@ const FILE = [
     file: 'test/simulation/local-store.ts',
     find: 'if (!this.#isInPlace || !this.#turn.lock.isInPlace()) return false',
     replace: 'if (!this.#turn.lock.isInPlace()) return false',
-  },
-  {
-    name: 'the last look at the intent',
-    file: 'test/simulation/local-store.ts',
-    find: 'return set?.sequence === what && set.intent?.attempt === what && isMine(set.intent.holder)',
-    replace: 'return isMine(undefined) || set === undefined',
   },
   {
     name: 'the holder of an exchange is waited for',
@@ -225,12 +219,6 @@ const SHARED = [
     file: 'test/simulation/database.ts',
     find: 'return lease.term === term && lease.seat === seat',
     replace: 'return lease.term >= term || lease.seat === seat',
-  },
-  {
-    name: 'the fence: a lease is taken as it was seen',
-    file: 'test/simulation/database.ts',
-    find: 'if (lease.term !== term || lease.beat !== beat) return undefined',
-    replace: 'if (lease.term !== term) return undefined',
   },
   {
     name: 'the fence: a pair lands on the generation that was seen',
@@ -344,7 +332,8 @@ const SHARED = [
     name: 'a lease is taken again where it is free only',
     file: 'src/store/postgres/held-row.ts',
     find: 'const isFree = lease.seat === null || lease.seat === seat\n    const seen = isFree ?',
-    replace: 'const isFree = lease.seat === null || lease.seat === seat\n    const seen = isFree || seat !== "" ?',
+    replace:
+      'const isFree = lease.seat === null || lease.seat === seat\n    const seen = isFree || seat !== "" ?',
   },
   {
     name: 'a pair is offered again to a database that is out of reach',
