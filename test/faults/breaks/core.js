@@ -338,7 +338,7 @@ export default [
   {
     name: 'a refresh takes an older set for a newer one',
     file: 'src/core/guard.ts',
-    find: "verdict === 'fresh' && set.generation >= looked.generation",
+    find: "verdict === 'fresh' && !isOlder",
     replace: "verdict === 'fresh' && set.generation >= 0",
     by: tests('store/postgres/fleet', 'serve what it has seen'),
   },
