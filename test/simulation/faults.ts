@@ -1,11 +1,11 @@
 // Injects the faults of a schedule, and counts them.
-import type { Fault, StatementFate } from './plan.js'
+import { STATEMENT_FATES, type Fault, type StatementFate } from './plan.js'
 import type { Fate } from './token-server.js'
 import type { Host, HostProcess, World } from './world.js'
 
 export class Faults {
   /** How often each has been injected. */
-  readonly counts = new Map<Fault | Fate | StatementFate, number>()
+  readonly counts = new Map<string, number>()
   /** From here on nothing more goes wrong. */
   isOver = false
   readonly #world: World
@@ -15,6 +15,11 @@ export class Faults {
 
   constructor(world: World) {
     this.#world = world
+  }
+
+  /** Whether nothing has struck but what becomes of requests. */
+  get areNone(): boolean {
+    return this.#injected === 0 && STATEMENT_FATES.every((fate) => !this.counts.has(ofStatement(fate)))
   }
 
   /** Called before each step. */
@@ -33,16 +38,18 @@ export class Faults {
     if (this.isOver || plan.fates.length === 0 || !random.chance(plan.fateRate)) return undefined
     const fate = random.pick(plan.fates)
     // From the broken answer to a code nothing is taken: the person who has logged in is there to do it again.
-    return this.#count(
-      isLogin && fate === 'is cut off behind the refresh token' ? 'is cut off in its answer' : fate,
-    )
+    const own = isLogin && fate === 'is cut off behind the refresh token' ? 'is cut off in its answer' : fate
+    this.#count(ofRequest(own))
+    return own
   }
 
   statementFate(): StatementFate | undefined {
     const { plan, random } = this.#world
     const { statementFates, statementFateRate } = plan
     if (this.isOver || statementFates.length === 0 || !random.chance(statementFateRate)) return undefined
-    return this.#count(random.pick(statementFates))
+    const fate = random.pick(statementFates)
+    this.#count(ofStatement(fate))
+    return fate
   }
 
   /** Everything works again, and goes on. */
@@ -131,6 +138,7 @@ export class Faults {
   #cutPower(host: Host): boolean {
     const { random, scheduler } = this.#world
     this.#say(host.name, 'loses power')
+    this.#world.rules.losesPower(host)
     host.cutPower(scheduler.now + random.scaled(100, 60_000))
     return true
   }
@@ -247,8 +255,16 @@ export class Faults {
     this.#world.scheduler.say(who, what)
   }
 
-  #count<T extends Fault | Fate | StatementFate>(what: T): T {
+  #count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
-    return what
   }
+}
+
+/** What becomes of a request, as it is counted. */
+export function ofRequest(fate: Fate): string {
+  return `a request ${fate}`
+}
+
+export function ofStatement(fate: StatementFate): string {
+  return `a statement ${fate}`
 }

@@ -120,7 +120,7 @@ export function pause({ scheduler }: World, ms: number): Promise<void> {
 /** One of the things that hosts do all day. */
 export function someJob(world: World, host: Host): void {
   const { random, plan, hosts } = world
-  if (plan.hasLogins && random.chance(0.25)) {
+  if (random.chance(plan.logins)) {
     const job = random.chance(0.2)
       ? logout(world, host)
       : login(world, host, random.pick(hosts), random.scaled(100, 60_000))

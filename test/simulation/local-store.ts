@@ -248,7 +248,8 @@ class HeldRow implements HeldStore {
     const { content } = this.#db
     const history = new Map([...content.history, [entry.sequence, entry]])
     this.#db.content = { ...content, set, history }
-    this.#actor.saves(content.set, set)
+    // In a file that was replaced nobody finds it.
+    if (this.#isInPlace) this.#actor.saves(content.set, set)
   }
 }
 

@@ -30,7 +30,7 @@ export const SHARED_FAULTS = [
 export type Fault = (typeof FAULTS)[number] | (typeof LOCAL_FAULTS)[number] | (typeof SHARED_FAULTS)[number]
 
 /** What can become of a statement of its own accord. */
-export const STATEMENT_FATES = ['lost', 'mute', 'late'] as const
+export const STATEMENT_FATES = ['is lost', 'is done without a word', 'comes late'] as const
 export type StatementFate = (typeof STATEMENT_FATES)[number]
 
 export interface Plan {
@@ -57,18 +57,22 @@ export interface Plan {
   readonly fateRate: number
   readonly statementFates: readonly StatementFate[]
   readonly statementFateRate: number
-  /** Whether people log in again, and out. */
-  readonly hasLogins: boolean
+  /** The share of logins and logouts among all that processes do. */
+  readonly logins: number
 }
 
 /** An even seed is for one machine, an odd one for a fleet. */
 export function planOf(seed: number, random: Random): Plan {
   const isShared = seed % 2 === 1
   const some = <T>(list: readonly T[], share: number): readonly T[] => list.filter(() => random.chance(share))
-  const own: readonly Fault[] = isShared ? SHARED_FAULTS : LOCAL_FAULTS
+  const possible: readonly Fault[] = [...FAULTS, ...(isShared ? SHARED_FAULTS : LOCAL_FAULTS)]
+  // What takes two faults of certain kinds at certain steps comes too seldom among all others.
+  const faults = random.chance(0.4)
+    ? [random.pick(possible), random.pick(possible)]
+    : some(possible, random.between(0.1, 0.7))
   return {
     isShared,
-    hosts: isShared ? 1 + random.below(3) : 1,
+    hosts: isShared ? Math.min(3, 1 + random.below(4)) : 1,
     grants: {
       lifetime: Math.round(random.scaled(300, 3600)),
       graceMs: random.chance(0.6) ? 0 : 60_000,
@@ -85,13 +89,13 @@ export function planOf(seed: number, random: Random): Plan {
     hasNames: random.chance(0.7),
     clocksApart: random.chance(0.5) ? 0 : random.scaled(1, 86_400),
     rounds: 2 + random.below(4),
-    faults: some([...FAULTS, ...own], random.between(0.1, 0.7)),
+    faults,
     faultRate: random.scaled(0.001, 0.05),
     mostFaults: 1 + random.below(6),
     fates: some(FATES, 0.4),
     fateRate: random.chance(0.3) ? 0 : random.scaled(0.05, 0.6),
     statementFates: isShared ? some(STATEMENT_FATES, 0.5) : [],
     statementFateRate: random.chance(0.4) ? 0 : random.scaled(0.01, 0.2),
-    hasLogins: random.chance(0.2),
+    logins: random.chance(0.7) ? 0 : random.between(0.1, 0.6),
   }
 }

@@ -58,25 +58,27 @@ export class SimulatedRegistry implements Registry {
   }
 
   beat(holding: Holding): Promise<boolean> {
-    return this.#signing('beat', holding, () => this.#database.beat(holding))
+    return this.#signing('beat', () => this.#database.beat(holding))
   }
 
   async release(holding: Holding): Promise<void> {
-    await this.#run('release', () => this.#database.release(holding))
+    await this.#run('release', () => {
+      if (this.#database.release(holding)) this.#world.rules.gaveBackLease(this.#process)
+    })
   }
 
   note(holding: Holding, generation: number, next: TokenSet, entry: HistoryEntry): Promise<boolean> {
-    return this.#signing(`note (${entry.outcome})`, holding, () =>
+    return this.#signing(`note (${entry.outcome})`, () =>
       this.#saving(() => this.#database.note(holding, generation, next, entry)),
     )
   }
 
   saveLogin(holding: Holding, login: PendingLogin | null): Promise<boolean> {
-    return this.#signing('save the login', holding, () => this.#database.saveLogin(holding, login))
+    return this.#signing('save the login', () => this.#database.saveLogin(holding, login))
   }
 
   pin(holding: Holding, discovered: Discovered): Promise<boolean> {
-    return this.#signing('save the endpoints', holding, () => this.#database.pin(holding, discovered))
+    return this.#signing('save the endpoints', () => this.#database.pin(holding, discovered))
   }
 
   land(
@@ -112,7 +114,7 @@ export class SimulatedRegistry implements Registry {
   }
 
   forget(holding: Holding, generation: number, entry: HistoryEntry | null): Promise<boolean> {
-    return this.#signing('forget', holding, () => this.#database.forget(holding, generation, entry))
+    return this.#signing('forget', () => this.#database.forget(holding, generation, entry))
   }
 
   history(): Promise<readonly HistoryEntry[]> {
@@ -134,7 +136,7 @@ export class SimulatedRegistry implements Registry {
     return result
   }
 
-  #signing(name: string, holding: Holding, work: () => boolean): Promise<boolean> {
+  #signing(name: string, work: () => boolean): Promise<boolean> {
     return this.#run(name, () => {
       const isHeld = work()
       if (isHeld) this.#world.rules.gaveSign()
@@ -207,17 +209,17 @@ export class SimulatedRegistry implements Registry {
               arrive(() => undefined)
             })
           return
-        case 'lost':
+        case 'is lost':
           failsAfter('has closed the connection', latency('database') * 2)
           return
-        case 'mute':
+        case 'is done without a word':
           scheduler.after(latency('database'), () => {
             arrive(() => {
               failsAfter('has closed the connection', latency('database'))
             })
           })
           return
-        case 'late': {
+        case 'comes late': {
           const ms = this.#world.random.scaled(500, 60_000)
           if (ms > timeoutMs) failsAfter('does not answer in time', timeoutMs)
           scheduler.after(ms, () => {

@@ -34,7 +34,8 @@ export class SimulatedRescue implements RescueFile {
       const before = file.records
       // It is written behind the records that this process knows of.
       file.records = this.#placed = placed
-      this.#actor.keeps(record)
+      // In a file that was removed nobody finds it.
+      if (this.#disk.rescue === file) this.#actor.keeps(record)
       this.#actor.replaces(before, placed)
       return true
     })

@@ -19,8 +19,11 @@
  * 8. Nobody renews a token that another process has renewed while he waited, unless the store was put back meanwhile.
  * 9. Once all faults are over: if a refresh token that works is kept, every host is served within an hour by a grant that
  *    lives. If none is, then a person who logs in makes it so.
+ * 10. An answer that was read survives a power cut, unless it is on a file system that a restart empties.
+ * 11. Nobody follows the lease of a holder that works, while nothing has struck a machine, the network or the database.
+ * 12. No token of a grant is sent that a person has replaced before, and a login does not replace a later one.
  *
- * `ending.ts` checks the last one.
+ * `ending.ts` checks the ninth.
  */
 import type { Rescued } from '../../src/core/store-ports.js'
 import type { TokenSet } from '../../src/core/token-set.js'
@@ -43,7 +46,7 @@ interface Section {
   isOver: boolean
   /** The term of its lease on a shared store. */
   term: number | undefined
-  /** Somebody has followed its lease. */
+  /** Somebody has followed its lease, or it was given back. */
   isFollowed: boolean
   /** Its lock file was removed, and nothing else tells other processes of it. */
   isLockless: boolean
@@ -75,8 +78,12 @@ export class Rules {
   readonly #landed = new Set<Family>()
   /** Refresh tokens that came in a broken answer. */
   readonly #broken = new Set<string>()
-  /** Grants that a person has replaced or ended. */
-  readonly #abandoned = new Set<Family>()
+  /** Grants that a person has replaced or ended, and when. */
+  readonly #abandoned = new Map<Family, number>()
+  /** Who has kept a pair's answer on a disk. */
+  readonly #keepers = new Map<Issued, HostProcess>()
+  /** Pairs whose answers were read by their keepers. */
+  readonly #read = new Set<Issued>()
   readonly #clocks: { readonly at: number; readonly seconds: number }[] = []
 
   constructor(world: World) {
@@ -122,10 +129,23 @@ export class Rules {
       this.#violated(
         `${process.name} followed the lease of ${before.host ?? ''} after ${Math.round(away)} ms`,
       )
+    const others = [...this.#sections.values()].filter((section) => section !== mine)
+    if (
+      isOthers &&
+      this.#world.faults.areNone &&
+      others.some((one) => !one.isOver && one.term === before.term)
+    )
+      this.#violated(`${process.name} followed the lease of ${before.host ?? ''}, which is at work`)
     // A lease that a pair has ended is free: its holder cannot know, and rule 3 judges what it sends.
-    for (const section of this.#sections.values())
-      if (before.seat !== null && section !== mine && section.term === before.term) section.isFollowed = true
+    for (const section of others)
+      if (before.seat !== null && section.term === before.term) section.isFollowed = true
     this.#sign = this.#now
+  }
+
+  /** Perhaps without having heard so yet. */
+  gaveBackLease(process: HostProcess): void {
+    const mine = this.#sections.get(process)
+    if (mine !== undefined) mine.isFollowed = true
   }
 
   gaveSign(): void {
@@ -180,12 +200,27 @@ export class Rules {
   keptOnDisk(process: HostProcess, record: Rescued): void {
     const token = refreshTokenIn(record.answer.body)
     this.#kept(token, process.host)
+    const pair = token === undefined ? undefined : this.#world.grants.withRefresh(token)
+    if (pair !== undefined) this.#keepers.set(pair, process)
     if (token !== undefined && isBroken(record.answer.body)) this.#broken.add(token)
     const section = this.#sections.get(process)
-    if (section !== undefined && !this.#isAtIt(section)) this.#forgetIfLoose(record)
+    const { plan, database } = this.#world
+    const set = plan.isShared ? database.row.set : process.host.disk.row?.content.set
+    const isLate = set !== undefined && set.generation > record.generation
+    if (isLate || (section !== undefined && !this.#isAtIt(section))) this.#forgetIfLoose(record)
     // Two processes that both believe to have the lock write over each other's answers.
     const isLoose = this.#isTwofold(process.host) && !this.#tokensInRow(process.host).includes(token ?? '')
     if (token !== undefined && isLoose) this.#exposed.add(token)
+  }
+
+  /** Right before all is gone that was not synced. */
+  losesPower({ name, disk: { rescue, row } }: Host): void {
+    const left = [...tokensOf(row?.content), ...(rescue?.synced.map(tokenIn) ?? [])]
+    for (const token of rescue?.records.map(tokenIn) ?? []) {
+      const pair = token === undefined ? undefined : this.#world.grants.withRefresh(token)
+      if (pair !== undefined && this.#read.has(pair) && !left.includes(token))
+        this.#violated(`${name} lost ${pair.refresh} in a power cut, after it was read`)
+    }
   }
 
   keptInDatabase(): void {
@@ -206,6 +241,8 @@ export class Rules {
     this.#assertLocked(mine, token)
     this.#assertMaySpend(mine, pair)
     this.#assertNeeded(mine, pair)
+    if ((this.#abandoned.get(pair.family) ?? Infinity) < mine.began && !mine.isForgotten)
+      this.#violated(`${process.name} sent ${token}, although a person had replaced its grant`)
     const before = this.#sent.get(token) ?? []
     const rival = before.find((section) => section !== mine && this.#isAtIt(section))
     if (rival !== undefined && !mine.isForgotten)
@@ -224,9 +261,11 @@ export class Rules {
     this.#codes.add(code)
   }
 
-  read({ name, host }: HostProcess, body: Uint8Array): void {
+  read(process: HostProcess, body: Uint8Array): void {
+    const { name, host } = process
     const token = refreshTokenIn(body)
     const pair = token === undefined ? undefined : this.#world.grants.withRefresh(token)
+    if (pair !== undefined && this.#keepers.get(pair) === process) this.#read.add(pair)
     if (pair === undefined || host.disk.wasAllFull || this.#since.has(pair)) return
     this.#violated(`${name} read the answer with ${pair.refresh} before it was kept`)
   }
@@ -239,19 +278,23 @@ export class Rules {
       this.#kept(token, place)
       this.#exposed.delete(token)
     }
-    const saved = setOf(after)?.pair.refreshToken.reveal()
-    const landed = saved === undefined ? undefined : this.#world.grants.withRefresh(saved)?.family
+    const landed = this.#familyOf(setOf(after))
     if (landed !== undefined) this.#landed.add(landed)
     const [was, is] = [setOf(before), setOf(after)]
     if (was?.grant === is?.grant) this.#assertNoneLost(process, old, now)
-    else this.#abandonOthers(is)
+    else {
+      this.#assertNoLater(process, was, is)
+      this.#abandonOthers(is)
+    }
   }
 
   /** Answers on a disk gave way to others. */
   replaced(process: HostProcess, before: readonly Rescued[], after: readonly Rescued[]): void {
-    if (before.length === 0) return
+    // A login replaces what was before it, also where the database has forgotten that it landed.
+    const hasLanded = after.some(({ login }) => login === true) && this.#sections.get(process)?.isForgotten
+    if (before.length === 0 || hasLanded === true) return
     const tokens = (records: readonly Rescued[]): string[] =>
-      records.flatMap(({ answer }) => refreshTokenIn(answer.body) ?? [])
+      records.flatMap((record) => tokenIn(record) ?? [])
     this.#assertNoneLost(process, tokens(before), tokens(after))
   }
 
@@ -305,9 +348,21 @@ export class Rules {
 
   #abandonOthers(set: TokenSet | undefined): void {
     const { grants } = this.#world
-    const present = set && grants.withRefresh(set.pair.refreshToken.reveal())?.family
-    for (const family of grants.families) this.#abandoned.add(family)
+    const present = this.#familyOf(set)
+    for (const family of grants.families)
+      this.#abandoned.set(family, this.#abandoned.get(family) ?? this.#now)
     if (present !== undefined) this.#abandoned.delete(present)
+  }
+
+  #familyOf(set: TokenSet | undefined): Family | undefined {
+    return set && this.#world.grants.withRefresh(set.pair.refreshToken.reveal())?.family
+  }
+
+  #assertNoLater(process: HostProcess, before: TokenSet | undefined, after: TokenSet | undefined): void {
+    const [was, is] = [this.#familyOf(before), this.#familyOf(after)]
+    if (was === undefined || is === undefined || is.id > was.id) return
+    if (this.#sections.get(process)?.isForgotten !== true)
+      this.#violated(`${process.name} replaced a later login`)
   }
 
   #assertMaySpend({ process, began, isForgotten, seen }: Section, pair: Issued): void {
@@ -389,7 +444,7 @@ export class Rules {
   #tokensAt(place: Host | 'database'): string[] {
     if (place === 'database') return tokensOf(this.#world.database.row)
     const { answers, row } = place.disk
-    const kept = answers.flatMap(({ answer }) => refreshTokenIn(answer.body) ?? [])
+    const kept = answers.flatMap((record) => tokenIn(record) ?? [])
     return row === undefined ? kept : [...kept, ...tokensOf(row.content)]
   }
 
@@ -413,6 +468,10 @@ type Saved =
 
 function setOf(saved: Saved): TokenSet | undefined {
   return saved === undefined || 'pair' in saved ? saved : saved.set
+}
+
+function tokenIn({ answer }: Rescued): string | undefined {
+  return refreshTokenIn(answer.body)
 }
 
 /** The refresh tokens that buy a pair, as far as a place knows them. */

@@ -30,9 +30,11 @@ export async function schedule(number: number, trace?: (line: string) => void): 
     faults.strike()
     return false
   }
-  await inVirtualTime(scheduler, world.elapsed, () => {
+  await inVirtualTime(scheduler, world.elapsed, async () => {
     begin(world)
-    return scheduler.run()
+    await scheduler.run().catch((error: unknown) => {
+      rules.failed(String(error))
+    })
   })
   const { requests } = world
   return {

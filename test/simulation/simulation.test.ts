@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { FAULTS, LOCAL_FAULTS, SHARED_FAULTS, STATEMENT_FATES } from './plan.js'
+import { ofRequest, ofStatement } from './faults.js'
 import { FATES } from './token-server.js'
 import { schedule } from './schedule.js'
 
@@ -10,12 +11,12 @@ const KINDS = [
   {
     what: 'a store in a file',
     first: 2,
-    faults: [...FAULTS, ...LOCAL_FAULTS, ...FATES],
+    faults: [...FAULTS, ...LOCAL_FAULTS, ...FATES.map(ofRequest)],
   },
   {
     what: 'a store that hosts share',
     first: 1,
-    faults: [...FAULTS, ...SHARED_FAULTS, ...FATES, ...STATEMENT_FATES],
+    faults: [...FAULTS, ...SHARED_FAULTS, ...FATES.map(ofRequest), ...STATEMENT_FATES.map(ofStatement)],
   },
 ]
 
