@@ -166,7 +166,7 @@ export class Faults {
     if (fault === 'sets a clock') host.ahead += seconds
     else this.#world.databaseAhead += seconds
     this.#say(fault === 'sets a clock' ? host.name : 'database', `its clock is set by ${seconds} s`)
-    rules.clockWasSet(seconds)
+    rules.clockWasSet(seconds, fault === 'sets a clock' ? 'a host’s' : 'the database’s')
     return true
   }
 

@@ -11,8 +11,8 @@
  *       from it (the lock file was removed where the system has no names for processes, the time that it had given itself
  *       was over), or the store was put back to before one of the two.
  *    The section that sent it may send it again after an unknown outcome.
- * 4. Nothing is spent in a store that is older than what this host had seen when it took the lease, nor for a minute after a fail-over that may have
- *    lost a commit.
+ * 4. Nothing is spent in a store that is older than what this host had seen when it took the lease, nor for a minute after
+ *    a fail-over that may have lost a commit, by the database's clock.
  * 5. A code is sent once. An answer is read once it is kept, unless no disk takes it.
  * 6. The last kept copy of a refresh token that works is not given up. A login, a seed or a logout may do so, and a fault.
  * 7. Nobody gets an access token that was over when it was asked for, by more than the clocks were set since it was issued.
@@ -54,6 +54,8 @@ interface Section {
   until: number
   /** The store was put back, so nobody can know of this section. */
   isForgotten: boolean
+  /** It has redeemed a code. */
+  isLogin: boolean
   /** What its host had seen of a shared store when it took the lease. */
   seen: Issued | undefined
 }
@@ -69,6 +71,8 @@ export class Rules {
   /** When the holder of the lease last gave a sign of life. */
   #sign = 0
   #failover: number | undefined
+  /** Milliseconds by which the database's clock was set ahead since. */
+  #aheadSince = 0
   /** When the store was last put back. */
   #putBack = -Infinity
   readonly #destroyed = new Set<string>()
@@ -95,7 +99,7 @@ export class Rules {
   begins(process: HostProcess, lock: LockFile): () => void {
     const section: Section = {
       ...{ process, lock, began: this.#now, isOver: false, term: undefined, isFollowed: false },
-      ...{ until: Infinity, isForgotten: false, isLockless: false, seen: undefined },
+      ...{ until: Infinity, isForgotten: false, isLogin: false, isLockless: false, seen: undefined },
     }
     this.#sections.set(process, section)
     const end = (): void => {
@@ -175,7 +179,10 @@ export class Rules {
   wasPutBack(isFailover: boolean): void {
     for (const section of this.#sections.values()) if (!section.isOver) section.isForgotten = true
     this.#putBack = this.#now
-    if (isFailover && !this.#world.plan.isSynchronous) this.#failover = this.#now
+    if (isFailover && !this.#world.plan.isSynchronous) {
+      this.#failover = this.#now
+      this.#aheadSince = 0
+    }
     for (const { disk } of this.#world.hosts) for (const record of disk.answers) this.#forgetIfLoose(record)
     // What a person has begun since is gone as well.
     const { plan, database, hosts } = this.#world
@@ -193,7 +200,8 @@ export class Rules {
       }
   }
 
-  clockWasSet(seconds: number): void {
+  clockWasSet(seconds: number, whose: 'a host’s' | 'the database’s'): void {
+    if (whose === 'the database’s') this.#aheadSince += 1000 * Math.max(0, seconds)
     this.#clocks.push({ at: this.#now, seconds: Math.abs(seconds) })
   }
 
@@ -255,7 +263,10 @@ export class Rules {
 
   codeSent(process: HostProcess, code: string): void {
     const mine = this.#sections.get(process)
-    if (mine !== undefined) this.#assertLocked(mine, code)
+    if (mine !== undefined) {
+      this.#assertLocked(mine, code)
+      mine.isLogin = true
+    }
     if (this.#codes.has(code) && mine?.isForgotten !== true)
       this.#violated(`${process.name} sent ${code} again`)
     this.#codes.add(code)
@@ -291,8 +302,8 @@ export class Rules {
   /** Answers on a disk gave way to others. */
   replaced(process: HostProcess, before: readonly Rescued[], after: readonly Rescued[]): void {
     // A login replaces what was before it, also where the database has forgotten that it landed.
-    const hasLanded = after.some(({ login }) => login === true) && this.#sections.get(process)?.isForgotten
-    if (before.length === 0 || hasLanded === true) return
+    const { isForgotten = false, isLogin = false } = this.#sections.get(process) ?? {}
+    if (before.length === 0 || (isForgotten && isLogin)) return
     const tokens = (records: readonly Rescued[]): string[] =>
       records.flatMap((record) => tokenIn(record) ?? [])
     this.#assertNoneLost(process, tokens(before), tokens(after))
@@ -372,7 +383,8 @@ export class Rules {
     if (seen !== undefined && since !== undefined && since < began && isLaterThan(seen, pair))
       this.#violated(`${process.name} sent ${pair.refresh} although its host had seen ${seen.refresh}`)
     const failover = this.#failover
-    const isSettling = failover !== undefined && began > failover && this.#now - failover < SETTLE_MS
+    const isSettling =
+      failover !== undefined && began > failover && this.#now + this.#aheadSince - failover < SETTLE_MS
     if (isSettling && database.row.timeline !== database.timeline)
       this.#violated(`${process.name} sent ${pair.refresh} right after a fail-over`)
   }

@@ -135,7 +135,7 @@ export default [
   {
     name: 'registry: migrations do not wait for each other',
     file: SCHEMA,
-    find: 'PERFORM pg_advisory_xact_lock(7525227, 1);',
+    find: 'PERFORM pg_catalog.pg_advisory_xact_lock(7525227, 1);',
     replace: 'NULL;',
     by: tests('store/postgres/schema', 'ten processes'),
   },
@@ -149,7 +149,7 @@ export default [
   {
     name: 'registry: row-level security shows every profile',
     file: SCHEMA,
-    find: "USING (name = current_user OR pg_has_role(current_user, 'hq_token_all', 'MEMBER'))",
+    find: "USING (name = current_user::text OR pg_catalog.pg_has_role(current_user, 'hq_token_all'::name, 'MEMBER'::text))",
     replace: 'USING (true)',
     by: tests('store/postgres/schema', 'its own name only'),
   },
@@ -170,14 +170,14 @@ export default [
   {
     name: 'registry: the set of a closed row stays where older programs look',
     file: STATEMENTS,
-    find: "ELSE jsonb_build_object('moving', ${SET}) END\n",
-    replace: "ELSE jsonb_build_object('moving', ${SET}) || ${SET} END\n",
+    find: "ELSE pg_catalog.jsonb_build_object('moving', ${SET}) END\n",
+    replace: "ELSE pg_catalog.jsonb_build_object('moving', ${SET}) || ${SET} END\n",
     by: tests('store/postgres/registry-move', 'knows of no moves'),
   },
   {
     name: 'registry: forgetting opens a row that a move has closed',
     file: STATEMENTS,
-    find: "token_set = CASE WHEN token_set ? 'move' THEN token_set - 'moving' END",
+    find: "token_set = CASE WHEN token_set ? 'move'::text THEN token_set - 'moving'::text END",
     replace: 'token_set = NULL',
     by: tests('store/postgres/registry-move', 'keeps its note'),
   },

@@ -362,8 +362,8 @@ const SHARED = [
   {
     name: 'nothing is spent right after a fail-over',
     file: 'src/store/postgres/remembered.ts',
-    find: 'if (failover === null) return 0',
-    replace: 'if (failover === null || isOver || !isOver) return 0',
+    find: 'timeline === timelineNow || isSynchronous) return 0',
+    replace: 'timeline !== timelineNow || isSynchronous) return 0',
   },
   {
     name: 'a host with the newer answer heals a database that was put back',
