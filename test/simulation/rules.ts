@@ -115,7 +115,8 @@ export class Rules {
   /** The section has told the system how long its exchange lasts at most. */
   lasts(process: HostProcess, ms: number): void {
     const section = this.#sections.get(process)
-    if (section?.isLockless === false) section.until = this.#now + ms
+    // Once that is over others may have begun.
+    if (section?.isLockless === false && this.#now < section.until) section.until = this.#now + ms
   }
 
   /** @param before The lease that it follows. */

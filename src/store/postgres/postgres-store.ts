@@ -38,8 +38,10 @@ const READ_WAIT_MS = 15_000
 /** One call for a critical section, which may begin anew. */
 interface Entry {
   readonly isMove: boolean
-  /** Whether an answer on this disk was tried without the lease: one that brings no pair needs it. */
-  hasReplayed: boolean
+  /** Whether the answers of this host were tried without the lease: those that the seat keeps … */
+  hasHealed: boolean
+  /** … and those in the rescue file. One that brings no pair needs the lease. */
+  hasSearched: boolean
 }
 
 export class PostgresStore implements MovableStore {
@@ -120,14 +122,14 @@ export class PostgresStore implements MovableStore {
     await this.#seat.claim()
     // Another process of this host may have saved the set that is waited for.
     const look = async (): Promise<T | undefined> => options.meanwhile?.((await this.#looks.known()).set)
-    const entry: Entry = { isMove: false, hasReplayed: false }
+    const entry: Entry = { isMove: false, hasHealed: false, hasSearched: false }
     const section = (turn: Turn): Promise<T> => this.#underLease(critical, turn, options, entry)
     return this.#seat.exclusive(section, options.waitMs, look)
   }
 
   async exclusiveForMove<T>(critical: (held: HeldMovable) => Promise<T>, waitMs: number): Promise<T> {
     await this.#seat.claim()
-    const entry: Entry = { isMove: true, hasReplayed: false }
+    const entry: Entry = { isMove: true, hasHealed: false, hasSearched: false }
     const section = (turn: Turn): Promise<T> => this.#underLease(critical, turn, { waitMs }, entry)
     return this.#seat.exclusive(section, waitMs, () => Promise.resolve(undefined))
   }
@@ -236,9 +238,7 @@ export class PostgresStore implements MovableStore {
       const { lease: theirs } = look.seen
       const isFree = this.#looks.mayTake(known, look)
       // A pair lands without a lease, and no other host may spend the older one meanwhile.
-      const mayReplay = !isFree && !entry.hasReplayed
-      if (mayReplay && (canHeal(known, look.seen, look.set) || (await waitsHere(rescue, look.set)))) {
-        entry.hasReplayed = true
+      if (!isFree && (await mayReplay(entry, known, look, rescue))) {
         return { lease: Lease.ended(this.#registry, { seat: known.seat, host }, leaseMs, time), look }
       }
       if (!turn.lock.isInPlace()) throw new Overtaken()
@@ -300,11 +300,18 @@ export class PostgresStore implements MovableStore {
 }
 
 /**
- * Whether this disk has an answer to the request that the row tells of: its process died before it could save it, and
- * the lease that it left would keep everybody waiting, this host too.
+ * Whether this host has an answer that the row lacks. The row was put back, or a process died before it could save the
+ * answer, and the lease that it left would keep everybody waiting, this host too.
  */
-async function waitsHere(rescue: RescueFile, set: TokenSet | undefined): Promise<boolean> {
-  if (set?.intent == null) return false
+async function mayReplay(
+  entry: Entry,
+  known: Remembered,
+  { seen, set }: Look,
+  rescue: RescueFile,
+): Promise<boolean> {
+  if (!entry.hasHealed && canHeal(known, seen, set)) return (entry.hasHealed = true)
+  if (entry.hasSearched || set === undefined) return false
+  entry.hasSearched = true
   const records = await rescue.records()
-  return records.some(({ generation, grant }) => generation === set.generation && grant === set.grant)
+  return records.some(({ generation, grant }) => generation >= set.generation && grant === set.grant)
 }

@@ -392,14 +392,14 @@ const SHARED = [
   {
     name: 'an answer on this disk is saved before the lease of its dead process has ended',
     file: 'src/store/postgres/postgres-store.ts',
-    find: '|| (await waitsHere(rescue, look.set))',
-    replace: '|| ((await waitsHere(rescue, look.set)) && leaseMs < 0)',
+    find: 'if (entry.hasSearched || set === undefined) return false',
+    replace: 'if (entry.hasSearched || set === undefined || set.generation > 0) return false',
   },
   {
     name: 'an answer without a pair is tried once only without the lease',
     file: 'src/store/postgres/postgres-store.ts',
-    find: '        entry.hasReplayed = true\n',
-    replace: '',
+    find: '(entry.hasHealed = true)',
+    replace: '(entry.hasSearched ||= true)',
   },
   {
     name: 'a set counts by the clock of its host',

@@ -409,15 +409,15 @@ export default [
   {
     name: 'fleet: an answer on the disk of a host waits for the lease from before its restart',
     file: 'src/store/postgres/postgres-store.ts',
-    find: 'if (set?.intent == null) return false',
-    replace: 'if (set?.intent == null || set.generation > 0) return false',
+    find: 'if (entry.hasSearched || set === undefined) return false',
+    replace: 'if (entry.hasSearched || set === undefined || set.generation > 0) return false',
     by: tests('store/postgres/fleet-recovery', 'is saved after its restart'),
   },
   {
     name: 'fleet: an answer that brings no token is tried without the lease again and again',
     file: 'src/store/postgres/postgres-store.ts',
-    find: 'entry.hasReplayed = true',
-    replace: 'entry.hasReplayed = false',
+    find: 'entry.hasSearched = true',
+    replace: 'entry.hasSearched = false',
     by: tests('store/postgres/fleet-recovery', 'does not keep it from waiting'),
   },
   {
