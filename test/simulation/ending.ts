@@ -44,9 +44,9 @@ export async function ending(world: World): Promise<void> {
   }
 }
 
-/** A person logs in, and tries again where the lock of a dead process is not free at once. */
+/** A person logs in, and tries again where the lock or the lease of a dead process is not free at once. */
 async function loginInTime(world: World): Promise<TokenError | undefined> {
-  for (let tries = 10; ; tries--) {
+  for (let tries = 40; ; tries--) {
     const host = world.random.pick(world.hosts)
     const failure = await login(world, host, host, 1000)
     if (failure?.transient !== true || tries === 0) return failure

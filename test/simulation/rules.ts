@@ -278,6 +278,7 @@ export class Rules {
     const token = refreshTokenIn(body)
     const pair = token === undefined ? undefined : this.#world.grants.withRefresh(token)
     if (pair !== undefined && this.#keepers.get(pair) === process) this.#read.add(pair)
+    if (token !== undefined && isBroken(body)) this.#broken.add(token)
     if (pair === undefined || host.disk.wasAllFull || this.#since.has(pair)) return
     this.#violated(`${name} read the answer with ${pair.refresh} before it was kept`)
   }
