@@ -133,7 +133,8 @@ profile, or \`default\`: so no profile can be called \`default\` then, unless it
 function storeUrl() {
   return `## The URL of a shared store
 
-\`postgres://USER@HOST:PORT/DATABASE\`, as PostgreSQL's own programs take it. Parts that hold \`/ : @ ? %\` are percent-encoded. Several
+\`postgres://USER@HOST:PORT/DATABASE\`, as PostgreSQL's own programs take it. Parts that hold \`/ : @ ? %\` are percent-encoded.
+An \`@\` behind the hosts is refused, because it ends a password that is not. Several
 hosts, \`postgres://HOST1,HOST2:5433/DATABASE\`, are those of one cluster: the first that can write is used. A socket is named by its
 folder: \`postgres:///DATABASE?host=/run/postgresql\`.
 

@@ -62,6 +62,8 @@ const PARTS = /^postgres(?:ql)?:\/\/(?:([^@/:]*)(?::([^@/]*))?@)?([^/?]*)(?:\/([
 export function readStoreUrl(url: Setting, env: Environment, suggest: Suggest): StoreUrl {
   const [whole, user = '', password, authority = '', database = '', query = ''] = PARTS.exec(url.text) ?? []
   if (whole === undefined) throw invalid(url, FORM)
+  // It ends a password that holds a slash: libpq would take the password's rest for a database or a parameter.
+  if (/@/.test(database + query)) throw invalid(url, 'has an @ behind its hosts', ESCAPES)
   const inUrl: Partial<Record<Parameter, string>> = {
     ...{ user: decoded(user, url), dbname: decoded(database, url) },
     ...readAuthority(authority, url),

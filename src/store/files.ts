@@ -81,7 +81,7 @@ export function folderStats({ folder }: Pick<StorePaths, 'folder'>): Stats | und
  *
  * @throws {StoreUnusable}
  */
-export function isThere(paths: Pick<StorePaths, 'folder' | 'database'>): boolean {
+export function isThere(paths: Pick<StorePaths, 'folder' | 'database'>, kind?: FileKind): boolean {
   const { folder, database } = paths
   const around = folderStats(paths)
   if (around === undefined) return false
@@ -91,7 +91,7 @@ export function isThere(paths: Pick<StorePaths, 'folder' | 'database'>): boolean
   checkOwn(database, stats, 'file')
   const journal = lstatOf(`${database}-journal`)
   if (journal !== undefined) checkOwn(`${database}-journal`, journal, 'file', database)
-  if (stats.size === 0) throw damaged(database, 'a file of no bytes')
+  if (stats.size === 0) throw damaged(database, 'a file of no bytes', { kind })
   return true
 }
 
@@ -204,7 +204,22 @@ function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written
   }
 }
 
-export function damaged(database: string, what: string, cause?: unknown): StoreUnusable {
+/** What is to be known of a file that is damaged. */
+export interface FileKind {
+  /** Whether a database of other hosts has all that the file has. */
+  readonly isCopy?: boolean
+}
+
+export function damaged(
+  database: string,
+  what: string,
+  { kind, cause }: { readonly kind?: FileKind | undefined; readonly cause?: unknown } = {},
+): StoreUnusable {
+  if (kind?.isCopy === true)
+    return new StoreUnusable(`${database} is damaged (${what})`, {
+      hint: `remove it (rm ${shellWord(database)}): the database has the token set`,
+      cause,
+    })
   // Nothing shows that such a file was ever a store.
   const first = /NOTADB/.test(what) ? 'if it never was a store, name another [store] path; else ' : ''
   return new StoreUnusable(`${database} is damaged (${what})`, {

@@ -179,10 +179,20 @@ function hostsFrom(row: Row): Pick<TokenSet, 'host' | 'cameFrom'> {
   }
 }
 
+/** As they are accepted; another text could end a line of a header, or be no token at all. */
+const ACCESS_TOKEN = /^[\x21-\x7e]+$/
+const REFRESH_TOKEN = /^[\x20-\x7e]+$/
+
+function token(row: Row, column: string, shape: RegExp): Secret {
+  const value = text(row, column)
+  if (!shape.test(value)) throw damaged(column)
+  return new Secret(value)
+}
+
 function pairFrom(row: Row, prefix: string): TokenPair {
   return {
-    accessToken: new Secret(text(row, `${prefix}access_token`)),
-    refreshToken: new Secret(text(row, `${prefix}refresh_token`)),
+    accessToken: token(row, `${prefix}access_token`, ACCESS_TOKEN),
+    refreshToken: token(row, `${prefix}refresh_token`, REFRESH_TOKEN),
     tokenType: text(row, `${prefix}token_type`),
     scope: textOrNull(row, `${prefix}scope`),
     obtained: {
@@ -219,7 +229,18 @@ function cut(text: string | null, bytes: number): string | null {
   return text === null ? null : Buffer.from(text).subarray(0, bytes).toString('utf8')
 }
 
-export function fromHistoryRow(row: Row): HistoryEntry {
+/** Leaves out an entry that cannot be read, because people alone need the history. */
+export function fromHistoryRows(rows: readonly (Row | null)[]): HistoryEntry[] {
+  return rows.flatMap((row) => {
+    try {
+      return [fromHistoryRow(row ?? {})]
+    } catch {
+      return []
+    }
+  })
+}
+
+function fromHistoryRow(row: Row): HistoryEntry {
   return {
     sequence: integer(row, 'sequence'),
     at: integer(row, 'at'),

@@ -81,13 +81,20 @@ describe('the hosts of a store’s URL', () => {
     ['postgres://[::1/hq', 'has a host or a port that cannot be read'],
     ['postgres://::1/hq', 'has a host or a port that cannot be read'],
     [`postgres://u:p@${CANARY}@h1/hq`, 'has a host or a port that cannot be read'],
-    [`postgres://u:pa/${CANARY}@h1/hq`, 'has a host or a port that cannot be read'],
+    // What ends a password early leaves its rest to the database or to the parameters.
+    [`postgres://u:pa/${CANARY}@h1/hq`, 'has an @ behind its hosts'],
+    [`postgres://u:12/${CANARY}@h1/hq`, 'has an @ behind its hosts'],
+    [`postgres://u:12@h2/${CANARY}@h1/hq`, 'has an @ behind its hosts'],
+    [`postgres://u:12@h2?user=${CANARY}@h1/hq`, 'has an @ behind its hosts'],
+    [`postgres://u:12@h2?sekret@h1/hq`, 'has an @ behind its hosts'],
+    [`postgres://us/er:${CANARY}@h1/hq`, 'has an @ behind its hosts'],
+    [`postgres://u:12#/${CANARY}@h1/hq`, 'has an @ behind its hosts'],
     ['postgres://h1:0/hq', 'must name ports between 1 and 65535'],
     ['postgres://h1:65536/hq', 'must name ports between 1 and 65535'],
     ['postgres:///hq?port=1e3', 'port must name ports between 1 and 65535'],
     ['postgres:///hq?host=h1,h2&port=1,2,3', 'port must name one port, or one for each host'],
     ['postgres:///hq?host=h1,,h2', 'host has a host that cannot be read'],
-    ['postgres:///hq?host=a@b', 'host has a host that cannot be read'],
+    ['postgres:///hq?host=a%40b', 'host has a host that cannot be read'],
   ])('the hosts of a store’s URL are refused in %s', async (text, message) => {
     const error = await refusal(text)
     expect(error.message).toContain(URL_SETTING.where)
@@ -146,6 +153,25 @@ describe('the user, the password and the database', () => {
         expect(again).toMatchObject({ user, database, password: undefined, hosts: found.hosts })
         expect(again.display).toBe(found.display)
       }),
+    )
+  })
+
+  it('a password that is not encoded is read whole or refused, and shown by nothing', () => {
+    const part = fc.constantFrom('@', ':', '/', '?', '#', '&', '=', ',', '[', ']', '12', 'user=', CANARY)
+    const text = fc.array(part, { maxLength: 8 }).map((parts) => [...parts, CANARY].join(''))
+    fc.assert(
+      fc.property(text, fc.constantFrom('u', 'u/v', 'u@v', 'u:v', 'u?v'), (password, user) => {
+        try {
+          const found = read(`postgres://${user}:${password}@h1/db`)
+          expect(found).toMatchObject({ hosts: [{ name: 'h1' }], database: 'db' })
+          expect(found.password?.text).toMatch(new RegExp(`${CANARY}$`))
+          expect(found.display).not.toContain(CANARY)
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigInvalid)
+          expect(words(error)).not.toContain(CANARY)
+        }
+      }),
+      { numRuns: 2_000 },
     )
   })
 

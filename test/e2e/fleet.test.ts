@@ -130,7 +130,10 @@ describe('hosts that share a token set', { timeout: 60_000 }, () => {
   it('hosts that share a token set need an owner who makes the tables, and doctor prints what he runs', async () => {
     await postgres.sql('CREATE USER small')
     const one = host('', postgres.url(database, 'small'))
-    expect(await one.run('get')).toMatchObject({ code: 74 })
+    const refused = await one.run('get')
+    expect(refused).toMatchObject({ code: 74 })
+    expect(refused.stderr.match(/postgres:/g)).toHaveLength(1)
+    expect(refused.stderr).toContain('(default) refuses: permission denied for database')
     const doctor = await one.run('doctor')
     expect(doctor.stdout).toMatch(/^fail +schema +.*small may not make them/m)
     expect(doctor.stdout).toContain('hq-token doctor --sql')
@@ -141,6 +144,114 @@ describe('hosts that share a token set', { timeout: 60_000 }, () => {
     await rows('GRANT hq_token_keeper TO small')
     expect((await one.run('doctor')).stdout).toMatch(/^ok +rights/m)
     expect(await there.works(await got(one))).toBe(true)
+  })
+
+  it.each<[what: string, change: string, message: string, hint: string]>([
+    [
+      'in tables of another program',
+      'CREATE SCHEMA hq_token; CREATE TABLE hq_token.grants (id int)',
+      'the schema hq_token in this database is not hq-token’s',
+      'name another database in [store] url',
+    ],
+    [
+      'in half of their tables',
+      'TABLES; DROP TABLE hq_token.answers, hq_token.meta',
+      'the schema hq_token is half-made (missing or changed: hq_token.meta, hq_token.answers)',
+      'DROP SCHEMA hq_token CASCADE;',
+    ],
+    [
+      'in tables without their version',
+      'TABLES; DELETE FROM hq_token.meta',
+      'has lost the row of hq_token.meta',
+      'INSERT INTO hq_token.meta (version, compatible) VALUES (1, 1);',
+    ],
+  ])(
+    'hosts that share a token set find none %s, and every command says the same',
+    async (_, sql, message, hint) => {
+      const one = host()
+      const tables = (await one.run('doctor', '--sql')).stdout
+      await rows(sql.replace('TABLES', () => tables))
+      for (const args of [['get'], ['seed', there.seed], ['status'], ['login', '--no-browser']]) {
+        const said = await one.run(...args)
+        expect({ args, ...said }).toMatchObject({ args, code: 74 })
+        expect(said.stderr).toContain(message)
+        expect(said.stderr).toContain(hint)
+      }
+      const doctor = await one.run('doctor')
+      expect(doctor.code).toBe(74)
+      expect(doctor.stdout).toMatch(
+        new RegExp(`^fail +(?:schema|store) +.*${message.replace(/[()]/g, '\\$&')}`, 'm'),
+      )
+      expect(doctor.stdout).toContain(hint)
+    },
+  )
+
+  it('hosts that share a token set are not sent to log in where row-level security hides its row', async () => {
+    const owner = host()
+    const token = await got(owner)
+    await postgres.sql('CREATE USER secured')
+    const security = (await owner.run('doctor', '--sql')).stdout.replace(
+      /^-- (?=DO|BEGIN|  |END|\$role|ALTER|DROP|CREATE)/gm,
+      '',
+    )
+    await rows(`${security}; GRANT hq_token_keeper TO secured`)
+    const one = host('', postgres.url(database, 'secured'))
+    const hidden = 'the database shows secured the row of its own name only'
+    for (const args of [['get'], ['seed', there.seed], ['status'], ['login', '--no-browser']]) {
+      const said = await one.run(...args)
+      expect({ args, ...said }).toMatchObject({ args, code: 74 })
+      expect(said.stderr).toContain(hidden)
+      expect(said.stderr).toContain('set name = secured in [store]')
+    }
+    const doctor = await one.run('doctor')
+    expect(doctor.code).toBe(74)
+    expect(doctor.stdout).toMatch(new RegExp(`^fail +rights +.*${hidden}`, 'm'))
+    await rows('GRANT hq_token_all TO secured')
+    expect(await got(one)).toBe(token)
+    expect((await one.run('doctor')).stdout).toMatch(/^ok +rights/m)
+  })
+
+  it('hosts that share a token set hand out nothing that somebody has made of it', async () => {
+    const one = host('recheck = 0\n')
+    await got(one)
+    const changed = [
+      '\'"x"\'',
+      'token_set || \'{"access_token": ""}\'',
+      'token_set || \'{"access_token": "a\\nb: c"}\'',
+    ]
+    const [{ token_set: whole } = {}] = await rows('SELECT token_set::text FROM hq_token.grants')
+    for (const value of changed) {
+      await rows(`UPDATE hq_token.grants SET token_set = ${value}`)
+      rmSync(join(one.dir, 'token.seat'), { force: true })
+      const said = await one.run('get', '--format', 'header')
+      expect(said).toMatchObject({ code: 74, stdout: '' })
+      expect(said.stderr).toContain('the row was left as it is')
+      await rows(`UPDATE hq_token.grants SET token_set = '${String(whole)}'`)
+    }
+    await rows(`UPDATE hq_token.history SET entry = '"x"'`)
+    expect(await one.run('status')).toMatchObject({ code: 0 })
+  })
+
+  it('hosts that share a token set lose nothing with a damaged seat', async () => {
+    const one = host()
+    const token = await got(one)
+    const seat = join(one.dir, 'token.seat')
+    writeFileSync(seat, 'garbage'.repeat(20))
+    const said = await one.run('get')
+    expect(said).toMatchObject({ code: 74, stdout: '' })
+    expect(said.stderr).toContain(`hint: remove it (rm ${seat}): the database has the token set`)
+    rmSync(seat)
+    expect(await got(one)).toBe(token)
+  })
+
+  it('hosts that share a token set show no password that is not encoded', async () => {
+    const url = 'postgres://pw:12/34@127.0.0.1/db'
+    for (const args of [['get'], ['doctor'], ['status']]) {
+      const { code, stdout, stderr } = await host('', url).run(...args)
+      expect(code).toBe(78)
+      expect(stdout + stderr).toContain('[store] url has an @ behind its hosts')
+      expect(stdout + stderr).not.toMatch(/12\/|34/)
+    }
   })
 
   it('hosts that share a token set finish a login that another began', async () => {

@@ -72,6 +72,28 @@ it('a store that a move has closed is none to a program that knows of no moves',
   expect(peek(path)).toBeUndefined()
 })
 
+it.each([
+  ['access_token', ''],
+  ['access_token', 'a\nb: c'],
+  ['access_token', 'a b'],
+  ['refresh_token', ''],
+  ['previous_access_token', '\r'],
+])(
+  'a set whose %s somebody has changed to %j is damaged, and is handed out by nobody',
+  async (column, text) => {
+    await put(tokenSet({ previous: pair() }), 0)
+    const db = new Database(path)
+    db.prepare(`UPDATE token_set SET ${column} = ?`).run(text)
+    db.close()
+    expect(() => peek(path)).toThrow(`the store is damaged (column ${column})`)
+    await expect(store.read()).rejects.toMatchObject({
+      code: 'HQ_STORE_UNUSABLE',
+      message: `the store is damaged (column ${column})`,
+      hint: expect.stringContaining('then: hq-token login') as string,
+    })
+  },
+)
+
 describe('a process that dies while it forgets', () => {
   const overwritten = async (set: TokenSet): Promise<void> => {
     await put(set, 0)

@@ -21,6 +21,7 @@ import { SCHEMA_VERSION } from './schema.js'
 import { SeatMemory } from './seat-memory.js'
 import type { SharedStore } from './open.js'
 import type { SharedStoreSettings } from './settings.js'
+import { identifier, scanTables } from './tables.js'
 
 /** Seconds between this machine's clock and the database's that are worth a warning. */
 const CLOCK_SKEW = 60
@@ -44,7 +45,10 @@ const NEEDED = [
 export const EXAM = `
 SELECT pg_catalog.current_setting('server_version') AS version, current_user AS "user",
        (SELECT s.ssl FROM pg_catalog.pg_stat_ssl s WHERE s.pid = pg_catalog.pg_backend_pid()) AS tls,
-       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
+       coalesce(
+         (SELECT pg_catalog.has_schema_privilege(n.oid, 'CREATE') FROM pg_catalog.pg_namespace n
+           WHERE n.nspname = 'hq_token'::name),
+         pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')) AS may_create,
        (SELECT pg_catalog.count(*)::int FROM pg_catalog.pg_stat_replication) AS standbys,
        ARRAY(
          SELECT 'USAGE on hq_token'::text FROM pg_catalog.pg_namespace n
@@ -83,8 +87,11 @@ export async function inspectShared(
       ok('store', registry.name),
       ok('database', `PostgreSQL ${exam.version} as ${exam.user}, ${wayOf(exam, settings)}`),
     ]
-    if (exam.missing.length > 0)
-      return { checks: [...known, rights(exam, registry.name), ...seat], content: undefined }
+    const tables = await scanTables(connection, settings.name, registry.name)
+    const unfit = tables.unfit && fail('schema', tables.unfit)
+    const wanting =
+      unfit ?? lackOfRights(exam, registry.name) ?? (tables.hidden && fail('rights', tables.hidden))
+    if (wanting !== undefined) return { checks: [...known, wanting, ...seat], content: undefined }
     const seen = await registry.look()
     const at = options.clock()
     const { set, offset = 0 } = seen === undefined ? {} : localized(seen, at)
@@ -101,7 +108,9 @@ export async function inspectShared(
       checks: [
         ...known,
         schema(seen, exam, registry.name),
-        ...(seen === undefined ? [] : [rights(exam, registry.name), clock(seen, at), failover(seen, exam)]),
+        ...(seen === undefined
+          ? []
+          : [ok('rights', `${exam.user} may do all that is needed`), clock(seen, at), failover(seen, exam)]),
         ...inRow,
         ...seat,
         unfinished(seen, paths, options.env),
@@ -148,12 +157,12 @@ function schema(seen: Seen | undefined, { mayCreate, user }: Exam, where: string
   )
 }
 
-function rights({ missing, user }: Exam, where: string): Finding {
-  if (missing.length === 0) return ok('rights', `${user} may do all that is needed`)
+function lackOfRights({ missing, user }: Exam, where: string): Finding | undefined {
+  if (missing.length === 0) return undefined
   return fail(
     'rights',
     new StoreUnusable(`${where}: ${user} lacks ${missing.join(', ')}`, {
-      hint: `let the owner of the database run: GRANT hq_token_keeper TO ${user}; (hq-token doctor --sql prints the role)`,
+      hint: `let the owner of the database run: GRANT hq_token_keeper TO ${identifier(user)}; (hq-token doctor --sql prints the role)`,
     }),
   )
 }

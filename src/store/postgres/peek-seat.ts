@@ -1,6 +1,5 @@
 // Reads what a seat remembers of the token set, for the warm path. Never waits, repairs or writes.
 import { dirname } from 'node:path'
-import { StoreUnusable } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { isThere } from '../files.js'
@@ -45,17 +44,10 @@ interface PeekRow {
   readonly about: string
 }
 
-/** @throws {StoreUnusable} The file is damaged. */
+/** @throws The file is damaged. */
 export function fromPeek({ token_set, about }: PeekRow): Peeked {
-  try {
-    const set = token_set === null ? undefined : fromColumns(JSON.parse(token_set) as Row)
-    return { ...(JSON.parse(about) as Omit<Peeked, 'set'>), set }
-  } catch (error) {
-    throw new StoreUnusable('the seat of the shared store is damaged', {
-      hint: 'remove the file: the database has the token set',
-      cause: error,
-    })
-  }
+  const set = token_set === null ? undefined : fromColumns(JSON.parse(token_set) as Row)
+  return { ...(JSON.parse(about) as Omit<Peeked, 'set'>), set }
 }
 
 function fromColumns(columns: Row): TokenSet {

@@ -7,12 +7,13 @@ import type { Discovered } from '../../core/ports.js'
 import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { serializeNote } from '../move-note.js'
-import { fromHistoryRow, toDiscoveredRow, toHistoryRow, toLoginRow, toRow, type Row } from '../row.js'
+import { fromHistoryRows, toDiscoveredRow, toHistoryRow, toLoginRow, toRow, type Row } from '../row.js'
 import type { Queries, QueryOptions, QueryResult } from './queries.js'
 import type { Holding, KeptAnswer, Registry, Seen, SeenLease } from './registry.js'
 import { migrate, SCHEMA_VERSION, UNFIT_DATABASE } from './schema.js'
-import { number, seenFrom, text, textOrNull, type Columns } from './seen.js'
+import { number, seenFrom, text, type Columns } from './seen.js'
 import * as sql from './statements.js'
+import { scanTables, type Tables } from './tables.js'
 
 export class PostgresRegistry implements Registry {
   readonly name: string
@@ -31,11 +32,38 @@ export class PostgresRegistry implements Registry {
 
   async look(): Promise<Seen | undefined> {
     try {
-      const { rows } = await this.#queries.query(sql.LOOK, [this.#row])
-      if (rows[0] === undefined) throw this.#unusable('has lost the row of hq_token.meta')
-      return this.#seen(rows[0])
+      return await this.#look()
     } catch (error) {
-      if (NO_SCHEMA.has(sqlStateOf(error))) return undefined
+      const state = sqlStateOf(error) ?? ''
+      if (!/^(?:3F|42)/.test(state)) throw this.#inWords(error)
+      const { areMissing, unfit } = await this.#tables()
+      if (unfit !== undefined) throw unfit
+      if (!NO_SCHEMA.has(state)) throw this.#inWords(error)
+      if (areMissing) return undefined
+    }
+    // Another process has made them meanwhile.
+    return this.#look().catch((error: unknown) => {
+      throw this.#inWords(error)
+    })
+  }
+
+  async #look(): Promise<Seen> {
+    const [row] = (await this.#queries.query(sql.LOOK, [this.#row])).rows
+    if (row === undefined)
+      throw new StoreUnusable(`${this.name} has lost the row of hq_token.meta`, {
+        hint: `let the owner of the database run: INSERT INTO hq_token.meta (version, compatible) VALUES (${SCHEMA_VERSION}, 1);`,
+      })
+    const seen = this.#seen(row)
+    // Nobody has used the profile yet, or the database hides its row.
+    const { hidden } = row['lease_term'] === null ? await this.#tables() : {}
+    if (hidden !== undefined) throw hidden
+    return seen
+  }
+
+  async #tables(): Promise<Tables> {
+    try {
+      return await scanTables(this.#queries, this.#row, this.name)
+    } catch (error) {
       throw this.#inWords(error)
     }
   }
@@ -150,11 +178,11 @@ export class PostgresRegistry implements Registry {
 
   async history(): Promise<readonly HistoryEntry[]> {
     const { rows } = await this.#run(sql.HISTORY)
-    return this.#whole(() =>
-      rows.map((row) => {
-        const host = textOrNull(row, 'host')
-        return { ...fromHistoryRow(row['entry'] as Row), ...(host !== null && { host }) }
-      }),
+    return rows.flatMap(({ entry, host }) =>
+      fromHistoryRows([entry as Row | null]).map((one) => ({
+        ...one,
+        ...(typeof host === 'string' && { host }),
+      })),
     )
   }
 
@@ -187,7 +215,10 @@ export class PostgresRegistry implements Registry {
         { hint: 'update this one: npm install -g hq-token' },
       )
     if (version < SCHEMA_VERSION)
-      throw this.#unusable(`has the schema ${version}, and this hq-token needs ${SCHEMA_VERSION}`)
+      throw new StoreUnusable(
+        `${this.name} has the schema ${version}, and this hq-token needs ${SCHEMA_VERSION}`,
+        { hint: 'let the owner of the database run what this prints: hq-token doctor --sql' },
+      )
     return this.#whole(() => seenFrom(row))
   }
 
@@ -210,7 +241,7 @@ export class PostgresRegistry implements Registry {
   #inWords(error: unknown): unknown {
     const state = sqlStateOf(error) ?? ''
     if (NO_SCHEMA.has(state)) return this.#unusable('has no tables of hq-token')
-    if (PLAIN.has(state)) return this.#unusable(`refuses: ${messageOf(error)}`)
+    if (PLAIN.has(state)) return this.#unusable(`refuses: ${wordsOf(error)}`)
     if (state === FOREIGN_KEY) return this.#unusable(`has no row ${this.#row} any more`)
     if (/^(22|23|42)/.test(state))
       return this.#unusable(`refuses a statement (SQLSTATE ${state}): its tables have been changed`)
@@ -238,8 +269,9 @@ function sqlStateOf(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : sqlStateOf(error.cause)
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+/** The server's words, without the name that the connection puts before them. */
+function wordsOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replace(/^\S+: /, '')
 }
 
 /** Generation, sequence, and the columns of a set that the row has no column of its own for. */

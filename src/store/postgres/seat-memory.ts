@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import type { Host } from '../../core/host.js'
-import { identityOf, isThere, type StorePaths } from '../files.js'
+import { damaged, identityOf, isThere, type StorePaths } from '../files.js'
 import { needsRollback } from '../sqlite/addon.js'
 import { bringUpToDate, createDatabase, openForReading, openForWriting } from '../sqlite/database.js'
 import { patiently } from '../sqlite/patience.js'
@@ -42,7 +42,7 @@ export class SeatMemory implements Memory {
   }
 
   load(): Promise<Remembered> {
-    return patiently(this.#paths, () => {
+    return this.#patiently(() => {
       try {
         return this.#read(openForReading(this.#paths, SEAT_SCHEMA))
       } catch (error) {
@@ -53,14 +53,14 @@ export class SeatMemory implements Memory {
   }
 
   create(): Promise<void> {
-    return patiently(this.#paths, () => {
-      if (!isThere(this.#paths)) createDatabase(this.#paths, SEAT_SCHEMA)
+    return this.#patiently(() => {
+      if (!isThere(this.#paths, SEAT_SCHEMA)) createDatabase(this.#paths, SEAT_SCHEMA)
     })
   }
 
   change(change: (known: Remembered) => Remembered): Promise<Remembered | undefined> {
-    return patiently(this.#paths, () => {
-      if (!isThere(this.#paths)) return undefined
+    return this.#patiently(() => {
+      if (!isThere(this.#paths, SEAT_SCHEMA)) return undefined
       const db = openForWriting(this.#paths, SEAT_SCHEMA)
       try {
         bringUpToDate(db, SEAT_SCHEMA)
@@ -85,6 +85,10 @@ export class SeatMemory implements Memory {
     })
   }
 
+  #patiently<T>(work: () => T): Promise<T> {
+    return patiently(this.#paths, work, SEAT_SCHEMA)
+  }
+
   #read(db: Database.Database | undefined): Remembered {
     try {
       return db === undefined ? nothing(this.#name) : this.#rowIn(db)
@@ -98,11 +102,20 @@ export class SeatMemory implements Memory {
       .prepare('SELECT seat, owner, token_set, about, answers FROM seat WHERE name = ?')
       .get(this.#row) as (SeatRow & { readonly owner: string }) | undefined
     if (row === undefined) return nothing(this.#name)
-    const known = fromSeatRow(row)
+    const known = this.#whole(row)
     // Two machines that hold leases under one name would each take the other's.
     return row.owner === this.#owner()
       ? known
       : { ...known, seat: this.#name, set: undefined, checkedAt: null, observed: null }
+  }
+
+  /** @throws {StoreUnusable} */
+  #whole(row: SeatRow): Remembered {
+    try {
+      return fromSeatRow(row)
+    } catch (cause) {
+      throw damaged(this.#paths.database, 'its row', { kind: SEAT_SCHEMA, cause })
+    }
   }
 
   /** @param width Bytes; spaces behind the JSON fill the row up to it. */

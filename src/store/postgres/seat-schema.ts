@@ -25,6 +25,7 @@ const MIGRATIONS = [
 export const SEAT_SCHEMA: Schema = {
   applicationId: SEAT_APPLICATION_ID,
   kind: 'the seat of a shared store',
+  isCopy: true,
   migrations: MIGRATIONS,
 }
 
@@ -45,7 +46,7 @@ export function toSeatRow({ seat, set, answers, ...about }: Remembered): SeatRow
   }
 }
 
-/** @throws {StoreUnusable} The file is damaged. */
+/** @throws The file is damaged. */
 export function fromSeatRow({ seat, token_set, about, answers }: SeatRow): Remembered {
   return {
     ...nothing(seat),

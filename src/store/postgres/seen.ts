@@ -41,6 +41,7 @@ export function seenFrom(row: Columns): Seen {
 /** The set, or the note of a move and the set that is closed away beside it. */
 function setFrom(row: Columns, counters: Row): Pick<Seen, 'set' | 'move'> {
   const stored = (row['token_set'] ?? null) as Readonly<Record<string, unknown>> | null
+  if (typeof stored !== 'object') throw damaged('token_set')
   const isClosed = stored !== null && 'move' in stored
   const columns = ((isClosed ? stored['moving'] : stored) ?? null) as Row | null
   return {
@@ -71,7 +72,7 @@ function numberOrNull(row: Columns, column: string): number | null {
   return row[column] === null ? null : number(row, column)
 }
 
-export function textOrNull(row: Columns, column: string): string | null {
+function textOrNull(row: Columns, column: string): string | null {
   return row[column] === null ? null : text(row, column)
 }
 

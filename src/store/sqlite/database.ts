@@ -2,7 +2,7 @@
 import Database from 'better-sqlite3'
 import { StoreUnusable } from '../../core/errors.js'
 import { removeIfThere } from '../../platform/files.js'
-import { createWhole, damaged, isThere, unusable, type StorePaths } from '../files.js'
+import { createWhole, damaged, isThere, unusable, type FileKind, type StorePaths } from '../files.js'
 import { isBusy, isSqlite, needsRollback } from './addon.js'
 import { STORE_SCHEMA, type Schema } from './schema.js'
 
@@ -44,13 +44,13 @@ export function createDatabase({ database }: DatabasePath, schema = STORE_SCHEMA
  * lock only for the instant of a read.
  */
 export function openForReading(paths: DatabasePath, schema = STORE_SCHEMA): Database.Database | undefined {
-  if (!isThere(paths)) return undefined
+  if (!isThere(paths, schema)) return undefined
   return opened(paths, { readonly: true }, schema)
 }
 
 /** Opens a store for writing, or for reading if a transaction that was cut off must be rolled back first. */
 export function openForWriting(paths: DatabasePath, schema = STORE_SCHEMA): Database.Database {
-  if (!isThere(paths))
+  if (!isThere(paths, schema))
     throw new StoreUnusable(`${paths.database} has vanished`, {
       hint: 'run the same command again: it finds out what is there now',
     })
@@ -67,7 +67,7 @@ export function openForWriting(paths: DatabasePath, schema = STORE_SCHEMA): Data
     return db
   } catch (error) {
     db.close()
-    throw asUnusable(paths, error)
+    throw asUnusable(paths, error, schema)
   }
 }
 
@@ -80,11 +80,13 @@ export function bringUpToDate(db: Database.Database, schema = STORE_SCHEMA): voi
   }).exclusive()
 }
 
-export function asUnusable({ database }: DatabasePath, error: unknown): unknown {
+export function asUnusable({ database }: DatabasePath, error: unknown, kind?: FileKind): unknown {
   if (!isSqlite(error)) return error
   // A missing table or column means damage, because the header says that the file is ours.
   const isDamage = /^SQLITE_(CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR$)/.test(error.code)
-  return isDamage ? damaged(database, error.code, error) : unusable(database, 'cannot be used', error)
+  return isDamage
+    ? damaged(database, error.code, { kind, cause: error })
+    : unusable(database, 'cannot be used', error)
 }
 
 function opened(paths: DatabasePath, options: Database.Options, schema: Schema): Database.Database {
@@ -104,7 +106,9 @@ function opened(paths: DatabasePath, options: Database.Options, schema: Schema):
   } catch (error) {
     db?.close()
     if (isBusy(error) || needsRollback(error)) throw error
-    throw isSqlite(error) ? asUnusable(paths, error) : unusable(paths.database, 'cannot be opened', error)
+    throw isSqlite(error)
+      ? asUnusable(paths, error, schema)
+      : unusable(paths.database, 'cannot be opened', error)
   }
 }
 

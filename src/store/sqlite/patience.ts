@@ -1,7 +1,7 @@
 // Waits for other processes' reads and commits, which take a few milliseconds. Reads and writes nothing itself.
 import { StoreBusy } from '../../core/errors.js'
 import { shellWord } from '../../core/shell-quoting.js'
-import type { StorePaths } from '../files.js'
+import type { FileKind, StorePaths } from '../files.js'
 import { isBusy } from './addon.js'
 import { asUnusable } from './database.js'
 import { sleep } from '../pauses.js'
@@ -17,12 +17,13 @@ const BUSY_WAIT_MS = 10_000
 export async function patiently<T>(
   paths: Pick<StorePaths, 'folder' | 'database'>,
   work: () => T,
+  kind?: FileKind,
 ): Promise<T> {
   for (const deadline = performance.now() + BUSY_WAIT_MS; ;) {
     try {
       return work()
     } catch (error) {
-      if (!isBusy(error)) throw asUnusable(paths, error)
+      if (!isBusy(error)) throw asUnusable(paths, error, kind)
       if (performance.now() >= deadline)
         throw new StoreBusy(`${paths.database} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
           hint: `run the same command again later; to see who holds it: fuser ${shellWord(paths.database)}`,

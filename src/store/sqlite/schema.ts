@@ -133,6 +133,8 @@ export interface Schema {
   readonly moveApplicationId?: number
   /** For messages: the kind of file. */
   readonly kind: string
+  /** Whether a database of other hosts has all that the file has: a damaged one may go. */
+  readonly isCopy?: boolean
   /** Each step, in order. */
   readonly migrations: readonly string[]
 }

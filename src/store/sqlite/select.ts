@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 import type { Counters, HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { TokenSet } from '../../core/token-set.js'
-import { fromDiscoveredRow, fromHistoryRow, fromLoginRow, fromRow, isForgotten, type Row } from '../row.js'
+import { fromDiscoveredRow, fromHistoryRows, fromLoginRow, fromRow, isForgotten, type Row } from '../row.js'
 
 export function selectSet(db: Database.Database): TokenSet | undefined {
   const row = db.prepare('SELECT * FROM token_set').get() as Row | undefined
@@ -43,5 +43,5 @@ function selectOne<T>(
 
 export function selectHistory(db: Database.Database): HistoryEntry[] {
   const rows = db.prepare('SELECT * FROM history WHERE sequence > 0 ORDER BY sequence DESC').all() as Row[]
-  return rows.map(fromHistoryRow)
+  return fromHistoryRows(rows)
 }

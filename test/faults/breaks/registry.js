@@ -7,6 +7,41 @@ const REGISTRY = 'src/store/postgres/postgres-registry.ts'
 
 export default [
   {
+    name: 'registry: tables of another program are taken for none',
+    file: REGISTRY,
+    find: '      if (unfit !== undefined) throw unfit\n',
+    replace: '      void unfit\n',
+    by: tests('store/postgres/tables', 'other columns'),
+  },
+  {
+    name: 'registry: a row that the database hides is taken for none',
+    file: REGISTRY,
+    find: '    if (hidden !== undefined) throw hidden\n',
+    replace: '    void hidden\n',
+    by: tests('store/postgres/tables', 'row-level security hides'),
+  },
+  {
+    name: 'registry: doctor finds nothing amiss with a row that the database hides',
+    file: 'src/store/postgres/inspect.ts',
+    find: " ?? (tables.hidden && fail('rights', tables.hidden))",
+    replace: '',
+    by: tests('e2e/fleet', 'hides its row'),
+  },
+  {
+    name: 'registry: one entry that cannot be read costs the whole history',
+    file: 'src/store/row.ts',
+    find: '    } catch {\n      return []\n    }\n  })',
+    replace: '    } catch (error) {\n      throw error\n    }\n  })',
+    by: tests('store/postgres/registry', 'what can be read of the history'),
+  },
+  {
+    name: 'registry: a damaged seat is said to cost a login',
+    file: 'src/store/postgres/seat-schema.ts',
+    find: '  isCopy: true,\n',
+    replace: '  isCopy: false,\n',
+    by: tests('store/postgres/seat-memory', 'may go'),
+  },
+  {
     name: 'registry: a lease is taken although its holder lives',
     file: STATEMENTS,
     find: 'g.lease_beat = $3',

@@ -45,6 +45,13 @@ export default [
     by: tests('config/store-url', 'is shown as'),
   },
   {
+    name: 'shared store: the end of a password is taken for a database, and shown',
+    file: URL,
+    find: 'if (/@/.test(database + query))',
+    replace: 'if (/@/.test(query))',
+    by: tests('config/store-url', 'is not encoded'),
+  },
+  {
     name: 'shared store: a URL with a password is handed to other programs',
     file: 'src/config/keys.ts',
     find: 'isSecret: /:\\/\\/[^@]*:.*@/s,',

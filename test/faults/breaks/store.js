@@ -554,6 +554,13 @@ export default [
     by: tests('store/sqlite-store', 'while it forgets'),
   },
   {
+    name: 'a token that ends its line is handed out',
+    file: 'src/store/row.ts',
+    find: 'const ACCESS_TOKEN = /^[\\x21-\\x7e]+$/',
+    replace: 'const ACCESS_TOKEN = /^[^]*$/',
+    by: tests('store/sqlite-store', 'handed out by nobody'),
+  },
+  {
     name: 'what was being forgotten stays in the way of the next token set',
     file: 'src/store/sqlite/sqlite-store.ts',
     find: '        finishForgetting(db)\n',

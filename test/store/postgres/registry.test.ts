@@ -74,12 +74,12 @@ describe.each(WAYS)('the registry in $what', (way) => {
       })
     })
 
-    it('refuses a schema that is too old, and leads to doctor', async () => {
+    it('refuses a schema that is too old, and says how the owner brings it up', async () => {
       await db.sql('UPDATE hq_token.meta SET version = 0')
       await expect(one.look()).rejects.toMatchObject({
         code: 'HQ_STORE_UNUSABLE',
         message: `${STORE} has the schema 0, and this hq-token needs ${SCHEMA_VERSION}`,
-        hint: 'hq-token doctor shows what is missing, and the SQL for it',
+        hint: 'let the owner of the database run what this prints: hq-token doctor --sql',
       })
     })
 
@@ -95,6 +95,35 @@ describe.each(WAYS)('the registry in $what', (way) => {
       })
       const [row] = await db.sql("SELECT token_set ->> 'lifetime' AS lifetime FROM hq_token.grants")
       expect(row).toEqual({ lifetime: '3600' })
+    })
+  })
+
+  describe('a row that somebody has changed', () => {
+    it.each([
+      ['token_set = \'"x"\'', 'token_set'],
+      ["token_set = '7'", 'token_set'],
+      ["token_set = '[]'", 'access_token'],
+      ['token_set = token_set || \'{"access_token": ""}\'', 'access_token'],
+      ['token_set = token_set || \'{"access_token": "a\\nb: c"}\'', 'access_token'],
+      ['token_set = token_set || \'{"access_token": "a b"}\'', 'access_token'],
+      ['token_set = token_set || \'{"refresh_token": ""}\'', 'refresh_token'],
+      ['login = \'"x"\'', 'state'],
+      ["discovered = '[]'", 'issuer'],
+    ])('is damaged by %s', async (change, column) => {
+      await seededWith(one)
+      await db.sql(`UPDATE hq_token.grants SET ${change}`)
+      await expect(one.look()).rejects.toMatchObject({
+        message: `${STORE}: the store is damaged (column ${column}), in the row acme`,
+        hint: expect.stringContaining('then: hq-token login') as string,
+      })
+    })
+
+    it('shows what can be read of the history', async () => {
+      await seededWith(one)
+      await db.sql(`
+        INSERT INTO hq_token.history (name, sequence, entry)
+        VALUES ('acme', 2, '"x"'), ('acme', 3, '7'), ('acme', 4, 'null'), ('acme', 5, '[]'), ('acme', 6, '{}')`)
+      expect(await one.history()).toMatchObject([{ sequence: 1, host: 'acme-1' }])
     })
   })
 

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { expect, it } from 'vitest'
 import { Secret } from '../../../src/core/secret.js'
 import { storePaths } from '../../../src/store/files.js'
@@ -25,3 +26,59 @@ it.each([20, 9000])(
     expect(await memory.load()).toMatchObject({ seat, set: undefined })
   },
 )
+
+it.each([
+  [
+    'is garbage',
+    'SQLITE_NOTADB',
+    (path: string) => {
+      writeFileSync(path, 'garbage'.repeat(20))
+    },
+  ],
+  [
+    'has no bytes',
+    'a file of no bytes',
+    (path: string) => {
+      writeFileSync(path, '')
+    },
+  ],
+  [
+    'has lost its table',
+    'SQLITE_ERROR',
+    (path: string) => {
+      inside(path, 'DROP TABLE seat')
+    },
+  ],
+  [
+    'has a set without a token',
+    'its row',
+    (path: string) => {
+      inside(path, "UPDATE seat SET token_set = '{}'")
+    },
+  ],
+  [
+    'has a row that is no JSON',
+    'its row',
+    (path: string) => {
+      inside(path, "UPDATE seat SET about = 'x'")
+    },
+  ],
+])('a seat that %s may go, because the database has all of it', async (_, what, spoil) => {
+  const path = join(folder(), 'token.seat')
+  const memory = new SeatMemory(storePaths(path), HOST)
+  await memory.create()
+  await memory.change((known) => ({ ...known, set: tokenSet() }))
+  spoil(path)
+  for (const use of [memory.load(), memory.change((known) => known)])
+    await expect(use).rejects.toMatchObject({
+      code: 'HQ_STORE_UNUSABLE',
+      message: `${path} is damaged (${what})`,
+      hint: `remove it (rm ${path}): the database has the token set`,
+    })
+})
+
+function inside(path: string, sql: string): void {
+  const db = new Database(path)
+  db.exec(sql)
+  db.close()
+}
