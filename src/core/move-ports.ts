@@ -1,4 +1,5 @@
 // The core's port to the two stores of a move. Types only: nothing here runs.
+import type { Host } from './host.js'
 import type { Discovered } from './ports.js'
 import type { HeldStore, HistoryEntry, TokenStore } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
@@ -24,8 +25,8 @@ export interface MoveNote {
   readonly direction: 'to' | 'from'
   /** The address of the other store. */
   readonly other: StoreAddress
-  /** The host that the move was begun on, because a path means a file of that host. */
-  readonly host: string
+  /** The host that the move was begun on, because a path means a file of that host. Its boot does not outlast the note. */
+  readonly host: Pick<Host, 'name' | 'id'>
   /** The id that the grant gets in the new store. It names the move: a store that knows it has received the set. */
   readonly grant: string
   /** Epoch seconds. */

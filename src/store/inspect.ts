@@ -5,7 +5,7 @@ import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import { rfc3339 } from '../core/clock.js'
 import type { PendingLogin, Rescued } from '../core/store-ports.js'
-import { closedByMove, type NamesStore } from '../core/move-notes.js'
+import { closedByMove, type Here } from '../core/move-notes.js'
 import type { Discovered } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
 import type { TokenSet } from '../core/token-set.js'
@@ -58,8 +58,8 @@ export interface InspectOptions {
   /** The rule that named the path, for messages. */
   readonly rule: string
   readonly env: NodeJS.ProcessEnv
-  /** Says how the configuration names another store. */
-  readonly names?: NamesStore
+  /** This host, for the hint of a store that a move has closed. */
+  readonly here?: Here
   /** Default: the system's. */
   readonly fileSystem?: (folder: string) => FileSystem
   /** The content of `/proc/self/mountinfo`, proc(5). Default: the process's. */
@@ -150,7 +150,7 @@ function cutOff(database: string): StoreInspection {
   }
 }
 
-function look(paths: StorePaths, { rule, names }: InspectOptions): Look {
+function look(paths: StorePaths, { rule, here }: InspectOptions): Look {
   const { database } = paths
   assertLoadable()
   const shared = sharedByVolume(paths)
@@ -170,7 +170,7 @@ function look(paths: StorePaths, { rule, names }: InspectOptions): Look {
     const note = selectNote(db)
     if (note !== undefined) {
       const store = { name: database, address: { path: database } }
-      return failed(fail('store', closedByMove(store, note, selectSet(db) === undefined, names)))
+      return failed(fail('store', closedByMove(store, note, selectSet(db) === undefined, here)))
     }
     const found = ok('store', `${database} (${rule})`)
     const version = schema(db, paths)

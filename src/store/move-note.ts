@@ -9,13 +9,15 @@ export function serializeNote(note: MoveNote): string {
 /** @throws {StoreUnusable} it is damaged */
 export function noteFrom(fields: unknown): MoveNote {
   const { direction, other, host, grant, at } = (fields ?? {}) as Readonly<Record<string, unknown>>
+  const { name, id } = (host ?? {}) as Readonly<Record<string, unknown>>
   const isWhole =
     (direction === 'to' || direction === 'from') &&
-    typeof host === 'string' &&
+    typeof name === 'string' &&
+    (typeof id === 'string' || id === null) &&
     typeof grant === 'string' &&
     typeof at === 'number'
   if (!isWhole) throw damaged()
-  return { direction, other: addressFrom(other), host, grant, at }
+  return { direction, other: addressFrom(other), host: { name, id }, grant, at }
 }
 
 function addressFrom(fields: unknown): StoreAddress {

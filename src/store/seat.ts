@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { Overtaken } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
-import type { NamesStore } from '../core/move-notes.js'
+import type { Here } from '../core/move-notes.js'
 import type { Handover, RescueFile } from '../core/store-ports.js'
 import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePaths } from './files.js'
 import { takeFromGroup } from './group.js'
@@ -23,8 +23,8 @@ export interface SeatOptions {
   readonly notify?: (notice: Notice) => void
   /** @hidden The state of the lock from the warm path, for the first critical section. */
   readonly handover?: Handover | undefined
-  /** @hidden Says how the configuration names another store, for the hint of a store that was moved there. */
-  readonly names?: NamesStore
+  /** @hidden This host, for the hint of a store that a move has closed. */
+  readonly here?: Here
   /** @hidden Runs everything that happens while the lock is held, its release included. Default: runs it directly. */
   readonly whileHeld?: <T>(section: () => Promise<T>) => Promise<T>
 }

@@ -106,16 +106,20 @@ export async function sharedStoreSql(): Promise<string> {
   return ownersSql()
 }
 
-async function inspectedStore(config: Config, { env, clock, host }: Around): Promise<StoreInspection> {
+async function inspectedStore(
+  config: Config,
+  { env, clock, host: hostNow }: Around,
+): Promise<StoreInspection> {
   const { store, shared } = config
   const { path, rule } = store
-  const names = namesStore(config, env)
+  const host = hostNow()
+  const here = { host, names: namesStore(config, env) }
   if (shared === null) {
     const { inspectStore } = await import('../store/inspect.js')
-    return inspectStore(path, { rule, env, names })
+    return inspectStore(path, { rule, env, here })
   }
   const { inspectShared } = await import('../store/postgres/inspect.js')
-  return inspectShared(path, shared, { rule, env, clock, host: host(), names })
+  return inspectShared(path, shared, { rule, env, clock, host, here })
 }
 
 /** Says who has named the token endpoint, if the configuration leaves that to its issuer. */

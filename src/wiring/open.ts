@@ -115,7 +115,8 @@ export function open(choice: CommandChoice, around: Around): Opened {
   const whileHeld = quietlyAround(around)
   const host = around.host()
   const names = namesStore(config, env)
-  const storeOptions = { env, notify, handover, whileHeld, names }
+  const here = { host, names }
+  const storeOptions = { env, notify, handover, whileHeld, here }
   const isSeatCommon = config.shared !== null && config.moveTo !== null && config.moveTo.shared !== null
   const seat = isSeatCommon ? new CommonSeat(config.store.path, storeOptions) : undefined
   const own = openStore(config, storeOptions, { clock, host, seat })
@@ -161,7 +162,7 @@ export function open(choice: CommandChoice, around: Around): Opened {
       const { move } = await import('../core/move.js')
       const to = openTarget(config, storeOptions, { clock, host, seat })
       try {
-        const moved = await move(own, to, options, { force, host: host.name, names })
+        const moved = await move(own, to, options, { force, here })
         return { moved, to, next: names(to.address) }
       } finally {
         await to.close()

@@ -1,6 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { ConfigInvalid, LoginRequired, OtherClient, StoreUnusable } from '../../src/core/errors.js'
-import { inConfig } from '../../src/core/move-notes.js'
+import {
+  ConfigInvalid,
+  LoginRequired,
+  OtherClient,
+  OutcomeUnknown,
+  StoreUnusable,
+} from '../../src/core/errors.js'
+import { closedByMove, inConfig } from '../../src/core/move-notes.js'
+import type { StoreAddress } from '../../src/core/move-ports.js'
 import { move, type Moved } from '../../src/core/move.js'
 import type { PendingLogin, Rescued } from '../../src/core/store-ports.js'
 import { Secret } from '../../src/core/secret.js'
@@ -36,10 +43,13 @@ function another(name: string): MemoryStore {
   }, name)
 }
 
-const moved = (from = old, to = fresh, { force = false, host = 'acme-1' } = {}): Promise<Moved> => {
+const ACME_1 = { name: 'acme-1', id: 'id-1' as string | null }
+const ACME_2 = { name: 'acme-2', id: 'id-2' }
+
+const moved = (from = old, to = fresh, { force = false, host = ACME_1 } = {}): Promise<Moved> => {
   const { server, clock, notify, sleep } = stage
   const options = { store: from, server, clock, notify, sleep, policy: POLICY, lockWait: 1 }
-  return move(from, to, options, { force, host, names: inConfig })
+  return move(from, to, options, { force, here: { host, names: inConfig } })
 }
 
 /** The set that a guard on the store could spend; `undefined` if it can spend none. */
@@ -217,7 +227,7 @@ async function eventsOfOne(): Promise<readonly string[]> {
 }
 
 /** Kills the move right after an event. */
-async function dieAfter(event: string): Promise<void> {
+async function dieAfter(event: string, host = ACME_1): Promise<void> {
   const { log } = await withStage(async () => {
     await moved()
     return stage
@@ -225,7 +235,7 @@ async function dieAfter(event: string): Promise<void> {
   const nth = log.indexOf(event.replace('memory: ', ''))
   expect(nth).toBeGreaterThanOrEqual(0)
   stage.diesAt = stage.log.length + nth + 1
-  await expect(moved()).rejects.toThrow(Died)
+  await expect(moved(old, fresh, { host })).rejects.toThrow(Died)
   stage.diesAt = Infinity
 }
 
@@ -338,6 +348,153 @@ describe('a move that is killed', () => {
     await seeded(fresh, tokenSet({ grant: 'grant-2' }))
     await expect(moved()).rejects.toThrow('holds a token set already')
     expect(await moved(old, fresh, { force: true })).toBe('moved')
+  })
+})
+
+const ROW: StoreAddress = { url: 'postgres://db.example/hq', name: 'default' }
+
+describe('a path names another file on another host', () => {
+  const on2 = { host: ACME_2 }
+
+  it('a move that was cut off at any step is finished by no other host, nor with a file of the same path there', async () => {
+    const make = (): void => {
+      prepare()
+      old.address = ROW
+    }
+    make()
+    const events = await eventsOfOne()
+    const refusals: string[] = []
+    for (let step = events.indexOf('close to') + 1; step < events.length; step++) {
+      for (const force of [false, true]) {
+        make()
+        stage.diesAt = step
+        await expect(moved()).rejects.toThrow(Died)
+        stage.diesAt = Infinity
+        const theirs = another('new')
+        const refusal = moved(old, theirs, { ...on2, force })
+        await expect(refusal, events[step]).rejects.toThrow(ConfigInvalid)
+        await expect(refusal).rejects.toMatchObject({
+          hint: 'finish it on acme-1: hq-token move --to new; if acme-1 is gone for good, name another store or row in [store], then: hq-token login',
+        })
+        refusals.push(events[step] ?? '')
+        expect(theirs.content).toEqual({ set: undefined, note: undefined })
+        expect(await moved()).toBe('moved')
+        expect(spendable(fresh)?.pair.refreshToken.reveal()).toBe('refresh-1')
+      }
+    }
+    expect(new Set(refusals)).toEqual(new Set(['new: receive', 'drop', 'forget']))
+  })
+
+  it('a move that is done is not taken for one to this host', async () => {
+    old.address = ROW
+    await moved()
+    const refusal = moved(old, another('new'), on2)
+    await expect(refusal).rejects.toThrow('was moved to new on acme-1')
+    await expect(refusal).rejects.toMatchObject({
+      hint: expect.stringContaining(
+        'only acme-1 can use it; to share it again, on acme-1: hq-token move --to postgres://db.example/hq',
+      ) as string,
+    })
+  })
+
+  it.each(['new: close from', 'memory: close to'])(
+    'a store that waits for a set of another host since “%s” is taken over by none',
+    async (event) => {
+      fresh.address = ROW
+      await dieAfter(event)
+      const theirs = another('memory').put(tokenSet({ grant: 'grant-2' }))
+      for (const force of [false, true]) {
+        const refusal = moved(theirs, fresh, { ...on2, force })
+        await expect(refusal).rejects.toThrow('from memory on acme-1')
+        await expect(refusal).rejects.toMatchObject({
+          hint: expect.stringContaining(
+            'finish it on acme-1, with the configuration of memory: hq-token move --to postgres://db.example/hq',
+          ) as string,
+        })
+      }
+      expect(spendable(theirs)?.grant).toBe('grant-2')
+      expect(await moved()).toBe('moved')
+    },
+  )
+
+  it('a move is undone by no other host', async () => {
+    fresh.address = ROW
+    await dieAfter('memory: close to')
+    const refusal = moved(fresh, another('memory'), on2)
+    await expect(refusal).rejects.toThrow('is being moved to new from memory on acme-1')
+    expect(await moved(fresh, old)).toBe('given-up')
+  })
+
+  it.each(['memory: close to', 'new: receive'])(
+    'a file that knows the move since “%s” is the one, whatever its host is called by now',
+    async (event) => {
+      old.address = ROW
+      await dieAfter(event)
+      expect(await moved(old, fresh, on2)).toBe('moved')
+      expect(await moved(old, fresh, on2)).toBe('moved-before')
+    },
+  )
+
+  it('without a machine id a name is not enough to fill a file that knows nothing of the move', async () => {
+    const host = { name: 'acme-1', id: null }
+    old.address = ROW
+    await dieAfter('memory: close to', host)
+    const theirs = another('new')
+    await expect(moved(old, theirs, { host, force: true })).rejects.toThrow('new knows nothing of the move')
+    expect(theirs.content.set).toBeUndefined()
+    expect(await moved(old, fresh, { host })).toBe('moved')
+  })
+
+  it('a host is told from another one of its name', () => {
+    const note = { direction: 'to', other: { path: '/x.db' }, host: ACME_1, grant: 'g', at: 7 } as const
+    const here = { host: { name: 'acme-1', id: 'id-9' }, names: inConfig }
+    expect(closedByMove({ name: 'row', address: ROW }, note, false, here)).toMatchObject({
+      message: expect.stringContaining('to /x.db on another host named acme-1') as string,
+      hint: expect.stringContaining('finish it on another host named acme-1: hq-token') as string,
+    })
+  })
+})
+
+describe('a move away from a store that hosts share', () => {
+  const asked = intended(SET, moment(), null, CLIENT)
+
+  beforeEach(async () => {
+    old.isShared = true
+    const begun = { ...entry(asked, 'refresh', 'unfinished', moment()), host: 'acme-7' }
+    await old.exclusive((held) => held.note(asked, SET.generation, begun), { waitMs: 0 })
+  })
+
+  it('is refused while another host may have the answer to a refresh on its disk', async () => {
+    for (const force of [false, true]) {
+      const refusal = moved(old, fresh, { force })
+      await expect(refusal).rejects.toThrow(OutcomeUnknown)
+      await expect(refusal).rejects.toThrow('a refresh begun by acme-7 at')
+      await expect(refusal).rejects.toMatchObject({
+        exit: 75,
+        hint: 'finish it on acme-7: hq-token refresh; if acme-7 is gone, the same here; then: hq-token move --to new',
+      })
+    }
+    expect(spendable(old)).toEqual(asked)
+    expect(fresh.content.note).toBeUndefined()
+    stage.server.answers(granted('access-2', 'refresh-2'))
+    await stage.guard().refresh()
+    expect(await moved()).toBe('moved')
+  })
+
+  it('takes up the answer that this host has, and is no more refused', async () => {
+    const { generation, sequence: attempt, grant, client } = asked
+    const spent = SET.pair.refreshToken.fingerprint
+    old.leave({ generation, attempt, spent, grant, client, answer: raw(granted('access-2', 'refresh-2')) })
+    expect(await moved()).toBe('moved')
+    expect(spendable(fresh)?.pair.refreshToken.reveal()).toBe('refresh-2')
+  })
+
+  it('is finished if it had begun, because nothing can land in the old store any more', async () => {
+    old.isShared = false
+    await dieAfter('memory: close to')
+    old.isShared = true
+    expect(await moved()).toBe('moved')
+    expect(spendable(fresh)?.intent).not.toBeNull()
   })
 })
 

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { migrationSql, rolesSql, rowLevelSecuritySql } from '../../src/store/postgres/schema.js'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -285,6 +286,30 @@ describe('when others are at work', { timeout: 240_000 }, () => {
     for (const { code } of ends) expect([0, 78]).toContain(code)
     const gets = await Promise.all([one.run('get'), two.run('get')])
     expect(gets.map(({ code }) => code).sort()).toEqual([0, 78])
+  })
+
+  it('an answer that waits on the disk of another host holds the move back until it is saved', async () => {
+    there = await place({ graceMs: 0 })
+    const link = await cuttable(postgres.port)
+    const through = url.replace(String(postgres.port), String(link.port))
+    const [one, other] = [host(`url = ${through}\nlease = 10s`), host(`url = ${url}\nlease = 10s`)]
+    await one.run('seed', second())
+    const isKept = link.hold(/INSERT INTO hq_token\.answers/)
+    const refreshing = one.start(['refresh'])
+    await isKept
+    refreshing.child.kill('SIGKILL')
+    await refreshing.done
+    const move = ['move', '--to', join(other.dir, 'moved.db')]
+    for (const command of [move, [...move, '--force']]) {
+      const { code, stdout, stderr } = await other.run(...command)
+      expect({ code, stdout }).toEqual({ code: 75, stdout: '' })
+      expect(stderr).toContain(`a refresh begun by ${hostname()} at `)
+      expect(stderr).toContain(`finish it on ${hostname()}: hq-token refresh;`)
+    }
+    expect((await one.run('refresh')).code).toBe(0)
+    expect(there.sandbox.refreshes()).toBe(1)
+    expect(await other.run(...move)).toMatchObject({ code: 0, stdout: '' })
+    await expectAlive(host('path = moved.db', other.dir))
   })
 
   it('a storm of gets on both configurations during a move asks the server once at most', async () => {

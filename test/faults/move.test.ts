@@ -1,11 +1,13 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { writeSandboxFiles } from '../../src/sandbox/files.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'
 import { startPostgres, type Postgres } from '../support/postgres.js'
-import { start, withoutNews, type Ended } from '../support/processes.js'
+import { BIN, ended, start, withoutNews, type Ended } from '../support/processes.js'
 import { mount } from './disk-mounts.js'
 import { full } from './figures.js'
 import { eachOf } from './strace.js'
@@ -149,6 +151,82 @@ describe('a move killed at every step of the program', { timeout: 900_000 }, () 
       expect(broken).toEqual([])
     },
   )
+})
+
+/** Another host, as far as a program can tell: its own name and machine id, and an empty disk in place of a folder. */
+function elsewhere(disk: string, env: NodeJS.ProcessEnv): (...args: string[]) => Promise<Ended> {
+  const id = join(folder(), 'machine-id')
+  writeFileSync(id, 'another machine\n')
+  const become = `mount -t tmpfs -o mode=700 none '${disk}' && mount --bind '${id}' /etc/machine-id && hostname acme-2`
+  const asRoot = process.geteuid?.() === 0 ? [] : ['--map-root-user']
+  const { HOME, PATH } = process.env
+  return (...args) =>
+    ended(
+      spawn(
+        'unshare',
+        [
+          ...asRoot,
+          '--mount',
+          '--uts',
+          'sh',
+          '-c',
+          `${become} && exec "$@"`,
+          'sh',
+          process.execPath,
+          BIN,
+          ...args,
+        ],
+        { env: { HOME, PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
+      ),
+    )
+}
+
+describe.skipIf(process.platform !== 'linux')('a move to a file of one host', { timeout: 120_000 }, () => {
+  it('a move that was killed, or is done, is finished by no other host of the database', async () => {
+    const sandbox = await sandboxWith({ accessTtl: 3600 })
+    const dir = folder()
+    const { config, seed } = await writeSandboxFiles(dir, sandbox, { accessTtl: 3600 })
+    const disk = join(dir, 'disk')
+    mkdirSync(disk, { mode: 0o700 })
+    const [row, moved] = [await database(), file(disk, 'moved.db')]
+    const text = readFileSync(config, 'utf8').replace(/^\[seed\]\nfile = .*$/m, '')
+    const [shared, own] = [row, moved].map(({ key }, nth) => {
+      const path = join(dir, `${nth}.ini`)
+      writeFileSync(path, text.replace(/^path = .*$/m, key), { mode: 0o600 })
+      return { HQ_TOKEN_CONFIG: path, HQ_TOKEN_STATE_DIR: disk }
+    })
+    const here = (...args: string[]): Promise<Ended> => start(args, { env: shared ?? {} }).done
+    const there = elsewhere(disk, shared ?? {})
+    const log = join(dir, 'points.log')
+    const watched = {
+      NODE_OPTIONS: `--import=${PRELOAD}`,
+      CRASH_FOLDER: disk,
+      CRASH_DATABASE: 'yes',
+      CRASH_LOG: log,
+    }
+    const move = ['move', '--to', moved.typed]
+    const refuses = async (words: RegExp): Promise<void> => {
+      for (const command of [['get'], ['status'], ['doctor'], move, [...move, '--force']]) {
+        const { code, stdout, stderr } = await there(...command)
+        expect({ command, code }, stdout + stderr).toEqual({ command, code: 78 })
+        expect(stdout + stderr).toMatch(words)
+      }
+    }
+
+    expect((await here('seed', seed)).code).toBe(0)
+    // The set is in the file, and not yet gone from the row.
+    const died = await start(move, {
+      env: { ...shared, ...watched, CRASH_AT: 'after COMMIT moved.db #2' },
+    }).done
+    expect(died.signal, died.stderr + readFileSync(log, 'utf8')).toBe('SIGKILL')
+    expect([await moved.isOpenWithSet(), await row.isOpenWithSet()]).toEqual([true, false])
+    await refuses(new RegExp(`finish it on ${hostname()}:\\s+hq-token\\s+move --to ${moved.typed}`))
+    expect(await here(...move)).toMatchObject({ code: 0, stdout: '' })
+    await refuses(new RegExp(`only ${hostname()} can\\s+use it`))
+    const refreshed = await start(['refresh'], { env: own ?? {} }).done
+    expect(refreshed.code, refreshed.stderr).toBe(0)
+    expect(sandbox.revokedFamilies()).toBe(0)
+  })
 })
 
 describe('a move on a full disk', { timeout: 120_000 }, () => {

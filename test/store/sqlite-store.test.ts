@@ -63,7 +63,13 @@ const put = (set: TokenSet, after: number): Promise<void> =>
 
 it('a store that a move has closed is none to a program that knows of no moves', async () => {
   await put(tokenSet(), 0)
-  const note = { direction: 'to', other: { path: '/x.db' }, host: 'acme-1', grant: 'grant-9', at: 7 } as const
+  const note = {
+    direction: 'to',
+    other: { path: '/x.db' },
+    host: { name: 'acme-1', id: null },
+    grant: 'grant-9',
+    at: 7,
+  } as const
   await store.exclusiveForMove((held) => held.close(note, null), 0)
   const { applicationId, kind, migrations } = STORE_SCHEMA
   const paths = { folder: dirname(path), database: path }

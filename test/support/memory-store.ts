@@ -1,7 +1,7 @@
 import { LockTimeout, Overtaken, StoreUnusable } from '../../src/core/errors.js'
 import { landing } from '../../src/core/landing.js'
 import { closedByMove } from '../../src/core/move-notes.js'
-import type { HeldMovable, MovableStore, MoveNote } from '../../src/core/move-ports.js'
+import type { HeldMovable, MovableStore, MoveNote, StoreAddress } from '../../src/core/move-ports.js'
 import type {
   Counters,
   ExclusiveOptions,
@@ -39,6 +39,7 @@ export const from =
  */
 export class MemoryStore implements MovableStore {
   readonly name: string
+  address: StoreAddress
   isShared = false
   isBehind = false
   /** How a process that is at an exchange is called. */
@@ -69,10 +70,7 @@ export class MemoryStore implements MovableStore {
   constructor(event: (name: string) => void = () => undefined, name = 'memory') {
     this.#event = event
     this.name = name
-  }
-
-  get address(): { readonly path: string } {
-    return { path: this.name }
+    this.address = { path: name }
   }
 
   identity(): Promise<string> {

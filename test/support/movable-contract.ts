@@ -8,8 +8,9 @@ import { entry } from '../../src/core/transitions.js'
 import { reveal } from './store-contract.js'
 import { moment, pair, tokenSet } from './token-sets.js'
 
+const BEGUN_ON = { name: 'acme-1', id: 'id-1' }
 const NOTE: MoveNote = {
-  ...{ direction: 'to', other: { url: 'postgres://db.example/hq', name: 'acme' }, host: 'acme-1' },
+  ...{ direction: 'to', other: { url: 'postgres://db.example/hq', name: 'acme' }, host: BEGUN_ON },
   ...{ grant: 'grant-9', at: 7 },
 }
 const COMES: MoveNote = { ...NOTE, direction: 'from', other: { path: '/var/lib/token.db' } }

@@ -242,7 +242,7 @@ export class HeldRow implements HeldMovable {
     const { seen, set } = this.#latest
     if (seen.move === undefined) return
     const store = { name: registry.name, address: options.address }
-    throw closedByMove(store, seen.move, set === undefined, options.names)
+    throw closedByMove(store, seen.move, set === undefined, options.here)
   }
 
   /**

@@ -97,7 +97,7 @@ export async function inspectShared(
     const { set, offset = 0 } = seen === undefined ? {} : localized(seen, at)
     if (seen?.move !== undefined) {
       const store = { name: registry.name, address: { url: settings.display, name: settings.name } }
-      const closed = closedByMove(store, seen.move, set === undefined, options.names)
+      const closed = closedByMove(store, seen.move, set === undefined, options.here)
       return { checks: [fail('store', closed), ...seat], content: undefined }
     }
     const inRow =

@@ -48,7 +48,7 @@ export function openSharedStore(
       recheck: settings.recheck,
       time: machineTime(clock),
       address: { url: settings.display, name: settings.name, typed: settings.typed },
-      names: options.names,
+      here: options.here,
       notify: options.notify,
     },
   )

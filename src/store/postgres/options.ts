@@ -1,5 +1,5 @@
 // The options of a shared store. Types only: nothing here runs.
-import type { NamesStore } from '../../core/move-notes.js'
+import type { Here } from '../../core/move-notes.js'
 import type { RowAddress } from '../../core/move-ports.js'
 import type { Notice } from '../../core/ports.js'
 import type { Time } from './lease.js'
@@ -13,8 +13,8 @@ export interface PostgresStoreOptions {
   readonly recheck: number
   readonly time: Time
   readonly address: RowAddress
-  /** Says how the configuration names another store. */
-  readonly names?: NamesStore | undefined
+  /** This host, for the hint of a row that a move has closed. */
+  readonly here?: Here | undefined
   /** Receives warnings. */
   readonly notify: (notice: Notice) => void
 }

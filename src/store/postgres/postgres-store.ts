@@ -278,7 +278,7 @@ export class PostgresStore implements MovableStore {
   }
 
   #closed({ seen: { move }, set }: Look): ConfigInvalid | undefined {
-    return move && closedByMove(this, move, set === undefined, this.#options.names)
+    return move && closedByMove(this, move, set === undefined, this.#options.here)
   }
 
   #outOfReach(): StoreUnreachable {

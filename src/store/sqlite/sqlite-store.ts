@@ -251,7 +251,7 @@ export class SqliteStore implements TokenStore {
   /** @throws {ConfigInvalid} a move has closed the store */
   #assertOpen(db: Database.Database): void {
     const note = selectNote(db)
-    if (note !== undefined) throw closedByMove(this, note, selectSet(db) === undefined, this.#options.names)
+    if (note !== undefined) throw closedByMove(this, note, selectSet(db) === undefined, this.#options.here)
   }
 
   get #database(): Pick<StorePaths, 'folder' | 'database'> {

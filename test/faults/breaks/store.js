@@ -533,6 +533,13 @@ export default [
     by: tests('store/postgres/postgres-store', 'erases its own copy of the token'),
   },
   {
+    name: 'move: a note forgets the machine that it was written on',
+    file: 'src/store/move-note.ts',
+    find: 'host: { name, id }',
+    replace: 'host: { name, id: null }',
+    by: tests('store/sqlite-store', 'closed to everybody but a move'),
+  },
+  {
     name: 'move: a closed row is entered',
     file: 'src/store/postgres/postgres-store.ts',
     find: 'isMove ? undefined : this.#closed(look)',

@@ -46,7 +46,13 @@ it('a host that sees a row which a move has closed erases its own copy of the to
   })
   await second.store.read()
   expect((await second.memory.load()).set).toBeDefined()
-  const note = { direction: 'to', other: { path: '/x.db' }, host: 'acme-1', grant: 'grant-9', at: 7 } as const
+  const note = {
+    direction: 'to',
+    other: { path: '/x.db' },
+    host: { name: 'acme-1', id: null },
+    grant: 'grant-9',
+    at: 7,
+  } as const
   await first.store.exclusiveForMove((held) => held.close(note, null), 0)
   await expect(second.store.read({ anew: true })).rejects.toThrow('is being moved to /x.db')
   for (const { memory } of [first, second]) expect((await memory.load()).set).toBeUndefined()

@@ -20,7 +20,8 @@ import {
 import { GRANT } from '../../support/token-sets.js'
 
 const NOTE: MoveNote = {
-  ...{ direction: 'to', other: { path: '/var/lib/token.db' }, host: 'acme-1', grant: 'grant-9', at: 7 },
+  ...{ direction: 'to', other: { path: '/var/lib/token.db' }, host: { name: 'acme-1', id: null } },
+  ...{ grant: 'grant-9', at: 7 },
 }
 
 describe.each(WAYS)('a row that a move has closed, in $what', (way) => {

@@ -11,7 +11,8 @@ export interface MoveFlags {
 
 const HELP = `
 The old store is closed for good: every command there ends with 78 and names the key to set. If a move was cut off, the
-same command finishes it; the move back to the old store, with the configuration of the new one, undoes it.
+same command finishes it; the move back to the old store, with the configuration of the new one, undoes it. A path is a
+file of one host: on another host the command refuses (78) and names that host.
 The password of a database comes from PGPASSWORD, ~/.pgpass, or url_password_file or url_password_command in [store].
 These two keys go with url, so until that is set give them to this one command by their variables.
 
