@@ -71,7 +71,8 @@ describe('the page on many hosts', () => {
     const token = (await there.run(['get'])).stdout.trim()
     const url = postgres.url(await postgres.createDatabase())
     const [, line = ''] = /`hq-token (move --to postgres:\S+)`/.exec(page) ?? []
-    const moved = await there.run(line.replace(/postgres:\S+/, url).split(' '))
+    const ownPlace = { env: { HQ_TOKEN_STATE_DIR: folder() } }
+    const moved = await there.run(line.replace(/postgres:\S+/, url).split(' '), ownPlace)
     expect(moved).toMatchObject({ code: 0, stdout: '' })
     expect(await there.run(['get'])).toMatchObject({ code: 78, stdout: '' })
     const env = { HQ_TOKEN_STORE_URL: url, HQ_TOKEN_STORE: join(folder(), 'token.seat') }

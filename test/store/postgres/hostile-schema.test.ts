@@ -19,10 +19,10 @@ import {
   taken,
   told,
 } from '../../support/registry-database.js'
-import { GRANT } from '../../support/token-sets.js'
+import { GRANT, HOST } from '../../support/token-sets.js'
 
 const NOTE: MoveNote = {
-  ...{ direction: 'to', other: { path: '/var/lib/token.db' }, host: 'acme-1', grant: 'grant-9', at: 7 },
+  ...{ direction: 'to', other: { path: '/var/lib/token.db' }, host: HOST, grant: 'grant-9', at: 7 },
 }
 
 /** What SQL's grammar has, and no schema. */
@@ -102,11 +102,7 @@ describe.each([
 
   it('operators of another schema are met by an unguarded statement', async () => {
     await expect(
-      postgres.sql(
-        "SELECT token_set ->> '1' FROM (VALUES ('{}'::jsonb)) AS g (token_set)",
-        'jobs',
-        database,
-      ),
+      postgres.sql("SELECT token_set ->> '1' FROM (VALUES ('{}'::jsonb)) AS g (token_set)", 'jobs', database),
     ).rejects.toThrow('a foreign operator was met')
   })
 

@@ -65,7 +65,7 @@ it.each([
   ],
 ])('a seat that %s may go, because the database has all of it', async (_, what, spoil) => {
   const path = join(folder(), 'token.seat')
-  const memory = new SeatMemory(storePaths(path), HOST)
+  const memory = new SeatMemory(storePaths(path), HOST, 'default')
   await memory.create()
   await memory.change((known) => ({ ...known, set: tokenSet() }))
   spoil(path)
