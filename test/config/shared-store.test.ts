@@ -85,7 +85,9 @@ describe('a shared store', () => {
     async (line) => {
       const error = await refusal(() => store(line))
       expect(error.message).toMatch(/line 2: \[store\] \w+ is given without url, and means nothing then$/)
-      expect(error.hint).toBe('set url in [store], or HQ_TOKEN_STORE_URL; or take it out')
+      expect(error.hint).toMatch(
+        /^set url in \[store\], or HQ_TOKEN_STORE_URL; or take it out\. For hq-token move .* --help$/,
+      )
       expect(store(line, { HQ_TOKEN_STORE_URL: 'postgres://h/db' }).shared).not.toBeNull()
     },
   )

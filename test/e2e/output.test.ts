@@ -81,9 +81,10 @@ describe('a reader that has seen enough', () => {
   }
 
   it.each([
-    ['get', 'hq get | { exec <&-; sleep 2; }'],
-    ['get in full', 'hq get --format json | { exec <&-; sleep 2; }'],
-    ['credential', 'hq credential --protocol kubernetes | { exec <&-; sleep 2; }'],
+    // The reader has closed the pipe before anything is written.
+    ['get', '{ sleep 1; hq get; } | { exec <&-; sleep 3; }'],
+    ['get in full', '{ sleep 1; hq get --format json; } | { exec <&-; sleep 3; }'],
+    ['credential', '{ sleep 1; hq credential --protocol kubernetes; } | { exec <&-; sleep 3; }'],
     ['api', 'hq api big | head -c 20'],
     ['api to -', 'hq api -o - big | head -1'],
     ['api -i', 'hq api -i big | head -1'],
