@@ -156,9 +156,10 @@ async function pair({
   const replication = await cuttable(primary.port)
   const replica = await startPostgres({
     standbyOf: { primary, port: replication.port },
-    // Each commit of its own waits for a replica too, in name: there is no third one.
-    config: isSynchronous ? { synchronous_standby_names: '*', synchronous_commit: 'local' } : {},
+    config: isSynchronous ? { synchronous_standby_names: '*' } : {},
   })
+  // Each commit of its own waits for a replica too.
+  if (isSynchronous) await startPostgres({ standbyOf: { primary: replica, port: replica.port } })
   const address = await cuttable(primary.port)
   let present = primary
   const databases: Databases = {

@@ -25,6 +25,8 @@ export class Looks {
   readonly #parts: LooksParts
   /** Names what this process observes. */
   readonly #observer = randomUUID()
+  /** What the seat remembered last: to read it for each look is most of what a look costs. */
+  #latest: Remembered | undefined
 
   constructor(parts: LooksParts) {
     this.#parts = parts
@@ -79,7 +81,7 @@ export class Looks {
    * @param sent When the database was asked.
    */
   async localized(seen: Seen, sent: ClockReading): Promise<Look> {
-    const { time, registry, memory } = this.#parts
+    const { time, registry } = this.#parts
     let at = time.clock()
     while (secondsSince(sent, at) > PROMPT) {
       sent = at
@@ -87,12 +89,15 @@ export class Looks {
       at = time.clock()
     }
     const look = localized(seen, at)
-    return look.set === undefined ? look : { ...look, set: withOwnAge(look.set, await memory.load()) }
+    if (look.set === undefined) return look
+    this.#latest ??= await this.#parts.memory.load()
+    return { ...look, set: withOwnAge(look.set, this.#latest) }
   }
 
   /** What this seat remembers of the row. */
   async known(): Promise<Remembered> {
-    return this.#mine(await this.#parts.memory.load())
+    this.#latest = await this.#parts.memory.load()
+    return this.#mine(this.#latest)
   }
 
   /** Remembers a look under the seat's lock, and observes another seat's lease by it. */
@@ -105,6 +110,7 @@ export class Looks {
     }
     const before = await memory.load()
     const after = change(before)
+    this.#latest = after
     if (isNews(before, after, at)) await memory.change(change)
     return after
   }

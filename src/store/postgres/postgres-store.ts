@@ -228,7 +228,8 @@ export class PostgresStore implements MovableStore {
     const deadline = time.elapsed() + turn.deadline - performance.now()
     // Once only: a database that waits for its standby may keep a session busy for each try.
     let hasFailed = false
-    for (const pause of pauses(50, 1000)) {
+    // A thousand hosts may wait for one, and each look is work for the database.
+    for (const pause of pauses(100, 2000, 2)) {
       const look = await this.#looks.patient(deadline)
       const known = await this.#looks.observed(look)
       const closed = entry.isMove ? undefined : this.#closed(look)
