@@ -244,7 +244,12 @@ export class PostgresRegistry implements Registry {
     if (PLAIN.has(state)) return this.#unusable(`refuses: ${wordsOf(error)}`)
     if (state === FOREIGN_KEY) return this.#unusable(`has no row ${this.#row} any more`)
     if (/^(22|23|42)/.test(state))
-      return this.#unusable(`refuses a statement (SQLSTATE ${state}): its tables have been changed`)
+      return new StoreUnusable(
+        `${this.name} refuses a statement (SQLSTATE ${state}): its tables have been changed`,
+        {
+          hint: 'find out who has changed them, or restore them from a backup; as they must be: hq-token doctor --sql',
+        },
+      )
     return error
   }
 

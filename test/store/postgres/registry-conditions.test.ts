@@ -72,6 +72,7 @@ describe.each(WAYS)('the registry in $what', (way) => {
     expect(refusal).toMatchObject({
       code: 'HQ_STORE_UNUSABLE',
       message: `${STORE} refuses a statement (SQLSTATE 23514): its tables have been changed`,
+      hint: expect.stringContaining('who has changed them') as string,
     })
     expect(inspect(refusal, { depth: null, showHidden: true })).not.toMatch(/access-|refresh-/)
   })
