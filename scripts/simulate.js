@@ -1,6 +1,6 @@
 // Runs simulated schedules in as many processes as there are cores: `npm run test:simulate`. Prints what was done, and the
 // shortest schedule that broke a rule, step by step.
-//   --schedules N   how many, at most (a million; for each guard 20,000)
+//   --schedules N   how many, at most (a million; for each guard 6,000)
 //   --from N        the first seed (1)
 //   --seed N        this one only, step by step
 //   --guards [NAME] takes each guard out, or those whose names hold NAME, and expects schedules to find it
@@ -25,7 +25,7 @@ else {
 }
 
 async function run({ schedules, from, seed, guards }, [name = '']) {
-  if (guards) return findGuards(name, Number(schedules ?? 20_000))
+  if (guards) return findGuards(name, Number(schedules ?? 6_000))
   const file = await bundle('schedule')
   return seed === undefined
     ? many(file, Number(from), Number(schedules ?? 1_000_000))
