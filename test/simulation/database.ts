@@ -91,7 +91,8 @@ export class Database {
 
   note(holding: Holding, generation: number, next: TokenSet, entry: HistoryEntry): boolean {
     const { row } = this
-    if (!this.#isHeld(holding) || row.generation !== generation) return false
+    const isLate = row.sequence > next.sequence
+    if (!this.#isHeld(holding) || row.generation !== generation || isLate) return false
     return this.#commit(
       {
         ...{ generation: next.generation, sequence: next.sequence, set: next },

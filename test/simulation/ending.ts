@@ -89,9 +89,12 @@ function worksAndIsKept({ rules, hosts, plan, database, grants }: World): Issued
       memory.generation > database.row.generation &&
       memory.set?.grant !== set?.grant,
   )
-  if (own === undefined || isOlder) return []
+  if (set === undefined || own === undefined || isOlder) return []
+  // What a broken answer held is of use while the note of its request stands.
+  const isNoted = (pair: Issued): boolean => set.intent !== null || !rules.cameBroken(pair)
   // Where its answer was lost, a refresh token is sent again, and that may end all others of the grant.
   return rules
     .keptAlive()
+    .filter(isNoted)
     .filter((pair) => (own.usedAt === undefined ? pair.family === own.family : isLaterThan(pair, own)))
 }

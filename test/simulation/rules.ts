@@ -48,14 +48,14 @@ interface Section {
   term: number | undefined
   /** Somebody has followed its lease, or it was given back. */
   isFollowed: boolean
-  /** Its lock file was removed, and nothing else tells other processes of it. */
+  /** Its lock file was removed … */
+  hasLostLock: boolean
+  /** … and nothing else tells other processes of it. */
   isLockless: boolean
   /** When the time that it has given itself is over. */
   until: number
   /** The store was put back, so nobody can know of this section. */
   isForgotten: boolean
-  /** It has redeemed a code. */
-  isLogin: boolean
   /** What its host had seen of a shared store when it took the lease. */
   seen: Issued | undefined
 }
@@ -99,7 +99,14 @@ export class Rules {
   begins(process: HostProcess, lock: LockFile): () => void {
     const section: Section = {
       ...{ process, lock, began: this.#now, isOver: false, term: undefined, isFollowed: false },
-      ...{ until: Infinity, isForgotten: false, isLogin: false, isLockless: false, seen: undefined },
+      // Two that believe to have the lock write over each other's name.
+      ...{
+        until: this.#isTwofold(process.host) ? this.#now : Infinity,
+        isForgotten: false,
+        hasLostLock: false,
+        isLockless: false,
+        seen: undefined,
+      },
     }
     this.#sections.set(process, section)
     const end = (): void => {
@@ -178,7 +185,11 @@ export class Rules {
 
   /** The store is as it was some time ago. */
   wasPutBack(isFailover: boolean): void {
-    for (const section of this.#sections.values()) if (!section.isOver) section.isForgotten = true
+    for (const section of this.#sections.values())
+      if (!section.isOver) {
+        section.isForgotten = true
+        this.#judgeLock(section)
+      }
     this.#putBack = this.#now
     if (isFailover && !this.#world.plan.isSynchronous) {
       this.#failover = this.#now
@@ -193,12 +204,19 @@ export class Rules {
   }
 
   lockWasRemoved(host: Host): void {
-    if (this.#world.plan.hasNames && !this.#world.plan.isShared) return
     for (const section of this.#sections.values())
       if (section.process.host === host && !section.isOver) {
-        section.until = this.#now
-        section.isLockless = true
+        section.hasLostLock = true
+        this.#judgeLock(section)
       }
+  }
+
+  /** Without its lock file a section is known by the name in its row only, if the system has names and the row was not put back. */
+  #judgeLock(section: Section): void {
+    const { hasNames, isShared } = this.#world.plan
+    if (!section.hasLostLock || (hasNames && !isShared && !section.isForgotten)) return
+    section.until = this.#now
+    section.isLockless = true
   }
 
   clockWasSet(seconds: number, whose: 'a host’s' | 'the database’s'): void {
@@ -218,7 +236,9 @@ export class Rules {
     const isLate = set !== undefined && set.generation > record.generation
     if (isLate || (section !== undefined && !this.#isAtIt(section))) this.#forgetIfLoose(record)
     // Two processes that both believe to have the lock write over each other's answers.
-    const isLoose = this.#isTwofold(process.host) && !this.#tokensInRow(process.host).includes(token ?? '')
+    const isLoose =
+      (section?.isLockless === true || this.#isTwofold(process.host)) &&
+      !this.#tokensInRow(process.host).includes(token ?? '')
     if (token !== undefined && isLoose) this.#exposed.add(token)
   }
 
@@ -264,10 +284,7 @@ export class Rules {
 
   codeSent(process: HostProcess, code: string): void {
     const mine = this.#sections.get(process)
-    if (mine !== undefined) {
-      this.#assertLocked(mine, code)
-      mine.isLogin = true
-    }
+    if (mine !== undefined) this.#assertLocked(mine, code)
     if (this.#codes.has(code) && mine?.isForgotten !== true)
       this.#violated(`${process.name} sent ${code} again`)
     this.#codes.add(code)
@@ -303,9 +320,8 @@ export class Rules {
 
   /** Answers on a disk gave way to others. */
   replaced(process: HostProcess, before: readonly Rescued[], after: readonly Rescued[]): void {
-    // A login replaces what was before it, also where the database has forgotten that it landed.
-    const { isForgotten = false, isLogin = false } = this.#sections.get(process) ?? {}
-    if (before.length === 0 || (isForgotten && isLogin)) return
+    // A look or a login replaces what was before it, also where the database has forgotten it in that very instant.
+    if (before.length === 0 || this.#sections.get(process)?.isForgotten === true) return
     const tokens = (records: readonly Rescued[]): string[] =>
       records.flatMap((record) => tokenIn(record) ?? [])
     this.#assertNoneLost(process, tokens(before), tokens(after))
@@ -329,6 +345,10 @@ export class Rules {
 
   failed(what: string): void {
     this.#violated(what)
+  }
+
+  cameBroken({ refresh }: Issued): boolean {
+    return this.#broken.has(refresh)
   }
 
   /** The refresh tokens that work, and are kept where a host finds them. */
@@ -421,7 +441,7 @@ export class Rules {
     for (const token of before) {
       const pair = after.includes(token) ? undefined : grants.withRefresh(token)
       if (pair === undefined || this.#isForlorn(token) || !grants.isLive(pair)) continue
-      if (this.#abandoned.has(pair.family)) continue
+      if (this.#abandoned.has(pair.family) || !this.#since.has(pair)) continue
       // A login that has not landed has told nobody that it was done.
       const least = this.#landed.has(pair.family) ? pair.family.id : 0
       const isKept = this.keptAlive().some(({ family }) => family.id >= least)

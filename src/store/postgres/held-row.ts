@@ -78,10 +78,10 @@ export class HeldRow implements HeldMovable {
 
   async note(next: TokenSet, after: number, entry: HistoryEntry): Promise<void> {
     const { intent } = next
+    await this.#leased()
     if (intent !== null && intent.attempt === next.sequence) await this.#assertMaySpend()
     const { set, seen } = this.#latest
     if ((set?.generation ?? 0) !== after) throw this.#bypassed()
-    await this.#leased()
     const isNoted = await this.#underLease(
       (holding, offset) =>
         this.#parts.registry.note(

@@ -75,12 +75,13 @@ WITH saved AS (${update} AND ${DURABLE}
    WHERE h.name = saved.name AND h.sequence <= $2::bigint - ${HISTORY_ENTRIES}
 )`
 
+/** The sequence never falls: a note that was given up may still be on its way when a later one has come. */
 export const NOTE = `${told(`
   UPDATE hq_token.grants
      SET generation = $8, sequence = $9, token_set = coalesce(token_set, '{}') || $10::jsonb,
          timeline = CASE WHEN generation = $8 THEN timeline ELSE ${TIMELINE} END,
          ${BEATS}
-   WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7`)}
+   WHERE name = $1 AND lease_term = $5 AND lease_seat = $6 AND generation = $7 AND sequence <= $9`)}
 SELECT FROM saved`
 
 /**

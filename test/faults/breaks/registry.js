@@ -58,16 +58,23 @@ export default [
   {
     name: 'registry: a note under any generation',
     file: STATEMENTS,
-    find: 'generation = $7`)}\nSELECT',
+    find: 'generation = $7 AND sequence <= $9`)}\nSELECT',
     replace: '$7::bigint > 0`)}\nSELECT',
     by: tests('store/postgres/registry', 'note changes nothing'),
   },
   {
     name: 'registry: a note of a seat that has lost the lease',
     file: STATEMENTS,
-    find: 'lease_term = $5 AND lease_seat = $6 AND generation = $7`)}\nSELECT',
+    find: 'lease_term = $5 AND lease_seat = $6 AND generation = $7 AND sequence <= $9`)}\nSELECT',
     replace: '$5::bigint > 0 AND $6::uuid IS NOT NULL AND generation = $7`)}\nSELECT',
     by: tests('store/postgres/registry', 'note changes nothing'),
+  },
+  {
+    name: 'registry: a note that comes late hides a later one',
+    file: STATEMENTS,
+    find: ' AND sequence <= $9`',
+    replace: ' AND 0 <= $9::bigint`',
+    by: tests('store/postgres/registry', 'when it comes late'),
   },
   {
     name: 'registry: an intent hides that the database has failed over',

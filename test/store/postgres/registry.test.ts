@@ -242,6 +242,13 @@ describe.each(WAYS)('the registry in $what', (way) => {
       expect(await one.history()).toHaveLength(1)
     })
 
+    it('of an attempt that was given up changes nothing when it comes late', async () => {
+      const holding = await seededWith(one)
+      await one.note(holding, 1, at(1, 4), told(at(1, 4)))
+      expect(await one.note(holding, 1, at(1, 3), told(at(1, 3)))).toBe(false)
+      expect((await look(one)).sequence).toBe(4)
+    })
+
     it('takes down the timeline when the generation rises, and only then', async () => {
       await seededWith(one)
       expect(await look(one)).toMatchObject({ timeline: '00000001' })
