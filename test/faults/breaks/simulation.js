@@ -235,14 +235,14 @@ const SHARED = [
   {
     name: 'the fence: a note needs the generation',
     file: 'test/simulation/database.ts',
-    find: 'if (!this.#isHeld(holding) || row.generation !== generation) return false\n    const isSame',
-    replace: 'if (!this.#isHeld(holding)) return false\n    const isSame',
+    find: 'if (!this.#isHeld(holding) || row.generation !== generation || isLate) return false',
+    replace: 'if (!this.#isHeld(holding) || isLate) return false',
   },
   {
     name: 'the fence: a pair that lands ends the lease',
     file: 'test/simulation/database.ts',
-    find: 'saver: seat, lease: { ...row.lease, seat: null }',
-    replace: 'saver: seat, lease: row.lease',
+    find: 'timeline: this.timeline, lease: { ...row.lease, seat: null }',
+    replace: 'timeline: this.timeline, lease: row.lease',
   },
   {
     name: 'the fence: answers stay in a database that was put back',
@@ -300,8 +300,8 @@ const SHARED = [
   },
   {
     name: 'an observation ends while the database is out of reach',
-    file: 'src/store/postgres/postgres-store.ts',
-    find: 'await this.#remember((known) => ({ ...known, observed: null }))\n',
+    file: 'src/store/postgres/looks.ts',
+    find: 'await this.remember((known) => ({ ...known, observed: null }))\n',
     replace: '',
   },
   {
@@ -427,15 +427,15 @@ const SHARED = [
   },
   {
     name: 'a look that took long is made again',
-    file: 'src/store/postgres/postgres-store.ts',
+    file: 'src/store/postgres/looks.ts',
     find: 'while (secondsSince(sent, at) > PROMPT) {',
     replace: 'while (secondsSince(sent, at) < -PROMPT) {',
   },
   {
     name: 'a token that is refused or unfinished is looked at anew',
     file: 'src/store/postgres/recency.ts',
-    find: 'set.refusedAt !== null || set.intent !== null',
-    replace: 'set.refusedAt === 0',
+    find: 'return known.set?.intent === null && isChecked(known, at, recheck)',
+    replace: 'return known.set !== undefined && isChecked(known, at, recheck)',
   },
 ]
 
