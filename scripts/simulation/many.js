@@ -9,7 +9,7 @@ const BLOCK = 500
 /** Broken schedules after which there is no need for more. */
 const ENOUGH = 20
 /** Schedules that are worth a line in the docs. */
-const MANY = 1_000_000
+const MANY = 250_000
 
 /** @returns The exit code. */
 export async function many(file, from, count) {
