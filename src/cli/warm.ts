@@ -165,7 +165,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
 /** The set in the store, or in this host's seat of a store that hosts share. */
 function peeked({ store, shared }: Config): {
   readonly set: TokenSet | undefined
-  /** What the verdict on it comes to without asking a database. */
+  /** Turns the verdict on the set into the one that holds without a look at the database. */
   readonly verdictOn: (verdict: Verdict, at: ClockReading) => Verdict
 } {
   if (shared === null) return { set: peek(store.path), verdictOn: (verdict) => verdict }

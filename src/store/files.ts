@@ -204,7 +204,7 @@ function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written
   }
 }
 
-/** What is to be known of a file that is damaged. */
+/** Tells about a damaged file. */
 export interface FileKind {
   /** Whether a database of other hosts has all that the file has. */
   readonly isCopy?: boolean

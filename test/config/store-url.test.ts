@@ -81,7 +81,7 @@ describe('the hosts of a store’s URL', () => {
     ['postgres://[::1/hq', 'has a host or a port that cannot be read'],
     ['postgres://::1/hq', 'has a host or a port that cannot be read'],
     [`postgres://u:p@${CANARY}@h1/hq`, 'has a host or a port that cannot be read'],
-    // What ends a password early leaves its rest to the database or to the parameters.
+    // A character that ends the password early leaves its rest to the database or to the parameters.
     [`postgres://u:pa/${CANARY}@h1/hq`, 'has an @ behind its hosts'],
     [`postgres://u:12/${CANARY}@h1/hq`, 'has an @ behind its hosts'],
     [`postgres://u:12@h2/${CANARY}@h1/hq`, 'has an @ behind its hosts'],

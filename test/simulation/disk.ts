@@ -13,7 +13,7 @@ export interface LockFile {
 /** `token.rescue`. */
 export interface AnswerFile {
   records: readonly Rescued[]
-  /** What a power cut leaves. */
+  /** The content that a power cut leaves. */
   synced: readonly Rescued[]
 }
 

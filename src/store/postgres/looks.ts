@@ -25,7 +25,7 @@ export class Looks {
   readonly #parts: LooksParts
   /** Names what this process observes. */
   readonly #observer = randomUUID()
-  /** What the seat remembered last: to read it for each look is most of what a look costs. */
+  /** The seat's memory as last read. It is kept, because reading it again is most of the cost of a look. */
   #latest: Remembered | undefined
 
   constructor(parts: LooksParts) {
@@ -65,7 +65,7 @@ export class Looks {
         return await this.now()
       } catch (error) {
         if (!(error instanceof StoreUnreachable)) throw error
-        // Nobody could reach the database, perhaps, so every observation begins anew.
+        // Begin every observation anew, because perhaps no host could reach the database.
         await this.remember((known) => ({ ...known, observed: null }))
         const left = deadline - time.elapsed()
         if (left <= 0) throw error
@@ -94,7 +94,7 @@ export class Looks {
     return { ...look, set: withOwnAge(look.set, this.#latest) }
   }
 
-  /** What this seat remembers of the row. */
+  /** The seat's memory of the row. */
   async known(): Promise<Remembered> {
     this.#latest = await this.#parts.memory.load()
     return this.#mine(this.#latest)
@@ -140,7 +140,7 @@ export class Looks {
     }
   }
 
-  /** What was remembered of another URL or row says nothing about this one until a look has shown that it is the same. */
+  /** Forgets the set of another URL, because only a look can show that both lead to one database. */
   #mine(known: Remembered): Remembered {
     const { name } = this.#parts.registry
     return known.place === null || known.place === name ? known : { ...known, set: undefined, observed: null }

@@ -54,7 +54,7 @@ export class PostgresRegistry implements Registry {
         hint: `let the owner of the database run: INSERT INTO hq_token.meta (version, compatible) VALUES (${SCHEMA_VERSION}, 1);`,
       })
     const seen = this.#seen(row)
-    // Nobody has used the profile yet, or the database hides its row.
+    // The row is missing: the profile is new, or the database hides its row.
     const { hidden } = row['lease_term'] === null ? await this.#tables() : {}
     if (hidden !== undefined) throw hidden
     return seen

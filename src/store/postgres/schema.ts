@@ -127,7 +127,7 @@ export async function migrate(queries: Queries): Promise<void> {
   for (const step of STEPS) await queries.query(step)
 }
 
-/** What the owner runs, in psql. It brings a registry of any version to the newest. */
+/** The SQL that brings a registry of any version to the newest. The owner runs it in psql. */
 export function migrationSql(): string {
   return STEPS.join('\n')
 }

@@ -8,7 +8,7 @@ const STORES = {
   shared: { first: 1, by: tests('simulation/simulation', 'a store that hosts share') },
 }
 
-/** What both protocols run unchanged. */
+/** Guards in code that both protocols run unchanged. */
 const BOTH = [
   {
     name: 'an intent before the request',
@@ -440,8 +440,8 @@ const SHARED = [
 ]
 
 /**
- * What schedules find too rarely for a test of thousands, or not at all, because another guard behind it holds. Only
- * `npm run test:simulate -- --guards` looks for these, and says what it found.
+ * Guards whose removal schedules find too rarely for a test of thousands, or not at all, because another guard behind
+ * them holds. Only `npm run test:simulate -- --guards` looks for these, and says what it found.
  */
 export const RARE = new Set([
   'a store in a file: a save into a file that was replaced does not count',
