@@ -3,6 +3,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** The ordinary user that such a server runs as: `nobody` where this process is root's, else who runs it. */
@@ -27,12 +28,12 @@ export function writeForOrdinary(path, text) {
 /**
  * A shell that starts the server, and ends it and removes its folder when the process that asked for it is gone,
  * however that ends: the write end of file descriptor 3 is open only there. The shell has not waited for the server
- * yet when it signals it, so that the number cannot be another process's.
+ * yet when it signals it, so that the number cannot be another process's. It writes that number to file descriptor 4.
  */
 const GUARD = `
 signal=$1; shift
-"$@" 3<&- & server=$!
-echo "$server" > "$0/pid"
+"$@" 3<&- 4>&- & server=$!
+echo "$server" >&4; exec 4>&-
 { read -r _; : > "$0/orphaned"; kill "-$signal" "$server"; } <&3 >/dev/null 2>&1 & watch=$!
 wait "$server"; status=$?
 if [ -e "$0/orphaned" ]; then rm -rf "$0"; else kill -KILL "$watch"; fi
@@ -51,18 +52,18 @@ export async function startGuarded(at, command, signal, isReady) {
   const shell = spawn('sh', ['-c', GUARD, at, signal, ...command], {
     ...ordinary,
     cwd: at,
-    stdio: ['ignore', log, log, 'pipe'],
+    stdio: ['ignore', log, log, 'pipe', 'pipe'],
   })
   closeSync(log)
   let hasEnded = false
   const exit = once(shell, 'exit').then(() => {
     hasEnded = true
   })
+  const pid = Number(await text(shell.stdio[4]))
   while (!(await isReady())) {
     if (hasEnded) throw new Error(`${command[0]} has ended:\n${lastLines(at)}`)
     await sleep(10)
   }
-  const pid = Number(readFileSync(join(at, 'pid'), 'utf8'))
   return {
     pid,
     end: async (by = `SIG${signal}`) => {
