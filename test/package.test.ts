@@ -63,7 +63,6 @@ describe('the packed tarball', () => {
       'cli.md',
       'config.md',
       'exit-codes.md',
-      'guide.md',
       'pictures',
       'schemas',
     ])
