@@ -9,17 +9,24 @@ import { EXIT_CODES } from './exit-codes.js'
 import { globalOptions } from './options.js'
 import { writeReport } from './terminal/output.js'
 import { report } from './report.js'
+import type { Session } from './session.js'
+import { tellLast } from './tell-last.js'
 import { packageVersion } from '../version.js'
 import type { World } from './world.js'
 
 /** Runs one command. Every error ends in `report`. */
-export async function run(argv: readonly string[], world: World): Promise<number> {
+export function run(argv: readonly string[], world: World): Promise<number> {
+  return tellLast((tells) => runCommand(argv, world, tells))
+}
+
+async function runCommand(argv: readonly string[], world: World, tells: Edge['tells']): Promise<number> {
   const help: string[] = []
   let status: number = Exit.ok
   const root = program(
     world,
     (text) => help.push(text),
     (code) => (status = code),
+    tells,
   )
   try {
     try {
@@ -38,11 +45,13 @@ export async function run(argv: readonly string[], world: World): Promise<number
  * The whole command line, as commander reads it. `npm run docs` makes the reference from it.
  *
  * @param exitWith Gets the exit code of a command that sets its own, or ends with another program's.
+ * @param tells Gets the session of a command after which people are told of trouble.
  */
 export function program(
   world: World,
   write: (text: string) => void,
   exitWith: (status: number) => void,
+  tells: (session: Session) => void = () => undefined,
 ): Command {
   const root = new Command('hq-token')
     .description('Keeps an OAuth2 token alive for unattended scripts.')
@@ -55,13 +64,18 @@ export function program(
   for (const row of globalOptions) root.addOption(optionOf(row))
 
   const withSession: Edge['withSession'] =
-    (work) =>
+    (work, options) =>
     async (...rest) => {
       const { inSession } = await import('./session.js')
-      const status = await inSession(world, root.opts(), (session) => work(session, ...rest))
+      const status = await inSession(
+        world,
+        root.opts(),
+        (session) => work(session, ...rest),
+        options?.tells === true ? tells : undefined,
+      )
       if (typeof status === 'number') exitWith(status)
     }
-  for (const command of commands) command(root, { world, exitWith, withSession })
+  for (const command of commands) command(root, { world, exitWith, tells, withSession })
 
   for (const command of [root, ...root.commands]) {
     command

@@ -2,8 +2,10 @@
 import { Exit } from '../core/errors.js'
 import { answerOf, handOut } from './commands/get/get.js'
 import type { Plain, PlainGet } from './plain.js'
+import type { Edge } from './edge.js'
 import { report } from './report.js'
-import { inSession } from './session.js'
+import { inSession, type Session } from './session.js'
+import { tellLast } from './tell-last.js'
 import { letGo, realWorld, type Given, type World } from './world.js'
 
 /**
@@ -26,16 +28,16 @@ export function handOutPlain(answer: Uint8Array, plain: PlainGet, given: Given):
 
 /** Runs a plain command as commander would, without the time that commander takes to load. */
 export function runPlain(plain: Plain, world: World): Promise<number> {
-  return reported(plain, world, () => work(plain, world))
+  return tellLast((tells) => reported(plain, world, () => work(plain, world, tells)))
 }
 
 /** @returns The exit code of a command that ends with another program's. */
-async function work(plain: Plain, world: World): Promise<number | undefined> {
+async function work(plain: Plain, world: World, tells: Edge['tells']): Promise<number | undefined> {
   if (plain.name === 'exec') {
     const { exec } = await import('./commands/exec/exec.js')
-    return exec(world, plain.options, plain.command, plain.flags)
+    return exec(world, plain.options, plain.command, plain.flags, tells)
   }
-  await inSession(world, plain.options, async (session) => {
+  const getOrRefresh = async (session: Session): Promise<void> => {
     if (plain.name === 'refresh') {
       const { refresh } = await import('./commands/refresh/refresh.js')
       return refresh(session, plain.flags)
@@ -43,7 +45,8 @@ async function work(plain: Plain, world: World): Promise<number | undefined> {
     const answer = await answerOf(session, plain.flags)
     letGo(world)
     await handOut(answer, plain.flags, world)
-  })
+  }
+  await inSession(world, plain.options, getOrRefresh, tells)
   return undefined
 }
 

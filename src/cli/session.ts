@@ -12,6 +12,8 @@ import type { World } from './world.js'
 export interface Session extends Opened {
   readonly world: World
   readonly voice: Voice
+  /** Says a warning or news, if the command wants it said. */
+  readonly notify: (notice: Notice) => void
 }
 
 /** @param wanted Turns down notices of the guard and the configuration that are not to be printed. */
@@ -21,7 +23,8 @@ export function openSession(
   wanted: (notice: Notice) => boolean = () => true,
 ): Session {
   const speaker = voice(world, options)
-  return { ...open(options, around(world, speaker, wanted)), world, voice: speaker }
+  const surroundings = around(world, speaker, wanted)
+  return { ...open(options, surroundings), world, voice: speaker, notify: surroundings.notify }
 }
 
 export function around(
@@ -50,13 +53,19 @@ function beforeSending(): void {
     })
 }
 
-/** Does the work of a command, and waits until the guard has settled. If a person must log in, the error says how. */
+/**
+ * Does the work of a command, and waits until the guard has settled. If a person must log in, the error says how.
+ *
+ * @param opened Gets the session before the work begins.
+ */
 export async function inSession<T>(
   world: World,
   options: GlobalOptions & CommandChoice,
   work: (session: Session) => Promise<T>,
+  opened?: (session: Session) => void,
 ): Promise<T> {
   const session = openSession(world, options)
+  opened?.(session)
   try {
     return await namingTheNextStep(session, () => work(session))
   } finally {

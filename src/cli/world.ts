@@ -1,6 +1,6 @@
 // All of the outside that a command may touch, as one value. Decides nothing.
-import { closeSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { closeStreams, endOutput } from '../platform/streams.js'
 import type { Readable, Writable } from 'node:stream'
 import { machineClock, machineHost } from '../platform/machine.js'
 import type { Host } from '../core/host.js'
@@ -35,6 +35,8 @@ export interface World extends Given {
   readonly interrupted: () => Promise<void>
   /** Opens an address in the person's browser, which gets this environment; false if there is none. */
   readonly openBrowser: (url: string, env: NodeJS.ProcessEnv) => Promise<boolean>
+  /** Ends standard output, so that its reader need not wait for the end of the process. */
+  readonly endOutput: () => void
   /** Gives the standard streams up: nothing can be printed after it. */
   readonly closeStreams: () => void
 }
@@ -61,14 +63,8 @@ export function realWorld(given: Given): World {
       }),
     openBrowser: async (url, env) =>
       (await import('../platform/browser.js')).openBrowser(url, { env, platform: process.platform }),
-    closeStreams: () => {
-      for (const fd of [0, 1, 2])
-        try {
-          closeSync(fd)
-        } catch {
-          // It was closed before.
-        }
-    },
+    endOutput,
+    closeStreams,
   }
 }
 

@@ -208,6 +208,51 @@ export const configKeys = [
     description: 'PEM file with the private key of client_cert_file, without a passphrase.',
     example: 'client.key',
   }),
+  key('notify', 'command', {
+    env: 'HQ_TOKEN_NOTIFY_COMMAND',
+    description:
+      'Shell command that tells people of trouble with the grant, such as a mail program. It gets a text on standard input and HQ_TOKEN_EVENT_… variables, and no secret; it is run in the folder of the config file.',
+    example: 'mail -s "$HQ_TOKEN_EVENT_SUBJECT" ops@example.com',
+  }),
+  key('notify', 'url', {
+    env: 'HQ_TOKEN_NOTIFY_URL',
+    description:
+      'Address that the same is posted to as JSON, such as an incoming webhook of a chat. At most one of url and url_file.',
+    example: 'https://hooks.example.com/services/your_hook',
+    isSecret: true,
+  }),
+  key('notify', 'url_file', {
+    env: 'HQ_TOKEN_NOTIFY_URL_FILE',
+    description: 'File that holds that address and nothing else; one line end after it is dropped.',
+    example: 'notify-url',
+  }),
+  key('notify', 'failing_for', {
+    env: 'HQ_TOKEN_NOTIFY_FAILING_FOR',
+    description:
+      'How long refreshes must have failed before people are told; at once when the access token is over as well.',
+    example: '1h',
+    default: '6h',
+  }),
+  key('notify', 'ending', {
+    env: 'HQ_TOKEN_NOTIFY_ENDING',
+    description:
+      'How long before its end people are told that the refresh token ends, where the server says when; half of its life at most, and 0 for never.',
+    example: '30d',
+    default: '14d',
+  }),
+  key('notify', 'remind', {
+    env: 'HQ_TOKEN_NOTIFY_REMIND',
+    description:
+      'How long after the first message the next one follows while the trouble lasts; then after 2, 4, 8, 16 and each 32 times as long. At least 5m; never for one message only.',
+    example: '12h',
+    default: '1d',
+  }),
+  key('notify', 'timeout', {
+    env: 'HQ_TOKEN_NOTIFY_TIMEOUT',
+    description: 'Time limit of the command, and of the request to the address; at most 60s.',
+    example: '30s',
+    default: '10s',
+  }),
 ] as const
 
 type NameOf<Key> = Key extends { section: infer Section extends string; key: infer Name extends string }

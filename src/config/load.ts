@@ -9,6 +9,7 @@ import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
 import { environmentNotices } from './environment.js'
 import { isPersonKey, type KeyName, type PersonKey } from './keys.js'
 import type { Located } from './paths.js'
+import { notifyConfig, type NotifyConfig } from './notify.js'
 import { networkConfig, type NetworkConfig } from './network.js'
 import type { AuthMethod } from '../core/auth-method.js'
 import { targetStore, type TargetStore } from './move-target.js'
@@ -59,6 +60,8 @@ export interface Config {
     readonly defaultLifetime: number
   }
   readonly network: NetworkConfig
+  /** Whom to tell of trouble; `null` for nobody. */
+  readonly notify: NotifyConfig | null
   /** The keys that cannot be used, of those that only a login or a logout needs. Whoever needs one throws its error. */
   readonly unfit: readonly InvalidSetting[]
   readonly notices: readonly Notice[]
@@ -134,6 +137,7 @@ export function loadConfig(source: ConfigSource): Config {
       defaultLifetime: values['refresh.default_lifetime'],
     },
     network: networkConfig(settings, source),
+    notify: notifyConfig(settings, values, source),
     unfit,
     notices: [
       ...(source.notices ?? []),
@@ -276,7 +280,11 @@ export function exposedSecrets(
   shared: Config['shared'],
   source: ConfigSource,
 ): readonly Notice[] {
-  const own = [settings['client.client_secret_file'], settings['network.client_key_file']]
+  const own = [
+    settings['client.client_secret_file'],
+    settings['network.client_key_file'],
+    settings['notify.url_file'],
+  ]
   const files = shared === null ? own : [...own, ...shared.secretFiles]
   return files.flatMap((file) => (file === undefined ? [] : secretFileNotices(pathIn(file, source))))
 }

@@ -125,6 +125,22 @@ const READERS = {
   'network.ca_file': line,
   'network.client_cert_file': line,
   'network.client_key_file': line,
+  'notify.command': line,
+  'notify.url': asWritten(address),
+  'notify.url_file': line,
+  'notify.failing_for': (text: string) => duration(text, ', at most a year', (value) => value <= 366 * DAY),
+  'notify.ending': (text: string) =>
+    duration(text, ', at most a year; 0 for never', (value) => value <= 366 * DAY),
+  'notify.remind': (text: string) =>
+    text === 'never'
+      ? null
+      : duration(
+          text,
+          ', from 5m to 366d; never for no reminder',
+          (value) => value >= 300 && value <= 366 * DAY,
+        ),
+  'notify.timeout': (text: string) =>
+    duration(text, ', more than zero and at most 60s', (value) => value > 0 && value <= 60),
 } satisfies Partial<Record<KeyName, (text: string) => unknown>>
 
 /** A key that this version supports. */
@@ -134,7 +150,14 @@ export const supportedKeys = Object.keys(READERS) as readonly SupportedKey[]
 
 type All = { readonly [Name in SupportedKey]: ReturnType<(typeof READERS)[Name]> }
 type Defaulted =
-  'client.auth_method' | 'store.lease' | 'store.recheck' | Extract<SupportedKey, `refresh.${string}`>
+  | 'client.auth_method'
+  | 'store.lease'
+  | 'store.recheck'
+  | 'notify.failing_for'
+  | 'notify.ending'
+  | 'notify.remind'
+  | 'notify.timeout'
+  | Extract<SupportedKey, `refresh.${string}`>
 
 /** The values of a configuration by their keys; a key with a default is always there. */
 export type Values = Partial<All> & Pick<All, Defaulted>

@@ -1,4 +1,4 @@
-// Reads a secret of the configuration (the client's, or the password of a shared store): from a text, a file or a
+// Reads a secret of the configuration (the client's, the password of a shared store, or the URL of a notification): from a text, a file or a
 // command. Shows it to nobody.
 import { ConfigInvalid } from '../core/errors.js'
 import { Secret } from '../core/secret.js'
@@ -17,7 +17,7 @@ const MOST_OUTPUT = 65_536
 interface Origin {
   /** Names the setting, for messages. */
   readonly where: string
-  readonly what: 'client secret' | 'password'
+  readonly what: 'client secret' | 'password' | 'notification URL'
 }
 
 type SecretText = Origin & { readonly kind: 'text'; readonly text: string }

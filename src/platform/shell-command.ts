@@ -16,6 +16,15 @@ export interface ShellCommand {
   readonly timeoutMs: number
   /** In bytes. */
   readonly mostOutput: number
+  /** For its standard input, which is empty without it. */
+  readonly input?: string
+  /**
+   * Reads its standard error too, and only the beginning of both: a longer output is no fault. Without it, its standard
+   * error is ours, so that it can say what is wrong, and a longer output ends it.
+   */
+  readonly isQuiet?: boolean
+  /** Milliseconds between the signal that asks it to end and the one that ends it; without it, it is ended at once. */
+  readonly graceMs?: number
 }
 
 export type CommandEnd =
@@ -29,7 +38,7 @@ export type CommandEnd =
 
 /**
  * Runs the command to its own end: a daemon that it has started (gpg-agent, ssh-agent) may keep its standard output open
- * for good, and lives on. Its standard error is ours, so that it can say what is wrong. Never rejects.
+ * for good, and lives on. Never rejects.
  */
 export function runShellCommand({
   command,
@@ -37,6 +46,9 @@ export function runShellCommand({
   env,
   timeoutMs,
   mostOutput,
+  input,
+  isQuiet = false,
+  graceMs = 0,
 }: ShellCommand): Promise<CommandEnd> {
   return new Promise((resolve) => {
     // The terminal's Ctrl-C does not reach a group of its own. Listen before the command begins, because a signal may
@@ -49,31 +61,43 @@ export function runShellCommand({
       shell: true,
       cwd,
       env,
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', isQuiet ? 'pipe' : 'inherit'],
       detached: POSIX,
     })
     const output: Buffer[] = []
     let length = 0
+    let isTooSlow = false
     const over = (end: CommandEnd): void => {
       clearTimeout(timer)
       noLonger()
-      child.stdout.destroy()
-      resolve(end)
+      child.stdin?.destroy()
+      child.stdout?.destroy()
+      child.stderr?.destroy()
+      resolve(isTooSlow ? { kind: 'too-slow' } : end)
     }
-    const timer = setTimeout(() => {
-      endAll(child)
-      over({ kind: 'too-slow' })
+    let timer = setTimeout(() => {
+      isTooSlow = true
+      if (graceMs > 0) askToEnd(child)
+      timer = setTimeout(() => {
+        endAll(child)
+        over({ kind: 'too-slow' })
+      }, graceMs)
     }, timeoutMs)
+    // A command need not read its input.
+    child.stdin?.on('error', () => undefined)
+    child.stdin?.end(input)
     child.on('error', () => {
       over({ kind: 'not-started' })
     })
-    child.stdout.on('data', (chunk: Buffer) => {
-      output.push(chunk)
+    const read = (chunk: Buffer): void => {
+      if (length < mostOutput || !isQuiet) output.push(chunk.subarray(0, isQuiet ? mostOutput : undefined))
       length += chunk.length
-      if (length <= mostOutput) return
+      if (length <= mostOutput || isQuiet) return
       endAll(child)
       over({ kind: 'too-much' })
-    })
+    }
+    child.stdout?.on('data', read)
+    child.stderr?.on('data', read)
     child.on('exit', (code, signal) => {
       clearTimeout(timer)
       const closed = once(child, 'close')
@@ -90,6 +114,15 @@ async function unread(): Promise<void> {
   // Where this process stood still meanwhile, the pipe is read between these two.
   await iteration()
   await iteration()
+}
+
+/** Asks the group to end, so that a mail program can tidy up. */
+function askToEnd(child: ChildProcess): void {
+  try {
+    if (POSIX && child.pid !== undefined) process.kill(-child.pid, 'SIGTERM')
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function endAll(child: ChildProcess): void {

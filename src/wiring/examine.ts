@@ -12,7 +12,9 @@ import type { StoreInspection } from '../store/inspect.js'
 import { placeOf } from '../store/postgres/peek-seat.js'
 import { knownHere } from './endpoints.js'
 import { inspectServers } from './examine-servers.js'
+import { inspectNotify } from './examine-notify.js'
 import { namesStore } from './names-store.js'
+import { openStore } from './open-store.js'
 import { assertChecked, type Around, type Choice } from './open.js'
 
 /** All that can be found out without spending anything. */
@@ -82,9 +84,12 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     trust,
     ...inspectSeedFile(config),
   ]
+  const own = content && openStore(loaded, { env, notify: () => undefined }, { clock, host: around.host() })
+  const notification = await inspectNotify(config.notify, own)
+  await own?.close()
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   return {
-    here: [...checks, ...settings, ...ofStore],
+    here: [...checks, ...settings, ...ofStore, notification],
     content,
     config,
     storeName,

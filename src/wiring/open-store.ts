@@ -1,6 +1,7 @@
 // Opens the store that the configuration names: a file, or a database that hosts share. Loads the database's part when
 // it is first asked for.
 import type { Config } from '../config/load.js'
+import type { AlertStore } from '../core/alerts.js'
 import type { Clock } from '../core/clock.js'
 import type { Host } from '../core/host.js'
 import { UsageError } from '../core/errors.js'
@@ -9,6 +10,9 @@ import { placeOf } from '../store/postgres/peek-seat.js'
 import { storePaths } from '../store/files.js'
 import type { Seat, SeatOptions } from '../store/seat.js'
 import { SqliteStore } from '../store/sqlite/sqlite-store.js'
+
+/** The store of a command. */
+export type OwnStore = MovableStore & AlertStore
 
 export interface StoreAround {
   readonly clock: Clock
@@ -21,7 +25,7 @@ export function openStore(
   { store, shared }: Pick<Config, 'store' | 'shared'>,
   options: SeatOptions & Required<Pick<SeatOptions, 'notify'>>,
   around: StoreAround,
-): MovableStore {
+): OwnStore {
   if (shared === null) return new SqliteStore(store.path, options)
   return onDemand(shared, async () => {
     const { openSharedStore } = await import('../store/postgres/open.js')
@@ -53,10 +57,10 @@ export function openTarget(
 }
 
 /** A shared store that is loaded at the first call. */
-function onDemand(shared: NonNullable<Config['shared']>, load: () => Promise<MovableStore>): MovableStore {
-  let loading: Promise<MovableStore> | undefined
-  let store: MovableStore | undefined
-  const loaded = async (): Promise<MovableStore> => (store = await (loading ??= load()))
+function onDemand(shared: NonNullable<Config['shared']>, load: () => Promise<OwnStore>): OwnStore {
+  let loading: Promise<OwnStore> | undefined
+  let store: OwnStore | undefined
+  const loaded = async (): Promise<OwnStore> => (store = await (loading ??= load()))
   return {
     name: placeOf(shared),
     address: { url: shared.display, name: shared.name, typed: shared.typed },
@@ -72,6 +76,8 @@ function onDemand(shared: NonNullable<Config['shared']>, load: () => Promise<Mov
     isUntouched: async () => (await loaded()).isUntouched(),
     login: async () => (await loaded()).login(),
     discovered: async () => (await loaded()).discovered(),
+    alerts: async () => (await loaded()).alerts(),
+    saveAlert: async (change, waitMs) => (await loaded()).saveAlert(change, waitMs),
     sharing: async () => (await loaded()).sharing(),
     close: async () => (await loading)?.close(),
   }

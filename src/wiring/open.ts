@@ -6,6 +6,7 @@ import { locate } from '../config/locate.js'
 import type { MoveTarget } from '../config/settings.js'
 import { type Surroundings } from '../config/paths.js'
 import { inspectSeed, seedMarks, seedSource } from '../config/seed-source.js'
+import type { AlertStore } from '../core/alerts.js'
 import type { NamedClient } from '../core/client.js'
 import type { Finding } from '../core/finding.js'
 import { ConfigInvalid } from '../core/errors.js'
@@ -67,6 +68,9 @@ export interface Opened {
   readonly config: Config
   readonly policy: ExpiryPolicy
   readonly store: TokenStore
+  /** What people were told of. */
+  readonly alerts: AlertStore
+  readonly host: Host
   readonly guard: TokenGuard
   readonly logins: Logins
   /** The client that the configuration names, as far as it is known without asking anybody. */
@@ -149,6 +153,8 @@ export function open(choice: CommandChoice, around: Around): Opened {
     config,
     policy,
     store,
+    alerts: own,
+    host,
     guard: new TokenGuard(options),
     logins: new Logins(options),
     endpoints,

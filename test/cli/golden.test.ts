@@ -20,6 +20,7 @@ const GOLDEN = [
   'login-no-browser',
   'logout',
   'move',
+  'notify-test',
   'refresh',
   'seed',
   'status-due',
@@ -149,6 +150,12 @@ describe('golden texts', () => {
   it('seed of a first token set reads as in its golden text', async () => {
     const { golden } = await home()
     await golden('seed', ['seed', '--issued-at', `${ISSUED}`])
+  })
+
+  it('notify --test reads as in its golden text', async () => {
+    const { rewrite, golden } = await home()
+    rewrite((text) => `${text}\n[notify]\ncommand = echo no such mailbox; exit 67\n`)
+    await golden('notify-test', ['notify', '--test'], after(60))
   })
 
   it('refresh at a terminal reads as in its golden text', async () => {

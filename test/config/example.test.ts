@@ -50,7 +50,7 @@ describe('config.example.ini', () => {
   it('config.example.ini loads with all of it in use', () => {
     const all = supported
       .map(({ key }) => key)
-      .filter((key) => !/^client_secret_|^url_password_command$/.test(key))
+      .filter((key) => !/^client_secret_|^url_password_command$|^url_file$/.test(key))
     expect(load(using(...all)).notices).toEqual([])
   })
 })

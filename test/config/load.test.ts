@@ -203,7 +203,7 @@ default_lifetime = 1h`)
     [
       '[postgres]',
       'line 1: unknown section',
-      'the sections are [client], [store], [seed], [refresh], [network]',
+      'the sections are [client], [store], [seed], [refresh], [network], [notify]',
     ],
     ['client_id = 1', 'line 1: client_id before any section', 'it belongs in [client]'],
     [

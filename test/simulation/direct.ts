@@ -5,7 +5,7 @@ import type { Registry } from '../../src/store/postgres/registry.js'
 import type { Database } from './database.js'
 import type { Disk } from './disk.js'
 import type { LocalActor, Names } from './local-store.js'
-import { unmoved } from './registry.js'
+import { unmoved, untold } from './registry.js'
 
 /** A process of its own. */
 export function directActor(): LocalActor {
@@ -63,6 +63,7 @@ export function directRegistry(database: Database): Registry {
     forget: (...how) => done(() => database.forget(...how)),
     history: () => done(() => database.history()),
     ...{ closeForMove: unmoved, reopen: unmoved, receive: unmoved },
+    ...{ alerts: untold, saveAlert: untold },
     close: () => Promise.resolve(),
   }
 }

@@ -10,6 +10,9 @@ import type { Host, HostProcess, World } from './world.js'
 /** No schedule moves a set to another store. */
 export const unmoved = (): Promise<never> => Promise.reject(new Error('no schedule moves a set'))
 
+/** No schedule tells people of trouble. */
+export const untold = (): Promise<never> => Promise.reject(new Error('no schedule tells people'))
+
 /** Milliseconds after which a client no longer waits for an answer. */
 const STATEMENT_MS = 5_000
 /** Milliseconds after which it no longer waits for a connection. */
@@ -128,6 +131,8 @@ export class SimulatedRegistry implements Registry {
   readonly closeForMove = unmoved
   readonly reopen = unmoved
   readonly receive = unmoved
+  readonly alerts = untold
+  readonly saveAlert = untold
 
   #saving<T>(work: () => T): T {
     const before = this.#database.row

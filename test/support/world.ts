@@ -54,6 +54,7 @@ export function worldFor(options: WorldOptions): { world: World; said: () => Omi
     host: () => options.host ?? HOST,
     interrupted: () => Promise.resolve(),
     openBrowser: options.browser ?? (() => Promise.resolve(false)),
+    endOutput: () => undefined,
     closeStreams: () => undefined,
   }
   return { world, said: () => ({ stdout: stdout.text(), stderr: stderr.text() }) }

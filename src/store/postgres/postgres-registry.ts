@@ -1,11 +1,13 @@
 // The registry in PostgreSQL: one row for each profile, one statement for each method. Decides nothing: it says
 // whether a statement has found the row as the caller had seen it.
 import { createHash } from 'node:crypto'
+import type { AlertChange, AlertRecord } from '../../core/alerts.js'
 import { StoreUnusable } from '../../core/errors.js'
 import type { MoveNote } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
+import { fromAlertRows, toAlertRow } from '../alert-row.js'
 import { serializeNote } from '../move-note.js'
 import { fromHistoryRows, toDiscoveredRow, toHistoryRow, toLoginRow, toRow, type Row } from '../row.js'
 import type { Queries, QueryOptions, QueryResult } from './queries.js'
@@ -184,6 +186,18 @@ export class PostgresRegistry implements Registry {
         ...(typeof host === 'string' && { host }),
       })),
     )
+  }
+
+  async alerts(): Promise<{ readonly records: readonly AlertRecord[]; readonly now: number }> {
+    const { rows } = await this.#run(sql.ALERTS)
+    // Without the row of `meta` there is nobody to compare with.
+    const now = rows[0] === undefined ? Date.now() / 1000 : number(rows[0], 'now')
+    return { records: fromAlertRows(rows as readonly Row[]), now }
+  }
+
+  saveAlert({ before, after }: AlertChange): Promise<boolean> {
+    const [, ...was] = Object.values(toAlertRow(before))
+    return this.#did(sql.SAVE_ALERT, [...Object.values(toAlertRow(after)), ...was])
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 // The store of the token set: a row in PostgreSQL that many hosts share, and this host's seat. Only one host at a time
 // may spend, by a lease; on one host only one process, by the seat's lock.
+import type { AlertChange, AlertMemory, AlertStore } from '../../core/alerts.js'
 import {
   LockTimeout,
   Overtaken,
@@ -22,7 +23,7 @@ import type {
 import type { TokenSet } from '../../core/token-set.js'
 import type { Seat, Turn } from '../seat.js'
 import { pauses } from '../pauses.js'
-import { shiftDiscovered, shiftEntry, shiftLogin, type Look } from './database-time.js'
+import { offsetOf, shiftDiscovered, shiftEntry, shiftLogin, type Look } from './database-time.js'
 import { HeldRow } from './held-row.js'
 import { instant, Lease } from './lease.js'
 import type { PostgresStoreOptions } from './options.js'
@@ -44,7 +45,7 @@ interface Entry {
   hasSearched: boolean
 }
 
-export class PostgresStore implements MovableStore {
+export class PostgresStore implements MovableStore, AlertStore {
   readonly name: string
   readonly address: RowAddress
   readonly isShared = true
@@ -184,6 +185,16 @@ export class PostgresStore implements MovableStore {
       if (!(error instanceof StoreUnreachable)) throw error
       return null
     }
+  }
+
+  async alerts(): Promise<AlertMemory> {
+    const { records, now } = await this.#registry.alerts()
+    return { records, offset: offsetOf(this.#options.time.clock(), now) }
+  }
+
+  /** Needs no lease: the database compares the record, and changes nothing else. */
+  saveAlert(change: AlertChange): Promise<boolean> {
+    return this.#registry.saveAlert(change)
   }
 
   close(): Promise<void> {

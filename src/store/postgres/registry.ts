@@ -1,4 +1,5 @@
 // The shared row of a token set: one statement for each method, each a transaction of its own. Decides nothing.
+import type { AlertChange, AlertRecord } from '../../core/alerts.js'
 import type { MoveNote } from '../../core/move-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { HistoryEntry, PendingLogin } from '../../core/store-ports.js'
@@ -154,6 +155,10 @@ export interface Registry {
     next: TokenSet,
     history: readonly HistoryEntry[],
   ): Promise<boolean>
+  /** The records of alerts, and the database's time in epoch seconds with fractions. */
+  alerts(): Promise<{ readonly records: readonly AlertRecord[]; readonly now: number }>
+  /** @returns False if the record is no longer as it was read. */
+  saveAlert(change: AlertChange): Promise<boolean>
   /** Newest first; each entry names its host. */
   history(): Promise<readonly HistoryEntry[]>
   close(): Promise<void>

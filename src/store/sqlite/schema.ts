@@ -118,6 +118,22 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE login ADD COLUMN client TEXT;
   ALTER TABLE login ADD COLUMN holder TEXT;
   `,
+  // The troubles that people are told of. The rows exist from the start, so that a claim never takes a page.
+  `
+  CREATE TABLE notice (
+    kind TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    told INTEGER NOT NULL,
+    told_at INTEGER,
+    due_at INTEGER NOT NULL,
+    claimed_at INTEGER,
+    failed_at INTEGER,
+    failure TEXT
+  ) STRICT;
+
+  INSERT INTO notice (kind, since, told, due_at)
+  VALUES ('login_required', 0, 0, 0), ('failing', 0, 0, 0), ('ending', 0, 0, 0), ('recovered', 0, 0, 0);
+  `,
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

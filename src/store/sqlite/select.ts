@@ -1,8 +1,10 @@
 // Reads the rows of a store. Writes nothing.
 import type Database from 'better-sqlite3'
+import type { AlertRecord } from '../../core/alerts.js'
 import type { Counters, HistoryEntry, PendingLogin } from '../../core/store-ports.js'
 import type { Discovered } from '../../core/ports.js'
 import type { TokenSet } from '../../core/token-set.js'
+import { fromAlertRows } from '../alert-row.js'
 import { fromDiscoveredRow, fromHistoryRows, fromLoginRow, fromRow, isForgotten, type Row } from '../row.js'
 
 export function selectSet(db: Database.Database): TokenSet | undefined {
@@ -35,10 +37,18 @@ function selectOne<T>(
   table: 'login' | 'discovered',
   from: (row: Row) => T,
 ): T | undefined {
-  const isThere = db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(table)
-  if (isThere === undefined) return undefined
+  if (!hasTable(db, table)) return undefined
   const row = db.prepare(`SELECT * FROM ${table}`).get() as Row | undefined
   return row === undefined || row['state'] === '' ? undefined : from(row)
+}
+
+function hasTable(db: Database.Database, table: string): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(table) !== undefined
+}
+
+/** None if the store's version had no such table. */
+export function selectAlerts(db: Database.Database): readonly AlertRecord[] {
+  return hasTable(db, 'notice') ? fromAlertRows(db.prepare('SELECT * FROM notice').all() as Row[]) : []
 }
 
 export function selectHistory(db: Database.Database): HistoryEntry[] {

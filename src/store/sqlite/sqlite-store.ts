@@ -6,6 +6,7 @@
 import '../../core/node-version.js' // Before all else.
 import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
+import type { AlertChange, AlertMemory } from '../../core/alerts.js'
 import { Overtaken, StoreUnusable } from '../../core/errors.js'
 import { closedByMove } from '../../core/move-notes.js'
 import type { FileAddress, HeldMovable } from '../../core/move-ports.js'
@@ -28,13 +29,25 @@ import { notInTime } from './lock.js'
 import { close, receive, reopen, selectNote } from './move.js'
 import { patiently } from './patience.js'
 import { toDiscoveredRow, toLoginRow } from '../row.js'
-import { selectCounters, selectDiscovered, selectHistory, selectLogin, selectSet } from './select.js'
-import { checkIntegrity, finishForgetting, forget, land, note, replaceOne } from './write.js'
+import {
+  selectAlerts,
+  selectCounters,
+  selectDiscovered,
+  selectHistory,
+  selectLogin,
+  selectSet,
+} from './select.js'
+import { checkIntegrity, finishForgetting, forget, land, note, replaceOne, saveAlert } from './write.js'
 
 /** Tries of the last check before a request, 5 ms apart. */
 const LAST_LOOKS = 20
 
 export type { SeatOptions as SqliteStoreOptions } from '../seat.js'
+
+/** The store of this file has more to write than any store. */
+interface HeldFile extends HeldMovable {
+  saveAlert(change: AlertChange): Promise<boolean>
+}
 
 /** One token set in one SQLite file, for one machine. */
 export class SqliteStore implements TokenStore {
@@ -83,6 +96,16 @@ export class SqliteStore implements TokenStore {
 
   sharing(): Promise<null> {
     return Promise.resolve(null)
+  }
+
+  /** @hidden */
+  async alerts(): Promise<AlertMemory> {
+    return { records: (await this.#reading(selectAlerts)) ?? [], offset: 0 }
+  }
+
+  /** @hidden */
+  saveAlert(change: AlertChange, waitMs: number): Promise<boolean> {
+    return this.exclusive((held) => (held as HeldFile).saveAlert(change), { waitMs })
   }
 
   async exclusive<T>(critical: (held: HeldStore) => Promise<T>, options: ExclusiveOptions<T>): Promise<T> {
@@ -149,7 +172,7 @@ export class SqliteStore implements TokenStore {
   }
 
   /** @param isInPlace Whether the name still leads to this database: if a backup has taken it, nobody finds a commit. */
-  #held(db: Database.Database, rescue: OpenRescue, turn: Turn, isInPlace: () => boolean): HeldMovable {
+  #held(db: Database.Database, rescue: OpenRescue, turn: Turn, isInPlace: () => boolean): HeldFile {
     /** The sequence that this section has seen. */
     let known: number | undefined
     return {
@@ -190,6 +213,7 @@ export class SqliteStore implements TokenStore {
       },
       rescue,
       holder: holderFor,
+      saveAlert: (change) => this.#patiently(() => saveAlert(db, change)),
       isAssured: (what) => isInPlace() && isStillOurs(db, turn, what),
       moveNote: () => this.#patiently(() => selectNote(db)),
       belongings: () =>

@@ -3,12 +3,14 @@
  * lock of the store.
  */
 import type Database from 'better-sqlite3'
+import type { AlertChange } from '../../core/alerts.js'
 import { Overtaken, StoreUnusable } from '../../core/errors.js'
 import { landing } from '../../core/landing.js'
 import type { HistoryEntry, Landed } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { damaged, type StorePaths } from '../files.js'
 import { padding, recordBytes } from './record.js'
+import { toAlertRow } from '../alert-row.js'
 import { BLOT, isForgotten, toHistoryRow, toRow, type Row } from '../row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'
 import { selectSet } from './select.js'
@@ -24,6 +26,19 @@ export function replaceOne(db: Database.Database, table: 'login' | 'discovered',
   db.prepare(
     `REPLACE INTO ${table} (id, ${names.join(', ')}) VALUES (1, ${names.map(() => '?').join(', ')})`,
   ).run(...Object.values(columns))
+}
+
+/** @returns False if the record is no longer as it was read. */
+export function saveAlert(db: Database.Database, { before, after }: AlertChange): boolean {
+  const was = Object.entries(toAlertRow(before))
+  const is = Object.entries(toAlertRow(after))
+  const { changes } = db
+    .prepare(
+      `UPDATE notice SET ${is.map(([name]) => `${name} = ?`).join(', ')}
+        WHERE ${was.map(([name]) => `${name} IS ?`).join(' AND ')}`,
+    )
+    .run(...[...is, ...was].map(([, value]) => value))
+  return changes > 0
 }
 
 /**

@@ -63,8 +63,10 @@ export function command(root: Command, { withSession }: Edge): void {
     )
     .addHelpText('after', HELP)
     .action(
-      withSession(async (session, path: string, options: Omit<ApiOptions, 'fields'>) =>
-        (await import('./api.js')).api(session, path, { ...options, fields }),
+      withSession(
+        async (session, path: string, options: Omit<ApiOptions, 'fields'>) =>
+          (await import('./api.js')).api(session, path, { ...options, fields }),
+        { tells: true },
       ),
     )
 }

@@ -10,7 +10,7 @@ The token goes to the API's own origin and to no other.
   echo '{"uri":"https://acme.highq.com/"}' | hq-token credential --protocol bazel get`
 
 /** Adds `credential`: to answer as a credential helper. */
-export function command(root: Command, { exitWith, world }: Edge): void {
+export function command(root: Command, { exitWith, tells, world }: Edge): void {
   root
     .command('credential')
     .argument('[operation]', 'git: get, store or erase; bazel: get')
@@ -23,6 +23,6 @@ export function command(root: Command, { exitWith, world }: Edge): void {
     .addHelpText('after', HELP)
     .action(async (operation: string | undefined, { protocol }: CredentialOptions) => {
       const { credential } = await import('./credential.js')
-      exitWith(await credential(world, root.opts(), protocol, operation))
+      exitWith(await credential(world, root.opts(), { protocol, operation }, tells))
     })
 }

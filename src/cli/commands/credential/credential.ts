@@ -7,9 +7,15 @@ import { failure, google } from './google.js'
 import { kubernetes } from './kubernetes.js'
 import type { CredentialHelper, CredentialProtocol } from './protocols.js'
 import { printableJson, writeOut, type GlobalOptions } from '../../terminal/output.js'
+import type { Edge } from '../../edge.js'
 import type { World } from '../../world.js'
 
 const HELPERS: Readonly<Record<CredentialProtocol, CredentialHelper>> = { kubernetes, git, bazel, google }
+
+interface Asked {
+  readonly protocol: CredentialProtocol
+  readonly operation: string | undefined
+}
 
 /**
  * Answers as a credential helper. Another program reads the answer, in the form that it asks for.
@@ -19,8 +25,8 @@ const HELPERS: Readonly<Record<CredentialProtocol, CredentialHelper>> = { kubern
 export async function credential(
   world: World,
   global: GlobalOptions,
-  protocol: CredentialProtocol,
-  operation: string | undefined,
+  { protocol, operation }: Asked,
+  tells: Edge['tells'],
 ): Promise<ExitCode> {
   // Google's libraries read standard error as part of the answer.
   const quiet = protocol === 'google'
@@ -28,6 +34,7 @@ export async function credential(
   const isSilent = quiet || (protocol === 'git' && operation === 'erase')
   try {
     const session = openSession(world, global, () => !isSilent)
+    tells(session)
     const answer = await namingTheNextStep(session, () => HELPERS[protocol](session, operation))
     await writeOut(world.stdout, answer)
     await session.guard.settled()

@@ -12,7 +12,7 @@ command does not get the variables of hq-token that hold a secret (HQ_TOKEN_CLIE
   hq-token exec --token-file -- ./daemon`
 
 /** Adds `exec`: to run a command with the token. */
-export function command(root: Command, { exitWith, world }: Edge): void {
+export function command(root: Command, { exitWith, tells, world }: Edge): void {
   const exec = root
     .command('exec')
     .usage('[options] -- <command> [arguments...]')
@@ -28,6 +28,6 @@ export function command(root: Command, { exitWith, world }: Edge): void {
     })
     .addHelpText('after', HELP)
     .action(async (command: readonly string[], flags: ExecFlags) => {
-      exitWith(await (await import('./exec.js')).exec(world, root.opts(), command, flags))
+      exitWith(await (await import('./exec.js')).exec(world, root.opts(), command, flags, tells))
     })
 }

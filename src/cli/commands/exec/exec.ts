@@ -12,6 +12,8 @@ import { namingTheNextStep, openSession, type Session } from '../../session.js'
 import { environment } from '../get/formats.js'
 import type { GlobalOptions } from '../../terminal/output.js'
 import { removeLeftovers, TokenFile } from './token-file.js'
+import type { Edge } from '../../edge.js'
+import { tell } from '../../tell.js'
 import type { World } from '../../world.js'
 
 /** Seconds between two looks at the token in the file. A token that lives less long is looked at sooner. */
@@ -27,14 +29,19 @@ export async function exec(
   global: GlobalOptions,
   command: readonly string[],
   { minValid, tokenFile = false }: ExecFlags,
+  tells: Edge['tells'],
 ): Promise<number> {
   const filter = new NoticeFilter()
   const session = openSession(world, global, (notice) => filter.lets(notice))
   const ask = minValid === undefined ? {} : { minValid }
-  const token = await namingTheNextStep(session, () => session.guard.token(ask))
+  const token = await namingTheNextStep(session, () => session.guard.token(ask)).catch((error: unknown) => {
+    tells(session)
+    throw error
+  })
   // The seed's mark may bring a warning, so wait for it before the streams are the command's.
   await session.guard.settled()
-  // The command may run for days.
+  // The command may run for days, so people are told before.
+  await tell(session, { keepsOutput: true })
   await session.store.close()
 
   if (process.pid === 1)

@@ -16,6 +16,10 @@ export function command(root: Command, { withSession }: Edge): void {
     .command('get')
     .description('print an access token that works, and nothing else, on standard output')
     .addHelpText('after', HELP)
-    .action(withSession(async (session, flags: GetFlags) => (await import('./get.js')).get(session, flags)))
+    .action(
+      withSession(async (session, flags: GetFlags) => (await import('./get.js')).get(session, flags), {
+        tells: true,
+      }),
+    )
   for (const row of getOptions) get.addOption(optionOf(row))
 }

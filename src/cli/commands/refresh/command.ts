@@ -17,8 +17,9 @@ export function command(root: Command, { withSession }: Edge): void {
     .description('refresh now')
     .addHelpText('after', HELP)
     .action(
-      withSession(async (session, flags: RefreshFlags) =>
-        (await import('./refresh.js')).refresh(session, flags),
+      withSession(
+        async (session, flags: RefreshFlags) => (await import('./refresh.js')).refresh(session, flags),
+        { tells: true },
       ),
     )
   for (const row of refreshOptions) refresh.addOption(optionOf(row))

@@ -1,0 +1,213 @@
+// Decides when people are told of trouble with a grant, and when again. Pure: sends nothing, and has no words.
+import type { ClockReading } from './clock.js'
+import { failingSince } from './failing.js'
+import { expiresAt, isGivenUp } from './policy.js'
+import type { HistoryEntry } from './store-ports.js'
+import type { TokenSet } from './token-set.js'
+
+/** The kinds of trouble, the worst first. */
+export const TROUBLES = ['login_required', 'failing', 'ending'] as const
+export type Trouble = (typeof TROUBLES)[number]
+/** `recovered`: trouble that people were told of is over. */
+export type AlertKind = Trouble | 'recovered'
+
+/** When trouble is worth telling. All in seconds. */
+export interface AlertPolicy {
+  /** How long refreshes must have failed, while the access token is good. */
+  readonly failingFor: number
+  /** How long before its end a refresh token counts as ending; at most half of its life. 0: never. */
+  readonly ending: number
+  /** The pause before the first reminder, which doubles with each; `null` for none. */
+  readonly remind: number | null
+}
+
+/** Trouble that stands at this moment. */
+export interface Alert {
+  readonly kind: Trouble
+  /** Epoch seconds. */
+  readonly since: number
+}
+
+/**
+ * The store's memory of one kind, in seconds of the store's own clock. `since` is 0 where there is nothing to tell;
+ * for `recovered` it is when the first trouble began that people were told of.
+ */
+export interface AlertRecord {
+  readonly kind: AlertKind
+  readonly since: number
+  /** How often people were told. */
+  readonly told: number
+  readonly toldAt: number | null
+  readonly dueAt: number
+  /** When a process began to tell; `null` if none is at it. */
+  readonly claimedAt: number | null
+  /** Since when it cannot be told, and why; `null` if the last try went well. */
+  readonly failedAt: number | null
+  readonly failure: string | null
+}
+
+/** A change of one record. It counts only if the record still is as it was read. */
+export interface AlertChange {
+  readonly before: AlertRecord
+  readonly after: AlertRecord
+}
+
+/** The next thing to do: a change of the memory, which may be the claim to tell people. */
+export type AlertStep = AlertChange & { readonly tells: boolean }
+
+/** The memory of alerts. */
+export interface AlertMemory {
+  /** A kind that is missing is idle. */
+  readonly records: readonly AlertRecord[]
+  /** Seconds to add to an instant of the records for this machine's. */
+  readonly offset: number
+}
+
+/** The part of a store that remembers alerts. */
+export interface AlertStore {
+  /** Takes no lock. @throws {StoreUnusable | StoreUnreachable} */
+  alerts(): Promise<AlertMemory>
+  /**
+   * Changes one record. Durable when it returns.
+   *
+   * @param waitMs Milliseconds to wait for the lock, if the store needs it.
+   * @returns False if another process has changed the record since it was read; nothing is changed then.
+   * @throws {LockTimeout | StoreUnusable | StoreUnreachable}
+   */
+  saveAlert(change: AlertChange, waitMs: number): Promise<boolean>
+}
+
+const HOUR = 3600
+const DAY = 24 * HOUR
+/** Seconds after which a claim counts as that of a dead process: longer than any telling may take. */
+const CLAIM = 300
+/** The reminders double up to this many times the first pause. */
+const MOST = 32
+/** The due time of what is not told again: the end of the year 9999. */
+const NEVER = 253_402_300_799
+
+export function idle(kind: AlertKind): AlertRecord {
+  const nothing = { toldAt: null, claimedAt: null, failedAt: null, failure: null }
+  return { kind, since: 0, told: 0, dueAt: 0, ...nothing }
+}
+
+/**
+ * The trouble that stands, the worst first. Repeated failures are no news where a person must log in.
+ *
+ * @param history Newest first.
+ * @returns `null` if there is nothing to keep alive: no set, because there never was one or it was given up.
+ */
+export function alertsOf(
+  set: TokenSet | undefined,
+  history: readonly HistoryEntry[],
+  at: ClockReading,
+  policy: AlertPolicy,
+): readonly Alert[] | null {
+  if (set === undefined) {
+    const [last] = history
+    if (last === undefined || last.event === 'logout' || last.event === 'move') return null
+    return [{ kind: 'login_required', since: last.at }]
+  }
+  const accessEnds = expiresAt(set.pair, at)
+  const endedAt = endOf(set, at)
+  if (endedAt !== null) {
+    // Whoever is told now that a person must log in need not be told of the last hour as well.
+    const isLastHour = accessEnds > at.now && accessEnds - at.now < HOUR && endedAt < accessEnds - HOUR
+    const ending: Alert[] = isLastHour ? [{ kind: 'ending', since: accessEnds - HOUR }] : []
+    return [{ kind: 'login_required', since: endedAt }, ...ending]
+  }
+  const failing = failingSince(set, history)
+  const isFailing = failing !== null && (at.now - failing >= policy.failingFor || accessEnds <= at.now)
+  const end = set.pair.refreshExpiresAt
+  const window = end === null ? 0 : Math.min(policy.ending, (end - set.pair.obtained.now) / 2)
+  return [
+    ...(isFailing ? [{ kind: 'failing' as const, since: failing }] : []),
+    ...(end !== null && end - at.now < window
+      ? [{ kind: 'ending' as const, since: Math.floor(end - window) }]
+      : []),
+  ]
+}
+
+/** Since when no refresh can help any more; `null` while one can. */
+function endOf(set: TokenSet, at: ClockReading): number | null {
+  const end = set.pair.refreshExpiresAt
+  if (set.refusedAt !== null) return set.refusedAt
+  if (end !== null && end <= at.now) return end
+  return isGivenUp(set, at) ? set.bareSince : null
+}
+
+/**
+ * The next step. Take it, read the records again, and ask again, until there is none or one `tells`.
+ *
+ * @param alerts What stands, as `alertsOf` says, in the store's time.
+ * @param now In the store's time.
+ */
+export function nextStep(
+  records: readonly AlertRecord[],
+  alerts: readonly Alert[] | null,
+  now: number,
+): AlertStep | undefined {
+  const recordOf = (kind: AlertKind): AlertRecord => records.find((one) => one.kind === kind) ?? idle(kind)
+  const over = [...TROUBLES, 'recovered' as const]
+    .map(recordOf)
+    .find(
+      ({ kind, since }) => since !== 0 && (kind === 'recovered' ? alerts === null : !stands(kind, alerts)),
+    )
+  if (over !== undefined) return { before: over, after: idle(over.kind), tells: false }
+  if (alerts === null) return undefined
+  // One telling at a time; a claim from the future is from before the clock was set back.
+  const isClaimed = ({ claimedAt }: AlertRecord): boolean =>
+    claimedAt !== null && claimedAt <= now + CLAIM && now - claimedAt < CLAIM
+  if (records.some(isClaimed)) return undefined
+  for (const { kind, since } of alerts) {
+    const record = recordOf(kind)
+    const begun = record.since === 0 ? { ...record, since: Math.max(since, 1), dueAt: now } : record
+    if (isDue(begun, now)) return { before: record, after: { ...begun, claimedAt: now }, tells: true }
+  }
+  const recovered = recordOf('recovered')
+  return alerts.length === 0 && recovered.since !== 0 && isDue(recovered, now)
+    ? { before: recovered, after: { ...recovered, claimedAt: now }, tells: true }
+    : undefined
+}
+
+function stands(kind: Trouble, alerts: readonly Alert[] | null): boolean {
+  return alerts?.some((alert) => alert.kind === kind) ?? false
+}
+
+/** A telling from the future is from before the clock was set back. */
+function isDue({ dueAt, toldAt }: AlertRecord, now: number): boolean {
+  return dueAt <= now || (toldAt !== null && toldAt > now + DAY)
+}
+
+/**
+ * The changes after people were told. The next telling of the same trouble is a reminder.
+ *
+ * @param failure Why one of several ways to people does not work; `null` if all do.
+ */
+export function afterTelling(
+  claimed: AlertRecord,
+  records: readonly AlertRecord[],
+  now: number,
+  remind: number | null,
+  failure: string | null = null,
+): readonly AlertChange[] {
+  if (claimed.kind === 'recovered') return [{ before: claimed, after: idle('recovered') }]
+  const pause = remind === null ? null : remind * Math.min(2 ** claimed.told, MOST)
+  const after = {
+    ...claimed,
+    told: claimed.told + 1,
+    toldAt: now,
+    dueAt: pause === null ? NEVER : now + pause,
+    ...{ claimedAt: null, failedAt: failure === null ? null : (claimed.failedAt ?? now), failure },
+  }
+  const recovered = records.find(({ kind }) => kind === 'recovered') ?? idle('recovered')
+  const news = { ...idle('recovered'), since: claimed.since }
+  return [{ before: claimed, after }, ...(recovered.since === 0 ? [{ before: recovered, after: news }] : [])]
+}
+
+/** The change after people could not be told: the next try comes later with each, at most a day. */
+export function afterFailedTelling(claimed: AlertRecord, now: number, failure: string): AlertChange {
+  const failedAt = Math.min(claimed.failedAt ?? now, now)
+  const pause = Math.min(Math.max(now - failedAt, CLAIM), DAY)
+  return { before: claimed, after: { ...claimed, dueAt: now + pause, claimedAt: null, failedAt, failure } }
+}

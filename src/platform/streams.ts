@@ -1,0 +1,25 @@
+// Gives up the standard streams of this process. Writes nothing to them.
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
+
+/** Closes all three: nothing can be printed after it. */
+export function closeStreams(): void {
+  for (const fd of [0, 1, 2]) close(fd)
+}
+
+/**
+ * Ends standard output for its reader. The null device takes its number, because a file that is opened later would get
+ * it, and a stray word would be written into that.
+ */
+export function endOutput(): void {
+  close(1)
+  while (openSync(devNull, 'w') < 1);
+}
+
+function close(fd: number): void {
+  try {
+    closeSync(fd)
+  } catch {
+    // It was closed before.
+  }
+}

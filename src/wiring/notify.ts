@@ -1,0 +1,152 @@
+// Tells people of trouble with the grant, once, and again while it lasts. Spends no token, and runs after all else that
+// a command does.
+import { userInfo } from 'node:os'
+import type { NotifyConfig } from '../config/notify.js'
+import {
+  afterFailedTelling,
+  afterTelling,
+  alertsOf,
+  nextStep,
+  type AlertRecord,
+  type AlertStore,
+} from '../core/alerts.js'
+import { notificationOf, type Place } from '../core/alert-messages.js'
+import type { Clock } from '../core/clock.js'
+import { LockTimeout, TokenError } from '../core/errors.js'
+import { healthOf } from '../core/health.js'
+import type { Notice } from '../core/ports.js'
+import type { TokenSet } from '../core/token-set.js'
+import { deliver, type Delivery } from './deliver.js'
+import type { Opened } from './open.js'
+
+/** Milliseconds to wait for the store's lock before people are told first. Nobody waits for a reminder. */
+const WAIT_MS = 5_000
+/** Steps at one call: more are those of processes that change the memory all the time. */
+const MOST_STEPS = 12
+
+export interface Teller {
+  readonly clock: Clock
+  readonly notify: (notice: Notice) => void
+  /** The next command on the way to a login. */
+  readonly login: () => Promise<string>
+  /** A hint as this user can type it. */
+  readonly typed: (hint: string) => string
+  /** Called before people are told: it may take a while. */
+  readonly begins: () => void
+}
+
+/**
+ * Tells people of what is due. Never rejects for a fault of the store or of the way to people: a warning says so.
+ */
+export async function tellPeople(opened: Opened, teller: Teller): Promise<void> {
+  const { notify: config } = opened.config
+  if (config === null) return
+  try {
+    await tellWhatIsDue(opened, config, teller)
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error
+    // The command has met the same trouble, and has said so; another process that is at work tells by itself.
+    if (error.transient || error instanceof LockTimeout) return
+    teller.notify({ level: 'warning', message: `people cannot be told of trouble: ${error.message}` })
+  }
+}
+
+async function tellWhatIsDue(opened: Opened, config: NotifyConfig, teller: Teller): Promise<void> {
+  const { store, alerts: memory, policy, named } = opened
+  const set = await store.read()
+  const at = teller.clock()
+  if (set !== undefined) {
+    const configured = { policy, named: await named(), apiUrl: opened.config.apiUrl }
+    if (healthOf(set, at, configured).state === 'other_client') return
+  }
+  const history = set === undefined || set.failures > 0 ? await store.history() : []
+  const alerts = alertsOf(set, history, at, config.policy)
+  for (let steps = 0; steps < MOST_STEPS; steps++) {
+    const { records, offset } = await memory.alerts()
+    const theirs = alerts?.map((alert) => ({ ...alert, since: alert.since - offset })) ?? null
+    const step = nextStep(records, theirs, at.now - offset)
+    if (step === undefined) return
+    const isFirst = step.tells && step.after.told === 0
+    if (!(await memory.saveAlert(step, isFirst ? WAIT_MS : 0)) || !step.tells) continue
+    teller.begins()
+    await tellOf(step.after, set, { opened, config, teller, memory, offset })
+  }
+}
+
+interface Telling {
+  readonly opened: Opened
+  readonly config: NotifyConfig
+  readonly teller: Teller
+  readonly memory: AlertStore
+  readonly offset: number
+}
+
+/** Tells people of one thing that this process has claimed. */
+async function tellOf(claimed: AlertRecord, set: TokenSet | undefined, telling: Telling): Promise<void> {
+  const { opened, config, teller, memory, offset } = telling
+  const at = teller.clock()
+  const health =
+    set &&
+    healthOf(set, at, {
+      ...{ policy: opened.policy, named: await opened.named(), apiUrl: opened.config.apiUrl },
+    })
+  const place = placeOf(opened, set)
+  const notification = notificationOf(
+    {
+      ...{ kind: claimed.kind, since: claimed.since + offset, count: claimed.told },
+      accessEnds: health?.access.endsAt ?? null,
+      refreshEnds: health?.refresh?.endsAt ?? null,
+      hasEnded: health === undefined || health.hasEnded,
+      failures: set?.failures ?? 0,
+      lastFailure: set?.lastFailure?.message ?? null,
+      now: at.now,
+      login: await teller.login(),
+    },
+    place,
+    teller.typed,
+  )
+  const deliveries = await deliver(notification, place, config, {
+    env: hookEnv(opened),
+    agent: (first) => opened.agent(first),
+  })
+  const problems = deliveries.flatMap(({ where, problem }) =>
+    problem === null ? [] : [`${where} ${problem}`],
+  )
+  for (const message of problems)
+    teller.notify({ level: 'warning', message, hint: 'hq-token notify --test tries it again' })
+  const isTold = problems.length < deliveries.length
+  const now = teller.clock().now - offset
+  const failure = problems.length === 0 ? null : problems.join('; ')
+  const changes = isTold
+    ? afterTelling(claimed, (await memory.alerts()).records, now, config.policy.remind, failure)
+    : [afterFailedTelling(claimed, now, failure ?? '')]
+  for (const change of changes) await memory.saveAlert(change, WAIT_MS)
+}
+
+/** The host and the grant, for people. */
+export function placeOf({ config, store, host }: Opened, set: TokenSet | undefined): Place {
+  return {
+    profile: config.profile,
+    instance: config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null,
+    host: host.name,
+    account: accountName(),
+    user: set?.user ?? null,
+    store: store.name,
+  }
+}
+
+/** A user that the system has no name for goes by a number. */
+function accountName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${String(process.getuid?.() ?? '?')}`
+  }
+}
+
+/** The environment of the hook: without a token that `exec` or a person has put there. */
+export function hookEnv({ childEnv }: Pick<Opened, 'childEnv'>): NodeJS.ProcessEnv {
+  return { ...childEnv(), HQ_TOKEN: undefined, HQ_TOKEN_EXPIRES_AT: undefined, HQ_TOKEN_FILE: undefined }
+}
+
+export type { Delivery }
