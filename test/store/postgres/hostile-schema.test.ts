@@ -1,5 +1,6 @@
 // Somebody else may create in `public`, as everybody may in PostgreSQL 13 and 14: nothing of his may run in our place.
 import { beforeAll, describe, expect, it } from 'vitest'
+import { idle } from '../../../src/core/alerts.js'
 import type { MoveNote } from '../../../src/core/move-ports.js'
 import * as statements from '../../../src/store/postgres/statements.js'
 import { EXAM } from '../../../src/store/postgres/inspect.js'
@@ -126,6 +127,10 @@ describe.each([
     expect(await registry.receive(again, 2, at(3, 5), [told(at(3, 5), 'move')])).toBe(true)
     expect((await registry.history()).length).toBeGreaterThan(2)
     expect(await registry.forget(again, 3, told(at(3, 6), 'logout'))).toBe(true)
+    const claimed = { ...idle('failing'), since: 5, claimedAt: 6 }
+    expect(await registry.saveAlert({ before: idle('failing'), after: claimed })).toBe(true)
+    expect(await registry.saveAlert({ before: claimed, after: { ...claimed, failure: 'no' } })).toBe(true)
+    expect((await registry.alerts()).records).toHaveLength(1)
     await registry.release(again)
     expect(
       (
