@@ -132,8 +132,8 @@ function described(found: Comparison, here: HistoryReport, other: HistoryReport)
     ? `same until ${where}; then this store: ${ours === 0 ? 'no' : ours} ${ours === 1 ? 'refresh' : 'refreshes'}, the other: ${its === 0 ? 'none' : its}`
     : `the same history until ${where}`
   const lefts = (['here', 'other'] as const).flatMap((side) => leaving(side, found[side]))
-  if (lefts.length > 0 || !isUsed) return [first, ...lefts]
-  return [first, relation === 'forked' ? conflict(found, common.refresh) : copy(found)]
+  if (relation === 'forked') return [first, conflict(found, common.refresh, lefts.length === 0), ...lefts]
+  return isUsed && lefts.length === 0 ? [first, copy(found)] : [first, ...lefts]
 }
 
 function withoutCommon(
@@ -163,8 +163,8 @@ function leaving(side: Side, { left }: Branch): readonly string[] {
   return [`${NAMES[side]} ${what} at ${rfc3339(left.at)}: it does not use this one any more`]
 }
 
-/** Both have used the grant. */
-function conflict(found: Comparison, refresh: string): string {
+/** @param isGoingOn Whether both still have the grant that both have used. */
+function conflict(found: Comparison, refresh: string, isGoingOn: boolean): string {
   const { here, other } = found
   if (here.spent === null && other.spent === null)
     return 'the server has not replaced the refresh token: neither ends the grant of the other'
@@ -172,7 +172,8 @@ function conflict(found: Comparison, refresh: string): string {
   const { at = 0, outcome = '' } = found[last].spent ?? {}
   const came =
     outcome === 'done' ? '' : outcome === 'HQ_LOGIN_REQUIRED' ? ', and was refused' : ` (${outcome})`
-  return `${NAMES[last]} ${outcome === 'done' ? 'spent' : 'sent'} ${refresh} last, at ${rfc3339(at)}${came}: stop one of the two`
+  const advice = isGoingOn ? ': stop one of the two' : ''
+  return `${NAMES[last]} ${outcome === 'done' ? 'spent' : 'sent'} ${refresh} last, at ${rfc3339(at)}${came}${advice}`
 }
 
 /** One of the two has used the grant alone. */

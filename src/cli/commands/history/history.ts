@@ -78,16 +78,21 @@ function table(entries: readonly HistoryEntry[], isShared: boolean, world: World
   const { dim, green, yellow, red } = palette(world)
   const tone = (outcome: string): ((text: string) => string) =>
     outcome === 'done' ? green : outcome === 'unfinished' ? yellow : red
-  const columns = COLUMNS.filter((column) => isShared || column.isShared !== true).map((column) => {
+  const all = COLUMNS.filter((column) => isShared || column.isShared !== true).map((column) => {
     const cells = entries.map((entry) => printable(column.of(entry)))
     return { ...column, cells, width: Math.max(...[column.name, ...cells].map(widthOf)) }
   })
-  const padded = ({ width, isNumber }: (typeof columns)[number], text: string): string => {
+  const screen = columnsOf(world.stdout)
+  const widthOfAll = (some: typeof all): number =>
+    some.reduce((sum, { width }) => sum + width + GAP.length, 0)
+  // The refresh token tells one pair from the next, so a narrow terminal can do without the other.
+  const isNarrow = screen !== undefined && widthOfAll(all) - GAP.length > screen
+  const columns = all.filter(({ name }) => !isNarrow || name !== 'ACCESS')
+  const used = widthOfAll(columns)
+  const padded = ({ width, isNumber }: (typeof all)[number], text: string): string => {
     const blanks = ' '.repeat(width - widthOf(text))
     return isNumber === true ? blanks + text : text + blanks
   }
-  const screen = columnsOf(world.stdout)
-  const used = columns.reduce((sum, { width }) => sum + width + GAP.length, 0)
   const isBelow = screen !== undefined && screen - used < NOTE_ROOM
   const room = screen === undefined ? Infinity : screen - (isBelow ? GAP.length : used)
   const line = ({ outcome, note }: HistoryEntry, row: number): string => {
