@@ -168,12 +168,19 @@ function conflict(found: Comparison, refresh: string, isGoingOn: boolean): strin
   const { here, other } = found
   if (here.spent === null && other.spent === null)
     return 'the server has not replaced the refresh token: neither ends the grant of the other'
-  const last: Side = (here.spent?.at ?? 0) > (other.spent?.at ?? 0) ? 'here' : 'other'
+  const last = wasLast(here.spent, other.spent) ? 'here' : 'other'
   const { at = 0, outcome = '' } = found[last].spent ?? {}
   const came =
     outcome === 'done' ? '' : outcome === 'HQ_LOGIN_REQUIRED' ? ', and was refused' : ` (${outcome})`
   const advice = isGoingOn ? ': stop one of the two' : ''
   return `${NAMES[last]} ${outcome === 'done' ? 'spent' : 'sent'} ${refresh} last, at ${rfc3339(at)}${came}${advice}`
+}
+
+/** By the clocks of two hosts; but a store that was refused came after the one that got a pair, whatever they say. */
+function wasLast(one: Branch['spent'], other: Branch['spent']): boolean {
+  if (one === null || other === null) return one !== null
+  const [isDone, isOtherDone] = [one.outcome === 'done', other.outcome === 'done']
+  return isDone === isOtherDone ? one.at > other.at : isOtherDone
 }
 
 /** One of the two has used the grant alone. */
