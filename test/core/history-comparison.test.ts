@@ -9,14 +9,12 @@ const AWAY = 'HQ_SERVER_UNAVAILABLE'
 /** A store that things happen to: each event is an entry, a minute after the one before. */
 class Story {
   readonly entries: Compared[]
+  readonly #name: string
   #at: number
 
-  constructor(
-    readonly name: string,
-    entries: readonly Compared[] = [],
-    readonly first = 1,
-  ) {
+  constructor(name: string, entries: readonly Compared[] = []) {
     this.entries = [...entries]
+    this.#name = name
     this.#at = entries.at(-1)?.at ?? 1_800_000_000
   }
 
@@ -32,14 +30,14 @@ class Story {
   }
 
   does(event: Compared['event'], outcome = 'done', changes: Partial<Compared> = {}): this {
-    const sequence = (this.last?.sequence ?? this.first - 1) + 1
+    const sequence = (this.last?.sequence ?? 0) + 1
     const brings = outcome === 'done' && event !== 'logout' && event !== 'move'
     const begins = brings && event !== 'refresh'
     this.entries.push({
       ...{ sequence, event, outcome, at: (this.#at += 60) },
-      access: brings ? `access ${this.name} ${sequence}` : (this.last?.access ?? ''),
-      refresh: brings ? `refresh ${this.name} ${sequence}` : (this.last?.refresh ?? ''),
-      grant: begins ? `grant ${this.name} ${sequence}` : (this.last?.grant ?? null),
+      access: brings ? `access ${this.#name} ${sequence}` : (this.last?.access ?? ''),
+      refresh: brings ? `refresh ${this.#name} ${sequence}` : (this.last?.refresh ?? ''),
+      grant: begins ? `grant ${this.#name} ${sequence}` : (this.last?.grant ?? null),
       ...changes,
     })
     return this

@@ -21,14 +21,12 @@ beforeAll(() => {
 
 /** A machine with a store of its own, at the server of the place. */
 class Machine {
+  readonly dir: string
   readonly env: NodeJS.ProcessEnv
 
-  constructor(
-    there: Place,
-    readonly dir: string,
-    store = join(dir, 'token.db'),
-  ) {
-    this.env = { HQ_TOKEN_CONFIG: there.config, HQ_TOKEN_STORE: store }
+  constructor(there: Place, dir: string) {
+    this.dir = dir
+    this.env = { HQ_TOKEN_CONFIG: there.config, HQ_TOKEN_STORE: join(dir, 'token.db') }
   }
 
   tell(args: readonly string[], options: WorldOptions = {}): Promise<Told> {
