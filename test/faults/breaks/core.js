@@ -610,8 +610,8 @@ export default [
   {
     name: 'history: a login begins no other grant',
     file: 'src/core/history-comparison.ts',
-    find: "event === 'logout' || (",
-    replace: "event === 'logout' || (known === undefined && ",
+    find: "(event === 'login' || event === 'seed') && newTokens",
+    replace: "event === 'move' && newTokens",
     by: tests('core/history-comparison', 'once a login has given'),
   },
   {
