@@ -76,14 +76,14 @@ function newestCommon(
   mine: readonly Compared[],
   theirs: readonly Compared[],
 ): readonly [Compared, Compared] | undefined {
-  for (const key of [pairOf, refreshOf]) {
+  const common = [pairOf, refreshOf].flatMap((key) => {
     const known = firsts(theirs, key)
-    for (const [name, entry] of [...firsts(mine, key)].reverse()) {
+    return [...firsts(mine, key)].flatMap(([name, entry]) => {
       const same = known.get(name)
-      if (same !== undefined) return [entry, same]
-    }
-  }
-  return undefined
+      return same === undefined ? [] : [[entry, same] as const]
+    })
+  })
+  return common.toSorted(([one], [next]) => next.sequence - one.sequence)[0]
 }
 
 const pairOf = ({ access, refresh }: Compared): string => `${access} ${refresh}`

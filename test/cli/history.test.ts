@@ -348,6 +348,51 @@ describe('history --compare reads', () => {
     })
   })
 
+  it.each(['utf16le', 'utf8'] as const)(
+    'history --compare reads a file as PowerShell writes it, with a byte order mark (%s)',
+    async (encoding) => {
+      const { dir, tell } = await withEvents({})
+      const file = join(dir, 'other.json')
+      writeFileSync(file, `\ufeff${(await tell(['--json'])).stdout}`, encoding)
+      expect((await tell(['--compare', file])).stdout).toMatch(/^the same history until /)
+    },
+  )
+
+  it('history --compare reads that a refusal is not the fault of a copy which was not used', async () => {
+    const [here, other] = [await withEvents({}, { outcome: 'HQ_LOGIN_REQUIRED' }), await withEvents({})]
+    const compared = async (one: Home, two: Home): Promise<string> => {
+      const { stdout: input } = await two.tell(['--json'])
+      return (await one.tell(['--compare', '-'], { input })).stdout.split('\n')[1] ?? ''
+    }
+    expect(await compared(here, other)).toBe(
+      'this store was refused at 2027-01-15T09:00:00Z, and not because of the other, which was not used since',
+    )
+    expect(await compared(other, here)).toContain('not because of this store')
+  })
+
+  it.each([
+    ['logout', 'ended this grant by a logout'],
+    ['login', 'has had another grant since a login'],
+  ] as const)('history --compare reads that a %s has parted the two', async (event, words) => {
+    const pair = { access: 'aaaaaaaaaaaa', refresh: 'bbbbbbbbbbbb' }
+    const [here, other] = [await withEvents({}, { event, ...pair }), await withEvents({})]
+    const { stdout: input } = await here.tell(['--json'])
+    expect((await other.tell(['--compare', '-'], { input })).stdout).toMatch(
+      new RegExp(`the other ${words} at 2027-01-15T09:00:00Z: it does not use this one any more\n$`),
+    )
+  })
+
+  it('history --compare reads of a server that keeps the refresh token, where no store ends the grant of the other', async () => {
+    const pairs = ['aaaaaaaaaaaa', 'cccccccccccc'].map((access) => ({ access, refresh: 'bbbbbbbbbbbb' }))
+    const [first] = pairs
+    const here = await withEvents({ ...first }, { ...first, access: 'dddddddddddd' })
+    const other = await withEvents(...pairs)
+    const { stdout: input } = await other.tell(['--json'])
+    expect((await here.tell(['--compare', '-'], { input })).stdout).toMatch(
+      /then this store: 1 refresh, the other: 1\nthe server has not replaced the refresh token: neither ends the grant of the other\n$/,
+    )
+  })
+
   it('history --compare reads a part of a history as such, and says how to get all of it', async () => {
     const { tell } = await withEvents({})
     const other = await withEvents({}, { access: 'aaaaaaaaaaaa', refresh: 'bbbbbbbbbbbb', grant: 'x' })

@@ -156,6 +156,11 @@ describe('two histories', () => {
     const token = { access: 'another one', refresh: here.last?.refresh ?? '' }
     const other = new Story('b').does('seed', 'done', token).refreshes(1)
     expect(compared(here, other)).toMatchObject({ relation: 'prefix', common: { sequence: 4 } })
+    // Also where an older pair is in both to the letter.
+    const copy = here.copy('c').does('seed', 'done', token).refreshes(1)
+    here.refreshes(1).does('refresh', 'done', { access: 'access x', refresh: 'refresh x' })
+    copy.does('seed', 'done', { access: 'access y', refresh: 'refresh x' })
+    expect(compared(here, copy)).toMatchObject({ common: { sequence: 6, refresh: 'refresh x' } })
   })
 
   it('two histories are compared across a move, which counts on from the new store’s number', () => {

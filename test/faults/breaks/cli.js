@@ -201,7 +201,7 @@ export default [
     name: 'history: a file that is no history is quoted',
     file: 'src/cli/commands/history/compare.ts',
     find: "? 'it is no JSON object'",
-    replace: "? text.toString('utf8')",
+    replace: '? bytes.toString()',
     by: tests('cli/history', 'that quotes nothing'),
   },
   {

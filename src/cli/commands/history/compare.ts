@@ -36,11 +36,13 @@ export async function compare(session: Session, file: string, json: boolean): Pr
 async function reportIn({ world }: Session, file: string): Promise<HistoryReport> {
   if (file === '') throw new UsageError('--compare is given an empty name', { hint: `${COMPARE} < FILE` })
   const from = file === '-' ? 'standard input' : file
-  const text = await bytesOf(world.stdin, file)
-  if (text.length === 0)
+  const bytes = await bytesOf(world.stdin, file)
+  if (bytes.length === 0)
     throw new UsageError(`${from} is empty`, { hint: `it must hold what this prints: ${WHOLE}` })
   const { historySchema } = await import('../../../schemas/history.js')
-  const read = historySchema.safeParse(parsed(text.toString('utf8')))
+  // PowerShell writes a file in UTF-16.
+  const encoding = bytes[0] === 0xff ? 'utf-16le' : 'utf-8'
+  const read = historySchema.safeParse(parsed(new TextDecoder(encoding).decode(bytes)))
   if (read.success) return read.data
   const [issue] = read.error.issues
   const key = issue?.path
@@ -186,7 +188,10 @@ function wasLast(one: Branch['spent'], other: Branch['spent']): boolean {
 /** One of the two has used the grant alone. */
 function copy({ here, other }: Comparison): string {
   const unused: Side = here.refreshes > 0 || here.spent !== null ? 'other' : 'here'
-  const used = unused === 'here' ? other : here
-  const what = `${NAMES[unused]} is a copy that was not used since`
-  return used.spent === null ? what : `${what}; used again, it ends the grant of ${NAMES[OPPOSITE[unused]]}`
+  const [name, user] = [NAMES[unused], NAMES[OPPOSITE[unused]]]
+  const { refreshes, spent } = unused === 'here' ? other : here
+  if (refreshes === 0 && spent?.outcome === 'HQ_LOGIN_REQUIRED')
+    return `${user} was refused at ${rfc3339(spent.at)}, and not because of ${name}, which was not used since`
+  const what = `${name} is a copy that was not used since`
+  return spent === null ? what : `${what}; used again, it ends the grant of ${user}`
 }
