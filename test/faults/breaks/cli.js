@@ -188,7 +188,7 @@ export default [
     file: 'src/cli/terminal/width.ts',
     find: '(WIDE.test(segment) ? 2 : 1)',
     replace: '(WIDE.test(segment) ? 1 : 1)',
-    by: tests('cli/history', 'at a terminal of 120 columns'),
+    by: tests('cli/history', 'the terminal breaks no line of it'),
   },
   {
     name: 'history: no host stands beside an event of a shared store',
