@@ -16,7 +16,8 @@ import { printable, printableJson, writeReport } from '../../terminal/output.js'
 import { reportOn } from './history.js'
 
 const COMPARE = 'hq-token history --compare -'
-const WHOLE = 'hq-token history --json --limit 0'
+/** Without the name of the program: a hint adds the options of this run to it, and this is for another host. */
+const WHOLE = 'history --json --limit 0'
 /** Entries that a store keeps. */
 const RING = 512
 
@@ -38,7 +39,7 @@ async function reportIn({ world }: Session, file: string): Promise<HistoryReport
   const from = file === '-' ? 'standard input' : file
   const bytes = await bytesOf(world.stdin, file)
   if (bytes.length === 0)
-    throw new UsageError(`${from} is empty`, { hint: `it must hold what this prints: ${WHOLE}` })
+    throw new UsageError(`${from} is empty`, { hint: `it must hold what the other hq-token prints for: ${WHOLE}` })
   const { historySchema } = await import('../../../schemas/history.js')
   // PowerShell writes a file in UTF-16.
   const encoding = bytes[0] === 0xff ? 'utf-16le' : 'utf-8'
@@ -155,7 +156,7 @@ function withoutCommon(
 /** A history that is not whole may lack the common entry. */
 function partial({ entries }: HistoryReport): readonly string[] {
   const oldest = entries.at(-1)?.sequence ?? 1
-  return oldest > 1 && entries.length < RING ? [`the other history is a part only; all of it: ${WHOLE}`] : []
+  return oldest > 1 && entries.length < RING ? [`the other history is a part only; all of it: hq-token ${WHOLE}`] : []
 }
 
 function leaving(side: Side, { left }: Branch): readonly string[] {
