@@ -39,7 +39,9 @@ async function reportIn({ world }: Session, file: string): Promise<HistoryReport
   const from = file === '-' ? 'standard input' : file
   const bytes = await bytesOf(world.stdin, file)
   if (bytes.length === 0)
-    throw new UsageError(`${from} is empty`, { hint: `it must hold what the other hq-token prints for: ${WHOLE}` })
+    throw new UsageError(`${from} is empty`, {
+      hint: `it must hold what the other hq-token prints for: ${WHOLE}`,
+    })
   const { historySchema } = await import('../../../schemas/history.js')
   // PowerShell writes a file in UTF-16.
   const encoding = bytes[0] === 0xff ? 'utf-16le' : 'utf-8'
@@ -156,7 +158,9 @@ function withoutCommon(
 /** A history that is not whole may lack the common entry. */
 function partial({ entries }: HistoryReport): readonly string[] {
   const oldest = entries.at(-1)?.sequence ?? 1
-  return oldest > 1 && entries.length < RING ? [`the other history is a part only; all of it: hq-token ${WHOLE}`] : []
+  return oldest > 1 && entries.length < RING
+    ? [`the other history is a part only; all of it: hq-token ${WHOLE}`]
+    : []
 }
 
 function leaving(side: Side, { left }: Branch): readonly string[] {
