@@ -10,6 +10,7 @@ import { command as move } from './commands/move/command.js'
 import { command as login } from './commands/login/command.js'
 import { command as logout } from './commands/logout/command.js'
 import { command as status } from './commands/status/command.js'
+import { command as history } from './commands/history/command.js'
 import { command as doctor } from './commands/doctor/command.js'
 import { command as notify } from './commands/notify/command.js'
 import { command as sandbox } from './commands/sandbox/command.js'
@@ -26,6 +27,7 @@ export const commands = [
   login,
   logout,
   status,
+  history,
   doctor,
   notify,
   sandbox,

@@ -132,13 +132,15 @@ function usage(error: CommanderError, command: Command): UsageError {
 const MEANT: Readonly<Record<string, string | Readonly<Record<string, string>>>> = {
   '-V': '--version',
   '--json': { get: '--format json', '': '--log-format json' },
-  '--format': { status: '--json', doctor: '--json', '': '--log-format' },
+  '--format': { status: '--json', doctor: '--json', history: '--json', '': '--log-format' },
+  '-n': { history: '--limit' },
   '--output': { get: '--outfile' },
   '-o': { get: '--outfile' },
   '--data': { api: '--input FILE, or -f KEY=VALUE' },
   '-d': { api: '--input FILE, or -f KEY=VALUE' },
   version: '--version',
   import: 'seed',
+  log: 'history',
   run: 'exec',
   token: 'get',
 }

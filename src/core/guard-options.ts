@@ -107,6 +107,12 @@ async function saversOf(store: TokenStore): Promise<readonly string[]> {
   return [...new Set(hosts)].slice(0, 3)
 }
 
+/** The event that brought a refresh token. Never rejects. */
+async function broughtBy(store: TokenStore, fingerprint: string): Promise<number | undefined> {
+  const entries = await store.history().catch(() => [])
+  return entries.find(({ outcome, refresh }) => outcome === 'done' && refresh === fingerprint)?.sequence
+}
+
 /** The parts of an exchange, taken from the options of a guard or a login. */
 export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
   return {
@@ -116,6 +122,7 @@ export function exchangeParts(options: TokenGuardOptions): ExchangeParts {
     // On a shared store each turn of another host would look like a move.
     host: options.store.isShared ? null : (options.host ?? null),
     ...(options.store.isShared && { savers: () => saversOf(options.store) }),
+    broughtBy: (fingerprint) => broughtBy(options.store, fingerprint),
     sleep: options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
     timeoutMs: (options.timeout ?? 30) * 1000,
     defaultLifetime: options.defaultLifetime ?? 18_000,

@@ -3,7 +3,7 @@
 import { wholeClient, type Client } from './client.js'
 import { clientHint, Overtaken, ServerUnavailable, TokenError } from './errors.js'
 import { failureOf } from './exchange-failure.js'
-import { NOBODY_ELSE, otherUsers, type OtherUsersParts } from './other-users.js'
+import { NOBODY_ELSE, otherUsers, refusalNote, type OtherUsersParts } from './other-users.js'
 import type { Host } from './host.js'
 import { AnswerPersistence, longest, type PersistenceParts } from './persist-answer.js'
 import { LastLook } from './last-look.js'
@@ -338,8 +338,10 @@ export class RefreshExchange {
       },
     )
     const next = failed(this.#set, error, at, aftermath, this.#client)
+    const isSure = outcome.kind === 'refused' && !this.#doubt
+    const note = isSure ? await refusalNote(what, this.#set, this.#parts) : what
     try {
-      await this.#held.note(next, next.generation, entry(next, 'refresh', error.code, at, what))
+      await this.#held.note(next, next.generation, entry(next, 'refresh', error.code, at, note))
       this.#set = next
       if (!this.#unread)
         await this.#held.rescue.drop((kept) => kept.generation === next.generation && isOfGrant(kept, next))

@@ -6,12 +6,19 @@
 import { bazelSchema, googleSchema, kubernetesSchema } from './credentials.js'
 import { doctorSchema } from './doctor.js'
 import { getSchema } from './get.js'
+import { historyComparisonSchema, historySchema } from './history.js'
 import { logLineSchema } from './log-line.js'
 import { statusSchema } from './status.js'
 
 export { getSchema, type GetOutput } from './get.js'
 export { statusSchema, type StatusReport } from './status.js'
 export { doctorSchema, type DoctorReport } from './doctor.js'
+export {
+  historyComparisonSchema,
+  historySchema,
+  type HistoryComparison,
+  type HistoryReport,
+} from './history.js'
 export { logLineSchema, type LogLine } from './log-line.js'
 export {
   bazelSchema,
@@ -27,6 +34,8 @@ export const schemas = {
   get: getSchema,
   status: statusSchema,
   doctor: doctorSchema,
+  history: historySchema,
+  'history-comparison': historyComparisonSchema,
   'log-line': logLineSchema,
   'credential-kubernetes': kubernetesSchema,
   'credential-bazel': bazelSchema,

@@ -47,6 +47,7 @@ const COMMANDS = [
   ['get'],
   ['refresh'],
   ['status'],
+  ['history'],
   ['doctor'],
   ['login', '--no-browser'],
   ['logout'],

@@ -85,6 +85,8 @@ import {
   doctorSchema,
   getSchema,
   googleSchema,
+  historyComparisonSchema,
+  historySchema,
   kubernetesSchema,
   logLineSchema,
   schemas,
@@ -93,6 +95,8 @@ import {
   type DoctorReport,
   type GetOutput,
   type GoogleCredential,
+  type HistoryComparison,
+  type HistoryReport,
   type KubernetesCredential,
   type LogLine,
   type StatusReport,
@@ -202,6 +206,9 @@ const line: LogLine = logLineSchema.parse({ time: '2026-01-01T00:00:00.000Z', le
 export const readers = {
   status: (text: string): StatusReport['state'] => statusSchema.parse(JSON.parse(text)).state,
   doctor: (text: string): DoctorReport['checks'] => doctorSchema.parse(JSON.parse(text)).checks,
+  history: (text: string): HistoryReport['entries'] => historySchema.parse(JSON.parse(text)).entries,
+  comparison: (text: string): HistoryComparison['relation'] =>
+    historyComparisonSchema.parse(JSON.parse(text)).relation,
   get: (text: string): GetOutput => getSchema.parse(JSON.parse(text)),
   google: (text: string): GoogleCredential => googleSchema.parse(JSON.parse(text)),
   kubernetes: (text: string): KubernetesCredential => kubernetesSchema.parse(JSON.parse(text)),

@@ -61,6 +61,8 @@ const WRITERS: Record<string, readonly (keyof typeof schemas)[]> = {
   'formats.ts': ['get'],
   'status.ts': ['status'],
   'doctor.ts': ['doctor'],
+  'history.ts': ['history'],
+  'compare.ts': ['history-comparison'],
   'output.ts': ['log-line'],
   'unloadable.ts': ['log-line'],
   'kubernetes.ts': ['credential-kubernetes'],

@@ -1,4 +1,4 @@
-// What `get`, `status`, `doctor` and `credential` print for programs, in every state of a token set. That each output has
+// What `get`, `status`, `doctor`, `history` and `credential` print for programs, in every state of a token set. That each output has
 // the keys of its schema, and no other, `place` sees to: it holds whatever the program prints.
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -215,6 +215,23 @@ describe('`doctor --json` keeps to its schema', () => {
     const here = await seededAgo(0)
     await here.sandbox.close()
     expect((await checked(here)).code).toBe(75)
+  })
+})
+
+describe('`history --json` keeps to its schema', () => {
+  it('with and without a history, and as a comparison with one of another grant and with itself', async () => {
+    const [here, other] = [await seededAgo(4000), await place()]
+    await here.run(['get'])
+    const [{ stdout: input }, empty] = [
+      await here.run(['history', '--json']),
+      await other.run(['history', '--json']),
+    ]
+    expect(JSON.parse(input)).toMatchObject({ entries: [{ event: 'refresh' }, { event: 'seed' }] })
+    expect(JSON.parse(empty.stdout)).toMatchObject({ format_version: 1, entries: [] })
+    const compared = async (one: Place): Promise<unknown> =>
+      JSON.parse((await one.run(['history', '--json', '--compare', '-'], { input })).stdout)
+    expect(await compared(here)).toMatchObject({ relation: 'prefix', common_sequence: 2 })
+    expect(await compared(other)).toMatchObject({ relation: 'unrelated', common_at: null })
   })
 })
 

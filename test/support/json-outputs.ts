@@ -25,11 +25,13 @@ export async function holdToSchemas(argv: readonly string[], { code, stdout, std
 }
 
 const COMMANDS = new Set(['init', 'seed', 'get', 'refresh', 'api', 'exec', 'credential'])
-for (const more of ['login', 'logout', 'status', 'doctor', 'sandbox']) COMMANDS.add(more)
+for (const more of ['login', 'logout', 'status', 'history', 'doctor', 'sandbox']) COMMANDS.add(more)
 
 function nameOf(command: string, argv: readonly string[]): Name | undefined {
   if (command === 'get') return isGiven(argv, '--format', 'json') ? 'get' : undefined
   if (command === 'status' || command === 'doctor') return argv.includes('--json') ? command : undefined
+  if (command === 'history' && argv.includes('--json'))
+    return argv.some((word) => word.startsWith('--compare')) ? 'history-comparison' : 'history'
   if (command !== 'credential') return undefined
   return (['kubernetes', 'bazel', 'google'] as const)
     .filter((protocol) => isGiven(argv, '--protocol', protocol))
