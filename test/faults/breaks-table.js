@@ -8,6 +8,7 @@ import network from './breaks/network.js'
 import oauth from './breaks/oauth.js'
 import config from './breaks/config.js'
 import cli from './breaks/cli.js'
+import notify from './breaks/notify.js'
 import wiring from './breaks/wiring.js'
 import platform from './breaks/platform.js'
 import repository from './breaks/repository.js'
@@ -22,6 +23,7 @@ export const BREAKS = [
   ...oauth,
   ...config,
   ...cli,
+  ...notify,
   ...wiring,
   ...platform,
   ...repository,

@@ -77,6 +77,27 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       await expectServed(one, await one.hq('get'))
     })
 
+    it('a disk that takes no claim has nobody told, once with a warning, and gives a token', async () => {
+      const one = await subject(kind, '[refresh]\nearly = 30m\n', 3600)
+      await one.hq('seed', '--issued-at', String(Math.floor(Date.now() / 1000) - 2400))
+      one.sandbox.setFaults([{ name: '403-html', count: Infinity }])
+      await expectFresh({ ...one, sandbox: { ...one.sandbox, log: [] } })
+      const told = join(one.dir, 'told')
+      const env = {
+        HQ_TOKEN_STORE: one.storePath,
+        HQ_TOKEN_NOTIFY_COMMAND: `touch ${told}`,
+        HQ_TOKEN_NOTIFY_FAILING_FOR: '0',
+      }
+      one.disk.remount('ro')
+      const ended = await one.run(['get'], { env })
+      await expectServed(one, ended)
+      expect(ended.stderr.match(/people cannot be told of trouble/g)).toHaveLength(1)
+      expect(existsSync(told)).toBe(false)
+      one.disk.remount('rw')
+      await one.run(['get'], { env })
+      expect(existsSync(told)).toBe(true)
+    })
+
     it.each(HISTORIES)(
       'a disk that fills up during the request keeps the new pair (after %i refreshes)',
       async (times) => {

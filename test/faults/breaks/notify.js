@@ -1,0 +1,135 @@
+// The breaks of what tells people of trouble: see breaks-table.js.
+import { tests } from './tests.js'
+
+export default [
+  {
+    name: 'alerts: no claim',
+    file: 'src/core/alerts.ts',
+    find: '  if (records.some(isClaimed)) return undefined\n',
+    replace: '  void isClaimed\n',
+    by: tests('core/alerts', 'keeps others away for five minutes'),
+  },
+  {
+    name: 'alerts: a claim that never lapses',
+    file: 'src/core/alerts.ts',
+    find: ' && now - claimedAt < CLAIM\n',
+    replace: '\n',
+    by: tests('core/alerts', 'and one tells then'),
+  },
+  {
+    name: 'alerts: each reminder after a day',
+    file: 'src/core/alerts.ts',
+    find: 'remind * Math.min(2 ** claimed.told, MOST)',
+    replace: 'remind + 0 * MOST',
+    by: tests('core/alerts', '1, 2, 4'),
+  },
+  {
+    name: 'alerts: the end of what nobody was told of',
+    file: 'src/core/alerts.ts',
+    find: 'alerts.length === 0 && recovered.since !== 0 && isDue',
+    replace: 'alerts.length === 0 && isDue',
+    by: tests('core/alerts', 'however processes look'),
+  },
+  {
+    name: 'alerts: a failed telling is tried by the next job',
+    file: 'src/core/alerts.ts',
+    find: 'dueAt: now + pause, claimedAt: null, failedAt, failure }',
+    replace: 'dueAt: now + 0 * pause, claimedAt: null, failedAt, failure }',
+    by: tests('core/alerts', 'ever later'),
+  },
+  {
+    name: 'alerts: a clock that was ahead silences the reminders',
+    file: 'src/core/alerts.ts',
+    find: 'return dueAt <= now || (toldAt !== null && toldAt > now + DAY)',
+    replace: 'return dueAt <= now || (toldAt !== null && toldAt > now + DAY && false)',
+    by: tests('core/alerts', 'costs no reminder'),
+  },
+  {
+    name: 'alerts: a logout is told as a loss',
+    file: 'src/core/alerts.ts',
+    find: "last === undefined || last.event === 'logout' ||",
+    replace: 'last === undefined ||',
+    by: tests('core/alerts', 'nor after a logout'),
+  },
+  {
+    name: 'alerts: a file takes a change of what another has changed',
+    file: 'src/store/sqlite/write.ts',
+    find: "WHERE ${was.map(([name]) => `${name} IS ?`).join(' AND ')}`",
+    replace:
+      "WHERE ${was.map(([name]) => (name === 'kind' ? 'kind IS ?' : `(${name} IS ? OR TRUE)`)).join(' AND ')}`",
+    by: tests('store/alerts', 'made by an older version.*only by who has read it'),
+  },
+  {
+    name: 'alerts: a database takes a change of what another has changed',
+    file: 'src/store/postgres/statements.ts',
+    find: 'notice.claimed_at IS NOT DISTINCT FROM $14 AND',
+    replace: '(notice.claimed_at IS NOT DISTINCT FROM $14 OR true) AND',
+    by: tests('store/alerts', 'a database.*only by who has read it'),
+  },
+  {
+    name: 'alerts: the hook gets a token of exec',
+    file: 'src/wiring/notify.ts',
+    find: 'HQ_TOKEN: undefined, ',
+    replace: '',
+    by: tests('e2e/notify', 'no token, secret or address'),
+  },
+  {
+    name: 'alerts: the hook gets the client secret',
+    file: 'src/wiring/open.ts',
+    find: 'childEnv: () => withoutSecretVariables(env),',
+    replace: 'childEnv: () => (void withoutSecretVariables, { ...env }),',
+    by: tests('e2e/notify', 'no token, secret or address'),
+  },
+  {
+    name: 'alerts: the reader of a token waits for the hook',
+    file: 'src/cli/tell.ts',
+    find: '        if (!keepsOutput) world.endOutput()\n',
+    replace: '        void keepsOutput\n',
+    by: tests('e2e/notify', 'a reader of the token'),
+  },
+  {
+    name: 'alerts: exec loses its standard output',
+    file: 'src/cli/commands/exec/exec.ts',
+    find: 'await tell(session, { keepsOutput: true })',
+    replace: 'await tell(session)',
+    by: tests('e2e/notify', 'before the command of exec runs'),
+  },
+  {
+    name: 'alerts: a hook that keeps SIGTERM keeps the job',
+    file: 'src/platform/shell-command.ts',
+    find: '      if (graceMs > 0) askToEnd(child)\n      timer = setTimeout(() => {\n        endAll(child)\n',
+    replace:
+      '      if (graceMs > 0) askToEnd(child)\n      timer = setTimeout(() => {\n        void endAll\n',
+    by: tests('e2e/notify', 'hangs and keeps the signal'),
+  },
+  {
+    name: 'alerts: a redirect is a delivery',
+    file: 'src/network/post.ts',
+    find: 'statusCode < 300',
+    replace: 'statusCode < 400',
+    by: tests('e2e/notify', 'answers 302'),
+  },
+  {
+    name: 'alerts: an address may be plain http',
+    file: 'src/config/notify.ts',
+    find: 'if (problem !== undefined) throw new ConfigInvalid(`${origin.where}: the address ${problem}`)',
+    replace:
+      'if (problem === undefined && origin.where === "") throw new ConfigInvalid(`${origin.where}: the address ${problem}`)',
+    by: tests('e2e/notify', 'a bad one there is named'),
+  },
+  {
+    name: 'alerts: another client’s grant is told',
+    file: 'src/wiring/notify.ts',
+    find: "state === 'other_client') return\n",
+    replace: "state === 'other_client') void 0\n",
+    by: tests('e2e/notify', 'another client’s grant'),
+  },
+  {
+    name: 'alerts: a store that takes no claim has people told',
+    file: 'src/wiring/notify.ts',
+    find: '    if (!(await memory.saveAlert(step, isFirst ? WAIT_MS : 0)) || !step.tells) continue\n',
+    replace:
+      '    if (!(await memory.saveAlert(step, isFirst ? WAIT_MS : 0).catch(() => true)) || !step.tells) continue\n',
+    by: tests('faults/disk', 'takes no claim'),
+  },
+]
