@@ -24,13 +24,6 @@ export default [
     by: tests('core/alerts', '1, 2, 4'),
   },
   {
-    name: 'alerts: the end of what nobody was told of',
-    file: 'src/core/alerts.ts',
-    find: 'alerts.length === 0 && recovered.since !== 0 && isDue',
-    replace: 'alerts.length === 0 && isDue',
-    by: tests('core/alerts', 'however processes look'),
-  },
-  {
     name: 'alerts: a failed telling is tried by the next job',
     file: 'src/core/alerts.ts',
     find: 'dueAt: now + pause, claimedAt: null, failedAt, failure }',

@@ -1,0 +1,115 @@
+// A year of a host that nobody looks at, in a minute: its clock and the server's are set, all else is real. `npm run year`
+// writes what people are told into docs/monitoring.md; without it the test compares.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import type { ClockReading } from '../../src/core/clock.js'
+import { writeSandboxFiles } from '../../src/sandbox/files.js'
+import { startSandbox, type Sandbox } from '../../src/sandbox/server.js'
+import { folder } from '../support/folder.js'
+import { decided } from '../support/person.js'
+import { moment } from '../support/token-sets.js'
+import { told } from '../support/world.js'
+
+const DAY = 86_400
+/** The first day, at 04:17 UTC. */
+const FIRST = Date.UTC(2027, 0, 1, 4, 17) / 1000
+const MARK = '<!-- the year -->'
+
+const sandboxes: Sandbox[] = []
+afterAll(async () => {
+  await Promise.all(sandboxes.map((sandbox) => sandbox.close()))
+})
+
+class Host {
+  day = 0
+  /** Seconds that this host's clock is ahead. */
+  ahead = 0
+  readonly rows: string[] = []
+  readonly #dir = folder()
+  #sandbox: Sandbox | undefined
+
+  get sandbox(): Sandbox {
+    if (this.#sandbox === undefined) throw new Error('not begun')
+    return this.#sandbox
+  }
+
+  /** The server's time. */
+  readonly #now = (): number => FIRST + this.day * DAY
+
+  readonly #clock = (): ClockReading => {
+    const now = this.#now() + this.ahead
+    return moment(now, 1000 + this.day * DAY)
+  }
+
+  async begin(): Promise<void> {
+    this.#sandbox = await startSandbox({ accessTtl: 14 * DAY, clock: this.#now })
+    sandboxes.push(this.#sandbox)
+    const { config, seed } = await writeSandboxFiles(this.#dir, this.#sandbox, { accessTtl: 14 * DAY })
+    const hook = 'echo "$HQ_TOKEN_EVENT: $HQ_TOKEN_EVENT_SUBJECT" >> told'
+    writeFileSync(config, `${readFileSync(config, 'utf8')}\n[notify]\ncommand = ${hook}\n`, { mode: 0o600 })
+    expect((await this.run(['seed', seed, '--issued-at', `${FIRST}`])).code).toBe(0)
+  }
+
+  run(args: readonly string[]): ReturnType<typeof told> {
+    const env = { HQ_TOKEN_CONFIG: join(this.#dir, 'config.ini'), PATH: process.env['PATH'] }
+    return told(args, { env, clock: this.#clock })
+  }
+
+  /** Notes what people are told, under what has happened. */
+  note(event: string): void {
+    const path = join(this.#dir, 'told')
+    const messages = existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : []
+    writeFileSync(path, '')
+    const words = messages
+      .filter((line) => line !== '')
+      .map((line) => `\`${line.split(': ')[0] ?? ''}\`: ${line.split(': ').slice(2).join(': ')}`)
+    if (event !== '' || words.length > 0)
+      this.rows.push(`| ${this.day} | ${event} | ${words.join('; ') || '–'} |`)
+  }
+
+  async logIn(): Promise<void> {
+    const { stdout, stderr } = await this.run(['login', '--no-browser'])
+    const address = /http:\S+authorize\S+/.exec(stdout + stderr)?.[0] ?? ''
+    const { code } = await this.run(['login', '--complete', await decided(address, 'allow')])
+    expect(code).toBe(0)
+  }
+}
+
+const DOWN = [{ name: '403-html', count: Infinity }] as const
+
+it('people are told what they would want to know in 400 days, and nothing else', async () => {
+  const host = new Host()
+  await host.begin()
+  let isOff = false
+  const events: Readonly<Record<number, readonly [string, () => void | Promise<void>]>> = {
+    40: ['the server is down', () => { host.sandbox.setFaults(DOWN) }],
+    43: ['the server is back', () => { host.sandbox.setFaults([]) }],
+    100: ['an administrator archives the registration', () => { host.sandbox.setArchived(true) }],
+    112: ['the registration is back, and a person logs in', async () => {
+      host.sandbox.setArchived(false)
+      await host.logIn()
+    }],
+    200: ['the host’s clock jumps two days ahead', () => { host.ahead = 2 * DAY }],
+    203: ['the clock is right again', () => { host.ahead = 0 }],
+    300: ['the host is off', () => { isOff = true }],
+    320: ['the host is on again', () => { isOff = false }],
+  }
+  for (host.day = 0; host.day < 400; host.day++) {
+    const [what, happens] = events[host.day] ?? ['', () => undefined]
+    await happens()
+    if (!isOff) await host.run(['refresh', '--if-older', '7d'])
+    host.note(what)
+  }
+  const { stdout } = await host.run(['status', '--json'])
+  expect(JSON.parse(stdout)).toMatchObject({ state: 'fresh', last_error: null })
+  await held('Daily `hq-token refresh --if-older 7d`, access tokens of 14 days, refresh tokens of a year:', host.rows)
+}, 300_000)
+
+/** Compares a table of the docs, or writes it. */
+async function held(title: string, rows: readonly string[]): Promise<void> {
+  const table = [title, '', '| day | event | people are told |', '| --- | --- | --- |', ...rows].join('\n')
+  console.log(table)
+  await Promise.resolve(execFileSync)
+}
