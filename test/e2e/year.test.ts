@@ -78,23 +78,62 @@ class Host {
 }
 
 const DOWN = [{ name: '403-html', count: Infinity }] as const
+const REFUSED = [{ name: 'invalid-grant', count: Infinity }] as const
 
 it('people are told what they would want to know in 400 days, and nothing else', async () => {
   const host = new Host()
   await host.begin()
   let isOff = false
   const events: Readonly<Record<number, readonly [string, () => void | Promise<void>]>> = {
-    40: ['the server is down', () => { host.sandbox.setFaults(DOWN) }],
-    43: ['the server is back', () => { host.sandbox.setFaults([]) }],
-    100: ['an administrator archives the registration', () => { host.sandbox.setArchived(true) }],
-    112: ['the registration is back, and a person logs in', async () => {
-      host.sandbox.setArchived(false)
-      await host.logIn()
-    }],
-    200: ['the host’s clock jumps two days ahead', () => { host.ahead = 2 * DAY }],
-    203: ['the clock is right again', () => { host.ahead = 0 }],
-    300: ['the host is off', () => { isOff = true }],
-    320: ['the host is on again', () => { isOff = false }],
+    40: [
+      'the server is down',
+      () => {
+        host.sandbox.setFaults(DOWN)
+      },
+    ],
+    43: [
+      'the server is back',
+      () => {
+        host.sandbox.setFaults([])
+      },
+    ],
+    100: [
+      'the server ends the grant',
+      () => {
+        host.sandbox.setFaults(REFUSED)
+      },
+    ],
+    120: [
+      'a person logs in',
+      async () => {
+        host.sandbox.setFaults([])
+        await host.logIn()
+      },
+    ],
+    200: [
+      'the host’s clock jumps two days ahead',
+      () => {
+        host.ahead = 2 * DAY
+      },
+    ],
+    203: [
+      'the clock is right again',
+      () => {
+        host.ahead = 0
+      },
+    ],
+    300: [
+      'the host is off',
+      () => {
+        isOff = true
+      },
+    ],
+    320: [
+      'the host is on again',
+      () => {
+        isOff = false
+      },
+    ],
   }
   for (host.day = 0; host.day < 400; host.day++) {
     const [what, happens] = events[host.day] ?? ['', () => undefined]
@@ -104,7 +143,10 @@ it('people are told what they would want to know in 400 days, and nothing else',
   }
   const { stdout } = await host.run(['status', '--json'])
   expect(JSON.parse(stdout)).toMatchObject({ state: 'fresh', last_error: null })
-  await held('Daily `hq-token refresh --if-older 7d`, access tokens of 14 days, refresh tokens of a year:', host.rows)
+  await held(
+    'Daily `hq-token refresh --if-older 7d`, access tokens of 14 days, refresh tokens of a year:',
+    host.rows,
+  )
 }, 300_000)
 
 /** Compares a table of the docs, or writes it. */
