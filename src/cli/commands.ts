@@ -10,6 +10,7 @@ import { command as move } from './commands/move/command.js'
 import { command as login } from './commands/login/command.js'
 import { command as logout } from './commands/logout/command.js'
 import { command as status } from './commands/status/command.js'
+import { command as check } from './commands/check/command.js'
 import { command as doctor } from './commands/doctor/command.js'
 import { command as sandbox } from './commands/sandbox/command.js'
 
@@ -25,6 +26,7 @@ export const commands = [
   login,
   logout,
   status,
+  check,
   doctor,
   sandbox,
 ]
