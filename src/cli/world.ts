@@ -1,6 +1,6 @@
 // All of the outside that a command may touch, as one value. Decides nothing.
-import { closeSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { devNull, homedir } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { machineClock, machineHost } from '../platform/machine.js'
 import type { Host } from '../core/host.js'
@@ -35,6 +35,10 @@ export interface World extends Given {
   readonly interrupted: () => Promise<void>
   /** Opens an address in the person's browser, which gets this environment; false if there is none. */
   readonly openBrowser: (url: string, env: NodeJS.ProcessEnv) => Promise<boolean>
+  /** The command that starts this very program. */
+  readonly self: readonly string[]
+  /** Lets nothing reach standard error from now on, not even from Node or a program that is started. */
+  readonly muteErrors: () => void
   /** Gives the standard streams up: nothing can be printed after it. */
   readonly closeStreams: () => void
 }
@@ -61,6 +65,14 @@ export function realWorld(given: Given): World {
       }),
     openBrowser: async (url, env) =>
       (await import('../platform/browser.js')).openBrowser(url, { env, platform: process.platform }),
+    self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+    muteErrors: () => {
+      // Of a system without the null device nothing is taken.
+      if (!existsSync(devNull)) return
+      closeSync(2)
+      // The system gives the lowest number that is free.
+      openSync(devNull, 'w')
+    },
     closeStreams: () => {
       for (const fd of [0, 1, 2])
         try {

@@ -24,12 +24,17 @@ export interface LookAround extends Surroundings {
   readonly host: () => Host
   /** Names the command that begins a grant. */
   readonly next: (config: Config, pending: PendingLogin | undefined, now: number) => string
-  /** Milliseconds for a database. */
-  readonly timeoutMs: number
+  /** Milliseconds for a database; `null` if none may be asked. */
+  readonly askMs: number | null
 }
 
-/** @throws {UsageError} if the profile's name is not a name of a profile. */
-export async function lookAt(choice: Choice, around: LookAround): Promise<Look> {
+/**
+ * Looks at one configuration and its store. A database that needs the password of a command is never asked.
+ *
+ * @returns `undefined` if a database must be asked, and none may be.
+ * @throws {UsageError} if the profile's name is not a name of a profile.
+ */
+export async function lookAt(choice: Choice, around: LookAround): Promise<Look | undefined> {
   const { env, platform, homedir } = around
   let config: Config
   try {
@@ -38,6 +43,7 @@ export async function lookAt(choice: Choice, around: LookAround): Promise<Look> 
     if (error instanceof UsageError) throw error
     return unread('UNKNOWN', error)
   }
+  if (config.shared?.isPasswordByCommand === false && around.askMs === null) return undefined
   try {
     return await judged(config, await inside(config, around), around)
   } catch (error) {
@@ -59,11 +65,11 @@ function trouble(error: unknown): Trouble {
 
 async function inside(config: Config, around: LookAround): Promise<StoreLook & Pick<SharedLook, 'seen'>> {
   const { store, shared } = config
-  const { env, clock, host, timeoutMs } = around
+  const { env, clock, host, askMs } = around
   const here = { host: host(), names: namesStore(config, env) }
   if (shared === null) return { ...(await lookAtStore(store.path, here)), seen: null }
   const { lookAtShared } = await import('../store/postgres/look.js')
-  return lookAtShared(store.path, shared, { clock, here, mayAsk: !shared.isPasswordByCommand, timeoutMs })
+  return lookAtShared(store.path, shared, { clock, here, askMs: shared.isPasswordByCommand ? null : askMs })
 }
 
 async function judged(

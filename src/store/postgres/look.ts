@@ -1,5 +1,6 @@
 // Reads a shared store for a monitoring system: the database, and what this host's seat remembers. Takes no lock and no
 // lease, and makes and changes nothing.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClockReading } from '../../core/clock.js'
 import { ConfigInvalid, StoreUnreachable, TokenError } from '../../core/errors.js'
 import { closedByMove, type Here } from '../../core/move-notes.js'
@@ -27,10 +28,8 @@ export interface SharedLook extends StoreLook {
 export interface LookOptions {
   readonly clock: () => ClockReading
   readonly here: Here
-  /** Whether the database may be asked. */
-  readonly mayAsk: boolean
-  /** Milliseconds to connect, and for an answer. */
-  readonly timeoutMs: number
+  /** Milliseconds for the database; `null`: it is not to be asked. */
+  readonly askMs: number | null
 }
 
 /**
@@ -45,20 +44,26 @@ export async function lookAtShared(
   options: LookOptions,
 ): Promise<SharedLook> {
   const known = await remembered(path, settings)
-  if (!options.mayAsk) return fromSeat(known, null)
-  const { timeoutMs } = options
-  const connection = new Connection(settings, { connectMs: timeoutMs, answerMs: timeoutMs })
+  const { askMs } = options
+  if (askMs === null) return fromSeat(known, null)
+  const connection = new Connection(settings, { connectMs: askMs, answerMs: askMs })
   let look: SharedLook | ConfigInvalid
   try {
-    look = await asked(connection, settings, known, options)
+    look = await Promise.race([asked(connection, settings, known, options), tooLate(settings, askMs)])
   } catch (error) {
     if (!(error instanceof TokenError)) throw error
     return fromSeat(known, error)
   } finally {
-    await connection.close()
+    // Nobody waits for it: a query that has no answer would keep it open.
+    void connection.close()
   }
   if (look instanceof ConfigInvalid) throw look
   return look
+}
+
+async function tooLate({ display }: SharedStore, ms: number): Promise<never> {
+  await sleep(ms)
+  throw new StoreUnreachable(`${display} said nothing for ${ms / 1000} s`, { hint: 'hq-token doctor' })
 }
 
 /** @returns The error for a row that a move has closed. */

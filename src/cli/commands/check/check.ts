@@ -1,4 +1,5 @@
 // Says how the token set stands, as a plugin of a monitoring system. Makes nothing, sends nothing, takes no lock.
+import { resolve } from 'node:path'
 import {
   CHECK_EXIT,
   findingsOf,
@@ -6,72 +7,89 @@ import {
   type CheckFinding,
   type CheckLimits,
   type CheckState,
-  type Look,
 } from '../../../core/check.js'
-import { TokenError } from '../../../core/errors.js'
-import { noMoreFiles } from '../../../platform/errno.js'
-import { lookAt } from '../../../wiring/look.js'
-import { nextCommand } from '../../next-step.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
+import { inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
 import type { CheckFlags } from './command.js'
-import { performanceData, statusLine } from './line.js'
-import { words, wordsOf } from './words.js'
+import { furtherLine, performanceData, statusLine } from './line.js'
+import type { Measured } from './prometheus.js'
+import { wordsOf, words } from './words.js'
 
 /** @returns The exit code of a monitoring plugin. */
 export async function check(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
-  const limits: CheckLimits = {
-    warning: flags.warning ?? null,
-    critical: flags.critical ?? null,
-    failingFor: flags.failingFor,
-    maxAge: flags.maxAge ?? null,
+  const timeoutMs = flags.timeout * 1000
+  if (flags.look === true) {
+    const text = flags.all === true ? profilesAsText(world, options) : lookAsText(world, options, timeoutMs)
+    await writeOut(world.stdout, `${await text}\n`)
+    return CHECK_EXIT.OK
   }
-  const look = await inTime(world, options, flags.timeout)
-  const findings: CheckFinding[] = [...findingsOf(look, limits)]
-  const profile =
-    options.profile ?? (options.config === undefined ? world.env['HQ_TOKEN_PROFILE'] : undefined)
-  if (flags.prometheus !== undefined) {
-    const { writeMetrics } = await import('./textfile.js')
-    const state = stateOf(findings)
-    const failure = await writeMetrics(
-      flags.prometheus,
-      [{ profile: labelOf(world, options), state, look, findings }],
-      world,
-    )
-    if (flags.prometheus === '-') return CHECK_EXIT[state]
-    if (failure !== undefined) findings.push(failure)
+  if (flags.all === true) {
+    const { checkAll } = await import('./all.js')
+    return checkAll(world, options, flags)
   }
+  const limits = limitsOf(flags)
+  const look = await lookInTime(world, options, timeoutMs)
+  const measured = measuredOf(labelOf(options, world), { look, findings: findingsOf(look, limits) })
+  const findings = [...measured.findings, ...(await measure([measured], flags, world))]
   const state = stateOf(findings)
+  if (flags.prometheus === '-') return CHECK_EXIT[state]
   const { typed } = voice(world, options)
-  const said = (text: string): string => (profile ? `${profile}: ${text}` : text)
-  const line = statusLine(state, said(typed(words(look, findings))), performanceData(look, limits))
+  const profile =
+    options.profile ?? (isNamed(options, world) ? undefined : world.env['HQ_TOKEN_PROFILE']?.trim())
+  const said = `${profile ? `${profile}: ` : ''}${typed(words(look, findings))}`
+  const line = statusLine(state, said, performanceData(look, limits))
   const more =
-    options.verbose === true ? findings.map((one) => statusLine(one.state, typed(wordsOf(one, look)))) : []
+    options.verbose === true ? findings.map((one) => furtherLine(one.state, typed(wordsOf(one, look)))) : []
   await writeOut(world.stdout, [line, ...more].join(''))
   return CHECK_EXIT[state]
 }
 
-function stateOf(findings: readonly CheckFinding[]): CheckState {
+/** What the series are labelled by. It is known also where no configuration can be read. */
+function labelOf(options: GlobalOptions, world: World): string {
+  const { env } = world
+  const file = options.config ?? (isNamed(options, world) ? env['HQ_TOKEN_CONFIG'] : undefined)
+  if (file !== undefined) return resolve(file)
+  return profileLabel(options.profile ?? env['HQ_TOKEN_PROFILE']?.trim())
+}
+
+/** A profile that is called default is another than the configuration without a profile. */
+function profileLabel(name: string | undefined): string {
+  return name === 'default' ? 'profiles/default' : name || 'default'
+}
+
+/** Whether a file was named instead of a profile. */
+function isNamed({ config, profile }: GlobalOptions, { env }: World): boolean {
+  return config !== undefined || (profile === undefined && Boolean(env['HQ_TOKEN_CONFIG']?.trim()))
+}
+
+export function limitsOf({ warning, critical, failingFor, maxAge }: CheckFlags): CheckLimits {
+  return { warning: warning ?? null, critical: critical ?? null, failingFor, maxAge: maxAge ?? null }
+}
+
+export function stateOf(findings: readonly CheckFinding[]): CheckState {
   return worst(findings.map(({ state }) => state))
 }
 
-async function inTime(world: World, options: GlobalOptions, timeout: number): Promise<Look> {
-  const { env, platform, homedir, clock, host } = world
-  const next: Parameters<typeof lookAt>[1]['next'] = (...known) =>
-    nextCommand(...known).split('; or ')[0] ?? ''
-  return lookAt(options, { env, platform, homedir, clock, host, next, timeoutMs: timeout * 1000 })
+export function measuredOf(profile: string, found: Pick<Measured, 'look' | 'findings'>): Measured {
+  return { profile, state: stateOf(found.findings), ...found }
 }
 
-/** The label of the series: known without a configuration. */
-function labelOf({ env }: World, { config, profile }: GlobalOptions): string {
-  return config ?? profile ?? env['HQ_TOKEN_CONFIG'] ?? env['HQ_TOKEN_PROFILE'] ?? 'default'
+/** Writes the metrics where that was asked for. @returns A finding if they could not be written. */
+export async function measure(
+  all: readonly Measured[],
+  { prometheus }: CheckFlags,
+  world: World,
+): Promise<readonly CheckFinding[]> {
+  if (prometheus === undefined) return []
+  const { writeMetrics } = await import('./textfile.js')
+  return writeMetrics(prometheus, all, world)
 }
 
-/** Reports an error in the one line that a monitoring system reads. Never throws. */
+/** Reports an error in the one line that a monitoring system reads. Never rejects. */
 export async function reportUnknown(error: unknown, world: World, options: GlobalOptions): Promise<number> {
-  const known = error instanceof TokenError ? error : noMoreFiles(error)
-  const message = known?.message ?? `a bug in hq-token: ${error instanceof Error ? error.name : typeof error}`
-  const hint = known?.hint === undefined ? '' : `: ${voice(world, options).typed(known.hint)}`
-  await writeOut(world.stdout, statusLine('UNKNOWN', message + hint)).catch(() => undefined)
+  const { message, hint } = inWords(error)
+  const next = hint === null ? '' : `: ${voice(world, options).typed(hint)}`
+  await writeOut(world.stdout, statusLine('UNKNOWN', message + next)).catch(() => undefined)
   return CHECK_EXIT.UNKNOWN
 }

@@ -13,6 +13,7 @@ export interface CheckFlags {
   readonly timeout: number
   readonly prometheus?: string
   readonly all?: true
+  readonly look?: true
 }
 
 const HELP = `
@@ -61,6 +62,7 @@ export function command(root: Command, { world, exitWith, reportAs }: Edge): voi
       'also write a textfile for node_exporter; - prints the metrics, and no status line',
     )
     .option('--all', 'a line for each profile of the config folder, and first one for all of them')
+    .addOption(new Option('--look', 'print what was seen, for a check in another process').hideHelp())
     .addHelpText('after', HELP)
     .action(async (flags: CheckFlags) => {
       const { check } = await import('./check.js')

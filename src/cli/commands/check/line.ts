@@ -11,7 +11,12 @@ export function statusLine(state: CheckState, words: string, performance = ''): 
   return `${cut(`HQ_TOKEN ${state} - ${plain(words)}`, MOST - 1 - data.length)}${data}\n`
 }
 
-export function cut(text: string, most: number): string {
+/** A line after the first: it has no performance data, because Nagios takes all that follows for more of it. */
+export function furtherLine(state: CheckState, words: string): string {
+  return `${cut(`${state} - ${plain(words)}`, MOST - 1)}\n`
+}
+
+function cut(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 3).trimEnd()}...`
 }
 

@@ -11,17 +11,17 @@ import { metrics, type Measured } from './prometheus.js'
 
 /**
  * @param file `-`: standard output. A link is replaced, and not followed.
- * @returns The finding about a file that could not be written.
+ * @returns A finding about a file that could not be written.
  */
 export async function writeMetrics(
   file: string,
   all: readonly Measured[],
   { clock, stdout }: World,
-): Promise<CheckFinding | undefined> {
+): Promise<readonly CheckFinding[]> {
   const text = metrics(all, clock().now, account())
   if (file === '-') {
     await writeOut(stdout, text)
-    return undefined
+    return []
   }
   try {
     // eslint-disable-next-line @typescript-eslint/require-await -- nothing in it may wait
@@ -36,10 +36,10 @@ export async function writeMetrics(
         throw error
       }
     })
-    return undefined
+    return []
   } catch (error) {
     const message = `the metrics could not be written to ${file} (${errnoOf(error)})`
-    return { state: 'UNKNOWN', what: 'unread', message, hint: null }
+    return [{ state: 'UNKNOWN', what: 'unread', message, hint: null }]
   }
 }
 

@@ -9,8 +9,8 @@ export function words(look: Look, findings: readonly CheckFinding[]): string {
   return findings.map((finding) => wordsOf(finding, look)).join('; ')
 }
 
-export function wordsOf(finding: CheckFinding, look: Look): string {
-  const grant = look.kind === 'grant' ? look : undefined
+export function wordsOf(finding: CheckFinding, look: Look | undefined): string {
+  const grant = look?.kind === 'grant' ? look : undefined
   const ago = (instant: number): string => short((grant?.now ?? instant) - instant)
   switch (finding.what) {
     case 'unread':
