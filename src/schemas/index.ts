@@ -7,10 +7,12 @@ import { bazelSchema, googleSchema, kubernetesSchema } from './credentials.js'
 import { doctorSchema } from './doctor.js'
 import { getSchema } from './get.js'
 import { logLineSchema } from './log-line.js'
+import { statusAllSchema } from './status-all.js'
 import { statusSchema } from './status.js'
 
 export { getSchema, type GetOutput } from './get.js'
 export { statusSchema, type StatusReport } from './status.js'
+export { statusAllSchema, type StatusAllReport } from './status-all.js'
 export { doctorSchema, type DoctorReport } from './doctor.js'
 export { logLineSchema, type LogLine } from './log-line.js'
 export {
@@ -26,6 +28,7 @@ export {
 export const schemas = {
   get: getSchema,
   status: statusSchema,
+  'status-all': statusAllSchema,
   doctor: doctorSchema,
   'log-line': logLineSchema,
   'credential-kubernetes': kubernetesSchema,
