@@ -61,8 +61,8 @@ export default [
   {
     name: 'the warm path says nothing of a misspelt variable',
     file: 'src/cli/warm.ts',
-    find: "level === 'warning' || options.verbose === true",
-    replace: "level === 'info' && options.verbose === true",
+    find: "notices.some(({ level }) => level === 'warning')",
+    replace: "notices.some(({ level }) => level === 'news')",
     by: tests('cli/environment', 'by the real program too'),
   },
   {
