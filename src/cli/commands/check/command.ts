@@ -33,14 +33,16 @@ export function command(root: Command, { world, exitWith, reportAs }: Edge): voi
     .command('check')
     .description('say in one line, and by the exit code, how the token set stands: for Nagios and others')
     .addOption(
-      new Option('-w, --warning <range>', 'alert range for the time that the refresh token has left')
-        .argParser(rangeOf)
-        .default(undefined, '14d:, at most half of its life'),
+      new Option(
+        '-w, --warning <range>',
+        'alert range for the time that the refresh token has left (default: 14d:, at most half of its life)',
+      ).argParser(rangeOf),
     )
     .addOption(
-      new Option('-c, --critical <range>', 'likewise')
-        .argParser(rangeOf)
-        .default(undefined, '3d:, at most a tenth of its life'),
+      new Option(
+        '-c, --critical <range>',
+        'likewise (default: 3d:, at most a tenth of its life)',
+      ).argParser(rangeOf),
     )
     .addOption(
       new Option('--failing-for <duration>', 'WARNING once refreshes have failed for so long')
@@ -48,9 +50,10 @@ export function command(root: Command, { world, exitWith, reportAs }: Edge): voi
         .default(900, '15m'),
     )
     .addOption(
-      new Option('--max-age <duration>', 'WARNING when the last success is older')
-        .argParser(seconds)
-        .default(undefined, '30d where the server tells no end of the refresh token'),
+      new Option(
+        '--max-age <duration>',
+        'WARNING when the last success is older (default: 30d where the server tells no end of the refresh token)',
+      ).argParser(seconds),
     )
     .addOption(
       new Option('-t, --timeout <duration>', 'give up after so long: UNKNOWN')

@@ -35,7 +35,9 @@ export async function answerOf(session: Session, options: GetFlags): Promise<str
 }
 
 async function tellOfRefreshToken({ store, voice }: Session): Promise<void> {
-  const end = (await store.read())?.pair.refreshExpiresAt
+  // The token is good without it.
+  const set = await store.read().catch(() => undefined)
+  const end = set?.pair.refreshExpiresAt
   if (end === undefined) return
   voice.notice({
     level: 'info',
