@@ -26,7 +26,7 @@ describe('check --prometheus', () => {
     const text = await write(made, join(made.dir, 'hq.prom'))
     expect(text.endsWith('\n# EOF\n')).toBe(true)
     expect(text).not.toMatch(/\} -?\d*[^\d\n.-]/)
-    await expect(text.replace(/^hq_token.*\n/gm, '')).toMatchFileSnapshot('../golden/check-prometheus.txt')
+    await expect(text.replace(/^hq_token.*\n/gm, '')).toMatchFileSnapshot('check-metrics.txt')
     const samples = text.match(/^hq_token_\w+\{.*/gm) ?? []
     expect(samples).toHaveLength(12)
     for (const sample of samples)

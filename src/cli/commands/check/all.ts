@@ -3,10 +3,10 @@ import { CHECK_EXIT, findingsOf, type CheckFinding, type Look } from '../../../c
 import { environmentOfEach, type Profile } from '../../../wiring/profiles.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
-import { limitsOf, measure, measuredOf, stateOf } from './check.js'
 import type { CheckFlags } from './command.js'
 import { furtherLine, statusLine } from './line.js'
 import { inWords, lookInTime, profilesInTime } from './look.js'
+import { limitsOf, measure, measuredOf, stateOf } from './measured.js'
 import type { Measured } from './prometheus.js'
 import { words, wordsOf } from './words.js'
 

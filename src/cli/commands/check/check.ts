@@ -1,19 +1,12 @@
 // Says how the token set stands, as a plugin of a monitoring system. Makes nothing, sends nothing, takes no lock.
 import { resolve } from 'node:path'
-import {
-  CHECK_EXIT,
-  findingsOf,
-  worst,
-  type CheckFinding,
-  type CheckLimits,
-  type CheckState,
-} from '../../../core/check.js'
+import { CHECK_EXIT, findingsOf } from '../../../core/check.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import { inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
 import type { CheckFlags } from './command.js'
 import { furtherLine, performanceData, statusLine } from './line.js'
-import type { Measured } from './prometheus.js'
+import { limitsOf, measure, measuredOf, stateOf } from './measured.js'
 import { wordsOf, words } from './words.js'
 
 /** @returns The exit code of a monitoring plugin. */
@@ -61,29 +54,6 @@ function profileLabel(name: string | undefined): string {
 /** Whether a file was named instead of a profile. */
 function isNamed({ config, profile }: GlobalOptions, { env }: World): boolean {
   return config !== undefined || (profile === undefined && Boolean(env['HQ_TOKEN_CONFIG']?.trim()))
-}
-
-export function limitsOf({ warning, critical, failingFor, maxAge }: CheckFlags): CheckLimits {
-  return { warning: warning ?? null, critical: critical ?? null, failingFor, maxAge: maxAge ?? null }
-}
-
-export function stateOf(findings: readonly CheckFinding[]): CheckState {
-  return worst(findings.map(({ state }) => state))
-}
-
-export function measuredOf(profile: string, found: Pick<Measured, 'look' | 'findings'>): Measured {
-  return { profile, state: stateOf(found.findings), ...found }
-}
-
-/** Writes the metrics where that was asked for. @returns A finding if they could not be written. */
-export async function measure(
-  all: readonly Measured[],
-  { prometheus }: CheckFlags,
-  world: World,
-): Promise<readonly CheckFinding[]> {
-  if (prometheus === undefined) return []
-  const { writeMetrics } = await import('./textfile.js')
-  return writeMetrics(prometheus, all, world)
 }
 
 /** Reports an error in the one line that a monitoring system reads. Never rejects. */

@@ -39,10 +39,9 @@ export function command(root: Command, { world, exitWith, reportAs }: Edge): voi
       ).argParser(rangeOf),
     )
     .addOption(
-      new Option(
-        '-c, --critical <range>',
-        'likewise (default: 3d:, at most a tenth of its life)',
-      ).argParser(rangeOf),
+      new Option('-c, --critical <range>', 'likewise (default: 3d:, at most a tenth of its life)').argParser(
+        rangeOf,
+      ),
     )
     .addOption(
       new Option('--failing-for <duration>', 'WARNING once refreshes have failed for so long')
