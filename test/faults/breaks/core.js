@@ -593,4 +593,32 @@ export default [
     replace: 'this.#parts.from.isShared && set.generation < 0',
     by: tests('core/move', 'may have the answer to a refresh'),
   },
+  {
+    name: 'check: a refused refresh token is no alarm',
+    file: 'src/core/check.ts',
+    find: "  if (refusedAt !== null) return [{ ...lost, what: 'refused', since: refusedAt }]\n",
+    replace: '  void refusedAt\n',
+    by: tests('core/check', 'a refused refresh token'),
+  },
+  {
+    name: 'check: a token that never lives long warns all its life',
+    file: 'src/core/check.ts',
+    find: 'Math.min(WARN, refresh.life / 2)',
+    replace: 'WARN',
+    by: tests('core/check', 'in the first half of a short life'),
+  },
+  {
+    name: 'check: an idle host is an alarm',
+    file: 'src/core/check.ts',
+    find: 'if (isOver && (isLasting || failure.at >= accessEndsAt))',
+    replace: 'if (isOver)',
+    by: tests('core/check', 'the last try before that failed'),
+  },
+  {
+    name: 'check: a database out of reach is no matter',
+    file: 'src/core/check.ts',
+    find: "return seen?.trouble == null ? [] : [{ state: 'UNKNOWN'",
+    replace: "return seen !== undefined ? [] : [{ state: 'UNKNOWN'",
+    by: tests('core/check', 'a database out of reach'),
+  },
 ]
