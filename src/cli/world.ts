@@ -44,16 +44,23 @@ export interface World extends Given {
 }
 
 export function realWorld(given: Given): World {
-  // Messages on standard error are lost if nobody reads them; the token and the exit code are not.
-  process.stderr.on('error', () => undefined)
   return {
     ...given,
     env: process.env,
     platform: process.platform,
     homedir,
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    // Node makes each of them when it is first asked for, which takes a while.
+    get stdin() {
+      return process.stdin
+    },
+    get stdout() {
+      return process.stdout
+    },
+    get stderr() {
+      // Messages are lost if nobody reads them; the token and the exit code are not.
+      if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => undefined)
+      return process.stderr
+    },
     clock: machineClock,
     host: machineHost,
     interrupted: () =>

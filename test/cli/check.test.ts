@@ -19,12 +19,12 @@ describe('check', () => {
     const { code, stdout } = await checked(made)
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      /^HQ_TOKEN OK - fresh; access token 5?\dm left; refresh token 364d left, renewed \ds ago\|access=3[56]\d\ds;;;; refresh=315\d{5}s;1209600:;259200:;; renewed=\ds;;;0; failures=0;;;0;\n$/,
+      /^HQ_TOKEN OK - fresh; access token (?:1h|59m) left; refresh token 36[45]d left, renewed \ds ago\|access=3[56]\d\ds;;;; refresh=315\d{5}s;1209600:;259200:;; renewed=\ds;;;0; failures=0;;;0;\n$/,
     )
     const own = await checked(made, ['-w', '@0:400d', '-c', '~:500d'])
     expect(own.code).toBe(1)
     expect(own.stdout).toMatch(
-      /the refresh token ends in 364d \(\S+Z\): hq-token refresh\|.*s;@34560000;~:43200000;; /,
+      /the refresh token ends in 36[45]d \(\S+Z\): hq-token refresh\|.*s;@34560000;~:43200000;; /,
     )
   })
 

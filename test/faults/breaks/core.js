@@ -617,8 +617,8 @@ export default [
   {
     name: 'check: a database out of reach is no matter',
     file: 'src/core/check.ts',
-    find: "return seen?.trouble == null ? [] : [{ state: 'UNKNOWN'",
-    replace: "return seen !== undefined ? [] : [{ state: 'UNKNOWN'",
+    find: 'return seen?.trouble == null ? [] :',
+    replace: 'return seen?.trouble == null || seen.at !== -1 ? [] :',
     by: tests('core/check', 'a database out of reach'),
   },
 ]

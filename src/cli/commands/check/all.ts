@@ -3,16 +3,16 @@ import { CHECK_EXIT, findingsOf, type CheckFinding, type Look } from '../../../c
 import { environmentOfEach, type Profile } from '../../../wiring/profiles.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
-import type { CheckFlags } from './command.js'
+import type { CheckFlags } from './options.js'
 import { furtherLine, statusLine } from './line.js'
 import { inWords, lookInTime, profilesInTime } from './look.js'
-import { limitsOf, measure, measuredOf, stateOf } from './measured.js'
+import { limitsOf, measure, measuredOf, stateOf, timeoutOf } from './measured.js'
 import type { Measured } from './prometheus.js'
 import { words, wordsOf } from './words.js'
 
 /** @returns The exit code of the worst. */
 export async function checkAll(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
-  const timeoutMs = flags.timeout * 1000
+  const timeoutMs = timeoutOf(flags)
   const profiles = await profilesInTime(world, options, timeoutMs)
   const each = { ...world, env: environmentOfEach(world.env) }
   const limits = limitsOf(flags)

@@ -4,14 +4,14 @@ import { CHECK_EXIT, findingsOf } from '../../../core/check.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import { inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
-import type { CheckFlags } from './command.js'
+import type { CheckFlags } from './options.js'
 import { furtherLine, performanceData, statusLine } from './line.js'
-import { limitsOf, measure, measuredOf, stateOf } from './measured.js'
+import { limitsOf, measure, measuredOf, stateOf, timeoutOf } from './measured.js'
 import { wordsOf, words } from './words.js'
 
 /** @returns The exit code of a monitoring plugin. */
 export async function check(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
-  const timeoutMs = flags.timeout * 1000
+  const timeoutMs = timeoutOf(flags)
   if (flags.look === true) {
     const text = flags.all === true ? profilesAsText(world, options) : lookAsText(world, options, timeoutMs)
     await writeOut(world.stdout, `${await text}\n`)

@@ -7,7 +7,6 @@ import { mayHang } from '../../../platform/file-systems.js'
 import type { Choice } from '../../../wiring/open.js'
 import { lookAt, type LookAround } from '../../../wiring/look.js'
 import { assertAll, everyProfile, type Profile } from '../../../wiring/profiles.js'
-import { firstLine } from '../../apart.js'
 import { nextCommand } from '../../next-step.js'
 import type { World } from '../../world.js'
 
@@ -54,6 +53,7 @@ type Answer<T> = { readonly said: T } | { readonly usage: boolean; readonly trou
 
 /** @throws {UsageError | ConfigInvalid} by the process's own word */
 async function answered<T>(world: World, args: readonly string[], timeoutMs: number): Promise<T | undefined> {
+  const { firstLine } = await import('../../apart.js')
   const line = await firstLine(world, args, world.env, timeoutMs)
   if (line === undefined) return undefined
   const answer = JSON.parse(line) as Answer<T>

@@ -1,11 +1,21 @@
 // What was found of a profile: the state of it, and its metrics. Prints no words.
 import { worst, type CheckFinding, type CheckLimits, type CheckState } from '../../../core/check.js'
 import type { World } from '../../world.js'
-import type { CheckFlags } from './command.js'
+import type { CheckFlags } from './options.js'
 import type { Measured } from './prometheus.js'
 
 export function limitsOf({ warning, critical, failingFor, maxAge }: CheckFlags): CheckLimits {
-  return { warning: warning ?? null, critical: critical ?? null, failingFor, maxAge: maxAge ?? null }
+  return {
+    warning: warning ?? null,
+    critical: critical ?? null,
+    failingFor: failingFor ?? 900,
+    maxAge: maxAge ?? null,
+  }
+}
+
+/** Milliseconds. */
+export function timeoutOf({ timeout = 10 }: CheckFlags): number {
+  return timeout * 1000
 }
 
 export function stateOf(findings: readonly CheckFinding[]): CheckState {
