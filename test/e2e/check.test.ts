@@ -205,6 +205,33 @@ describe('check of a store that hosts share', { timeout: 60_000 }, () => {
     expect(readdirSync(dir)).toContain('token.seat')
   })
 
+  it('check of a database that was put back tells what this host saw, and one of a moved row calls a person', async () => {
+    const name = await postgres.createDatabase()
+    const { run } = host(postgres.url(name))
+    expect((await run('get')).code).toBe(0)
+    await postgres.sql('CREATE TABLE before AS SELECT * FROM hq_token.grants', undefined, name)
+    expect((await run('refresh')).code).toBe(0)
+    const newest = 'CREATE TABLE newest AS SELECT * FROM hq_token.grants'
+    await postgres.sql(
+      `${newest}; DELETE FROM hq_token.grants; INSERT INTO hq_token.grants SELECT * FROM before`,
+      undefined,
+      name,
+    )
+    const back = await run('check')
+    expect(back).toMatchObject({ code: 3, stderr: '' })
+    expect(back.stdout).toMatch(/ is older than what this host has seen: .*; as this host saw it \d+s ago\|/)
+    await postgres.sql(
+      'DELETE FROM hq_token.grants; INSERT INTO hq_token.grants SELECT * FROM newest',
+      undefined,
+      name,
+    )
+    expect((await run('move', '--to', join(folder(), 'own.db'))).code).toBe(0)
+    expect(await run('check')).toMatchObject({
+      code: 2,
+      stdout: expect.stringContaining(' was moved to ') as string,
+    })
+  })
+
   it('check of a database that accepts and says nothing ends at its time', async () => {
     const server = createServer(() => undefined)
     const port = await listening(server, '127.0.0.1')

@@ -57,6 +57,7 @@ export const checkOptions: readonly OptionRow[] = [
   },
   {
     flags: '--prometheus <file>',
+    value: { read: (text) => text || undefined, otherwise: 'A file has a name.' },
     description: 'also write a textfile for node_exporter; - prints the metrics, and no status line',
   },
   {
