@@ -7,7 +7,6 @@ import { realWorld, type Given } from './world.js'
 export async function main(argv: readonly string[], given: Given): Promise<number> {
   const world = realWorld(given)
   if (commandName(argv) !== 'check') return run(argv, world)
-  world.muteErrors()
-  // At once: a look that was given up may still go on.
-  process.exit(await run(argv, world))
+  const { alone } = await import('./run-check.js')
+  return alone(world, () => run(argv, world))
 }

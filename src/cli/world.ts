@@ -43,13 +43,18 @@ export interface World extends Given {
   readonly closeStreams: () => void
 }
 
+/** The world, with its streams made at once: where few files may be opened, they come first. */
 export function realWorld(given: Given): World {
+  return { ...worldOnDemand(given) }
+}
+
+/** The world for a command that may need none of its streams but one: Node takes a while to make each. */
+export function worldOnDemand(given: Given): World {
   return {
     ...given,
     env: process.env,
     platform: process.platform,
     homedir,
-    // Node makes each of them when it is first asked for, which takes a while.
     get stdin() {
       return process.stdin
     },

@@ -228,6 +228,7 @@ describe('check', () => {
     [['check', '-w', '']],
     [['check', '-t', '0']],
     [['check', '-t', '1.5']],
+    [['check', '-t', '30d']],
     [['check', '--bad']],
     [['check', '--format', 'json']],
     [['check', 'stray']],

@@ -41,6 +41,16 @@ describe('check, as a process', () => {
     expect(await run(['-v', 'check', '--bad'], { env })).toMatchObject({ code: 3, stderr: '' })
   })
 
+  it('check reports a bug that nothing awaits in its line too', async () => {
+    const { run } = await filled()
+    const bug =
+      "const { exit } = process; process.exit = () => { process.exit = exit; setTimeout(() => { throw new TypeError('x') }) }"
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(bug)}` }
+    const said = await run(['check'], { env })
+    expect(said).toMatchObject({ code: 3, stderr: '' })
+    expect(said.stdout).toMatch(/\nHQ_TOKEN UNKNOWN - a bug in hq-token: TypeError\n$/)
+  })
+
   it('check ends with 3 where its reader has gone, and on a full disk', async () => {
     const { config } = await filled()
     const env = { HQ_TOKEN_CONFIG: config }

@@ -22,9 +22,14 @@ const alertRange: OptionValue = {
   otherwise: 'A range is START:END, START: or END, such as 14d: or @0:3d.',
 }
 
+const DAY = 86_400
+
 const timeLimit: OptionValue = {
-  read: (text) => seconds(text) || undefined,
-  otherwise: 'A time limit is a duration, such as 10s, and not 0.',
+  read: (text) => {
+    const found = seconds(text)
+    return found !== undefined && found > 0 && found <= DAY ? found : undefined
+  },
+  otherwise: 'A time limit is a duration from 1s to 1d.',
 }
 
 export const checkOptions: readonly OptionRow[] = [
