@@ -107,6 +107,9 @@ describe.runIf(canMount)('check beside a file system that hangs', () => {
       spawn('unshare', program, {
         env: { PATH: process.env['PATH'], ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
+        // Without its server the file system fails each call that waits.
+        timeout: 9000,
+        killSignal: 'SIGKILL',
       }),
     )
     return { ...said, ms: performance.now() - begun }
