@@ -16,11 +16,11 @@ import { makePlace } from './place.js'
 import { Stopwatch } from './processes.js'
 import { refreshing, storm } from './refreshing.js'
 import { across, missing, table } from './rows.js'
-import { peers, warm } from './warm.js'
+import { check, peers, warm } from './warm.js'
 
 /** The parts that are measured on each Node, and those that are measured on the Node that runs this. */
 const ON_EACH = { warm, refreshing, storm }
-const ON_ONE = { peers, parts, token, requests, refreshes, size, clone }
+const ON_ONE = { peers, check, parts, token, requests, refreshes, size, clone }
 /** The parts that need the packages that hq-token is measured beside. */
 const BESIDE = ['peers', 'token']
 

@@ -24,6 +24,32 @@ export async function warm({ place, stopwatch }, node) {
   ]
 }
 
+/** `check` of the same token. */
+export async function check({ place, stopwatch }) {
+  const get = place.fresh.get()
+  const command = {
+    ...get,
+    argv: get.argv.map((word) => (word === 'get' ? 'check' : word)),
+    prints: /^HQ_TOKEN OK/,
+  }
+  const found = await alternate(
+    { check: () => stopwatch.cost(command), bare: () => stopwatch.cost(bareNode()) },
+    21,
+  )
+  return [
+    row({
+      ...{
+        what: '`check`, cpu',
+        unit: ms,
+        ours: found.check.cpu,
+        beside: '`node -e 0`',
+        theirs: found.bare.cpu,
+      },
+      ...{ most: 2.7, target: 'at most 2.7 times' },
+    }),
+  ]
+}
+
 async function opens(command) {
   const what = `${WHAT}, files opened beyond those of \`node -e 0\``
   const target = 'at most 12'

@@ -27,6 +27,11 @@ const LIBRARY = Object.values(faces)
 const FILES = {
   start: ['bin'],
   ...Object.fromEntries(LIBRARY.map(({ name, module }) => [name, [module]])),
+  // Apart, for a check needs no more of what follows.
+  common: [
+    ...['cli/world', 'cli/terminal/output', 'cli/next-step'],
+    ...['wiring/endpoints', 'wiring/names-store', 'config/seed-source'],
+  ],
   refresh: ['cli/run-plain', 'cli/commands/get/get', 'cli/commands/refresh/refresh'],
   main: ['cli/main'],
 }

@@ -183,7 +183,7 @@ for a service called \`hq-token\` or \`hq-token-…\` (\`HQ_TOKEN_SERVICE_HOST\`
 function exits() {
   const rows = exitCodes.map(({ exit, when, then }) => `| ${exit} | ${when} | ${then} |\n`)
   const classes = Object.values(errors)
-    .filter((value) => value.prototype instanceof errors.TokenError && value !== errors.Overtaken)
+    .filter((value) => Object.getPrototypeOf(value) === errors.TokenError)
     .map((Class) => ({ name: Class.name, ...new Class('') }))
     .sort((a, b) => a.exit - b.exit || a.code.localeCompare(b.code))
     .map(

@@ -19,6 +19,10 @@ export function start(): void {
     endWith(import('./cli/main.js').then(({ main }) => main(argv, { inherited })))
     return
   }
+  if (plain.name === 'check') {
+    endWith(import('./cli/run-check.js').then(({ main }) => main(plain, { inherited })))
+    return
+  }
   const around = {
     env: process.env,
     platform: process.platform,

@@ -19,7 +19,7 @@ export function optionOf({
   return hidden === true ? option.hideHelp() : option
 }
 
-function read(value: OptionValue, text: string): number {
+function read<Value>(value: OptionValue<Value>, text: string): Value {
   const found = value.read(text)
   if (found === undefined) throw new InvalidArgumentError(value.otherwise)
   return found

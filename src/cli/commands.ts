@@ -11,6 +11,7 @@ import { command as login } from './commands/login/command.js'
 import { command as logout } from './commands/logout/command.js'
 import { command as status } from './commands/status/command.js'
 import { command as history } from './commands/history/command.js'
+import { command as check } from './commands/check/command.js'
 import { command as doctor } from './commands/doctor/command.js'
 import { command as notify } from './commands/notify/command.js'
 import { command as sandbox } from './commands/sandbox/command.js'
@@ -28,6 +29,7 @@ export const commands = [
   logout,
   status,
   history,
+  check,
   doctor,
   notify,
   sandbox,

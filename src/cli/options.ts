@@ -15,15 +15,15 @@ export interface OptionRow {
   readonly conflicts?: string
 }
 
-export interface OptionValue {
+export interface OptionValue<Value = unknown> {
   /** `undefined` for a text that is no value. */
-  readonly read: (text: string) => number | undefined
+  readonly read: (text: string) => Value | undefined
   /** The message for such a text. */
   readonly otherwise: string
 }
 
 /** A span of time, in seconds. */
-export const duration: OptionValue = {
+export const duration: OptionValue<number> = {
   read: seconds,
   otherwise: 'A duration is a number of seconds, or 90s, 30m, 5h, 10d.',
 }

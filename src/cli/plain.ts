@@ -1,6 +1,7 @@
-// Reads the command line of a plain `get`, `refresh` or `exec` without commander. Leaves everything that is wrong or
+// Reads the command line of a plain `get`, `refresh`, `check` or `exec` without commander. Leaves everything that is wrong or
 // unusual to commander.
 import { parseArgs } from 'node:util'
+import { checkOptions, type CheckFlags } from './commands/check/options.js'
 import { execOptions, type ExecFlags } from './commands/exec/options.js'
 import { getOptions, type GetFlags } from './commands/get/options.js'
 import { refreshOptions, type RefreshFlags } from './commands/refresh/options.js'
@@ -14,14 +15,17 @@ interface Typed<Name, Flags> {
 }
 
 export type PlainGet = Typed<'get', GetFlags>
+export type PlainCheck = Typed<'check', CheckFlags>
 export type Plain =
   | PlainGet
   | Typed<'refresh', RefreshFlags>
+  | PlainCheck
   | (Typed<'exec', ExecFlags> & { readonly command: readonly string[] })
 
 const COMMANDS: Readonly<Record<Plain['name'], readonly OptionRow[]>> = {
   get: getOptions,
   refresh: refreshOptions,
+  check: checkOptions,
   exec: execOptions,
 }
 

@@ -3,8 +3,9 @@
 import { Command, CommanderError } from 'commander'
 import { Exit, UsageError } from '../core/errors.js'
 import { optionOf } from './arguments.js'
+import { operandAt } from './command-name.js'
 import { commands } from './commands.js'
-import type { Edge } from './edge.js'
+import type { Edge, OwnReport } from './edge.js'
 import { EXIT_CODES } from './exit-codes.js'
 import { globalOptions } from './options.js'
 import { writeReport } from './terminal/output.js'
@@ -14,7 +15,7 @@ import { tellLast } from './tell-last.js'
 import { packageVersion } from '../version.js'
 import type { World } from './world.js'
 
-/** Runs one command. Every error ends in `report`. */
+/** Runs one command. Every error ends in `report`, or in the command's own report. */
 export function run(argv: readonly string[], world: World): Promise<number> {
   return tellLast((tells) => runCommand(argv, world, tells))
 }
@@ -22,11 +23,13 @@ export function run(argv: readonly string[], world: World): Promise<number> {
 async function runCommand(argv: readonly string[], world: World, tells: Edge['tells']): Promise<number> {
   const help: string[] = []
   let status: number = Exit.ok
+  const reports = new Map<string, OwnReport>()
   const root = program(
     world,
     (text) => help.push(text),
     (code) => (status = code),
     tells,
+    (command, report) => reports.set(command, report),
   )
   try {
     try {
@@ -37,7 +40,8 @@ async function runCommand(argv: readonly string[], world: World, tells: Edge['te
     }
     return status
   } catch (error) {
-    return report(error, world, root.opts())
+    const own = reports.get(argv[operandAt(argv, root.options)] ?? '')
+    return own === undefined ? report(error, world, root.opts()) : own(error)
   }
 }
 
@@ -46,12 +50,14 @@ async function runCommand(argv: readonly string[], world: World, tells: Edge['te
  *
  * @param exitWith Gets the exit code of a command that sets its own, or ends with another program's.
  * @param tells Gets the session of a command after which people are told of trouble.
+ * @param reportAs Gets the reports of commands that have one of their own.
  */
 export function program(
   world: World,
   write: (text: string) => void,
   exitWith: (status: number) => void,
   tells: (session: Session) => void = () => undefined,
+  reportAs: Edge['reportAs'] = () => undefined,
 ): Command {
   const root = new Command('hq-token')
     .description('Keeps an OAuth2 token alive for unattended scripts.')
@@ -75,7 +81,7 @@ export function program(
       )
       if (typeof status === 'number') exitWith(status)
     }
-  for (const command of commands) command(root, { world, exitWith, tells, withSession })
+  for (const command of commands) command(root, { world, exitWith, tells, reportAs, withSession })
 
   for (const command of [root, ...root.commands]) {
     command
@@ -93,22 +99,13 @@ export function program(
  * command.
  */
 function separated(argv: readonly string[], root: Command): readonly string[] {
-  let known: Command = root
-  for (let at = 0; at < argv.length; at++) {
-    const argument = argv[at] ?? ''
-    if (argument === '--') return argv
-    if (argument.startsWith('-')) {
-      // In `-vt 5m` the last letter takes the value.
-      const names = /^-\w+$/.test(argument) ? [argument, `-${argument.slice(-1)}`] : [argument]
-      const option = [...root.options, ...known.options].find(({ short = '', long = '' }) =>
-        names.some((name) => name === short || name === long),
-      )
-      if (option?.required === true) at++
-    } else if (known !== root) return [...argv.slice(0, at), '--', ...argv.slice(at)]
-    else if (argument === 'exec') known = root.commands.find((one) => one.name() === argument) ?? root
-    else return argv
-  }
-  return argv
+  const at = operandAt(argv, root.options)
+  const exec = root.commands.find((one) => one.name() === 'exec')
+  if (argv[at] !== 'exec' || exec === undefined) return argv
+  const begin = operandAt(argv, [...root.options, ...exec.options], at + 1)
+  return begin === argv.length || argv[begin] === '--'
+    ? argv
+    : [...argv.slice(0, begin), '--', ...argv.slice(begin)]
 }
 
 /** Puts commander's complaint into our words. */

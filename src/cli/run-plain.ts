@@ -1,7 +1,7 @@
 // Runs what `plain.ts` has read, without commander. Prints only by its commands and `report`.
 import { Exit } from '../core/errors.js'
 import { answerOf, handOut } from './commands/get/get.js'
-import type { Plain, PlainGet } from './plain.js'
+import type { Plain, PlainCheck, PlainGet } from './plain.js'
 import type { Edge } from './edge.js'
 import { report } from './report.js'
 import { inSession, type Session } from './session.js'
@@ -13,7 +13,7 @@ import { letGo, realWorld, type Given, type World } from './world.js'
  *
  * @returns The exit code.
  */
-export function main(plain: Plain, given: Given): Promise<number> {
+export function main(plain: Exclude<Plain, PlainCheck>, given: Given): Promise<number> {
   return runPlain(plain, realWorld(given))
 }
 
@@ -27,12 +27,16 @@ export function handOutPlain(answer: Uint8Array, plain: PlainGet, given: Given):
 }
 
 /** Runs a plain command as commander would, without the time that commander takes to load. */
-export function runPlain(plain: Plain, world: World): Promise<number> {
+export function runPlain(plain: Exclude<Plain, PlainCheck>, world: World): Promise<number> {
   return tellLast((tells) => reported(plain, world, () => work(plain, world, tells)))
 }
 
 /** @returns The exit code of a command that ends with another program's. */
-async function work(plain: Plain, world: World, tells: Edge['tells']): Promise<number | undefined> {
+async function work(
+  plain: Exclude<Plain, PlainCheck>,
+  world: World,
+  tells: Edge['tells'],
+): Promise<number | undefined> {
   if (plain.name === 'exec') {
     const { exec } = await import('./commands/exec/exec.js')
     return exec(world, plain.options, plain.command, plain.flags, tells)

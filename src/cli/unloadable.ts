@@ -1,6 +1,10 @@
 // The words for a program that cannot be loaded whole. May need nothing that is not loaded yet.
 import { writeSync } from 'node:fs'
 import { noMoreFiles } from '../platform/errno.js'
+import { commandName } from './command-name.js'
+
+/** The exit code of a monitoring plugin that knows nothing. */
+const UNKNOWN = 3
 
 /**
  * Says why the program could not be loaded.
@@ -11,6 +15,14 @@ export function unloadable(error: unknown, argv: readonly string[]): number {
   const known = noMoreFiles(error)
   const message = known?.message ?? `hq-token cannot be loaded: ${named(error)}`
   const hint = known?.hint ?? 'install it again: npm install -g hq-token'
+  if (commandName(argv.slice(2)) === 'check') {
+    try {
+      writeSync(1, `HQ_TOKEN UNKNOWN - ${message}: ${hint}\n`)
+    } catch {
+      // The exit code tells, because nobody reads standard output.
+    }
+    return UNKNOWN
+  }
   const isJson = /--log-format[= ]json/.test(argv.join(' '))
   const told = {
     time: new Date().toISOString(),

@@ -30,7 +30,8 @@ import type { PlainGet } from './plain.js'
  *   reported or thrown.
  */
 export function warmAnswer(plain: PlainGet, around: WarmSurroundings): Warm {
-  if (plain.flags.rejected !== undefined) return {}
+  // With `-v` the full path tells of the refresh token.
+  if (plain.flags.rejected !== undefined || plain.options.verbose === true) return {}
   const begun = elapsedMs()
   let handover: Omit<Handover, 'waitedMs'> | undefined
   const waitedMs = (): number => elapsedMs() - begun
@@ -138,7 +139,7 @@ function warmStore({ options, flags }: PlainGet, { clock, ...around }: WarmSurro
   const { format, time, minValid = time } = flags
   const config = loadConfig({ ...around, ...locate(options, around) })
   const { store, refresh, notices } = config
-  if (notices.some(({ level }) => level === 'warning' || options.verbose === true)) throw new NeedsFullPath()
+  if (notices.some(({ level }) => level === 'warning')) throw new NeedsFullPath()
   const policy = expiryPolicy(refresh.early, refresh.minValid)
   const named = namedClient(config)
   const look = (): Found => {

@@ -1,8 +1,8 @@
 // All of the outside that a command may touch, as one value. Decides nothing.
 import { homedir } from 'node:os'
-import { closeStreams, endOutput } from '../platform/streams.js'
 import type { Readable, Writable } from 'node:stream'
 import { machineClock, machineHost } from '../platform/machine.js'
+import { closeStreams, endOutput, muteErrors } from '../platform/streams.js'
 import type { Host } from '../core/host.js'
 import type { Clock } from '../core/clock.js'
 import type { Handover } from '../core/store-ports.js'
@@ -37,21 +37,37 @@ export interface World extends Given {
   readonly openBrowser: (url: string, env: NodeJS.ProcessEnv) => Promise<boolean>
   /** Ends standard output, so that its reader need not wait for the end of the process. */
   readonly endOutput: () => void
+  /** The command that starts this very program. */
+  readonly self: readonly string[]
+  /** Lets nothing reach standard error from now on, not even from Node or a program that is started. */
+  readonly muteErrors: () => void
   /** Gives the standard streams up: nothing can be printed after it. */
   readonly closeStreams: () => void
 }
 
+/** The world, with its streams made at once: where few files may be opened, they come first. */
 export function realWorld(given: Given): World {
-  // Messages on standard error are lost if nobody reads them; the token and the exit code are not.
-  process.stderr.on('error', () => undefined)
+  return { ...worldOnDemand(given) }
+}
+
+/** The world for a command that may need none of its streams but one: Node takes a while to make each. */
+export function worldOnDemand(given: Given): World {
   return {
     ...given,
     env: process.env,
     platform: process.platform,
     homedir,
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    get stdin() {
+      return process.stdin
+    },
+    get stdout() {
+      return process.stdout
+    },
+    get stderr() {
+      // Messages are lost if nobody reads them; the token and the exit code are not.
+      if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => undefined)
+      return process.stderr
+    },
     clock: machineClock,
     host: machineHost,
     interrupted: () =>
@@ -65,6 +81,8 @@ export function realWorld(given: Given): World {
       (await import('../platform/browser.js')).openBrowser(url, { env, platform: process.platform }),
     endOutput,
     closeStreams,
+    self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+    muteErrors,
   }
 }
 

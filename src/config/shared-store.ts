@@ -23,6 +23,8 @@ export interface SharedStoreConfig extends Pick<StoreUrl, 'display' | 'hosts'> {
   readonly recheck: number
   /** @throws {ConfigInvalid} nothing names a user, not even the system */
   readonly login: () => { readonly user: string; readonly database: string }
+  /** Whether a command gives the password: then whatever must run none asks no database. */
+  readonly isPasswordByCommand: boolean
   /**
    * The password, read anew at each call: it may end soon.
    *
@@ -81,6 +83,7 @@ export function sharedStore(
     name: rowName(values, source),
     lease: values['store.lease'],
     recheck: values['store.recheck'],
+    isPasswordByCommand: origin?.kind === 'command',
     password: async ({ name, port }) =>
       origin === undefined
         ? filed(filedPassword({ host: name, port, ...login() }, source))

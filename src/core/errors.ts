@@ -145,6 +145,9 @@ export class StoreUnusable extends TokenError {
   readonly transient = false
 }
 
+/** The file can never be read as it is: it is damaged, of a newer version, or no store. Its permissions are right. */
+export class StoreUnfit extends StoreUnusable {}
+
 /** The output could not be written, to standard output or to the named file. */
 export class OutputFailed extends TokenError {
   readonly code = 'HQ_OUTPUT_FAILED'

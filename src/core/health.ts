@@ -83,9 +83,9 @@ export function healthOf(set: TokenSet, at: ClockReading, configured: Configured
   }
 }
 
-/** Half of its whole life at most: else a token that never lives a month would be soon over from its beginning. */
+/** A tenth of its whole life at most: else a token that never lives long would be soon over all its life. */
 function isSoon(left: number, whole: number): boolean {
-  return left <= 0 || left < Math.min(SOON, whole / 2)
+  return left <= 0 || left < Math.min(SOON, whole / 10)
 }
 
 function stateOf(set: TokenSet, verdict: Verdict, { named, apiUrl }: Configured): State {

@@ -1,5 +1,5 @@
 // Kinds of file systems, by the numbers that Linux has for them. Changes nothing. @see statfs(2)
-import { statfsSync } from 'node:fs'
+import { readFileSync, statfsSync } from 'node:fs'
 
 /** File systems that keep their files on another machine. */
 export const REMOTE: ReadonlyMap<number, string> = new Map([
@@ -36,4 +36,26 @@ export function isTmpfs(folder: string): boolean {
   } catch {
     return false
   }
+}
+
+/** The same kinds as mountinfo names them, and those that a program of a user serves or brings when they are asked for. */
+const MAY_HANG =
+  /^(?:nfs4?|smb3|cifs|9p|afs|ceph|lustre|gpfs|gfs2|ocfs2|glusterfs|beegfs|autofs|fuse(?:blk|ctl)?(?:\..+)?)$/
+/** Places where no store and no configuration lies; several kinds there are served by programs. */
+const OF_THE_SYSTEM = /^\/(?:proc|sys|dev|run)(?:\/|$)/
+
+/**
+ * Whether a file system of this machine may keep a call waiting for good, because another machine or another program
+ * serves it. Asks none of them. Systems that do not tell count as having one.
+ *
+ * @see proc(5), mountinfo
+ */
+export function mayHang(platform: NodeJS.Platform): boolean {
+  if (platform !== 'linux') return true
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .some((line) => {
+      const [place = '', kind = ''] = [line.split(' ')[4], line.split(' - ')[1]?.split(' ')[0]]
+      return MAY_HANG.test(kind) && !OF_THE_SYSTEM.test(place)
+    })
 }

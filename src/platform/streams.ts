@@ -1,5 +1,5 @@
 // Gives up the standard streams of this process. Writes nothing to them.
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
 
 /** Closes all three: nothing can be printed after it. */
@@ -22,4 +22,12 @@ function close(fd: number): void {
   } catch {
     // It was closed before.
   }
+}
+
+/** Lets nothing reach standard error from now on, not even from Node or a program that is started. */
+export function muteErrors(): void {
+  // Of a system without the null device nothing is taken.
+  if (!existsSync(devNull)) return
+  close(2)
+  openSync(devNull, 'w')
 }

@@ -8,10 +8,12 @@ import { doctorSchema } from './doctor.js'
 import { getSchema } from './get.js'
 import { historyComparisonSchema, historySchema } from './history.js'
 import { logLineSchema } from './log-line.js'
+import { statusAllSchema } from './status-all.js'
 import { statusSchema } from './status.js'
 
 export { getSchema, type GetOutput } from './get.js'
 export { statusSchema, type StatusReport } from './status.js'
+export { statusAllSchema, type StatusAllReport } from './status-all.js'
 export { doctorSchema, type DoctorReport } from './doctor.js'
 export {
   historyComparisonSchema,
@@ -33,6 +35,7 @@ export {
 export const schemas = {
   get: getSchema,
   status: statusSchema,
+  'status-all': statusAllSchema,
   doctor: doctorSchema,
   history: historySchema,
   'history-comparison': historyComparisonSchema,

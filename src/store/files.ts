@@ -1,7 +1,7 @@
 // Checks who may have written a store's files, and words why they cannot be used. Reads no content.
 import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { StoreUnusable } from '../core/errors.js'
+import { StoreUnfit, StoreUnusable } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
 import { errnoOf } from '../platform/errno.js'
 import { createWhole as create, lookAt, makeFolder, ofForeignFolder } from '../platform/files.js'
@@ -214,15 +214,15 @@ export function damaged(
   database: string,
   what: string,
   { kind, cause }: { readonly kind?: FileKind | undefined; readonly cause?: unknown } = {},
-): StoreUnusable {
+): StoreUnfit {
   if (kind?.isCopy === true)
-    return new StoreUnusable(`${database} is damaged (${what})`, {
+    return new StoreUnfit(`${database} is damaged (${what})`, {
       hint: `remove it (rm ${shellWord(database)}): the database has the token set`,
       cause,
     })
   // Nothing shows that such a file was ever a store.
   const first = /NOTADB/.test(what) ? 'if it never was a store, name another [store] path; else ' : ''
-  return new StoreUnusable(`${database} is damaged (${what})`, {
+  return new StoreUnfit(`${database} is damaged (${what})`, {
     hint: `the file was left as it is; ${first}move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
     cause,
   })

@@ -1,5 +1,5 @@
 // The note of a move as a store keeps it: JSON. Reads and writes no file.
-import { StoreUnusable } from '../core/errors.js'
+import { StoreUnfit } from '../core/errors.js'
 import type { MoveNote, StoreAddress } from '../core/move-ports.js'
 
 export function serializeNote(note: MoveNote): string {
@@ -28,8 +28,8 @@ function addressFrom(fields: unknown): StoreAddress {
   throw damaged()
 }
 
-function damaged(): StoreUnusable {
-  return new StoreUnusable('the store is damaged (the note of a move)', {
+function damaged(): StoreUnfit {
+  return new StoreUnfit('the store is damaged (the note of a move)', {
     hint: 'the store was left as it is; restore it from a backup',
   })
 }

@@ -1,6 +1,6 @@
 // Converts between the core's types and the columns of the store's tables. Reads and writes no file.
 import type { Client } from '../core/client.js'
-import { StoreUnusable } from '../core/errors.js'
+import { StoreUnfit } from '../core/errors.js'
 import type { HistoryEntry, PendingLogin } from '../core/store-ports.js'
 import type { Discovered } from '../core/ports.js'
 import { Secret } from '../core/secret.js'
@@ -328,8 +328,8 @@ function integerOrNull(row: Row, column: string): number | null {
   return (row[column] ?? null) === null ? null : integer(row, column)
 }
 
-function damaged(column: string): StoreUnusable {
-  return new StoreUnusable(`the store is damaged (column ${column})`, {
+function damaged(column: string): StoreUnfit {
+  return new StoreUnfit(`the store is damaged (column ${column})`, {
     hint: 'the file was left as it is; move it away (hq-token doctor names it), then: hq-token login (or: hq-token seed FILE)',
   })
 }

@@ -14,6 +14,8 @@ import { told, type WorldOptions } from '../support/world.js'
 
 const FOLDER = join(import.meta.dirname, '../golden')
 const GOLDEN = [
+  'check-fresh',
+  'check-login-required',
   'doctor-all-well',
   'doctor-unreachable',
   'history-compare',
@@ -118,6 +120,20 @@ describe('golden texts', () => {
     sandbox.setFaults([{ name: 'invalid-grant', count: 1 }])
     await tell(['get'], after(7200))
     await golden('status-login-required', ['status'], after(7260))
+  })
+
+  it('check of a fresh token set reads as in its golden text', async () => {
+    const { tell, golden } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    await golden('check-fresh', ['check'], after(60))
+  })
+
+  it('check of a grant that the server has refused reads as in its golden text', async () => {
+    const { tell, golden, sandbox } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    sandbox.setFaults([{ name: 'invalid-grant', count: 1 }])
+    await tell(['get'], after(7200))
+    await golden('check-login-required', ['check', '-v'], after(7260))
   })
 
   it('status of an empty store reads as in its golden text', async () => {

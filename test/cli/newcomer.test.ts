@@ -254,7 +254,7 @@ describe('a grant that has ended', () => {
   it('a grant that has ended has one next command in doctor: the server has refused it, shortly before its end', async () => {
     const { config, seed, sandbox } = await place({}, 0)
     writeFileSync(seed, readFileSync(seed, 'utf8').replace(/^refresh_expiry.*$/m, 'refresh_expiry = 9000'))
-    writeFileSync(seed, `${readFileSync(seed, 'utf8')}issued_at = ${Math.floor(Date.now() / 1000) - 8000}\n`)
+    writeFileSync(seed, `${readFileSync(seed, 'utf8')}issued_at = ${Math.floor(Date.now() / 1000) - 8200}\n`)
     sandbox.setFaults([{ name: 'invalid-grant', count: 1 }])
     const env = { HQ_TOKEN_CONFIG: config }
     expect((await told(['get'], { env })).code).toBe(4)
@@ -266,7 +266,7 @@ describe('a grant that has ended', () => {
   it('a grant that is only near its end is renewed by one command', async () => {
     const { config, seed } = await place({}, 3600)
     writeFileSync(seed, readFileSync(seed, 'utf8').replace(/^refresh_expiry.*$/m, 'refresh_expiry = 9000'))
-    writeFileSync(seed, `${readFileSync(seed, 'utf8')}issued_at = ${Math.floor(Date.now() / 1000) - 8000}\n`)
+    writeFileSync(seed, `${readFileSync(seed, 'utf8')}issued_at = ${Math.floor(Date.now() / 1000) - 8200}\n`)
     const env = { HQ_TOKEN_CONFIG: config }
     await told(['seed'], { env })
     const { code, stdout } = await told(['doctor'], { env })

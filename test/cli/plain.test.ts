@@ -17,6 +17,13 @@ vi.mock('../../src/cli/commands/refresh/refresh.js', () => ({
   refresh: ({ options }: { options: object }, flags: object) =>
     ran.push({ name: 'refresh', options: { ...options }, flags: { ...flags } }),
 }))
+vi.mock('../../src/cli/commands/check/check.js', () => ({
+  check: (_: unknown, options: object, flags: object) => {
+    ran.push({ name: 'check', options: { ...options }, flags: { ...flags } })
+    return 0
+  },
+  reportUnknown: () => 3,
+}))
 vi.mock('../../src/cli/commands/exec/exec.js', () => ({
   exec: (_: unknown, options: object, command: string[], flags: object) => {
     ran.push({ name: 'exec', options: { ...options }, flags: { ...flags }, command: [...command] })
@@ -24,7 +31,7 @@ vi.mock('../../src/cli/commands/exec/exec.js', () => ({
   },
 }))
 
-/** Lets commander read a command line. @returns The command that it runs; `undefined` if it is none of the three. */
+/** Lets commander read a command line. @returns The command that it runs; `undefined` if it is none of the four. */
 async function byCommander(argv: readonly string[]): Promise<unknown> {
   ran.length = 0
   await run(argv, worldFor({}).world)
@@ -44,19 +51,32 @@ const word = fc.constantFrom(
     'a.ini',
   ],
   ...['-t', '--min-valid', '--min-valid=5m', '--time', '--format', '--outfile', '--rejected', '--token-file'],
+  ...[
+    'check',
+    '-w',
+    '--warning=14d:',
+    '-c',
+    '5:1',
+    '14d:',
+    '--max-age',
+    '--timeout',
+    '0',
+    '--prometheus',
+    '--all',
+  ],
   ...['--if-older', '--if-older=7d', '--rebind', '-vt', '-t5m', '-h', '--help', '--version', '--no-verbose'],
 )
 const typed = fc
   .tuple(
     fc.array(word, { maxLength: 2 }),
-    fc.constantFrom('get', 'refresh', 'exec'),
+    fc.constantFrom('get', 'refresh', 'check', 'exec'),
     fc.array(word, { maxLength: 5 }),
   )
   .map(([before, command, after]) => [...before, command, ...after])
 
 describe('a command line that is read without commander', { timeout: 120_000 }, () => {
   it('a command line that is read without commander means what it means to commander', async () => {
-    const seen = { get: 0, refresh: 0, exec: 0 }
+    const seen = { get: 0, refresh: 0, check: 0, exec: 0 }
     await fc.assert(
       fc.asyncProperty(typed, async (argv) => {
         const plain = plainCommand(argv)
@@ -66,7 +86,7 @@ describe('a command line that is read without commander', { timeout: 120_000 }, 
       }),
       { numRuns: 20_000 },
     )
-    // None of the three is for show.
+    // None of the four is for show.
     for (const count of Object.values(seen)) expect(count).toBeGreaterThan(200)
   })
 

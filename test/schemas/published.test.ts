@@ -60,6 +60,7 @@ describe('what holds the program to its schemas', () => {
 const WRITERS: Record<string, readonly (keyof typeof schemas)[]> = {
   'formats.ts': ['get'],
   'status.ts': ['status'],
+  'all.ts': ['status-all'],
   'doctor.ts': ['doctor'],
   'history.ts': ['history'],
   'compare.ts': ['history-comparison'],
@@ -73,6 +74,8 @@ const WRITERS: Record<string, readonly (keyof typeof schemas)[]> = {
   'api.ts': [],
   'api-url.ts': [],
   'fields.ts': [],
+  // What one process of a check tells another.
+  'look.ts': [],
 }
 
 describe('every JSON that the command line prints', () => {

@@ -26,9 +26,12 @@ export async function holdToSchemas(argv: readonly string[], { code, stdout, std
 
 const COMMANDS = new Set(['init', 'seed', 'get', 'refresh', 'api', 'exec', 'credential'])
 for (const more of ['login', 'logout', 'status', 'history', 'doctor', 'sandbox']) COMMANDS.add(more)
+for (const more of ['login', 'logout', 'status', 'check', 'doctor', 'sandbox']) COMMANDS.add(more)
 
 function nameOf(command: string, argv: readonly string[]): Name | undefined {
   if (command === 'get') return isGiven(argv, '--format', 'json') ? 'get' : undefined
+  if (command === 'status' && argv.includes('--all'))
+    return argv.includes('--json') ? 'status-all' : undefined
   if (command === 'status' || command === 'doctor') return argv.includes('--json') ? command : undefined
   if (command === 'history' && argv.includes('--json'))
     return argv.some((word) => word.startsWith('--compare')) ? 'history-comparison' : 'history'

@@ -4,6 +4,7 @@ import { run } from '../../src/cli/program.js'
 import type { Screen, World } from '../../src/cli/world.js'
 import { machineClock } from '../../src/platform/machine.js'
 import { holdToSchemas } from './json-outputs.js'
+import { BIN } from './processes.js'
 import { HOST } from './token-sets.js'
 
 export interface Told {
@@ -55,6 +56,8 @@ export function worldFor(options: WorldOptions): { world: World; said: () => Omi
     interrupted: () => Promise.resolve(),
     openBrowser: options.browser ?? (() => Promise.resolve(false)),
     endOutput: () => undefined,
+    self: [process.execPath, BIN],
+    muteErrors: () => undefined,
     closeStreams: () => undefined,
   }
   return { world, said: () => ({ stdout: stdout.text(), stderr: stderr.text() }) }

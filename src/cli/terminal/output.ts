@@ -22,6 +22,7 @@ export interface Voice {
   readonly bug: (error: unknown) => void
   /** `hq-token get` → `hq-token --profile acme get`: the hint as this user can type it. */
   readonly typed: (hint: string) => string
+  readonly isVerbose: boolean
   /** A terminal for people, on which a line may be drawn and taken back. */
   readonly canvas: Screen | undefined
 }
@@ -67,6 +68,7 @@ export function voice(world: World, options: GlobalOptions): Voice {
   }
   return {
     typed,
+    isVerbose: options.verbose === true,
     get canvas() {
       return world.stderr.isTTY === true && !json ? world.stderr : undefined
     },

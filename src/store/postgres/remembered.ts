@@ -57,7 +57,7 @@ export function nothing(seat: string): Remembered {
  * @param set The set in the row, by this machine's clocks.
  */
 export function isPutBack(
-  known: Remembered,
+  known: Pick<Remembered, 'registry' | 'generation' | 'set'>,
   { generation, registryId }: Seen,
   set: TokenSet | undefined,
 ): boolean {

@@ -1,6 +1,6 @@
 // Creates, opens and migrates the SQLite database of a store. Takes no lock of the store and reads no token.
 import Database from 'better-sqlite3'
-import { StoreUnusable } from '../../core/errors.js'
+import { StoreUnfit, StoreUnusable } from '../../core/errors.js'
 import { removeIfThere } from '../../platform/files.js'
 import { createWhole, damaged, isThere, unusable, type FileKind, type StorePaths } from '../files.js'
 import { isBusy, isSqlite, needsRollback } from './addon.js'
@@ -99,7 +99,7 @@ function opened(paths: DatabasePath, options: Database.Options, schema: Schema):
     db.pragma('fullfsync = ON')
     const application = db.pragma('application_id', { simple: true })
     if (application !== schema.applicationId && application !== schema.moveApplicationId)
-      throw new StoreUnusable(`${paths.database} is not ${schema.kind}`, {
+      throw new StoreUnfit(`${paths.database} is not ${schema.kind}`, {
         hint: 'name another file in [store] path',
       })
     return db
@@ -120,7 +120,7 @@ export function refuseNewer(
 ): void {
   const version = versionOf(db)
   if (version > migrations.length)
-    throw new StoreUnusable(
+    throw new StoreUnfit(
       `${database} was written by a newer hq-token (schema ${version}, this one knows ${migrations.length})`,
       { hint: 'update this one: npm install -g hq-token' },
     )

@@ -208,4 +208,11 @@ export default [
     replace: 'code: /^53300/,\n    Fault: StoreUnusable,',
     by: tests('store/postgres/connection', 'too many'),
   },
+  {
+    name: 'check: the command for a password is run',
+    file: 'src/config/shared-store.ts',
+    find: "isPasswordByCommand: origin?.kind === 'command',",
+    replace: 'isPasswordByCommand: false,',
+    by: tests('e2e/check', 'runs no command for a password'),
+  },
 ]

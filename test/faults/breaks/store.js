@@ -581,4 +581,18 @@ export default [
     replace: 'if (widthOf(next) < 0) {',
     by: tests('store/postgres/seat-memory', 'in no file, not in the journal either'),
   },
+  {
+    name: 'check: a store of a newer version is read',
+    file: 'src/store/look.ts',
+    find: '        refuseNewer(db, paths)\n',
+    replace: '        void refuseNewer\n',
+    by: tests('cli/check', 'a store of a newer schema'),
+  },
+  {
+    name: 'check: a damaged store is only unknown',
+    file: 'src/store/files.ts',
+    find: 'return new StoreUnfit(`${database} is damaged (${what})`, {\n    hint: `the file was',
+    replace: 'return new StoreUnusable(`${database} is damaged (${what})`, {\n    hint: `the file was',
+    by: tests('cli/check', 'a store of no bytes'),
+  },
 ]

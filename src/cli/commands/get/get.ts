@@ -1,4 +1,5 @@
 // Prints an access token that works. Prints nothing else to standard output.
+import { rfc3339 } from '../../../core/clock.js'
 import { ServerUnavailable, UsageError } from '../../../core/errors.js'
 import { Secret } from '../../../core/secret.js'
 import type { Session } from '../../session.js'
@@ -15,7 +16,8 @@ export async function get(session: Session, options: GetFlags): Promise<void> {
 }
 
 /** The text to print. @throws {TokenError} */
-export async function answerOf({ world, guard }: Session, options: GetFlags): Promise<string> {
+export async function answerOf(session: Session, options: GetFlags): Promise<string> {
+  const { world, guard } = session
   const minValid = options.minValid ?? options.time
   const rejected =
     options.rejected === undefined ? undefined : await rejectedToken(options.rejected, world.stdin)
@@ -28,7 +30,22 @@ export async function answerOf({ world, guard }: Session, options: GetFlags): Pr
     throw new ServerUnavailable('the store holds no other token than the one that the API refuses', {
       hint: 'check what the user of the token may do there; to refresh anyway: hq-token refresh',
     })
+  if (session.voice.isVerbose) await tellOfRefreshToken(session)
   return formatted(token, options.format, world.clock().now)
+}
+
+async function tellOfRefreshToken({ store, voice }: Session): Promise<void> {
+  // The token is good without it.
+  const set = await store.read().catch(() => undefined)
+  const end = set?.pair.refreshExpiresAt
+  if (end === undefined) return
+  voice.notice({
+    level: 'info',
+    message:
+      end === null
+        ? 'the server does not say how long the refresh token lives'
+        : `the refresh token ends at ${rfc3339(end)}`,
+  })
 }
 
 /** @throws {OutputFailed} */

@@ -6,18 +6,28 @@ const HELP = `
 Ends with 0 in every state.
 
   hq-token status
-  hq-token status --json`
+  hq-token status --json
+  hq-token status --all`
+
+export interface StatusFlags {
+  readonly json?: boolean
+  readonly all?: boolean
+}
 
 /** Adds `status`: to show the token set. */
-export function command(root: Command, { withSession }: Edge): void {
+export function command(root: Command, { world, withSession }: Edge): void {
+  const one = withSession(async (session, options: StatusFlags) =>
+    (await import('./status.js')).status(session, options),
+  )
   root
     .command('status')
     .description('show the state of the token set; changes nothing')
     .addHelpText('after', HELP)
     .option('--json', 'for programs')
-    .action(
-      withSession(async (session, options: { readonly json?: boolean }) =>
-        (await import('./status.js')).status(session, options),
-      ),
-    )
+    .option('--all', 'a line for each profile of the config folder')
+    .action(async (flags: StatusFlags) => {
+      if (flags.all !== true) return one(flags)
+      const { statusOfAll } = await import('./all.js')
+      await statusOfAll(world, root.opts(), flags)
+    })
 }

@@ -14,22 +14,14 @@ import type { Session } from '../../session.js'
 import { isColourful, palette, spans, type Span } from '../../terminal/style.js'
 import { printable, printableJson, writeReport } from '../../terminal/output.js'
 import { nextCommand } from '../../next-step.js'
+import type { StatusFlags } from './command.js'
 
 type State = StatusReport['state']
 
 /** Tells how the token set stands. Reads only: nothing is refreshed, made or locked. */
-export async function status(session: Session, { json }: { readonly json?: boolean }): Promise<void> {
-  const { world, config, store, policy } = session
-  const stored = await store.read()
-  const named = await session.named()
-  const set = stored && asSeenBy(stored, named)
-  const at = world.clock()
-  const instance = config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null
-  const sharing = await store.sharing()
-  const report = {
-    ...reportOn(set, instance, at, { policy, named, apiUrl: config.apiUrl }),
-    ...sharingOn(sharing, store.isShared),
-  }
+export async function status(session: Session, { json }: StatusFlags): Promise<void> {
+  const { world } = session
+  const { report, set, named, at } = await reported(session)
   const next = await nextStep(session, report, set, named)
   const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
   const text =
@@ -37,6 +29,22 @@ export async function status(session: Session, { json }: { readonly json?: boole
       ? `${printableJson(report)}\n`
       : described(report, set, { ...at, span: await spans() }, session, next, seed)
   await writeReport(world.stdout, text)
+}
+
+/** The report for programs, and what it is made of. */
+export async function reported(session: Session) {
+  const { world, config, store, policy } = session
+  const stored = await store.read()
+  const named = await session.named()
+  const set = stored && asSeenBy(stored, named)
+  const at = world.clock()
+  const instance = config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null
+  const sharing = await store.sharing()
+  const report: StatusReport = {
+    ...reportOn(set, instance, at, { policy, named, apiUrl: config.apiUrl }),
+    ...sharingOn(sharing, store.isShared),
+  }
+  return { report, set, named, at }
 }
 
 async function nextStep(
@@ -155,15 +163,8 @@ function described(
 ): string {
   const isBare = report.state === 'empty' && isUnconfigured(config)
   const colourful = isColourful(world)
-  const { dim, green, yellow, red, bold } = palette(world)
-  const tone = {
-    fresh: green,
-    due: yellow,
-    expired: yellow,
-    login_required: red,
-    empty: red,
-    other_client: red,
-  }[report.state]
+  const { dim, bold } = palette(world)
+  const tone = toneOf(report.state, world)
   const lines: [label: string, text: string][] = [
     ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
     ['user', report.user === null ? dim('unknown') : printable(report.user)],
@@ -213,6 +214,19 @@ function described(
   if (seed !== undefined) lines.push(['seed', printable(seed.message)])
   if (next !== null) lines.push(['to do', printable(voice.typed(next))])
   return lines.map(([label, text]) => `${dim(label.padEnd(13))} ${text}\n`).join('')
+}
+
+export function toneOf(state: State, world: Session['world']): (text: string) => string {
+  const { green, yellow, red } = palette(world)
+  const tones = {
+    fresh: green,
+    due: yellow,
+    expired: yellow,
+    login_required: red,
+    empty: red,
+    other_client: red,
+  }
+  return tones[state]
 }
 
 function bar(share: number): string {

@@ -1,0 +1,59 @@
+// Says how the token sets of all profiles stand, in one line for all and one for each. Decides nothing.
+import { CHECK_EXIT, findingsOf, type CheckFinding, type Look } from '../../../core/check.js'
+import { environmentOfEach, type Profile } from '../../../wiring/profiles.js'
+import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
+import type { World } from '../../world.js'
+import type { CheckFlags } from './options.js'
+import { furtherLine, statusLine } from './line.js'
+import { inWords, lookInTime, profilesInTime } from './look.js'
+import { limitsOf, measure, measuredOf, stateOf, timeoutOf } from './measured.js'
+import type { Measured } from './prometheus.js'
+import { words, wordsOf } from './words.js'
+
+/** @returns The exit code of the worst. */
+export async function checkAll(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
+  const timeoutMs = timeoutOf(flags)
+  const profiles = await profilesInTime(world, options, timeoutMs)
+  const each = { ...world, env: environmentOfEach(world.env) }
+  const limits = limitsOf(flags)
+  const all = await Promise.all(
+    profiles.map(async ({ name, choice }) => {
+      const look = await lookInTime(each, choice, timeoutMs).catch(unreadable)
+      return measuredOf(name, { look, findings: findingsOf(look, limits) })
+    }),
+  )
+  const failures = await measure(all, flags, world)
+  const state = stateOf([...all.flatMap(({ findings }) => findings), ...failures])
+  if (flags.prometheus === '-') return CHECK_EXIT[state]
+  const lines = all.flatMap((measured, nth) => linesOf(measured, profiles[nth], world, options))
+  const more = failures.map((one) => furtherLine(one.state, wordsOf(one, undefined)))
+  await writeOut(world.stdout, [statusLine(state, counted(all)), ...lines, ...more].join(''))
+  return CHECK_EXIT[state]
+}
+
+/** A profile that cannot be used does not hide the others. */
+function unreadable(error: unknown): Look {
+  return { kind: 'unread', state: 'UNKNOWN', ...inWords(error) }
+}
+
+/** `3 profiles: 1 CRITICAL, 2 OK` */
+function counted(all: readonly Measured[]): string {
+  const counts = (['CRITICAL', 'WARNING', 'UNKNOWN', 'OK'] as const).flatMap((state) => {
+    const count = all.filter((one) => one.state === state).length
+    return count === 0 ? [] : [`${count} ${state}`]
+  })
+  return `${all.length} ${all.length === 1 ? 'profile' : 'profiles'}: ${counts.join(', ')}`
+}
+
+function linesOf(
+  { profile: name, state, look, findings }: Measured,
+  profile: Profile | undefined,
+  world: World,
+  { verbose }: GlobalOptions,
+): readonly string[] {
+  const { typed } = voice(world, profile?.choice ?? {})
+  const line = (of: CheckFinding['state'], text: string): string => furtherLine(of, `${name}: ${typed(text)}`)
+  return verbose === true && findings.length > 1
+    ? findings.map((one) => line(one.state, wordsOf(one, look)))
+    : [line(state, words(look, findings))]
+}

@@ -1,0 +1,65 @@
+// Says how the token set stands, as a plugin of a monitoring system. Makes nothing, sends nothing, takes no lock.
+import { resolve } from 'node:path'
+import { CHECK_EXIT, findingsOf } from '../../../core/check.js'
+import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
+import type { World } from '../../world.js'
+import { inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
+import type { CheckFlags } from './options.js'
+import { furtherLine, performanceData, statusLine } from './line.js'
+import { limitsOf, measure, measuredOf, stateOf, timeoutOf } from './measured.js'
+import { wordsOf, words } from './words.js'
+
+/** @returns The exit code of a monitoring plugin. */
+export async function check(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
+  const timeoutMs = timeoutOf(flags)
+  if (flags.look === true) {
+    const text = flags.all === true ? profilesAsText(world, options) : lookAsText(world, options, timeoutMs)
+    await writeOut(world.stdout, `${await text}\n`)
+    return CHECK_EXIT.OK
+  }
+  if (flags.all === true) {
+    const { checkAll } = await import('./all.js')
+    return checkAll(world, options, flags)
+  }
+  const limits = limitsOf(flags)
+  const look = await lookInTime(world, options, timeoutMs)
+  const measured = measuredOf(labelOf(options, world), { look, findings: findingsOf(look, limits) })
+  const findings = [...measured.findings, ...(await measure([measured], flags, world))]
+  const state = stateOf(findings)
+  if (flags.prometheus === '-') return CHECK_EXIT[state]
+  const { typed } = voice(world, options)
+  const profile =
+    options.profile ?? (isNamed(options, world) ? undefined : world.env['HQ_TOKEN_PROFILE']?.trim())
+  const said = `${profile ? `${profile}: ` : ''}${typed(words(look, findings))}`
+  const line = statusLine(state, said, performanceData(look, limits))
+  const more =
+    options.verbose === true ? findings.map((one) => furtherLine(one.state, typed(wordsOf(one, look)))) : []
+  await writeOut(world.stdout, [line, ...more].join(''))
+  return CHECK_EXIT[state]
+}
+
+/** What the series are labelled by. It is known also where no configuration can be read. */
+function labelOf(options: GlobalOptions, world: World): string {
+  const { env } = world
+  const file = options.config ?? (isNamed(options, world) ? env['HQ_TOKEN_CONFIG'] : undefined)
+  if (file !== undefined) return resolve(file)
+  return profileLabel(options.profile ?? env['HQ_TOKEN_PROFILE']?.trim())
+}
+
+/** A profile that is called default is another than the configuration without a profile. */
+function profileLabel(name: string | undefined): string {
+  return name === 'default' ? 'profiles/default' : name || 'default'
+}
+
+/** Whether a file was named instead of a profile. */
+function isNamed({ config, profile }: GlobalOptions, { env }: World): boolean {
+  return config !== undefined || (profile === undefined && Boolean(env['HQ_TOKEN_CONFIG']?.trim()))
+}
+
+/** Reports an error in the one line that a monitoring system reads. Never rejects. */
+export async function reportUnknown(error: unknown, world: World, options: GlobalOptions): Promise<number> {
+  const { message, hint } = inWords(error)
+  const next = hint === null ? '' : `: ${voice(world, options).typed(hint)}`
+  await writeOut(world.stdout, statusLine('UNKNOWN', message + next)).catch(() => undefined)
+  return CHECK_EXIT.UNKNOWN
+}

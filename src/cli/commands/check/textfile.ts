@@ -1,0 +1,53 @@
+// Writes the metrics to a textfile of node_exporter, or to standard output. Decides nothing.
+import { writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import type { CheckFinding } from '../../../core/check.js'
+import { errnoOf } from '../../../platform/errno.js'
+import { Draft } from '../../../platform/draft.js'
+import { uninterrupted } from '../../../platform/signals.js'
+import { writeOut } from '../../terminal/output.js'
+import type { World } from '../../world.js'
+import { metrics, type Measured } from './prometheus.js'
+
+/**
+ * @param file `-`: standard output. A link is replaced, and not followed.
+ * @returns A finding about a file that could not be written.
+ */
+export async function writeMetrics(
+  file: string,
+  all: readonly Measured[],
+  { clock, stdout }: World,
+): Promise<readonly CheckFinding[]> {
+  const text = metrics(all, clock().now, account())
+  if (file === '-') {
+    await writeOut(stdout, text)
+    return []
+  }
+  try {
+    // eslint-disable-next-line @typescript-eslint/require-await -- nothing in it may wait
+    await uninterrupted(async () => {
+      const draft = new Draft(file)
+      try {
+        // By the handle, as the mode is set.
+        writeFileSync(draft.fd, text)
+        draft.takePlace(0o644)
+      } catch (error) {
+        draft.remove()
+        throw error
+      }
+    })
+    return []
+  } catch (error) {
+    const message = `the metrics could not be written to ${file} (${errnoOf(error)})`
+    return [{ state: 'UNKNOWN', what: 'unread', message, hint: null }]
+  }
+}
+
+function account(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // The system has no name for the user, as in many containers.
+    return String(process.getuid?.() ?? 'unknown')
+  }
+}

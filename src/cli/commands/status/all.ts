@@ -1,0 +1,94 @@
+// Shows how the token sets of all profiles stand, in a line for each. Reads only.
+import { StoreBusy, TokenError } from '../../../core/errors.js'
+import { mayHang } from '../../../platform/file-systems.js'
+import { environmentOfEach, everyProfile, type Profile } from '../../../wiring/profiles.js'
+import type { StatusAllReport } from '../../../schemas/status-all.js'
+import type { StatusReport } from '../../../schemas/status.js'
+import { firstLine } from '../../apart.js'
+import { openSession } from '../../session.js'
+import { palette, spans, type Span } from '../../terminal/style.js'
+import { printable, printableJson, voice, writeReport, type GlobalOptions } from '../../terminal/output.js'
+import type { World } from '../../world.js'
+import type { StatusFlags } from './command.js'
+import { reported, toneOf } from './status.js'
+
+type Entry = StatusAllReport['profiles'][number]
+
+/** Milliseconds for one profile, where a file system or a database may keep it waiting. */
+const TIMEOUT_MS = 10_000
+
+/** Reads all profiles at once. One that cannot be read, or that hangs, does not hide the others. */
+export async function statusOfAll(
+  world: World,
+  options: GlobalOptions,
+  { json }: StatusFlags,
+): Promise<void> {
+  const profiles = everyProfile(options, world)
+  const each = { ...world, env: environmentOfEach(world.env) }
+  const told = new Set<string>()
+  const entries = await Promise.all(
+    profiles.map(async (profile): Promise<Entry> => {
+      try {
+        return { profile: profile.name, status: await statusOf(profile, each, options, told), error: null }
+      } catch (error) {
+        if (!(error instanceof TokenError)) throw error
+        return { profile: profile.name, status: null, error: { code: error.code, message: error.message } }
+      }
+    }),
+  )
+  const report: StatusAllReport = { format_version: 1, profiles: entries }
+  await writeReport(
+    world.stdout,
+    json === true ? `${printableJson(report)}\n` : lines(entries, world, await spans()).join(''),
+  )
+}
+
+/** @param told Warnings that several profiles share are said once. */
+async function statusOf(
+  { choice }: Profile,
+  world: World,
+  options: GlobalOptions,
+  told: Set<string>,
+): Promise<StatusReport> {
+  if (mayHang(world.platform)) return statusApart(choice, world)
+  const wanted = ({ message }: { readonly message: string }): boolean =>
+    !told.has(message) && told.add(message).has(message)
+  const session = openSession(world, { ...options, ...choice }, wanted)
+  return session.config.shared === null ? (await reported(session)).report : statusApart(choice, world)
+}
+
+async function statusApart({ profile }: Profile['choice'], world: World): Promise<StatusReport> {
+  const args = [...(profile === undefined ? [] : ['--profile', profile]), 'status', '--json']
+  const line = await firstLine(world, args, world.env, TIMEOUT_MS)
+  if (line !== undefined) return JSON.parse(line) as StatusReport
+  const { typed } = voice(world, profile === undefined ? {} : { profile })
+  throw new StoreBusy(
+    `it could not be read within ${TIMEOUT_MS / 1000} s; ${typed('hq-token status')} says why`,
+  )
+}
+
+function lines(entries: readonly Entry[], world: World, span: Span): string[] {
+  const { dim, red } = palette(world)
+  const rows = entries.map(({ profile, status, error }) => ({
+    name: printable(profile),
+    state: status === null ? 'unreadable' : status.state.replace('_', ' '),
+    tone: status === null ? red : toneOf(status.state, world),
+    rest: status === null ? printable(error?.message ?? '') : restOf(status, span),
+  }))
+  const width = (column: 'name' | 'state'): number => Math.max(...rows.map((row) => row[column].length))
+  const [names, states] = [width('name'), width('state')]
+  return rows.map(
+    ({ name, state, tone, rest }) =>
+      `${`${dim(name.padEnd(names))}  ${tone(state.padEnd(states))}  ${rest}`.trimEnd()}\n`,
+  )
+}
+
+function restOf({ access, refresh, last_error: failure }: StatusReport, span: Span): string {
+  if (access === null || refresh === null) return ''
+  const life = (left: number): string => (left > 0 ? `${span(left)} left` : `over since ${span(-left)}`)
+  return [
+    `access ${life(access.expires_in)}`,
+    `refresh ${refresh.expires_in === null ? 'of unknown end' : life(refresh.expires_in)}`,
+    ...(failure === null ? [] : [`failed at ${failure.at} (${printable(failure.code)})`]),
+  ].join(', ')
+}

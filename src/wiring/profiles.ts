@@ -1,0 +1,52 @@
+// Lists the configurations of this user for the commands that go through all of them. Reads none of them.
+import { profilesOf } from '../config/locate.js'
+import { variable, type Environment, type Surroundings } from '../config/paths.js'
+import { ConfigInvalid, UsageError } from '../core/errors.js'
+import type { Choice } from './open.js'
+
+export interface Profile {
+  /** Its name; `default` for the configuration without one. */
+  readonly name: string
+  readonly choice: Choice
+}
+
+/** Variables that name one configuration: `--all` was typed, and wins over them. */
+const PASSED_OVER = ['HQ_TOKEN_CONFIG', 'HQ_TOKEN_PROFILE']
+
+/**
+ * The one without a profile comes first, if there is one.
+ *
+ * @throws {UsageError} something names one configuration, or gives all of them one store
+ * @throws {ConfigInvalid} there is none, or their folder cannot be read
+ */
+export function everyProfile(typed: Choice, around: Surroundings): readonly Profile[] {
+  assertAll(typed, around)
+  const { hasDefault, names } = profilesOf(around)
+  const all = [
+    ...(hasDefault ? [{ name: 'default', choice: {} }] : []),
+    // As a label it must differ from the one above.
+    ...names.map((name) => ({
+      name: name === 'default' ? 'profiles/default' : name,
+      choice: { profile: name },
+    })),
+  ]
+  if (all.length > 0) return all
+  throw new ConfigInvalid('there is no config file in the usual places', { hint: 'hq-token init' })
+}
+
+/** @throws {UsageError} */
+export function assertAll({ config, profile }: Choice, { env }: Pick<Surroundings, 'env'>): void {
+  const typed = config !== undefined ? '--config' : profile !== undefined ? '--profile' : undefined
+  if (typed !== undefined)
+    throw new UsageError(`--all and ${typed} exclude one another`, { hint: `leave out one of the two` })
+  const common = ['HQ_TOKEN_STORE', 'HQ_TOKEN_STORE_NAME'].find((name) => variable(env, name) !== undefined)
+  if (common !== undefined)
+    throw new UsageError(`--all and ${common} exclude one another: each profile has a store of its own`, {
+      hint: `unset ${common}`,
+    })
+}
+
+/** The environment of one of all profiles. */
+export function environmentOfEach(env: Environment): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !PASSED_OVER.includes(name)))
+}
