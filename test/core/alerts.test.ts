@@ -36,7 +36,8 @@ class Memory {
 
   /** A process looks. @param dies Whether it dies before it has told anybody. */
   look(alerts: readonly Alert[] | null, dies = false): void {
-    for (;;) {
+    for (let steps = 0; ; steps++) {
+      expect(steps).toBeLessThan(20)
       const step = nextStep(this.records, alerts, this.now)
       if (step === undefined) return
       expect(this.change(step)).toBe(true)
