@@ -77,6 +77,21 @@ export interface AlertStore {
   saveAlert(change: AlertChange, waitMs: number): Promise<boolean>
 }
 
+/** Trouble that people cannot be told of. */
+export interface Untold {
+  /** Epoch seconds. */
+  readonly since: number
+  readonly failure: string
+}
+
+/** Since when a way to people does not work; `null` if all do. */
+export function untoldOf({ records, offset }: AlertMemory): Untold | null {
+  const failed = records.flatMap(({ failedAt, failure }) =>
+    failedAt === null ? [] : [{ since: failedAt + offset, failure: failure ?? '' }],
+  )
+  return failed.toSorted((one, other) => one.since - other.since)[0] ?? null
+}
+
 const HOUR = 3600
 const DAY = 24 * HOUR
 /** Seconds after which a claim counts as that of a dead process: longer than any telling may take. */

@@ -1,4 +1,5 @@
 // Decides what a monitoring system is told of a token set. Pure: facts in, findings out; the words are the command's.
+import type { Untold } from './alerts.js'
 import type { ClockReading } from './clock.js'
 import { LoginRequired, recalled } from './errors.js'
 import { failingSince } from './failing.js'
@@ -60,6 +61,8 @@ export interface Grant {
   /** The latest instant in the store that is more than an hour ahead. */
   readonly ahead: number | null
   readonly generation: number
+  /** Trouble that people could not be told of; `null` if nobody is to be told. */
+  readonly untold: Untold | null
   /** The command that begins a grant. */
   readonly next: string
   /** How old the knowledge of a shared store is; `null` for a store that was asked itself. */
@@ -98,6 +101,7 @@ export type CheckFinding = { readonly state: CheckState } & (
   | { readonly what: 'stale' | 'unfinished' | 'clock-behind'; readonly since: number }
   | { readonly what: 'from-future'; readonly at: number }
   | { readonly what: 'came-from'; readonly origin: Origin }
+  | ({ readonly what: 'untold' } & Untold)
 )
 
 const HOUR = 3_600
@@ -115,7 +119,7 @@ export function grantFacts(
   at: ClockReading,
   configured: Configured,
   history: readonly HistoryEntry[],
-  { next, seen }: Pick<Grant, 'next' | 'seen'>,
+  { next, seen, untold }: Pick<Grant, 'next' | 'seen' | 'untold'>,
 ): Grant {
   const set = asSeenBy(stored, configured.named)
   const { pair, lastFailure, intent, cameFrom } = set
@@ -135,7 +139,7 @@ export function grantFacts(
     ...{ unfinishedSince, cameFrom },
     clockBehind: access.clockWentBack ? pair.obtained.now : null,
     ahead: latest - at.now > HOUR ? latest : null,
-    ...{ generation: set.generation, next, seen },
+    ...{ generation: set.generation, next, seen, untold },
   }
 }
 
@@ -233,9 +237,11 @@ function ofEnd({ now, refresh, succeededAt }: Grant, limits: CheckLimits): Check
   return found
 }
 
-/** What a crash, a copy or a clock has left in the store. */
-function ofTraces({ now, unfinishedSince, cameFrom, clockBehind, ahead }: Grant): CheckFinding[] {
+/** What a crash, a copy, a clock or a failed notification has left in the store. */
+function ofTraces({ now, unfinishedSince, cameFrom, clockBehind, ahead, untold }: Grant): CheckFinding[] {
   const found: CheckFinding[] = []
+  if (untold !== null && now - untold.since > HOUR)
+    found.push({ state: 'WARNING', what: 'untold', ...untold })
   if (unfinishedSince !== null && now - unfinishedSince > UNFINISHED)
     found.push({ state: 'WARNING', what: 'unfinished', since: unfinishedSince })
   if (cameFrom !== null && now - cameFrom.at < MOVED_LATELY)

@@ -1,4 +1,5 @@
 // Reads a store for a monitoring system. Waits for no lock of the store, and makes, repairs and changes nothing.
+import { untoldOf, type Untold } from '../core/alerts.js'
 import { StoreUnusable } from '../core/errors.js'
 import { closedByMove, type Here } from '../core/move-notes.js'
 import type { HistoryEntry } from '../core/store-ports.js'
@@ -10,14 +11,18 @@ import { needsRollback } from './sqlite/addon.js'
 import { openForReading, refuseNewer } from './sqlite/database.js'
 import { selectNote } from './sqlite/move.js'
 import { patiently } from './sqlite/patience.js'
-import { selectDiscovered, selectHistory, selectLogin, selectSet } from './sqlite/select.js'
+import { selectAlerts, selectDiscovered, selectHistory, selectLogin, selectSet } from './sqlite/select.js'
 
 /** The content of a store, and its events, newest first. */
 export interface StoreLook extends StoreContent {
   readonly history: readonly HistoryEntry[]
+  readonly untold: Untold | null
 }
 
-const NOTHING: StoreLook = { set: undefined, discovered: undefined, login: undefined, history: [] }
+const NOTHING: StoreLook = {
+  ...{ set: undefined, discovered: undefined, login: undefined },
+  ...{ history: [], untold: null },
+}
 
 /**
  * Reads a store, of any version up to this one.
@@ -48,6 +53,7 @@ export async function lookAtStore(path: string, here: Here): Promise<StoreLook> 
         return {
           ...{ set: selectSet(db), discovered: selectDiscovered(db) },
           ...{ login: selectLogin(db), history: selectHistory(db) },
+          untold: untoldOf({ records: selectAlerts(db), offset: 0 }),
         }
       } finally {
         db.close()

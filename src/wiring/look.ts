@@ -74,7 +74,7 @@ async function inside(config: Config, around: LookAround): Promise<StoreLook & P
 
 async function judged(
   config: Config,
-  { set, login, discovered, history, seen }: Awaited<ReturnType<typeof inside>>,
+  { set, login, discovered, history, untold, seen }: Awaited<ReturnType<typeof inside>>,
   around: LookAround,
 ): Promise<Look> {
   const at = around.clock()
@@ -100,7 +100,11 @@ async function judged(
       apiUrl,
     },
     history,
-    { next, seen: seen && { at: seen.at, trouble: seen.failure && trouble(seen.failure) } },
+    {
+      next,
+      untold: config.notify && untold,
+      seen: seen && { at: seen.at, trouble: seen.failure && trouble(seen.failure) },
+    },
   )
 }
 

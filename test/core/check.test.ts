@@ -25,6 +25,7 @@ interface Around {
   readonly history?: readonly HistoryEntry[]
   readonly at?: ClockReading
   readonly seen?: Parameters<typeof grantFacts>[4]['seen']
+  readonly untold?: Parameters<typeof grantFacts>[4]['untold']
 }
 
 /** Of a set, so many seconds after its pair was issued for an hour. */
@@ -35,8 +36,12 @@ function found(
 ): readonly CheckFinding[] {
   const at = around.at ?? moment(ISSUED + seconds)
   const configured = { policy: expiryPolicy({ percent: 10 }, 60), named: CLIENT, apiUrl: null }
-  const { history = [], limits = {}, seen = null } = around
-  const look = grantFacts(tokenSet(changes), at, configured, history, { next: 'hq-token login', seen })
+  const { history = [], limits = {}, seen = null, untold = null } = around
+  const look = grantFacts(tokenSet(changes), at, configured, history, {
+    next: 'hq-token login',
+    seen,
+    untold,
+  })
   // As it comes from another process.
   return findingsOf(JSON.parse(JSON.stringify(look)) as Look, { ...USUAL, ...limits })
 }
@@ -58,6 +63,18 @@ const intent = (at: number): TokenSet['intent'] => ({
 describe('the findings of a check', () => {
   it.each<[string, CheckState | 'none', CheckFinding['what'] | '', readonly CheckFinding[]]>([
     ['a fresh token set', 'none', '', found(MINUTE)],
+    [
+      'people who cannot be told for more than an hour',
+      'WARNING',
+      'untold',
+      found(3600 + MINUTE, {}, { untold: { since: ISSUED + MINUTE - 1, failure: 'no mailbox' } }),
+    ],
+    [
+      'people who cannot be told for an hour',
+      'none',
+      '',
+      found(3600 + MINUTE, {}, { untold: { since: ISSUED + MINUTE, failure: 'no mailbox' } }),
+    ],
     ['an access token that is over, and nothing has failed', 'none', '', found(3 * DAY)],
     [
       'a refused refresh token, the access token good',

@@ -1,6 +1,7 @@
 // Reads a shared store for a monitoring system: the database, and what this host's seat remembers. Takes no lock and no
 // lease, and makes and changes nothing.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { untoldOf } from '../../core/alerts.js'
 import type { ClockReading } from '../../core/clock.js'
 import { ConfigInvalid, StoreUnreachable, TokenError } from '../../core/errors.js'
 import { closedByMove, type Here } from '../../core/move-notes.js'
@@ -85,11 +86,13 @@ async function asked(
       hint: 'hq-token get on the host that refreshed last',
     })
   const history = await registry.history()
+  const { records } = await registry.alerts()
   return {
     set,
     discovered: discovered && shiftDiscovered(discovered, offset),
     login: login && shiftLogin(login, offset),
     history: history.map((entry) => shiftEntry(entry, offset)),
+    untold: untoldOf({ records, offset }),
     seen: null,
   }
 }
@@ -119,4 +122,7 @@ async function remembered(path: string, settings: SharedStore): Promise<Peeked |
   return known?.place === placeOf(settings) ? known : undefined
 }
 
-const NOTHING = { set: undefined, discovered: undefined, login: undefined, history: [] } as const
+const NOTHING = {
+  ...{ set: undefined, discovered: undefined, login: undefined },
+  ...{ history: [], untold: null },
+} as const

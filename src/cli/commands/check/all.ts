@@ -24,10 +24,23 @@ export async function checkAll(world: World, options: GlobalOptions, flags: Chec
   )
   const failures = await measure(all, flags, world)
   const state = stateOf([...all.flatMap(({ findings }) => findings), ...failures])
-  if (flags.prometheus === '-') return CHECK_EXIT[state]
+  const tells = async (): Promise<void> => {
+    if (flags.notify !== true) return
+    const { tellQuietly } = await import('./tell.js')
+    const readable = profiles.filter((_, nth) => all[nth]?.look.kind !== 'unread')
+    await tellQuietly(
+      each,
+      readable.map(({ choice }) => choice),
+    )
+  }
+  if (flags.prometheus === '-') {
+    await tells()
+    return CHECK_EXIT[state]
+  }
   const lines = all.flatMap((measured, nth) => linesOf(measured, profiles[nth], world, options))
   const more = failures.map((one) => furtherLine(one.state, wordsOf(one, undefined)))
   await writeOut(world.stdout, [statusLine(state, counted(all)), ...lines, ...more].join(''))
+  await tells()
   return CHECK_EXIT[state]
 }
 

@@ -1,6 +1,12 @@
 // Says how the token set stands, as a plugin of a monitoring system. Makes nothing, sends nothing, takes no lock.
 import { resolve } from 'node:path'
-import { CHECK_EXIT, findingsOf } from '../../../core/check.js'
+import {
+  CHECK_EXIT,
+  findingsOf,
+  type CheckFinding,
+  type CheckLimits,
+  type Look,
+} from '../../../core/check.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import { inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
@@ -26,16 +32,33 @@ export async function check(world: World, options: GlobalOptions, flags: CheckFl
   const measured = measuredOf(labelOf(options, world), { look, findings: findingsOf(look, limits) })
   const findings = [...measured.findings, ...(await measure([measured], flags, world))]
   const state = stateOf(findings)
-  if (flags.prometheus === '-') return CHECK_EXIT[state]
+  if (flags.prometheus !== '-')
+    await writeOut(world.stdout, linesOf(look, findings, limits, { world, options }))
+  if (flags.notify === true && look.kind !== 'unread')
+    await (await import('./tell.js')).tellQuietly(world, [options])
+  return CHECK_EXIT[state]
+}
+
+interface Said {
+  readonly world: World
+  readonly options: GlobalOptions
+}
+
+/** The status line, and with `-v` a line for each finding. */
+function linesOf(
+  look: Look,
+  findings: readonly CheckFinding[],
+  limits: CheckLimits,
+  { world, options }: Said,
+): string {
   const { typed } = voice(world, options)
   const profile =
     options.profile ?? (isNamed(options, world) ? undefined : world.env['HQ_TOKEN_PROFILE']?.trim())
   const said = `${profile ? `${profile}: ` : ''}${typed(words(look, findings))}`
-  const line = statusLine(state, said, performanceData(look, limits))
+  const line = statusLine(stateOf(findings), said, performanceData(look, limits))
   const more =
     options.verbose === true ? findings.map((one) => furtherLine(one.state, typed(wordsOf(one, look)))) : []
-  await writeOut(world.stdout, [line, ...more].join(''))
-  return CHECK_EXIT[state]
+  return [line, ...more].join('')
 }
 
 /** What the series are labelled by. It is known also where no configuration can be read. */

@@ -13,6 +13,7 @@ export interface CheckFlags {
   readonly timeout?: number
   readonly prometheus?: string
   readonly all?: boolean
+  readonly notify?: boolean
   /** Prints what was seen, for a check in another process. */
   readonly look?: boolean
 }
@@ -68,6 +69,11 @@ export const checkOptions: readonly OptionRow[] = [
   {
     flags: '--all',
     description: 'a line for each profile of the config folder, and first one for all of them',
+  },
+  {
+    flags: '--notify',
+    description:
+      'also tell people of what is due, as [notify] says; that may take as long as its timeout more',
   },
   { flags: '--look', description: 'print what was seen, for a check in another process', hidden: true },
 ]
