@@ -23,7 +23,7 @@ export function assertLine({ code, stdout, stderr }: Told): void {
   expect(stderr).toBe('')
   expect(stdout).toMatch(LINE)
   const [words = ''] = stdout.split('|')
-   
+
   expect(stdout).toMatch(/^[\x20-\x7e]*\n$/)
   expect(words).not.toMatch(/[`~$&"'<>]/)
   expect(Buffer.byteLength(stdout)).toBeLessThan(1024)

@@ -57,6 +57,16 @@ describe('the grant', () => {
 
     const short = await seeded({ refreshTtl: DAY })
     expect((await examined(short)).check('refresh token')).toMatchObject({ status: 'ok' })
+
+    // Soon is a tenth of a life of two months.
+    const months = await seeded({ refreshTtl: 60 * DAY })
+    for (const [days, status] of [
+      [53, 'ok'],
+      [55, 'warn'],
+    ] as const)
+      expect((await examined(months, { clock: later(days * DAY) })).check('refresh token')).toMatchObject({
+        status,
+      })
   })
 
   it('obtained at an instant that is still to come: the clock went back', async () => {

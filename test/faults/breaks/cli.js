@@ -249,7 +249,7 @@ export default [
     file: 'src/cli/commands/check/line.ts',
     find: 'MOST - 1 - data.length)}${data}',
     replace: 'MOST - 1)}${data.slice(0, 2)}',
-    by: tests('cli/check', 'keeps its performance data whole'),
+    by: tests('cli/check-line', 'keeps its performance data whole'),
   },
   {
     name: 'check: words of a server reach the line as they are',
