@@ -1,0 +1,53 @@
+// `check` as Nagios sees it: over nrpe, which runs it by sudo as the owner of the store, with the page's own lines.
+import { beforeAll, describe, expect, it } from 'vitest'
+import { asRoot } from '../support/as-root.js'
+import { jobsHost } from '../support/jobs-host.js'
+import { shown } from '../support/monitoring-page.js'
+import { nrpe, requireNrpe } from '../support/nrpe.js'
+import { place } from '../support/place.js'
+
+describe.runIf(asRoot('check over nrpe, as a user who is not root'))('check over nrpe', () => {
+  beforeAll(requireNrpe)
+
+  it('line and exit code of all four states arrive as check gave them', async () => {
+    const host = jobsHost('nagios')
+    const there = await place({ faults: [{ name: 'invalid-grant', count: Infinity }] }, 3600)
+    const ask = await nrpe(host, host.here(shown('command[check_hq_token]=')))
+    const told = async (): Promise<unknown> => {
+      const { code, stdout, stderr } = await ask('check_hq_token')
+      expect([stdout, stderr]).toEqual([host.printed(), ''])
+      return [code, stdout.split(' - ')[0]]
+    }
+    expect(await told()).toEqual([3, 'HQ_TOKEN UNKNOWN'])
+    host.configure(there)
+    expect(await told()).toEqual([1, 'HQ_TOKEN WARNING'])
+    expect((await host.asJobs('get')).code).toBe(0)
+    expect(await told()).toEqual([0, 'HQ_TOKEN OK'])
+    expect((await host.asJobs('refresh')).code).toBe(4)
+    expect(await told()).toEqual([2, 'HQ_TOKEN CRITICAL'])
+  })
+
+  it('sudo lets the agent run nothing but what the page allows', async () => {
+    const host = jobsHost('nagios')
+    const ask = await nrpe(
+      host,
+      host.here('command[get]=/usr/bin/sudo -n -H -u jobs /usr/local/bin/hq-token get\n'),
+    )
+    expect(await ask('get')).toMatchObject({ code: 3, stdout: 'NRPE: Unable to read output\n' })
+    expect(host.printed()).toBe('')
+  })
+
+  it('the longest line arrives whole, in packets of the old size too', async () => {
+    const host = jobsHost('nagios')
+    const config = `/${'far-away/'.repeat(130)}config.ini`
+    const ask = await nrpe(
+      host,
+      host.here(`command[long]=HQ_TOKEN_CONFIG=${config} /usr/local/bin/hq-token check\n`),
+    )
+    for (const options of [[], ['-2']]) {
+      const { code, stdout } = await ask('long', ...options)
+      expect([code, stdout.length]).toEqual([3, 1023])
+      expect(stdout).toBe(host.printed())
+    }
+  })
+})
