@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,4 +32,19 @@ export function requirePrograms(
 
 function isThere(program: string): boolean {
   return spawnSync('sh', ['-c', 'command -v "$1" || [ -e "$1" ]', 'sh', program]).status === 0
+}
+
+/**
+ * Lays a package out in a folder of its own, for a program whose installation would bring what no test needs: a mail
+ * server, say. The folder stays for later runs.
+ *
+ * @returns The folder, as the root of the package's paths.
+ * @throws {Error}
+ */
+export function unpacked(name: string): string {
+  const place = join(tmpdir(), `hq-token-${String(process.geteuid?.())}-${name}`)
+  const script = 'cd "$(mktemp -d)"; apt-get download "$1"; dpkg -x ./*.deb out; mv -T out "$2"'
+  if (!existsSync(place)) spawnSync('sh', ['-euc', script, 'sh', name, place], { timeout: 290_000 })
+  if (!existsSync(place)) throw new Error(`this test needs the package ${name}: apt-get download ${name}`)
+  return place
 }
