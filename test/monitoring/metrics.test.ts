@@ -1,13 +1,15 @@
 // The metrics of `check --prometheus`, beside the programs that read them: promtool, node_exporter and both parsers of Python.
 import { spawn } from 'node:child_process'
-import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { asRoot } from '../support/as-root.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
-import { shown } from '../support/monitoring-page.js'
+import { jobsHost } from '../support/jobs-host.js'
+import { PAGE, shown } from '../support/monitoring-page.js'
 import { nodeExporter } from '../support/node-exporter.js'
 import { place, type Place } from '../support/place.js'
 import { ended, type Ended } from '../support/processes.js'
@@ -49,6 +51,9 @@ describe('the metrics of check', () => {
 
   it('the metrics of check are taken by promtool without a word, in every state', async () => {
     expect(states.map((metrics) => names(metrics).length)).toEqual([3, 6, 10, 12])
+    expect([...PAGE.matchAll(/^\| `hq_token_(\w+)` /gm)].map(([, name]) => name)).toEqual(
+      names(states[3] ?? ''),
+    )
     for (const metrics of states)
       expect(await piped('promtool', ['check', 'metrics'], metrics)).toMatchObject({
         ...{ code: 0, stdout: '', stderr: '' },
@@ -90,7 +95,7 @@ describe('the textfiles of check, served by node_exporter', () => {
   }
   const TEN = 10
 
-  it('the series of two profiles are served side by side, by the file that the page names', async () => {
+  it('the series of two profiles are served side by side', async () => {
     const dir = folder()
     const places = await twoProfiles(dir)
     const lines = await (await nodeExporter(dir))()
@@ -125,17 +130,24 @@ describe('the textfiles of check, served by node_exporter', () => {
     expect(await series()).toBe(places.length * TEN)
   })
 
-  it('the line of the page for the crontab writes a file that is served, and prints nothing', async () => {
-    const dir = folder()
-    const there = await place({}, 3600)
-    await there.run(['get'])
-    const [line = ''] = /hq-token check .*/.exec(shown('check --prometheus /var')) ?? []
-    const [, rest = ''] = line.replace('/var/lib/prometheus/node-exporter', dir).split('hq-token ', 2)
-    expect(rest).toMatch(/ >\/dev\/null$/)
-    const [args = ''] = rest.split(' >')
-    expect((await there.run(args.split(' '))).code).toBe(0)
-    const lines = await (await nodeExporter(dir))()
-    expect(lines.filter((one) => one.startsWith('hq_token_'))).toHaveLength(TEN)
-    expect(lines.join('\n')).toContain('node_textfile_mtime_seconds{file="')
-  })
+  it.runIf(asRoot('the textfile of another user'))(
+    'the lines of the page give the user of the jobs the folder, and the line of the crontab writes there without a word',
+    async () => {
+      const dir = folder()
+      chmodSync(dir, 0o755)
+      const host = jobsHost('nagios')
+      host.configure(await place({}, 3600))
+      await host.asJobs('hq-token get')
+      const here = (block: string): string => block.replaceAll('/var/lib/prometheus/node-exporter', dir)
+      const line = here(shown('check --prometheus /var')).replace(/^(?:\S+\s+){5}/, '')
+      // Standard output is dropped, but the exit code tells.
+      expect(await host.asJobs(line)).toMatchObject({ code: 3, stdout: '', stderr: '' })
+      expect((await host.asRoot(here(shown('sudo chgrp jobs')))).code).toBe(0)
+      expect(await host.asJobs(line)).toMatchObject({ code: 0, stdout: '', stderr: '' })
+      expect(readdirSync(dir)).toEqual(['hq-token.prom'])
+      const series = (await (await nodeExporter(dir))()).filter((one) => one.startsWith('hq_token_'))
+      expect(series).toHaveLength(TEN)
+      for (const one of series) expect(one).toContain('{account="jobs",profile="default"')
+    },
+  )
 })

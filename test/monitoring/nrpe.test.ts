@@ -21,9 +21,9 @@ describe.runIf(asRoot('check over nrpe, as a user who is not root'))('check over
     expect(await told()).toEqual([3, 'HQ_TOKEN UNKNOWN'])
     host.configure(there)
     expect(await told()).toEqual([1, 'HQ_TOKEN WARNING'])
-    expect((await host.asJobs('get')).code).toBe(0)
+    expect((await host.asJobs('hq-token get')).code).toBe(0)
     expect(await told()).toEqual([0, 'HQ_TOKEN OK'])
-    expect((await host.asJobs('refresh')).code).toBe(4)
+    expect((await host.asJobs('hq-token refresh')).code).toBe(4)
     expect(await told()).toEqual([2, 'HQ_TOKEN CRITICAL'])
   })
 

@@ -31,7 +31,7 @@ describe.runIf(asRoot('check as an item of Zabbix, as a user who is not root'))(
     }
     expect(await value('hq-token.check')).toMatch(/^HQ_TOKEN UNKNOWN - [^\n]*$/)
     host.configure(await place({}, 3600))
-    await host.asJobs('get')
+    await host.asJobs('hq-token get')
     expect(await value('hq-token.check')).toMatch(/^HQ_TOKEN OK - [^\n]*$/)
     const status: unknown = JSON.parse((await value('hq-token.status')) ?? '')
     const paths = [...PAGE.matchAll(/`\$\.([\w.]+)`/g)].map(([, path = '']) => path)

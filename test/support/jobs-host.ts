@@ -1,7 +1,15 @@
 // A host as docs/monitoring.md describes it: the user `jobs` owns the store, and agents are other users, who have sudo.
 // Its users and its sudoers are seen by the processes of one test alone.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { requirePrograms } from './debian.js'
 import { folder } from './folder.js'
@@ -15,8 +23,10 @@ export interface JobsHost {
   readonly here: (text: string) => string
   /** Puts `config.ini` and `token.ini` of the place where hq-token of `jobs` looks for them. */
   readonly configure: (from: Pick<Place, 'config' | 'seed'>) => void
-  /** hq-token as the user `jobs` types it. */
-  readonly asJobs: (...args: string[]) => Promise<Ended>
+  /** A line that the user `jobs` types, with hq-token in `~/.local/bin`. */
+  readonly asJobs: (line: string) => Promise<Ended>
+  /** A line that root types. */
+  readonly asRoot: (line: string) => Promise<Ended>
   /** Starts a program as the agent. */
   readonly asAgent: (command: readonly string[]) => ReturnType<typeof spawnAs>
   /** A folder of the agent. */
@@ -34,6 +44,9 @@ export function jobsHost(agent: string): JobsHost {
   chmodSync(dir, 0o755)
   const [home, bin, log] = [join(dir, 'home'), join(dir, 'hq-token'), join(dir, 'printed')]
   mkdirSync(join(home, '.config/hq-token'), { recursive: true, mode: 0o700 })
+  mkdirSync(join(home, '.local/bin'), { recursive: true })
+  symlinkSync(bin, join(home, '.local/bin/hq-token'))
+  const PATH = `${home}/.local/bin:/usr/bin:/bin`
   give(VICTIM, home)
   chownSync(home, VICTIM, VICTIM)
   writeFileSync(log, '')
@@ -47,7 +60,9 @@ export function jobsHost(agent: string): JobsHost {
   const sudoers = join(dir, 'sudoers.d')
   mkdirSync(sudoers)
   writeFileSync(join(sudoers, 'hq-token'), here(shown('# /etc/sudoers.d/hq-token')), { mode: 0o440 })
-  const mounts = { '/etc/passwd': passwd, '/etc/sudoers.d': sudoers }
+  const group = join(dir, 'group')
+  writeFileSync(group, `${readFileSync('/etc/group', 'utf8')}jobs:x:${VICTIM}:\n`)
+  const mounts = { '/etc/passwd': passwd, '/etc/group': group, '/etc/sudoers.d': sudoers }
   return {
     here,
     configure: ({ config, seed }) => {
@@ -60,7 +75,8 @@ export function jobsHost(agent: string): JobsHost {
       }
       give(VICTIM, home)
     },
-    asJobs: (...args) => asUser(VICTIM, [bin, ...args], { env: { HOME: home }, mounts }),
+    asJobs: (line) => asUser(VICTIM, ['sh', '-c', line], { env: { HOME: home, PATH }, mounts }),
+    asRoot: (line) => asUser(0, ['sh', '-euc', line], { mounts }),
     asAgent: (command) => spawnAs(uid, command, { mounts }),
     agentFolder: () => {
       const path = folder()
