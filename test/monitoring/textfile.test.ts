@@ -4,33 +4,39 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { expect, it } from 'vitest'
+import { writeMetrics } from '../../src/cli/commands/check/textfile.js'
 import { folder } from '../support/folder.js'
-import { place } from '../support/place.js'
-import { told } from '../support/world.js'
+import { worldFor } from '../support/world.js'
 
 const TIMES = 1000
+/** So many profiles make a file that no system writes at one blow. */
+const MANY = 200
+
+interface Seen {
+  readonly reads: number
+  readonly changes: number
+  readonly broken: readonly string[]
+  readonly others: readonly string[]
+}
 
 it('a reader in a loop never sees half a textfile, or another one beside it, while it is written a thousand times', async () => {
   const file = join(folder(), 'hq-token.prom')
-  const there = await place({}, 3600)
-  const missing = { env: { HQ_TOKEN_CONFIG: join(folder(), 'missing.ini') } }
-  const full = { env: { HQ_TOKEN_CONFIG: there.config } }
-  await told(['get'], full)
-  const write = async (at: number): Promise<number> =>
-    (await told(['check', '--prometheus', file], at % 2 === 0 ? full : missing)).code
-  expect(await write(0)).toBe(0)
+  const { world } = worldFor({})
+  const unread = { kind: 'unread', state: 'UNKNOWN', message: 'there is none', hint: null } as const
+  const all = Array.from({ length: MANY }, (_, at) => ({
+    ...{ profile: `profile-${at}`, state: unread.state, look: unread, findings: [] },
+  }))
+  // A short file follows a long one, and the other way round.
+  const write = (at: number): ReturnType<typeof writeMetrics> =>
+    writeMetrics(file, at % 2 === 0 ? all : all.slice(0, 1), world)
+  expect(await write(0)).toBeUndefined()
   const reader = new Worker(new URL('../support/textfile-reader.js', import.meta.url), {
     workerData: { file },
   })
-  // A short file follows a long one, and the other way round.
-  for (let at = 1; at < TIMES; at++) expect(await write(at)).toBe(at % 2 === 0 ? 0 : 3)
+  await once(reader, 'online')
+  for (let at = 1; at < TIMES; at++) expect(await write(at)).toBeUndefined()
   reader.postMessage('stop')
-  const [seen] = (await once(reader, 'message')) as {
-    reads: number
-    changes: number
-    broken: string[]
-    others: string[]
-  }[]
+  const [seen] = (await once(reader, 'message')) as Seen[]
   await reader.terminate()
   expect(seen).toMatchObject({ broken: [], others: [] })
   // It looked often enough to have met a write.
