@@ -11,6 +11,7 @@ import cli from './breaks/cli.js'
 import wiring from './breaks/wiring.js'
 import platform from './breaks/platform.js'
 import repository from './breaks/repository.js'
+import monitoring from './breaks/monitoring.js'
 
 export const BREAKS = [
   ...core,
@@ -25,4 +26,5 @@ export const BREAKS = [
   ...wiring,
   ...platform,
   ...repository,
+  ...monitoring,
 ]

@@ -52,7 +52,7 @@ object Host "web1" { check_command = "dummy"; vars.hq_token = true; zone = "site
 )
 
 describe('the definitions for Nagios', () => {
-  it('the definitions for Nagios are taken without an error', async () => {
+  it('the definitions for Nagios are taken without an error', () => {
     const nagios = join(unpacked('nagios4-core'), 'usr/sbin/nagios4')
     const dir = folder()
     const around = `define timeperiod {
@@ -97,7 +97,7 @@ define host {
 })
 
 describe('the units of the page', () => {
-  it('systemd has nothing to say of the units, with a service whose failure starts the alarm', async () => {
+  it('systemd has nothing to say of the units, with a service whose failure starts the alarm', () => {
     requirePrograms(['systemd-analyze', 'systemd'], ['systemctl', 'systemd'])
     const dir = folder()
     for (const block of [shown('OnFailure='), shown('ExecStopPost='), shown('ExecStart=')]) {

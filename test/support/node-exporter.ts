@@ -1,6 +1,5 @@
 // Debian's node_exporter with its textfile collector, and the lines that it serves.
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { requirePrograms } from './debian.js'
 import { ended } from './processes.js'
