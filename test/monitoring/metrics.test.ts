@@ -1,6 +1,14 @@
 // The metrics of `check --prometheus`, beside the programs that read them: promtool, node_exporter and both parsers of Python.
 import { spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -104,6 +112,23 @@ describe('the textfiles of check, served by node_exporter', () => {
       const own = lines.filter((line) => line.startsWith('hq_token_') && line.includes(`profile="${config}"`))
       expect(own).toHaveLength(TEN)
     }
+  })
+
+  it('the series of all profiles are served from the one file that --all writes', async () => {
+    const dir = folder()
+    const there = await place({}, 3600)
+    await there.run(['get'])
+    mkdirSync(join(there.dir, 'profiles'))
+    const empty = '[client]\ninstance = https://acme.highq.com/acme/\nclient_id = 1012\n'
+    writeFileSync(join(there.dir, 'profiles/acme.ini'), empty, { mode: 0o600 })
+    const env = { HQ_TOKEN_CONFIG_DIR: there.dir, HQ_TOKEN_STATE_DIR: there.dir }
+    const { code } = await told(['check', '--all', '--prometheus', join(dir, 'hq-token.prom')], { env })
+    expect(code).toBe(2)
+    const lines = await (await nodeExporter(dir))()
+    expect(lines).toContain('node_textfile_scrape_error 0')
+    const of = (profile: string): number =>
+      lines.filter((line) => line.startsWith('hq_token_') && line.includes(`profile="${profile}"`)).length
+    expect([of('default'), of('acme')]).toEqual([TEN, 6])
   })
 
   it('a file beside it with the same series, or with another help text, takes series away without an error', async () => {

@@ -1,4 +1,6 @@
 // `check` as Nagios sees it: over nrpe, which runs it by sudo as the owner of the store, with the page's own lines.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { asRoot } from '../support/as-root.js'
 import { jobsHost } from '../support/jobs-host.js'
@@ -49,5 +51,22 @@ describe.runIf(asRoot('check over nrpe, as a user who is not root'))('check over
       expect([code, stdout.length]).toEqual([3, 1023])
       expect(stdout).toBe(host.printed())
     }
+  })
+
+  it('the lines of all profiles arrive whole, with the worst exit code', async () => {
+    const host = jobsHost('nagios')
+    const configs = host.agentFolder()
+    for (const name of ['acme', 'firm']) {
+      mkdirSync(join(configs, 'profiles'), { recursive: true })
+      writeFileSync(
+        join(configs, `profiles/${name}.ini`),
+        '[client]\ninstance = https://acme.highq.com/acme/\nclient_id = 1012\n',
+      )
+    }
+    const env = `HQ_TOKEN_CONFIG_DIR=${configs} HQ_TOKEN_STATE_DIR=${configs}`
+    const ask = await nrpe(host, host.here(`command[all]=${env} /usr/local/bin/hq-token check --all\n`))
+    const { code, stdout } = await ask('all')
+    expect([code, stdout]).toEqual([2, host.printed()])
+    expect(stdout).toMatch(/^HQ_TOKEN CRITICAL - [^|\n]*\n.* acme: .*\n.* firm: .*\n$/)
   })
 })
