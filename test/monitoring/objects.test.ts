@@ -129,4 +129,23 @@ describe('the units of the page', () => {
       writeFileSync(join(dir, path), text)
     }
   })
+
+  it('the alarm mails the state of the unit, though systemctl ends with an error for one that has failed', async () => {
+    const [, line = ''] = /^ExecStart=(.*)$/m.exec(shown('ExecStart=')) ?? []
+    const bin = folder()
+    const stubs = {
+      systemctl: 'printf "%s\\n" "$*"; exit 3',
+      mail: `printf '%s\\n' "$@" >${bin}/mailed; cat >>${bin}/mailed`,
+    }
+    for (const [name, text] of Object.entries(stubs))
+      writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
+    const typed = line.replaceAll('%i', 'hq-token.service').replaceAll('%H', 'web1')
+    const env = { PATH: `${bin}:/usr/bin:/bin` }
+    const child = spawn('/bin/sh', ['-c', typed], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    expect(await ended(child)).toMatchObject({ code: 0, stdout: '', stderr: '' })
+    expect(readFileSync(join(bin, 'mailed'), 'utf8').split('\n')).toEqual([
+      ...['-s', 'hq-token.service failed on web1', 'ops@example.com'],
+      ...['status --no-pager --full hq-token.service', ''],
+    ])
+  })
 })

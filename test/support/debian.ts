@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+const UNPACKED = fileURLToPath(new URL('../../node_modules/.cache/debian', import.meta.url))
 const INSTALL = fileURLToPath(new URL('../../.ci/install', import.meta.url))
 
 /**
@@ -42,9 +43,11 @@ function isThere(program: string): boolean {
  * @throws {Error}
  */
 export function unpacked(name: string): string {
-  const place = join(tmpdir(), `hq-token-${String(process.geteuid?.())}-${name}`)
-  const script = 'cd "$(mktemp -d)"; apt-get download "$1"; dpkg -x ./*.deb out; mv -T out "$2"'
-  if (!existsSync(place)) spawnSync('sh', ['-euc', script, 'sh', name, place], { timeout: 290_000 })
+  const place = join(UNPACKED, name)
+  const script = `mkdir -p "$2"; dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+apt-get download "$1" || { apt-get update; apt-get download "$1"; }
+dpkg -x ./*.deb out; mv -T out "$2/$1"`
+  if (!existsSync(place)) spawnSync('sh', ['-euc', script, 'sh', name, UNPACKED], { timeout: 290_000 })
   if (!existsSync(place)) throw new Error(`this test needs the package ${name}: apt-get download ${name}`)
   return place
 }
