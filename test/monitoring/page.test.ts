@@ -91,7 +91,7 @@ describe('the page on monitoring', () => {
       expect(keys).toContain(key)
       expect(Object.keys(CHECK_EXIT)).toContain(state)
     }
-    expect(triggers).toHaveLength(3)
+    expect(triggers).toHaveLength(4)
   })
 
   it('every block of the page is tried by a test, and another page leads to it', () => {
