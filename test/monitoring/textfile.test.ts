@@ -1,6 +1,7 @@
 // The textfile of `check --prometheus` while it is written, beside a reader that never waits.
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { expect, it } from 'vitest'
@@ -43,4 +44,19 @@ it('a reader in a loop never sees half a textfile, or another one beside it, whi
   expect(seen?.changes).toBeGreaterThan(TIMES / 10)
   expect(readdirSync(join(file, '..'))).toEqual(['hq-token.prom'])
   expect(statSync(file).mode & 0o777).toBe(0o644)
+})
+
+it('what is no regular file stays as it is, behind a link too: /dev/null and /dev/stdout are such', async () => {
+  const dir = folder()
+  const [fifo, link] = [join(dir, 'fifo'), join(dir, 'link')]
+  execFileSync('mkfifo', [fifo])
+  symlinkSync(fifo, link)
+  const { world } = worldFor({})
+  for (const file of [fifo, link])
+    expect(await writeMetrics(file, [], world)).toEqual([
+      expect.objectContaining({ state: 'UNKNOWN', message: expect.stringContaining(file) as string }),
+    ])
+  expect(lstatSync(fifo).isFIFO()).toBe(true)
+  expect(lstatSync(link).isSymbolicLink()).toBe(true)
+  expect(readdirSync(dir)).toEqual(['fifo', 'link'])
 })
