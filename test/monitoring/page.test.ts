@@ -64,22 +64,22 @@ describe('the page on monitoring', () => {
       () => undefined,
       () => undefined,
     ).commands.find((command) => command.name() === 'check')
-    const limit = (option: string): string | undefined =>
-      check?.options.find(({ long }) => long === option)?.defaultValueDescription
-    const said = (text: string): string[] =>
-      rows.map(([, what = '']) => what).filter((what) => what.includes(text))
-    expect([limit('--warning'), limit('--critical')]).toEqual([
-      '14d:, at most half of its life',
-      '3d:, at most a tenth of its life',
-    ])
-    expect([limit('--failing-for'), limit('--timeout')]).toEqual(['15m', '10s'])
-    expect(limit('--max-age')).toMatch(/^30d /)
-    expect([said('14 days (`-w`)'), said('3 days (`-c`)'), said('15 minutes (`--failing-for`)')]).toEqual([
-      ...[[expect.any(String)], [expect.any(String)], [expect.any(String)]],
-    ])
-    expect([said('10 seconds (`-t`)'), said('`--max-age`: 30 days')]).toEqual([
-      ...[[expect.any(String)], [expect.any(String)]],
-    ])
+    const help = check?.helpInformation().replaceAll(/\s+/g, ' ')
+    const whats = rows.map(([, what = '']) => what).join('\n')
+    for (const [option, byDefault, onPage] of [
+      ['-w, --warning', '14d:, at most half of its life', 'ends within 14 days (`-w`)'],
+      ['-c, --critical', '3d:, at most a tenth of its life', 'ends within 3 days (`-c`)'],
+      ['--failing-for', '15m', 'failed for 15 minutes (`--failing-for`)'],
+      [
+        '--max-age',
+        '30d where the server tells no end',
+        '`--max-age`: 30 days where the server tells no end',
+      ],
+      ['-t, --timeout', '10s', 'no answer in 10 seconds (`-t`)'],
+    ] as const) {
+      expect(help).toMatch(new RegExp(`${option} [^(]*\\(default: ${byDefault}`))
+      expect(whats).toContain(onPage)
+    }
   })
 
   it('the triggers for Zabbix name an item of the page and words that check prints', () => {
