@@ -75,7 +75,7 @@ describe('the page on monitoring', () => {
         '30d where the server tells no end',
         '`--max-age`: 30 days where the server tells no end',
       ],
-      ['-t, --timeout', '10s', 'no answer in 10 seconds (`-t`)'],
+      ['-t, --timeout', '10s', 'nothing in 10 seconds (`-t`)'],
     ] as const) {
       expect(help).toMatch(new RegExp(`${option} [^(]*\\(default: ${byDefault}`))
       expect(whats).toContain(onPage)
