@@ -9,6 +9,7 @@ import { listener, type Listener } from '../support/listener.js'
 import { shown } from '../support/monitoring-page.js'
 import { place, type Place } from '../support/place.js'
 import { BIN, ended, type Ended } from '../support/processes.js'
+import { told } from '../support/world.js'
 
 /** The command of a crontab's line. */
 const ofCrontab = (block: string): string => block.trim().replace(/^(?:\S+\s+){5}/, '')
@@ -33,7 +34,8 @@ async function oldGrant(fault?: 'invalid-grant' | '408'): Promise<Place> {
   const faults = fault === undefined ? [] : [{ name: fault, count: Infinity }]
   const there = await place({ faults }, 3600)
   const longAgo = String(Math.floor(Date.now() / 1000) - 30 * 86_400)
-  await there.run(['seed', '--issued-at', longAgo, there.seed])
+  const env = { HQ_TOKEN_CONFIG: there.config }
+  expect((await told(['seed', '--issued-at', longAgo, there.seed], { env })).code).toBe(0)
   return there
 }
 

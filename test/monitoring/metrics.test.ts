@@ -39,9 +39,9 @@ async function inFourStates(): Promise<string[]> {
   const env = { HQ_TOKEN_CONFIG: there.config }
   const unread = await metrics({ HQ_TOKEN_CONFIG: join(folder(), 'none.ini') })
   const empty = await metrics(env)
-  await there.run(['get'])
+  await told(['get'], { env })
   const fresh = await metrics(env)
-  expect(await there.run(['refresh'])).toMatchObject({ code: 75 })
+  expect(await told(['refresh'], { env })).toMatchObject({ code: 75 })
   return [unread, empty, fresh, await metrics(env)]
 }
 
@@ -94,10 +94,11 @@ describe('the textfiles of check, served by node_exporter', () => {
   /** Two profiles in one folder of configs, and the arguments that write the textfile of each. */
   async function twoProfiles(dir: string): Promise<readonly Place[]> {
     const places = await Promise.all([place({}, 3600), place({}, 3600)])
-    for (const [at, { config, run }] of places.entries()) {
-      await run(['get'])
+    for (const [at, { config }] of places.entries()) {
+      const env = { HQ_TOKEN_CONFIG: config }
+      await told(['get'], { env })
       const file = join(dir, `hq-token-${at}.prom`)
-      expect((await run(['--config', config, 'check', '--prometheus', file])).code).toBe(0)
+      expect((await told(['check', '--prometheus', file], { env })).code).toBe(0)
     }
     return places
   }
@@ -117,7 +118,7 @@ describe('the textfiles of check, served by node_exporter', () => {
   it('the series of all profiles are served from the one file that --all writes', async () => {
     const dir = folder()
     const there = await place({}, 3600)
-    await there.run(['get'])
+    await told(['get'], { env: { HQ_TOKEN_CONFIG: there.config } })
     mkdirSync(join(there.dir, 'profiles'))
     const empty = '[client]\ninstance = https://acme.highq.com/acme/\nclient_id = 1012\n'
     writeFileSync(join(there.dir, 'profiles/acme.ini'), empty, { mode: 0o600 })
