@@ -56,12 +56,12 @@ export function jobsHost(agent: string): JobsHost {
   const here = (text: string): string => text.replaceAll('/usr/local/bin/hq-token', bin)
 
   const passwd = join(dir, 'passwd')
-  writeFileSync(passwd, `${readFileSync('/etc/passwd', 'utf8')}jobs:*:${VICTIM}:${VICTIM}::${home}:/bin/sh\n`)
+  writeFileSync(passwd, `jobs:*:${VICTIM}:${VICTIM}::${home}:/bin/sh\n${readFileSync('/etc/passwd', 'utf8')}`)
   const sudoers = join(dir, 'sudoers.d')
   mkdirSync(sudoers)
   writeFileSync(join(sudoers, 'hq-token'), here(shown('# /etc/sudoers.d/hq-token')), { mode: 0o440 })
   const group = join(dir, 'group')
-  writeFileSync(group, `${readFileSync('/etc/group', 'utf8')}jobs:x:${VICTIM}:\n`)
+  writeFileSync(group, `jobs:x:${VICTIM}:\n${readFileSync('/etc/group', 'utf8')}`)
   const mounts = { '/etc/passwd': passwd, '/etc/group': group, '/etc/sudoers.d': sudoers }
   return {
     here,
