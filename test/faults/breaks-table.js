@@ -12,6 +12,7 @@ import notify from './breaks/notify.js'
 import wiring from './breaks/wiring.js'
 import platform from './breaks/platform.js'
 import repository from './breaks/repository.js'
+import monitoring from './breaks/monitoring.js'
 
 export const BREAKS = [
   ...core,
@@ -27,4 +28,5 @@ export const BREAKS = [
   ...wiring,
   ...platform,
   ...repository,
+  ...monitoring,
 ]
