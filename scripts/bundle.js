@@ -36,8 +36,8 @@ const FILES = {
   main: ['cli/main'],
 }
 
-/** Names and lines stay: a report of a bug tells where. */
-const WITHOUT_COMMENTS = { compress: false, mangle: false, codegen: false }
+/** Names stay, so that a report of a bug tells the function, and by its column the place. */
+const SMALL = { compress: false, mangle: false, codegen: true }
 
 /**
  * Loads a module when something of it is first used, because a fresh token needs few of them. Only
@@ -82,7 +82,7 @@ await bundle.write({
   format: 'cjs',
   intro: ({ name }) => (name === 'start' ? LAZILY : ''),
   comments: false,
-  minify: WITHOUT_COMMENTS,
+  minify: SMALL,
   codeSplitting: {
     includeDependenciesRecursively: false,
     groups: Object.entries(FILES).map(([name, modules], nth, { length }) => {

@@ -129,8 +129,9 @@ describe('people are told', () => {
   })
 
   it('people are not told of another client’s grant', async () => {
-    const { run, mails, config } = await home()
+    const { run, mails, config, pass } = await home()
     await run(['get'])
+    pass(200_000)
     writeFileSync(config, readFileSync(config, 'utf8').replace(/client_id *=.*/, 'client_id = 77'))
     expect((await run(['get'])).code).toBe(78)
     expect(mails()).toEqual(['login_required'])
@@ -144,7 +145,10 @@ describe('a command for people costs nobody a token', () => {
     await made.run(['get'])
     made.sandbox.setFaults([])
     const text = readFileSync(made.config, 'utf8')
-    writeFileSync(made.config, text.replace('\ncommand = true', () => `\ncommand = ${command}`))
+    writeFileSync(
+      made.config,
+      text.replace('\ncommand = true', () => `\ncommand = ${command}`),
+    )
     return made
   }
 
