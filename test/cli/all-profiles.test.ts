@@ -13,7 +13,7 @@ describe('all profiles', () => {
     const dir = folder()
     mkdirSync(join(dir, 'profiles'))
     const client = '[client]\ntoken_url = http://127.0.0.1:9/t\nclient_id = 1\nauth_method = none\n'
-    for (const name of ['config', 'profiles/acme', 'profiles/bent', 'profiles/default'])
+    for (const name of ['config', 'profiles/acme', 'profiles/bent', 'profiles/default', 'profiles/token'])
       writeFileSync(join(dir, `${name}.ini`), name === 'profiles/bent' ? 'x' : client, { mode: 0o600 })
     for (const [name, changes] of [
       ['token', {}],
@@ -57,11 +57,12 @@ describe('all profiles', () => {
     expect([code, stderr]).toEqual([2, ''])
     expect(stdout.replace(/\/\S*\//g, '')).toBe(
       [
-        'HQ_TOKEN CRITICAL - 4 profiles: 1 CRITICAL, 1 UNKNOWN, 2 OK',
+        'HQ_TOKEN CRITICAL - 5 profiles: 1 CRITICAL, 2 UNKNOWN, 2 OK',
         'OK - default: fresh; access token 59m left; refresh token 364d left; renewed 1m ago',
         'CRITICAL - acme: a person must log in: set authorize_url, then: hq-token --profile acme login (the refresh token ended 2027-01-15T08:00:01Z; the access token is good for 59m)',
         'UNKNOWN - bent: the config file bent.ini, line 1: neither a section, nor a comment, nor key = value: fix the configuration, then check it with: hq-token --profile bent doctor',
         'OK - profiles/default: fresh; access token 59m left; refresh token 364d left; renewed 1m ago',
+        'UNKNOWN - token: a profile cannot be called token: its store would be token.db, which is the store of the configuration without a profile: give it another name, or a path of its own in [store] of its config file',
         '',
       ]
         .join('\n')
@@ -76,7 +77,7 @@ describe('all profiles', () => {
     const types = text.match(/^# TYPE \S+/gm) ?? []
     expect(new Set(types).size).toBe(types.length)
     expect(text.match(/^hq_token_check_status\{profile="[^"]+"/gm)).toEqual(
-      ['default', 'acme', 'bent', 'profiles/default'].map(
+      ['default', 'acme', 'bent', 'profiles/default', 'token'].map(
         (name) => `hq_token_check_status{profile="${name}"`,
       ),
     )
@@ -94,6 +95,7 @@ describe('all profiles', () => {
         'acme              fresh       access 59m left, refresh over since 59s',
         'bent              unreadable  the config file bent.ini, line 1: neither a section, nor a comment, nor key = value',
         'profilesdefault   fresh       access 59m left, refresh 364d 23h left',
+        'token             unreadable  a profile cannot be called token: its store would be token.db, which is the store of the configuration without a profile',
         '',
       ]
         .join('\n')
@@ -108,6 +110,7 @@ describe('all profiles', () => {
       ['acme', undefined],
       ['bent', 'HQ_CONFIG_INVALID'],
       ['profiles/default', undefined],
+      ['token', 'HQ_USAGE'],
     ])
   })
 

@@ -306,7 +306,12 @@ describe('check', () => {
       fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
       fc.integer({ min: ISSUED - 40 * DAY, max: ISSUED + 400 * DAY }),
     )
-    const text = fc.string({ unit: 'binary', maxLength: 2000 }).map((found) => found.replaceAll('\0', ''))
+    const text = fc
+      .oneof(
+        fc.string({ unit: 'binary', maxLength: 2000 }),
+        fc.string({ unit: fc.constantFrom(...Array.from('`~$&"\'<>|;\n\tab')), maxLength: 2000 }),
+      )
+      .map((found) => found.replaceAll('\0', ''))
     const columns = {
       obtained_at: instant.map((at) => at ?? 0),
       lifetime: fc.nat(),
@@ -334,7 +339,7 @@ describe('check', () => {
         update.run(row)
         await checked(made, args, { clock: () => moment(ISSUED + 60) })
       }),
-      { numRuns: 150 },
+      { numRuns: 200 },
     )
     db.close()
   })

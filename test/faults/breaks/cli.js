@@ -270,6 +270,6 @@ export default [
     file: 'src/cli/commands/check/all.ts',
     find: '.catch(unreadable)',
     replace: '.catch((error: unknown) => (name === "" ? unreadable(error) : Promise.reject(error)))',
-    by: tests('e2e/check', 'where one hangs'),
+    by: tests('cli/all-profiles', 'check --all says first'),
   },
 ]
