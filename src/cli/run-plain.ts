@@ -4,6 +4,7 @@ import { answerOf, handOut } from './commands/get/get.js'
 import type { Plain, PlainGet } from './plain.js'
 import { report } from './report.js'
 import { inSession } from './session.js'
+import { quietly } from './terminal/quiet.js'
 import { letGo, realWorld, type Given, type World } from './world.js'
 
 /**
@@ -26,7 +27,8 @@ export function handOutPlain(answer: Uint8Array, plain: PlainGet, given: Given):
 
 /** Runs a plain command as commander would, without the time that commander takes to load. */
 export function runPlain(plain: Plain, world: World): Promise<number> {
-  return reported(plain, world, () => work(plain, world))
+  const run = (within: World): Promise<number> => reported(plain, within, () => work(plain, within))
+  return plain.name === 'refresh' && plain.flags.quiet === true ? quietly(world, run) : run(world)
 }
 
 /** @returns The exit code of a command that ends with another program's. */
