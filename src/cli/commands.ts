@@ -11,6 +11,7 @@ import { command as login } from './commands/login/command.js'
 import { command as logout } from './commands/logout/command.js'
 import { command as status } from './commands/status/command.js'
 import { command as doctor } from './commands/doctor/command.js'
+import { command as schedule } from './commands/schedule/command.js'
 import { command as sandbox } from './commands/sandbox/command.js'
 
 export const commands = [
@@ -26,5 +27,6 @@ export const commands = [
   logout,
   status,
   doctor,
+  schedule,
   sandbox,
 ]

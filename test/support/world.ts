@@ -4,7 +4,10 @@ import { run } from '../../src/cli/program.js'
 import type { Screen, World } from '../../src/cli/world.js'
 import { machineClock } from '../../src/platform/machine.js'
 import { holdToSchemas } from './json-outputs.js'
+import { fileURLToPath } from 'node:url'
 import { HOST } from './token-sets.js'
+
+const BIN = fileURLToPath(new URL('../../dist/bin.cjs', import.meta.url))
 
 export interface Told {
   readonly code: number
@@ -17,6 +20,8 @@ export interface WorldOptions {
   readonly input?: string | Buffer
   readonly clock?: World['clock']
   readonly host?: Host
+  readonly user?: ReturnType<World['user']>
+  readonly program?: ReturnType<World['program']>
   /** A terminal, so many columns wide. */
   readonly terminal?: number
   /** Standard input is a terminal. */
@@ -52,6 +57,8 @@ export function worldFor(options: WorldOptions): { world: World; said: () => Omi
     inherited: [],
     clock: options.clock ?? machineClock,
     host: () => options.host ?? HOST,
+    user: () => options.user ?? { uid: 1000, username: 'jobs' },
+    program: () => options.program ?? { node: process.execPath, script: BIN },
     interrupted: () => Promise.resolve(),
     openBrowser: options.browser ?? (() => Promise.resolve(false)),
     closeStreams: () => undefined,
