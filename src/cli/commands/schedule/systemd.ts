@@ -105,9 +105,11 @@ function environment(plan: Plan): string {
 }
 
 function start(plan: Plan): string {
+  // systemd starts no program whose path holds a quote or a backslash.
+  const words = /["'\\]/.test(plan.words[0] ?? '') ? ['/usr/bin/env', ...plan.words] : plan.words
   // The colon keeps systemd from putting a variable in the place of `$`.
-  const colon = plan.words.some((text) => text.includes('$')) ? ':' : ''
-  return `ExecStart=${colon}${plan.words.map((text) => placed('', text, plan)).join(' ')}`
+  const colon = words.some((text) => text.includes('$')) ? ':' : ''
+  return `ExecStart=${colon}${words.map((text) => placed('', text, plan)).join(' ')}`
 }
 
 /** A user's unit names the home folder as `%h`, so that it can be copied to another host. */
