@@ -14,6 +14,7 @@ import { command as history } from './commands/history/command.js'
 import { command as check } from './commands/check/command.js'
 import { command as doctor } from './commands/doctor/command.js'
 import { command as notify } from './commands/notify/command.js'
+import { command as schedule } from './commands/schedule/command.js'
 import { command as sandbox } from './commands/sandbox/command.js'
 
 export const commands = [
@@ -32,5 +33,6 @@ export const commands = [
   check,
   doctor,
   notify,
+  schedule,
   sandbox,
 ]

@@ -1,4 +1,5 @@
-// Names the next command on the way to a token set. Prints nothing.
+// Names the next command on the way to a token set, and after it. Prints nothing.
+import { existsSync } from 'node:fs'
 import { isLoopbackRedirect } from '../core/address.js'
 import { waits } from '../core/logins.js'
 import type { PendingLogin } from '../core/store-ports.js'
@@ -27,4 +28,12 @@ export function nextCommand(config: Known, pending: PendingLogin | undefined, no
   if (redirectUri === null) return `set redirect_uri in the configuration, then: hq-token login${SEED}`
   const isHere = URL.canParse(redirectUri) && isLoopbackRedirect(new URL(redirectUri))
   return `hq-token login${isHere ? '' : ' --no-browser'}${SEED}`
+}
+
+/** The command that most hosts lack once there is a grant: the one that keeps it alive while no job runs. */
+export function keepAliveCommand(platform: NodeJS.Platform): string {
+  const target =
+    { darwin: 'launchd', win32: 'windows' }[platform as string] ??
+    (platform === 'linux' && existsSync('/run/systemd/system') ? 'systemd' : 'cron')
+  return `hq-token schedule ${target} keeps the grant alive while no job runs`
 }

@@ -5,6 +5,7 @@ import type { Plain, PlainCheck, PlainGet } from './plain.js'
 import type { Edge } from './edge.js'
 import { report } from './report.js'
 import { inSession, type Session } from './session.js'
+import { quietly } from './terminal/quiet.js'
 import { tellLast } from './tell-last.js'
 import { letGo, realWorld, type Given, type World } from './world.js'
 
@@ -28,7 +29,9 @@ export function handOutPlain(answer: Uint8Array, plain: PlainGet, given: Given):
 
 /** Runs a plain command as commander would, without the time that commander takes to load. */
 export function runPlain(plain: Exclude<Plain, PlainCheck>, world: World): Promise<number> {
-  return tellLast((tells) => reported(plain, world, () => work(plain, world, tells)))
+  const run = (within: World): Promise<number> =>
+    tellLast((tells) => reported(plain, within, () => work(plain, within, tells)))
+  return plain.name === 'refresh' && plain.flags.quiet === true ? quietly(world, run) : run(world)
 }
 
 /** @returns The exit code of a command that ends with another program's. */

@@ -1,5 +1,6 @@
 // All of the outside that a command may touch, as one value. Decides nothing.
-import { homedir } from 'node:os'
+import { realpathSync } from 'node:fs'
+import { homedir, userInfo } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { machineClock, machineHost } from '../platform/machine.js'
 import { closeStreams, endOutput, muteErrors } from '../platform/streams.js'
@@ -31,6 +32,10 @@ export interface World extends Given {
   readonly stderr: Screen
   readonly clock: Clock
   readonly host: () => Host
+  /** The user who runs this; throws for one that the system does not know. */
+  readonly user: () => { readonly uid: number; readonly username: string }
+  /** The paths of this Node and of the file that it runs. */
+  readonly program: () => { readonly node: string; readonly script: string }
   /** Resolves when a person or the system asks the program to stop; for commands that run until then. */
   readonly interrupted: () => Promise<void>
   /** Opens an address in the person's browser, which gets this environment; false if there is none. */
@@ -70,6 +75,8 @@ export function worldOnDemand(given: Given): World {
     },
     clock: machineClock,
     host: machineHost,
+    user: userInfo,
+    program: () => ({ node: process.execPath, script: realpathSync(process.argv[1] ?? '') }),
     interrupted: () =>
       new Promise((resolve) => {
         for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const)

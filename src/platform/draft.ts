@@ -45,9 +45,10 @@ export class Draft {
     }
   }
 
-  /** Writes the whole content, and syncs it to the disk. */
-  fill(content: string | Uint8Array): void {
+  /** Writes the whole content, and syncs it to the disk. @param mode Default: 0600. */
+  fill(content: string | Uint8Array, mode?: number): void {
     writeFileSync(this.fd, content)
+    if (mode !== undefined) this.#setMode(mode)
     this.close()
   }
 

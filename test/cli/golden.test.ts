@@ -26,6 +26,10 @@ const GOLDEN = [
   'move',
   'notify-test',
   'refresh',
+  'schedule-cron',
+  'schedule-launchd',
+  'schedule-systemd',
+  'schedule-windows',
   'seed',
   'status-due',
   'status-empty',
@@ -38,6 +42,13 @@ const GOLDEN = [
 
 /** A machine whose clock stands still, so many seconds after the seed was issued. */
 const after = (seconds: number): WorldOptions => ({ clock: () => moment(ISSUED + seconds) })
+
+/** Root of another machine. */
+const ELSEWHERE: WorldOptions = {
+  user: { uid: 0, username: 'root' },
+  homedir: '/root',
+  program: { node: '/usr/bin/node', script: '/usr/lib/node_modules/hq-token/dist/bin.cjs' },
+}
 
 interface Home extends Pick<Place, 'dir' | 'sandbox'> {
   /** The sandbox's time, standing still: a clock that differs from the server's is warned of. */
@@ -91,6 +102,10 @@ function steady(text: string, replaced: readonly (readonly [was: string, is: str
       // Tokens are drawn anew at each run; a table of a place's fingerprints is as wide as ever.
       .replaceAll(/\b[0-9a-f]{12}\b/g, 'FINGERPRINT.')
       .replaceAll(/\d+ MiB left/g, 'N MiB left')
+      .replaceAll(
+        /hint: hq-token schedule (?:systemd|cron|launchd) keeps/g,
+        'hint: hq-token schedule TARGET keeps',
+      )
       .replace(/^\w+ +file system .*\n(?: +→.*\n)?/m, 'ok     file system    local\n')
   )
 }
@@ -184,6 +199,25 @@ describe('golden texts', () => {
     const { tell, golden, now, today } = await home()
     await tell(['seed', '--issued-at', `${now}`], today)
     await golden('refresh', ['refresh'], { ...today, terminal: 80 })
+  })
+
+  it.each(['systemd', 'cron', 'launchd'] as const)(
+    'schedule %s reads as in its golden text',
+    async (target) => {
+      const { golden, dir } = await home()
+      const env = { HQ_TOKEN_CONFIG: undefined, HQ_TOKEN_CONFIG_DIR: dir, HQ_TOKEN_STATE_DIR: dir }
+      await golden(`schedule-${target}`, ['schedule', target, '--at', '04:17'], { ...ELSEWHERE, env })
+    },
+  )
+
+  it('schedule windows reads as in its golden text', async () => {
+    const { golden, dir } = await home()
+    const env = {
+      HQ_TOKEN_CONFIG: undefined,
+      HQ_TOKEN_CONFIG_DIR: dir,
+      HQ_TOKEN_STATE_DIR: `${dir}/J\u00fcrg & 50% 'x'`,
+    }
+    await golden('schedule-windows', ['schedule', 'windows', '--at', '04:17'], { ...ELSEWHERE, env })
   })
 
   it('logout reads as in its golden text', async () => {

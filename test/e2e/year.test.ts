@@ -82,7 +82,7 @@ const REFUSED = [{ name: 'invalid-grant', count: Infinity }] as const
 it('people are told what they would want to know in 400 days, and nothing else', async () => {
   const host = new Host()
   await host.begin()
-  let isOff = false
+  const power = { isOff: false }
   const events: Readonly<Record<number, readonly [string, () => void | Promise<void>]>> = {
     40: [
       'the server is down',
@@ -124,20 +124,20 @@ it('people are told what they would want to know in 400 days, and nothing else',
     300: [
       'the host is off',
       () => {
-        isOff = true
+        power.isOff = true
       },
     ],
     320: [
       'the host is on again',
       () => {
-        isOff = false
+        power.isOff = false
       },
     ],
   }
   for (host.day = 0; host.day < 400; host.day++) {
     const [what, happens] = events[host.day] ?? ['', () => undefined]
     await happens()
-    if (!isOff) await host.run(['refresh', '--if-older', '7d'])
+    if (!power.isOff) await host.run(['refresh', '--if-older', '7d'])
     host.note(what)
   }
   const { stdout } = await host.run(['status', '--json'])

@@ -90,6 +90,7 @@ import {
   kubernetesSchema,
   logLineSchema,
   schemas,
+  statusAllSchema,
   statusSchema,
   type BazelCredential,
   type DoctorReport,
@@ -99,6 +100,7 @@ import {
   type HistoryReport,
   type KubernetesCredential,
   type LogLine,
+  type StatusAllReport,
   type StatusReport,
 } from 'hq-token/schemas'
 import { SqliteStore, type SqliteStoreOptions } from 'hq-token/sqlite'
@@ -205,6 +207,7 @@ const line: LogLine = logLineSchema.parse({ time: '2026-01-01T00:00:00.000Z', le
 /** What a program does with each output. */
 export const readers = {
   status: (text: string): StatusReport['state'] => statusSchema.parse(JSON.parse(text)).state,
+  profiles: (text: string): StatusAllReport['profiles'] => statusAllSchema.parse(JSON.parse(text)).profiles,
   doctor: (text: string): DoctorReport['checks'] => doctorSchema.parse(JSON.parse(text)).checks,
   history: (text: string): HistoryReport['entries'] => historySchema.parse(JSON.parse(text)).entries,
   comparison: (text: string): HistoryComparison['relation'] =>

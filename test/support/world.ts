@@ -18,6 +18,8 @@ export interface WorldOptions {
   readonly input?: string | Buffer
   readonly clock?: World['clock']
   readonly host?: Host
+  readonly user?: ReturnType<World['user']>
+  readonly program?: ReturnType<World['program']>
   /** A terminal, so many columns wide. */
   readonly terminal?: number
   /** Standard input is a terminal. */
@@ -53,6 +55,8 @@ export function worldFor(options: WorldOptions): { world: World; said: () => Omi
     inherited: [],
     clock: options.clock ?? machineClock,
     host: () => options.host ?? HOST,
+    user: () => options.user ?? { uid: 1000, username: 'jobs' },
+    program: () => options.program ?? { node: process.execPath, script: BIN },
     interrupted: () => Promise.resolve(),
     openBrowser: options.browser ?? (() => Promise.resolve(false)),
     endOutput: () => undefined,

@@ -22,20 +22,21 @@ import { Draft } from '../../platform/draft.js'
 const MOST_LINKS = 40
 
 /**
- * Puts `text` in the place of a file, whole or not at all: a reader sees the old one or the new one. The mode is
- * 0600 whatever the umask. A link is followed, as shells and curl do, unless another user has put it there. Another
+ * Puts `text` in the place of a file, whole or not at all: a reader sees the old one or the new one. The mode does not
+ * depend on the umask. A link is followed, as shells and curl do, unless another user has put it there. Another
  * user's file is not replaced.
  *
+ * @param mode Default: 0600.
  * @throws {OutputFailed} and then the file is as it was.
  */
-export async function replaceFile(path: string, text: string | Uint8Array): Promise<void> {
+export async function replaceFile(path: string, text: string | Uint8Array, mode?: number): Promise<void> {
   try {
     // A signal between the two would leave a file behind that holds a token.
     // eslint-disable-next-line @typescript-eslint/require-await -- nothing in it may wait
     await uninterrupted(async () => {
       const draft = new Draft(followed(path).file)
       try {
-        draft.fill(text)
+        draft.fill(text, mode)
         draft.takePlace()
       } catch (error) {
         draft.remove()

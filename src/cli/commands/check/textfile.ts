@@ -1,5 +1,5 @@
 // Writes the metrics to a textfile of node_exporter, or to standard output. Decides nothing.
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import type { CheckFinding } from '../../../core/check.js'
 import { errnoOf } from '../../../platform/errno.js'
@@ -10,7 +10,7 @@ import type { World } from '../../world.js'
 import { metrics, type Measured } from './prometheus.js'
 
 /**
- * @param file `-`: standard output. A link is replaced, and not followed.
+ * @param file `-`: standard output. A link to a file is replaced, and not followed.
  * @returns A finding about a file that could not be written.
  */
 export async function writeMetrics(
@@ -23,6 +23,9 @@ export async function writeMetrics(
     await writeOut(stdout, text)
     return []
   }
+  // As root, a file would take the place of a device such as /dev/null.
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === false)
+    return [notWritten(file, 'it is no regular file')]
   try {
     // eslint-disable-next-line @typescript-eslint/require-await -- nothing in it may wait
     await uninterrupted(async () => {
@@ -38,9 +41,13 @@ export async function writeMetrics(
     })
     return []
   } catch (error) {
-    const message = `the metrics could not be written to ${file} (${errnoOf(error)})`
-    return [{ state: 'UNKNOWN', what: 'unread', message, hint: null }]
+    return [notWritten(file, errnoOf(error))]
   }
+}
+
+function notWritten(file: string, why: string): CheckFinding {
+  const message = `the metrics could not be written to ${file} (${why})`
+  return { state: 'UNKNOWN', what: 'unread', message, hint: null }
 }
 
 function account(): string {

@@ -24,6 +24,7 @@ import type { Session } from '../../session.js'
 import { countdown, type Countdown } from './countdown.js'
 import { dieBy } from '../../../platform/signals.js'
 import { readAll } from '../../terminal/input.js'
+import { keepAliveCommand } from '../../next-step.js'
 import { donePage, elsewherePage, failedPage, takenPage } from './login-pages.js'
 import { writeOut } from '../../terminal/output.js'
 import { QuestionsBroken, Questions } from '../init/questions.js'
@@ -284,6 +285,7 @@ function welcome({ world, voice }: Session, { pair, user }: TokenSet): void {
   voice.tell({
     level: 'info',
     message: `logged in${user === null ? '' : ` as ${user}`}; the access token is good until ${rfc3339(expiresAt(pair, world.clock()))}, and hq-token renews it from here on`,
+    hint: keepAliveCommand(world.platform),
   })
 }
 

@@ -6,6 +6,8 @@ export interface RefreshFlags {
   readonly ifOlder?: number
   /** Accepts that the server of the grant has a new address. */
   readonly rebind?: boolean
+  /** Says nothing where the exit code is 0 or 75. */
+  readonly quiet?: boolean
 }
 
 export const refreshOptions: readonly OptionRow[] = [
@@ -18,5 +20,9 @@ export const refreshOptions: readonly OptionRow[] = [
     flags: '--rebind',
     description: 'the same server has a new address: ask it there, and keep that address with the new tokens',
     conflicts: 'ifOlder',
+  },
+  {
+    flags: '-q, --quiet',
+    description: 'nothing on standard error where the exit code is 0 or 75, with -v too: for cron',
   },
 ]

@@ -8,6 +8,7 @@ import { instant } from '../../../core/lifetime.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { expiresAt } from '../../../core/policy.js'
 import type { TokenSet } from '../../../core/token-set.js'
+import { keepAliveCommand } from '../../next-step.js'
 import type { Session } from '../../session.js'
 import { readAll } from '../../terminal/input.js'
 import type { World } from '../../world.js'
@@ -43,11 +44,13 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     })
   const { set, imported } = await guard.adopt(found, { force: flags.force === true })
   const until = goodUntil(set, world)
+  const next = imported ? { hint: keepAliveCommand(world.platform) } : {}
   if (imported)
     voice.tell({
       level: 'info',
       event: 'seed_imported',
       message: `imported ${found.source}; the access token ${until}`,
+      ...(flags.refresh !== true && next),
     })
   else if (spentAt !== undefined && !hasKnown(set, found))
     voice.tell({
@@ -80,6 +83,7 @@ export async function seed(session: Session, file: string | undefined, flags: Se
     voice.tell({
       level: 'info',
       message: `refreshed; the access token ${goodUntil(renewed.set, world)}`,
+      ...next,
     })
   } else await warnOfMissingClient(session)
 }
