@@ -19,6 +19,7 @@ umount -R /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 group=/sys/fs/cgroup/hq-token-test-$$
 mkdir "$group"
+trap 'echo $$ > /sys/fs/cgroup/cgroup.procs; find "$group" -depth -type d -exec rmdir {} +' EXIT
 echo $$ > "$group/cgroup.procs"
 cp "$IN/hq-test.service" "$IN/hq-test.target" "$IN/hq-failed.service" "$DIR/root/etc/systemd/system"
 # A machine that was cloned has no id of its own yet.
@@ -26,8 +27,6 @@ rm -f "$DIR/root/etc/machine-id"
 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit --resolv-conf=off --console=pipe \\
   --bind-ro="$REPO:/usr/lib/node_modules/hq-token" --bind-ro="$IN:/in" --bind="$OUT:/out" \\
   -D "$DIR/root" -b systemd.unit=hq-test.target
-echo $$ > /sys/fs/cgroup/cgroup.procs
-find "$group" -depth -type d -exec rmdir {} +
 `
 
 const FILES = {
@@ -110,7 +109,7 @@ describe('the unit under a booted systemd', () => {
     const dir = join(folder(), 'machine')
     mkdirSync(dir)
     const env = { PATH: process.env['PATH'], DIR: dir, IN: into, OUT: out, REPO: process.cwd() }
-    const booting = spawn('unshare', ['--mount', 'sh', '-c', BOOT], {
+    const booting = spawn('timeout', ['--kill-after=10', '240', 'unshare', '--mount', 'sh', '-c', BOOT], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
