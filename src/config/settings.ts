@@ -13,7 +13,12 @@ import type { Suggest } from './suggest.js'
 import { trustNotices } from './trust.js'
 
 /** Where the configuration comes from: what `locate` found, and the process around it. */
-export type ConfigSource = Location & Surroundings & { readonly moveTo?: MoveTarget | undefined }
+export type ConfigSource = Location &
+  Surroundings & {
+    readonly moveTo?: MoveTarget | undefined
+    /** The user (uid) who may own the file, where that is not the one who runs this: root plans for another user. */
+    readonly owner?: number | undefined
+  }
 
 /** The store that a move goes to, as typed. */
 export interface MoveTarget {
@@ -48,7 +53,7 @@ export function readSettings(
   suggest: Suggest = () => undefined,
 ): { settings: Settings; notices: Notice[] } {
   const { file, env } = source
-  const { written, notices } = file === undefined ? NO_FILE : readConfigFile(file.path, suggest)
+  const { written, notices } = file === undefined ? NO_FILE : readConfigFile(file.path, suggest, source.owner)
   const settings: Partial<Record<KeyName, Setting>> = {}
   for (const known of configKeys) {
     const name = nameOf(known)
@@ -85,7 +90,7 @@ interface Written {
 
 const NO_FILE: Written = { written: new Map(), notices: [] }
 
-function readConfigFile(path: string, suggest: Suggest): Written {
+function readConfigFile(path: string, suggest: Suggest, owner?: number): Written {
   try {
     const { bytes, stats } = readRegular(path)
     const { entries, sections } = readIni(bytes)
@@ -102,7 +107,7 @@ function readConfigFile(path: string, suggest: Suggest): Written {
         },
       ]),
     )
-    return { written, notices: trustNotices('config', path, stats) }
+    return { written, notices: trustNotices('config', path, stats, owner) }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(error.told(`the config file ${path}`), error.details)

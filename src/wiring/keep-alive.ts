@@ -1,4 +1,5 @@
 // Finds the places that a scheduled refresh needs to name, because it runs in no shell of the user's. Changes nothing.
+import { statSync } from 'node:fs'
 import { configKeys } from '../config/keys.js'
 import { loadConfig, type Config } from '../config/load.js'
 import { locate, locateNew, type Location } from '../config/locate.js'
@@ -61,14 +62,17 @@ export function keepAlive(choice: Choice, around: Around, usual?: Folders): Keep
     ...(store !== undefined && { HQ_TOKEN_STORE: store }),
   }
   const there = { ...surroundings, env: { ...variables } }
-  const config = readable({ ...there, ...location })
+  const config = readable({ ...there, ...location, owner: usual === undefined ? undefined : ownerOf(path) })
   const storeFile = config?.store.path ?? store ?? paths.join(state, `${location.profile ?? 'token'}.db`)
   return {
     profile: location.profile,
     configFile: isNamed ? path : undefined,
     variables,
     reads: [path],
-    writes: [state, paths.dirname(storeFile)],
+    // A seed that is spent gets a mark beside it.
+    writes: [state, storeFile, config?.seedFile ?? undefined].flatMap((one) =>
+      one === undefined ? [] : [one === state ? state : paths.dirname(one)],
+    ),
     store: storeFile,
     left: unseen(env),
     refreshLife: () =>
@@ -98,6 +102,11 @@ function readable(source: Parameters<typeof loadConfig>[0]): Config | undefined 
     if (error instanceof TokenError) return undefined
     throw error
   }
+}
+
+/** The user of a unit owns the configuration, and root makes the unit. */
+function ownerOf(path: string): number | undefined {
+  return process.geteuid?.() === 0 ? statSync(path, { throwIfNoEntry: false })?.uid : undefined
 }
 
 function unseen(env: Environment): string[] {
