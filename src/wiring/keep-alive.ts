@@ -1,5 +1,5 @@
 // Finds the places that a scheduled refresh needs to name, because it runs in no shell of the user's. Changes nothing.
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { configKeys } from '../config/keys.js'
 import { loadConfig, type Config } from '../config/load.js'
 import { locate, locateNew, type Location } from '../config/locate.js'
@@ -27,6 +27,8 @@ export interface KeepAlive {
   readonly store: string
   /** Variables that are set here and give parts of the configuration; a scheduled refresh does not see them. */
   readonly left: readonly string[]
+  /** Why the configuration cannot be read; `undefined` where it can, or where a machine has none yet. */
+  readonly problem: string | undefined
   /** Seconds that the refresh token lives; `undefined` where that is not known. */
   readonly refreshLife: () => Promise<number | undefined>
 }
@@ -62,7 +64,9 @@ export function keepAlive(choice: Choice, around: Around, usual?: Folders): Keep
     ...(store !== undefined && { HQ_TOKEN_STORE: store }),
   }
   const there = { ...surroundings, env: { ...variables } }
-  const config = readable({ ...there, ...location, owner: usual === undefined ? undefined : ownerOf(path) })
+  const found = readable({ ...there, ...location, owner: usual === undefined ? undefined : ownerOf(path) })
+  const config = found instanceof TokenError ? undefined : found
+  const isToCome = usual !== undefined && !existsSync(path)
   const storeFile = config?.store.path ?? store ?? paths.join(state, `${location.profile ?? 'token'}.db`)
   return {
     profile: location.profile,
@@ -75,6 +79,7 @@ export function keepAlive(choice: Choice, around: Around, usual?: Folders): Keep
     ),
     store: storeFile,
     left: unseen(env),
+    problem: found instanceof TokenError && !isToCome ? found.message : undefined,
     refreshLife: () =>
       config === undefined || config.shared !== null
         ? Promise.resolve(undefined)
@@ -95,11 +100,11 @@ function located(
   return locateNew(choice, around)
 }
 
-function readable(source: Parameters<typeof loadConfig>[0]): Config | undefined {
+function readable(source: Parameters<typeof loadConfig>[0]): Config | TokenError {
   try {
     return loadConfig(source)
   } catch (error) {
-    if (error instanceof TokenError) return undefined
+    if (error instanceof TokenError) return error
     throw error
   }
 }

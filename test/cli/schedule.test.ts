@@ -1,6 +1,15 @@
 // `schedule`, held against the programs that read what it prints.
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { requirePrograms } from '../support/debian.js'
@@ -126,6 +135,15 @@ describe('schedule systemd', () => {
     expect(stdout).toContain('\nProtectHome=read-only\n')
     expect(stderr).toContain('hq-token: warning: /home/jobs/hq/config.ini is below a home folder')
     expect(await printed(['systemd'], root)).toContain('\nProtectHome=yes\n')
+  })
+
+  it('root reads the configuration of the user that the unit is for', async () => {
+    const dir = folder()
+    const path = join(dir, 'config.ini')
+    writeFileSync(path, '[seed]\nfile = /srv/seeds/token.ini\n', { mode: 0o600 })
+    if (process.geteuid?.() === 0) chownSync(path, 65_534, 65_534)
+    const unit = await printed(['systemd'], { ...root, env: { HQ_TOKEN_CONFIG_DIR: dir } })
+    expect(unit).toMatch(/^ReadWritePaths=.* \/srv\/seeds$/m)
   })
 
   it('root takes its own configuration with --run-as root, and that of the machine without', async () => {
@@ -319,9 +337,23 @@ describe('schedule', () => {
     expect((await told(['schedule', 'cron'], { env })).stderr).not.toContain('half of what')
   })
 
-  it('needs no configuration that can be read', async () => {
+  it('says what is wrong with a configuration, and needs none that can be read', async () => {
     const dir = folder()
     writeFileSync(join(dir, 'config.ini'), '[nonsense\n', { mode: 0o600 })
+    const { code, stderr } = await told([
+      '--config',
+      join(dir, 'none.ini'),
+      'schedule',
+      'cron',
+      '--at',
+      '04:17',
+    ])
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /^hq-token: warning: no run can refresh yet: .*none\.ini.*\n[^]*none\.ini schedule cron --at 04:17\) \| crontab -\n$/,
+      ),
+    ])
     expect(await printed(['cron'], { env: { HQ_TOKEN_CONFIG_DIR: dir, HQ_TOKEN_STATE_DIR: dir } })).toContain(
       dir,
     )

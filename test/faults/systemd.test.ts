@@ -11,6 +11,7 @@ import { ended } from '../support/processes.js'
 
 /** Boots, with /in and /out bound to folders of the test; `systemd-nspawn` wants cgroup2, and a root for its own. */
 const BOOT = `set -eu
+INSTALLED=/usr/lib/node_modules/hq-token
 mount --make-rprivate /
 mount -t tmpfs -o mode=0755 none "$DIR"
 mkdir "$DIR/upper" "$DIR/work" "$DIR/root"
@@ -25,7 +26,8 @@ cp "$IN/hq-test.service" "$IN/hq-test.target" "$IN/hq-failed.service" "$DIR/root
 # A machine that was cloned has no id of its own yet.
 rm -f "$DIR/root/etc/machine-id"
 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit --resolv-conf=off --console=pipe \\
-  --bind-ro="$REPO:/usr/lib/node_modules/hq-token" --bind-ro="$IN:/in" --bind="$OUT:/out" \\
+  --bind-ro="$REPO/dist:$INSTALLED/dist" --bind-ro="$REPO/package.json:$INSTALLED/package.json" \\
+  --bind-ro="$(realpath "$REPO/node_modules"):$INSTALLED/node_modules" --bind-ro="$IN:/in" --bind="$OUT:/out" \\
   -D "$DIR/root" -b systemd.unit=hq-test.target
 `
 

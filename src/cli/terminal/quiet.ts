@@ -9,10 +9,19 @@ import type { World } from '../world.js'
  */
 export async function quietly(world: World, work: (within: World) => Promise<number>): Promise<number> {
   const said: Buffer[] = []
-  const stderr = new Writable({
+  const held = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
       said.push(chunk)
       done()
+    },
+  })
+  // The real one is corked while the lock is held, because Node's own warnings go there.
+  const stderr = Object.assign(held, {
+    cork: () => {
+      world.stderr.cork()
+    },
+    uncork: () => {
+      world.stderr.uncork()
     },
   })
   const code = await work({ ...world, stderr })

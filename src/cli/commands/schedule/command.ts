@@ -6,6 +6,9 @@ import type { Edge } from '../../edge.js'
 export const TARGETS = ['systemd', 'cron', 'launchd', 'windows'] as const
 export type Target = (typeof TARGETS)[number]
 
+/** Daily tries make seven of them before a refresh is a week late. */
+export const USUAL_INTERVAL = '7d'
+
 export interface ScheduleFlags {
   readonly system?: boolean
   readonly user?: boolean
@@ -41,7 +44,7 @@ export function command(root: Command, { world }: Edge): void {
     .addOption(
       new Option('--if-older <duration>', 'refresh only if the last refresh is older')
         .argParser(interval)
-        .default('7d'),
+        .default(USUAL_INTERVAL),
     )
     .option(
       '--at <time>',

@@ -42,9 +42,9 @@ function launchd(plan: Plan, [list]: readonly Printed[], dir: string | undefined
   return [...put, ...user, ['to start it', `launchctl bootstrap ${domain} ${path}`]]
 }
 
-function cron(_: Plan, [line]: readonly Printed[], dir: string | undefined): Steps {
+function cron({ again }: Plan, [line]: readonly Printed[], dir: string | undefined): Steps {
   const source =
-    dir === undefined ? 'hq-token schedule cron' : `cat ${shellWord(`${dir}/${line?.file ?? ''}`)}`
+    dir === undefined ? `hq-token schedule cron${again}` : `cat ${shellWord(`${dir}/${line?.file ?? ''}`)}`
   return [['to add the line to your crontab, once', `(crontab -l 2>/dev/null; ${source}) | crontab -`]]
 }
 

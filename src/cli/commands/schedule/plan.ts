@@ -17,6 +17,8 @@ export interface Plan {
   /** True if that is the user who runs this, whose configuration and store are taken then. */
   readonly isOwn: boolean
   readonly home: string | undefined
+  /** The options of this command that change what a line says, as typed. */
+  readonly again: string
 }
 
 /** A file, and the folder where its kind is looked for. */

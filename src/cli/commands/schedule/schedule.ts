@@ -14,7 +14,7 @@ import { around } from '../../session.js'
 import { replaceFile } from '../../terminal/output-file.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
-import type { ScheduleFlags, Target } from './command.js'
+import { USUAL_INTERVAL, type ScheduleFlags, type Target } from './command.js'
 import { crontab, MOST } from './cron.js'
 import { propertyList } from './launchd.js'
 import { nextSteps } from './next-steps.js'
@@ -101,6 +101,7 @@ function planOf(
     ],
     ...{ variables, reads, writes, hour, minute },
     home: homeOf(homedir),
+    again: `${ifOlder === USUAL_INTERVAL ? '' : ` --if-older ${ifOlder}`}${at === undefined ? '' : ` --at ${at}`}`,
   }
 }
 
@@ -159,7 +160,7 @@ function printed(target: Target, plan: Plan): readonly Printed[] {
 
 async function warnings(
   { words: [node = '', script = ''], reads, writes, home, runAs }: Plan,
-  { left, refreshLife }: KeepAlive,
+  { left, problem, refreshLife }: KeepAlive,
   { ifOlder }: ScheduleFlags,
 ): Promise<readonly Notice[]> {
   const said: Notice[] = []
@@ -185,6 +186,7 @@ async function warnings(
       `${left.join(', ')} ${left.length > 1 ? 'are' : 'is'} set in this shell, and a scheduled run does not see that`,
       'put it into the config file: hq-token init writes one',
     )
+  if (problem !== undefined) warn(`no run can refresh yet: ${problem}`, 'hq-token doctor')
   const life = await refreshLife()
   if (life !== undefined && (seconds(ifOlder) ?? 0) >= life / 2)
     warn(
