@@ -137,12 +137,9 @@ function assertPlain({ words, variables, reads, writes }: Plan): void {
   ]
   for (const [what, text] of named)
     if (text !== undefined && /\p{Cc}/u.test(text))
-      throw new UsageError(
-        `${what} holds a line break or another control character: ${JSON.stringify(text)}`,
-        {
-          hint: 'give it another name: no unit, crontab or task can carry this one',
-        },
-      )
+      throw new UsageError(`${what} holds a line break or another control character: ${text}`, {
+        hint: 'give it another name: no unit, crontab or task can carry this one',
+      })
 }
 
 /** @throws {UsageError} for a line that cron would refuse. */
