@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { canContain } from './test/support/container.js'
 
 const FAULTS = 'test/faults/**/*.test.ts'
 /** The faults of a shared store: `npm run test:fleet`. */
@@ -7,6 +8,13 @@ const FLEET = 'test/fleet/**/*.test.ts'
 /** They mount, trace and take other users' places; who cannot is told so, and CI, which can, counts them. */
 const canFault = process.platform === 'linux' && process.geteuid?.() === 0
 if (!canFault) process.stderr.write('the fault harnesses need Linux and root: they are left out\n')
+/** It boots a systemd. */
+const SYSTEMD = 'test/faults/systemd.test.ts'
+const canBoot = canFault && canContain()
+if (canFault && !canBoot)
+  process.stderr.write(
+    `${SYSTEMD} needs systemd-nspawn (apt-get install systemd-container) and a kernel that lets it run: it is left out\n`,
+  )
 
 /** Folders with another undici, whose `Agent` users may bring, and with another pg: see scripts/matrix.js. */
 const { UNDICI, PG } = process.env
@@ -40,6 +48,7 @@ export default defineConfig({
               test: {
                 name: 'faults',
                 include: [FAULTS],
+                exclude: canBoot ? [] : [SYSTEMD],
                 fileParallelism: false,
                 sequence: { groupOrder: 1 },
               },

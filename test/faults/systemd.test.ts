@@ -4,31 +4,20 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { CONTAINER } from '../support/container.js'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 import { ended } from '../support/processes.js'
 
-/** Boots, with /in and /out bound to folders of the test; `systemd-nspawn` wants cgroup2, and a root for its own. */
-const BOOT = `set -eu
-INSTALLED=/usr/lib/node_modules/hq-token
-mount --make-rprivate /
-mount -t tmpfs -o mode=0755 none "$DIR"
-mkdir "$DIR/upper" "$DIR/work" "$DIR/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$DIR/upper,workdir=$DIR/work" "$DIR/root"
-umount -R /sys/fs/cgroup
-mount -t cgroup2 none /sys/fs/cgroup
-group=/sys/fs/cgroup/hq-token-test-$$
-mkdir "$group"
-trap 'echo $$ > /sys/fs/cgroup/cgroup.procs; find "$group" -depth -type d -exec rmdir {} +' EXIT
-echo $$ > "$group/cgroup.procs"
+/** With /in and /out bound to folders of the test. */
+const BOOT = `${CONTAINER}
 cp "$IN/hq-test.service" "$IN/hq-test.target" "$IN/hq-failed.service" "$DIR/root/etc/systemd/system"
-# A machine that was cloned has no id of its own yet.
-rm -f "$DIR/root/etc/machine-id"
-SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit --resolv-conf=off --console=pipe \\
+INSTALLED=/usr/lib/node_modules/hq-token
+container \\
   --bind-ro="$REPO/dist:$INSTALLED/dist" --bind-ro="$REPO/package.json:$INSTALLED/package.json" \\
   --bind-ro="$(dirname "$(realpath "$REPO/node_modules/commander")"):$INSTALLED/node_modules" --bind-ro="$IN:/in" --bind="$OUT:/out" \\
-  -D "$DIR/root" -b systemd.unit=hq-test.target
+  -b systemd.unit=hq-test.target
 `
 
 const FILES = {
@@ -101,7 +90,6 @@ describe('the unit under a booted systemd', () => {
   const read = (name: string): string => readFileSync(join(out, name), 'utf8')
 
   beforeAll(async () => {
-    //DBG
     requirePrograms(['systemd-nspawn', 'systemd-container'], 'unshare')
     there = await place({})
     const into = folder()
