@@ -29,6 +29,8 @@ export interface Told {
   readonly refreshEnds: number | null
   /** Whether no refresh can help any more. */
   readonly hasEnded: boolean
+  /** Whether that is by the server's word. */
+  readonly isRefused: boolean
   readonly failures: number
   readonly lastFailure: string | null
   readonly now: number
@@ -49,6 +51,7 @@ export interface Place {
 }
 
 const LONGEST_SUBJECT = 120
+const LONGEST_HOST = 40
 
 /** @param typed The hint as this user can type it. */
 export function notificationOf(told: Told, place: Place, typed: (hint: string) => string): Notification {
@@ -80,7 +83,7 @@ export function textOf({ message, hint, since, count }: Notification, place: Pla
     ['User', user],
     ['Profile', profile],
     ['Store', store],
-    ['Told before', count === 0 ? null : `${count} times`],
+    ['Told before', count === 0 ? null : count === 1 ? 'once' : `${count} times`],
   ]
   const lines = rows.flatMap(([name, value]) =>
     value === null ? [] : [`${`${name}:`.padEnd(13)}${printable(value)}`],
@@ -95,9 +98,9 @@ interface Words {
 }
 
 const WORDS: Readonly<Record<AlertKind, (told: Told) => Words>> = {
-  login_required: ({ login, lastFailure, refreshEnds, ...told }) => ({
+  login_required: ({ login, lastFailure, refreshEnds, isRefused, ...told }) => ({
     title: 'a person must log in',
-    message: `a person must log in: ${lastFailure ?? ended(refreshEnds)}; ${accessOf(told)}`,
+    message: `a person must log in: ${isRefused && lastFailure !== null ? lastFailure : ended(refreshEnds)}; ${accessOf(told)}`,
     hint: login,
   }),
   failing: ({ since, failures, lastFailure, ...told }) => ({
@@ -141,6 +144,6 @@ function quoted(failure: string | null): string {
 
 /** A mail's subject has no other characters without an encoding of its own. */
 function subjectOf(title: string, { profile, host }: Place): string {
-  const subject = `hq-token on ${host}${profile === null ? '' : `, ${profile}`}: ${title}`
+  const subject = `hq-token on ${host.slice(0, LONGEST_HOST)}${profile === null ? '' : `, ${profile.slice(0, LONGEST_HOST)}`}: ${title}`
   return subject.replace(/[^\x20-\x7e]/g, '?').slice(0, LONGEST_SUBJECT)
 }

@@ -26,6 +26,11 @@ export interface Alert {
   readonly kind: Trouble
   /** Epoch seconds. */
   readonly since: number
+  /**
+   * Whether it is worth telling, by the policy. Trouble that people were told of lasts until it is over, whatever the
+   * policy says: hosts may have different ones.
+   */
+  readonly isWorth: boolean
 }
 
 /**
@@ -121,26 +126,29 @@ export function alertsOf(
   if (set === undefined) {
     const [last] = history
     if (last === undefined || last.event === 'logout' || last.event === 'move') return null
-    return [{ kind: 'login_required', since: last.at }]
+    return [{ kind: 'login_required', since: last.at, isWorth: true }]
   }
   const accessEnds = expiresAt(set.pair, at)
   const endedAt = endOf(set, at)
   if (endedAt !== null) {
     // Whoever is told now that a person must log in need not be told of the last hour as well.
     const isLastHour = accessEnds > at.now && accessEnds - at.now < HOUR && endedAt < accessEnds - HOUR
-    const ending: Alert[] = isLastHour ? [{ kind: 'ending', since: accessEnds - HOUR }] : []
-    return [{ kind: 'login_required', since: endedAt }, ...ending]
+    const ending: Alert[] = isLastHour ? [{ kind: 'ending', since: accessEnds - HOUR, isWorth: true }] : []
+    return [{ kind: 'login_required', since: endedAt, isWorth: true }, ...ending]
   }
   const failing = failingSince(set, history)
-  const isFailing = failing !== null && (at.now - failing >= policy.failingFor || accessEnds <= at.now)
+  const alerts: Alert[] = []
+  if (failing !== null) {
+    const isWorth = at.now - failing >= policy.failingFor || accessEnds <= at.now
+    alerts.push({ kind: 'failing', since: failing, isWorth })
+  }
   const end = set.pair.refreshExpiresAt
-  const window = end === null ? 0 : Math.min(policy.ending, (end - set.pair.obtained.now) / 2)
-  return [
-    ...(isFailing ? [{ kind: 'failing' as const, since: failing }] : []),
-    ...(end !== null && end - at.now < window
-      ? [{ kind: 'ending' as const, since: Math.floor(end - window) }]
-      : []),
-  ]
+  const half = end === null ? 0 : (end - set.pair.obtained.now) / 2
+  if (end !== null && end - at.now < half) {
+    const window = Math.min(policy.ending, half)
+    alerts.push({ kind: 'ending', since: Math.floor(end - window), isWorth: end - at.now < window })
+  }
+  return alerts
 }
 
 /** Since when no refresh can help any more; `null` while one can. */
@@ -163,6 +171,10 @@ export function nextStep(
   now: number,
 ): AlertStep | undefined {
   const recordOf = (kind: AlertKind): AlertRecord => records.find((one) => one.kind === kind) ?? idle(kind)
+  // One telling at a time, and nothing changes meanwhile; a claim from the future is from before the clock was set back.
+  const isClaimed = ({ claimedAt }: AlertRecord): boolean =>
+    claimedAt !== null && claimedAt <= now + CLAIM && now - claimedAt < CLAIM
+  if (records.some(isClaimed)) return undefined
   const over = [...TROUBLES, 'recovered' as const]
     .map(recordOf)
     .find(
@@ -170,17 +182,14 @@ export function nextStep(
     )
   if (over !== undefined) return { before: over, after: idle(over.kind), tells: false }
   if (alerts === null) return undefined
-  // One telling at a time; a claim from the future is from before the clock was set back.
-  const isClaimed = ({ claimedAt }: AlertRecord): boolean =>
-    claimedAt !== null && claimedAt <= now + CLAIM && now - claimedAt < CLAIM
-  if (records.some(isClaimed)) return undefined
-  for (const { kind, since } of alerts) {
+  const worth = alerts.filter(({ kind, isWorth }) => isWorth || recordOf(kind).since !== 0)
+  for (const { kind, since } of worth) {
     const record = recordOf(kind)
     const begun = record.since === 0 ? { ...record, since: Math.max(since, 1), dueAt: now } : record
     if (isDue(begun, now)) return { before: record, after: { ...begun, claimedAt: now }, tells: true }
   }
   const recovered = recordOf('recovered')
-  return alerts.length === 0 && recovered.since !== 0 && isDue(recovered, now)
+  return worth.length === 0 && recovered.since !== 0 && isDue(recovered, now)
     ? { before: recovered, after: { ...recovered, claimedAt: now }, tells: true }
     : undefined
 }
@@ -189,9 +198,9 @@ function stands(kind: Trouble, alerts: readonly Alert[] | null): boolean {
   return alerts?.some((alert) => alert.kind === kind) ?? false
 }
 
-/** A telling from the future is from before the clock was set back. */
-function isDue({ dueAt, toldAt }: AlertRecord, now: number): boolean {
-  return dueAt <= now || (toldAt !== null && toldAt > now + DAY)
+/** A telling, or a try, from the future is from before the clock was set back. */
+function isDue({ dueAt, toldAt, failedAt }: AlertRecord, now: number): boolean {
+  return dueAt <= now || Math.max(toldAt ?? 0, failedAt ?? 0) > now + DAY
 }
 
 /**

@@ -24,12 +24,10 @@ export async function post(
   { url, body, contentType, userAgent, timeoutMs }: Post,
 ): Promise<string | null> {
   const over = AbortSignal.timeout(timeoutMs)
-  const dispatcher = agent({
-    connectMs: Math.min(CONNECT_MS, timeoutMs),
-    idleMs: timeoutMs,
-    signal: over,
-  })
+  const limits = { connectMs: Math.min(CONNECT_MS, timeoutMs), idleMs: timeoutMs, signal: over }
+  let dispatcher: ReturnType<typeof agent> | undefined
   try {
+    dispatcher = agent(limits)
     const { statusCode, body: answer } = await dispatcher.request({
       ...{ origin: url.origin, path: url.pathname + url.search, method: 'POST', body },
       headers: { 'content-type': contentType, 'user-agent': userAgent },
@@ -42,6 +40,6 @@ export async function post(
       ? `gave no answer within ${timeoutMs / 1000} s`
       : `could not be reached (${errnoOf(error)})`
   } finally {
-    void dispatcher.destroy()
+    void dispatcher?.destroy()
   }
 }

@@ -6,6 +6,8 @@ import { setImmediate as iteration, setTimeout as sleep } from 'node:timers/prom
 import { beforeSignalsEnd } from './signals.js'
 
 const UNREAD_MS = 100
+/** Milliseconds between two looks whether all have ended. */
+const LOOK_MS = 50
 const POSIX = process.platform !== 'win32'
 
 export interface ShellCommand {
@@ -54,7 +56,7 @@ export function runShellCommand({
     // The terminal's Ctrl-C does not reach a group of its own. Listen before the command begins, because a signal may
     // come at its first instant.
     const noLonger = beforeSignalsEnd(() => {
-      endAll(child)
+      endAll(family(child))
     })
     // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
     const child = spawn(command, {
@@ -67,8 +69,10 @@ export function runShellCommand({
     const output: Buffer[] = []
     let length = 0
     let isTooSlow = false
+    let watch: NodeJS.Timeout | undefined
     const over = (end: CommandEnd): void => {
       clearTimeout(timer)
+      clearInterval(watch)
       noLonger()
       child.stdin?.destroy()
       child.stdout?.destroy()
@@ -77,9 +81,17 @@ export function runShellCommand({
     }
     let timer = setTimeout(() => {
       isTooSlow = true
-      if (graceMs > 0) askToEnd(child)
+      // Found before their parents are gone.
+      const all = family(child)
+      if (graceMs > 0) {
+        endAll(all, 'SIGTERM')
+        // The shell may end at once, and leave what it has started.
+        watch = setInterval(() => {
+          if (!all.some(isAlive)) over({ kind: 'too-slow' })
+        }, LOOK_MS)
+      }
       timer = setTimeout(() => {
-        endAll(child)
+        endAll([...all, ...family(child)])
         over({ kind: 'too-slow' })
       }, graceMs)
     }, timeoutMs)
@@ -93,12 +105,13 @@ export function runShellCommand({
       if (length < mostOutput || !isQuiet) output.push(chunk.subarray(0, isQuiet ? mostOutput : undefined))
       length += chunk.length
       if (length <= mostOutput || isQuiet) return
-      endAll(child)
+      endAll(family(child))
       over({ kind: 'too-much' })
     }
     child.stdout?.on('data', read)
     child.stderr?.on('data', read)
     child.on('exit', (code, signal) => {
+      if (isTooSlow) return
       clearTimeout(timer)
       const closed = once(child, 'close')
       void Promise.race([closed, unread()]).then(() => {
@@ -116,28 +129,30 @@ async function unread(): Promise<void> {
   await iteration()
 }
 
-/** Asks the group to end, so that a mail program can tidy up. */
-function askToEnd(child: ChildProcess): void {
-  try {
-    if (POSIX && child.pid !== undefined) process.kill(-child.pid, 'SIGTERM')
-  } catch {
-    // It has ended by itself.
-  }
+/**
+ * The command's group, as a negative number, and its descendants, because some leave the group, as `setsid` does.
+ */
+function family(child: ChildProcess): readonly number[] {
+  const { pid } = child
+  if (pid === undefined) return []
+  return POSIX ? [-pid, ...descendants(pid)] : [pid]
 }
 
-function endAll(child: ChildProcess): void {
-  child.stdout?.destroy()
-  try {
-    if (!POSIX || child.pid === undefined) {
-      child.kill()
-      return
+function endAll(all: readonly number[], signal: NodeJS.Signals = 'SIGKILL'): void {
+  for (const pid of all)
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // It has ended by itself.
     }
-    // Those that have left the group, too, as `setsid` does; found before their parents are gone.
-    const others = descendants(child.pid)
-    process.kill(-child.pid, 'SIGKILL')
-    for (const pid of others) process.kill(pid, 'SIGKILL')
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
   } catch {
-    // It has ended by itself.
+    return false
   }
 }
 

@@ -20,7 +20,7 @@ export function toAlertRow(record: AlertRecord): Row {
   }
 }
 
-/** Leaves out a record that cannot be read: then people are told once more. */
+/** Leaves out a record that cannot be read. */
 export function fromAlertRows(rows: readonly Row[]): AlertRecord[] {
   return rows.flatMap((row) => {
     const [kind, failure] = [row['kind'], row['failure'] ?? null]

@@ -57,13 +57,18 @@ async function run(
   if (end.kind === 'too-slow') return { where, problem: `did not end within ${timeout} s` }
   if (end.kind !== 'ended') return { where, problem: 'could not be run' }
   const said = printable(
-    end.output
+    withoutPaths(end.output)
       .slice(0, MOST_OUTPUT)
       .trim()
       .replace(/\s*\n\s*/g, '; '),
   )
   const how = end.signal === null ? `exit status ${String(end.code)}` : end.signal
   return { where, problem: end.code === 0 ? null : `gave ${how}${said === '' ? '' : `: ${said}`}` }
+}
+
+/** The address of a webhook is a secret, and programs quote it. */
+function withoutPaths(text: string): string {
+  return text.replace(/(\bhttps?:\/\/[^\s/"'<>]*)\/[^\s"'<>]*/g, '$1/…')
 }
 
 /** Environment variables cannot hold a null character. */

@@ -7,16 +7,16 @@ import {
   afterTelling,
   alertsOf,
   nextStep,
+  type Alert,
   type AlertRecord,
-  type AlertStore,
 } from '../core/alerts.js'
 import { notificationOf, type Place } from '../core/alert-messages.js'
-import type { Clock } from '../core/clock.js'
+import type { Clock, ClockReading } from '../core/clock.js'
 import { LockTimeout, TokenError } from '../core/errors.js'
-import { healthOf } from '../core/health.js'
+import { healthOf, type Health } from '../core/health.js'
 import type { Notice } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
-import { deliver, type Delivery } from './deliver.js'
+import { deliver } from './deliver.js'
 import type { Opened } from './open.js'
 
 /** Milliseconds to wait for the store's lock before people are told first. Nobody waits for a reminder. */
@@ -52,44 +52,56 @@ export async function tellPeople(opened: Opened, teller: Teller): Promise<void> 
 }
 
 async function tellWhatIsDue(opened: Opened, config: NotifyConfig, teller: Teller): Promise<void> {
-  const { store, alerts: memory, policy, named } = opened
-  const set = await store.read()
-  const at = teller.clock()
-  if (set !== undefined) {
-    const configured = { policy, named: await named(), apiUrl: opened.config.apiUrl }
-    if (healthOf(set, at, configured).state === 'other_client') return
-  }
-  const history = set === undefined || set.failures > 0 ? await store.history() : []
-  const alerts = alertsOf(set, history, at, config.policy)
   for (let steps = 0; steps < MOST_STEPS; steps++) {
-    const { records, offset } = await memory.alerts()
-    const theirs = alerts?.map((alert) => ({ ...alert, since: alert.since - offset })) ?? null
-    const step = nextStep(records, theirs, at.now - offset)
+    // Anew each time: while people are told, another process may refresh.
+    const view = await viewOf(opened, config, teller)
+    if (view === undefined) return
+    const { records, offset } = await opened.alerts.alerts()
+    const theirs = view.alerts?.map((alert) => ({ ...alert, since: alert.since - offset })) ?? null
+    const step = nextStep(records, theirs, view.at.now - offset)
     if (step === undefined) return
     const isFirst = step.tells && step.after.told === 0
-    if (!(await memory.saveAlert(step, isFirst ? WAIT_MS : 0)) || !step.tells) continue
+    if (!(await opened.alerts.saveAlert(step, isFirst ? WAIT_MS : 0)) || !step.tells) continue
     teller.begins()
-    await tellOf(step.after, set, { opened, config, teller, memory, offset })
+    await tellOf(step.after, view, { opened, config, teller, offset })
   }
+}
+
+/** How the grant stands at this moment. */
+interface View {
+  readonly at: ClockReading
+  readonly set: TokenSet | undefined
+  readonly health: Health | undefined
+  readonly alerts: readonly Alert[] | null
+}
+
+/** @returns `undefined` if the set belongs to another client than the configured one. */
+async function viewOf(
+  { store, policy, named, config: { apiUrl } }: Opened,
+  config: NotifyConfig,
+  { clock }: Teller,
+): Promise<View | undefined> {
+  const set = await store.read()
+  const at = clock()
+  const health = set && healthOf(set, at, { policy, named: await named(), apiUrl })
+  if (health?.state === 'other_client') return undefined
+  const history = set === undefined || set.failures > 0 ? await store.history() : []
+  return { at, set, health, alerts: alertsOf(set, history, at, config.policy) }
 }
 
 interface Telling {
   readonly opened: Opened
   readonly config: NotifyConfig
   readonly teller: Teller
-  readonly memory: AlertStore
   readonly offset: number
 }
 
 /** Tells people of one thing that this process has claimed. */
-async function tellOf(claimed: AlertRecord, set: TokenSet | undefined, telling: Telling): Promise<void> {
-  const { opened, config, teller, memory, offset } = telling
-  const at = teller.clock()
-  const health =
-    set &&
-    healthOf(set, at, {
-      ...{ policy: opened.policy, named: await opened.named(), apiUrl: opened.config.apiUrl },
-    })
+async function tellOf(
+  claimed: AlertRecord,
+  { at, set, health }: View,
+  { opened, config, teller, offset }: Telling,
+): Promise<void> {
   const place = placeOf(opened, set)
   const notification = notificationOf(
     {
@@ -97,6 +109,7 @@ async function tellOf(claimed: AlertRecord, set: TokenSet | undefined, telling: 
       accessEnds: health?.access.endsAt ?? null,
       refreshEnds: health?.refresh?.endsAt ?? null,
       hasEnded: health === undefined || health.hasEnded,
+      isRefused: set !== undefined && (set.refusedAt !== null || set.bareSince !== null),
       failures: set?.failures ?? 0,
       lastFailure: set?.lastFailure?.message ?? null,
       now: at.now,
@@ -118,9 +131,11 @@ async function tellOf(claimed: AlertRecord, set: TokenSet | undefined, telling: 
   const now = teller.clock().now - offset
   const failure = problems.length === 0 ? null : problems.join('; ')
   const changes = isTold
-    ? afterTelling(claimed, (await memory.alerts()).records, now, config.policy.remind, failure)
+    ? afterTelling(claimed, (await opened.alerts.alerts()).records, now, config.policy.remind, failure)
     : [afterFailedTelling(claimed, now, failure ?? '')]
-  for (const change of changes) await memory.saveAlert(change, WAIT_MS)
+  // What is not noted is told again, so wait as long as for a refresh.
+  const waitMs = opened.config.refresh.lockWait * 1000
+  for (const change of changes) await opened.alerts.saveAlert(change, waitMs)
 }
 
 /** The host and the grant, for people. */
@@ -144,9 +159,12 @@ function accountName(): string {
   }
 }
 
-/** The environment of the hook: without a token that `exec` or a person has put there. */
+/** The environment of the hook: without a token that `exec` or a person has put there, and without a password. */
 export function hookEnv({ childEnv }: Pick<Opened, 'childEnv'>): NodeJS.ProcessEnv {
-  return { ...childEnv(), HQ_TOKEN: undefined, HQ_TOKEN_EXPIRES_AT: undefined, HQ_TOKEN_FILE: undefined }
+  return { ...childEnv(), ...Object.fromEntries(NOT_FOR_HOOKS.map((name) => [name, undefined])) }
 }
 
-export type { Delivery }
+const NOT_FOR_HOOKS = [
+  ...['HQ_TOKEN', 'HQ_TOKEN_EXPIRES_AT', 'HQ_TOKEN_FILE', 'PGPASSWORD'],
+  ...['HQ_TOKEN_ENCRYPTION_KEY_FILE', 'HQ_TOKEN_ENCRYPTION_KEY_COMMAND'],
+]

@@ -54,8 +54,8 @@ class Memory {
   }
 }
 
-const LOGIN: Alert = { kind: 'login_required', since: 100 }
-const FAILING: Alert = { kind: 'failing', since: 50 }
+const LOGIN: Alert = { kind: 'login_required', since: 100, isWorth: true }
+const FAILING: Alert = { kind: 'failing', since: 50, isWorth: true }
 
 describe('people are told of trouble', () => {
   it('people are told once, then after 1, 2, 4 … 32 days, and of its end once', () => {
@@ -165,8 +165,43 @@ describe('people are told of trouble', () => {
     memory.now = 400 * DAY
     memory.look([LOGIN], true)
     memory.now = 3 * DAY
-    memory.look([LOGIN, { kind: 'ending', since: 1 }])
+    memory.look([LOGIN, { kind: 'ending', since: 1, isWorth: true }])
     expect(memory.told.length).toBeGreaterThan(0)
+  })
+
+  it('a try of a clock that was ahead does not keep people from being told', () => {
+    const memory = new Memory()
+    memory.isBroken = true
+    memory.now = 400 * DAY
+    memory.look([LOGIN])
+    memory.isBroken = false
+    memory.now = 3 * DAY
+    memory.look([LOGIN])
+    expect(memory.told).toEqual(['login_required 3'])
+  })
+
+  it('hosts that tell of an outage sooner and later tell of it once, and of its end once', () => {
+    const memory = new Memory()
+    const later: Alert = { ...FAILING, isWorth: false }
+    for (const alert of [later, FAILING, later, FAILING, later]) memory.look([alert])
+    memory.look([])
+    expect(memory.told.map((one) => one.split(' ')[0])).toEqual(['failing', 'recovered'])
+  })
+
+  it('trouble that is not worth telling keeps nobody from hearing of the end of another', () => {
+    const memory = new Memory()
+    memory.look([LOGIN])
+    memory.look([{ ...FAILING, isWorth: false }])
+    expect(memory.told.map((one) => one.split(' ')[0])).toEqual(['login_required', 'recovered'])
+  })
+
+  it('while one process tells, no other changes anything, however it sees the grant', () => {
+    const memory = new Memory()
+    memory.look([FAILING], true)
+    const during = memory.records
+    for (const alerts of [[LOGIN], [], null]) memory.look(alerts)
+    expect(memory.records).toBe(during)
+    expect(memory.told).toEqual([])
   })
 
   it('with remind = never people are told once', () => {
@@ -190,7 +225,7 @@ describe('people are told of trouble', () => {
           memory.now += pause
           memory.isBroken = isBroken
           memory.look(
-            kinds.map((kind) => ({ kind, since: memory.now })),
+            kinds.map((kind) => ({ kind, since: memory.now, isWorth: true })),
             dies,
           )
           expect(memory.records.filter(({ claimedAt }) => claimedAt !== null).length).toBeLessThanOrEqual(3)
@@ -295,7 +330,7 @@ describe('trouble', () => {
     ],
     ['is a set that is gone', ['login_required'], alertsOf(undefined, [entry(5, 'done')], at(0), POLICY)],
   ])('trouble %s', (_, kinds, alerts) => {
-    expect(alerts?.map(({ kind }) => kind)).toEqual(kinds)
+    expect(alerts?.flatMap(({ kind, isWorth }) => (isWorth ? [kind] : []))).toEqual(kinds)
   })
 
   it('nobody is told of a store that never had a set, nor after a logout or a move', () => {

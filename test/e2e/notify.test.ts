@@ -65,6 +65,26 @@ describe('people are told', () => {
     expect(mails()).toEqual(['login_required'])
   })
 
+  it('people are told once of an outage, though the grant changes while they are told', async () => {
+    const { start, run, mails, sandbox } = await home(`${KEEP}; sleep 3`, DOWN)
+    const { done } = start(['get'])
+    await expect.poll(() => mails().length).toBe(1)
+    sandbox.setFaults(REFUSED)
+    await run(['refresh'])
+    expect(mails()).toEqual(['failing'])
+    await done
+    expect(mails()).toEqual(['failing', 'login_required'])
+    sandbox.setFaults([])
+    await run(['refresh'])
+    expect(mails()).toEqual(['failing', 'login_required', 'recovered'])
+  })
+
+  it('the next command names the profile or the file that the environment names', async () => {
+    const { run, dir, config } = await home()
+    await run(['get'])
+    expect(readFileSync(join(dir, 'mails'), 'utf8')).toContain(`hq-token --config ${config} login`)
+  })
+
   it('people are told again after a day, and of the end of the trouble once', async () => {
     const { run, mails, pass, sandbox } = await home()
     await run(['get'])
@@ -164,14 +184,27 @@ describe('a command for people costs nobody a token', () => {
     ['reads none of its input', 'exec 0<&-; exit 1', /gave exit status 1\n/],
     ['leaves a daemon that keeps its output open', '(sleep 20 >&2 &); exit 3', /gave exit status 3\n/],
     ['hangs', 'sleep 40', /did not end within 1 s\n/],
+    [
+      'hangs in what it has started, which keeps the signal',
+      "(trap '' TERM; echo $$ > hung; exec sleep 40) | cat",
+      /did not end within 1 s\n/,
+    ],
+    [
+      'quotes an address',
+      'echo GET http://hooks.example/s3cr3t; exit 4',
+      /gave exit status 4: GET http:\/\/hooks.example\/…\n/,
+    ],
     ['hangs and keeps the signal', "trap '' TERM; sleep 40", /did not end within 1 s\n/],
   ])('a command for people that %s costs nobody a token', async (_, command, said) => {
-    const { run, works, sandbox } = await recovering(command, 'timeout = 1s\n')
+    const { run, works, sandbox, dir } = await recovering(command, 'timeout = 1s\n')
     const begin = performance.now()
     const { code, stdout, stderr } = await run(['get'])
     expect(performance.now() - begin).toBeLessThan(12_000)
     expect([code, await works(stdout.trim())]).toEqual([0, true])
     expect(stderr).toMatch(said)
+    expect(stderr).not.toContain('s3cr3t')
+    if (existsSync(join(dir, 'hung')))
+      await expect.poll(() => isAlive(Number(readFileSync(join(dir, 'hung'), 'utf8')))).toBe(false)
     expect(stderr).toContain('hq-token: hint: hq-token notify --test tries it again')
     expect(sandbox.refreshes()).toBe(1)
     expect((await run(['doctor'])).stdout).toMatch(
@@ -349,6 +382,7 @@ describe('nothing secret reaches people', () => {
     ].map(([, secret = '']) => secret)
     expect(secrets).toHaveLength(3)
     const env = {
+      PGPASSWORD: 's3cr3t-hook',
       HQ_TOKEN: 'canary-of-exec-0123',
       HQ_TOKEN_CLIENT_SECRET: secrets[2] ?? '',
       HQ_TOKEN_EXPIRES_AT: 'x',
