@@ -1,5 +1,4 @@
 // Tells people of trouble with the grant when a command has done its work. Prints nothing but warnings about that.
-import { variable } from '../config/paths.js'
 import type { Session } from './session.js'
 import { voice } from './terminal/output.js'
 import { nextCommand } from './next-step.js'
@@ -34,6 +33,6 @@ export async function tell(session: Session, { keepsOutput = false } = {}): Prom
 /** A hint for people who have not the environment of this command: it names the profile or the config file. */
 function typedFor({ config, world, voice: speaker }: Session): (hint: string) => string {
   if (config.profile !== null) return voice(world, { profile: config.profile }).typed
-  const isNamed = variable(world.env, 'HQ_TOKEN_CONFIG') !== undefined
+  const isNamed = Boolean(world.env['HQ_TOKEN_CONFIG']?.trim())
   return isNamed && config.file !== null ? voice(world, { config: config.file }).typed : speaker.typed
 }

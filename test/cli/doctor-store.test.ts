@@ -86,7 +86,7 @@ describe('the store', () => {
     const made = await seeded()
     changed(made, 'PRAGMA user_version = 3')
     const before = contents(made.dir)
-    expect((await examined(made)).check('schema')?.message).toBe('3; the next refresh brings it to 5')
+    expect((await examined(made)).check('schema')?.message).toBe('3; the next refresh brings it to 6')
     expect(contents(made.dir)).toEqual(before)
   })
 

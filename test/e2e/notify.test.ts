@@ -108,7 +108,7 @@ describe('people are told', () => {
     expect(text).toMatch(
       /^1 refresh has failed since \S+Z \(.*403.*\); the access token is over since \S+Z\.\n\n/,
     )
-    expect(text).toMatch(/^Next: +hq-token doctor --online$/m)
+    expect(text).toMatch(/^Next: +hq-token --config \S+ doctor --online$/m)
     expect(text).toMatch(/^Host: +\S+, as \S+$/m)
     expect(text).toMatch(/^Store: +\/\S+token\.db$/m)
     expect(text).toMatch(/^HQ_TOKEN_EVENT_COUNT=0$/m)
@@ -306,13 +306,13 @@ describe('an address for people', () => {
       event: 'login_required',
       subject: expect.stringMatching(/^hq-token on \S+: a person must log in$/) as string,
       message: expect.stringMatching(/^a person must log in: .*invalid_grant/) as string,
-      hint: expect.stringMatching(/^hq-token login/) as string,
+      hint: expect.stringMatching(/^hq-token --config \S+ login/) as string,
       since: expect.stringMatching(/Z$/) as string,
       count: 0,
       profile: null,
       instance: sandbox.url,
       host: expect.any(String) as string,
-      text: expect.stringMatching(/a person must log in\na person.*\nhq-token login/) as string,
+      text: expect.stringMatching(/a person must log in\na person.*\nhq-token --config \S+ login/) as string,
     })
     await run(['get'])
     expect(posts).toHaveLength(1)

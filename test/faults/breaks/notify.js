@@ -33,8 +33,8 @@ export default [
   {
     name: 'alerts: a clock that was ahead silences the reminders',
     file: 'src/core/alerts.ts',
-    find: 'return dueAt <= now || (toldAt !== null && toldAt > now + DAY)',
-    replace: 'return dueAt <= now || (toldAt !== null && toldAt > now + DAY && false)',
+    find: 'return dueAt <= now || Math.max(toldAt ?? 0, failedAt ?? 0) > now + DAY',
+    replace: 'return dueAt <= now || Math.max(toldAt ?? 0, failedAt ?? 0) < 0 * DAY',
     by: tests('core/alerts', 'costs no reminder'),
   },
   {
@@ -62,8 +62,8 @@ export default [
   {
     name: 'alerts: the hook gets a token of exec',
     file: 'src/wiring/notify.ts',
-    find: 'HQ_TOKEN: undefined, ',
-    replace: '',
+    find: "['HQ_TOKEN', 'HQ_TOKEN_EXPIRES_AT'",
+    replace: "['HQ_TOKEN_EXPIRES_AT'",
     by: tests('e2e/notify', 'no token, secret or address'),
   },
   {
@@ -90,9 +90,8 @@ export default [
   {
     name: 'alerts: a hook that keeps SIGTERM keeps the job',
     file: 'src/platform/shell-command.ts',
-    find: '      if (graceMs > 0) askToEnd(child)\n      timer = setTimeout(() => {\n        endAll(child)\n',
-    replace:
-      '      if (graceMs > 0) askToEnd(child)\n      timer = setTimeout(() => {\n        void endAll\n',
+    find: '        endAll([...all, ...family(child)])\n',
+    replace: '        void endAll\n',
     by: tests('e2e/notify', 'hangs and keeps the signal'),
   },
   {
@@ -113,16 +112,52 @@ export default [
   {
     name: 'alerts: another client’s grant is told',
     file: 'src/wiring/notify.ts',
-    find: "state === 'other_client') return\n",
-    replace: "state === 'other_client') void 0\n",
+    find: "  if (health?.state === 'other_client') return undefined\n",
+    replace: '',
     by: tests('e2e/notify', 'another client’s grant'),
   },
   {
     name: 'alerts: a store that takes no claim has people told',
     file: 'src/wiring/notify.ts',
-    find: '    if (!(await memory.saveAlert(step, isFirst ? WAIT_MS : 0)) || !step.tells) continue\n',
+    find: '    if (!(await opened.alerts.saveAlert(step, isFirst ? WAIT_MS : 0)) || !step.tells) continue\n',
     replace:
-      '    if (!(await memory.saveAlert(step, isFirst ? WAIT_MS : 0).catch(() => true)) || !step.tells) continue\n',
+      '    if (!(await opened.alerts.saveAlert(step, isFirst ? WAIT_MS : 0).catch(() => true)) || !step.tells) continue\n',
     by: tests('faults/disk', 'takes no claim'),
+  },
+  {
+    name: 'alerts: another process changes what is being told',
+    file: 'src/core/alerts.ts',
+    find: '  if (records.some(isClaimed)) return undefined\n  const over',
+    replace:
+      '  if (records.some(isClaimed) && alerts !== null && alerts.length > 0) return undefined\n  const over',
+    by: tests('core/alerts', 'no other changes anything'),
+  },
+  {
+    name: 'alerts: a later threshold ends trouble that was told',
+    file: 'src/core/alerts.ts',
+    find: 'isWorth || recordOf(kind).since !== 0)',
+    replace: 'isWorth)',
+    by: tests('core/alerts', 'tell of an outage sooner and later'),
+  },
+  {
+    name: 'alerts: what people are told of is not looked at anew',
+    file: 'src/wiring/notify.ts',
+    find: '    const view = await viewOf(opened, config, teller)\n',
+    replace: '    const view = (first ??= await viewOf(opened, config, teller))\n',
+    and: [
+      {
+        file: 'src/wiring/notify.ts',
+        find: '  for (let steps = 0; steps < MOST_STEPS; steps++) {\n',
+        replace: '  let first: View | undefined\n  for (let steps = 0; steps < MOST_STEPS; steps++) {\n',
+      },
+    ],
+    by: tests('e2e/notify', 'though the grant changes'),
+  },
+  {
+    name: 'alerts: the hook’s words show the address of a webhook',
+    file: 'src/wiring/deliver.ts',
+    find: "'$1/…')",
+    replace: "'$&')",
+    by: tests('e2e/notify', 'quotes an address'),
   },
 ]

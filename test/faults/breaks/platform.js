@@ -104,7 +104,7 @@ export default [
   {
     name: 'place: a signal leaves what the secret’s command has begun',
     file: 'src/platform/shell-command.ts',
-    find: '    const noLonger = beforeSignalsEnd(() => {\n      endAll(child)\n    })\n',
+    find: '    const noLonger = beforeSignalsEnd(() => {\n      endAll(family(child))\n    })\n',
     replace: '    const noLonger = beforeSignalsEnd(() => undefined)\n',
     by: tests('config/client-secret', 'SIGTERM ends'),
   },
