@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Fault } from '../../src/sandbox/faults.js'
 import { place, type Place } from '../support/place.js'
 
@@ -53,6 +53,8 @@ function isAlive(pid: number): boolean {
     return false
   }
 }
+
+const until = (holds: () => void): Promise<void> => vi.waitFor(holds, { timeout: 60_000, interval: 50 })
 
 describe('people are told', () => {
   it('people are told once of a refused grant, by one of twenty jobs at one moment', async () => {
@@ -158,7 +160,8 @@ describe('people are told', () => {
   })
 })
 
-describe('a command for people costs nobody a token', () => {
+// At once, because most of the time is waiting.
+describe.concurrent('a command for people costs nobody a token', () => {
   /** A refresh that works, with the end of a trouble to tell of. */
   const recovering = async (command: string, more = ''): Promise<Home> => {
     const made = await home('true', DOWN, more)
@@ -199,12 +202,14 @@ describe('a command for people costs nobody a token', () => {
     const { run, works, sandbox, dir } = await recovering(command, 'timeout = 1s\n')
     const begin = performance.now()
     const { code, stdout, stderr } = await run(['get'])
-    expect(performance.now() - begin).toBeLessThan(12_000)
+    expect(performance.now() - begin).toBeLessThan(30_000)
     expect([code, await works(stdout.trim())]).toEqual([0, true])
     expect(stderr).toMatch(said)
     expect(stderr).not.toContain('s3cr3t')
     if (existsSync(join(dir, 'hung')))
-      await expect.poll(() => isAlive(Number(readFileSync(join(dir, 'hung'), 'utf8')))).toBe(false)
+      await until(() => {
+        expect(isAlive(Number(readFileSync(join(dir, 'hung'), 'utf8')))).toBe(false)
+      })
     expect(stderr).toContain('hq-token: hint: hq-token notify --test tries it again')
     expect(sandbox.refreshes()).toBe(1)
     expect((await run(['doctor'])).stdout).toMatch(
@@ -227,13 +232,15 @@ describe('a command for people costs nobody a token', () => {
   it('a signal ends it too, and the next telling comes when the claim has lapsed', async () => {
     const { start, run, mails, dir, pass } = await recovering(`echo $$ > pid; sleep 30; ${KEEP}`)
     const { child, done } = start(['get'])
-    await expect
-      .poll(() => existsSync(join(dir, 'pid')) && readFileSync(join(dir, 'pid'), 'utf8'))
-      .toMatch(/\n/)
+    await until(() => {
+      expect(existsSync(join(dir, 'pid')) && readFileSync(join(dir, 'pid'), 'utf8')).toMatch(/\n/)
+    })
     child.kill('SIGTERM')
     expect((await done).signal).toBe('SIGTERM')
     const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'))
-    await expect.poll(() => isAlive(pid)).toBe(false)
+    await until(() => {
+      expect(isAlive(pid)).toBe(false)
+    })
     const text = readFileSync(join(dir, 'config.ini'), 'utf8')
     writeFileSync(join(dir, 'config.ini'), text.replace('sleep 30; ', ''))
     await run(['refresh'])
@@ -246,7 +253,9 @@ describe('a command for people costs nobody a token', () => {
   it('kill -9 while people are told has them told once more at most', async () => {
     const { start, run, mails, pass } = await home(`${KEEP}; sleep 5`)
     const { child, done } = start(['get'])
-    await expect.poll(() => mails().length).toBe(1)
+    await until(() => {
+      expect(mails().length).toBe(1)
+    })
     child.kill('SIGKILL')
     await done
     await run(['get'])

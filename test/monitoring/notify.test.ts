@@ -63,7 +63,7 @@ it('the mail of the page arrives, with a subject and what to do', async () => {
   expect(mails).toHaveLength(2)
   expect(mails[1]).toMatch(/^Subject: hq-token on \S+: a person must log in\r?$/m)
   expect(mails[1]).toMatch(/^To: ops@example\.com\r?$/m)
-  expect(mails[1]).toMatch(/^Next: +hq-token login/m)
+  expect(mails[1]).toMatch(/^Next: +hq-token --config \S+ login/m)
   const seed = readFileSync(made.seed, 'utf8')
   for (const [, token = ''] of seed.matchAll(/_token *= *(\S+)/g)) expect(mails.join()).not.toContain(token)
 })

@@ -25,8 +25,7 @@ export async function holdToSchemas(argv: readonly string[], { code, stdout, std
 }
 
 const COMMANDS = new Set(['init', 'seed', 'get', 'refresh', 'api', 'exec', 'credential'])
-for (const more of ['login', 'logout', 'status', 'history', 'doctor', 'sandbox']) COMMANDS.add(more)
-for (const more of ['login', 'logout', 'status', 'check', 'doctor', 'sandbox']) COMMANDS.add(more)
+for (const more of ['login', 'logout', 'status', 'history', 'check', 'doctor', 'sandbox']) COMMANDS.add(more)
 
 function nameOf(command: string, argv: readonly string[]): Name | undefined {
   if (command === 'get') return isGiven(argv, '--format', 'json') ? 'get' : undefined
@@ -41,8 +40,13 @@ function nameOf(command: string, argv: readonly string[]): Name | undefined {
     .map((protocol) => `credential-${protocol}` as const)[0]
 }
 
+/** Of an option that is given twice, the last value counts. */
 function isGiven(argv: readonly string[], option: string, value: string): boolean {
-  return argv.some((word, at) => (word === option && argv[at + 1] === value) || word === `${option}=${value}`)
+  const values = argv.flatMap((word, at) => {
+    if (word === option) return argv[at + 1] ?? []
+    return word.startsWith(`${option}=`) ? word.slice(option.length + 1) : []
+  })
+  return values.at(-1) === value
 }
 
 /**
