@@ -158,7 +158,7 @@ export function profilesOf(around: Surroundings): Profiles {
 
 function profilesIn(folder: string): readonly string[] {
   try {
-    // What a person has named wrongly is told of as a profile that cannot be used.
+    // A file whose name is no profile's is reported as a profile that cannot be used, because a person has misnamed it.
     return readdirSync(folder).flatMap((name) => /^([^.].*)\.ini$/.exec(name)?.[1] ?? [])
   } catch (error) {
     const problem = asProblem(error)

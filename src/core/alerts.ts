@@ -131,7 +131,7 @@ export function alertsOf(
   const accessEnds = expiresAt(set.pair, at)
   const endedAt = endOf(set, at)
   if (endedAt !== null) {
-    // Whoever is told now that a person must log in need not be told of the last hour as well.
+    // A refusal in the last hour is told once: the message says already when the access token ends.
     const isLastHour = accessEnds > at.now && accessEnds - at.now < HOUR && endedAt < accessEnds - HOUR
     const ending: Alert[] = isLastHour ? [{ kind: 'ending', since: accessEnds - HOUR, isWorth: true }] : []
     return [{ kind: 'login_required', since: endedAt, isWorth: true }, ...ending]

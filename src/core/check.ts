@@ -31,7 +31,7 @@ export interface Unread extends Trouble {
 
 export interface Empty {
   readonly kind: 'empty'
-  /** What would be imported: `ready`, or why it cannot be; `null` if there is no seed file. */
+  /** The seed file: `ready` to be imported, or why it cannot be; `null` if there is none. */
   readonly seed: 'ready' | Trouble | null
   /** The command that begins a grant. */
   readonly next: string
@@ -71,7 +71,7 @@ export interface Grant {
 
 export type Look = Unread | Empty | Grant
 
-/** What the options say. */
+/** The limits that the options set. */
 export interface CheckLimits {
   /** `null`: the default, which depends on how long the refresh token lives. */
   readonly warning: Range | null
@@ -237,7 +237,7 @@ function ofEnd({ now, refresh, succeededAt }: Grant, limits: CheckLimits): Check
   return found
 }
 
-/** What a crash, a copy, a clock or a failed notification has left in the store. */
+/** Findings of what a crash, a copy, a clock or a failed notification has left in the store. */
 function ofTraces({ now, unfinishedSince, cameFrom, clockBehind, ahead, untold }: Grant): CheckFinding[] {
   const found: CheckFinding[] = []
   if (untold !== null && now - untold.since > HOUR)

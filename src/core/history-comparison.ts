@@ -127,7 +127,10 @@ function branch(
   }
 }
 
-/** What a copy has from the store that it was made of: a failure before the copy is the use of neither since. */
+/**
+ * Names an entry. An entry that both stores have was copied: a failure from before the copy is no use of the token in
+ * either since then.
+ */
 function sameness({ event, at, outcome, access, refresh }: Compared): string {
   return [event, at, outcome, access, refresh].join(' ')
 }

@@ -82,16 +82,18 @@ export function runShellCommand({
     let timer = setTimeout(() => {
       isTooSlow = true
       // Found before their parents are gone.
-      const all = family(child)
+      let left = family(child)
       if (graceMs > 0) {
-        endAll(all, 'SIGTERM')
-        // The shell may end at once, and leave what it has started.
+        endAll(left, 'SIGTERM')
+        // The shell may end at once, and leave what it has started. Whatever has ended is dropped, because the system gives
+        // its number to another process.
         watch = setInterval(() => {
-          if (!all.some(isAlive)) over({ kind: 'too-slow' })
+          left = left.filter(isAlive)
+          if (left.length === 0) over({ kind: 'too-slow' })
         }, LOOK_MS)
       }
       timer = setTimeout(() => {
-        endAll([...all, ...family(child)])
+        endAll(left)
         over({ kind: 'too-slow' })
       }, graceMs)
     }, timeoutMs)

@@ -12,7 +12,7 @@ export function closeStreams(): void {
  * it, and a stray word would be written into that.
  */
 export function endOutput(): void {
-  // Of a system without the null device nothing is taken.
+  // Without the null device the stream stays open, because its number must not go to another file.
   if (!existsSync(devNull)) return
   close(1)
   while (openSync(devNull, 'w') < 1);
@@ -28,7 +28,7 @@ function close(fd: number): void {
 
 /** Lets nothing reach standard error from now on, not even from Node or a program that is started. */
 export function muteErrors(): void {
-  // Of a system without the null device nothing is taken.
+  // Without the null device the stream stays open, because its number must not go to another file.
   if (!existsSync(devNull)) return
   close(2)
   openSync(devNull, 'w')

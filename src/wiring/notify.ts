@@ -12,14 +12,14 @@ import {
 } from '../core/alerts.js'
 import { notificationOf, type Place } from '../core/alert-messages.js'
 import type { Clock, ClockReading } from '../core/clock.js'
-import { LockTimeout, TokenError } from '../core/errors.js'
+import { TokenError } from '../core/errors.js'
 import { healthOf, type Health } from '../core/health.js'
 import type { Notice } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import { deliver } from './deliver.js'
 import type { Opened } from './open.js'
 
-/** Milliseconds to wait for the store's lock before people are told first. Nobody waits for a reminder. */
+/** Milliseconds to wait for the store's lock before people are told first. A reminder waits for no lock. */
 const WAIT_MS = 5_000
 /** Steps at one call: more are those of processes that change the memory all the time. */
 const MOST_STEPS = 12
@@ -46,7 +46,7 @@ export async function tellPeople(opened: Opened, teller: Teller): Promise<void> 
   } catch (error) {
     if (!(error instanceof TokenError)) throw error
     // The command has met the same trouble, and has said so; another process that is at work tells by itself.
-    if (error.transient || error instanceof LockTimeout) return
+    if (error.transient) return
     teller.notify({ level: 'warning', message: `people cannot be told of trouble: ${error.message}` })
   }
 }
@@ -133,7 +133,7 @@ async function tellOf(
   const changes = isTold
     ? afterTelling(claimed, (await opened.alerts.alerts()).records, now, config.policy.remind, failure)
     : [afterFailedTelling(claimed, now, failure ?? '')]
-  // What is not noted is told again, so wait as long as for a refresh.
+  // A telling that is not noted is told again, so wait as long as for a refresh.
   const waitMs = opened.config.refresh.lockWait * 1000
   for (const change of changes) await opened.alerts.saveAlert(change, waitMs)
 }

@@ -68,7 +68,7 @@ export interface Opened {
   readonly config: Config
   readonly policy: ExpiryPolicy
   readonly store: TokenStore
-  /** What people were told of. */
+  /** The store's memory of the trouble that people were told of. */
   readonly alerts: AlertStore
   readonly host: Host
   readonly guard: TokenGuard

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Exit } from '../../src/core/errors.js'
 import type { Sandbox } from '../../src/sandbox/server.js'
-import { sandboxWith, subject, type Subject } from './subject.js'
+import { sandboxWith, shortestRun, subject, type Subject } from './subject.js'
 import { full, report } from './figures.js'
 import { eachOf, requireStrace, type Call, type Syscall, type Traced } from './strace.js'
 
@@ -136,17 +136,8 @@ function isBefore(calls: readonly Call[], call: Call): boolean {
   return calls.indexOf(call) <= tried.findLastIndex(({ syscall }) => PROVING.includes(syscall))
 }
 
-/** The shortest of a few runs, because a busy machine adds calls that the runs with an error may not reach. */
 async function undisturbed(sandbox: Sandbox, command: 'get' | 'seed'): Promise<readonly Call[]> {
-  const runs: (readonly Call[])[] = []
-  for (let nth = 0; nth < 3; nth++) {
-    const one = await subject(sandbox, command)
-    const { code, stderr, calls } = await one.traced()
-    expect(code, stderr).toBe(0)
-    one.discard()
-    runs.push(calls.filter(({ syscall }) => FAILING.includes(syscall)))
-  }
-  return runs.reduce((shortest, calls) => (calls.length < shortest.length ? calls : shortest))
+  return shortestRun(sandbox, command, ({ syscall }) => FAILING.includes(syscall))
 }
 
 /** No disk is too full, or too read-only, for a file to be opened for reading, locked or closed. */

@@ -2,7 +2,7 @@
 /** The letters that a person sees: a letter with its combining marks is one, and an emoji of several parts too. */
 const letters = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
-/** What a terminal draws two columns wide: the ranges of Markus Kuhn's wcwidth, and emoji. */
+/** Characters that a terminal draws two columns wide: the ranges of Markus Kuhn's wcwidth, and emoji. */
 const WIDE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}\p{Emoji_Presentation}]/u
 

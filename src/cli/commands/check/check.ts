@@ -61,7 +61,7 @@ function linesOf(
   return [line, ...more].join('')
 }
 
-/** What the series are labelled by. It is known also where no configuration can be read. */
+/** The label of the series. It needs no configuration that can be read. */
 function labelOf(options: GlobalOptions, world: World): string {
   const { env } = world
   const file = options.config ?? (isNamed(options, world) ? env['HQ_TOKEN_CONFIG'] : undefined)

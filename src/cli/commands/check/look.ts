@@ -48,7 +48,7 @@ export async function profilesInTime(
   throw new StoreBusy(LATE.message, { hint: LATE.hint })
 }
 
-/** What another process says to a program of ours. */
+/** The line that a look in a process of its own prints. */
 type Answer<T> = { readonly said: T } | { readonly usage: boolean; readonly trouble: Trouble }
 
 /** @throws {UsageError | ConfigInvalid} by the process's own word */

@@ -1,4 +1,4 @@
-// What was found of a profile: the state of it, and its metrics. Prints no words.
+// Gives a profile's state and metrics from what was found of it. Prints no words.
 import { worst, type CheckFinding, type CheckLimits, type CheckState } from '../../../core/check.js'
 import type { World } from '../../world.js'
 import type { CheckFlags } from './options.js'

@@ -1,7 +1,7 @@
 // Writes the two units of systemd. Pure: reads and writes nothing.
 import { isBelow, timeOf, type Plan, type Printed } from './plan.js'
 
-/** What `ProtectHome=` hides. */
+/** The folders that `ProtectHome=` hides. */
 export const HOMES = ['/home', '/root', '/run/user']
 
 const STATE = '/var/lib/'
