@@ -83,7 +83,7 @@ describe('schedule systemd', () => {
       PATH: process.env['PATH'],
       SYSTEMD_UNIT_PATH: `${dir}:`,
       XDG_RUNTIME_DIR: dir,
-      HOME: '/root',
+      HOME: dir,
     }
     const scope = args[0] === '--user' ? '--user' : '--system'
     for (const unit of ['hq-token.service', 'hq-token.timer']) {
