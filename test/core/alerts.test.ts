@@ -183,9 +183,11 @@ describe('people are told of trouble', () => {
   it('hosts that tell of an outage sooner and later tell of it once, and of its end once', () => {
     const memory = new Memory()
     const later: Alert = { ...FAILING, isWorth: false }
+    const kinds = (): unknown[] => memory.told.map((one) => one.split(' ')[0])
     for (const alert of [later, FAILING, later, FAILING, later]) memory.look([alert])
+    expect(kinds()).toEqual(['failing'])
     memory.look([])
-    expect(memory.told.map((one) => one.split(' ')[0])).toEqual(['failing', 'recovered'])
+    expect(kinds()).toEqual(['failing', 'recovered'])
   })
 
   it('trouble that is not worth telling keeps nobody from hearing of the end of another', () => {
