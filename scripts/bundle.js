@@ -36,8 +36,8 @@ const FILES = {
   main: ['cli/main'],
 }
 
-/** Names stay, so that a report of a bug tells the function, and by its column the place. */
-const SMALL = { compress: false, mangle: false, codegen: true }
+/** The names of functions and classes stay, so that a report of a bug tells the function, and by its column the place. */
+const SMALL = { compress: false, mangle: { keepNames: true }, codegen: true }
 
 /**
  * Loads a module when something of it is first used, because a fresh token needs few of them. Only
