@@ -3,6 +3,7 @@ import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { StoreUnfit, StoreUnusable } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
+import { hints } from '../platform/hints.js'
 import { errnoOf } from '../platform/errno.js'
 import { createWhole as create, lookAt, makeFolder, ofForeignFolder } from '../platform/files.js'
 import { addonFault } from './sqlite/addon-fault.js'
@@ -136,7 +137,7 @@ function ofAnotherKind(
   if (kind === 'folder' || !stats.isDirectory())
     return [
       `${path} is not a ${kind} of its own`,
-      { hint: `name another [store] path; what is there shows: ls -ld ${shellWord(path)}` },
+      { hint: `name another [store] path; what is there shows: ${hints.rights(path)}` },
     ]
   const inside = shellWord(join(path, 'hq-token', 'token.db'))
   return [
@@ -197,7 +198,7 @@ function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written
     throw new StoreUnusable(
       `${path} cannot be ${what}: it belongs to ${uid === me ? 'you' : 'root'}, mode ${(mode & 0o777).toString(8).padStart(3, '0')}`,
       {
-        hint: `ls -l ${word}; ${uid === me ? `chmod 600 ${word}` : `as root: chown ${me} ${word}`}`,
+        hint: `${hints.rights(path)}; ${uid === me ? `chmod 600 ${word}` : `as root: chown ${me} ${word}`}`,
         cause: error,
       },
     )
@@ -217,13 +218,13 @@ export function damaged(
 ): StoreUnfit {
   if (kind?.isCopy === true)
     return new StoreUnfit(`${database} is damaged (${what})`, {
-      hint: `remove it (rm ${shellWord(database)}): the database has the token set`,
+      hint: `remove it (${hints.remove(database)}): the database has the token set`,
       cause,
     })
   // Nothing shows that such a file was ever a store.
   const first = /NOTADB/.test(what) ? 'if it never was a store, name another [store] path; else ' : ''
   return new StoreUnfit(`${database} is damaged (${what})`, {
-    hint: `the file was left as it is; ${first}move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
+    hint: `the file was left as it is; ${first}move it away (${hints.move(database, `${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
     cause,
   })
 }

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { LockTimeout, StoreUnusable } from '../../core/errors.js'
 import type { Handover } from '../../core/store-ports.js'
-import { shellWord } from '../../core/shell-quoting.js'
+import { hints } from '../../platform/hints.js'
 import { isBusy } from './addon.js'
 import { errnoOf } from '../../platform/errno.js'
 import { createPrivate } from '../../platform/files.js'
@@ -59,7 +59,7 @@ export async function acquire<T>(
 
 export function notInTime({ lock }: StorePaths, waitMs: number): LockTimeout {
   return new LockTimeout(`another process has been refreshing for more than ${Math.round(waitMs / 1000)} s`, {
-    hint: `run the same command again later; to see who: fuser ${shellWord(lock)} (the file is never stale: do not remove it)`,
+    hint: `run the same command again later; to see who: ${hints.holders(lock)} (the file is never stale: do not remove it)`,
   })
 }
 
@@ -159,7 +159,7 @@ function tryLock(db: Database.Database, paths: StorePaths): boolean {
 export function unlockable(path: string, error: unknown): StoreUnusable {
   if (errnoOf(error) !== 'SQLITE_NOTADB') return unusable(path, 'cannot be locked', error)
   return new StoreUnusable(`${path} is not a lock file of hq-token`, {
-    hint: `mv ${shellWord(path)} ${shellWord(`${path}.away`)}`,
+    hint: hints.move(path, `${path}.away`),
     cause: error,
   })
 }
