@@ -1,5 +1,5 @@
 // Checks who may have written a store's files, and words why they cannot be used. Reads no content.
-import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
+import { accessSync, constants, lstatSync, type BigIntStats, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { StoreUnfit, StoreUnusable } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
@@ -47,15 +47,30 @@ export function lstatOf(path: string): Stats | undefined {
 }
 
 /**
- * Tells a file from any other that has its name before or after it. Never opens it.
+ * Tells an open file from any other that takes its name: no other gets the inode of a file that is open. Without the birth
+ * time, because some systems say the time of the last change for it. Never opens the file.
  *
  * @returns `undefined` if there is no such file.
  */
 export function identityOf(path: string): string | undefined {
+  const stats = identifying(path)
+  return stats && `${stats.dev}:${stats.ino}`
+}
+
+/**
+ * Tells a file from any other that has its name before or after it, also while neither is open. Never opens it.
+ *
+ * @returns `undefined` if there is no such file.
+ */
+export function birthOf(path: string): string | undefined {
+  const stats = identifying(path)
+  // The inode of a removed file is given to the next one. On Windows it is not, because it counts the files that had it.
+  return stats && `${stats.dev}:${stats.ino}${posix ? `:${stats.birthtimeNs}` : ''}`
+}
+
+function identifying(path: string): BigIntStats | undefined {
   try {
-    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
-    // Include the birth time, because the inode of a removed file is given to the next one.
-    return stats && `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false })
   } catch (error) {
     throw unusable(path, 'cannot be looked at', error)
   }

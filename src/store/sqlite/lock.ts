@@ -7,7 +7,7 @@ import { hints } from '../../platform/hints.js'
 import { isBusy } from './addon.js'
 import { errnoOf } from '../../platform/errno.js'
 import { createPrivate } from '../../platform/files.js'
-import { checkLockable, identityOf, lstatOf, unusable, type StorePaths } from '../files.js'
+import { birthOf, checkLockable, identityOf, lstatOf, unusable, type StorePaths } from '../files.js'
 import { takeMutex } from './mutex.js'
 import { pauses, sleep } from '../pauses.js'
 import { LOCK } from './early-lock.js'
@@ -131,11 +131,15 @@ function openLock(paths: StorePaths): LockFile | undefined {
   }
   const stats = lstatOf(paths.lock)
   if (stats !== undefined) checkLockable(paths, stats)
-  const before = identityOf(paths.lock)
+  const before = birthOf(paths.lock)
   try {
     const db = new Database(paths.lock, { fileMustExist: true, timeout: 0 })
     // If the file was replaced in between, nothing tells which of the two is open.
-    return { db, path: paths.lock, identity: identityOf(paths.lock) === before ? before : undefined }
+    return {
+      db,
+      path: paths.lock,
+      identity: birthOf(paths.lock) === before ? identityOf(paths.lock) : undefined,
+    }
   } catch (error) {
     if (lstatOf(paths.lock) === undefined) return undefined
     throw unusable(paths.lock, 'cannot be opened', error)
