@@ -24,7 +24,7 @@ export function manPage(root) {
     section('DESCRIPTION', description()),
     section(
       'COMMANDS',
-      text('Each also takes the options below OPTIONS, before its name or behind it.'),
+      text('Each also takes the options under OPTIONS, before its name or behind it.'),
       commands(root),
     ),
     section('OPTIONS', list(optionsOf(root)), '.Pp', text(VALUES)),
@@ -140,7 +140,7 @@ function files() {
     [
       `Pa ${argument(shown(store))}`,
       text(
-        'The store, which keeps the tokens; that of the profile NAME is `NAME.db`. `$XDG_STATE_HOME` takes the place of `~/.local/state`. Do not use a copy on a second machine, nor put an older one back.',
+        'The store, which keeps the tokens; that of the profile NAME is `NAME.db`. `$XDG_STATE_HOME` takes the place of `~/.local/state`. Do not use a copy on a second machine, nor put an older one back. With `url` in `[store]` the tokens are in that database, and `token.seat` keeps what this host needs.',
       ),
     ],
     [`Pa ${argument(shown(lock))}`, text('The lock of the store. It stays for ever: do not remove it.')],

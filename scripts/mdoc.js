@@ -17,9 +17,6 @@ function escaped(text) {
   })
 }
 
-/** A line of text that is not taken for a macro. */
-const protect = (words) => words.replace(/^\./, '\\&.')
-
 /** Running text: a line for each sentence, and none longer than 80 bytes. What stands in backquotes goes into quotes. */
 export function text(words) {
   const parts = words
@@ -30,11 +27,14 @@ export function text(words) {
   return safe
     .join('')
     .split(/(?<=[.!?]) (?=[A-Z])/)
-    .map((sentence) => wrapped(sentence).map(protect).join('\n'))
+    .map((sentence) => wrapped(sentence).join('\n'))
     .join('\n')
 }
 
-/** Only a plain word may be hyphenated: a reader searches for a name, or copies it. */
+/**
+ * Only a plain word may be hyphenated: a reader searches for a name, or copies it. The mark also keeps a word that begins
+ * with a dot from being taken for a macro.
+ */
 const whole = (word) => (/^\(?[A-Za-z0-9]+[.,;:)]*$/.test(word) ? word : `\\%${word}`)
 
 function wrapped(sentence) {
@@ -62,8 +62,8 @@ export function list(rows, kind = '-tag -width Ds') {
 
 /** Lines that stay as they are. */
 export function display(words) {
-  const shown = words.trimEnd().split('\n')
-  return `.Bd -literal -offset indent\n${shown.map((one) => protect(escaped(one))).join('\n')}\n.Ed`
+  const shown = words.trimEnd().split('\n').map(escaped)
+  return `.Bd -literal -offset indent\n${shown.join('\n')}\n.Ed`
 }
 
 /** Joins what there is. */

@@ -92,7 +92,7 @@ describe('the man page', () => {
       expect(headings.join(', ')).toBe(
         'NAME, SYNOPSIS, DESCRIPTION, COMMANDS, OPTIONS, ENVIRONMENT, FILES, EXIT STATUS, EXAMPLES, SEE ALSO',
       )
-      expect(text.split('\n').filter((line) => [...line].length > 80)).toEqual([])
+      expect(text.split('\n').filter((line) => line.length > 80)).toEqual([])
     })
 
     it('has every command with its usage, what it does, and each of its options', () => {
