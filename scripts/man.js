@@ -108,20 +108,19 @@ function optionsOf(command) {
 function environment() {
   const keys = configKeys
     .filter(({ supported }) => supported)
-    .map(({ section: name, key, env, default: usual }) => [
+    .map(({ section: name, key, env, default: usual, description: meaning }) => [
       `Ev ${env}`,
-      text(`[${name}] ${key}${usual === null ? '' : ` (${usual})`}`),
+      text(`${key} in [${name}]${usual === null ? '' : `, by default ${usual}`}. ${meaning}`),
     ])
-  const longest = keys.reduce((most, [head]) => Math.max(most, head.length - 'Ev '.length), 0)
   const others = variables.map(([names, meaning]) => [
     names.map((name) => `Ev ${name}`).join(' , '),
     text(meaning),
   ])
-  return lines(list(others), '.Pp', text(KEYS), '.Pp', list(keys, `-tag -width ${longest}n -compact`))
+  return lines(list(others), '.Pp', text(KEYS), list(keys))
 }
 
 const KEYS =
-  'Each key of the config file has a variable, which wins over the file and holds for every profile. An empty one counts as unset. These are the keys, each with its section and its default:'
+  'Each key of the config file has a variable, which wins over the file and holds for every profile. An empty one counts as unset. These are the keys:'
 
 function files() {
   const around = { env: {}, platform: 'linux', homedir: () => '/home' }

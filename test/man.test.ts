@@ -131,7 +131,7 @@ describe('the man page', () => {
       const found = part(text, 'ENVIRONMENT')
       for (const { section, key, env, supported } of configKeys)
         if (supported)
-          expect(found).toMatch(new RegExp(`^ {5}${env} +\\[${section}\\] ${key}(?: \\(|$)`, 'm'))
+          expect(found).toMatch(new RegExp(`^ {5}${env}\\s+${key} in \\[${section}\\]`, 'm'))
         else expect(found).not.toContain(env)
     })
 
