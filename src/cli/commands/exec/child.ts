@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { constants } from 'node:os'
 import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CommandNotExecutable, CommandNotFound, Exit, type TokenError } from '../../../core/errors.js'
+import { CommandNotExecutable, CommandNotFound, Exit, TokenError } from '../../../core/errors.js'
 import { noMoreFiles } from '../../../platform/errno.js'
+import type { Start } from '../../../platform/windows-command.js'
 import { shellWord } from '../../../core/shell-quoting.js'
 
 /**
@@ -30,6 +31,7 @@ export class ForwardingChild {
   readonly #started: Promise<ChildProcess>
   #start: (child: ChildProcess) => void = () => undefined
   #child: ChildProcess | undefined
+  #early: NodeJS.Signals | undefined
   #handed = Promise.resolve()
   readonly #bystander: Bystander
 
@@ -40,6 +42,7 @@ export class ForwardingChild {
     for (const signal of SIGNALS)
       process.on(signal, () => {
         const early = this.#child === undefined
+        if (early) this.#early ??= signal
         this.#handed = this.#handed.then(() => this.#hand(signal, early))
       })
   }
@@ -47,24 +50,32 @@ export class ForwardingChild {
   /**
    * Runs a command to its end, with these descriptors and this program's terminal and process group.
    *
-   * @returns Its exit status, or the signal that ended it.
+   * @returns Its exit status, or the signal that ended it, or that kept it from starting.
    * @throws {CommandNotFound
    *
    * CommandNotExecutable}
    */
   async run(
-    [file = '', ...args]: readonly string[],
+    command: readonly string[],
     env: NodeJS.ProcessEnv,
     inherited: readonly number[],
   ): Promise<number | NodeJS.Signals> {
+    const [name = ''] = command
     try {
-      const child = spawn(file, args, { env, stdio: handedOn(inherited) })
+      const { file, args, verbatim } = await started(command, env)
+      // Windows can send no signal to a child, so one that came before it could only be lost.
+      if (process.platform === 'win32' && this.#early !== undefined) return this.#early
+      const child = spawn(file, args, {
+        env,
+        stdio: handedOn(inherited),
+        windowsVerbatimArguments: verbatim,
+      })
       this.#child = child
       this.#start(child)
       const [status, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
       return signal ?? status ?? Exit.bug
     } catch (error) {
-      throw notStarted(file, error)
+      throw notStarted(name, error)
     } finally {
       this.#bystander.leave()
     }
@@ -75,6 +86,14 @@ export class ForwardingChild {
     const child = await this.#started
     if (early || !(await this.#bystander.wasHit(signal))) send(child, signal)
   }
+}
+
+/** What is started for a command: on Windows a batch file, say, is a work for cmd.exe. */
+async function started(command: readonly string[], env: NodeJS.ProcessEnv): Promise<Start> {
+  if (process.platform === 'win32')
+    return (await import('../../../platform/windows-command.js')).windowsStart(command, env)
+  const [file = '', ...args] = command
+  return { file, args, verbatim: false }
 }
 
 /** The standard streams and these descriptors, each under its own number. */
@@ -152,6 +171,7 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
 
 /** Words the error as shells do, unless no more files may be opened, because that is no fault of the command. */
 function notStarted(file: string, error: unknown): TokenError {
+  if (error instanceof TokenError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
   const full = noMoreFiles(error)
   if (full !== undefined) return full
