@@ -34,10 +34,12 @@ export class ForwardingChild {
   #early: NodeJS.Signals | undefined
   #handed = Promise.resolve()
   readonly #bystander: Bystander
+  readonly #platform: NodeJS.Platform
 
   /** @param env The environment of the helper process that is started beside this program. */
-  constructor(env: NodeJS.ProcessEnv) {
-    this.#bystander = new Bystander(env)
+  constructor(env: NodeJS.ProcessEnv, platform: NodeJS.Platform) {
+    this.#platform = platform
+    this.#bystander = new Bystander(env, platform)
     this.#started = new Promise((resolve) => (this.#start = resolve))
     for (const signal of SIGNALS)
       process.on(signal, () => {
@@ -62,9 +64,9 @@ export class ForwardingChild {
   ): Promise<number | NodeJS.Signals> {
     const [name = ''] = command
     try {
-      const { file, args, verbatim } = await started(command, env)
+      const { file, args, verbatim } = await started(command, env, this.#platform)
       // Windows can send no signal to a child, so one that came before it could only be lost.
-      if (process.platform === 'win32' && this.#early !== undefined) return this.#early
+      if (this.#platform === 'win32' && this.#early !== undefined) return this.#early
       const child = spawn(file, args, {
         env,
         stdio: handedOn(inherited),
@@ -89,8 +91,12 @@ export class ForwardingChild {
 }
 
 /** What is started for a command: on Windows a batch file, say, is a work for cmd.exe. */
-async function started(command: readonly string[], env: NodeJS.ProcessEnv): Promise<Start> {
-  if (process.platform === 'win32')
+async function started(
+  command: readonly string[],
+  env: NodeJS.ProcessEnv,
+  platform: NodeJS.Platform,
+): Promise<Start> {
+  if (platform === 'win32')
     return (await import('../../../platform/windows-command.js')).windowsStart(command, env)
   const [file = '', ...args] = command
   return { file, args, verbatim: false }
@@ -119,13 +125,15 @@ function send({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signal
  */
 class Bystander {
   readonly #env: NodeJS.ProcessEnv
+  readonly #platform: NodeJS.Platform
   #cat: ChildProcess | undefined
   #left = false
 
-  constructor(env: NodeJS.ProcessEnv) {
+  constructor(env: NodeJS.ProcessEnv, platform: NodeJS.Platform) {
     this.#env = env
+    this.#platform = platform
     // On Windows a console's Ctrl-C always reaches all, and `kill` can only end a process.
-    if (process.platform !== 'win32') this.#stand()
+    if (platform !== 'win32') this.#stand()
   }
 
   async wasHit(signal: NodeJS.Signals): Promise<boolean> {
@@ -133,7 +141,7 @@ class Bystander {
     const cat = this.#cat
     // Without a `cat`, a signal that keys can send counts as sent by keys if there is a terminal.
     if (cat === undefined)
-      return process.platform === 'win32' || (process.stdin.isTTY && ['SIGINT', 'SIGQUIT'].includes(signal))
+      return this.#platform === 'win32' || (process.stdin.isTTY && ['SIGINT', 'SIGQUIT'].includes(signal))
     const fate = await fateOf(cat)
     if (fate !== 'alive') this.#stand()
     return fate === signal
