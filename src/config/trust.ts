@@ -4,6 +4,7 @@ import { lstatSync, readlinkSync, statSync, type Stats } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Notice } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
+import { hints } from '../platform/hints.js'
 import { exposure, exposureNotices, FileProblem, makePrivate, readRegular } from './file.js'
 
 export type TrustedFile = 'config' | 'ca' | 'certificate' | 'key' | 'secret' | 'seed'
@@ -53,7 +54,7 @@ export function trustNotices(
     throw new FileProblem(
       `${does} and is reached by a link of another user (uid ${link.uid}): ${link.path}`,
       null,
-      `name the file itself; to see where the link leads: ls -ld ${shellWord(link.path)}`,
+      `name the file itself; to see where the link leads: ${hints.rights(link.path)}`,
     )
   if (isStranger(stats, self))
     throw new FileProblem(`${does} and belongs to another user (uid ${stats.uid})`, null, ownCopy(path, self))

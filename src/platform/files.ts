@@ -15,8 +15,8 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import type { ErrorDetails } from '../core/errors.js'
-import { shellWord } from '../core/shell-quoting.js'
 import { errnoOf } from './errno.js'
+import { hints } from './hints.js'
 
 const posix = process.platform !== 'win32'
 
@@ -120,7 +120,7 @@ export function lookAt(path: string): string {
   const place = nearest(path)
   const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
   const places = isFolder ? [place] : [dirname(place), place]
-  return `ls -ld ${places.map(shellWord).join(' ')}; df ${shellWord(place)}`
+  return `${hints.rights(...places)}; ${hints.room(place)}`
 }
 
 /** Says why root makes nothing in a folder, or in the next existing one above it; see `notForRoot`. */

@@ -7,7 +7,7 @@ import { rfc3339 } from '../core/clock.js'
 import type { PendingLogin, Rescued } from '../core/store-ports.js'
 import { closedByMove, type Here } from '../core/move-notes.js'
 import type { Discovered } from '../core/ports.js'
-import { shellWord } from '../core/shell-quoting.js'
+import { hints } from '../platform/hints.js'
 import type { TokenSet } from '../core/token-set.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
 import { isBusy, needsRollback } from './sqlite/addon.js'
@@ -118,7 +118,7 @@ async function looked(paths: StorePaths, options: InspectOptions): Promise<Look>
       if (needsRollback(error)) return { ...cutOff(database), isThere: true }
       if (!isBusy(error)) return failed(fail('store', asUnusable(paths, error)))
       if (performance.now() >= deadline) {
-        const hint = `to see who holds it: fuser ${shellWord(database)}`
+        const hint = `to see who holds it: ${hints.holders(database)}`
         const message = `${database} stayed busy for ${PATIENCE_MS / 1000} s`
         return failed(fail('store', new StoreBusy(message, { hint })))
       }
@@ -285,7 +285,7 @@ function room({ folder }: StorePaths, bytes: number | null): Finding {
   const name = 'disk space'
   if (bytes === null) return skip(name, 'this file system does not tell its size')
   const left = `${bytes < 10 * MIB ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / MIB)} MiB`} left`
-  const hint = `df -h ${shellWord(folder)}`
+  const hint = hints.room(folder)
   if (bytes < LEAST_ROOM)
     return fail(name, new StoreUnusable(`the disk of ${folder} is full: ${left}`, { hint }))
   return bytes < LITTLE_ROOM ? warn(name, left, hint) : ok(name, left)
@@ -315,7 +315,7 @@ function lock({ lock: path, database }: StorePaths): Finding {
       return warn(
         name,
         'held: another process is refreshing, or is stuck in a refresh',
-        `to see who: fuser ${shellWord(path)}`,
+        `to see who: ${hints.holders(path)}`,
       )
     return fail(name, unlockable(path, error))
   } finally {

@@ -1,6 +1,6 @@
 // Waits for other processes' reads and commits, which take a few milliseconds. Reads and writes nothing itself.
 import { StoreBusy } from '../../core/errors.js'
-import { shellWord } from '../../core/shell-quoting.js'
+import { hints } from '../../platform/hints.js'
 import type { FileKind, StorePaths } from '../files.js'
 import { isBusy } from './addon.js'
 import { asUnusable } from './database.js'
@@ -26,7 +26,7 @@ export async function patiently<T>(
       if (!isBusy(error)) throw asUnusable(paths, error, kind)
       if (performance.now() >= deadline)
         throw new StoreBusy(`${paths.database} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
-          hint: `run the same command again later; to see who holds it: fuser ${shellWord(paths.database)}`,
+          hint: `run the same command again later; to see who holds it: ${hints.holders(paths.database)}`,
           cause: error,
         })
       await sleep(5 + Math.random() * 20)
