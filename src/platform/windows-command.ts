@@ -2,6 +2,8 @@
 import { lstatSync, statSync } from 'node:fs'
 import { win32 } from 'node:path'
 import { CommandNotExecutable, CommandNotFound } from '../core/errors.js'
+import { shellWord } from '../core/shell-quoting.js'
+import { hintsOf } from './hints.js'
 import { systemProgram, variable } from './windows-places.js'
 
 export interface Start {
@@ -48,7 +50,7 @@ export function windowsStart(
   if (['.bat', '.cmd', ...extensions.map((one) => one.toLowerCase())].includes(extension))
     return byCmd(name, env, [file, ...args])
   throw new CommandNotExecutable(`${name}: Windows knows no program by such a name`, {
-    hint: `name the program that runs it, as in: hq-token exec -- python ${word(name)}`,
+    hint: `name the program that runs it, as in: hq-token exec -- python ${shellWord(name, 'win32')}`,
   })
 }
 
@@ -70,17 +72,19 @@ function found(
     if (file !== undefined) return file
     const hint =
       here === undefined
-        ? `see where commands are looked for: where.exe ${word(name)}`
-        : `the current folder is not looked in; name the file: hq-token exec -- ${word(`.\\${name}`)}`
+        ? `see where commands are looked for: ${hintsOf('win32').search(name)}`
+        : `the current folder is not looked in; name the file: hq-token exec -- ${shellWord(`.\\${name}`, 'win32')}`
     throw new CommandNotFound(`${name}: command not found`, { hint })
   }
   if (here !== undefined) return here
   const kind = look(win32.resolve(cwd, name))
   if (kind === 'file') return win32.resolve(cwd, name)
   if (kind === 'folder')
-    throw new CommandNotExecutable(`${name}: is a folder`, { hint: `see what is in it: dir ${word(name)}` })
+    throw new CommandNotExecutable(`${name}: is a folder`, {
+      hint: `see what is in it: dir ${shellWord(name, 'win32')}`,
+    })
   throw new CommandNotFound(`${name}: no such file or directory`, {
-    hint: `see what is there: dir ${word(win32.dirname(win32.resolve(cwd, name)))}`,
+    hint: `see what is there: dir ${shellWord(win32.dirname(win32.resolve(cwd, name)), 'win32')}`,
   })
 }
 
@@ -143,11 +147,6 @@ function quoted(word: string, always: boolean): string {
     quote === '' ? slashes + slashes : `${slashes}${slashes}""`,
   )
   return `"${escaped.replaceAll('%', '%%cd:~,%')}"`
-}
-
-/** A word of a hint, for cmd.exe and for PowerShell. */
-function word(text: string): string {
-  return /^[\w.:\\/-]+$/.test(text) ? text : `"${text}"`
 }
 
 function lookAt(path: string): ReturnType<Look> {

@@ -174,7 +174,7 @@ describe('a command of Windows is started', () => {
     const word = fc
       .array(
         fc.constantFrom(
-          ...'"\\%&|<>^()!;,= aé$*?',
+          ...Array.from('"\\%&|<>^()!;,= aé$*?'),
           '%PATH%',
           '%cd%',
           '"&calc&"',

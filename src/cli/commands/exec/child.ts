@@ -6,8 +6,8 @@ import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CommandNotExecutable, CommandNotFound, Exit, TokenError } from '../../../core/errors.js'
 import { noMoreFiles } from '../../../platform/errno.js'
+import { hints } from '../../../platform/hints.js'
 import type { Start } from '../../../platform/windows-command.js'
-import { shellWord } from '../../../core/shell-quoting.js'
 
 /**
  * Signals that end a program which does not handle them. Stop and continue are not among them, because the terminal
@@ -85,6 +85,8 @@ export class ForwardingChild {
 
   /** @param early The signal came before there was a child that it could have reached too. */
   async #hand(signal: NodeJS.Signals, early: boolean): Promise<void> {
+    // On Windows a console's Ctrl-C reaches all by itself, and `kill` can only end a process.
+    if (this.#platform === 'win32') return
     const child = await this.#started
     if (early || !(await this.#bystander.wasHit(signal))) send(child, signal)
   }
@@ -125,14 +127,12 @@ function send({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signal
  */
 class Bystander {
   readonly #env: NodeJS.ProcessEnv
-  readonly #platform: NodeJS.Platform
   #cat: ChildProcess | undefined
   #left = false
 
   constructor(env: NodeJS.ProcessEnv, platform: NodeJS.Platform) {
     this.#env = env
-    this.#platform = platform
-    // On Windows a console's Ctrl-C always reaches all, and `kill` can only end a process.
+    // On Windows no signal is sent, so there is nothing to tell apart.
     if (platform !== 'win32') this.#stand()
   }
 
@@ -140,8 +140,7 @@ class Bystander {
     await sleep(ROUND_MS)
     const cat = this.#cat
     // Without a `cat`, a signal that keys can send counts as sent by keys if there is a terminal.
-    if (cat === undefined)
-      return this.#platform === 'win32' || (process.stdin.isTTY && ['SIGINT', 'SIGQUIT'].includes(signal))
+    if (cat === undefined) return process.stdin.isTTY && ['SIGINT', 'SIGQUIT'].includes(signal)
     const fate = await fateOf(cat)
     if (fate !== 'alive') this.#stand()
     return fate === signal
@@ -186,10 +185,8 @@ function notStarted(file: string, error: unknown): TokenError {
   if (code === 'ENOENT' || file === '')
     return new CommandNotFound(
       `${file}: ${file.includes('/') ? 'no such file or directory' : 'command not found'}`,
-      { hint: 'see where commands are looked for: echo "$PATH"', cause: error },
+      { hint: `see where commands are looked for: ${hints.search(file)}`, cause: error },
     )
-  return new CommandNotExecutable(
-    `${file}: ${code === 'EACCES' ? 'permission denied' : `cannot be executed (${code})`}`,
-    { hint: `ls -ld ${shellWord(file)}`, cause: error },
-  )
+  const why = { EACCES: 'permission denied', EFTYPE: 'is no program' }[code] ?? `cannot be executed (${code})`
+  return new CommandNotExecutable(`${file}: ${why}`, { hint: hints.rights(file), cause: error })
 }
