@@ -36,5 +36,9 @@ for (const [name, [event, status]] of Object.entries(EVENTS)) {
   }
 }
 await tidy()
+for (const { fullName, status, failureMessages } of found)
+  process.stdout.write(
+    `${status === 'passed' ? 'ok    ' : 'FAILED'} ${[fullName, ...failureMessages].join('\n')}\n`,
+  )
 writeFileSync(results, JSON.stringify(found))
 process.exit(0)

@@ -23,7 +23,6 @@ export function start(args, { env = {}, input, cwd = 'C:\\', detached = false } 
     cwd,
     env: { ...OWN, ...env },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    windowsHide: true,
   })
   const said = { stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'])
@@ -48,7 +47,11 @@ export async function place(...sandbox) {
   atEnd.push(async () => {
     server.child.kill()
     await server.ended
-    rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
+    try {
+      rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
+    } catch {
+      // A command that was given up may still stand in it.
+    }
   })
   while (!server.said.stdout.includes('login\n')) {
     if (server.child.exitCode !== null) throw new Error(`the sandbox ended: ${server.said.stderr}`)
