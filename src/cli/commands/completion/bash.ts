@@ -82,13 +82,20 @@ _hq_token_offer() {
   done
 }
 
-# Completes the command line that begins at the word $1 of bash, as bash itself does.
+# Completes the command line that begins at the word $1 of bash as bash itself does. The package bash-completion would end a
+# shell with set -e or -u.
 _hq_token_exec() {
-  if type -t _comp_command_offset >/dev/null; then
-    _comp_command_offset "$1"
-  elif type -t _command_offset >/dev/null; then
-    _command_offset "$1"
-  elif [ "$1" -eq "$COMP_CWORD" ]; then
+  case $- in *[eu]*) ;; *)
+    if type -t _comp_command_offset >/dev/null; then
+      _comp_command_offset "$1"
+      return 0
+    elif type -t _command_offset >/dev/null; then
+      _command_offset "$1"
+      return 0
+    fi
+    ;;
+  esac
+  if [ "$1" -eq "$COMP_CWORD" ]; then
     local IFS=$'\\n'
     COMPREPLY=($(compgen -c -- "$2")) || :
   fi
