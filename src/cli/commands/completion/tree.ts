@@ -81,9 +81,7 @@ export function valuesOf({ program, commands, common }: Tree): readonly (readonl
 /** The names of options, by the name of each command; empty for the program itself. */
 export function optionNames({ program, commands, common }: Tree): readonly (readonly [string, string])[] {
   return [program, ...commands].flatMap(({ names, options }) =>
-    names.map(
-      (name) => [name, [...options, ...common].flatMap((option) => option.names).join(' ')] as const,
-    ),
+    names.map((name) => [name, [...options, ...common].flatMap((option) => option.names).join(' ')] as const),
   )
 }
 
