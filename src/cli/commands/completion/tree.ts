@@ -106,7 +106,7 @@ function nodeOf(command: Command): CommandNode {
 function optionNode(option: Option): OptionNode {
   const [, placeholder = ''] = /<(.*)>$/.exec(option.flags) ?? []
   return {
-    names: [option.short, option.long].filter((name) => name !== undefined && name !== null),
+    names: [option.short, option.long].filter((name) => name !== undefined),
     description: option.description,
     placeholder,
     value: placeholder === '' ? undefined : valueOf(option, placeholder),
