@@ -24,10 +24,18 @@ async function script(shell: Shell, options: WorldOptions = {}): Promise<string>
 
 /** The options that a script offers behind a command, read from its own table. */
 const OFFERED: Readonly<Record<Shell, (text: string, command: string) => readonly string[]>> = {
-  bash: (text, command) => new RegExp(`^ {2}${command}\\) found='(.*)' ;;$`, 'm').exec(text)?.[1]?.split(' ') ?? [],
+  bash: (text, command) =>
+    new RegExp(`^ {2}(?:.* \\| )?${command}(?: \\| .*)?\\) found='(.*)' ;;$`, 'm')
+      .exec(text)?.[1]
+      ?.split(' ') ?? [],
   zsh: (text, command) =>
-    [/^ {2}specs=\(\n([^]*?)^ {2}\)$/m, new RegExp(`^ {2}${command}\\)\\n {4}specs\\+=\\(\\n([^]*?)^ {4}\\)$`, 'm')]
-      .flatMap((block) => [...(block.exec(text)?.[1] ?? '').matchAll(/^ +'(?:\*|\([^)]*\))(-[\w-]+)[+=]?\[/gm)])
+    [
+      /^ {2}specs=\(\n([^]*?)^ {2}\)$/m,
+      new RegExp(`^ {2}${command}\\)\\n {4}specs\\+=\\(\\n([^]*?)^ {4}\\)$`, 'm'),
+    ]
+      .flatMap((block) => [
+        ...(block.exec(text)?.[1] ?? '').matchAll(/^ +'(?:\*|\([^)]*\))(-[\w-]+)[+=]?\[/gm),
+      ])
       .map(([, name = '']) => name),
   fish: (text, command) =>
     text
@@ -48,7 +56,9 @@ describe.each(SHELLS)('completion %s', (shell) => {
     async (name) => {
       const command = root.commands.find((one) => one.name() === name)
       const wanted = [...namesOf(command as Command), ...namesOf(root), '-h', '--help']
-      expect([...new Set(OFFERED[shell](await script(shell), name))].sort()).toEqual([...new Set(wanted)].sort())
+      expect([...new Set(OFFERED[shell](await script(shell), name))].sort()).toEqual(
+        [...new Set(wanted)].sort(),
+      )
     },
   )
 
