@@ -191,8 +191,15 @@ const HOSTILE: readonly Try[] = [
 
 const NATIVE: Readonly<Record<Tried, readonly Try[]>> = {
   // bash itself asks no script where a ` is on the line.
-  bash: [one('hq-token api `touch pwned` --inc'), one('hq-token seed $(touch pwned)/')],
-  zsh: [one('hq-token api `touch pwned` --inc', 'hq-token api `touch pwned` --include')],
+  bash: [
+    one('hq-token seed > token.txt my', 'hq-token seed > token.txt my\\ seed.ini'),
+    one('hq-token api `touch pwned` --inc'),
+    one('hq-token seed $(touch pwned)/'),
+  ],
+  zsh: [
+    one('hq-token seed > token.txt my', 'hq-token seed > token.txt my\\ seed.ini'),
+    one('hq-token api `touch pwned` --inc', 'hq-token api `touch pwned` --include'),
+  ],
   fish: [
     one('hq-token api (touch pwned) --inc', 'hq-token api (touch pwned) --include'),
     one('hq-token exec only-here (touch pwned) tok', 'hq-token exec only-here (touch pwned) token.txt'),
