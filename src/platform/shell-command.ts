@@ -1,5 +1,5 @@
 // Runs a command of the configuration in the system's shell, with a time limit, and ends all that it has started. Knows not what it is for.
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setImmediate as iteration, setTimeout as sleep } from 'node:timers/promises'
 import { endAll, family, isAlive } from './process-tree.js'
@@ -61,14 +61,22 @@ export function runShellCommand({
     const noLonger = beforeSignalsEnd(() => {
       endAll(family(child))
     })
-    // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
-    const child = spawn(command, {
-      shell: true,
-      cwd,
-      env,
-      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', isQuiet ? 'pipe' : 'inherit'],
-      detached: POSIX,
-    })
+    let child: ChildProcess
+    try {
+      // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
+      child = spawn(command, {
+        shell: true,
+        cwd,
+        env,
+        stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', isQuiet ? 'pipe' : 'inherit'],
+        detached: POSIX,
+      })
+    } catch {
+      // Node throws where the system takes no such command (E2BIG), and where there is no memory.
+      noLonger()
+      resolve({ kind: 'not-started' })
+      return
+    }
     const output: Buffer[] = []
     let length = 0
     let isTooSlow = false
