@@ -98,7 +98,7 @@ export class Seat {
       for (;;) {
         const handover = this.#handover
         this.#handover = undefined
-        const paths = this.#prepared()
+        const paths = this.#prepared((notice) => notices.push(notice))
         const lock = await acquire(paths, { deadline, waitMs }, look, handover)
         if ('answered' in lock) return lock.answered
         const openRescue = (): Rescue => new Rescue(paths, env, (notice) => notices.push(notice))
@@ -123,9 +123,9 @@ export class Seat {
   }
 
   /** The names of the files, once their folder exists. */
-  #prepared(): StorePaths {
+  #prepared(tell: (notice: Notice) => void): StorePaths {
     const paths = storePaths(this.path)
-    ensureFolder(paths.folder)
+    ensureFolder(paths.folder, tell)
     const stats = folderStats(paths)
     if (stats !== undefined) checkOwn(paths.folder, stats, 'folder', paths.database)
     return paths

@@ -1,5 +1,6 @@
 // Waits for other processes' reads and commits, which take a few milliseconds. Reads and writes nothing itself.
-import { StoreBusy } from '../../core/errors.js'
+import { HeldOpen, StoreBusy } from '../../core/errors.js'
+import { HELD_MS } from '../../platform/held-files.js'
 import { shellWord } from '../../core/shell-quoting.js'
 import type { FileKind, StorePaths } from '../files.js'
 import { isBusy } from './addon.js'
@@ -19,11 +20,17 @@ export async function patiently<T>(
   work: () => T,
   kind?: FileKind,
 ): Promise<T> {
+  const heldUntil = performance.now() + HELD_MS
   for (const deadline = performance.now() + BUSY_WAIT_MS; ;) {
     try {
       return work()
     } catch (error) {
-      if (!isBusy(error)) throw asUnusable(paths, error, kind)
+      if (!isBusy(error)) {
+        const told = asUnusable(paths, error, kind)
+        if (!(told instanceof HeldOpen) || performance.now() >= heldUntil) throw told
+        await sleep(50)
+        continue
+      }
       if (performance.now() >= deadline)
         throw new StoreBusy(`${paths.database} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
           hint: `run the same command again later; to see who holds it: fuser ${shellWord(paths.database)}`,

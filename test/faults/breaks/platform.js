@@ -12,8 +12,8 @@ export default [
   {
     name: 'the name of a new file is not synced',
     file: 'src/platform/files.ts',
-    find: '    renameSync(draft, path)\n    syncFolder(dirname(path))\n',
-    replace: '    renameSync(draft, path)\n',
+    find: '      renameSync(draft, path)\n    })\n    syncFolder(dirname(path))\n',
+    replace: '      renameSync(draft, path)\n    })\n',
     by: tests('faults/crash-points', 'a name that lasts'),
   },
   {
