@@ -138,7 +138,8 @@ function inSystem32(name: string, { env }: WindowsSystem): string {
   return win32.join(env['SystemRoot'] ?? 'C:\\Windows', 'System32', name)
 }
 
-const GIVEN = /^(?:SystemRoot|SystemDrive|windir|ProgramFiles.*|ProgramData|USERPROFILE|(?:LOCAL)?APPDATA|TEMP|TMP|PATHEXT)$/i
+const GIVEN =
+  /^(?:SystemRoot|SystemDrive|windir|ProgramFiles.*|ProgramData|USERPROFILE|(?:LOCAL)?APPDATA|TEMP|TMP|PATHEXT)$/i
 
 /** The variables that these programs need: no secret, and no PSModulePath, because Windows PowerShell cannot load the modules of PowerShell 7. */
 function given({ env }: WindowsSystem): NodeJS.ProcessEnv {

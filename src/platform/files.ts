@@ -57,7 +57,11 @@ export function makeFolder(folder: string, tell?: (notice: Notice) => void, syst
  * Makes the folder, and those above it that are missing, closed from their first instant: under another name, which takes
  * the place of the topmost when it is closed. What is made in it inherits its rights.
  */
-function makeClosed(folder: string, tell: ((notice: Notice) => void) | undefined, system: typeof thisSystem): void {
+function makeClosed(
+  folder: string,
+  tell: ((notice: Notice) => void) | undefined,
+  system: typeof thisSystem,
+): void {
   const top = topmostMissing(folder)
   const draft = join(dirname(top), `.hq-token-${randomBytes(6).toString('hex')}`)
   mkdirSync(draft)

@@ -152,8 +152,13 @@ function readEntries(list: string): Entry[] | undefined {
     const mask = maskOf(rights)
     const isKnown = ALLOWING.has(type) || DENYING.has(type)
     if (end === -1 || mask === undefined || !(isKnown || PASSED_OVER.has(type))) return undefined
-    if (!new RegExp(`^(?:${SID})$`).test(sid) || !/^(?:OI|CI|NP|IO|ID|SA|FA|TP|CR)*$/.test(flags)) return undefined
-    const has = (flag: string): boolean => flags.replace(/..(?=.)/g, '$&,').split(',').includes(flag)
+    if (!new RegExp(`^(?:${SID})$`).test(sid) || !/^(?:OI|CI|NP|IO|ID|SA|FA|TP|CR)*$/.test(flags))
+      return undefined
+    const has = (flag: string): boolean =>
+      flags
+        .replace(/..(?=.)/g, '$&,')
+        .split(',')
+        .includes(flag)
     if (isKnown)
       entries.push({
         ...{ allows: ALLOWING.has(type), mask, sid: fullSid(sid) },

@@ -9,6 +9,7 @@ import { takeFromGroup } from './group.js'
 import { Rescue } from './rescue/rescue-file.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
 import { sleep } from './pauses.js'
+import { assertNewPlace } from './windows-store.js'
 import { acquire, notInTime, type Lock } from './sqlite/lock.js'
 import { patiently } from './sqlite/patience.js'
 
@@ -125,6 +126,8 @@ export class Seat {
   /** The names of the files, once their folder exists. */
   #prepared(tell: (notice: Notice) => void): StorePaths {
     const paths = storePaths(this.path)
+    if (process.platform === 'win32' && lstatOf(paths.database) === undefined)
+      assertNewPlace(paths, this.#options.env ?? process.env, tell)
     ensureFolder(paths.folder, tell)
     const stats = folderStats(paths)
     if (stats !== undefined) checkOwn(paths.folder, stats, 'folder', paths.database)

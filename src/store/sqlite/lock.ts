@@ -1,7 +1,7 @@
 // The store's lock: one process at a time may refresh. Reads and writes no token.
 import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { HeldOpen, LockTimeout, StoreUnusable, type TokenError } from '../../core/errors.js'
+import { LockTimeout, StoreUnusable, type TokenError } from '../../core/errors.js'
 import type { Handover } from '../../core/store-ports.js'
 import { shellWord } from '../../core/shell-quoting.js'
 import { isBusy } from './addon.js'
@@ -11,6 +11,7 @@ import { checkLockable, identityOf, lstatOf, unusable, type StorePaths } from '.
 import { takeMutex } from './mutex.js'
 import { pauses, sleep } from '../pauses.js'
 import { LOCK } from './early-lock.js'
+import { mayPass } from './patience.js'
 import { HELD_MS } from '../../platform/held-files.js'
 
 /** The lock while this process holds it. */
@@ -64,7 +65,7 @@ function unlessHeld<T>(take: () => T | undefined, until: number): T | undefined 
   try {
     return take()
   } catch (error) {
-    if (error instanceof HeldOpen && performance.now() < until) return undefined
+    if (mayPass(error) && performance.now() < until) return undefined
     throw error
   }
 }
