@@ -1,15 +1,13 @@
 // Judges the configuration for `doctor`. Changes nothing, and shows no secret.
 import { X509Certificate } from 'node:crypto'
 import { closeSync } from 'node:fs'
-import { win32 } from 'node:path'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
-import { accessFindings } from '../platform/access.js'
-import { accessLists } from '../platform/access-control.js'
 import { shellWord } from '../core/shell-quoting.js'
 import { environmentNotices } from './environment.js'
-import { asProblem, FileProblem, isThere, openFile } from './file.js'
+import { asProblem, FileProblem, openFile } from './file.js'
+import { inspectRights } from './inspect-rights.js'
 import type { PersonKey } from './keys.js'
 import { exposedSecrets, secretFiles, loadConfig, requireClient, type Config } from './load.js'
 import { locate, usualFiles, type Location } from './locate.js'
@@ -67,11 +65,10 @@ function settings(before: readonly Finding[], location: Location, around: Surrou
     const source = { ...around, ...location }
     const config = loadConfig(source)
     const { settings, notices } = readSettings(source)
-    if (around.platform === 'win32')
-      return {
-        checks: [...before, ...rights(config, secretFiles(settings, config.shared, source), around)],
-        config,
-      }
+    if (around.platform === 'win32') {
+      const secrets = secretFiles(settings, config.shared, source)
+      return { checks: [...before, ...inspectRights(config, secrets, around)], config }
+    }
     const exposed = [...notices, ...exposedSecrets(settings, config.shared, source)].map(
       ({ message, hint }) => warn('permissions', message, hint),
     )
@@ -80,24 +77,6 @@ function settings(before: readonly Finding[], location: Location, around: Surrou
   } catch (error) {
     return { checks: [...before, fail('settings', error)], config: undefined }
   }
-}
-
-/** Says by Windows' own lists who else may use the config file, the folder that it lies in, its secrets and its seed. */
-function rights(
-  { file, seedFile }: Config,
-  secrets: readonly string[],
-  { accessLists: ask = accessLists }: Surroundings,
-): readonly Finding[] {
-  const own = file === null ? [] : [file]
-  const seed = seedFile === null || seedIn(seedFile) === undefined ? [] : [seedFile]
-  const files = [...own, ...secrets.filter(isThere), ...seed].map((path) => ({ path, kind: 'file' }) as const)
-  const folders = own.map((path) => ({ path: win32.dirname(path), kind: 'folder' }) as const)
-  const guarded = [...files, ...folders]
-  if (guarded.length === 0) return []
-  return accessFindings({
-    ...{ name: 'permissions', files: guarded, lists: ask(guarded.map(({ path }) => path)) },
-    ...{ problem: (message, details) => new ConfigInvalid(message, details), isReadingMild: true },
-  })
 }
 
 /** Says whether there is enough to ask the token endpoint. @param by What other than the config has given its URL. */

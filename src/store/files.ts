@@ -17,7 +17,7 @@ export { storePaths, type StorePaths } from './paths.js'
 const posix = process.platform !== 'win32'
 
 /** Creates the folder, 0700 whatever the umask, and makes its name durable. @throws {StoreUnusable} */
-export function ensureFolder(folder: string, tell: (notice: Notice) => void): void {
+export function ensureFolder(folder: string, tell?: (notice: Notice) => void): void {
   if (lstatOf(folder) !== undefined) return
   const refusal = ofForeignFolder(dirname(folder), 'HQ_TOKEN_STORE=FILE')
   if (refusal !== undefined) throw new StoreUnusable(...refusal)
