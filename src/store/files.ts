@@ -55,8 +55,10 @@ export function lstatOf(path: string): Stats | undefined {
 export function identityOf(path: string): string | undefined {
   try {
     const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
-    // Include the birth time, because the inode of a removed file is given to the next one.
-    return stats && `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`
+    if (stats === undefined) return undefined
+    // Include the birth time, because the inode of a removed file is given to the next one. Windows counts in the number how
+    // often it was given, and Wine makes a birth time up from the last write.
+    return `${stats.dev}:${stats.ino}${posix ? `:${stats.birthtimeNs}` : ''}`
   } catch (error) {
     throw unusable(path, 'cannot be looked at', error)
   }

@@ -79,7 +79,8 @@ function tryToWrite(db: Database.Database): void {
   try {
     db.pragma(`user_version = ${versionOf(db)}`)
   } finally {
-    db.exec('ROLLBACK')
+    // SQLite has rolled back by itself where it could not write.
+    if (db.inTransaction) db.exec('ROLLBACK')
   }
 }
 
