@@ -15,6 +15,7 @@ import { noMoreFiles } from '../platform/errno.js'
 import { heldOpen, whileHeld } from '../platform/held-files.js'
 import type { ErrorDetails } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
+import { hints } from '../platform/hints.js'
 import type { Notice } from '../core/ports.js'
 
 /** Settings, seeds and secrets are small: a larger file is something else. */
@@ -133,7 +134,7 @@ function denied(path: string): FileProblem | undefined {
   return new FileProblem(
     `${DENIED}; ${what} belongs to ${owner}, mode ${bits}`,
     null,
-    `ls -ld ${shellWord(place)}; ${wayThrough(place, stats, me)}`,
+    `${hints.rights(place)}; ${wayThrough(place, stats, me)}`,
   )
 }
 

@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
-import { shellWord } from '../core/shell-quoting.js'
+import { hints } from '../platform/hints.js'
 import { environmentNotices } from './environment.js'
 import { asProblem, FileProblem, openFile } from './file.js'
 import { inspectRights } from './inspect-rights.js'
@@ -199,6 +199,6 @@ function flawOf(path: string): Finding | undefined {
     const isTrust = message.startsWith('says ')
     return isTrust
       ? said(message, details.hint ?? '')
-      : said('cannot be read: Node goes on without it', `ls -l ${shellWord(path)}`)
+      : said('cannot be read: Node goes on without it', hints.rights(path))
   }
 }

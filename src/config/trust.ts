@@ -6,6 +6,7 @@ import type { Notice } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
 import { judged, openTo } from '../platform/access.js'
 import { accessLists, type AccessLists } from '../platform/access-control.js'
+import { hints } from '../platform/hints.js'
 import type { Surroundings } from './paths.js'
 import { exposure, exposureNotices, FileProblem, makePrivate, readRegular } from './file.js'
 
@@ -56,7 +57,7 @@ export function trustNotices(
     throw new FileProblem(
       `${does} and is reached by a link of another user (uid ${link.uid}): ${link.path}`,
       null,
-      `name the file itself; to see where the link leads: ls -ld ${shellWord(link.path)}`,
+      `name the file itself; to see where the link leads: ${hints.rights(link.path)}`,
     )
   if (isStranger(stats, self))
     throw new FileProblem(`${does} and belongs to another user (uid ${stats.uid})`, null, ownCopy(path, self))

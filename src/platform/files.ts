@@ -19,10 +19,10 @@ import {
 import { dirname, join } from 'node:path'
 import type { ErrorDetails } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
-import { shellWord } from '../core/shell-quoting.js'
 import { closeFolder, NotClosed, thisSystem } from './access-control.js'
 import { errnoOf } from './errno.js'
 import { whileHeld } from './held-files.js'
+import { hints } from './hints.js'
 
 const posix = process.platform !== 'win32'
 
@@ -178,7 +178,7 @@ export function lookAt(path: string): string {
   const place = nearest(path)
   const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
   const places = isFolder ? [place] : [dirname(place), place]
-  return `ls -ld ${places.map(shellWord).join(' ')}; df ${shellWord(place)}`
+  return `${hints.rights(...places)}; ${hints.room(place)}`
 }
 
 /** Says why root makes nothing in a folder, or in the next existing one above it; see `notForRoot`. */

@@ -2,6 +2,7 @@
 // a file only to ask, and only on Windows.
 import { closeSync, constants, openSync } from 'node:fs'
 import { HeldOpen } from '../core/errors.js'
+import { hintsOf } from './hints.js'
 
 /** Milliseconds that a scanner, a backup or a reader may hold a file before the user hears of it. */
 export const HELD_MS = 1_500
@@ -67,9 +68,8 @@ export function heldOpen(
   if (platform !== 'win32') return undefined
   const path = paths.find((path) => isHeld(path, cause, open))
   if (path === undefined) return undefined
-  const name = path.replace(/^.*[\\/]/, '')
   return new HeldOpen(`another program holds ${path} open`, {
-    hint: `run the same command again; to see which program: resmon, the page CPU, Associated Handles, search for ${name}`,
+    hint: `run the same command again; to see which program: ${hintsOf(platform).holders(path)}`,
     cause,
   })
 }

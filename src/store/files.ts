@@ -1,9 +1,10 @@
 // Checks who may have written a store's files, and words why they cannot be used. Reads no content.
-import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
+import { accessSync, constants, lstatSync, type BigIntStats, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { StoreUnfit, StoreUnusable, type TokenError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
+import { hints } from '../platform/hints.js'
 import { errnoOf } from '../platform/errno.js'
 import { heldOpen } from '../platform/held-files.js'
 import { createWhole as create, lookAt, makeFolder, ofForeignFolder } from '../platform/files.js'
@@ -48,17 +49,30 @@ export function lstatOf(path: string): Stats | undefined {
 }
 
 /**
- * Tells a file from any other that has its name before or after it. Never opens it.
+ * Tells an open file from any other that takes its name: no other gets the inode of a file that is open. Without the birth
+ * time, because some systems say the time of the last change for it. Never opens the file.
  *
  * @returns `undefined` if there is no such file.
  */
 export function identityOf(path: string): string | undefined {
+  const stats = identifying(path)
+  return stats && `${stats.dev}:${stats.ino}`
+}
+
+/**
+ * Tells a file from any other that has its name before or after it, also while neither is open. Never opens it.
+ *
+ * @returns `undefined` if there is no such file.
+ */
+export function birthOf(path: string): string | undefined {
+  const stats = identifying(path)
+  // The inode of a removed file is given to the next one. On Windows it is not, because it counts the files that had it.
+  return stats && `${stats.dev}:${stats.ino}${posix ? `:${stats.birthtimeNs}` : ''}`
+}
+
+function identifying(path: string): BigIntStats | undefined {
   try {
-    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
-    if (stats === undefined) return undefined
-    // Include the birth time, because the inode of a removed file is given to the next one. Windows counts in the number how
-    // often it was given, and Wine makes a birth time up from the last write.
-    return `${stats.dev}:${stats.ino}${posix ? `:${stats.birthtimeNs}` : ''}`
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false })
   } catch (error) {
     throw unusable(path, 'cannot be looked at', error)
   }
@@ -140,7 +154,7 @@ function ofAnotherKind(
   if (kind === 'folder' || !stats.isDirectory())
     return [
       `${path} is not a ${kind} of its own`,
-      { hint: `name another [store] path; what is there shows: ls -ld ${shellWord(path)}` },
+      { hint: `name another [store] path; what is there shows: ${hints.rights(path)}` },
     ]
   const inside = shellWord(join(path, 'hq-token', 'token.db'))
   return [
@@ -201,7 +215,7 @@ function checkAccess(path: string, { uid, mode }: Stats, what: 'read' | 'written
     throw new StoreUnusable(
       `${path} cannot be ${what}: it belongs to ${uid === me ? 'you' : 'root'}, mode ${(mode & 0o777).toString(8).padStart(3, '0')}`,
       {
-        hint: `ls -l ${word}; ${uid === me ? `chmod 600 ${word}` : `as root: chown ${me} ${word}`}`,
+        hint: `${hints.rights(path)}; ${uid === me ? `chmod 600 ${word}` : `as root: chown ${me} ${word}`}`,
         cause: error,
       },
     )
@@ -221,13 +235,13 @@ export function damaged(
 ): StoreUnfit {
   if (kind?.isCopy === true)
     return new StoreUnfit(`${database} is damaged (${what})`, {
-      hint: `remove it (rm ${shellWord(database)}): the database has the token set`,
+      hint: `remove it (${hints.remove(database)}): the database has the token set`,
       cause,
     })
   // Nothing shows that such a file was ever a store.
   const first = /NOTADB/.test(what) ? 'if it never was a store, name another [store] path; else ' : ''
   return new StoreUnfit(`${database} is damaged (${what})`, {
-    hint: `the file was left as it is; ${first}move it away (mv ${shellWord(database)} ${shellWord(`${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
+    hint: `the file was left as it is; ${first}move it away (${hints.move(database, `${database}.damaged`)}), then: hq-token login (or: hq-token seed FILE)`,
     cause,
   })
 }

@@ -2,9 +2,9 @@
 import { realpathSync, statfsSync } from 'node:fs'
 import { StoreUnusable } from '../core/errors.js'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
-import { shellWord } from '../core/shell-quoting.js'
 import { FUSE, IN_MEMORY, NOT_FOR_FILES, REMOTE } from '../platform/file-systems.js'
 import { nearest } from '../platform/files.js'
+import { hints } from '../platform/hints.js'
 import { unusable, type StorePaths } from './files.js'
 import { placeFinding } from './windows-store.js'
 
@@ -85,7 +85,7 @@ function room({ folder }: StorePaths, bytes: number | null): Finding {
   const name = 'disk space'
   if (bytes === null) return skip(name, 'this file system does not tell its size')
   const left = `${bytes < 10 * MIB ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / MIB)} MiB`} left`
-  const hint = `df -h ${shellWord(folder)}`
+  const hint = hints.room(folder)
   if (bytes < LEAST_ROOM)
     return fail(name, new StoreUnusable(`the disk of ${folder} is full: ${left}`, { hint }))
   return bytes < LITTLE_ROOM ? warn(name, left, hint) : ok(name, left)

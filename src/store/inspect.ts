@@ -7,7 +7,7 @@ import { rfc3339 } from '../core/clock.js'
 import type { PendingLogin, Rescued } from '../core/store-ports.js'
 import { closedByMove, type Here } from '../core/move-notes.js'
 import type { Discovered } from '../core/ports.js'
-import { shellWord } from '../core/shell-quoting.js'
+import { hints } from '../platform/hints.js'
 import type { TokenSet } from '../core/token-set.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
 import { isBusy, needsRollback } from './sqlite/addon.js'
@@ -126,7 +126,7 @@ async function looked(paths: StorePaths, options: InspectOptions): Promise<Look>
       if (needsRollback(error)) return { ...cutOff(database), isThere: true }
       if (!isBusy(error)) return failed(fail('store', asUnusable(paths, error)))
       if (performance.now() >= deadline) {
-        const hint = `to see who holds it: fuser ${shellWord(database)}`
+        const hint = `to see who holds it: ${hints.holders(database)}`
         const message = `${database} stayed busy for ${PATIENCE_MS / 1000} s`
         return failed(fail('store', new StoreBusy(message, { hint })))
       }
@@ -272,7 +272,7 @@ function lock({ lock: path, database }: StorePaths): Finding {
       return warn(
         name,
         'held: another process is refreshing, or is stuck in a refresh',
-        `to see who: fuser ${shellWord(path)}`,
+        `to see who: ${hints.holders(path)}`,
       )
     return fail(name, unlockable(path, error))
   } finally {

@@ -195,7 +195,7 @@ describe('the store', () => {
       const { checks } = JSON.parse(stdout) as { checks: Finding[] }
       expect(checks.find(({ name }) => name === 'writable')).toMatchObject({
         ...{ status: 'fail', exit: 74, message: `${made.dir} cannot be written (EACCES)` },
-        hint: `look at the disk and the permissions: ls -ld ${made.dir}; df ${made.dir}`,
+        hint: `look at the disk and the permissions: ls -ld ${made.dir}; df -h ${made.dir}`,
       })
     },
   )
@@ -413,7 +413,7 @@ describe('the store', () => {
       const { code, stdout } = await run('doctor')
       const status = await run('status')
       const said = `${path} cannot be read: it belongs to root, mode 600`
-      expect(stdout).toMatch(new RegExp(`^fail +store +${said}\n.*ls -l ${path}; as root: chown`, 'm'))
+      expect(stdout).toMatch(new RegExp(`^fail +store +${said}\n.*ls -ld ${path}; as root: chown`, 'm'))
       expect(status.stderr).toContain(said)
       expect([code, status.code]).toEqual([74, 74])
     },
@@ -430,7 +430,7 @@ describe('the store', () => {
         const { code, stdout, stderr } = await run(command)
         expect(code).toBe(74)
         expect(stdout + stderr).toContain(`${path} cannot be read: it belongs to root, mode 600`)
-        expect(stdout + stderr).toContain(`ls -l ${path}; as root: chown ${SOMEBODY} ${path}`)
+        expect(stdout + stderr).toContain(`ls -ld ${path}; as root: chown ${SOMEBODY} ${path}`)
         expect(stdout + stderr).not.toContain('mv ')
       }
     },

@@ -104,10 +104,10 @@ describe('where init writes', () => {
   })
 
   it.each([
-    ['/sys/kernel/hq-token.ini', '/sys/kernel; df /sys/kernel'],
-    ['/sys/kernel/hq-token/a/config.ini', '/sys/kernel; df /sys/kernel'],
-    ['/proc/hq-token/config.ini', '/proc; df /proc'],
-    ['/dev/null/config.ini', '/dev /dev/null; df /dev/null'],
+    ['/sys/kernel/hq-token.ini', '/sys/kernel; df -h /sys/kernel'],
+    ['/sys/kernel/hq-token/a/config.ini', '/sys/kernel; df -h /sys/kernel'],
+    ['/proc/hq-token/config.ini', '/proc; df -h /proc'],
+    ['/dev/null/config.ini', '/dev /dev/null; df -h /dev/null'],
   ])('cannot be %s: 74, and why', async (file, place) => {
     // A process of its own: one that never ends must not hold up the others.
     const { code, stderr, stdout } = await start(flags('--config', file), { input: SECRET }).done

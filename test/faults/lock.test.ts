@@ -8,7 +8,7 @@ import { packed } from '../support/packed.js'
 import { place, type Place, type PlaceOptions } from '../support/place.js'
 import { hasOpen } from '../support/proc.js'
 import { canMount, mountCaseless } from '../support/caseless.js'
-import { ended, type Ended, type StartOptions } from '../support/processes.js'
+import { BIN, ended, type Ended, type StartOptions } from '../support/processes.js'
 import { report } from './figures.js'
 
 // The lock is the kernel's, and the kernel gives it away: to a second copy of SQLite in the process, to whoever makes
@@ -325,4 +325,25 @@ it('a store that processes have fought for leaves nothing but the files of a sto
   const files = readdirSync(dir).filter((name) => name.startsWith('token.'))
   const own = files.filter((name) => !name.startsWith('token.ini'))
   expect(own.sort()).toEqual(['token.db', 'token.db-journal', 'token.lock', 'token.rescue'])
+})
+
+describe('a system that tells no birth times', () => {
+  // As behind a filter of system calls that knows no `statx`: Node then says the time of the last change, as Wine does.
+  it('refreshes at once', async () => {
+    const made = await stage({ latencyMs: 0 })
+    const words = [
+      '-f',
+      '-o',
+      '/dev/null',
+      '-e',
+      'inject=statx:error=ENOSYS',
+      process.execPath,
+      BIN,
+      'refresh',
+    ]
+    const env = { PATH: process.env['PATH'], HQ_TOKEN_CONFIG: made.config }
+    const refreshed = await ended(spawn('strace', words, { env, stdio: ['ignore', 'pipe', 'pipe'] }))
+    expect(refreshed).toMatchObject({ code: 0 })
+    await oneRequest(made, [(await made.run(['get'])).stdout.trim()])
+  })
 })

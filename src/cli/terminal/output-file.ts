@@ -14,7 +14,7 @@ import {
 import { dirname, isAbsolute } from 'node:path'
 import type { Writable } from 'node:stream'
 import { OutputFailed, type TokenError } from '../../core/errors.js'
-import { shellWord } from '../../core/shell-quoting.js'
+import { hints } from '../../platform/hints.js'
 import { beforeSignalsEnd, uninterrupted } from '../../platform/signals.js'
 import { Draft } from '../../platform/draft.js'
 import { heldOpen } from '../../platform/held-files.js'
@@ -149,7 +149,7 @@ export function notWritten(path: string, error: unknown): TokenError {
           `cannot be written (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`,
         ]
   return new OutputFailed(`${path} ${why}`, {
-    hint: hint ?? `ls -ld ${shellWord(dirname(path))} ${shellWord(path)}; df ${shellWord(dirname(path))}`,
+    hint: hint ?? `${hints.rights(dirname(path), path)}; ${hints.room(dirname(path))}`,
     cause: error,
   })
 }

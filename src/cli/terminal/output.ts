@@ -4,6 +4,7 @@ import type { Notice } from '../../core/ports.js'
 import { printable, printableJson } from '../../core/printable.js'
 import { shellWord } from '../../core/shell-quoting.js'
 import type { Screen, World } from '../world.js'
+import { forCodePage } from './code-page.js'
 
 export { printable, printableJson }
 
@@ -52,16 +53,18 @@ export function voice(world: World, options: GlobalOptions): Voice {
     { code, address, event }: Marks = {},
   ): void => {
     const next = hint === undefined ? undefined : typed(hint)
+    const write = (text: string): void => {
+      world.stderr.write(`${forCodePage(text, world.stderr, world.platform)}\n`)
+    }
     if (json) {
       const time = new Date(world.clock().now * 1000).toISOString()
-      world.stderr.write(
-        `${printableJson({ time, level, ...(code && { code }), message, ...(event && { event }), ...(address && { address }), ...(next && { hint: next }) })}\n`,
-      )
+      const line = { time, level, ...(code && { code }), message, ...(event && { event }) }
+      write(printableJson({ ...line, ...(address && { address }), ...(next && { hint: next }) }))
       return
     }
-    world.stderr.write(`hq-token: ${level === 'info' ? '' : `${level}: `}${printable(message)}\n`)
-    if (address !== undefined) world.stderr.write(`  ${printable(address)}\n`)
-    if (next !== undefined) world.stderr.write(`hq-token: hint: ${printable(next)}\n`)
+    write(`hq-token: ${level === 'info' ? '' : `${level}: `}${printable(message)}`)
+    if (address !== undefined) write(`  ${printable(address)}`)
+    if (next !== undefined) write(`hq-token: hint: ${printable(next)}`)
   }
   const tell = ({ level, message, hint, address, event }: Notice): void => {
     say(level, message, hint, { address, event })
@@ -143,7 +146,7 @@ export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<voi
 
 /** Writes a report for people. A reader who closes the pipe after the first lines has seen enough. */
 export async function writeReport(stdout: Screen, text: string): Promise<void> {
-  await writeOut(stdout, text).catch((error: unknown) => {
+  await writeOut(stdout, forCodePage(text, stdout)).catch((error: unknown) => {
     if (!isReaderGone(error)) throw error
   })
 }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import type { Host } from '../../core/host.js'
-import { damaged, identityOf, isThere, type StorePaths } from '../files.js'
+import { birthOf, damaged, isThere, type StorePaths } from '../files.js'
 import { needsRollback } from '../sqlite/addon.js'
 import { bringUpToDate, createDatabase, openForReading, openForWriting } from '../sqlite/database.js'
 import { patiently } from '../sqlite/patience.js'
@@ -132,7 +132,7 @@ export class SeatMemory implements Memory {
    */
   #owner(): string {
     const { name, id, boot } = this.#host
-    return JSON.stringify([name, id, boot, identityOf(this.#paths.database)])
+    return JSON.stringify([name, id, boot, birthOf(this.#paths.database)])
   }
 }
 

@@ -1,7 +1,7 @@
 // Takes the store's lock for the warm path. Loads nothing of the program, and writes nothing.
 import type { EarlyLock } from '../../core/store-ports.js'
 import { isBusy, openByAddon, type Connection } from './addon.js'
-import { checkLockable, identityOf, lstatOf, type StorePaths } from '../files.js'
+import { birthOf, checkLockable, identityOf, lstatOf, type StorePaths } from '../files.js'
 
 /** The same lock as `acquire` takes, for a process that has not loaded the program yet. */
 export class AddonLock implements EarlyLock {
@@ -43,9 +43,9 @@ export class AddonLock implements EarlyLock {
     const stats = lstatOf(this.#paths.lock)
     if (stats === undefined) throw new Error('no lock yet')
     checkLockable(this.#paths, stats)
-    const before = identityOf(this.#paths.lock)
+    const before = birthOf(this.#paths.lock)
     const db = openByAddon(this.#paths.lock, { readonly: false })
-    this.#identity = identityOf(this.#paths.lock) === before ? before : undefined
+    this.#identity = birthOf(this.#paths.lock) === before ? identityOf(this.#paths.lock) : undefined
     return db
   }
 }

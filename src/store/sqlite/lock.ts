@@ -3,11 +3,11 @@ import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { LockTimeout, StoreUnusable, type TokenError } from '../../core/errors.js'
 import type { Handover } from '../../core/store-ports.js'
-import { shellWord } from '../../core/shell-quoting.js'
+import { hints } from '../../platform/hints.js'
 import { isBusy } from './addon.js'
 import { errnoOf } from '../../platform/errno.js'
 import { createPrivate } from '../../platform/files.js'
-import { checkLockable, identityOf, lstatOf, unusable, type StorePaths } from '../files.js'
+import { birthOf, checkLockable, identityOf, lstatOf, unusable, type StorePaths } from '../files.js'
 import { takeMutex } from './mutex.js'
 import { pauses, sleep } from '../pauses.js'
 import { LOCK } from './early-lock.js'
@@ -72,7 +72,7 @@ function unlessHeld<T>(take: () => T | undefined, until: number): T | undefined 
 
 export function notInTime({ lock }: StorePaths, waitMs: number): LockTimeout {
   return new LockTimeout(`another process has been refreshing for more than ${Math.round(waitMs / 1000)} s`, {
-    hint: `run the same command again later; to see who: fuser ${shellWord(lock)} (the file is never stale: do not remove it)`,
+    hint: `run the same command again later; to see who: ${hints.holders(lock)} (the file is never stale: do not remove it)`,
   })
 }
 
@@ -154,11 +154,15 @@ function openLock(paths: StorePaths): LockFile | undefined {
   }
   const stats = lstatOf(paths.lock)
   if (stats !== undefined) checkLockable(paths, stats)
-  const before = identityOf(paths.lock)
+  const before = birthOf(paths.lock)
   try {
     const db = new Database(paths.lock, { fileMustExist: true, timeout: 0 })
     // If the file was replaced in between, nothing tells which of the two is open.
-    return { db, path: paths.lock, identity: identityOf(paths.lock) === before ? before : undefined }
+    return {
+      db,
+      path: paths.lock,
+      identity: birthOf(paths.lock) === before ? identityOf(paths.lock) : undefined,
+    }
   } catch (error) {
     if (lstatOf(paths.lock) === undefined) return undefined
     throw unusable(paths.lock, 'cannot be opened', error)
@@ -182,7 +186,7 @@ function tryLock(db: Database.Database, paths: StorePaths): boolean {
 export function unlockable(path: string, error: unknown): TokenError {
   if (errnoOf(error) !== 'SQLITE_NOTADB') return unusable(path, 'cannot be locked', error)
   return new StoreUnusable(`${path} is not a lock file of hq-token`, {
-    hint: `mv ${shellWord(path)} ${shellWord(`${path}.away`)}`,
+    hint: hints.move(path, `${path}.away`),
     cause: error,
   })
 }

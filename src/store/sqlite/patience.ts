@@ -1,7 +1,7 @@
 // Waits for other processes' reads and commits, which take a few milliseconds. Reads and writes nothing itself.
 import { HeldOpen, StoreBusy, StoreUnusable } from '../../core/errors.js'
 import { HELD_MS } from '../../platform/held-files.js'
-import { shellWord } from '../../core/shell-quoting.js'
+import { hints } from '../../platform/hints.js'
 import type { FileKind, StorePaths } from '../files.js'
 import { isBusy, isSqlite } from './addon.js'
 import { asUnusable } from './database.js'
@@ -33,7 +33,7 @@ export async function patiently<T>(
       }
       if (performance.now() >= deadline)
         throw new StoreBusy(`${paths.database} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
-          hint: `run the same command again later; to see who holds it: fuser ${shellWord(paths.database)}`,
+          hint: `run the same command again later; to see who holds it: ${hints.holders(paths.database)}`,
           cause: error,
         })
       await sleep(5 + Math.random() * 20)

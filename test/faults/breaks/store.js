@@ -379,9 +379,16 @@ export default [
     by: tests('store/postgres/fleet', 'two rows of one database'),
   },
   {
+    name: 'a file is another one after each change, where the system tells no birth time',
+    file: 'src/store/files.ts',
+    find: 'return stats && `${stats.dev}:${stats.ino}`\n',
+    replace: 'return stats && `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`\n',
+    by: tests('faults/lock', 'refreshes at once'),
+  },
+  {
     name: 'fleet: a copy of a seat takes the lease of the first',
     file: 'src/store/postgres/seat-memory.ts',
-    find: ', identityOf(this.#paths.database)])',
+    find: ', birthOf(this.#paths.database)])',
     replace: '])',
     by: tests('store/postgres/fleet', 'into another container'),
   },

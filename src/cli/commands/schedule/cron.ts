@@ -10,8 +10,8 @@ export const MOST = 998
 
 export function crontab({ name, words, variables, hour, minute }: Plan): Printed {
   // The variables stand in the line, because a line of their own would hold for every job below it.
-  const set = Object.entries(variables).map(([key, path]) => `${key}=${shellWord(path)}`)
-  const command = [PATH, ...set, ...words.map(shellWord), '--quiet'].join(' ')
+  const set = Object.entries(variables).map(([key, path]) => `${key}=${shellWord(path, 'linux')}`)
+  const command = [PATH, ...set, ...words.map((word) => shellWord(word, 'linux')), '--quiet'].join(' ')
   return {
     file: `${name}.crontab`,
     folder: '',

@@ -35,7 +35,7 @@ function systemd(plan: Plan, [unit]: readonly Printed[], dir: string | undefined
 }
 
 function launchd(plan: Plan, [list]: readonly Printed[], dir: string | undefined): Steps {
-  const path = shellWord(`${dir ?? list?.folder ?? ''}/${list?.file ?? ''}`)
+  const path = shellWord(`${dir ?? list?.folder ?? ''}/${list?.file ?? ''}`, 'linux')
   const domain = plan.runAs === undefined ? 'gui/$(id -u)' : 'system'
   const put: Steps = dir === undefined ? [placed(list)] : []
   const user = plan.runAs === undefined ? [] : account(plan, 'sysadminctl -roleAccount -addUser')
@@ -44,7 +44,9 @@ function launchd(plan: Plan, [list]: readonly Printed[], dir: string | undefined
 
 function cron({ again }: Plan, [line]: readonly Printed[], dir: string | undefined): Steps {
   const source =
-    dir === undefined ? `hq-token schedule cron${again}` : `cat ${shellWord(`${dir}/${line?.file ?? ''}`)}`
+    dir === undefined
+      ? `hq-token schedule cron${again}`
+      : `cat ${shellWord(`${dir}/${line?.file ?? ''}`, 'linux')}`
   return [['to add the line to your crontab, once', `(crontab -l 2>/dev/null; ${source}) | crontab -`]]
 }
 
@@ -57,7 +59,7 @@ function windows(_: Plan, [script]: readonly Printed[], dir: string | undefined)
 /** A user of the machine needs an account, a configuration and a login of its own. */
 function account({ runAs = '', variables, isOwn }: Plan, add: string): Steps {
   if (isOwn) return []
-  const own = Object.entries(variables).map(([name, path]) => [name, shellWord(path)] as const)
+  const own = Object.entries(variables).map(([name, path]) => [name, shellWord(path, 'linux')] as const)
   const folders = own.flatMap(([name, path]) => (name.endsWith('_DIR') ? [path] : []))
   const as = `sudo -u ${runAs} ${own.map(([name, path]) => `${name}=${path}`).join(' ')}`
   return [

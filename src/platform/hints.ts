@@ -1,0 +1,49 @@
+// The commands that hints name, in the words of this system. Pure: runs nothing.
+import { shellWord } from '../core/shell-quoting.js'
+
+/** Commands to be pasted into a shell: a POSIX shell, or on Windows PowerShell or cmd. They only look, unless they say so. */
+export interface SystemHints {
+  /** Who may read and write a file or a folder. */
+  readonly rights: (...paths: readonly string[]) => string
+  /** How much room the disk of a folder has. */
+  readonly room: (folder: string) => string
+  /** The processes that hold a file open. */
+  readonly holders: (path: string) => string
+  /** Moves a file out of the way. */
+  readonly move: (path: string, to: string) => string
+  /** Removes a file. */
+  readonly remove: (path: string) => string
+  /** Where a command is looked for. */
+  readonly search: (command: string) => string
+}
+
+const POSIX: SystemHints = {
+  rights: (...paths) => `ls -ld ${paths.map((path) => shellWord(path, 'linux')).join(' ')}`,
+  room: (folder) => `df -h ${shellWord(folder, 'linux')}`,
+  holders: (path) => `fuser ${shellWord(path, 'linux')}`,
+  move: (path, to) => `mv ${shellWord(path, 'linux')} ${shellWord(to, 'linux')}`,
+  remove: (path) => `rm ${shellWord(path, 'linux')}`,
+  search: () => 'echo "$PATH"',
+}
+
+const WINDOWS: SystemHints = {
+  rights: (...paths) => paths.map((path) => `icacls ${shellWord(path, 'win32')}`).join('; '),
+  // A share has no letter, and `dir` ends with the room of any folder.
+  room: (folder) => {
+    const [drive] = /^[a-z]:/i.exec(folder) ?? []
+    return drive === undefined
+      ? `cmd /c dir ${shellWord(folder, 'win32')}`
+      : `fsutil volume diskfree ${drive}`
+  },
+  holders: (path) => `resmon, its tab CPU, search handles: ${path.slice(path.lastIndexOf('\\') + 1)}`,
+  move: (path, to) => `move ${shellWord(path, 'win32')} ${shellWord(to, 'win32')}`,
+  remove: (path) => `del ${shellWord(path, 'win32')}`,
+  search: (command) => `where.exe ${shellWord(command, 'win32')}`,
+}
+
+export function hintsOf(platform: NodeJS.Platform): SystemHints {
+  return platform === 'win32' ? WINDOWS : POSIX
+}
+
+/** Those of this system. */
+export const hints = hintsOf(process.platform)
