@@ -102,7 +102,7 @@ function rights(
     ...files.map((path) => ({ path, kind: 'file' }) as const),
   ]
   return accessFindings({
-    ...{ name: 'store permissions', files: guarded, lists: ask(guarded.map(({ path }) => path)) },
+    ...{ name: 'store access', files: guarded, lists: ask(guarded.map(({ path }) => path)) },
     ...{ problem: (message, details) => new StoreUnusable(message, details), isReadingMild: false },
   })
 }

@@ -123,7 +123,7 @@ describe('doctor on Windows', () => {
       },
     })
     expect(asked).toEqual([[here, join(here, 'token.db'), join(here, 'token.lock')]])
-    expect(found.filter(({ name }) => name === 'store permissions')).toMatchObject([
+    expect(found.filter(({ name }) => name === 'store access')).toMatchObject([
       { status: 'fail', exit: 74, message: expect.stringContaining('token.db can be changed by') as string },
     ])
   })
@@ -137,9 +137,9 @@ describe('doctor on Windows', () => {
     }
     const names = (path: string, platform: NodeJS.Platform): string[] =>
       inspectPlace(storePaths(path), { ...options, platform }).map(({ name }) => name)
-    expect(names(join(here, 'none', 'token.db'), 'win32')).not.toContain('store permissions')
+    expect(names(join(here, 'none', 'token.db'), 'win32')).not.toContain('store access')
     mkdirSync(join(here, 'some'))
-    expect(names(join(here, 'some', 'token.db'), 'linux')).not.toContain('store permissions')
-    expect(names(join(here, 'some', 'token.db'), 'win32')).toContain('store permissions')
+    expect(names(join(here, 'some', 'token.db'), 'linux')).not.toContain('store access')
+    expect(names(join(here, 'some', 'token.db'), 'win32')).toContain('store access')
   })
 })
