@@ -124,26 +124,6 @@ The usual folder of the stores is \`$XDG_STATE_HOME/hq-token\` (\`~/.local/state
 Windows). A variable that names a file or a folder may be relative to the working directory, or begin with \`~/\`. What
 \`hq-token init\` writes goes where it is then looked for, and each folder that it makes is the owner's alone.
 
-### On Windows
-
-In a path of the configuration, or of a variable, \`%NAME%\` is the variable of that name; one that is not set is an error (78). \`%%\` is a
-percent sign. A folder that hq-token makes is closed by \`icacls\`: to all but you, the administrators and the system. A folder
-that is there stays as it is: \`hq-token doctor\` says who may use it, and the command that closes it.
-
-A configuration for the whole machine lies in \`%ProgramData%\\hq-token\`. Users may make folders there, so it is used only if nobody but
-administrators and the system can change it or own it, and is refused otherwise (78). As an administrator:
-
-\`\`\`powershell
-icacls "$env:ProgramData\\hq-token" /setowner "*S-1-5-32-544" /T
-icacls "$env:ProgramData\\hq-token" /inheritance:r /grant:r "*S-1-5-18:(OI)(CI)F" "*S-1-5-32-544:(OI)(CI)F" "DOMAIN\\ACCOUNT:(OI)(CI)RX"
-\`\`\`
-
-Each command then asks Windows first, which takes PowerShell about half a second. A file that is named (\`HQ_TOKEN_CONFIG\`, set for the
-machine by its administrator) is not asked about, and costs nothing.
-
-No new store is made on a network share, be it \`\\\\server\\share\` or a mapped drive, because the locks there cannot be relied on (78). A
-store in a profile that roams, or in the temporary one that Windows makes when it cannot load the user's own, gets a warning.
-
 The variable of a key holds for every profile. A profile's name is made of \`a-z\`, \`0-9\`, \`_\` and \`-\`, at most 64; it cannot be
 \`token\`, whose store would be \`token.db\`, unless its file has a \`[store] path\`.
 
@@ -191,7 +171,27 @@ function variablesTable() {
   const rows = variables.map(
     ([names, meaning]) => `| ${names.map((name) => `\`${name}\``).join(', ')} | ${meaning} |\n`,
   )
-  return `## Variables
+  return `### On Windows
+
+In a path of the configuration, or of a variable, \`%NAME%\` is the variable of that name; one that is not set is an error (78). \`%%\` is a
+percent sign. A folder that hq-token makes is closed by \`icacls\`: to all but you, the administrators and the system. A folder
+that is there stays as it is: \`hq-token doctor\` says who may use it, and the command that closes it.
+
+A configuration for the whole machine lies in \`%ProgramData%\\hq-token\`. Users may make folders there, so it is used only if nobody but
+administrators and the system can change it or own it, and is refused otherwise (78). As an administrator:
+
+\`\`\`powershell
+icacls "$env:ProgramData\\hq-token" /setowner "*S-1-5-32-544" /T
+icacls "$env:ProgramData\\hq-token" /inheritance:r /grant:r "*S-1-5-18:(OI)(CI)F" "*S-1-5-32-544:(OI)(CI)F" "DOMAIN\\ACCOUNT:(OI)(CI)RX"
+\`\`\`
+
+Each command then asks Windows first, by PowerShell, which takes a part of a second. A file that is named (\`HQ_TOKEN_CONFIG\`, set for the
+machine by its administrator) is not asked about, and costs nothing.
+
+No new store is made on a network share, be it \`\\\\server\\share\` or a mapped drive, because the locks there cannot be relied on (78). A
+store in a profile that roams, or in the temporary one that Windows makes when it cannot load the user's own, gets a warning.
+
+## Variables
 
 | variable | meaning |
 | --- | --- |
