@@ -38,7 +38,7 @@ export function wordsOf(finding: CheckFinding, look: Look | undefined): string {
     case 'failing':
       return `${failed(finding)} (${finding.failure.code})${goodFor(grant, '; ')}`
     case 'refresh-ends':
-      return `the refresh token ends in ${short(finding.endsAt - (grant?.now ?? 0))} (${rfc3339(finding.endsAt)}): hq-token refresh`
+      return `the refresh token ends in ${short(finding.endsAt - (grant?.now ?? 0))} (${rfc3339(finding.endsAt)}): ${finding.next}`
     case 'stale':
       return `the last success was ${ago(finding.since)} ago (${rfc3339(finding.since)}): hq-token refresh`
     case 'unfinished':

@@ -10,7 +10,7 @@ import { palette, spans, type Span } from '../../terminal/style.js'
 import { printable, printableJson, voice, writeReport, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import type { StatusFlags } from './command.js'
-import { reported, toneOf } from './status.js'
+import { isRefreshOver, reported, toneOf } from './status.js'
 
 type Entry = StatusAllReport['profiles'][number]
 
@@ -71,8 +71,8 @@ function lines(entries: readonly Entry[], world: World, span: Span): string[] {
   const { dim, red } = palette(world)
   const rows = entries.map(({ profile, status, error }) => ({
     name: printable(profile),
-    state: status === null ? 'unreadable' : status.state.replace('_', ' '),
-    tone: status === null ? red : toneOf(status.state, world),
+    state: status === null ? 'unreadable' : stateOf(status).replace('_', ' '),
+    tone: status === null ? red : toneOf(stateOf(status), world),
     rest: status === null ? printable(error?.message ?? '') : restOf(status, span),
   }))
   const width = (column: 'name' | 'state'): number => Math.max(...rows.map((row) => row[column].length))
@@ -81,6 +81,10 @@ function lines(entries: readonly Entry[], world: World, span: Span): string[] {
     ({ name, state, tone, rest }) =>
       `${`${dim(name.padEnd(names))}  ${tone(state.padEnd(states))}  ${rest}`.trimEnd()}\n`,
   )
+}
+
+function stateOf(status: StatusReport): StatusReport['state'] {
+  return isRefreshOver(status) ? 'login_required' : status.state
 }
 
 function restOf({ access, refresh, last_error: failure }: StatusReport, span: Span): string {
