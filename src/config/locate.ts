@@ -1,8 +1,7 @@
 // Finds the config file and the profile. Opens no file.
-import { readdirSync } from 'node:fs'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
-import { ABSENT, asProblem, isThere } from './file.js'
+import { isThere } from './file.js'
 import {
   baseDirectory,
   named,
@@ -138,31 +137,4 @@ export function usualFiles(profile: string | undefined, around: Surroundings): L
   const machine: Located[] = around.platform === 'win32' ? [] : [{ path: '/etc', rule: '/etc' }]
   const folders = users === undefined ? machine : [users, ...machine]
   return folders.map(({ path, rule }) => ({ path: paths.join(path, 'hq-token', name), rule }))
-}
-
-/** The configurations in the usual places. */
-export interface Profiles {
-  /** Whether there is one without a profile. */
-  readonly hasDefault: boolean
-  /** Sorted. */
-  readonly names: readonly string[]
-}
-
-/** @throws {ConfigInvalid} a folder cannot be read */
-export function profilesOf(around: Surroundings): Profiles {
-  const paths = pathsOf(around)
-  const files = usualFiles(undefined, around)
-  const names = files.flatMap(({ path }) => profilesIn(paths.join(paths.dirname(path), 'profiles')))
-  return { hasDefault: files.some(({ path }) => isThere(path)), names: [...new Set(names)].sort() }
-}
-
-function profilesIn(folder: string): readonly string[] {
-  try {
-    // A file whose name is no profile's is reported as a profile that cannot be used, because a person has misnamed it.
-    return readdirSync(folder).flatMap((name) => /^([^.].*)\.ini$/.exec(name)?.[1] ?? [])
-  } catch (error) {
-    const problem = asProblem(error)
-    if (problem.message === ABSENT) return []
-    throw new ConfigInvalid(problem.told(folder), problem.details)
-  }
 }

@@ -1,5 +1,5 @@
 // Shows how the token sets of all profiles stand, in a line for each. Reads only.
-import { StoreBusy, TokenError } from '../../../core/errors.js'
+import { ConfigInvalid, StoreBusy, TokenError } from '../../../core/errors.js'
 import { mayHang } from '../../../platform/file-systems.js'
 import { environmentOfEach, everyProfile, type Profile } from '../../../wiring/profiles.js'
 import type { StatusAllReport } from '../../../schemas/status-all.js'
@@ -14,6 +14,8 @@ import { isRefreshOver, reported, toneOf } from './status.js'
 
 type Entry = StatusAllReport['profiles'][number]
 
+const UNREADABLE = new ConfigInvalid('').code
+
 /** Milliseconds for one profile, where a file system or a database may keep it waiting. */
 const TIMEOUT_MS = 10_000
 
@@ -23,7 +25,7 @@ export async function statusOfAll(
   options: GlobalOptions,
   { json }: StatusFlags,
 ): Promise<void> {
-  const profiles = everyProfile(options, world)
+  const { profiles, closed } = everyProfile(options, world)
   const each = { ...world, env: environmentOfEach(world.env) }
   const told = new Set<string>()
   const entries = await Promise.all(
@@ -36,6 +38,10 @@ export async function statusOfAll(
       }
     }),
   )
+  for (const { isOwn, folder, message } of closed) {
+    if (!isOwn) voice(world, options).notice({ level: 'warning', message: `passed over: ${message}` })
+    else entries.push({ profile: folder, status: null, error: { code: UNREADABLE, message } })
+  }
   const report: StatusAllReport = { format_version: 1, profiles: entries }
   await writeReport(
     world.stdout,
