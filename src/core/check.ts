@@ -186,7 +186,7 @@ function ofEmpty({ seed, next }: Empty): CheckFinding {
   if (seed === null) return { state: 'CRITICAL', what: 'no-token-set', next }
   return seed === 'ready'
     ? { state: 'WARNING', what: 'seed-ready' }
-    : { state: 'CRITICAL', what: 'seed-unfit', ...seed }
+    : { state: 'CRITICAL', what: 'seed-unfit', ...seed, hint: seed.hint ?? next }
 }
 
 /** A database that could not be asked: the rest is as this host has seen it last. */

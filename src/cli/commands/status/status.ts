@@ -217,7 +217,8 @@ function described(
         : life(report.refresh.expires_in, refreshLife, String(report.refresh.expires_at)),
     ])
   }
-  const ago = (instant: number): string => `${rfc3339(instant)} ${dim(`(${span(now - instant)} ago)`)}`
+  const ago = (instant: number): string =>
+    `${rfc3339(instant)} ${dim(now < instant ? '(ahead of this clock)' : `(${span(now - instant)} ago)`)}`
   if (set !== undefined) {
     lines.push(['last refresh', set.lastRefreshAt === null ? dim('none yet') : ago(set.lastRefreshAt)])
     lines.push([
