@@ -15,9 +15,7 @@ let running = 0
  * @param timeoutMs Milliseconds from its start, which may wait for others.
  * @returns `undefined` if it prints none in time.
  */
-export async function firstLine(
-  ...asked: Parameters<typeof firstLineNow>
-): Promise<string | undefined> {
+export async function firstLine(...asked: Parameters<typeof firstLineNow>): Promise<string | undefined> {
   while (running >= MOST_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve))
   running++
   try {

@@ -117,7 +117,10 @@ describe('the end of a refresh token', () => {
   })
 
   it('two refreshes in one second do not hide that the end is near', () => {
-    const year = new Grant(365 * DAY).refresh(7 * DAY).refresh(360 * DAY).refresh(360 * DAY)
+    const year = new Grant(365 * DAY)
+      .refresh(7 * DAY)
+      .refresh(360 * DAY)
+      .refresh(360 * DAY)
     expect(year.state(360 * DAY)).toBe('WARNING hq-token login')
   })
 

@@ -1,5 +1,11 @@
 // Says how the token sets of all profiles stand, in one line for all and one for each. Decides nothing.
-import { CHECK_EXIT, findingsOf, type CheckFinding, type CheckLimits, type Look } from '../../../core/check.js'
+import {
+  CHECK_EXIT,
+  findingsOf,
+  type CheckFinding,
+  type CheckLimits,
+  type Look,
+} from '../../../core/check.js'
 import { environmentOfEach, type Closed, type Profile } from '../../../wiring/profiles.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
@@ -39,7 +45,12 @@ export async function checkAll(world: World, options: GlobalOptions, flags: Chec
     return CHECK_EXIT[state]
   }
   const lines = all.flatMap((measured, nth) => linesOf(measured, profiles[nth], world, options))
-  const more = failures.map((one) => furtherLine(one.state, wordsOf(one, undefined, (hint) => hint)))
+  const more = failures.map((one) =>
+    furtherLine(
+      one.state,
+      wordsOf(one, undefined, (hint) => hint),
+    ),
+  )
   // The profiles of the machine may be those of another user, who checks them.
   const passed = closed.filter(({ isOwn }) => !isOwn)
   const notes = passed.map(({ message }) => furtherLine('OK', `passed over: ${message}`))

@@ -117,6 +117,8 @@ function isNamed({ config, profile }: GlobalOptions, { env }: World): boolean {
 export async function reportUnknown(error: unknown, world: World, options: GlobalOptions): Promise<number> {
   const { message, hint } = inWords(error)
   const next = hint === null ? '' : `: ${voice(world, options).typed(hint)}`
-  await writeOut(world.stdout, statusLine('UNKNOWN', message.replace(/\.$/, '') + next)).catch(() => undefined)
+  await writeOut(world.stdout, statusLine('UNKNOWN', message.replace(/\.$/, '') + next)).catch(
+    () => undefined,
+  )
   return CHECK_EXIT.UNKNOWN
 }

@@ -36,11 +36,7 @@ async function lookApart(world: World, { config, profile }: Choice, timeoutMs: n
  * @throws {UsageError | ConfigInvalid}
  * @throws {StoreBusy} it has passed
  */
-export async function profilesInTime(
-  world: World,
-  choice: Choice,
-  timeoutMs: number,
-): Promise<Profiles> {
+export async function profilesInTime(world: World, choice: Choice, timeoutMs: number): Promise<Profiles> {
   assertAll(choice, world)
   if (!mayHang(world.platform)) return everyProfile(choice, world)
   const profiles = await answered<Profiles>(world, ['check', '--all', '--look'], timeoutMs)

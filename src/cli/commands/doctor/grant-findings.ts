@@ -135,12 +135,7 @@ function access(
   return ok(name, hasEnded ? said : `${said}: the next \`get\` renews it`)
 }
 
-function refresh(
-  { lastRefreshAt }: TokenSet,
-  at: At,
-  end: RefreshEnd | null,
-  { hasEnded }: Health,
-): Finding {
+function refresh({ lastRefreshAt }: TokenSet, at: At, end: RefreshEnd | null, { hasEnded }: Health): Finding {
   const name = 'refresh token'
   const last = lastRefreshAt === null ? 'never refreshed so far' : `refreshed ${ago(lastRefreshAt, at)}`
   if (end === null) return ok(name, `the server does not say how long it lives; ${last}`)

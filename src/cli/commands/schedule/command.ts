@@ -51,7 +51,11 @@ export function command(root: Command, { world }: Edge): void {
       'time of day, HH:MM; default: a minute of the night that fits this host',
       timeOfDay,
     )
-    .option('--run-as <name>', 'the user that a unit of the machine runs as (default: hq-token; launchd: _hq-token)', userName)
+    .option(
+      '--run-as <name>',
+      'the user that a unit of the machine runs as (default: hq-token; launchd: _hq-token)',
+      userName,
+    )
     .option('--dir <folder>', 'write the files into this folder, and print nothing')
     .option('--force', 'with --dir: replace files that say something else')
     .addHelpText('after', HELP)

@@ -39,7 +39,8 @@ function launchd(plan: Plan, [list]: readonly Printed[], dir: string | undefined
   const { runAs, sudo } = plan
   const domain = runAs === undefined ? 'gui/$(id -u)' : 'system'
   const put: Steps = dir === undefined ? [placed(plan, list)] : []
-  const user = runAs === undefined ? [] : account(plan, `sysadminctl -addUser ${shellWord(runAs)}${roleOf(runAs)}`)
+  const user =
+    runAs === undefined ? [] : account(plan, `sysadminctl -addUser ${shellWord(runAs)}${roleOf(runAs)}`)
   return [...put, ...user, ['to start it', `${sudo}launchctl bootstrap ${domain} ${path}`]]
 }
 
@@ -49,10 +50,7 @@ function roleOf(runAs: string): string {
 }
 
 function cron({ again }: Plan, [line]: readonly Printed[], dir: string | undefined): Steps {
-  const source =
-    dir === undefined
-      ? again()
-      : `cat ${shellWord(`${dir}/${line?.file ?? ''}`, 'linux')}`
+  const source = dir === undefined ? again() : `cat ${shellWord(`${dir}/${line?.file ?? ''}`, 'linux')}`
   return [['to add the line to your crontab, once', `(crontab -l 2>/dev/null; ${source}) | crontab -`]]
 }
 

@@ -82,7 +82,9 @@ function assertTaken(target: Target, flags: ScheduleFlags): void {
   if (force === true && dir === undefined)
     throw new UsageError('--force replaces files, and needs --dir', { hint })
   if (dir === '')
-    throw new UsageError('--dir is given an empty name', { hint: commandLine(target, { ...flags, dir: '.' }) })
+    throw new UsageError('--dir is given an empty name', {
+      hint: commandLine(target, { ...flags, dir: '.' }),
+    })
 }
 
 /** macOS has a `_` before the names of accounts that nobody logs in to. */
