@@ -8,7 +8,11 @@ import { worldFor } from '../support/world.js'
 const { world } = worldFor({})
 
 it('every command of the program is one that a hint can name', () => {
-  const root = program(world, () => undefined, () => undefined)
+  const root = program(
+    world,
+    () => undefined,
+    () => undefined,
+  )
   for (const command of root.commands) expect(COMMAND_NAMES).toContain(command.name())
 })
 

@@ -36,7 +36,7 @@ class Grant {
       ...{ kind: 'tokens', accessToken: new Secret('a'), tokenType: null, scope: null, user: null },
       ...{ refreshToken: this.#rotates ? new Secret(`r-${seconds}`) : null, expiresIn: HOUR },
       refreshExpiresIn: this.#rotates ? refreshExpiresIn : null,
-    } as Tokens
+    }
     const at = moment(ISSUED + seconds)
     this.set = renewed(this.set, tokens, this.set.pair.refreshToken, at, HOUR)
     this.history = [entry(this.set, 'refresh', 'done', at), ...this.history].slice(0, 512)
