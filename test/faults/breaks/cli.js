@@ -217,6 +217,8 @@ export default [
     find: 'isDone === isOtherDone ? one.at > other.at : isOtherDone',
     replace: 'isDone === isOtherDone ? one.at > other.at : one.at > other.at',
     by: tests('e2e/history', 'a backup that was put back'),
+  },
+  {
     name: 'check: a wrong usage ends as with every other command',
     file: 'src/cli/program.ts',
     find: 'return own === undefined ? report(error, world, root.opts()) : own(error)',
@@ -271,6 +273,8 @@ export default [
     find: '.catch(unreadable)',
     replace: '.catch((error: unknown) => (name === "" ? unreadable(error) : Promise.reject(error)))',
     by: tests('cli/all-profiles', 'check --all says first'),
+  },
+  {
     name: 'a quiet refresh hides that the server has refused the grant',
     file: 'src/cli/terminal/quiet.ts',
     find: 'if (code !== Exit.ok && code !== Exit.later)',
