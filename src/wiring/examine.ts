@@ -3,7 +3,7 @@ import { namedClient, type Config } from '../config/load.js'
 import { inspectSeed } from '../config/seed-source.js'
 import type { NamedClient } from '../core/client.js'
 import { rfc3339 } from '../core/clock.js'
-import { fail, skip, type Finding } from '../core/finding.js'
+import { fail, skip, warn, type Finding } from '../core/finding.js'
 import { expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
 import type { PendingLogin } from '../core/store-ports.js'
 import type { Discovered } from '../core/ports.js'
@@ -89,7 +89,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   await own?.close()
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   return {
-    here: [...checks, ...settings, ...ofStore, notification],
+    here: [...checks, ...settings, ...ofStore, ...inspectBoot(platform, clock().boot), notification],
     content,
     config,
     storeName,
@@ -109,6 +109,13 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
 export async function sharedStoreSql(): Promise<string> {
   const { ownersSql } = await import('../store/postgres/schema.js')
   return ownersSql()
+}
+
+function inspectBoot(platform: NodeJS.Platform, boot: string | null): readonly Finding[] {
+  if (platform !== 'linux' || boot !== null) return []
+  const message =
+    '/proc/sys/kernel/random/boot_id cannot be read: only the wall clock tells how old a token is'
+  return [warn('boot', message, 'let the unit or the container see /proc: no ProcSubset=pid')]
 }
 
 async function inspectedStore(

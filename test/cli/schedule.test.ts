@@ -260,6 +260,17 @@ describe('schedule windows', () => {
     // Outside of strings there is no character of a name.
     expect(command.replaceAll(/'(?:[^']|'')*'/g, "''")).toMatch(/^(?:[\w$:=;& .()+'[\]-])*$/)
   })
+
+  it.skipIf(spawnSync('pwsh', ['-Version']).status !== 0)(
+    'PowerShell’s parser finds no mistake in the script, with odd names',
+    async () => {
+      const path = join(folder(), 'hq-token.ps1')
+      writeFileSync(path, await printed(['windows'], odd()))
+      const parse = `$e = $null; [void][System.Management.Automation.Language.Parser]::ParseFile('${path}', [ref]$null, [ref]$e); $e; exit $e.Count`
+      const { status, stdout } = spawnSync('pwsh', ['-NoProfile', '-Command', parse], { encoding: 'utf8' })
+      expect([status, stdout]).toEqual([0, ''])
+    },
+  )
 })
 
 describe('schedule', () => {

@@ -282,6 +282,13 @@ export default [
     by: tests('cli/quiet', 'says all of any other failure'),
   },
   {
+    name: 'a quiet refresh tells of a variable that is misspelt',
+    file: 'src/cli/terminal/quiet.ts',
+    find: 'isQuiet: true',
+    replace: 'isQuiet: false',
+    by: tests('cli/quiet', 'nothing of a misspelt variable'),
+  },
+  {
     name: 'a quiet refresh tells of an outage',
     file: 'src/cli/terminal/quiet.ts',
     find: 'if (code !== Exit.ok && code !== Exit.later)',
