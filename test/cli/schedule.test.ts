@@ -437,3 +437,24 @@ describe('the next step after a first token set', () => {
     expect(stderr.match(/schedule/g)).toHaveLength(1)
   })
 })
+
+describe('the page on keeping it alive', () => {
+  const page = readFileSync('docs/keeping-it-alive.md', 'utf8')
+  const commands = new Set(page.match(/(?<=hq-token )(?:schedule \w|refresh|status)[^`)|&#\n]*/g))
+
+  it.each([...commands].map((command) => command.trim()))('hq-token %s ends well', async (command) => {
+    const { config } = await place({}, 3600)
+    const options = { ...root, env: { HQ_TOKEN_CONFIG: config } }
+    await told(['seed'], options)
+    const words = command.replace(/--dir \S+/, `--dir ${folder()}`).split(' ')
+    expect(await told(words, options)).toMatchObject({ code: 0 })
+  })
+
+  it('names no option that there is not', async () => {
+    const help = (await Promise.all(['schedule', 'refresh'].map((name) => told([name, '--help']))))
+      .map(({ stdout }) => stdout)
+      .join('')
+    for (const [, option = ''] of page.matchAll(/`(--[a-z-]+)[^`]*`/g)) expect(help).toContain(`${option} `)
+    expect(commands.size).toBeGreaterThan(5)
+  })
+})
