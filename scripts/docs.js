@@ -12,6 +12,8 @@ import { configKeys } from '../build/config/keys.js'
 import { faultNames } from '../build/sandbox/faults.js'
 import { roomsDiagram } from './rooms.js'
 import { schemaFiles } from './schemas.js'
+import { manPage } from './man.js'
+import { variables } from './variables.js'
 
 const MADE = '<!-- Made by `npm run docs`; changes here are lost. -->\n'
 
@@ -28,12 +30,15 @@ function help(command) {
   return text.trim()
 }
 
-function cli() {
-  const root = program(
+const commandLine = () =>
+  program(
     undefined,
     () => undefined,
     () => undefined,
   )
+
+function cli() {
+  const root = commandLine()
   const pages = [root, ...root.commands].map((command) => {
     const name = command === root ? 'hq-token' : `hq-token ${command.name()}`
     return `## \`${name}\`\n\n\`\`\`text\n${help(command)}\n\`\`\`\n`
@@ -75,7 +80,7 @@ Durations are seconds, or say their unit: \`90s\`, \`30m\`, \`5h\`, \`10d\`, \`2
 addresses only: \`localhost\`, \`127.…\` and \`[::1]\`, by these very names.
 `,
     which(),
-    variables(),
+    variablesTable(),
     ...tables,
     storeUrl(),
     `## \`client_secret_basic\`
@@ -162,17 +167,15 @@ The package \`pg\` is not installed with hq-token: \`npm install pg\` beside it.
 `
 }
 
-function variables() {
+function variablesTable() {
+  const rows = variables.map(
+    ([names, meaning]) => `| ${names.map((name) => `\`${name}\``).join(', ')} | ${meaning} |\n`,
+  )
   return `## Variables
 
 | variable | meaning |
 | --- | --- |
-| \`HQ_TOKEN_CONFIG\` | The config file. |
-| \`HQ_TOKEN_PROFILE\` | The profile. |
-| \`HQ_TOKEN_CONFIG_DIR\` | The folder of \`config.ini\` and \`profiles/\`; no other place is looked at. |
-| \`HQ_TOKEN_STATE_DIR\` | The folder of the stores that have no path of their own: \`token.db\`, \`NAME.db\`. |
-| \`HQ_TOKEN\`, \`HQ_TOKEN_EXPIRES_AT\`, \`HQ_TOKEN_FILE\` | Set by \`exec\` and \`get --format env\` for other programs; not read. |
-| those below | A key of the file; the variable wins. |
+${rows.join('')}| those below | A key of the file; the variable wins. |
 
 Any other that begins with \`HQ_TOKEN_\` gets a warning with the nearest name, and a line in \`doctor\`; but not what Kubernetes sets
 for a service called \`hq-token\` or \`hq-token-…\` (\`HQ_TOKEN_SERVICE_HOST\`, \`HQ_TOKEN_PORT_443_TCP\` and so on), nor what begins with
@@ -307,6 +310,7 @@ function architecture() {
 }
 
 const pages = {
+  '../man/hq-token.1': manPage(commandLine()),
   'architecture.md': architecture(),
   'cli.md': cli(),
   'config.md': config(),
@@ -328,7 +332,7 @@ for (const [name, text] of Object.entries(pages)) {
   } else if (!existsSync(at(name)) || readFileSync(at(name), 'utf8') !== text) {
     mkdirSync(dirname(at(name)), { recursive: true })
     writeFileSync(at(name), text)
-    process.stdout.write(`wrote docs/${name}\n`)
+    process.stdout.write(`wrote ${join('docs', name)}\n`)
   }
 }
 if (stale.length > 0) {

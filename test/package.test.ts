@@ -55,6 +55,7 @@ describe('the packed tarball', () => {
       'config.example.ini',
       'dist',
       'docs',
+      'man',
       'package.json',
     ])
     expect(readdirSync(join(installed, 'docs')).sort()).toEqual(['config.md', 'exit-codes.md', 'schemas'])

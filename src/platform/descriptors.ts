@@ -1,12 +1,40 @@
 // Finds the descriptors that this process was started with. Opens what lists them, and nothing else.
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /**
- * The descriptors beyond the standard streams that this process was started with: a shell's `3<FILE` and `<(…)`.
- * Only Linux lists them. Call it before anything is opened: what this program opens would be among them.
+ * The descriptors beyond the standard streams that this process was started with: a shell's `3<FILE`, and on Linux
+ * `<(…)`. Call it before anything is opened: what this program opens would be among them.
  */
-export function inheritedDescriptors(argv: readonly string[]): readonly number[] {
-  return argv.includes('exec') && process.platform === 'linux' ? descriptors() : []
+export function inheritedDescriptors(
+  argv: readonly string[],
+  platform: NodeJS.Platform = process.platform,
+): readonly number[] {
+  if (!argv.includes('exec')) return []
+  if (platform === 'linux') return descriptors()
+  return platform === 'darwin' ? filesAndDevices() : []
+}
+
+/**
+ * macOS lists the descriptors, and does not say which pipe is Node's own, nor lets a child have Node's event queue. So
+ * no pipe is among these, nor what is in Node only: a queue, a socket.
+ */
+function filesAndDevices(): number[] {
+  try {
+    const fds = readdirSync('/dev/fd').map(Number)
+    return fds.filter((fd) => fd > 2 && isFileOrDevice(fd))
+  } catch {
+    return []
+  }
+}
+
+function isFileOrDevice(fd: number): boolean {
+  try {
+    const stats = fstatSync(fd)
+    return stats.isFile() || stats.isDirectory() || stats.isCharacterDevice() || stats.isBlockDevice()
+  } catch {
+    // This descriptor listed the others, and is closed since.
+    return false
+  }
 }
 
 interface Descriptor {

@@ -1,8 +1,8 @@
 // Runs a command of the configuration in the system's shell, with a time limit, and ends all that it has started. Knows not what it is for.
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { setImmediate as iteration, setTimeout as sleep } from 'node:timers/promises'
+import { endAll, family, isAlive } from './process-tree.js'
 import { beforeSignalsEnd } from './signals.js'
 
 const UNREAD_MS = 100
@@ -25,7 +25,10 @@ export interface ShellCommand {
    * error is ours, so that it can say what is wrong, and a longer output ends it.
    */
   readonly isQuiet?: boolean
-  /** Milliseconds between the signal that asks it to end and the one that ends it; without it, it is ended at once. */
+  /**
+   * Milliseconds between the signal that asks it to end and the one that ends it; without it, it is ended at once, and so
+   * it is on Windows, which has no signal that asks.
+   */
   readonly graceMs?: number
 }
 
@@ -83,7 +86,8 @@ export function runShellCommand({
       isTooSlow = true
       // Found before their parents are gone.
       let left = family(child)
-      if (graceMs > 0) {
+      const grace = POSIX ? graceMs : 0
+      if (grace > 0) {
         endAll(left, 'SIGTERM')
         // The shell may end at once, and leave what it has started. Whatever has ended is dropped, because the system gives
         // its number to another process.
@@ -95,7 +99,7 @@ export function runShellCommand({
       timer = setTimeout(() => {
         endAll(left)
         over({ kind: 'too-slow' })
-      }, graceMs)
+      }, grace)
     }, timeoutMs)
     // A command need not read its input.
     child.stdin?.on('error', () => undefined)
@@ -129,41 +133,4 @@ async function unread(): Promise<void> {
   // Where this process stood still meanwhile, the pipe is read between these two.
   await iteration()
   await iteration()
-}
-
-/**
- * The command's group, as a negative number, and its descendants, because some leave the group, as `setsid` does.
- */
-function family(child: ChildProcess): readonly number[] {
-  const { pid } = child
-  if (pid === undefined) return []
-  return POSIX ? [-pid, ...descendants(pid)] : [pid]
-}
-
-function endAll(all: readonly number[], signal: NodeJS.Signals = 'SIGKILL'): void {
-  for (const pid of all)
-    try {
-      process.kill(pid, signal)
-    } catch {
-      // It has ended by itself.
-    }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** As far as the system tells: Linux does. */
-function descendants(pid: number): number[] {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').match(/\d+/g) ?? []
-    return children.map(Number).flatMap((child) => [child, ...descendants(child)])
-  } catch {
-    return []
-  }
 }

@@ -4,9 +4,10 @@ import { once } from 'node:events'
 import { constants } from 'node:os'
 import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CommandNotExecutable, CommandNotFound, Exit, type TokenError } from '../../../core/errors.js'
+import { CommandNotExecutable, CommandNotFound, Exit, TokenError } from '../../../core/errors.js'
 import { noMoreFiles } from '../../../platform/errno.js'
-import { shellWord } from '../../../core/shell-quoting.js'
+import { hints } from '../../../platform/hints.js'
+import type { Start } from '../../../platform/windows-command.js'
 
 /**
  * Signals that end a program which does not handle them. Stop and continue are not among them, because the terminal
@@ -30,16 +31,20 @@ export class ForwardingChild {
   readonly #started: Promise<ChildProcess>
   #start: (child: ChildProcess) => void = () => undefined
   #child: ChildProcess | undefined
+  #early: NodeJS.Signals | undefined
   #handed = Promise.resolve()
   readonly #bystander: Bystander
+  readonly #platform: NodeJS.Platform
 
   /** @param env The environment of the helper process that is started beside this program. */
-  constructor(env: NodeJS.ProcessEnv) {
-    this.#bystander = new Bystander(env)
+  constructor(env: NodeJS.ProcessEnv, platform: NodeJS.Platform) {
+    this.#platform = platform
+    this.#bystander = new Bystander(env, platform)
     this.#started = new Promise((resolve) => (this.#start = resolve))
     for (const signal of SIGNALS)
       process.on(signal, () => {
         const early = this.#child === undefined
+        if (early) this.#early ??= signal
         this.#handed = this.#handed.then(() => this.#hand(signal, early))
       })
   }
@@ -47,24 +52,32 @@ export class ForwardingChild {
   /**
    * Runs a command to its end, with these descriptors and this program's terminal and process group.
    *
-   * @returns Its exit status, or the signal that ended it.
+   * @returns Its exit status, or the signal that ended it, or that kept it from starting.
    * @throws {CommandNotFound
    *
    * CommandNotExecutable}
    */
   async run(
-    [file = '', ...args]: readonly string[],
+    command: readonly string[],
     env: NodeJS.ProcessEnv,
     inherited: readonly number[],
   ): Promise<number | NodeJS.Signals> {
+    const [name = ''] = command
     try {
-      const child = spawn(file, args, { env, stdio: handedOn(inherited) })
+      const { file, args, verbatim } = await started(command, env, this.#platform)
+      // Windows can send no signal to a child, so one that came before it could only be lost.
+      if (this.#platform === 'win32' && this.#early !== undefined) return this.#early
+      const child = spawn(file, args, {
+        env,
+        stdio: handedOn(inherited),
+        windowsVerbatimArguments: verbatim,
+      })
       this.#child = child
       this.#start(child)
       const [status, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
       return signal ?? status ?? Exit.bug
     } catch (error) {
-      throw notStarted(file, error)
+      throw notStarted(name, error)
     } finally {
       this.#bystander.leave()
     }
@@ -72,9 +85,23 @@ export class ForwardingChild {
 
   /** @param early The signal came before there was a child that it could have reached too. */
   async #hand(signal: NodeJS.Signals, early: boolean): Promise<void> {
+    // On Windows a console's Ctrl-C reaches all by itself, and `kill` can only end a process.
+    if (this.#platform === 'win32') return
     const child = await this.#started
     if (early || !(await this.#bystander.wasHit(signal))) send(child, signal)
   }
+}
+
+/** What is started for a command: on Windows a batch file, say, is a work for cmd.exe. */
+async function started(
+  command: readonly string[],
+  env: NodeJS.ProcessEnv,
+  platform: NodeJS.Platform,
+): Promise<Start> {
+  if (platform === 'win32')
+    return (await import('../../../platform/windows-command.js')).windowsStart(command, env)
+  const [file = '', ...args] = command
+  return { file, args, verbatim: false }
 }
 
 /** The standard streams and these descriptors, each under its own number. */
@@ -103,18 +130,17 @@ class Bystander {
   #cat: ChildProcess | undefined
   #left = false
 
-  constructor(env: NodeJS.ProcessEnv) {
+  constructor(env: NodeJS.ProcessEnv, platform: NodeJS.Platform) {
     this.#env = env
-    // On Windows a console's Ctrl-C always reaches all, and `kill` can only end a process.
-    if (process.platform !== 'win32') this.#stand()
+    // On Windows no signal is sent, so there is nothing to tell apart.
+    if (platform !== 'win32') this.#stand()
   }
 
   async wasHit(signal: NodeJS.Signals): Promise<boolean> {
     await sleep(ROUND_MS)
     const cat = this.#cat
     // Without a `cat`, a signal that keys can send counts as sent by keys if there is a terminal.
-    if (cat === undefined)
-      return process.platform === 'win32' || (process.stdin.isTTY && ['SIGINT', 'SIGQUIT'].includes(signal))
+    if (cat === undefined) return process.stdin.isTTY && ['SIGINT', 'SIGQUIT'].includes(signal)
     const fate = await fateOf(cat)
     if (fate !== 'alive') this.#stand()
     return fate === signal
@@ -152,16 +178,15 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
 
 /** Words the error as shells do, unless no more files may be opened, because that is no fault of the command. */
 function notStarted(file: string, error: unknown): TokenError {
+  if (error instanceof TokenError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
   const full = noMoreFiles(error)
   if (full !== undefined) return full
   if (code === 'ENOENT' || file === '')
     return new CommandNotFound(
       `${file}: ${file.includes('/') ? 'no such file or directory' : 'command not found'}`,
-      { hint: 'see where commands are looked for: echo "$PATH"', cause: error },
+      { hint: `see where commands are looked for: ${hints.search(file)}`, cause: error },
     )
-  return new CommandNotExecutable(
-    `${file}: ${code === 'EACCES' ? 'permission denied' : `cannot be executed (${code})`}`,
-    { hint: `ls -ld ${shellWord(file)}`, cause: error },
-  )
+  const why = { EACCES: 'permission denied', EFTYPE: 'is no program' }[code] ?? `cannot be executed (${code})`
+  return new CommandNotExecutable(`${file}: ${why}`, { hint: hints.rights(file), cause: error })
 }

@@ -51,7 +51,7 @@ export async function exec(
         'hq-token is the first process of its container: processes that the command leaves behind stay as zombies',
       hint: 'docker run --init',
     })
-  const stead = new ForwardingChild(session.childEnv())
+  const stead = new ForwardingChild(session.childEnv(), world.platform)
   const runtimeDir = world.env['XDG_RUNTIME_DIR']
   removeLeftovers(runtimeDir)
   const file = tokenFile ? new TokenFile(runtimeDir) : undefined
