@@ -612,8 +612,8 @@ export default [
   {
     name: 'history: a login begins no other grant',
     file: 'src/core/history-comparison.ts',
-    find: "(event === 'login' || event === 'seed') && newTokens",
-    replace: "event === 'move' && newTokens",
+    find: "(event === 'login' || event === 'seed') && firstEntries",
+    replace: "event === 'move' && firstEntries",
     by: tests('core/history-comparison', 'once a login has given'),
   },
   {
