@@ -15,6 +15,7 @@ import { command as check } from './commands/check/command.js'
 import { command as doctor } from './commands/doctor/command.js'
 import { command as notify } from './commands/notify/command.js'
 import { command as schedule } from './commands/schedule/command.js'
+import { command as completion } from './commands/completion/command.js'
 import { command as sandbox } from './commands/sandbox/command.js'
 
 export const commands = [
@@ -34,5 +35,6 @@ export const commands = [
   doctor,
   notify,
   schedule,
+  completion,
   sandbox,
 ]

@@ -79,7 +79,7 @@ function unknown(name: string, suggest: Suggest): Notice {
   const close = suggest(name.toUpperCase().slice(0, 64), [...all.keys()])
   const hint =
     close === undefined
-      ? 'docs/config.md has every variable'
+      ? 'config.example.ini shows every variable'
       : `did you mean ${PREFIX}${all.get(close) ?? close}?`
   return { level: 'warning', message: `${shown} is not known and has no effect`, hint }
 }

@@ -45,6 +45,6 @@ export function readBack(path: string, texts: Texts, around: Surroundings): void
 
 function unwritable(name: KeyName): ConfigInvalid {
   return new ConfigInvalid(`${name.replace(/.*\./, '')} cannot be written to a config file as it is`, {
-    hint: 'it can come from the environment: see docs/config.md',
+    hint: 'it can come from the environment: see config.example.ini',
   })
 }

@@ -73,8 +73,25 @@ export function testNotification(place: Place, now: number): Notification {
 }
 
 /** The text of a mail. */
-export function textOf({ message, hint, since, count }: Notification, place: Place): string {
-  const { profile, instance, host, account, user, store } = place
+export function textOf(notification: Notification, place: Place): string {
+  const lines = rowsOf(notification, place).map(([name, value]) => `${`${name}:`.padEnd(13)}${value}`)
+  return `${sentence(notification)}\n\n${lines.join('\n')}\n`
+}
+
+/** The text of a chat, which has no subject and no columns. */
+export function chatTextOf(notification: Notification, place: Place): string {
+  const lines = rowsOf(notification, place).map(([name, value]) => `${name}: ${value}`)
+  return [notification.subject, sentence(notification), ...lines].join('\n')
+}
+
+function sentence({ message }: Notification): string {
+  return `${message[0]?.toUpperCase() ?? ''}${message.slice(1)}.`
+}
+
+function rowsOf(
+  { hint, since, count }: Notification,
+  { profile, instance, host, account, user, store }: Place,
+): readonly (readonly [string, string])[] {
   const rows: readonly (readonly [string, string | null])[] = [
     ['Since', rfc3339(since)],
     ['Next', hint],
@@ -85,10 +102,7 @@ export function textOf({ message, hint, since, count }: Notification, place: Pla
     ['Store', store],
     ['Told before', count === 0 ? null : count === 1 ? 'once' : `${count} times`],
   ]
-  const lines = rows.flatMap(([name, value]) =>
-    value === null ? [] : [`${`${name}:`.padEnd(13)}${printable(value)}`],
-  )
-  return `${message[0]?.toUpperCase() ?? ''}${message.slice(1)}.\n\n${lines.join('\n')}\n`
+  return rows.flatMap(([name, value]) => (value === null ? [] : [[name, printable(value)] as const]))
 }
 
 interface Words {
@@ -142,8 +156,13 @@ function quoted(failure: string | null): string {
   return failure === null ? '' : ` (${failure})`
 }
 
-/** A mail's subject has no other characters without an encoding of its own. */
-function subjectOf(title: string, { profile, host }: Place): string {
-  const subject = `hq-token on ${host.slice(0, LONGEST_HOST)}${profile === null ? '' : `, ${profile.slice(0, LONGEST_HOST)}`}: ${title}`
-  return subject.replace(/[^\x20-\x7e]/g, '?').slice(0, LONGEST_SUBJECT)
+/**
+ * Names the profile, else the server: a person may have many. The names are cut rather than the title. A mail's subject has
+ * no other characters without an encoding of its own.
+ */
+function subjectOf(title: string, { profile, instance, host }: Place): string {
+  const which = profile ?? (instance === null ? null : new URL(instance).host)
+  const names = `${host.slice(0, LONGEST_HOST)}${which === null ? '' : `, ${which}`}`
+  const room = LONGEST_SUBJECT - title.length - 'hq-token on : '.length
+  return `hq-token on ${names.slice(0, room)}: ${title}`.replace(/[^\x20-\x7e]/g, '?')
 }

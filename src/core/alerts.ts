@@ -9,7 +9,8 @@ import type { TokenSet } from './token-set.js'
 export const TROUBLES = ['login_required', 'failing', 'ending'] as const
 export type Trouble = (typeof TROUBLES)[number]
 /** `recovered`: trouble that people were told of is over. */
-export type AlertKind = Trouble | 'recovered'
+export const KINDS = [...TROUBLES, 'recovered'] as const
+export type AlertKind = (typeof KINDS)[number]
 
 /** When trouble is worth telling. All in seconds. */
 export interface AlertPolicy {
@@ -46,7 +47,12 @@ export interface AlertRecord {
   readonly dueAt: number
   /** When a process began to tell; `null` if none is at it. */
   readonly claimedAt: number | null
-  /** Since when it cannot be told, and why; `null` if the last try went well. */
+  /** How often in a row people could not be told by any way. */
+  readonly tries: number
+  /**
+   * Since when a way to people does not work, and why; `null` if all do. One record says so. It says it still when its
+   * trouble is over, because the way is as broken as before.
+   */
   readonly failedAt: number | null
   readonly failure: string | null
 }
@@ -82,14 +88,15 @@ export interface AlertStore {
   saveAlert(change: AlertChange, waitMs: number): Promise<boolean>
 }
 
-/** Trouble that people cannot be told of. */
+/** A way to people that does not work. */
 export interface Untold {
   /** Epoch seconds. */
   readonly since: number
+  /** Names the way. */
   readonly failure: string
 }
 
-/** Since when a way to people does not work; `null` if all do. */
+/** @returns `null` if all ways to people work. */
 export function untoldOf({ records, offset }: AlertMemory): Untold | null {
   const failed = records.flatMap(({ failedAt, failure }) =>
     failedAt === null ? [] : [{ since: failedAt + offset, failure: failure ?? '' }],
@@ -103,12 +110,18 @@ const DAY = 24 * HOUR
 const CLAIM = 300
 /** The reminders double up to this many times the first pause. */
 const MOST = 32
-/** The due time of what is not told again: the end of the year 9999. */
-const NEVER = 253_402_300_799
+/** The pause before the next try after people could not be told; it doubles with each, up to a day. */
+const RETRY = 300
+/** The due time of what is not told again: the end of the year 9999. No number of a record is larger. */
+export const NEVER = 253_402_300_799
+/** Characters of a failure that are kept; enough for a person. */
+export const FAILURE_LENGTH = 200
+
+/** What a record says where all ways to people work. */
+const ALL_WORK = { failedAt: null, failure: null }
 
 export function idle(kind: AlertKind): AlertRecord {
-  const nothing = { toldAt: null, claimedAt: null, failedAt: null, failure: null }
-  return { kind, since: 0, told: 0, dueAt: 0, ...nothing }
+  return { kind, since: 0, told: 0, toldAt: null, dueAt: 0, claimedAt: null, tries: 0, ...ALL_WORK }
 }
 
 /**
@@ -170,17 +183,16 @@ export function nextStep(
   alerts: readonly Alert[] | null,
   now: number,
 ): AlertStep | undefined {
-  const recordOf = (kind: AlertKind): AlertRecord => records.find((one) => one.kind === kind) ?? idle(kind)
-  // One telling at a time, and nothing changes meanwhile; a claim from the future is from before the clock was set back.
-  const isClaimed = ({ claimedAt }: AlertRecord): boolean =>
-    claimedAt !== null && claimedAt <= now + CLAIM && now - claimedAt < CLAIM
-  if (records.some(isClaimed)) return undefined
-  const over = [...TROUBLES, 'recovered' as const]
-    .map(recordOf)
-    .find(
-      ({ kind, since }) => since !== 0 && (kind === 'recovered' ? alerts === null : !stands(kind, alerts)),
-    )
-  if (over !== undefined) return { before: over, after: idle(over.kind), tells: false }
+  const recordOf = recordsIn(records)
+  // One telling at a time, and nothing changes meanwhile.
+  if (records.some((record) => isClaimed(record, now))) return undefined
+  const over = KINDS.map(recordOf).find(
+    ({ kind, since }) => since !== 0 && (kind === 'recovered' ? alerts === null : !stands(kind, alerts)),
+  )
+  if (over !== undefined) {
+    const { kind, failedAt, failure } = over
+    return { before: over, after: { ...idle(kind), failedAt, failure }, tells: false }
+  }
   if (alerts === null) return undefined
   const worth = alerts.filter(({ kind, isWorth }) => isWorth || recordOf(kind).since !== 0)
   for (const { kind, since } of worth) {
@@ -198,9 +210,18 @@ function stands(kind: Trouble, alerts: readonly Alert[] | null): boolean {
   return alerts?.some((alert) => alert.kind === kind) ?? false
 }
 
+function recordsIn(records: readonly AlertRecord[]): (kind: AlertKind) => AlertRecord {
+  return (kind) => records.find((one) => one.kind === kind) ?? idle(kind)
+}
+
+/** A claim from the future is from before the clock was set back. */
+function isClaimed({ claimedAt }: AlertRecord, now: number): boolean {
+  return claimedAt !== null && claimedAt <= now + CLAIM && now - claimedAt < CLAIM
+}
+
 /** A telling, or a try, from the future is from before the clock was set back. */
-function isDue({ dueAt, toldAt, failedAt }: AlertRecord, now: number): boolean {
-  return dueAt <= now || Math.max(toldAt ?? 0, failedAt ?? 0) > now + DAY
+function isDue({ dueAt, toldAt, tries }: AlertRecord, now: number): boolean {
+  return dueAt <= now || (tries > 0 ? dueAt - DAY : (toldAt ?? 0)) > now + DAY
 }
 
 /**
@@ -215,23 +236,56 @@ export function afterTelling(
   remind: number | null,
   failure: string | null = null,
 ): readonly AlertChange[] {
-  if (claimed.kind === 'recovered') return [{ before: claimed, after: idle('recovered') }]
-  const pause = remind === null ? null : remind * Math.min(2 ** claimed.told, MOST)
-  const after = {
-    ...claimed,
-    told: claimed.told + 1,
-    toldAt: now,
-    dueAt: pause === null ? NEVER : now + pause,
-    ...{ claimedAt: null, failedAt: failure === null ? null : (claimed.failedAt ?? now), failure },
-  }
-  const recovered = records.find(({ kind }) => kind === 'recovered') ?? idle('recovered')
-  const news = { ...idle('recovered'), since: claimed.since }
-  return [{ before: claimed, after }, ...(recovered.since === 0 ? [{ before: recovered, after: news }] : [])]
+  const pause = remind === null ? NEVER : remind * Math.min(2 ** claimed.told, MOST)
+  const told = { told: claimed.told + 1, toldAt: now, dueAt: Math.min(now + pause, NEVER), tries: 0 }
+  const after = claimed.kind === 'recovered' ? idle('recovered') : { ...claimed, ...told }
+  return noted({ before: claimed, after }, records, now, failure, claimed.since)
 }
 
-/** The change after people could not be told: the next try comes later with each, at most a day. */
-export function afterFailedTelling(claimed: AlertRecord, now: number, failure: string): AlertChange {
-  const failedAt = Math.min(claimed.failedAt ?? now, now)
-  const pause = Math.min(Math.max(now - failedAt, CLAIM), DAY)
-  return { before: claimed, after: { ...claimed, dueAt: now + pause, claimedAt: null, failedAt, failure } }
+/** The changes after people could not be told: the next try comes later with each, at most a day. */
+export function afterFailedTelling(
+  claimed: AlertRecord,
+  records: readonly AlertRecord[],
+  now: number,
+  failure: string,
+): readonly AlertChange[] {
+  const dueAt = now + Math.min(RETRY * 2 ** claimed.tries, DAY)
+  const after = { ...claimed, dueAt, tries: claimed.tries + 1 }
+  return noted({ before: claimed, after }, records, now, failure)
+}
+
+/**
+ * Ends the claim, and notes in this record alone which ways to people do not work.
+ *
+ * @param begun When the trouble began that people were told of: they will hear of its end.
+ */
+function noted(
+  { before, after }: AlertChange,
+  records: readonly AlertRecord[],
+  now: number,
+  failure: string | null,
+  begun = 0,
+): readonly AlertChange[] {
+  const failedAt = Math.min(now, ...records.flatMap((record) => record.failedAt ?? []))
+  const ways = failure === null ? ALL_WORK : { failedAt, failure }
+  const others = KINDS.filter((kind) => kind !== before.kind)
+    .map(recordsIn(records))
+    .map((other) => {
+      const since = other.kind === 'recovered' && other.since === 0 ? begun : other.since
+      return { before: other, after: { ...other, since, ...ALL_WORK } }
+    })
+  return [
+    { before, after: { ...after, claimedAt: null, ...ways } },
+    ...others.filter((one) => one.before.failedAt !== null || one.before.since !== one.after.since),
+  ]
+}
+
+/** The changes after a test that went well by each way: all work, and whoever could not be told is told next. */
+export function afterTest(records: readonly AlertRecord[], now: number): readonly AlertChange[] {
+  return records
+    .filter((record) => (record.failedAt !== null || record.tries > 0) && !isClaimed(record, now))
+    .map((before) => {
+      const due = before.tries > 0 ? { tries: 0, dueAt: Math.min(before.dueAt, now) } : {}
+      return { before, after: { ...before, ...due, ...ALL_WORK } }
+    })
 }

@@ -61,7 +61,7 @@ export interface Grant {
   /** The latest instant in the store that is more than an hour ahead. */
   readonly ahead: number | null
   readonly generation: number
-  /** Trouble that people could not be told of; `null` if nobody is to be told. */
+  /** A way to people that does not work; `null` if nobody is to be told. */
   readonly untold: Untold | null
   /** The command that begins a grant. */
   readonly next: string

@@ -63,14 +63,22 @@ export function runShellCommand({
     const noLonger = beforeSignalsEnd(() => {
       endAll(family(child))
     })
-    // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
-    const child = spawn(command, {
-      shell: true,
-      cwd,
-      env,
-      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', isQuiet ? 'pipe' : 'inherit'],
-      detached: POSIX,
-    })
+    let child: ChildProcess
+    try {
+      // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
+      child = spawn(command, {
+        shell: true,
+        cwd,
+        env,
+        stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', isQuiet ? 'pipe' : 'inherit'],
+        detached: POSIX,
+      })
+    } catch {
+      // Node throws where the system takes no such command (E2BIG), and where there is no memory.
+      noLonger()
+      resolve({ kind: 'not-started' })
+      return
+    }
     const output: Buffer[] = []
     let length = 0
     const over = (end: CommandEnd): void => {

@@ -1,11 +1,6 @@
 // Converts between the memory of an alert and the columns of the table `notice`. Reads and writes no file.
-import type { AlertKind, AlertRecord } from '../core/alerts.js'
+import { FAILURE_LENGTH, KINDS, NEVER, type AlertRecord } from '../core/alerts.js'
 import type { Row } from './row.js'
-
-const KINDS: readonly string[] = ['login_required', 'failing', 'ending', 'recovered'] satisfies AlertKind[]
-
-/** Characters of a failure that are kept; enough for a person. */
-const FAILURE_LENGTH = 200
 
 export function toAlertRow(record: AlertRecord): Row {
   return {
@@ -15,31 +10,30 @@ export function toAlertRow(record: AlertRecord): Row {
     told_at: record.toldAt,
     due_at: record.dueAt,
     claimed_at: record.claimedAt,
+    tries: record.tries,
     failed_at: record.failedAt,
     failure: record.failure?.slice(0, FAILURE_LENGTH) ?? null,
   }
 }
 
-/** Leaves out a record that cannot be read. */
+/** Leaves out a record that cannot be read: it counts as idle, and the next change replaces it. */
 export function fromAlertRows(rows: readonly Row[]): AlertRecord[] {
   return rows.flatMap((row) => {
-    const [kind, failure] = [row['kind'], row['failure'] ?? null]
-    const [since, told, dueAt] = [row['since'], row['told'], row['due_at']].map(integer)
-    const [toldAt = null, claimedAt = null, failedAt = null] = [
-      row['told_at'],
-      row['claimed_at'],
-      row['failed_at'],
-    ].map(integer)
-    const isWhole = since !== undefined && told !== undefined && dueAt !== undefined
-    if (!isWhole || !isKind(kind) || typeof failure === 'number') return []
-    return [{ kind, since, told, toldAt, dueAt, claimedAt, failedAt, failure }]
+    const kind = KINDS.find((one) => one === row['kind'])
+    const [since, told, dueAt, tries] = ['since', 'told', 'due_at', 'tries'].map((name) => number(row[name]))
+    const [toldAt, claimedAt, failedAt] = ['told_at', 'claimed_at', 'failed_at'].map((name) =>
+      row[name] === null ? null : number(row[name]),
+    )
+    const failure = row['failure']
+    if (kind === undefined || since === undefined || told === undefined || dueAt === undefined) return []
+    if (tries === undefined || toldAt === undefined || claimedAt === undefined || failedAt === undefined)
+      return []
+    if (failure !== null && typeof failure !== 'string') return []
+    return [{ kind, since, told, toldAt, dueAt, claimedAt, tries, failedAt, failure }]
   })
 }
 
-function isKind(kind: unknown): kind is AlertKind {
-  return typeof kind === 'string' && KINDS.includes(kind)
-}
-
-function integer(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined
+function number(value: unknown): number | undefined {
+  const isOne = typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= NEVER
+  return isOne ? value : undefined
 }

@@ -1,6 +1,6 @@
 // Hands a notification to the configured command and address. Remembers nothing, and touches no store.
 import type { NotifyCommand, NotifyConfig, NotifyUrl } from '../config/notify.js'
-import { textOf, type Notification, type Place } from '../core/alert-messages.js'
+import { chatTextOf, textOf, type Notification, type Place } from '../core/alert-messages.js'
 import { rfc3339 } from '../core/clock.js'
 import { TokenError } from '../core/errors.js'
 import { printable } from '../core/printable.js'
@@ -15,6 +15,8 @@ const MOST_OUTPUT = 200
 
 /** One way of telling people, and how it went. */
 export interface Delivery {
+  /** The key of `[notify]`. */
+  readonly way: 'command' | 'url'
   /** Names the setting. */
   readonly where: string
   /** In words that follow its name; `null` if it went well. */
@@ -54,8 +56,9 @@ async function run(
     ...{ input: textOf(notification, place), isQuiet: true, mostOutput: MOST_OUTPUT },
     ...{ timeoutMs: timeout * 1000, graceMs: GRACE_MS },
   })
-  if (end.kind === 'too-slow') return { where, problem: `did not end within ${timeout} s` }
-  if (end.kind !== 'ended') return { where, problem: 'could not be run' }
+  const way = 'command'
+  if (end.kind === 'too-slow') return { way, where, problem: `did not end within ${timeout} s` }
+  if (end.kind !== 'ended') return { way, where, problem: 'could not be run' }
   const said = printable(
     withoutPaths(end.output)
       .slice(0, MOST_OUTPUT)
@@ -63,7 +66,7 @@ async function run(
       .replace(/\s*\n\s*/g, '; '),
   )
   const how = end.signal === null ? `exit status ${String(end.code)}` : end.signal
-  return { where, problem: end.code === 0 ? null : `gave ${how}${said === '' ? '' : `: ${said}`}` }
+  return { way, where, problem: end.code === 0 ? null : `gave ${how}${said === '' ? '' : `: ${said}`}` }
 }
 
 /** The address of a webhook is a secret, and programs quote it. */
@@ -91,6 +94,7 @@ async function send(
   timeout: number,
   { agent }: Means,
 ): Promise<Delivery> {
+  const way = 'url'
   try {
     const url = new URL((await read()).reveal())
     const { post } = await import('../network/post.js')
@@ -98,18 +102,19 @@ async function send(
       ...{ url, body: bodyOf(notification, place), contentType: 'application/json' },
       ...{ userAgent: `hq-token/${packageVersion()}`, timeoutMs: timeout * 1000 },
     })
-    return { where, problem }
+    return { way, where, problem }
   } catch (error) {
     if (!(error instanceof TokenError)) throw error
-    return { where, problem: `could not be used: ${error.message}` }
+    return { way, where, problem: `could not be used: ${error.message}` }
   }
 }
 
 /** `text` is what Slack, Mattermost and the workflows of Teams read. */
-function bodyOf({ event, subject, message, hint, since, count }: Notification, place: Place): string {
+function bodyOf(notification: Notification, place: Place): string {
+  const { event, subject, message, hint, since, count } = notification
   return JSON.stringify({
     ...{ format_version: 1, event, subject, message, hint, since: rfc3339(since), count },
     ...{ profile: place.profile, instance: place.instance, host: place.host },
-    text: `${subject}\n${message}${hint === null ? '' : `\n${hint}`}`,
+    text: chatTextOf(notification, place),
   })
 }

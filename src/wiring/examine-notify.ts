@@ -1,6 +1,6 @@
 // Looks at the notification for `doctor`: whether there is one, and how the last telling went. Runs and sends nothing.
 import type { NotifyConfig } from '../config/notify.js'
-import { TROUBLES, type AlertMemory, type AlertStore } from '../core/alerts.js'
+import { TROUBLES, untoldOf, type AlertMemory, type AlertStore } from '../core/alerts.js'
 import { rfc3339 } from '../core/clock.js'
 import { TokenError } from '../core/errors.js'
 import { ok, skip, warn, type Finding } from '../core/finding.js'
@@ -25,23 +25,20 @@ export async function inspectNotify(
 
 const TRY = 'hq-token notify --test tries it'
 
-function toldOf({ records, offset }: AlertMemory, ways: string): Finding {
-  const failed = records.find(({ failedAt }) => failedAt !== null)
-  if (failed !== undefined)
+function toldOf(memory: AlertMemory, ways: string): Finding {
+  const { records, offset } = memory
+  const untold = untoldOf(memory)
+  if (untold !== null)
     return warn(
       NAME,
-      `people could not be told of ${inWords(failed.kind)} since ${rfc3339((failed.failedAt ?? 0) + offset)}: ${failed.failure ?? ''}`,
+      `a notification could not be delivered since ${rfc3339(untold.since)}: ${untold.failure}`,
       'hq-token notify --test',
     )
   const told = TROUBLES.flatMap(
     (kind) => records.find((one) => one.kind === kind && one.toldAt !== null) ?? [],
   )
   const last = told.map(
-    ({ kind, toldAt }) => `told of ${inWords(kind)} at ${rfc3339((toldAt ?? 0) + offset)}`,
+    ({ kind, toldAt }) => `told of ${kind.replace('_', ' ')} at ${rfc3339((toldAt ?? 0) + offset)}`,
   )
   return ok(NAME, [`people are told by ${ways}`, ...last].join('; '), last.length === 0 ? TRY : undefined)
-}
-
-function inWords(kind: string): string {
-  return kind.replace('_', ' ')
 }

@@ -5,7 +5,9 @@ import type { NotifyConfig } from '../config/notify.js'
 import {
   afterFailedTelling,
   afterTelling,
+  afterTest,
   alertsOf,
+  FAILURE_LENGTH,
   nextStep,
   type Alert,
   type AlertRecord,
@@ -16,7 +18,7 @@ import { TokenError } from '../core/errors.js'
 import { healthOf, type Health } from '../core/health.js'
 import type { Notice } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
-import { deliver } from './deliver.js'
+import { deliver, type Delivery } from './deliver.js'
 import type { Opened } from './open.js'
 
 /** Milliseconds to wait for the store's lock before people are told first. A reminder waits for no lock. */
@@ -122,20 +124,38 @@ async function tellOf(
     env: hookEnv(opened),
     agent: (first) => opened.agent(first),
   })
-  const problems = deliveries.flatMap(({ where, problem }) =>
-    problem === null ? [] : [`${where} ${problem}`],
-  )
-  for (const message of problems)
-    teller.notify({ level: 'warning', message, hint: 'hq-token notify --test tries it again' })
-  const isTold = problems.length < deliveries.length
+  const failed = deliveries.filter(({ problem }) => problem !== null)
+  for (const { where, problem } of failed)
+    teller.notify({
+      ...{ level: 'warning', message: `${where} ${problem ?? ''}` },
+      hint: 'hq-token notify --test tries it again',
+    })
   const now = teller.clock().now - offset
-  const failure = problems.length === 0 ? null : problems.join('; ')
-  const changes = isTold
-    ? afterTelling(claimed, (await opened.alerts.alerts()).records, now, config.policy.remind, failure)
-    : [afterFailedTelling(claimed, now, failure ?? '')]
+  const { records } = await opened.alerts.alerts()
+  const changes =
+    failed.length < deliveries.length
+      ? afterTelling(claimed, records, now, config.policy.remind, failureOf(failed))
+      : afterFailedTelling(claimed, records, now, failureOf(failed) ?? '')
   // A telling that is not noted is told again, so wait as long as for a refresh.
   const waitMs = opened.config.refresh.lockWait * 1000
   for (const change of changes) await opened.alerts.saveAlert(change, waitMs)
+}
+
+/** Names each way that does not work, and gives each the same room. @returns `null` if all do. */
+function failureOf(failed: readonly Delivery[]): string | null {
+  const room = Math.floor(FAILURE_LENGTH / failed.length) - 2
+  const words = failed.map(({ way, problem }) => `[notify] ${way} ${problem ?? ''}`.slice(0, room))
+  return words.length === 0 ? null : words.join('; ')
+}
+
+/** Forgets that a way to people did not work. Never rejects for a fault of the store. */
+export async function allWork({ alerts }: Opened, now: number): Promise<void> {
+  try {
+    const { records, offset } = await alerts.alerts()
+    for (const change of afterTest(records, now - offset)) await alerts.saveAlert(change, WAIT_MS)
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error
+  }
 }
 
 /** The host and the grant, for people. */

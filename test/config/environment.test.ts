@@ -35,7 +35,7 @@ describe('a variable that begins with HQ_TOKEN_', () => {
       {
         level: 'warning',
         message: 'HQ_TOKEN_XYZZY is not known and has no effect',
-        hint: 'docs/config.md has every variable',
+        hint: 'config.example.ini shows every variable',
       },
     ])
   })

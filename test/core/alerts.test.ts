@@ -3,10 +3,12 @@ import fc from 'fast-check'
 import {
   afterFailedTelling,
   afterTelling,
+  afterTest,
   alertsOf,
   idle,
   nextStep,
   TROUBLES,
+  untoldOf,
   type Alert,
   type AlertChange,
   type AlertPolicy,
@@ -26,6 +28,9 @@ class Memory {
   readonly told: string[] = []
   now = 0
   isBroken = false
+  /** Why one of two ways fails. */
+  failure: string | null = null
+  tries = 0
 
   change({ before, after }: AlertChange): boolean {
     const found = this.records.find(({ kind }) => kind === before.kind) ?? idle(before.kind)
@@ -43,13 +48,12 @@ class Memory {
       expect(this.change(step)).toBe(true)
       if (!step.tells) continue
       if (dies) return
-      if (this.isBroken)
-        expect(this.change(afterFailedTelling(step.after, this.now, 'no mailbox'))).toBe(true)
-      else {
-        this.told.push(`${step.after.kind} ${this.now / DAY}`)
-        for (const change of afterTelling(step.after, this.records, this.now, POLICY.remind))
-          this.change(change)
-      }
+      this.tries++
+      if (!this.isBroken) this.told.push(`${step.after.kind} ${this.now / DAY}`)
+      const changes = this.isBroken
+        ? afterFailedTelling(step.after, this.records, this.now, 'no mailbox')
+        : afterTelling(step.after, this.records, this.now, POLICY.remind, this.failure)
+      for (const change of changes) expect(this.change(change)).toBe(true)
     }
   }
 }
@@ -136,14 +140,66 @@ describe('people are told of trouble', () => {
       memory.look([LOGIN])
       if (memory.records !== before) tries.push(minute)
     }
-    expect(tries).toEqual([
-      0, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 4000, 5440, 6880, 8320, 9760, 11200,
-    ])
+    expect(tries).toEqual([0, 5, 15, 35, 75, 155, 315, 635, 1275, 2555, 3995, 5435, 6875, 8315, 9755, 11195])
     expect(memory.records.find(({ failedAt }) => failedAt !== null)).toMatchObject({
       failedAt: 0,
       failure: 'no mailbox',
       told: 0,
     })
+  })
+
+  it('a reminder that fails is tried again after 5 minutes, though another way has failed for days', () => {
+    const memory = new Memory()
+    memory.failure = '[notify] url answered HTTP 500'
+    memory.look([LOGIN])
+    const tries: number[] = []
+    memory.isBroken = true
+    for (let minute = 24 * 60 - 5; minute < 26 * 60; minute++) {
+      memory.now = minute * MINUTE
+      const before = memory.tries
+      memory.look([LOGIN])
+      if (memory.tries > before) tries.push(minute - 24 * 60)
+    }
+    expect(tries).toEqual([0, 5, 15, 35, 75])
+    expect(untoldOf({ records: memory.records, offset: 0 })).toEqual({ since: 0, failure: 'no mailbox' })
+  })
+
+  it('a way that fails is remembered when the trouble is over, until a telling goes well by all ways', () => {
+    const memory = new Memory()
+    const untold = (): unknown => untoldOf({ records: memory.records, offset: 0 })
+    memory.now = MINUTE
+    memory.isBroken = true
+    memory.look([FAILING])
+    memory.now = HOUR
+    for (const alerts of [[], [LOGIN], [], null]) memory.look(alerts)
+    expect(untold()).toEqual({ since: MINUTE, failure: 'no mailbox' })
+    memory.isBroken = false
+    memory.failure = '[notify] url answered HTTP 500'
+    memory.look([FAILING])
+    memory.look([])
+    expect(memory.told.map((one) => one.split(' ')[0])).toEqual(['failing', 'recovered'])
+    expect(untold()).toEqual({ since: MINUTE, failure: '[notify] url answered HTTP 500' })
+    memory.failure = null
+    memory.look([LOGIN])
+    expect(untold()).toBeNull()
+  })
+
+  it('a test that goes well has all ways count as working, and whoever could not be told is told next', () => {
+    const memory = new Memory()
+    memory.isBroken = true
+    memory.look([LOGIN, { ...FAILING, kind: 'ending' }])
+    memory.isBroken = false
+    for (const change of afterTest(memory.records, memory.now)) expect(memory.change(change)).toBe(true)
+    expect(untoldOf({ records: memory.records, offset: 0 })).toBeNull()
+    memory.look([LOGIN, { ...FAILING, kind: 'ending' }])
+    expect(memory.told.map((one) => one.split(' ')[0])).toEqual(['login_required', 'ending'])
+    expect(afterTest(memory.records, memory.now)).toEqual([])
+  })
+
+  it('a test changes nothing that another process is telling', () => {
+    const claimed = { ...idle('failing'), since: 5, tries: 3, dueAt: 10, claimedAt: 10 }
+    expect(afterTest([claimed], 20)).toEqual([])
+    expect(afterTest([claimed], 310)).toHaveLength(1)
   })
 
   it('a clock that was days ahead and is set back costs no reminder', () => {
@@ -178,6 +234,21 @@ describe('people are told of trouble', () => {
     memory.now = 3 * DAY
     memory.look([LOGIN])
     expect(memory.told).toEqual(['login_required 3'])
+  })
+
+  it.each<[string, Partial<Memory>]>([
+    ['by no way', { isBroken: true }],
+    ['by one way of two', { failure: '[notify] url answered HTTP 500' }],
+  ])('after a clock that was ahead people who are reached %s are tried once, not all the time', (_, how) => {
+    const memory = new Memory()
+    memory.failure = '[notify] url answered HTTP 500'
+    memory.now = 400 * DAY
+    memory.look([LOGIN])
+    Object.assign(memory, how)
+    memory.now = 3 * DAY
+    memory.look([LOGIN])
+    memory.look([LOGIN])
+    expect(memory.tries).toBe(2)
   })
 
   it('hosts that tell of an outage sooner and later tell of it once, and of its end once', () => {
@@ -231,6 +302,7 @@ describe('people are told of trouble', () => {
             dies,
           )
           expect(memory.records.filter(({ claimedAt }) => claimedAt !== null).length).toBeLessThanOrEqual(3)
+          expect(memory.records.filter(({ failedAt }) => failedAt !== null).length).toBeLessThanOrEqual(1)
         }
         memory.isBroken = false
         memory.now += 40 * DAY
@@ -240,7 +312,7 @@ describe('people are told of trouble', () => {
         memory.now += 40 * DAY
         memory.look([])
         expect(memory.told.at(-1)).toContain('recovered')
-        expect(memory.records.every(({ since }) => since === 0)).toBe(true)
+        expect(memory.records.every(({ since, failedAt }) => since === 0 && failedAt === null)).toBe(true)
       }),
     )
   })

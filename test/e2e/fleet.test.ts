@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -284,6 +284,28 @@ describe('hosts that share a token set', { timeout: 60_000 }, () => {
   it('hosts that share a token set keep several of them, by the profile’s name or their own', async () => {
     await got(host('name = acme\n'))
     expect(await rows('SELECT name FROM hq_token.grants')).toEqual([{ name: 'acme' }])
+  })
+
+  it('hosts that share a token set have people told once, and each host is reminded by the same memory', async () => {
+    const dir = folder()
+    const told = join(dir, 'told')
+    const hook = `[notify]\ncommand = echo $HQ_TOKEN_EVENT >> ${told}\n`
+    const [one, two] = [host(hook), host(hook)]
+    const events = (): string[] => (existsSync(told) ? readFileSync(told, 'utf8').trim().split('\n') : [])
+    await got(one)
+    await got(two)
+    there.sandbox.setFaults([{ name: 'invalid-grant', count: Infinity }])
+    const ends = await Promise.all([one, two, one, two].map((each) => each.run('refresh')))
+    expect(ends.map(({ code }) => code)).toEqual([4, 4, 4, 4])
+    for (const each of [one, two]) await each.run('check', '--notify')
+    expect(events()).toEqual(['login_required'])
+    await rows('UPDATE hq_token.notice SET told_at = told_at - 86400, due_at = due_at - 86400 WHERE told > 0')
+    await two.run('check', '--notify')
+    await one.run('check', '--notify')
+    expect(events()).toEqual(['login_required', 'login_required'])
+    there.sandbox.setFaults([])
+    await Promise.all([one, two].map((each) => each.run('refresh')))
+    expect(events()).toEqual(['login_required', 'login_required', 'recovered'])
   })
 
   it('many processes of one host ask the database a few times, and refresh once', async () => {

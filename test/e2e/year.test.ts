@@ -35,11 +35,11 @@ class Host {
   }
 
   /** The server's time. */
-  readonly #now = (): number => FIRST + this.day * DAY
+  readonly #now = (): number => FIRST + Math.round(this.day * DAY)
 
   readonly #clock = (): ClockReading => {
     const now = this.#now() + this.ahead
-    return moment(now, 1000 + this.day * DAY)
+    return moment(now, 1000 + Math.round(this.day * DAY))
   }
 
   async begin(): Promise<void> {
@@ -158,6 +158,18 @@ it('without a keep-alive people are told in time that the refresh token ends, an
   }
   held('without the keep-alive', ['day', '`hq-token check`', 'people are told'], host.rows)
 }, 300_000)
+
+it('of 289 jobs in a day of a refused grant one has people told, and the one of the next day reminds them', async () => {
+  const host = new Host()
+  await host.begin()
+  host.sandbox.setFaults(REFUSED)
+  for (let nth = 0; nth <= 288; nth++) {
+    host.day = 20 + nth / 288
+    expect((await host.run(['get'])).code).toBe(4)
+    host.note('')
+  }
+  expect(host.rows).toEqual([20, 21].map((day) => `| ${day} |  | \`login_required\`: a person must log in |`))
+}, 60_000)
 
 /** Compares a table of the docs, or writes it with `YEAR=write`. */
 function held(mark: string, head: readonly string[], rows: readonly string[]): void {

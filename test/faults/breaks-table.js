@@ -13,6 +13,7 @@ import wiring from './breaks/wiring.js'
 import platform from './breaks/platform.js'
 import repository from './breaks/repository.js'
 import monitoring from './breaks/monitoring.js'
+import completion from './breaks/completion.js'
 
 export const BREAKS = [
   ...core,
@@ -29,4 +30,5 @@ export const BREAKS = [
   ...platform,
   ...repository,
   ...monitoring,
+  ...completion,
 ]

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import type { SandboxRequest } from '../../src/sandbox/request.js'
@@ -96,6 +96,29 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       one.disk.remount('rw')
       await one.run(['get'], { env })
       expect(existsSync(told)).toBe(true)
+    })
+
+    it('a full disk has people told once at most, gives a token, and has them told once there is room', async () => {
+      const one = await subject(kind, '[refresh]\nearly = 30m\n', 3600)
+      await one.hq('seed', '--issued-at', String(Math.floor(Date.now() / 1000) - 2400))
+      one.sandbox.setFaults([{ name: '403-html', count: Infinity }])
+      await expectFresh({ ...one, sandbox: { ...one.sandbox, log: [] } })
+      const told = join(one.dir, 'told')
+      const env = {
+        HQ_TOKEN_STORE: one.storePath,
+        HQ_TOKEN_NOTIFY_COMMAND: `echo $HQ_TOKEN_EVENT >> ${told}`,
+        HQ_TOKEN_NOTIFY_FAILING_FOR: '0',
+      }
+      one.disk.fill()
+      const ended = await one.run(['get'], { env })
+      await expectServed(one, ended)
+      const events = (): string => (existsSync(told) ? readFileSync(told, 'utf8') : '')
+      const warnings = ended.stderr.match(/people cannot be told of trouble/g) ?? []
+      expect([...(events().match(/^failing$/gm) ?? []), ...warnings]).toHaveLength(1)
+      one.disk.makeRoom()
+      await one.run(['get'], { env })
+      await one.run(['get'], { env })
+      expect(events()).toBe('failing\n')
     })
 
     it.each(HISTORIES)(

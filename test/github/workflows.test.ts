@@ -144,7 +144,7 @@ describe('the workflow of every push', () => {
     const parts = [...readFileSync('.ci/run', 'utf8').matchAll(/^(npm (?:run )?[\w:-]+|bash \S+)/gm)]
     expect(parts.map(([part]) => part)).toEqual([
       'bash .ci/packages',
-      ...['npm test', 'npm run test:faults', 'npm run check', 'npm start'],
+      ...['npm test', 'npm run test:faults', 'npm run test:windows', 'npm run check', 'npm start'],
     ])
     for (const [part] of parts) if (part !== 'npm run test:faults') expect(runs).toContain(part)
   })

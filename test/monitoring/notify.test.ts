@@ -61,7 +61,7 @@ it('the mail of the page arrives, with a subject and what to do', async () => {
   })
   expect((await made.run(['get'], { env })).code).toBe(4)
   expect(mails).toHaveLength(2)
-  expect(mails[1]).toMatch(/^Subject: hq-token on \S+: a person must log in\r?$/m)
+  expect(mails[1]).toMatch(/^Subject: hq-token on \S+, 127\.0\.0\.1:\d+: a person must log in\r?$/m)
   expect(mails[1]).toMatch(/^To: ops@example\.com\r?$/m)
   expect(mails[1]).toMatch(/^Next: +hq-token --config \S+ login/m)
   const seed = readFileSync(made.seed, 'utf8')

@@ -15,11 +15,12 @@ import { tokenSet } from '../support/token-sets.js'
 
 const BEGUN: AlertRecord = {
   ...{ kind: 'failing', since: 1000, told: 0, toldAt: null, dueAt: 1000, claimedAt: 1000 },
-  ...{ failedAt: null, failure: null },
+  ...{ tries: 0, failedAt: null, failure: null },
 }
 const FAILED: AlertRecord = {
   ...BEGUN,
   claimedAt: null,
+  tries: 2,
   failedAt: 1010,
   failure: 'it gave exit status 1 – ß',
 }
@@ -29,7 +30,13 @@ beforeAll(async () => {
   postgres = await startPostgres()
 })
 
-async function twoHosts(): Promise<readonly [AlertStore, AlertStore]> {
+/** Two that use one store, and a way past both. */
+interface Two {
+  readonly both: readonly [AlertStore, AlertStore]
+  readonly sql: (statement: string) => Promise<unknown>
+}
+
+async function twoHosts(): Promise<Two> {
   const database = await postgres.createDatabase()
   const registries = [
     await registryAt(postgres.url(database)),
@@ -37,13 +44,22 @@ async function twoHosts(): Promise<readonly [AlertStore, AlertStore]> {
   ] as const
   await registries[0].migrate()
   await seededWith(registries[0])
-  return [fleetHost(registries[0]).store, fleetHost(registries[1]).store]
+  return {
+    both: [fleetHost(registries[0]).store, fleetHost(registries[1]).store],
+    sql: (statement) => postgres.sql(statement.replace('notice', 'hq_token.notice'), undefined, database),
+  }
 }
 
-function twoProcesses(): readonly [AlertStore, AlertStore] {
+function twoProcesses(): Promise<Two> {
   const path = join(folder(), 'token.db')
   writeOldStore(path, tokenSet())
-  return [new SqliteStore(path), new SqliteStore(path)]
+  const sql = (statement: string): Promise<unknown> => {
+    const db = new Database(path)
+    db.exec(statement)
+    db.close()
+    return Promise.resolve()
+  }
+  return Promise.resolve({ both: [new SqliteStore(path), new SqliteStore(path)], sql })
 }
 
 describe.each([
@@ -54,7 +70,7 @@ describe.each([
     (await store.alerts()).records.find(({ kind }) => kind === 'failing') ?? idle('failing')
 
   it('the memory of alerts is idle at first, and keeps each value', async () => {
-    const [one, other] = await twoOf()
+    const [one, other] = (await twoOf()).both
     expect(await failing(one)).toEqual(idle('failing'))
     expect(await one.saveAlert({ before: idle('failing'), after: BEGUN }, 1000)).toBe(true)
     expect(await failing(other)).toEqual(BEGUN)
@@ -70,17 +86,18 @@ describe.each([
     { toldAt: 5 },
     { dueAt: 5 },
     { claimedAt: null },
+    { tries: 5 },
     { failedAt: 5 },
     { failure: 'another' },
   ])('the memory of alerts is changed only by who has read it: not with another %o', async (other) => {
-    const [store] = await twoOf()
+    const [store] = (await twoOf()).both
     await store.saveAlert({ before: idle('failing'), after: BEGUN }, 1000)
     expect(await store.saveAlert({ before: { ...BEGUN, ...other }, after: FAILED }, 1000)).toBe(false)
     expect(await failing(store)).toEqual(BEGUN)
   })
 
   it('of many that claim a telling at once, one has it', async () => {
-    const both = await twoOf()
+    const { both } = await twoOf()
     const claims = Array.from({ length: 20 }, (_, nth) =>
       (both[nth % 2] ?? both[0]).saveAlert(
         { before: idle('failing'), after: { ...BEGUN, claimedAt: 2000 + nth } },
@@ -89,21 +106,37 @@ describe.each([
     )
     expect((await Promise.all(claims)).filter(Boolean)).toHaveLength(1)
   })
-})
 
-it('a record that another version has written, or that is damaged, counts as idle', async () => {
-  const path = join(folder(), 'token.db')
-  const store = new SqliteStore(path)
-  await store.saveAlert({ before: idle('failing'), after: BEGUN }, 1000)
-  const db = new Database(path)
-  db.exec("INSERT INTO notice (kind, since, told, due_at) VALUES ('lost_key', 1, 1, 1)")
-  db.exec(`UPDATE notice SET since = ${2n ** 60n} WHERE kind = 'failing'`)
-  db.close()
-  expect((await store.alerts()).records.map(({ kind }) => kind)).toEqual([
-    'login_required',
-    'ending',
-    'recovered',
-  ])
+  it.each([
+    'UPDATE notice SET since = 1152921504606846976',
+    'UPDATE notice SET since = 253402300800',
+    'UPDATE notice SET told = -1',
+    'UPDATE notice SET told_at = -9000000000000000000',
+    'UPDATE notice SET due_at = 9000000000000000000',
+    'UPDATE notice SET claimed_at = 9007199254740993',
+    'UPDATE notice SET tries = -1',
+    'UPDATE notice SET failed_at = -1',
+    'DELETE FROM notice',
+  ])('a record that is damaged counts as idle, and the next claim replaces it, once: %s', async (damage) => {
+    const { both, sql } = await twoOf()
+    await both[0].saveAlert({ before: idle('failing'), after: BEGUN }, 1000)
+    await sql(`${damage} WHERE kind = 'failing'`)
+    expect(await failing(both[0])).toEqual(idle('failing'))
+    const claims = both.map((store, nth) =>
+      store.saveAlert({ before: idle('failing'), after: { ...BEGUN, claimedAt: 2000 + nth } }, 10_000),
+    )
+    expect((await Promise.all(claims)).toSorted()).toEqual([false, true])
+    expect((await failing(both[1])).since).toBe(BEGUN.since)
+  })
+
+  it('a record of a kind that another version has is left alone', async () => {
+    const { both, sql } = await twoOf()
+    await both[0].saveAlert({ before: idle('failing'), after: BEGUN }, 1000)
+    await sql("UPDATE notice SET kind = 'lost_key' WHERE kind = 'failing'")
+    const { records } = await both[0].alerts()
+    expect(records.filter(({ since }) => since !== 0)).toEqual([])
+    expect(await both[0].saveAlert({ before: idle('failing'), after: BEGUN }, 1000)).toBe(true)
+  })
 })
 
 it('a claim takes no page: it changes a row that is there from the start', async () => {

@@ -25,9 +25,10 @@ export async function atTerminal(
   argv: readonly string[],
   steps: readonly Step[],
   env: NodeJS.ProcessEnv,
+  columns?: number,
 ): Promise<{ said: string; status: number }> {
   const driver = spawn('python3', [DRIVER], { stdio: 'pipe' })
-  driver.stdin.end(JSON.stringify({ argv, steps, env, seconds: 120 }))
+  driver.stdin.end(JSON.stringify({ argv, steps, env, columns, seconds: 120 }))
   const { code, stdout, stderr } = await ended(driver)
   if (code !== 0) throw new Error(stderr)
   return JSON.parse(stdout) as { said: string; status: number }

@@ -82,6 +82,7 @@ const MIGRATIONS: readonly string[] = [
     told_at    bigint,
     due_at     bigint NOT NULL,
     claimed_at bigint,
+    tries      bigint NOT NULL DEFAULT 0,         -- in a row that failed
     failed_at  bigint,
     failure    text,
     PRIMARY KEY (name, kind)

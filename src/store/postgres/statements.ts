@@ -2,6 +2,7 @@
 // another looks at its conditions again: compare and set. `$1` is the profile's name. Functions are named with their
 // schema, and literals beside an operator with their type: whoever may create in a schema of the search path could else
 // put an operator or a function of his own in the way, which would be shown the tokens.
+import { NEVER } from '../../core/alerts.js'
 import { HISTORY_ENTRIES } from './schema.js'
 
 /** The database's timeline, which a promoted replica raises. A replica refuses to name it. */
@@ -152,20 +153,27 @@ export const HISTORY = 'SELECT entry, host FROM hq_token.history WHERE name = $1
 /** A row of nulls where nobody was told of anything yet. */
 export const ALERTS = `
 SELECT n.kind, n.since::float8, n.told::float8, n.told_at::float8, n.due_at::float8, n.claimed_at::float8,
-       n.failed_at::float8, n.failure, extract(epoch FROM pg_catalog.clock_timestamp())::float8 AS now
+       n.tries::float8, n.failed_at::float8, n.failure, extract(epoch FROM pg_catalog.clock_timestamp())::float8 AS now
   FROM hq_token.meta m LEFT JOIN hq_token.notice n ON n.name = $1`
 
-/** The values of a record: `$2` to `$9` as they become, `$10` to `$16` as they must stand (without the kind). */
+/** A record that cannot be read, as `fromAlertRows` says, counts as idle: any change replaces it. */
+const UNREADABLE = ['since', 'told', 'told_at', 'due_at', 'claimed_at', 'tries', 'failed_at']
+  .map((column) => `notice.${column} NOT BETWEEN 0::bigint AND ${NEVER}::bigint`)
+  .join(' OR ')
+
+/** The values of a record: `$2` to `$10` as they become, `$11` to `$18` as they must stand (without the kind). */
 export const SAVE_ALERT = `
-INSERT INTO hq_token.notice (name, kind, since, told, told_at, due_at, claimed_at, failed_at, failure)
-SELECT $1::text, $2::text, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::text
+INSERT INTO hq_token.notice (name, kind, since, told, told_at, due_at, claimed_at, tries, failed_at, failure)
+SELECT $1::text, $2::text, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::bigint, $10::text
  WHERE ${DURABLE}
     ON CONFLICT (name, kind) DO UPDATE
    SET since = excluded.since, told = excluded.told, told_at = excluded.told_at, due_at = excluded.due_at,
-       claimed_at = excluded.claimed_at, failed_at = excluded.failed_at, failure = excluded.failure
- WHERE notice.since = $10 AND notice.told = $11 AND notice.told_at IS NOT DISTINCT FROM $12 AND notice.due_at = $13
-   AND notice.claimed_at IS NOT DISTINCT FROM $14 AND notice.failed_at IS NOT DISTINCT FROM $15
-   AND notice.failure IS NOT DISTINCT FROM $16`
+       claimed_at = excluded.claimed_at, tries = excluded.tries, failed_at = excluded.failed_at,
+       failure = excluded.failure
+ WHERE ${UNREADABLE}
+    OR notice.since = $11 AND notice.told = $12 AND notice.told_at IS NOT DISTINCT FROM $13 AND notice.due_at = $14
+   AND notice.claimed_at IS NOT DISTINCT FROM $15 AND notice.tries = $16
+   AND notice.failed_at IS NOT DISTINCT FROM $17 AND notice.failure IS NOT DISTINCT FROM $18`
 
 export const KEEP = `
 INSERT INTO hq_token.answers (name, generation, attempt, seat, record)

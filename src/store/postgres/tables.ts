@@ -12,7 +12,18 @@ export const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   ],
   answers: ['name', 'digest', 'generation', 'attempt', 'seat', 'record', 'kept_at'],
   history: ['name', 'sequence', 'entry', 'host'],
-  notice: ['name', 'kind', 'since', 'told', 'told_at', 'due_at', 'claimed_at', 'failed_at', 'failure'],
+  notice: [
+    'name',
+    'kind',
+    'since',
+    'told',
+    'told_at',
+    'due_at',
+    'claimed_at',
+    'tries',
+    'failed_at',
+    'failure',
+  ],
 }
 
 /**

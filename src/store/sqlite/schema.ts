@@ -127,6 +127,7 @@ export const MIGRATIONS: readonly string[] = [
     told_at INTEGER,
     due_at INTEGER NOT NULL,
     claimed_at INTEGER,
+    tries INTEGER NOT NULL DEFAULT 0,
     failed_at INTEGER,
     failure TEXT
   ) STRICT;

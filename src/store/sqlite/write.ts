@@ -3,14 +3,15 @@
  * lock of the store.
  */
 import type Database from 'better-sqlite3'
-import type { AlertChange } from '../../core/alerts.js'
+import { isDeepStrictEqual } from 'node:util'
+import { idle, type AlertChange } from '../../core/alerts.js'
 import { Overtaken, StoreUnusable } from '../../core/errors.js'
 import { landing } from '../../core/landing.js'
 import type { HistoryEntry, Landed } from '../../core/store-ports.js'
 import type { TokenSet } from '../../core/token-set.js'
 import { damaged, type StorePaths } from '../files.js'
 import { padding, recordBytes } from './record.js'
-import { toAlertRow } from '../alert-row.js'
+import { fromAlertRows, toAlertRow } from '../alert-row.js'
 import { BLOT, isForgotten, toHistoryRow, toRow, type Row } from '../row.js'
 import { HISTORY_SLOTS, HISTORY_WIDTH } from './schema.js'
 import { selectSet } from './select.js'
@@ -28,17 +29,21 @@ export function replaceOne(db: Database.Database, table: 'login' | 'discovered',
   ).run(...Object.values(columns))
 }
 
-/** @returns False if the record is no longer as it was read. */
+/** @returns False if the record is no longer as it was read. One that cannot be read is idle. */
 export function saveAlert(db: Database.Database, { before, after }: AlertChange): boolean {
-  const was = Object.entries(toAlertRow(before))
-  const is = Object.entries(toAlertRow(after))
-  const { changes } = db
-    .prepare(
-      `UPDATE notice SET ${is.map(([name]) => `${name} = ?`).join(', ')}
-        WHERE ${was.map(([name]) => `${name} IS ?`).join(' AND ')}`,
-    )
-    .run(...[...is, ...was].map(([, value]) => value))
-  return changes > 0
+  return inTransaction(db, () => {
+    const { kind } = before
+    const rows = db.prepare('SELECT * FROM notice WHERE kind = ?').all(kind) as Row[]
+    const [stored = idle(kind)] = fromAlertRows(rows)
+    if (!isDeepStrictEqual(toAlertRow(stored), toAlertRow(before))) return false
+    const columns = toAlertRow(after)
+    const names = Object.keys(columns)
+    db.prepare(
+      `INSERT INTO notice (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})
+       ON CONFLICT (kind) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+    ).run(...Object.values(columns))
+    return true
+  })
 }
 
 /**

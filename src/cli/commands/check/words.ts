@@ -44,7 +44,7 @@ export function wordsOf(finding: CheckFinding, look: Look | undefined): string {
     case 'unfinished':
       return `an exchange is unfinished since ${rfc3339(finding.since)}: hq-token get`
     case 'untold':
-      return `people could not be told of trouble since ${rfc3339(finding.since)}: hq-token notify --test (${finding.failure})`
+      return `a notification could not be delivered since ${rfc3339(finding.since)}: hq-token notify --test (${finding.failure})`
     case 'came-from':
       return `the store came here from ${finding.origin.name} at ${rfc3339(finding.origin.at)}: stop hq-token on one of the two`
     case 'clock-behind':

@@ -1,8 +1,9 @@
-// Sends a test message by each configured way to people. Touches no token and changes nothing in the store.
+// Sends a test message by each configured way to people. Touches no token; where all ways work, the store forgets that one did
+// not.
 import { testNotification } from '../../../core/alert-messages.js'
 import { ConfigInvalid, Exit, type ExitCode } from '../../../core/errors.js'
 import { deliver } from '../../../wiring/deliver.js'
-import { hookEnv, placeOf } from '../../../wiring/notify.js'
+import { allWork, hookEnv, placeOf } from '../../../wiring/notify.js'
 import type { Session } from '../../session.js'
 import { printable, writeReport } from '../../terminal/output.js'
 
@@ -28,5 +29,7 @@ export async function notify(session: Session): Promise<ExitCode> {
       `${printable(where)}: ${problem === null ? 'the message was taken' : printable(problem)}\n`,
   )
   await writeReport(world.stdout, lines.join(''))
-  return deliveries.some(({ problem }) => problem !== null) ? Exit.config : Exit.ok
+  if (deliveries.some(({ problem }) => problem !== null)) return Exit.config
+  await allWork(session, world.clock().now)
+  return Exit.ok
 }

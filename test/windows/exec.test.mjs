@@ -1,0 +1,84 @@
+// What `exec` starts on Windows, and that a batch file gets its arguments as they are.
+import assert from 'node:assert/strict'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { place, tidy } from './support/place.mjs'
+
+after(tidy)
+
+/** Wine expands what a batch file hands on once more, so there is no `%` in these. */
+const NASTY = [
+  ...['a b', 'say "hi"', 'é', 'a&b', '^', '!X!', '', 'x\\', 'x\\"y', '(', ')', 'a|b', '<>', ',;='],
+  ...['"&echo PWNED', '"&echo PWNED&"', '"', '""', '\\\\server\\share\\', '--x=y z'],
+]
+const PATH = Object.keys(process.env).find((name) => name.toUpperCase() === 'PATH')
+
+/** A place with a token, and programs in a folder of the path. */
+async function programs() {
+  const here = await place()
+  await here.hq('seed', here.seed)
+  const folder = join(here.dir, 'bin dir')
+  mkdirSync(folder)
+  const print = join(folder, 'print.cjs')
+  writeFileSync(print, 'console.log(JSON.stringify(process.argv.slice(2))); process.exitCode = 7')
+  const batch = `@"${process.execPath}" "${print}" %*\r\n`
+  writeFileSync(join(folder, 'job.cmd'), batch)
+  writeFileSync(join(folder, 'other job.bat'), batch)
+  writeFileSync(join(folder, 'notes.txt'), 'text')
+  copyFileSync(process.execPath, join(folder, 'own-node.exe'))
+  const env = { [PATH]: `"${folder}";${process.env[PATH]}` }
+  const exec = (words, options = {}) => here.start(['exec', '--', ...words], { env, ...options }).ended
+  return { folder, print, exec }
+}
+
+test('a batch file that PATHEXT names gets every argument as it is', async () => {
+  const { exec } = await programs()
+  const { code, stdout, stderr } = await exec(['job', ...NASTY])
+  assert.deepEqual([code, stdout], [7, `${JSON.stringify(NASTY)}\n`], stderr)
+})
+
+test('a batch file with spaces in its path, a program by its name, and a path from where one stands', async () => {
+  const { exec, folder, print } = await programs()
+  const all = await Promise.all([
+    exec([join(folder, 'other job.bat'), 'a b']),
+    exec(['other job', 'a b']),
+    exec(['own-node', print, 'a b']),
+    exec(['.\\job', 'a b'], { cwd: folder }),
+  ])
+  for (const { code, stdout, stderr } of all) assert.deepEqual([code, stdout], [7, '["a b"]\n'], stderr)
+})
+
+test('a command in the folder where one stands is not taken by its name, because anybody may have put it there', async () => {
+  const { exec, folder } = await programs()
+  const { code, stderr } = await exec(['job'], { cwd: folder, env: { [PATH]: 'C:\\windows\\system32' } })
+  assert.equal(code, 127)
+  assert.match(stderr, /hq-token exec -- \.\\job/)
+})
+
+for (const [what, words, status, said] of [
+  ['a path where nothing is', ['C:\\no\\such.exe'], 127, /no such file/],
+  ['a name that nobody knows', ['nosuchcommand'], 127, /where\.exe nosuchcommand/],
+  ['a folder', ['C:\\windows'], 126, /C:\\windows/],
+  ['a line break for a batch file', ['job', 'a\nb'], 126, /line/],
+  ['a line that is too long', ['job', 'x'.repeat(9000)], 126, /8191/],
+])
+  test(`${what}: ${status}, and why`, async () => {
+    const { exec } = await programs()
+    const { code, stdout, stderr } = await exec(words)
+    assert.deepEqual([code, stdout], [status, ''])
+    assert.match(stderr, said)
+  })
+
+test('a secret command that hangs costs ten seconds', async () => {
+  const here = await place()
+  const text = here.text().replace(/^client_secret = .*$/m, 'client_secret_command = ping -n 40 127.0.0.1')
+  writeFileSync(here.config, text)
+  await here.hq('seed', here.seed)
+  const begun = performance.now()
+  const job = here.start(['refresh'])
+  const [code] = await new Promise((done) => job.child.on('exit', (...how) => done(how)))
+  assert.equal(code, 78, job.said.stderr)
+  assert.ok(performance.now() - begun < 30_000)
+  assert.match(job.said.stderr, /client_secret_command.*10 s/)
+})

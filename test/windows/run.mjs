@@ -1,0 +1,32 @@
+// Runs the scenarios in a Node on Windows, one after the other, and writes what came of each: run.mjs RESULTS APP.
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from 'node:test'
+
+const [, , results, app] = process.argv
+// Below C:, because Wine shows the files of another system as the drive Z.
+process.chdir('C:\\')
+process.env.APP = app
+const found = []
+const files = readdirSync(import.meta.dirname)
+  .filter((name) => name.endsWith('.test.mjs') && name.includes(process.env.ONLY ?? ''))
+  .map((name) => join(import.meta.dirname, name))
+
+const stream = run({ files, concurrency: 1 })
+const note = (status) => (event) => {
+  if (event.details.type === 'suite') return
+  const error = event.details.error
+  const failureMessages = error === undefined ? [] : [String(error.cause?.stack ?? error.stack ?? error)]
+  found.push({ fullName: event.name, status, failureMessages })
+  process.stdout.write(
+    `${status === 'passed' ? 'ok    ' : 'FAILED'} ${event.name} (${Math.round(event.details.duration_ms)} ms)\n`,
+  )
+  for (const message of failureMessages) process.stdout.write(`${message}\n`)
+}
+stream.on('test:pass', note('passed'))
+stream.on('test:fail', note('failed'))
+stream.on('test:stderr', ({ message }) => process.stdout.write(message))
+stream.on('end', () => {
+  writeFileSync(results, JSON.stringify(found))
+})
+stream.resume()
