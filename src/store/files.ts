@@ -5,7 +5,7 @@ import { StoreUnfit, StoreUnusable } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
 import { hints } from '../platform/hints.js'
 import { errnoOf } from '../platform/errno.js'
-import { createWhole as create, lookAt, makeFolder, ofForeignFolder } from '../platform/files.js'
+import { createWhole as create, lsHint, makeFolder, ofForeignFolder } from '../platform/files.js'
 import { addonFault } from './sqlite/addon-fault.js'
 import { isBusy, isStore } from './sqlite/addon.js'
 import { throughLink } from './link.js'
@@ -249,7 +249,7 @@ export function unusable(path: string, what: string, cause: unknown, hint?: stri
   const fault = addonFault(cause)
   if (fault !== undefined) return fault
   return new StoreUnusable(`${path} ${what} (${errnoOf(cause)})`, {
-    hint: hint ?? `look at the disk and the permissions: ${lookAt(path)}`,
+    hint: hint ?? `look at the disk and the permissions: ${lsHint(path)}`,
     cause,
   })
 }

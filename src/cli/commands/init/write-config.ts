@@ -5,7 +5,7 @@ import { configText, readBack, type Texts } from '../../../config/write.js'
 import { OutputFailed, UsageError } from '../../../core/errors.js'
 import { Draft } from '../../../platform/draft.js'
 import { errnoOf } from '../../../platform/errno.js'
-import { lookAt, makeFolder, syncName } from '../../../platform/files.js'
+import { lsHint, makeFolder, syncName } from '../../../platform/files.js'
 import { uninterrupted } from '../../../platform/signals.js'
 import { replaceFile } from '../../terminal/output-file.js'
 import type { World } from '../../world.js'
@@ -103,5 +103,5 @@ export function taken(path: string): UsageError {
 }
 
 function unwritable(path: string, cause: unknown): OutputFailed {
-  return new OutputFailed(`${path} cannot be written (${errnoOf(cause)})`, { hint: lookAt(path), cause })
+  return new OutputFailed(`${path} cannot be written (${errnoOf(cause)})`, { hint: lsHint(path), cause })
 }

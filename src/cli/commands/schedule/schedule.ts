@@ -8,7 +8,7 @@ import type { Host } from '../../../core/host.js'
 import type { Notice } from '../../../core/ports.js'
 import { shellWord } from '../../../core/shell-quoting.js'
 import { errnoOf } from '../../../platform/errno.js'
-import { lookAt, makeFolder } from '../../../platform/files.js'
+import { lsHint, makeFolder } from '../../../platform/files.js'
 import { keepAlive, type KeepAlive } from '../../../wiring/keep-alive.js'
 import { around } from '../../session.js'
 import { replaceFile } from '../../terminal/output-file.js'
@@ -230,5 +230,5 @@ function content(path: string): string | undefined {
 }
 
 function unusable(path: string, cause: unknown): OutputFailed {
-  return new OutputFailed(`${path} cannot be used (${errnoOf(cause)})`, { hint: lookAt(path), cause })
+  return new OutputFailed(`${path} cannot be used (${errnoOf(cause)})`, { hint: lsHint(path), cause })
 }
