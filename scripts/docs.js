@@ -68,8 +68,8 @@ function config() {
     MADE,
     '# Configuration\n',
     `An INI file: \`--config FILE\`, else \`HQ_TOKEN_CONFIG\`, else \`config.ini\` (with \`--profile NAME\`: \`profiles/NAME.ini\`) in
-\`$XDG_CONFIG_HOME/hq-token\` (\`~/.config/hq-token\`; \`%APPDATA%\\hq-token\` on Windows), else in \`/etc/hq-token\`. Never the
-working directory's. A relative path in it is relative to it. The environment wins over the file; an empty variable counts as
+\`$XDG_CONFIG_HOME/hq-token\` (\`~/.config/hq-token\`; \`%APPDATA%\\hq-token\` on Windows), else in \`/etc/hq-token\`
+(\`%ProgramData%\\hq-token\` on Windows, [where only administrators may change it](#on-windows)). Never the working directory's. A relative path in it is relative to it. The environment wins over the file; an empty variable counts as
 unset. An unknown section or key is an error that names its line. [\`config.example.ini\`](../config.example.ini) has every key.
 
 A \`;\` or \`#\` begins a comment at the start of a line or after white space; a value that holds such goes into quotes. One
@@ -171,7 +171,27 @@ function variablesTable() {
   const rows = variables.map(
     ([names, meaning]) => `| ${names.map((name) => `\`${name}\``).join(', ')} | ${meaning} |\n`,
   )
-  return `## Variables
+  return `### On Windows
+
+In a path of the configuration, or of a variable, \`%NAME%\` is the variable of that name; one that is not set is an error (78). \`%%\` is a
+percent sign. A folder that hq-token makes is closed by \`icacls\`: to all but you, the administrators and the system. A folder
+that is there stays as it is: \`hq-token doctor\` says who may use it, and the command that closes it.
+
+A configuration for the whole machine lies in \`%ProgramData%\\hq-token\`. Users may make folders there, so it is used only if nobody but
+administrators and the system can change it or own it, and is refused otherwise (78). As an administrator:
+
+\`\`\`powershell
+icacls "$env:ProgramData\\hq-token" /setowner "*S-1-5-32-544" /T
+icacls "$env:ProgramData\\hq-token" /inheritance:r /grant:r "*S-1-5-18:(OI)(CI)F" "*S-1-5-32-544:(OI)(CI)F" "DOMAIN\\ACCOUNT:(OI)(CI)RX"
+\`\`\`
+
+Each command then asks Windows first, by PowerShell, which takes a part of a second. A file that is named (\`HQ_TOKEN_CONFIG\`, set for the
+machine by its administrator) is not asked about, and costs nothing.
+
+No new store is made on a network share, be it \`\\\\server\\share\` or a mapped drive, because the locks there cannot be relied on (78). A
+store in a profile that roams, or in the temporary one that Windows makes when it cannot load the user's own, gets a warning.
+
+## Variables
 
 | variable | meaning |
 | --- | --- |

@@ -12,6 +12,7 @@ import {
 import { devNull } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { noMoreFiles } from '../platform/errno.js'
+import { heldOpen, whileHeld } from '../platform/held-files.js'
 import type { ErrorDetails } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
 import { hints } from '../platform/hints.js'
@@ -57,14 +58,17 @@ export interface OpenFile {
 /**
  * Opens for reading without waiting, because `open` would wait for good on a named pipe without a writer.
  *
- * @throws {FileProblem}
+ * @throws {FileProblem | HeldOpen}
  */
 export function openFile(path: string): OpenFile {
   try {
     // Windows has no O_NONBLOCK, whatever the types say.
-    const fd = openSync(path, constants.O_RDONLY | ((constants.O_NONBLOCK as number | undefined) ?? 0))
+    const flags = constants.O_RDONLY | ((constants.O_NONBLOCK as number | undefined) ?? 0)
+    const fd = whileHeld(() => openSync(path, flags))
     return { fd, stats: fstatSync(fd) }
   } catch (error) {
+    const held = heldOpen([path], error)
+    if (held !== undefined) throw held
     const problem = asProblem(error)
     throw (problem.message === DENIED && denied(path)) || problem
   }

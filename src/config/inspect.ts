@@ -7,14 +7,15 @@ import { ConfigInvalid } from '../core/errors.js'
 import { hints } from '../platform/hints.js'
 import { environmentNotices } from './environment.js'
 import { asProblem, FileProblem, openFile } from './file.js'
+import { inspectRights } from './inspect-rights.js'
 import type { PersonKey } from './keys.js'
-import { exposedSecrets, loadConfig, requireClient, type Config } from './load.js'
+import { exposedSecrets, secretFiles, loadConfig, requireClient, type Config } from './load.js'
 import { locate, usualFiles, type Location } from './locate.js'
 import { variable, type Environment, type Surroundings } from './paths.js'
 import { seedIn } from './seed-file.js'
 import { readSettings } from './settings.js'
 import { suggestion } from './suggest.js'
-import { trustNotices } from './trust.js'
+import { machinesNotices, trustNotices } from './trust.js'
 
 export interface ConfigInspection {
   readonly checks: readonly Finding[]
@@ -47,10 +48,13 @@ export function inspectConfig(
   try {
     const { fd, stats } = openFile(file.path)
     closeSync(fd)
-    trustNotices('config', file.path, stats)
+    if (file.rule === '%ProgramData%') machinesNotices(file.path, around)
+    else trustNotices('config', file.path, stats)
   } catch (error) {
-    if (!(error instanceof FileProblem)) throw error
-    const problem = new ConfigInvalid(error.told(`the config file ${file.path}`), error.details)
+    const problem =
+      error instanceof FileProblem
+        ? new ConfigInvalid(error.told(`the config file ${file.path}`), error.details)
+        : error
     return { checks: [...found, fail('permissions', problem)], config: undefined }
   }
   return settings(found, location, around)
@@ -61,6 +65,10 @@ function settings(before: readonly Finding[], location: Location, around: Surrou
     const source = { ...around, ...location }
     const config = loadConfig(source)
     const { settings, notices } = readSettings(source)
+    if (around.platform === 'win32') {
+      const secrets = secretFiles(settings, config.shared, source)
+      return { checks: [...before, ...inspectRights(config, secrets, around)], config }
+    }
     const exposed = [...notices, ...exposedSecrets(settings, config.shared, source)].map(
       ({ message, hint }) => warn('permissions', message, hint),
     )

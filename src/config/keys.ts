@@ -102,7 +102,7 @@ export const configKeys = [
   key('store', 'path', {
     env: 'HQ_TOKEN_STORE',
     description:
-      "SQLite file that keeps the token set. Default: $XDG_STATE_HOME/hq-token/token.db (~/.local/state/hq-token/token.db; %LOCALAPPDATA%\\hq-token\\token.db on Windows), with a profile NAME.db; in HQ_TOKEN_STATE_DIR where that is set. Beside url: this host's seat, a file that keeps what only this host needs; its default ends in .seat instead of .db.",
+      "SQLite file that keeps the token set. Default: $XDG_STATE_HOME/hq-token/token.db (~/.local/state/hq-token/token.db; %LOCALAPPDATA%\\hq-token\\token.db on Windows), with a profile NAME.db; in HQ_TOKEN_STATE_DIR where that is set. On Windows %NAME% in any path is the variable of that name. Beside url: this host's seat, a file that keeps what only this host needs; its default ends in .seat instead of .db.",
     example: '/var/lib/hq-token/token.db',
   }),
   key('store', 'url', {

@@ -280,11 +280,20 @@ export function exposedSecrets(
   shared: Config['shared'],
   source: ConfigSource,
 ): readonly Notice[] {
+  return secretFiles(settings, shared, source).flatMap(secretFileNotices)
+}
+
+/** The files with secrets that the configuration names. */
+export function secretFiles(
+  settings: Settings,
+  shared: Config['shared'],
+  source: ConfigSource,
+): readonly string[] {
   const own = [
     settings['client.client_secret_file'],
     settings['network.client_key_file'],
     settings['notify.url_file'],
   ]
   const files = shared === null ? own : [...own, ...shared.secretFiles]
-  return files.flatMap((file) => (file === undefined ? [] : secretFileNotices(pathIn(file, source))))
+  return files.flatMap((file) => (file === undefined ? [] : pathIn(file, source)))
 }

@@ -1,5 +1,6 @@
 // Finds the config file and the profile. Opens no file.
 import { readdirSync } from 'node:fs'
+import { win32 } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import { ABSENT, asProblem, isThere } from './file.js'
@@ -135,9 +136,16 @@ export function usualFiles(profile: string | undefined, around: Surroundings): L
   const own = named('HQ_TOKEN_CONFIG_DIR', around)
   if (own !== undefined) return [{ ...own, path: paths.join(own.path, name) }]
   const users = baseDirectory('config', around)
-  const machine: Located[] = around.platform === 'win32' ? [] : [{ path: '/etc', rule: '/etc' }]
-  const folders = users === undefined ? machine : [users, ...machine]
+  const machine = machinesFolder(around)
+  const folders = [users, machine].flatMap((folder) => folder ?? [])
   return folders.map(({ path, rule }) => ({ path: paths.join(path, 'hq-token', name), rule }))
+}
+
+/** Where the administrator of a machine keeps what is for all. Who may read a file there is judged when it is read. */
+function machinesFolder({ env, platform }: Surroundings): Located | undefined {
+  if (platform !== 'win32') return { path: '/etc', rule: '/etc' }
+  const path = variable(env, 'ProgramData')
+  return path === undefined || !win32.isAbsolute(path) ? undefined : { path, rule: '%ProgramData%' }
 }
 
 /** The configurations in the usual places. */

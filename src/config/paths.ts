@@ -1,6 +1,7 @@
 // Where the files of a configuration may lie, by the environment and the home directory. Opens none of them.
-import { join, posix, resolve, win32 } from 'node:path'
+import { posix, win32 } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
+import type { accessLists } from '../platform/access-control.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -10,6 +11,8 @@ export interface Surroundings {
   readonly platform: NodeJS.Platform
   /** `os.homedir`; may throw, as that does where a user has none. */
   readonly homedir: () => string
+  /** Default: what Windows tells. */
+  readonly accessLists?: typeof accessLists
 }
 
 /** A path, and the rule that led to it. */
@@ -27,6 +30,7 @@ export interface Located {
     | '~/.config'
     | '%APPDATA%'
     | '/etc'
+    | '%ProgramData%'
     | '$XDG_STATE_HOME'
     | '~/.local/state'
     | '%LOCALAPPDATA%'
@@ -73,13 +77,18 @@ export function pathsOf({ platform }: Pick<Surroundings, 'platform'>): typeof po
   return platform === 'win32' ? win32 : posix
 }
 
-/** The path in a variable: relative to the working directory; `~` is the home directory, because no shell has seen it. */
+/**
+ * The path in a variable: relative to the working directory; `~` is the home directory, because no shell has seen it.
+ *
+ * @throws {ConfigInvalid}
+ */
 export function named<Name extends string>(
   name: Name,
   around: Surroundings,
 ): { readonly path: string; readonly rule: Name } | undefined {
-  const text = variable(around.env, name)
-  if (text === undefined) return undefined
+  const given = variable(around.env, name)
+  if (given === undefined) return undefined
+  const text = expanded(given, name, around)
   const paths = pathsOf(around)
   if (!/^~(?:[/\\]|$)/.test(text)) return { path: paths.resolve(text), rule: name }
   const directory = home(around)
@@ -135,12 +144,33 @@ export function defaultStore(
 }
 
 /** A path relative to the config file, or to the working directory where the environment gave it. */
-export function pathIn({ text, folder, where }: PathText, around: Surroundings): string {
-  if (!/^~[/\\]/.test(text)) return resolve(folder, text)
+export function pathIn({ text: given, folder, where }: PathText, around: Surroundings): string {
+  const [paths, text] = [pathsOf(around), expanded(given, where, around)]
+  if (!/^~[/\\]/.test(text)) return paths.resolve(folder, text)
   const directory = home(around)
   if (directory === undefined)
     throw new ConfigInvalid(`${where} begins with ~, and there is no home directory`)
-  return join(directory, text.slice(2))
+  return paths.join(directory, text.slice(2))
+}
+
+/**
+ * A path with its `%NAME%` replaced, which people write on Windows and no shell has seen. `%%` is a percent sign.
+ *
+ * @throws {ConfigInvalid} a variable is not set: the name would become that of a folder
+ */
+function expanded(text: string, where: string, { env, platform }: Surroundings): string {
+  if (platform !== 'win32') return text
+  return text.replace(/%([^%]*)%/g, (_, name: string) => {
+    if (name === '') return '%'
+    // Windows ignores the case of names.
+    const own = Object.keys(env).find((one) => one.toUpperCase() === name.toUpperCase())
+    const value = own === undefined ? undefined : variable(env, own)
+    if (value !== undefined) return value
+    const shown = /^[\w().-]{1,64}$/.test(name) ? `%${name}%` : 'a variable'
+    throw new ConfigInvalid(`${where} names ${shown}, which is not set`, {
+      hint: 'set it, or write the path out; a percent sign that belongs to the path is written twice: %%',
+    })
+  })
 }
 
 /** The text of a setting that is a path. */

@@ -20,6 +20,7 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import { rfc3339 } from '../core/clock.js'
 import { syncName } from '../platform/files.js'
+import { whileHeld } from '../platform/held-files.js'
 import type { SpentSeed } from '../core/token-set.js'
 
 const FIRST_LINE = '# hq-token: the seed file beside this one is spent.'
@@ -80,7 +81,9 @@ export function putMark(seed: string, spent: SpentSeed): 'put' | 'there' | { rea
   const draft = join(dirname(path), `.hq-token-${randomBytes(6).toString('hex')}`)
   try {
     writeNew(draft, markText(spent))
-    renameSync(draft, path)
+    whileHeld(() => {
+      renameSync(draft, path)
+    })
   } catch (error) {
     rmSync(draft, { force: true })
     return { failure: reasonOf(error) }
@@ -166,6 +169,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
   EDQUOT: 'the disk is full',
   ENAMETOOLONG: 'the name is too long',
+  EBUSY: 'another program holds it open',
 }
 
 function reasonOf(error: unknown): string {

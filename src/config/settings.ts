@@ -8,9 +8,9 @@ import { FileProblem, readRegular } from './file.js'
 import { readIni, shown, type Entry } from './ini.js'
 import { configKeys, isPersonKey, nameOf, type KeyName } from './keys.js'
 import type { Location } from './locate.js'
-import { variable, type Environment, type Surroundings } from './paths.js'
+import { variable, type Environment, type Located, type Surroundings } from './paths.js'
 import type { Suggest } from './suggest.js'
-import { trustNotices } from './trust.js'
+import { machinesNotices, trustNotices } from './trust.js'
 
 /** Where the configuration comes from: what `locate` found, and the process around it. */
 export type ConfigSource = Location &
@@ -55,7 +55,7 @@ export function readSettings(
   suggest: Suggest = () => undefined,
 ): { settings: Settings; notices: Notice[] } {
   const { file, env } = source
-  const { written, notices } = file === undefined ? NO_FILE : readConfigFile(file.path, suggest, source.owner)
+  const { written, notices } = file === undefined ? NO_FILE : readConfigFile(file, suggest, source)
   const settings: Partial<Record<KeyName, Setting>> = {}
   for (const known of configKeys) {
     const name = nameOf(known)
@@ -92,7 +92,7 @@ interface Written {
 
 const NO_FILE: Written = { written: new Map(), notices: [] }
 
-function readConfigFile(path: string, suggest: Suggest, owner?: number): Written {
+function readConfigFile({ path, rule }: Located, suggest: Suggest, source: ConfigSource): Written {
   try {
     const { bytes, stats } = readRegular(path)
     const { entries, sections } = readIni(bytes)
@@ -109,7 +109,11 @@ function readConfigFile(path: string, suggest: Suggest, owner?: number): Written
         },
       ]),
     )
-    return { written, notices: trustNotices('config', path, stats, owner) }
+    const notices =
+      rule === '%ProgramData%'
+        ? machinesNotices(path, source)
+        : trustNotices('config', path, stats, source.owner)
+    return { written, notices }
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error
     throw new ConfigInvalid(error.told(`the config file ${path}`), error.details)

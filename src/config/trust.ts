@@ -1,10 +1,13 @@
 // Who may write, own and read the files that decide whom this program trusts and what it shows of itself. Judges by
 // what the system tells of an open file; reads none of them.
 import { lstatSync, readlinkSync, statSync, type Stats } from 'node:fs'
-import { dirname, isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute, join, win32 } from 'node:path'
 import type { Notice } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
+import { judged, openTo } from '../platform/access.js'
+import { accessLists, type AccessLists } from '../platform/access-control.js'
 import { hints } from '../platform/hints.js'
+import type { Surroundings } from './paths.js'
 import { exposure, exposureNotices, FileProblem, makePrivate, readRegular } from './file.js'
 
 export type TrustedFile = 'config' | 'ca' | 'certificate' | 'key' | 'secret' | 'seed'
@@ -66,6 +69,71 @@ export function trustNotices(
       isSecret ? makePrivate(path, stats, self) : forOwnerAlone(path, stats, self),
     )
   return exposureNotices(path, { read: read && isSecret, write }, stats)
+}
+
+/**
+ * Judges the configuration of a whole machine on Windows, where users may make folders beside it: nobody but administrators,
+ * the system and this user may change the file or the folders of hq-token that it lies in. That takes a program of the
+ * system a part of a second, so no other file is judged so before it is used, and this one once in a process.
+ *
+ * @returns A warning, where others may read it.
+ * @throws {FileProblem} with the next command.
+ */
+export function machinesNotices(path: string, { accessLists: ask = accessLists }: Surroundings): Notice[] {
+  const folder = win32.dirname(path)
+  const folders = win32.basename(folder) === 'profiles' ? [folder, win32.dirname(folder)] : [folder]
+  const own = 'name a file of your own: --config FILE, or HQ_TOKEN_CONFIG'
+  const link = [path, ...folders].find((place) => isLink(place))
+  if (link !== undefined)
+    throw new FileProblem(`${RULES.config.does} and is reached by a link: ${link}`, null, own)
+  const guarded = [
+    { path, kind: 'file' } as const,
+    ...folders.map((path) => ({ path, kind: 'folder' }) as const),
+  ]
+  const all = judged(
+    guarded,
+    listsOf(
+      guarded.map(({ path }) => path),
+      ask,
+    ),
+  )
+  const unseen = all.find(({ others }) => others === undefined)
+  if (unseen !== undefined)
+    throw new FileProblem(
+      `${RULES.config.does}, and Windows did not tell who may change ${unseen.path}`,
+      null,
+      own,
+    )
+  const open = all.find(({ others }) => others !== undefined && others.change.length > 0)
+  const top = folders.at(-1) ?? folder
+  if (open !== undefined)
+    throw new FileProblem(`${RULES.config.does}, and ${openTo(open)}`, null, forAdministrators(top))
+  const [file] = all
+  if (file?.others?.read.length === 0 || file === undefined) return []
+  return [{ level: 'warning', message: openTo(file), hint: forAdministrators(top) }]
+}
+
+/** What Windows has told in this process, because the warm path and the full path both ask. */
+const told = new Map<string, AccessLists>()
+
+function listsOf(paths: readonly string[], ask: typeof accessLists): AccessLists {
+  if (ask !== accessLists) return ask(paths)
+  const key = paths.join('|')
+  const lists = told.get(key) ?? ask(paths)
+  told.set(key, lists)
+  return lists
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
+}
+
+/** The commands that leave a folder to administrators, and let one account read it. */
+function forAdministrators(folder: string): string {
+  const all = `"${folder}" /setowner "*S-1-5-32-544" /T`
+  const account = '"DOMAIN\\ACCOUNT:(OI)(CI)RX"'
+  const rights = ['S-1-5-18', 'S-1-5-32-544'].map((sid) => `"*${sid}:(OI)(CI)F"`).join(' ')
+  return `as an administrator, for the account that reads it: icacls ${all}, then: icacls "${folder}" /reset /T, then: icacls "${folder}" /inheritance:r /grant:r ${rights} ${account}`
 }
 
 function isStranger({ uid }: Pick<Stats, 'uid'>, self: number): boolean {

@@ -177,6 +177,9 @@ export class StoreBusy extends TokenError {
   readonly transient = true
 }
 
+/** Another program holds a file open, which on Windows keeps everybody else from it. It passes, so nobody need look at the disk. */
+export class HeldOpen extends StoreBusy {}
+
 /**
  * A store that many hosts share is out of reach. Nothing was lost, and nothing is spent without it.
  *

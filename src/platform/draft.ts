@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { syncName } from './files.js'
+import { whileHeld } from './held-files.js'
 import { fateOf, MARK, processMark } from './processes.js'
 
 const NAME = new RegExp(`^\\.hq-token-(${MARK})-[0-9a-f]{12}$`)
@@ -35,7 +36,7 @@ export class Draft {
     removeLeftDrafts(folder)
     this.#target = target
     this.path = newName(folder)
-    this.fd = openSync(this.path, 'wx', 0o600)
+    this.fd = whileHeld(() => openSync(this.path, 'wx', 0o600))
     try {
       // Under umask 777, for example, it would be 000.
       this.#setMode(0o600)
@@ -69,7 +70,9 @@ export class Draft {
   takePlace(mode?: number): void {
     if (mode !== undefined) this.#setMode(mode)
     this.close()
-    renameSync(this.path, this.#target)
+    whileHeld(() => {
+      renameSync(this.path, this.#target)
+    })
     syncName(dirname(this.#target))
   }
 
@@ -79,7 +82,9 @@ export class Draft {
       closeSync(this.fd)
     }
     try {
-      unlinkSync(this.path)
+      whileHeld(() => {
+        unlinkSync(this.path)
+      })
     } catch {
       // The draft has already taken the file's place.
     }

@@ -1,4 +1,5 @@
 // The steps that all writers of files share on this machine. Throws the system's own errors: each adapter words them.
+import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
@@ -8,25 +9,40 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { ErrorDetails } from '../core/errors.js'
+import type { Notice } from '../core/ports.js'
+import { closeFolder, NotClosed, thisSystem } from './access-control.js'
 import { errnoOf } from './errno.js'
+import { whileHeld } from './held-files.js'
 import { hints } from './hints.js'
 
 const posix = process.platform !== 'win32'
 
 export const NO_FOLLOW = posix ? constants.O_NOFOLLOW : 0
 
-/** Makes a folder and those above it, 0700 whatever the umask, and their names durable. */
-export function makeFolder(folder: string): void {
-  if (lstatSync(folder, { throwIfNoEntry: false }) !== undefined) return
+/**
+ * Makes a folder and those above it, 0700 whatever the umask, and their names durable. On Windows it is open to the user,
+ * the administrators and the system only.
+ *
+ * @param tell Receives the warning that a folder could not be closed and is only as private as the user's profile.
+ * @throws {NotClosed} on Windows, where it could not be closed outside the profile
+ */
+export function makeFolder(folder: string, tell?: (notice: Notice) => void, system = thisSystem): void {
+  if (isThere(folder)) return
+  if (system.platform === 'win32') {
+    makeClosed(folder, tell, system)
+    return
+  }
   const parent = dirname(folder)
-  if (parent !== folder) makeFolder(parent)
+  if (parent !== folder) makeFolder(parent, tell, system)
   try {
     mkdirSync(folder, { mode: 0o700 })
   } catch (error) {
@@ -35,6 +51,45 @@ export function makeFolder(folder: string): void {
   }
   chmodSync(folder, 0o700)
   syncFolder(parent)
+}
+
+/**
+ * Makes the folder, and those above it that are missing, closed from their first instant: under another name, which takes
+ * the place of the topmost when it is closed. What is made in it inherits its rights.
+ */
+function makeClosed(
+  folder: string,
+  tell: ((notice: Notice) => void) | undefined,
+  system: typeof thisSystem,
+): void {
+  const top = topmostMissing(folder)
+  const draft = join(dirname(top), `.hq-token-${randomBytes(6).toString('hex')}`)
+  mkdirSync(draft)
+  try {
+    const warning = closeFolder(draft, top, system)
+    // Until it was closed, others may have been able to put something into it.
+    if (readdirSync(draft).length > 0)
+      throw new NotClosed(`others have put something into ${top}, which was not made`, {
+        hint: 'run the same command again',
+      })
+    whileHeld(() => {
+      // Another process may be faster.
+      if (!isThere(top)) renameSync(draft, top)
+    })
+    if (warning !== undefined) tell?.(warning)
+  } finally {
+    rmSync(draft, { recursive: true, force: true })
+  }
+  mkdirSync(folder, { recursive: true })
+}
+
+function topmostMissing(folder: string): string {
+  const parent = dirname(folder)
+  return parent === folder || isThere(parent) ? folder : topmostMissing(parent)
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
 /** Makes the names in a folder survive a power cut. */
@@ -62,7 +117,8 @@ export function syncName(folder: string): void {
 
 /** Makes a new file, 0600 whatever the umask; fails if there is one. The caller closes the handle. */
 export function createPrivate(path: string): number {
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW, 0o600)
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
+  const fd = whileHeld(() => openSync(path, flags | NO_FOLLOW, 0o600), { creates: true })
   if (posix) fchmodSync(fd, 0o600)
   return fd
 }
@@ -82,7 +138,9 @@ export function createWhole(path: string, content: Uint8Array): void {
     } finally {
       closeSync(fd)
     }
-    renameSync(draft, path)
+    whileHeld(() => {
+      renameSync(draft, path)
+    })
     syncFolder(dirname(path))
   } catch (error) {
     removeIfThere(draft)

@@ -1,7 +1,7 @@
 // Ends a process with all that it has started. Knows not what they are for.
 import { spawnSync, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { systemProgram } from './windows-places.js'
+import { systemProgram } from './windows-programs.js'
 
 /** In milliseconds; taskkill needs a few hundred on a busy machine. */
 const TASKKILL_MS = 5_000

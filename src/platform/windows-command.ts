@@ -4,7 +4,7 @@ import { win32 } from 'node:path'
 import { CommandNotExecutable, CommandNotFound } from '../core/errors.js'
 import { shellWord } from '../core/shell-quoting.js'
 import { hintsOf } from './hints.js'
-import { systemProgram, variable } from './windows-places.js'
+import { systemProgram, variable } from './windows-programs.js'
 
 export interface Start {
   readonly file: string

@@ -1,10 +1,12 @@
 // Checks who may have written a store's files, and words why they cannot be used. Reads no content.
 import { accessSync, constants, lstatSync, type BigIntStats, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { StoreUnfit, StoreUnusable } from '../core/errors.js'
+import { StoreUnfit, StoreUnusable, type TokenError } from '../core/errors.js'
+import type { Notice } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
 import { hints } from '../platform/hints.js'
 import { errnoOf } from '../platform/errno.js'
+import { heldOpen } from '../platform/held-files.js'
 import { createWhole as create, lsHint, makeFolder, ofForeignFolder } from '../platform/files.js'
 import { addonFault } from './sqlite/addon-fault.js'
 import { isBusy, isStore } from './sqlite/addon.js'
@@ -16,12 +18,12 @@ export { storePaths, type StorePaths } from './paths.js'
 const posix = process.platform !== 'win32'
 
 /** Creates the folder, 0700 whatever the umask, and makes its name durable. @throws {StoreUnusable} */
-export function ensureFolder(folder: string): void {
+export function ensureFolder(folder: string, tell?: (notice: Notice) => void): void {
   if (lstatOf(folder) !== undefined) return
   const refusal = ofForeignFolder(dirname(folder), 'HQ_TOKEN_STORE=FILE')
   if (refusal !== undefined) throw new StoreUnusable(...refusal)
   try {
-    makeFolder(folder)
+    makeFolder(folder, tell)
   } catch (error) {
     throw unusable(folder, 'cannot be made', error)
   }
@@ -244,10 +246,11 @@ export function damaged(
   })
 }
 
-export function unusable(path: string, what: string, cause: unknown, hint?: string): StoreUnusable {
+export function unusable(path: string, what: string, cause: unknown, hint?: string): TokenError {
   if (cause instanceof StoreUnusable) return cause
-  const fault = addonFault(cause)
-  if (fault !== undefined) return fault
+  // SQLite opens the journal too, and does not say which of the two it could not.
+  const known = addonFault(cause) ?? heldOpen([path, `${path}-journal`], cause)
+  if (known !== undefined) return known
   return new StoreUnusable(`${path} ${what} (${errnoOf(cause)})`, {
     hint: hint ?? `look at the disk and the permissions: ${lsHint(path)}`,
     cause,

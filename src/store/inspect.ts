@@ -1,6 +1,6 @@
 // Examines a store for `doctor`. Creates, migrates, repairs and changes nothing.
 import Database from 'better-sqlite3'
-import { accessSync, constants, statfsSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import { rfc3339 } from '../core/clock.js'
@@ -12,10 +12,12 @@ import type { TokenSet } from '../core/token-set.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
 import { isBusy, needsRollback } from './sqlite/addon.js'
 import { asUnusable, openForReading, refuseNewer, versionOf } from './sqlite/database.js'
-import { FUSE, IN_MEMORY, NOT_FOR_FILES, REMOTE } from '../platform/file-systems.js'
+import { accessFindings } from '../platform/access.js'
+import { accessLists } from '../platform/access-control.js'
 import { nearest, ofForeignFolder } from '../platform/files.js'
 import { checkOwn, damaged, lstatOf, storePaths, unusable, type StorePaths } from './files.js'
 import { named, sharedByVolume } from './group.js'
+import { disk, type FileSystem } from './inspect-disk.js'
 import { sleep } from './pauses.js'
 import { unlockable } from './sqlite/lock.js'
 import { selectNote } from './sqlite/move.js'
@@ -26,11 +28,6 @@ import { lastCopyWarnings } from './rescue/private-tmp.js'
 
 /** Milliseconds to wait for other processes' commits, which take a few. */
 const PATIENCE_MS = 2_000
-const MIB = 1024 * 1024
-/** Bytes: with less, no store can be created and no grown token set saved. */
-const LEAST_ROOM = MIB
-const LITTLE_ROOM = 16 * MIB
-
 export interface StoreContent {
   readonly set: TokenSet | undefined
   readonly discovered: Discovered | undefined
@@ -43,17 +40,6 @@ export interface StoreInspection {
   readonly content: StoreContent | undefined
 }
 
-/** The file system of a path. */
-export interface FileSystem {
-  /** The `f_type` of statfs(2) on Linux. */
-  readonly type: number
-  /**
-   * Bytes that may be written; `null` if the file system does not count them, such as one in memory without a
-   * limit.
-   */
-  readonly room: number | null
-}
-
 export interface InspectOptions {
   /** The rule that named the path, for messages. */
   readonly rule: string
@@ -62,6 +48,10 @@ export interface InspectOptions {
   readonly here?: Here
   /** Default: the system's. */
   readonly fileSystem?: (folder: string) => FileSystem
+  /** Default: this machine's. */
+  readonly platform?: NodeJS.Platform
+  /** Default: what Windows tells. */
+  readonly accessLists?: typeof accessLists
   /** The content of `/proc/self/mountinfo`, proc(5). Default: the process's. */
   readonly mounts?: string
 }
@@ -91,12 +81,30 @@ export function inspectPlace(paths: StorePaths, options: InspectOptions): Findin
 }
 
 function place(paths: StorePaths, isThere: boolean, options: InspectOptions): Finding[] {
-  const [fileSystem, ...space] = disk(paths, isThere, options.fileSystem ?? fileSystemOf)
+  const [fileSystem, ...space] = disk(paths, isThere, options)
   const access =
     fileSystem.status === 'fail'
       ? skip('writable', 'needs a file system where files can be made')
       : writable(paths, isThere)
-  return [fileSystem, ...space, access, ...lastCopyWarnings(options.mounts)]
+  return [fileSystem, ...space, access, ...rights(paths, options), ...lastCopyWarnings(options.mounts)]
+}
+
+/** Elsewhere than on Windows the modes tell, and a store whose modes are wrong is refused. */
+function rights(
+  paths: StorePaths,
+  { platform = process.platform, accessLists: ask = accessLists }: InspectOptions,
+): Finding[] {
+  const { folder, database, rescue, lock } = paths
+  if (platform !== 'win32' || lstatOf(folder) === undefined) return []
+  const files = [database, `${database}-journal`, rescue, lock].filter((path) => lstatOf(path) !== undefined)
+  const guarded = [
+    { path: folder, kind: 'folder' } as const,
+    ...files.map((path) => ({ path, kind: 'file' }) as const),
+  ]
+  return accessFindings({
+    ...{ name: 'store access', files: guarded, lists: ask(guarded.map(({ path }) => path)) },
+    ...{ problem: (message, details) => new StoreUnusable(message, details), isReadingMild: false },
+  })
 }
 
 function withinLock(paths: StorePaths, content: StoreContent | undefined, env: NodeJS.ProcessEnv): Finding[] {
@@ -243,57 +251,6 @@ function assertWritable(path: string): void {
         : undefined,
     )
   }
-}
-
-function disk(
-  paths: StorePaths,
-  isThere: boolean,
-  fileSystem: (folder: string) => FileSystem,
-): [Finding, ...Finding[]] {
-  let found
-  try {
-    found = fileSystem(isThere ? paths.folder : nearest(paths.folder))
-  } catch (error) {
-    return [fail('file system', unusable(paths.folder, 'cannot be looked at', error))]
-  }
-  return [kind(paths, found.type >>> 0), room(paths, found.room)]
-}
-
-function kind({ folder }: StorePaths, type: number): Finding {
-  const name = 'file system'
-  const elsewhere = 'name a [store] path on a local disk'
-  // On other systems the numbers mean something else.
-  if (process.platform !== 'linux') return skip(name, 'this system does not tell its kind')
-  const remote = REMOTE.get(type)
-  if (remote !== undefined)
-    return warn(name, `${remote} is a network file system: its locks cannot be relied on`, elsewhere)
-  if (type === FUSE)
-    return warn(name, 'FUSE: it may be a network file system, whose locks cannot be relied on', elsewhere)
-  const kernels = NOT_FOR_FILES.get(type)
-  if (kernels !== undefined)
-    return fail(
-      name,
-      new StoreUnusable(`${folder} is on ${kernels}, where no file can be made`, { hint: elsewhere }),
-    )
-  const memory = IN_MEMORY.get(type)
-  if (memory !== undefined)
-    return warn(name, `${memory} is in memory: a restart of this machine costs the token set`, elsewhere)
-  return ok(name, 'local')
-}
-
-function room({ folder }: StorePaths, bytes: number | null): Finding {
-  const name = 'disk space'
-  if (bytes === null) return skip(name, 'this file system does not tell its size')
-  const left = `${bytes < 10 * MIB ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / MIB)} MiB`} left`
-  const hint = hints.room(folder)
-  if (bytes < LEAST_ROOM)
-    return fail(name, new StoreUnusable(`the disk of ${folder} is full: ${left}`, { hint }))
-  return bytes < LITTLE_ROOM ? warn(name, left, hint) : ok(name, left)
-}
-
-function fileSystemOf(folder: string): FileSystem {
-  const { type, blocks, bavail, bsize } = statfsSync(folder)
-  return { type, room: blocks === 0 ? null : bavail * bsize }
 }
 
 /**

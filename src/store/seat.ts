@@ -9,6 +9,7 @@ import { takeFromGroup } from './group.js'
 import { Rescue } from './rescue/rescue-file.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
 import { sleep } from './pauses.js'
+import { assertNewPlace } from './windows-store.js'
 import { acquire, notInTime, type Lock } from './sqlite/lock.js'
 import { patiently } from './sqlite/patience.js'
 
@@ -98,7 +99,7 @@ export class Seat {
       for (;;) {
         const handover = this.#handover
         this.#handover = undefined
-        const paths = this.#prepared()
+        const paths = this.#prepared((notice) => notices.push(notice))
         const lock = await acquire(paths, { deadline, waitMs }, look, handover)
         if ('answered' in lock) return lock.answered
         const openRescue = (): Rescue => new Rescue(paths, env, (notice) => notices.push(notice))
@@ -123,9 +124,11 @@ export class Seat {
   }
 
   /** The names of the files, once their folder exists. */
-  #prepared(): StorePaths {
+  #prepared(tell: (notice: Notice) => void): StorePaths {
     const paths = storePaths(this.path)
-    ensureFolder(paths.folder)
+    if (process.platform === 'win32' && lstatOf(paths.database) === undefined)
+      assertNewPlace(paths, this.#options.env ?? process.env, tell)
+    ensureFolder(paths.folder, tell)
     const stats = folderStats(paths)
     if (stats !== undefined) checkOwn(paths.folder, stats, 'folder', paths.database)
     return paths

@@ -13,10 +13,11 @@ import {
 } from 'node:fs'
 import { dirname, isAbsolute } from 'node:path'
 import type { Writable } from 'node:stream'
-import { OutputFailed } from '../../core/errors.js'
+import { OutputFailed, type TokenError } from '../../core/errors.js'
 import { hints } from '../../platform/hints.js'
 import { beforeSignalsEnd, uninterrupted } from '../../platform/signals.js'
 import { Draft } from '../../platform/draft.js'
+import { heldOpen } from '../../platform/held-files.js'
 
 /** As many links as Linux follows. */
 const MOST_LINKS = 40
@@ -27,7 +28,7 @@ const MOST_LINKS = 40
  * user's file is not replaced.
  *
  * @param mode Default: 0600.
- * @throws {OutputFailed} and then the file is as it was.
+ * @throws {OutputFailed | HeldOpen} and then the file is as it was.
  */
 export async function replaceFile(path: string, text: string | Uint8Array, mode?: number): Promise<void> {
   try {
@@ -138,7 +139,9 @@ export function outputStream(path: string): Pick<Replacement, 'stream' | 'discar
 }
 
 /** Words the failure of a file that does not take an answer. */
-export function notWritten(path: string, error: unknown): OutputFailed {
+export function notWritten(path: string, error: unknown): TokenError {
+  const held = error instanceof NotReplaceable ? undefined : heldOpen([path], error)
+  if (held !== undefined) return held
   const [why, hint] =
     error instanceof NotReplaceable
       ? [error.message, error.hint]

@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import type { Rescued } from '../../core/store-ports.js'
 import { errnoOf } from '../../platform/errno.js'
 import { isTmpfs } from '../../platform/file-systems.js'
+import { whileHeld } from '../../platform/held-files.js'
 import { createPrivate, NO_FOLLOW, removeIfThere, syncFolder, writeFully } from '../../platform/files.js'
 import { lstatOf, type StorePaths } from '../files.js'
 import { MAX_BYTES, recordsIn } from './records.js'
@@ -147,7 +148,7 @@ function isPrivate({ uid, mode }: Stats): boolean {
  * meanwhile.
  */
 function read(path: string): Buffer {
-  const fd = openSync(path, constants.O_RDONLY | NO_FOLLOW | NO_WAIT)
+  const fd = whileHeld(() => openSync(path, constants.O_RDONLY | NO_FOLLOW | NO_WAIT))
   try {
     const stats = fstatSync(fd)
     return stats.isFile() && isPrivate(stats) ? readFileSync(fd) : Buffer.alloc(0)

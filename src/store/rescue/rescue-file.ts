@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import type { Notice } from '../../core/ports.js'
 import type { Rescued, RescueFile } from '../../core/store-ports.js'
+import { whileHeld } from '../../platform/held-files.js'
 import { NO_FOLLOW, writeFully } from '../../platform/files.js'
 import { checkOwn, createWhole, lstatOf, unusable, type StorePaths } from '../files.js'
 import { LastCopies } from './last-copies.js'
@@ -48,7 +49,7 @@ export class Rescue implements RescueFile {
     this.#lastCopies = new LastCopies(paths, env)
     this.#old = new OldRescue(paths)
     try {
-      this.#fd = openSync(this.#path, constants.O_RDWR | NO_FOLLOW)
+      this.#fd = whileHeld(() => openSync(this.#path, constants.O_RDWR | NO_FOLLOW))
     } catch (error) {
       throw unusable(this.#path, 'cannot be opened for writing', error)
     }
@@ -205,7 +206,7 @@ export function keptRecords(paths: StorePaths, env: NodeJS.ProcessEnv): readonly
   try {
     const stats = lstatOf(paths.rescue)
     if (stats !== undefined) checkOwn(paths.rescue, stats, 'file', paths.database)
-    const own = stats === undefined ? [] : recordsIn(readFileSync(paths.rescue))
+    const own = stats === undefined ? [] : recordsIn(whileHeld(() => readFileSync(paths.rescue)))
     return [...own, ...new OldRescue(paths).records(), ...new LastCopies(paths, env).records()]
   } catch (error) {
     throw unusable(paths.rescue, 'or a last copy of it cannot be read', error)

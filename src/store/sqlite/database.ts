@@ -57,6 +57,7 @@ export function openForWriting(paths: DatabasePath, schema = STORE_SCHEMA): Data
   const db = opened(paths, {}, schema)
   try {
     refuseNewer(db, paths, schema)
+    tryToWrite(db)
     for (const [name, value, readBack] of PRAGMAS) {
       db.pragma(`${name} = ${value}`)
       if (db.pragma(name, { simple: true }) !== readBack)
@@ -68,6 +69,18 @@ export function openForWriting(paths: DatabasePath, schema = STORE_SCHEMA): Data
   } catch (error) {
     db.close()
     throw asUnusable(paths, error, schema)
+  }
+}
+
+/** Tries a change and takes it back, because on Windows SQLite opens a file for reading only while another program holds it. */
+function tryToWrite(db: Database.Database): void {
+  if (process.platform !== 'win32') return
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    db.pragma(`user_version = ${versionOf(db)}`)
+  } finally {
+    // SQLite has rolled back by itself where it could not write.
+    if (db.inTransaction) db.exec('ROLLBACK')
   }
 }
 

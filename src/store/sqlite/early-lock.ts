@@ -50,5 +50,17 @@ export class AddonLock implements EarlyLock {
   }
 }
 
-/** Takes the lock. The journal is in memory, because nothing is ever written to the file and the disk may be full. */
-export const LOCK = 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
+/**
+ * Takes the lock. The journal is in memory, because nothing is ever written to the file and the disk may be full.
+ *
+ * On Windows SQLite opens a file for reading only while another program holds it, and says nothing: a lock of it would keep
+ * nobody out. So a change is tried, and taken back before anything is written.
+ */
+export function lockingOn(platform: NodeJS.Platform): string {
+  const take = 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
+  return platform === 'win32'
+    ? `${take}; SAVEPOINT tried; PRAGMA user_version = 1; ROLLBACK TO tried; RELEASE tried`
+    : take
+}
+
+export const LOCK = lockingOn(process.platform)

@@ -1,7 +1,7 @@
 // The store's lock: one process at a time may refresh. Reads and writes no token.
 import { closeSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { LockTimeout, StoreUnusable } from '../../core/errors.js'
+import { LockTimeout, StoreUnusable, type TokenError } from '../../core/errors.js'
 import type { Handover } from '../../core/store-ports.js'
 import { hints } from '../../platform/hints.js'
 import { isBusy } from './addon.js'
@@ -11,6 +11,8 @@ import { birthOf, checkLockable, identityOf, lstatOf, unusable, type StorePaths 
 import { takeMutex } from './mutex.js'
 import { pauses, sleep } from '../pauses.js'
 import { LOCK } from './early-lock.js'
+import { mayPass } from './patience.js'
+import { HELD_MS } from '../../platform/held-files.js'
 
 /** The lock while this process holds it. */
 export interface Lock {
@@ -39,9 +41,10 @@ export async function acquire<T>(
   // Each look here is a try as well, and two tries at one instant can both fail.
   const pause = pauses(20, 250)
   const contender = new Contender(paths)
+  const heldUntil = performance.now() + HELD_MS
   try {
     for (;;) {
-      const lock = contender.take(handover?.lock)
+      const lock = unlessHeld(() => contender.take(handover?.lock), heldUntil)
       if (lock !== undefined) return lock
       if (performance.now() >= deadline) throw notInTime(paths, waitMs)
       await sleep(pause.next().value)
@@ -53,6 +56,16 @@ export async function acquire<T>(
     }
   } catch (error) {
     contender.giveUp()
+    throw error
+  }
+}
+
+/** Passes over another program that holds the file, for a moment. */
+function unlessHeld<T>(take: () => T | undefined, until: number): T | undefined {
+  try {
+    return take()
+  } catch (error) {
+    if (mayPass(error) && performance.now() < until) return undefined
     throw error
   }
 }
@@ -80,11 +93,21 @@ class Contender {
     if (early?.isHeld === true) return this.#held(early)
     this.#file ??= openLock(this.#paths)
     if (this.#file === undefined) return undefined
-    if (!tryLock(this.#file.db, this.#paths)) return undefined
+    if (!this.#isLocked(this.#file)) return undefined
     if (isSame(this.#file)) return this.#held(this.#file)
     // Another file has taken the name, and others lock that one.
     this.#close()
     return undefined
+  }
+
+  /** A file that could not be locked is opened anew: SQLite may have opened it for reading only. */
+  #isLocked({ db }: LockFile): boolean {
+    try {
+      return tryLock(db, this.#paths)
+    } catch (error) {
+      this.#close()
+      throw error
+    }
   }
 
   giveUp(): void {
@@ -160,7 +183,7 @@ function tryLock(db: Database.Database, paths: StorePaths): boolean {
  * The error for a lock file that cannot be locked. The hint moves a foreign file away and never deletes it: if
  * another program still held it, two refreshes could run at once.
  */
-export function unlockable(path: string, error: unknown): StoreUnusable {
+export function unlockable(path: string, error: unknown): TokenError {
   if (errnoOf(error) !== 'SQLITE_NOTADB') return unusable(path, 'cannot be locked', error)
   return new StoreUnusable(`${path} is not a lock file of hq-token`, {
     hint: hints.move(path, `${path}.away`),

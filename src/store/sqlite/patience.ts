@@ -1,8 +1,9 @@
 // Waits for other processes' reads and commits, which take a few milliseconds. Reads and writes nothing itself.
-import { StoreBusy } from '../../core/errors.js'
+import { HeldOpen, StoreBusy, StoreUnusable } from '../../core/errors.js'
+import { HELD_MS } from '../../platform/held-files.js'
 import { hints } from '../../platform/hints.js'
 import type { FileKind, StorePaths } from '../files.js'
-import { isBusy } from './addon.js'
+import { isBusy, isSqlite } from './addon.js'
 import { asUnusable } from './database.js'
 import { sleep } from '../pauses.js'
 
@@ -19,11 +20,17 @@ export async function patiently<T>(
   work: () => T,
   kind?: FileKind,
 ): Promise<T> {
+  const heldUntil = performance.now() + HELD_MS
   for (const deadline = performance.now() + BUSY_WAIT_MS; ;) {
     try {
       return work()
     } catch (error) {
-      if (!isBusy(error)) throw asUnusable(paths, error, kind)
+      if (!isBusy(error)) {
+        const told = asUnusable(paths, error, kind)
+        if (!mayPass(told) || performance.now() >= heldUntil) throw told
+        await sleep(50)
+        continue
+      }
       if (performance.now() >= deadline)
         throw new StoreBusy(`${paths.database} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
           hint: `run the same command again later; to see who holds it: ${hints.holders(paths.database)}`,
@@ -32,4 +39,14 @@ export async function patiently<T>(
       await sleep(5 + Math.random() * 20)
     }
   }
+}
+
+/**
+ * Whether a failure may be that of a file which another program holds open for a moment. It may have let go before it could
+ * be asked for, so on Windows SQLite's own codes count.
+ */
+export function mayPass(error: unknown, platform = process.platform): boolean {
+  if (error instanceof HeldOpen) return true
+  const cause = error instanceof StoreUnusable ? error.cause : undefined
+  return platform === 'win32' && isSqlite(cause) && /^SQLITE_(?:CANTOPEN|READONLY|IOERR)/.test(cause.code)
 }

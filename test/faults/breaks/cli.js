@@ -285,7 +285,7 @@ export default [
     name: 'status --all: a profile that cannot be used hides the others',
     file: 'src/cli/commands/status/all.ts',
     find: 'if (!(error instanceof TokenError)) throw error\n        return { profile',
-    replace: 'if (profile.name !== "") throw error\n        return { profile',
+    replace: 'if (!(error instanceof TokenError) || profile.name !== "") throw error\n        return { profile',
     by: tests('cli/all-profiles', 'status --all shows a line for each profile'),
   },
   {

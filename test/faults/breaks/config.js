@@ -125,4 +125,18 @@ export default [
     replace: '  void refuseSlips\n',
     by: tests('config/seed-file', 'is refused for acces_expiry'),
   },
+  {
+    name: 'windows: the machine’s configuration is used whoever may change it',
+    file: 'src/config/settings.ts',
+    find: "      rule === '%ProgramData%'\n",
+    replace: "      path === ''\n",
+    by: tests('config/windows', 'is refused with 78'),
+  },
+  {
+    name: 'windows: a variable that is not set becomes a folder',
+    file: 'src/config/paths.ts',
+    find: '    if (value !== undefined) return value\n',
+    replace: "    if (name !== '') return value ?? name\n",
+    by: tests('config/windows', 'not set: 78'),
+  },
 ]

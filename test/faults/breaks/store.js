@@ -40,8 +40,8 @@ export default [
   {
     name: 'no lock',
     file: 'src/store/sqlite/lock.ts',
-    find: '    if (!tryLock(this.#file.db, this.#paths)) return undefined\n',
-    replace: '    void tryLock(this.#file.db, this.#paths)\n',
+    find: '    if (!this.#isLocked(this.#file)) return undefined\n',
+    replace: '    void this.#isLocked(this.#file)\n',
     and: [
       {
         file: 'src/store/sqlite/holder.ts',
@@ -177,8 +177,8 @@ export default [
   {
     name: 'the warning of a last copy is said while the lock is held',
     file: 'src/store/seat.ts',
-    find: '(notice) => notices.push(notice)',
-    replace: '(notice) => notify?.(notice)',
+    find: 'new Rescue(paths, env, (notice) => notices.push(notice))',
+    replace: 'new Rescue(paths, env, (notice) => notify?.(notice))',
     by: tests('store/lost-lock', 'says what it has to say'),
   },
   {

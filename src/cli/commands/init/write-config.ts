@@ -2,9 +2,10 @@
 import { linkSync, lstatSync, readFileSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { configText, readBack, type Texts } from '../../../config/write.js'
-import { OutputFailed, UsageError } from '../../../core/errors.js'
+import { OutputFailed, TokenError, UsageError } from '../../../core/errors.js'
 import { Draft } from '../../../platform/draft.js'
 import { errnoOf } from '../../../platform/errno.js'
+import { heldOpen, whileHeld } from '../../../platform/held-files.js'
 import { lsHint, makeFolder, syncName } from '../../../platform/files.js'
 import { uninterrupted } from '../../../platform/signals.js'
 import { replaceFile } from '../../terminal/output-file.js'
@@ -59,7 +60,9 @@ function put(draft: string, path: string): void {
     if (isTaken(path)) throw taken(path)
     try {
       // The file system has no hard links.
-      renameSync(draft, path)
+      whileHeld(() => {
+        renameSync(draft, path)
+      })
     } catch {
       throw unwritable(path, error)
     }
@@ -102,6 +105,8 @@ export function taken(path: string): UsageError {
   })
 }
 
-function unwritable(path: string, cause: unknown): OutputFailed {
+function unwritable(path: string, cause: unknown): TokenError {
+  const told = cause instanceof TokenError ? cause : heldOpen([path], cause)
+  if (told !== undefined) return told
   return new OutputFailed(`${path} cannot be written (${errnoOf(cause)})`, { hint: lsHint(path), cause })
 }

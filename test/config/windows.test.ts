@@ -1,0 +1,222 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { inspectRights } from '../../src/config/inspect-rights.js'
+import { locate, locateNew } from '../../src/config/locate.js'
+import { defaultStore, pathIn, type Surroundings } from '../../src/config/paths.js'
+import { readSettings } from '../../src/config/settings.js'
+import { ConfigInvalid } from '../../src/core/errors.js'
+import { SDDL, SERVICE } from '../platform/windows-answers.js'
+import { folder } from '../support/folder.js'
+import { failure, words } from './places.js'
+
+const ENV = {
+  LocalAppData: 'C:\\Users\\me\\AppData\\Local',
+  'ProgramFiles(x86)': 'C:\\Program Files (x86)',
+  EMPTY: '',
+  ProgramData: 'C:\\ProgramData',
+}
+const windows: Surroundings = { env: ENV, platform: 'win32', homedir: () => 'C:\\Users\\me' }
+const CONFIG = '[client]\ninstance = https://acme.highq.com/acme/\nclient_id = 1012\nclient_secret = x7\n'
+
+function path(text: string, around = windows): string {
+  return pathIn(
+    { text, folder: 'C:\\Users\\me\\AppData\\Roaming\\hq-token', where: 'config.ini, line 7: [store] path' },
+    around,
+  )
+}
+
+describe('a path in a configuration on Windows', () => {
+  it.each([
+    ['%LOCALAPPDATA%\\hq-token\\token.db', 'C:\\Users\\me\\AppData\\Local\\hq-token\\token.db'],
+    ['%localappdata%/hq/token.db', 'C:\\Users\\me\\AppData\\Local\\hq\\token.db'],
+    ['%ProgramFiles(x86)%\\a', 'C:\\Program Files (x86)\\a'],
+    ['D:\\100%%\\%ProgramData%', 'D:\\100%\\C:\\ProgramData'],
+    ['D:\\100%\\a', 'D:\\100%\\a'],
+    ['~\\hq\\token.db', 'C:\\Users\\me\\hq\\token.db'],
+    ['token.db', 'C:\\Users\\me\\AppData\\Roaming\\hq-token\\token.db'],
+    ['..\\token.db', 'C:\\Users\\me\\AppData\\Roaming\\token.db'],
+    ['\\\\server\\share\\token.db', '\\\\server\\share\\token.db'],
+  ])('%s is %s', (text, expected) => {
+    expect(path(text)).toBe(expected)
+  })
+
+  it.each([
+    ['%NOWHERE%\\token.db', '%NOWHERE%'],
+    ['%EMPTY%\\token.db', '%EMPTY%'],
+    ['%two words, and more%\\token.db', 'a variable'],
+  ])('%s names a variable that is not set: 78', async (text, shown) => {
+    const error = await failure(() => path(text))
+    expect(error).toBeInstanceOf(ConfigInvalid)
+    expect(words(error)).toContain(`config.ini, line 7: [store] path names ${shown}, which is not set`)
+    expect(words(error)).toContain('%%')
+  })
+
+  it('has its per cent signs elsewhere', () => {
+    const linux: Surroundings = { env: ENV, platform: 'linux', homedir: () => '/home/me' }
+    expect(pathIn({ text: '%LOCALAPPDATA%/x', folder: '/etc', where: '' }, linux)).toBe(
+      '/etc/%LOCALAPPDATA%/x',
+    )
+  })
+
+  it('may come from a variable too', () => {
+    const env = { ...ENV, HQ_TOKEN_STATE_DIR: '%LOCALAPPDATA%\\state' }
+    expect(defaultStore(undefined, { ...windows, env }).path).toBe(
+      'C:\\Users\\me\\AppData\\Local\\state\\token.db',
+    )
+  })
+})
+
+describe('the configuration of a machine on Windows', () => {
+  const FILE = 'C:\\ProgramData\\hq-token\\config.ini'
+
+  it('is looked for behind the user’s own, and never the first place for a new one', () => {
+    expect(locate({}, windows, (path) => path === FILE).file).toEqual({ path: FILE, rule: '%ProgramData%' })
+    expect(
+      locate({ profile: 'acme' }, windows, (path) => path.startsWith('C:\\ProgramData')).file?.path,
+    ).toBe('C:\\ProgramData\\hq-token\\profiles\\acme.ini')
+    expect(locate({}, windows, () => true).file?.rule).toBe('%APPDATA%')
+    expect(locateNew({}, windows).file.rule).toBe('%APPDATA%')
+  })
+
+  it.each([{}, { ProgramData: '' }, { ProgramData: 'relative' }])('is nowhere with %j', (env) => {
+    expect(locate({}, { ...windows, env }, (path) => path === FILE).file).toBeUndefined()
+  })
+
+  /** A file there, by the lists that Windows tells of the file and of its folders. */
+  function read(
+    lists: readonly (string | undefined)[],
+    self: string | undefined = SERVICE,
+    name = 'config.ini',
+  ) {
+    const here = folder()
+    mkdirSync(join(here, 'hq-token', 'profiles'), { recursive: true })
+    const path = join(here, 'hq-token', name)
+    writeFileSync(path, CONFIG)
+    const asked: (readonly string[])[] = []
+    const accessLists: Surroundings['accessLists'] = (paths) => {
+      asked.push(paths)
+      return { self, descriptors: lists }
+    }
+    const source = {
+      ...{ ...windows, accessLists, profile: undefined },
+      file: { path, rule: '%ProgramData%' },
+    } as const
+    return { here, asked, path, source, settings: () => readSettings(source) }
+  }
+
+  it('is read where only administrators may change it and its folder', () => {
+    const { settings, asked, path, here } = read([SDDL.machinesFile, SDDL.machines])
+    expect(settings().settings['client.client_id']?.text).toBe('1012')
+    expect(settings().notices).toEqual([])
+    expect(asked[0]).toEqual([path, join(here, 'hq-token')])
+  })
+
+  it('is read of a profile where that holds for both folders', () => {
+    const lists = [SDDL.machinesFile, SDDL.machines, SDDL.machines]
+    const { settings, asked, here } = read(lists, SERVICE, 'profiles/acme.ini')
+    settings()
+    expect(asked[0]?.slice(1)).toEqual([join(here, 'hq-token', 'profiles'), join(here, 'hq-token')])
+  })
+
+  it('is read with a warning where others may read it', () => {
+    const { settings } = read([SDDL.machinesForAll, SDDL.machinesForAll])
+    expect(settings().notices).toMatchObject([
+      {
+        level: 'warning',
+        message: expect.stringMatching(/can be read by Users \(S-1-5-32-545\)$/) as string,
+      },
+    ])
+  })
+
+  it.each([
+    ['a user has made', [SDDL.usersOwn, SDDL.usersOwn], /can be changed by S-1-5-21-.*1187/],
+    [
+      'a user may replace',
+      [SDDL.machinesFile, SDDL.belowDrive],
+      /hq-token can be changed by Authenticated Users/,
+    ],
+    ['a user owns', [SDDL.ownerAlone, SDDL.machines], /can be changed by S-1-5-21-.*1187/],
+    ['a user owns the folder of', [SDDL.machinesFile, SDDL.ownerAlone], /can be changed by S-1-5-21-.*1187/],
+    ['Windows does not tell of', [SDDL.machinesFile, undefined], /did not tell who may change/],
+  ] as const)('that %s is refused with 78', async (_, lists, message) => {
+    const error = await failure(read(lists).settings)
+    expect(error).toBeInstanceOf(ConfigInvalid)
+    expect(words(error)).toMatch(message)
+    expect(words(error)).toMatch(/icacls|HQ_TOKEN_CONFIG/)
+    expect(words(error)).not.toContain('x7')
+  })
+
+  it('that is reached by a link is refused with 78', async () => {
+    const { here } = read([])
+    symlinkSync(join(here, 'hq-token'), join(here, 'linked'))
+    const path = join(here, 'linked', 'config.ini')
+    const ask: Surroundings['accessLists'] = (paths) => ({
+      self: SERVICE,
+      descriptors: paths.map(() => SDDL.machines),
+    })
+    const source = {
+      ...windows,
+      accessLists: ask,
+      profile: undefined,
+      file: { path, rule: '%ProgramData%' },
+    } as const
+    expect(words(await failure(() => readSettings(source)))).toMatch(/reached by a link: .*linked/)
+  })
+
+  it('is not asked about where it is named or the user’s own', () => {
+    for (const rule of ['--config', '%APPDATA%', 'HQ_TOKEN_CONFIG'] as const) {
+      const { source, asked } = read([])
+      readSettings({ ...source, file: { ...source.file, rule } })
+      expect(asked).toEqual([])
+    }
+  })
+})
+
+describe('doctor on the configuration on Windows', () => {
+  function permissions(lists: readonly (string | undefined)[], self: string | null = SERVICE) {
+    const here = folder()
+    const config = join(here, 'config.ini')
+    writeFileSync(join(here, 'secret'), 'x7')
+    writeFileSync(config, CONFIG)
+    const asked: (readonly string[])[] = []
+    const found = inspectRights(
+      { file: config, seedFile: null },
+      [join(here, 'secret'), join(here, 'none')],
+      {
+        accessLists: (paths) => {
+          asked.push(paths)
+          return { self: self ?? undefined, descriptors: lists }
+        },
+      },
+    )
+    return { here, asked, found }
+  }
+
+  it('looks at the file, its secrets and its folder', () => {
+    const { found, asked, here } = permissions([SDDL.closedFile, SDDL.closedFile, SDDL.closed])
+    expect(asked).toEqual([[join(here, 'config.ini'), join(here, 'secret'), here]])
+    expect(found).toMatchObject([{ status: 'ok', message: 'nobody else can read or change it' }])
+  })
+
+  it('never says ok of what it did not look at', () => {
+    expect(permissions([undefined, undefined, undefined]).found).toMatchObject([
+      { status: 'skip', message: expect.stringMatching(/^not looked at/) as string },
+    ])
+    expect(permissions([SDDL.closedFile, undefined, SDDL.closed]).found).toMatchObject([{ status: 'skip' }])
+    expect(permissions([SDDL.closedFile, SDDL.closedFile, SDDL.closed], null).found).toMatchObject([
+      { status: 'skip' },
+    ])
+  })
+
+  it('says who else can read and change it', () => {
+    expect(permissions([SDDL.machinesForAll, SDDL.closedFile, SDDL.belowDrive]).found).toMatchObject([
+      { status: 'warn', message: expect.stringContaining('can be read by Users') as string },
+      {
+        status: 'fail',
+        exit: 78,
+        message: expect.stringContaining('can be changed by Authenticated Users') as string,
+      },
+    ])
+  })
+})

@@ -1,0 +1,195 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { Notice } from '../../src/core/ports.js'
+import { accessFindings } from '../../src/platform/access.js'
+import { accessLists, NotClosed, ownSid } from '../../src/platform/access-control.js'
+import { StoreUnusable } from '../../src/core/errors.js'
+import { makeFolder } from '../../src/platform/files.js'
+import { folder } from '../support/folder.js'
+import { SDDL, SERVICE, WHOAMI, windowsThat } from './windows-answers.js'
+
+const RIGHTS = ['*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F', `*${SERVICE}:(OI)(CI)F`]
+
+describe('a folder that is made on Windows', () => {
+  it('is closed by SIDs, by one program of the system, before it has its name', () => {
+    const here = folder()
+    const system = windowsThat()
+    const seen: string[][] = []
+    const watching = {
+      ...system,
+      run: (...call: Parameters<typeof system.run>) => {
+        seen.push(readdirSync(here).filter((name) => !name.startsWith('.hq-token-')))
+        return system.run(...call)
+      },
+    }
+    makeFolder(join(here, 'a', 'b', 'hq-token'), undefined, watching)
+    expect(existsSync(join(here, 'a', 'b', 'hq-token'))).toBe(true)
+    expect(readdirSync(here)).toEqual(['a'])
+    expect(seen).toEqual([[], []])
+    expect(system.ran.map(([program]) => program)).toEqual([
+      'C:\\WINDOWS\\System32\\whoami.exe',
+      'C:\\WINDOWS\\System32\\icacls.exe',
+    ])
+    const [, folderClosed = '', ...args] = system.ran[1] ?? []
+    expect(basename(folderClosed)).toMatch(/^\.hq-token-[0-9a-f]{12}$/)
+    expect(args).toEqual(['/inheritance:r', '/grant:r', ...RIGHTS])
+    expect(system.given).toEqual([{ SystemRoot: 'C:\\WINDOWS' }, { SystemRoot: 'C:\\WINDOWS' }])
+  })
+
+  it('stays as it is if it was there', () => {
+    const here = folder()
+    const system = windowsThat()
+    makeFolder(here, undefined, system)
+    expect(system.ran).toEqual([])
+  })
+
+  it('is not made where it cannot be closed, and the error says what to type', () => {
+    const here = folder()
+    const target = join(here, 'hq')
+    const make = (): void => {
+      makeFolder(join(target, 'store'), undefined, windowsThat({ icacls: 5 }))
+    }
+    expect(make).toThrow(NotClosed)
+    expect(make).toThrow(`${target} cannot be closed to others (icacls: exit status 5), and was not made`)
+    expect(readdirSync(here)).toEqual([])
+    try {
+      make()
+    } catch (error) {
+      expect((error as NotClosed).exit).toBe(74)
+      expect((error as NotClosed).hint).toContain(
+        `mkdir "${target}", then: icacls "${target}" /inheritance:r /grant:r ${RIGHTS.map((right) => `"${right}"`).join(' ')};`,
+      )
+    }
+  })
+
+  it('is made in the profile all the same, with a warning', () => {
+    const here = folder()
+    const told: Notice[] = []
+    const system = { ...windowsThat({ icacls: null }), homedir: () => here }
+    makeFolder(join(here, 'AppData', 'hq-token'), (notice) => told.push(notice), system)
+    expect(existsSync(join(here, 'AppData', 'hq-token'))).toBe(true)
+    expect(told).toMatchObject([
+      { level: 'warning', message: expect.stringContaining('(icacls could not be run)') as string },
+    ])
+  })
+
+  it('is open to its owner where nothing tells who the user is', () => {
+    const system = windowsThat({ whoami: 'VM\\root\r\n' })
+    makeFolder(join(folder(), 'hq'), undefined, system)
+    expect(system.ran[1]).toContain('*S-1-3-4:(OI)(CI)F')
+  })
+
+  it('is not made if somebody has put a file into it before it was closed', () => {
+    const here = folder()
+    const system = windowsThat()
+    const planting = {
+      ...system,
+      run: (program: string, args: readonly string[], env: NodeJS.ProcessEnv) => {
+        if (program.endsWith('icacls.exe')) writeFileSync(join(args[0] ?? '', 'token.db'), '')
+        return system.run(program, args, env)
+      },
+    }
+    expect(() => {
+      makeFolder(join(here, 'hq'), undefined, planting)
+    }).toThrow(/others have put something into/)
+    expect(readdirSync(here)).toEqual([])
+  })
+
+  it('is that of another process which was faster', () => {
+    const here = folder()
+    const system = windowsThat()
+    const racing = {
+      ...system,
+      run: (...call: Parameters<typeof system.run>) => {
+        mkdirSync(join(here, 'hq', 'theirs'), { recursive: true })
+        return system.run(...call)
+      },
+    }
+    makeFolder(join(here, 'hq'), undefined, racing)
+    expect(readdirSync(here)).toEqual(['hq'])
+    expect(readdirSync(join(here, 'hq'))).toEqual(['theirs'])
+  })
+})
+
+describe('what Windows tells', () => {
+  it.each(Object.entries(WHOAMI))('the user’s SID is read from the answer of a system in %s', (_, whoami) => {
+    expect(ownSid(windowsThat({ whoami }))).toBe(whoami.includes('system') ? 'S-1-5-18' : SERVICE)
+  })
+
+  it('the lists are read by one PowerShell without profile, module path or secrets', () => {
+    const system = windowsThat({ powershell: `${SDDL.closed}\r\n-\r\n` })
+    expect(accessLists(['C:\\hq', 'D:\\Müller & Söhne'], system)).toEqual({
+      self: SERVICE,
+      descriptors: [SDDL.closed, undefined],
+    })
+    expect(system.ran[0]?.slice(0, 5)).toEqual([
+      'C:\\WINDOWS\\System32\\WindowsPowerShell\\v1.0\\powershell.exe',
+      ...['-NoLogo', '-NoProfile', '-NonInteractive', '-Command'],
+    ])
+    expect(system.given[0]).toEqual({ SystemRoot: 'C:\\WINDOWS', ACL_PATHS: 'C:\\hq|D:\\Müller & Söhne' })
+  })
+
+  it.each(['', 'fixme:powershell\r\n', `${SDDL.closed}\r\n`])(
+    'an answer of another length tells nothing: %j',
+    (powershell) => {
+      const lists = accessLists(['C:\\a', 'C:\\b', 'C:\\c'], windowsThat({ powershell }))
+      expect(lists.descriptors).toEqual([undefined, undefined, undefined])
+    },
+  )
+})
+
+describe('the finding about permissions', () => {
+  const findings = (
+    sddl: readonly (string | undefined)[],
+    self: string | null = SERVICE,
+    isReadingMild = true,
+  ) =>
+    accessFindings({
+      ...{ name: 'permissions', isReadingMild, lists: { self: self ?? undefined, descriptors: sddl } },
+      files: sddl.map((_, nth) => ({ path: `C:\\hq\\${nth}`, kind: nth === 0 ? 'folder' : 'file' })),
+      problem: (message, details) => new StoreUnusable(message, details),
+    })
+
+  it('is ok where all was looked at and nobody else has a right', () => {
+    expect(findings([SDDL.closed, SDDL.closedFile])).toEqual([
+      { name: 'permissions', status: 'ok', message: 'nobody else can read or change it' },
+    ])
+  })
+
+  it.each([
+    ['a path', [SDDL.closed, undefined], SERVICE],
+    ['a path in words', [SDDL.closed, 'VORDEFINIERT\\Benutzer:(RX)'], SERVICE],
+    ['the user', [SDDL.closed, SDDL.closedFile], null],
+  ] as const)('is never ok where Windows did not tell %s', (_, sddl, self) => {
+    const found = findings(sddl, self)
+    expect(found.map(({ status }) => status)).toEqual(['skip'])
+    expect(found[0]?.message).toMatch(/^not looked at/)
+  })
+
+  it('names those who may change it, with the command that closes it', () => {
+    expect(findings([SDDL.closed, SDDL.fileBelowDrive])).toEqual([
+      {
+        ...{ name: 'permissions', status: 'fail', exit: 74 },
+        message:
+          'C:\\hq\\1 can be changed by Authenticated Users (S-1-5-11); can be read by Users (S-1-5-32-545)',
+        hint: `icacls "C:\\hq\\1" /inheritance:r /grant:r "*S-1-5-18:F" "*S-1-5-32-544:F" "*${SERVICE}:F" /remove:g "*S-1-5-11" "*S-1-5-32-545"`,
+      },
+    ])
+  })
+
+  it('is a warning about a file that others may only read, and a failure for a store', () => {
+    const readable = [SDDL.closed, SDDL.machinesForAll]
+    expect(findings(readable).map(({ status }) => status)).toEqual(['warn'])
+    expect(findings(readable, SERVICE, false).map(({ status }) => status)).toEqual(['fail'])
+  })
+
+  it('says of a folder that files in it will be open', () => {
+    expect(findings([SDDL.remoteDesktop], SERVICE, false)).toMatchObject([
+      {
+        message: 'C:\\hq\\0 can be read, in the files that it gets, by Remote Desktop Users (S-1-5-32-555)',
+        hint: expect.stringMatching(/^if only hq-token uses the folder: icacls /) as string,
+      },
+    ])
+  })
+})

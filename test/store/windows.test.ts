@@ -1,0 +1,145 @@
+import Database from 'better-sqlite3'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ConfigInvalid, HeldOpen, StoreBusy, StoreUnusable } from '../../src/core/errors.js'
+import type { Notice } from '../../src/core/ports.js'
+import { lockingOn } from '../../src/store/sqlite/early-lock.js'
+import { mayPass } from '../../src/store/sqlite/patience.js'
+import { inspectPlace } from '../../src/store/inspect.js'
+import { storePaths } from '../../src/store/paths.js'
+import { assertNewPlace, placeFinding } from '../../src/store/windows-store.js'
+import { SDDL, SERVICE } from '../platform/windows-answers.js'
+import { folder } from '../support/folder.js'
+
+describe('the lock on Windows', () => {
+  /** As SQLite opens a file there that another program holds. */
+  function openedForReading(): Database.Database {
+    const path = join(folder(), 'token.lock')
+    writeFileSync(path, '')
+    return new Database(path, { readonly: true })
+  }
+
+  it('is not taken of a file that is open for reading only', () => {
+    const db = openedForReading()
+    expect(() => db.exec(lockingOn('win32'))).toThrow(/readonly/)
+    // This is why: elsewhere such a file is refused before.
+    const other = openedForReading()
+    expect(() => other.exec(lockingOn('linux'))).not.toThrow()
+    db.close()
+    other.close()
+  })
+
+  it('keeps others out, and writes nothing', () => {
+    const path = join(folder(), 'token.lock')
+    writeFileSync(path, '')
+    const [one, other] = [new Database(path), new Database(path, { timeout: 0 })]
+    one.exec(lockingOn('win32'))
+    expect(() => other.exec(lockingOn('win32'))).toThrow(/locked/)
+    one.close()
+    other.exec(lockingOn('win32'))
+    other.close()
+    expect(statSync(path).size).toBe(0)
+  })
+})
+
+describe('a failure of SQLite that may pass', () => {
+  const unusable = (code: string): StoreUnusable =>
+    new StoreUnusable('x', { cause: Object.assign(new Error(code), { code }) })
+
+  it.each(['SQLITE_CANTOPEN', 'SQLITE_READONLY', 'SQLITE_IOERR_WRITE', 'SQLITE_IOERR_DELETE'])(
+    '%s is one on Windows only',
+    (code) => {
+      expect(mayPass(unusable(code), 'win32')).toBe(true)
+      expect(mayPass(unusable(code), 'linux')).toBe(false)
+      expect(mayPass(unusable(code), 'darwin')).toBe(false)
+    },
+  )
+
+  it.each(['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_FULL', 'ENOENT'])('%s is none', (code) => {
+    expect(mayPass(unusable(code), 'win32')).toBe(false)
+  })
+
+  it('is that of a file which was found held', () => {
+    expect(mayPass(new HeldOpen('x'), 'win32')).toBe(true)
+    expect(mayPass(new StoreBusy('x'), 'win32')).toBe(false)
+  })
+})
+
+describe('a new store on Windows', () => {
+  const made = (place: string): Notice[] => {
+    const told: Notice[] = []
+    assertNewPlace(
+      { database: 'X:\\hq\\token.db', place },
+      { APPDATA: 'C:\\Users\\me\\AppData\\Roaming' },
+      (notice) => told.push(notice),
+    )
+    return told
+  }
+
+  it('is not made on a network share, by whatever name', () => {
+    expect(() => made('\\\\server\\share\\hq\\token.db')).toThrow(ConfigInvalid)
+    expect(() => made('\\\\server\\share\\hq\\token.db')).toThrow(
+      'X:\\hq\\token.db is on a network share, whose locks cannot be relied on: no store is made there',
+    )
+  })
+
+  it.each([
+    ['C:\\Users\\me\\AppData\\Roaming\\hq-token\\token.db', /profile that roams/],
+    ['C:\\Users\\TEMP\\AppData\\Local\\hq-token\\token.db', /temporary profile/],
+  ])('is made at %s with a warning', (place, message) => {
+    expect(made(place)).toMatchObject([
+      { level: 'warning', message: expect.stringMatching(message) as string },
+    ])
+  })
+
+  it('is made on a disk of this machine without a word', () => {
+    expect(made('C:\\Users\\me\\AppData\\Local\\hq-token\\token.db')).toEqual([])
+  })
+})
+
+describe('doctor on Windows', () => {
+  it.each([
+    ['C:\\Users\\me\\AppData\\Local\\hq-token', 'ok', /^local$/],
+    ['\\\\server\\share\\hq', 'warn', /network share/],
+    ['C:\\Users\\me\\AppData\\Roaming', 'warn', /roams/],
+    ['C:\\Users\\TEMP', 'fail', /temporary profile/],
+    [undefined, 'skip', /does not tell/],
+  ] as const)('says of %s: %s', (real, status, message) => {
+    const found = placeFinding('X:\\hq', real, {})
+    expect(found).toMatchObject({ status, message: expect.stringMatching(message) as string })
+    if (status === 'fail') expect(found.exit).toBe(74)
+  })
+
+  it('looks at the folder of a store and each of its files', () => {
+    const here = folder()
+    for (const name of ['token.db', 'token.lock']) writeFileSync(join(here, name), '')
+    const asked: (readonly string[])[] = []
+    const found = inspectPlace(storePaths(join(here, 'token.db')), {
+      ...{ rule: '[store] path', env: {}, platform: 'win32' },
+      accessLists: (paths) => {
+        asked.push(paths)
+        return { self: SERVICE, descriptors: [SDDL.closed, SDDL.fileBelowDrive, SDDL.closedFile] }
+      },
+    })
+    expect(asked).toEqual([[here, join(here, 'token.db'), join(here, 'token.lock')]])
+    expect(found.filter(({ name }) => name === 'store access')).toMatchObject([
+      { status: 'fail', exit: 74, message: expect.stringContaining('token.db can be changed by') as string },
+    ])
+  })
+
+  it('says nothing of the permissions of a folder that is not there, nor on another system', () => {
+    const here = folder()
+    const options = {
+      rule: '[store] path',
+      env: {},
+      accessLists: () => ({ self: undefined, descriptors: [] }),
+    }
+    const names = (path: string, platform: NodeJS.Platform): string[] =>
+      inspectPlace(storePaths(path), { ...options, platform }).map(({ name }) => name)
+    expect(names(join(here, 'none', 'token.db'), 'win32')).not.toContain('store access')
+    mkdirSync(join(here, 'some'))
+    expect(names(join(here, 'some', 'token.db'), 'linux')).not.toContain('store access')
+    expect(names(join(here, 'some', 'token.db'), 'win32')).toContain('store access')
+  })
+})
