@@ -285,14 +285,15 @@ export default [
     name: 'status --all: a profile that cannot be used hides the others',
     file: 'src/cli/commands/status/all.ts',
     find: 'if (!(error instanceof TokenError)) throw error\n        return { profile',
-    replace: 'if (!(error instanceof TokenError) || profile.name !== "") throw error\n        return { profile',
+    replace:
+      'if (!(error instanceof TokenError) || profile.name !== "") throw error\n        return { profile',
     by: tests('cli/all-profiles', 'status --all shows a line for each profile'),
   },
   {
     name: 'doctor: a refresh token that ends soon is well',
-    file: 'src/core/health.ts',
-    find: 'return left <= 0 || left < ',
-    replace: 'return left <= 0 && left < ',
+    file: 'src/cli/commands/doctor/grant-findings.ts',
+    find: ": warn(name, said, 'a refresh brings a new one: hq-token refresh')",
+    replace: ": ok(name, said, 'a refresh brings a new one: hq-token refresh')",
     by: tests('cli/doctor-grant', 'doctor warns of a refresh token that ends soon'),
   },
   {
