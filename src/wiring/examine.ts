@@ -4,7 +4,7 @@ import { inspectSeed } from '../config/seed-source.js'
 import type { NamedClient } from '../core/client.js'
 import { rfc3339 } from '../core/clock.js'
 import { TokenError } from '../core/errors.js'
-import { fail, skip, type Finding } from '../core/finding.js'
+import { fail, skip, warn, type Finding } from '../core/finding.js'
 import { expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
 import { hasFixedEnd } from '../core/refresh-end.js'
 import type { HistoryEntry, PendingLogin } from '../core/store-ports.js'
@@ -94,7 +94,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   await own?.close()
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   return {
-    here: [...checks, ...settings, ...ofStore, notification],
+    here: [...checks, ...settings, ...ofStore, ...inspectBoot(platform, clock().boot), notification],
     ...{ content, history, config },
     storeName,
     named: namedClient(config, content?.discovered),
@@ -122,6 +122,13 @@ async function historyOf(store: OwnStore | undefined): Promise<readonly HistoryE
 export async function sharedStoreSql(): Promise<string> {
   const { ownersSql } = await import('../store/postgres/schema.js')
   return ownersSql()
+}
+
+function inspectBoot(platform: NodeJS.Platform, boot: string | null): readonly Finding[] {
+  if (platform !== 'linux' || boot !== null) return []
+  const message =
+    '/proc/sys/kernel/random/boot_id cannot be read: only the wall clock tells how old a token is'
+  return [warn('boot', message, 'let the unit or the container see /proc: no ProcSubset=pid')]
 }
 
 async function inspectedStore(

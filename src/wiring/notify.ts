@@ -60,8 +60,8 @@ async function tellWhatIsDue(opened: Opened, config: NotifyConfig, teller: Telle
     const view = await viewOf(opened, config, teller)
     if (view === undefined) return
     const { records, offset } = await opened.alerts.alerts()
-    const theirs = view.alerts?.map((alert) => ({ ...alert, since: alert.since - offset })) ?? null
-    const step = nextStep(records, theirs, view.at.now - offset)
+    const inStoreTime = view.alerts?.map((alert) => ({ ...alert, since: alert.since - offset })) ?? null
+    const step = nextStep(records, inStoreTime, view.at.now - offset)
     if (step === undefined) return
     const isFirst = step.tells && step.after.told === 0
     if (!(await opened.alerts.saveAlert(step, isFirst ? WAIT_MS : 0)) || !step.tells) continue
@@ -105,7 +105,7 @@ async function tellOf(
   { at, set, health }: View,
   { opened, config, teller, offset }: Telling,
 ): Promise<void> {
-  const place = placeOf(opened, set)
+  const place = grantPlace(opened, set)
   const notification = notificationOf(
     {
       ...{ kind: claimed.kind, since: claimed.since + offset, count: claimed.told },
@@ -161,7 +161,7 @@ export async function allWork({ alerts }: Opened, now: number): Promise<void> {
 }
 
 /** The host and the grant, for people. */
-export function placeOf({ config, store, host }: Opened, set: TokenSet | undefined): Place {
+export function grantPlace({ config, store, host }: Opened, set: TokenSet | undefined): Place {
   return {
     profile: config.profile,
     instance: config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null,

@@ -260,6 +260,17 @@ describe('schedule windows', () => {
     // Outside of strings there is no character of a name.
     expect(command.replaceAll(/'(?:[^']|'')*'/g, "''")).toMatch(/^(?:[\w$:=;& .()+'[\]-])*$/)
   })
+
+  it.skipIf(spawnSync('pwsh', ['-Version']).status !== 0)(
+    'PowerShell’s parser finds no mistake in the script, with odd names',
+    async () => {
+      const path = join(folder(), 'hq-token.ps1')
+      writeFileSync(path, await printed(['windows'], odd()))
+      const parse = `$e = $null; [void][System.Management.Automation.Language.Parser]::ParseFile('${path}', [ref]$null, [ref]$e); $e; exit $e.Count`
+      const { status, stdout } = spawnSync('pwsh', ['-NoProfile', '-Command', parse], { encoding: 'utf8' })
+      expect([status, stdout]).toEqual([0, ''])
+    },
+  )
 })
 
 describe('schedule', () => {
@@ -493,5 +504,26 @@ describe('the next step after a first token set', () => {
     const { stderr } = await told(['seed', '--refresh'], { env: { HQ_TOKEN_CONFIG: config } })
     expect(stderr).toMatch(/refreshed; .*\n.*hint: hq-token schedule /)
     expect(stderr.match(/schedule/g)).toHaveLength(1)
+  })
+})
+
+describe('the page on keeping it alive', () => {
+  const page = readFileSync('docs/keeping-it-alive.md', 'utf8')
+  const commands = new Set(page.match(/(?<=hq-token )(?:schedule \w|refresh|status)[^`)|&#\n]*/g))
+
+  it.each([...commands].map((command) => command.trim()))('hq-token %s ends well', async (command) => {
+    const { config } = await place({}, 3600)
+    const options = { ...root, env: { HQ_TOKEN_CONFIG: config } }
+    await told(['seed'], options)
+    const words = command.replace(/--dir \S+/, `--dir ${folder()}`).split(' ')
+    expect(await told(words, options)).toMatchObject({ code: 0 })
+  })
+
+  it('names no option that there is not', async () => {
+    const help = (await Promise.all(['schedule', 'refresh'].map((name) => told([name, '--help']))))
+      .map(({ stdout }) => stdout)
+      .join('')
+    for (const [, option = ''] of page.matchAll(/`(--[a-z-]+)[^`]*`/g)) expect(help).toContain(`${option} `)
+    expect(commands.size).toBeGreaterThan(5)
   })
 })

@@ -61,7 +61,7 @@ class Grant {
 
   ending(seconds: number): boolean {
     const alerts = alertsOf(this.set, this.history, moment(ISSUED + seconds), POLICY) ?? []
-    return alerts.some(({ kind, isWorth }) => kind === 'ending' && isWorth)
+    return alerts.some(({ kind, isWorthTelling }) => kind === 'ending' && isWorthTelling)
   }
 }
 

@@ -7,7 +7,7 @@ import { OutputFailed, UsageError } from '../../../core/errors.js'
 import type { Host } from '../../../core/host.js'
 import type { Notice } from '../../../core/ports.js'
 import { errnoOf } from '../../../platform/errno.js'
-import { lookAt } from '../../../platform/files.js'
+import { rightsHint } from '../../../platform/files.js'
 import { keepAlive, type KeepAlive } from '../../../wiring/keep-alive.js'
 import { around } from '../../session.js'
 import { replaceFile } from '../../terminal/output-file.js'
@@ -267,7 +267,7 @@ async function write(
 function content(path: string): string | undefined {
   try {
     // Reading a pipe would wait for good.
-    if (!statSync(path).isFile()) throw new OutputFailed(`${path} is no regular file`, { hint: lookAt(path) })
+    if (!statSync(path).isFile()) throw new OutputFailed(`${path} is no regular file`, { hint: rightsHint(path) })
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof OutputFailed) throw error
@@ -277,5 +277,5 @@ function content(path: string): string | undefined {
 }
 
 function unusable(path: string, cause: unknown): OutputFailed {
-  return new OutputFailed(`${path} cannot be used (${errnoOf(cause)})`, { hint: lookAt(path), cause })
+  return new OutputFailed(`${path} cannot be used (${errnoOf(cause)})`, { hint: rightsHint(path), cause })
 }
