@@ -267,7 +267,8 @@ async function write(
 function content(path: string): string | undefined {
   try {
     // Reading a pipe would wait for good.
-    if (!statSync(path).isFile()) throw new OutputFailed(`${path} is no regular file`, { hint: rightsHint(path) })
+    if (!statSync(path).isFile())
+      throw new OutputFailed(`${path} is no regular file`, { hint: rightsHint(path) })
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof OutputFailed) throw error
