@@ -41,7 +41,7 @@ export interface Setting {
 
 export type Settings = Readonly<Partial<Record<KeyName, Setting>>>
 
-const SECTIONS: readonly string[] = [...new Set(configKeys.map(({ section }) => section))]
+export const SECTIONS: readonly string[] = [...new Set(configKeys.map(({ section }) => section))]
 const DAY = 86_400
 
 /**

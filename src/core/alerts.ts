@@ -2,6 +2,7 @@
 import type { ClockReading } from './clock.js'
 import { failingSince } from './failing.js'
 import { expiresAt, isGivenUp } from './policy.js'
+import { refreshEndOf } from './refresh-end.js'
 import type { HistoryEntry } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
 
@@ -157,11 +158,12 @@ export function alertsOf(
     const isWorthTelling = at.now - failing >= policy.failingFor || accessEnds <= at.now
     alerts.push({ kind: 'failing', since: failing, isWorthTelling })
   }
-  const end = set.pair.refreshExpiresAt
-  const half = end === null ? 0 : (end - set.pair.obtained.now) / 2
-  if (end !== null && end - at.now < half) {
+  const end = refreshEndOf(set, history)
+  const half = (end?.life ?? Infinity) / 2
+  if (end !== null && end.endsAt - at.now < half) {
     const window = Math.min(policy.ending, half)
-    alerts.push({ kind: 'ending', since: Math.floor(end - window), isWorthTelling: end - at.now < window })
+    const isWorthTelling = end.endsAt - at.now < window
+    alerts.push({ kind: 'ending', since: Math.floor(end.endsAt - window), isWorthTelling })
   }
   return alerts
 }

@@ -17,6 +17,7 @@ import type { Clock, ClockReading } from '../core/clock.js'
 import { TokenError } from '../core/errors.js'
 import { healthOf, type Health } from '../core/health.js'
 import type { Notice } from '../core/ports.js'
+import { hasFixedEnd } from '../core/refresh-end.js'
 import type { TokenSet } from '../core/token-set.js'
 import { deliver, type Delivery } from './deliver.js'
 import type { Opened } from './open.js'
@@ -87,7 +88,7 @@ async function viewOf(
   const at = clock()
   const health = set && healthOf(set, at, { policy, named: await named(), apiUrl })
   if (health?.state === 'other_client') return undefined
-  const history = set === undefined || set.failures > 0 ? await store.history() : []
+  const history = set === undefined || set.failures > 0 || hasFixedEnd(set) ? await store.history() : []
   return { at, set, health, alerts: alertsOf(set, history, at, config.policy) }
 }
 
@@ -110,6 +111,7 @@ async function tellOf(
       ...{ kind: claimed.kind, since: claimed.since + offset, count: claimed.told },
       accessEnds: health?.access.endsAt ?? null,
       refreshEnds: health?.refresh?.endsAt ?? null,
+      isFixed: set !== undefined && hasFixedEnd(set),
       hasEnded: health === undefined || health.hasEnded,
       isRefused: set !== undefined && (set.refusedAt !== null || set.bareSince !== null),
       failures: set?.failures ?? 0,

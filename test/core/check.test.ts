@@ -282,6 +282,6 @@ it.each([
   [20 * DAY, '864000:', '172800:'],
   [0, '0:', '0:'],
 ])('the ranges for a refresh token that lives for %i s are %s and %s', (life, warning, critical) => {
-  const found = rangesFor({ endsAt: 0, life }, { warning: null, critical: null })
+  const found = rangesFor({ life }, { warning: null, critical: null })
   expect([rangeText(found.warning), rangeText(found.critical)]).toEqual([warning, critical])
 })

@@ -150,6 +150,13 @@ describe('two copies of one store', { timeout: 60_000 }, () => {
     expect(said).toMatch(new RegExp(`this store sent ${token} last, at .*, and was refused`))
   })
 
+  it('a store is no copy of itself: what it has printed before is its own past', async () => {
+    const printed = await here.history()
+    await here.refreshes(0)
+    const { said } = await here.compared(printed)
+    expect(said).toMatch(/\nthe other is this very store, as it was then: there is no copy\n$/)
+  })
+
   it('two stores with grants of their own are unrelated', async () => {
     const other = new Machine(there, folder())
     await other.tell(['seed', anotherSeed()])

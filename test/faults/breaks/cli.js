@@ -376,8 +376,8 @@ export default [
   {
     name: 'a unit of somebody is replaced without being asked',
     file: 'src/cli/commands/schedule/schedule.ts',
-    find: 'if (other !== undefined && !force)',
-    replace: "if (other?.old === '' && !force)",
+    find: 'if (other !== undefined && force !== true)',
+    replace: "if (other?.old === '' && force !== true)",
     by: tests('cli/schedule', 'leaves a file that says something else'),
   },
   {

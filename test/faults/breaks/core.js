@@ -654,7 +654,7 @@ export default [
   {
     name: 'check: a token that never lives long warns all its life',
     file: 'src/core/check.ts',
-    find: 'Math.min(WARN, refresh.life / 2)',
+    find: 'Math.min(WARN, (life ?? Infinity) / 2)',
     replace: 'WARN',
     by: tests('core/check', 'in the first half of a short life'),
   },
