@@ -53,6 +53,8 @@ function beginningOf({ grant }: TokenSet, history: readonly HistoryEntry[]): num
   const begun = history.find(
     ({ event, outcome }) => (event === 'login' || event === 'seed') && outcome === 'done',
   )
-  const isOther = begun?.grant !== null && grant !== null && begun?.grant !== grant
-  return begun === undefined || isOther ? null : begun.at
+  if (begun === undefined) return null
+  // An entry of an older version does not say which grant it is of.
+  const isOther = begun.grant !== null && grant !== null && begun.grant !== grant
+  return isOther ? null : begun.at
 }
