@@ -7,11 +7,7 @@ import { OutputFailed, UsageError } from '../../../core/errors.js'
 import type { Host } from '../../../core/host.js'
 import type { Notice } from '../../../core/ports.js'
 import { errnoOf } from '../../../platform/errno.js'
-<<<<<<< HEAD
-import { lsHint } from '../../../platform/files.js'
-=======
 import { rightsHint } from '../../../platform/files.js'
->>>>>>> ed9702ceb05b9d89e4d9bf9a12c410e0fe51f7b9
 import { keepAlive, type KeepAlive } from '../../../wiring/keep-alive.js'
 import { around } from '../../session.js'
 import { replaceFile } from '../../terminal/output-file.js'
@@ -271,12 +267,8 @@ async function write(
 function content(path: string): string | undefined {
   try {
     // Reading a pipe would wait for good.
-<<<<<<< HEAD
-    if (!statSync(path).isFile()) throw new OutputFailed(`${path} is no regular file`, { hint: lsHint(path) })
-=======
     if (!statSync(path).isFile())
       throw new OutputFailed(`${path} is no regular file`, { hint: rightsHint(path) })
->>>>>>> ed9702ceb05b9d89e4d9bf9a12c410e0fe51f7b9
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof OutputFailed) throw error
