@@ -38,7 +38,7 @@ export function everyProfile(typed: Choice, around: Surroundings): Profiles {
   const { hasDefault, names, closed } = profilesOf(around)
   const profiles = [
     ...(hasDefault ? [{ name: 'default', choice: {} }] : []),
-    // As a label it must differ from the one above.
+    // Two profiles need two labels.
     ...names.map((name) => ({
       name: name === 'default' ? 'profiles/default' : name,
       choice: { profile: name },

@@ -6,7 +6,7 @@ import type { Edge } from '../../edge.js'
 export const TARGETS = ['systemd', 'cron', 'launchd', 'windows'] as const
 export type Target = (typeof TARGETS)[number]
 
-/** Daily tries make seven of them before a refresh is a week late. */
+/** From the seventh day on each daily run tries: seven tries in the week after. */
 export const USUAL_INTERVAL = '7d'
 
 export interface ScheduleFlags {

@@ -5,7 +5,7 @@ import type { Plan, Printed } from './plan.js'
 /** cron has `/usr/bin:/bin`; a client_secret_command may be beside them. */
 const PATH = 'PATH=/usr/local/bin:/usr/bin:/bin'
 
-/** The most characters of a command that cron takes. */
+/** The most bytes of a line that cron takes. */
 export const MOST = 998
 
 export function crontab({ name, words, variables, hour, minute }: Plan): Printed {

@@ -57,8 +57,11 @@ async function statusOf(
   told: Set<string>,
 ): Promise<StatusReport> {
   if (mayHang(world.platform)) return statusApart(choice, world)
-  const wanted = ({ message }: { readonly message: string }): boolean =>
-    !told.has(message) && told.add(message).has(message)
+  const wanted = ({ message }: { readonly message: string }): boolean => {
+    if (told.has(message)) return false
+    told.add(message)
+    return true
+  }
   const session = openSession(world, { ...options, ...choice }, wanted)
   return session.config.shared === null ? (await reported(session)).report : statusApart(choice, world)
 }
