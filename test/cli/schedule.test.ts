@@ -261,16 +261,15 @@ describe('schedule windows', () => {
     expect(command.replaceAll(/'(?:[^']|'')*'/g, "''")).toMatch(/^(?:[\w$:=;& .()+'[\]-])*$/)
   })
 
-  it.skipIf(spawnSync('pwsh', ['-Version']).status !== 0)(
-    'PowerShell’s parser finds no mistake in the script, with odd names',
-    async () => {
+  if (spawnSync('pwsh', ['-Version']).status === 0)
+    it('PowerShell’s parser finds no mistake in the script, with odd names', async () => {
       const path = join(folder(), 'hq-token.ps1')
       writeFileSync(path, await printed(['windows'], odd()))
       const parse = `$e = $null; [void][System.Management.Automation.Language.Parser]::ParseFile('${path}', [ref]$null, [ref]$e); $e; exit $e.Count`
       const { status, stdout } = spawnSync('pwsh', ['-NoProfile', '-Command', parse], { encoding: 'utf8' })
       expect([status, stdout]).toEqual([0, ''])
-    },
-  )
+    })
+  else process.stderr.write('no pwsh on this machine: its parser has not read the script for Windows\n')
 })
 
 describe('schedule', () => {
