@@ -10,7 +10,6 @@ import { configKeys } from '../src/config/keys.js'
 import { Exit, TokenError, type ErrorCode } from '../src/core/errors.js'
 import * as library from '../src/index.js'
 import { faultNames } from '../src/sandbox/faults.js'
-import { FLEET_HARNESSES, HARNESSES } from './faults/figures.js'
 import { packed } from './support/packed.js'
 import { place } from './support/place.js'
 import { told } from './support/world.js'
@@ -272,40 +271,4 @@ describe('the example of a guard that is put together by hand', () => {
       expect(here.sandbox.refreshes()).toBe(1)
     },
   )
-})
-
-describe('the figures of the fault harnesses', () => {
-  const figures = (name: string): string[][] =>
-    [...page(name).matchAll(/<!-{2} figures of npm run test:\w+ -{2}>\n\n(\|[^]*?)\n\n/g)].flatMap(
-      ([, table = '']) =>
-        table
-          .split('\n')
-          .slice(2)
-          .map((line) => line.split('|').map((cell) => cell.trim())),
-    )
-
-  it.each(Object.entries(HARNESSES))('tell of %s, which has a test file', (harness) => {
-    expect(existsSync(`test/faults/${harness}.test.ts`)).toBe(true)
-  })
-
-  it.each(Object.entries({ ...HARNESSES, ...FLEET_HARNESSES }))(
-    'tell of %s, and how it works',
-    (harness, title) => {
-      expect(page('docs/reliability.md')).toContain(`| \`${harness}\` | `)
-      expect(figures('docs/reliability.md')).toContainEqual(expect.arrayContaining([`\`${harness}\``, title]))
-    },
-  )
-
-  it('the figures of the fault harnesses are of one run in both pages', () => {
-    const whole = figures('docs/reliability.md').map(([, , title, tried, lost]) => [title, tried, lost])
-    expect(figures('README.md').map(([, ...cells]) => cells.slice(0, 3))).toEqual(
-      whole.filter(([, , lost]) => lost !== ''),
-    )
-  })
-
-  it('show no loss that a client could have helped', () => {
-    const losses = figures('README.md').map(([, , , lost = '']) => lost)
-    expect(losses.length).toBeGreaterThan(5)
-    for (const lost of losses) expect(lost).toMatch(/^(?:0|(\d+), beyond any client: \1)$/)
-  })
 })

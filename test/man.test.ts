@@ -130,8 +130,7 @@ describe('the man page', () => {
     it('has the variable of every key, with its section', () => {
       const found = part(text, 'ENVIRONMENT')
       for (const { section, key, env, supported } of configKeys)
-        if (supported)
-          expect(found).toMatch(new RegExp(`^ {5}${env}\\s+${key} in \\[${section}\\]`, 'm'))
+        if (supported) expect(found).toMatch(new RegExp(`^ {5}${env}\\s+${key} in \\[${section}\\]`, 'm'))
         else expect(found).not.toContain(env)
     })
 

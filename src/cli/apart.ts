@@ -1,27 +1,47 @@
 // Runs this program once more, as a process that can be ended at any time. Knows no command.
 import { spawn } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 import type { World } from './world.js'
+
+/** More at once only wait for one another, and their time runs. */
+const MOST_AT_ONCE = availableParallelism() + 1
+const waiting: (() => void)[] = []
+let running = 0
 
 /**
  * The first line that it prints. A call that waits for a file system or a name server ends with its process only.
  *
  * @param env Its environment.
+ * @param timeoutMs Milliseconds from its start, which may wait for others.
  * @returns `undefined` if it prints none in time.
  */
-export function firstLine(
+export async function firstLine(...asked: Parameters<typeof firstLineNow>): Promise<string | undefined> {
+  while (running >= MOST_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve))
+  running++
+  try {
+    return await firstLineNow(...asked)
+  } finally {
+    running--
+    waiting.shift()?.()
+  }
+}
+
+/** The pipe on its standard input ends with this process, so that it can end too. */
+function firstLineNow(
   { self: [program = '', ...before] }: Pick<World, 'self'>,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
   timeoutMs: number,
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const child = spawn(program, [...before, ...args], { env, stdio: ['ignore', 'pipe', 'ignore'] })
+    const child = spawn(program, [...before, ...args], { env, stdio: ['pipe', 'pipe', 'ignore'] })
     let said = ''
     const over = (line?: string): void => {
       clearTimeout(timer)
       // One that the system cannot end now must not keep this one waiting.
       child.kill('SIGKILL')
       child.unref()
+      child.stdin.destroy()
       child.stdout.destroy()
       resolve(line)
     }

@@ -1,6 +1,12 @@
 // Finds a command in a command line that commander has not read. May not load commander.
 import { globalOptions } from './options.js'
 
+/** The names of all commands. */
+export const COMMAND_NAMES: readonly string[] = [
+  ...['init', 'seed', 'get', 'refresh', 'api', 'exec', 'credential', 'move', 'login', 'logout'],
+  ...['status', 'history', 'check', 'doctor', 'notify', 'schedule', 'completion', 'sandbox'],
+]
+
 /** An option as commander writes it, and as an `OptionRow` has it. */
 interface Known {
   readonly flags: string
@@ -25,5 +31,8 @@ export function operandAt(argv: readonly string[], known: readonly Known[], from
 
 /** The command that is asked for; `undefined` if there is none. */
 export function commandName(argv: readonly string[]): string | undefined {
-  return argv[operandAt(argv, globalOptions)]
+  const isCommand = (name: string | undefined): boolean => name !== undefined && COMMAND_NAMES.includes(name)
+  const name = argv[operandAt(argv, globalOptions)]
+  // In `-w 1 check` an option of the command stands before it, and `1` is its value.
+  return isCommand(name) || argv[0]?.startsWith('-') !== true ? name : (argv.find(isCommand) ?? name)
 }

@@ -3,7 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { Exit, UsageError } from '../core/errors.js'
 import { optionOf } from './arguments.js'
-import { operandAt } from './command-name.js'
+import { commandName, operandAt } from './command-name.js'
 import { commands } from './commands.js'
 import type { Edge, OwnReport } from './edge.js'
 import { EXIT_CODES } from './exit-codes.js'
@@ -40,7 +40,7 @@ async function runCommand(argv: readonly string[], world: World, tells: Edge['te
     }
     return status
   } catch (error) {
-    const own = reports.get(argv[operandAt(argv, root.options)] ?? '')
+    const own = reports.get(commandName(argv) ?? '')
     return own === undefined ? report(error, world, root.opts()) : own(error)
   }
 }

@@ -1,13 +1,13 @@
 // Turns the error of a command into words on stderr and an exit code. Knows no command.
-import { Exit, TokenError, type ExitCode } from '../core/errors.js'
+import { Exit, type ExitCode } from '../core/errors.js'
 import { isReaderGone, voice, type GlobalOptions } from './terminal/output.js'
-import { noMoreFiles } from '../platform/errno.js'
+import { foreseen } from '../platform/errno.js'
 import type { World } from './world.js'
 
 /** The one catch of a command. (`unloadable.ts` reports a program that cannot be loaded.) */
 export function report(error: unknown, world: World, options: GlobalOptions = {}): ExitCode {
   const speaker = voice(world, options)
-  const known = error instanceof TokenError ? error : noMoreFiles(error)
+  const known = foreseen(error)
   if (known !== undefined) {
     if (!isReaderGone(known) || options.verbose === true) speaker.error(known)
     return known.exit

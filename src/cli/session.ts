@@ -32,7 +32,7 @@ export function around(
   speaker: Voice,
   wanted: (notice: Notice) => boolean = () => true,
 ): Around {
-  const { env, platform, homedir, clock, host, handover } = world
+  const { env, platform, homedir, isQuiet = false, clock, host, handover } = world
   const notify = (notice: Notice): void => {
     if (wanted(notice)) speaker.notice(notice)
   }
@@ -43,7 +43,7 @@ export function around(
       world.stderr.uncork()
     }
   }
-  return { env, platform, homedir, clock, host, notify, beforeSending, handover, holdBack }
+  return { env, platform, homedir, isQuiet, clock, host, notify, beforeSending, handover, holdBack }
 }
 
 function beforeSending(): void {

@@ -24,6 +24,8 @@ export interface Given {
 /** All of the outside that a command may touch. A test can build its own. */
 export interface World extends Given {
   readonly env: NodeJS.ProcessEnv
+  /** Whether nobody is to be warned of unknown variables. */
+  readonly isQuiet?: boolean
   readonly platform: NodeJS.Platform
   /** `os.homedir`; throws for a user who has none. */
   readonly homedir: () => string

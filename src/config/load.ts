@@ -141,7 +141,7 @@ export function loadConfig(source: ConfigSource): Config {
     unfit,
     notices: [
       ...(source.notices ?? []),
-      ...environmentNotices(source, suggestion),
+      ...(source.isQuiet === true ? [] : environmentNotices(source, suggestion)),
       ...notices,
       ...exposedSecrets(settings, shared, source),
     ],

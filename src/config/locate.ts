@@ -1,9 +1,8 @@
 // Finds the config file and the profile. Opens no file.
-import { readdirSync } from 'node:fs'
 import { win32 } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
-import { ABSENT, asProblem, isThere } from './file.js'
+import { isThere } from './file.js'
 import {
   baseDirectory,
   named,
@@ -146,31 +145,4 @@ function machinesFolder({ env, platform }: Surroundings): Located | undefined {
   if (platform !== 'win32') return { path: '/etc', rule: '/etc' }
   const path = variable(env, 'ProgramData')
   return path === undefined || !win32.isAbsolute(path) ? undefined : { path, rule: '%ProgramData%' }
-}
-
-/** The configurations in the usual places. */
-export interface Profiles {
-  /** Whether there is one without a profile. */
-  readonly hasDefault: boolean
-  /** Sorted. */
-  readonly names: readonly string[]
-}
-
-/** @throws {ConfigInvalid} a folder cannot be read */
-export function profilesOf(around: Surroundings): Profiles {
-  const paths = pathsOf(around)
-  const files = usualFiles(undefined, around)
-  const names = files.flatMap(({ path }) => profilesIn(paths.join(paths.dirname(path), 'profiles')))
-  return { hasDefault: files.some(({ path }) => isThere(path)), names: [...new Set(names)].sort() }
-}
-
-function profilesIn(folder: string): readonly string[] {
-  try {
-    // A file whose name is no profile's is reported as a profile that cannot be used, because a person has misnamed it.
-    return readdirSync(folder).flatMap((name) => /^([^.].*)\.ini$/.exec(name)?.[1] ?? [])
-  } catch (error) {
-    const problem = asProblem(error)
-    if (problem.message === ABSENT) return []
-    throw new ConfigInvalid(problem.told(folder), problem.details)
-  }
 }

@@ -18,6 +18,8 @@ export type ConfigSource = Location &
     readonly moveTo?: MoveTarget | undefined
     /** The user (uid) who may own the file, where that is not the one who runs this: root plans for another user. */
     readonly owner?: number | undefined
+    /** Whether unknown variables are passed over without a warning. */
+    readonly isQuiet?: boolean | undefined
   }
 
 /** The store that a move goes to, as typed. */
@@ -39,7 +41,7 @@ export interface Setting {
 
 export type Settings = Readonly<Partial<Record<KeyName, Setting>>>
 
-const SECTIONS: readonly string[] = [...new Set(configKeys.map(({ section }) => section))]
+export const SECTIONS: readonly string[] = [...new Set(configKeys.map(({ section }) => section))]
 const DAY = 86_400
 
 /**

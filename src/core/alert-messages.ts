@@ -27,6 +27,8 @@ export interface Told {
   readonly accessEnds: number | null
   /** When the refresh token ends; `null` if the server does not say. */
   readonly refreshEnds: number | null
+  /** Whether refreshes do not move that. */
+  readonly isFixed: boolean
   /** Whether no refresh can help any more. */
   readonly hasEnded: boolean
   /** Whether that is by the server's word. */
@@ -122,7 +124,7 @@ const WORDS: Readonly<Record<AlertKind, (told: Told) => Words>> = {
     message: `${failures} ${failures === 1 ? 'refresh has' : 'refreshes have'} failed since ${rfc3339(since)}${quoted(lastFailure)}; ${accessOf(told)}`,
     hint: 'hq-token doctor --online',
   }),
-  ending: ({ hasEnded, refreshEnds, login, ...told }) =>
+  ending: ({ hasEnded, refreshEnds, isFixed, login, ...told }) =>
     hasEnded
       ? {
           title: 'the last access token ends',
@@ -131,8 +133,8 @@ const WORDS: Readonly<Record<AlertKind, (told: Told) => Words>> = {
         }
       : {
           title: `the refresh token ends on ${rfc3339(refreshEnds ?? 0).slice(0, 10)}`,
-          message: `the refresh token ends at ${rfc3339(refreshEnds ?? 0)}; ${accessOf(told)}`,
-          hint: `hq-token refresh; where that brings no later end: ${login}`,
+          message: `the refresh token ends at ${rfc3339(refreshEnds ?? 0)}${isFixed ? ', and refreshes do not move that' : ''}; ${accessOf(told)}`,
+          hint: isFixed ? login : `hq-token refresh; where that brings no later end: ${login}`,
         },
   recovered: ({ since, ...told }) => ({
     title: 'all is well again',

@@ -2,6 +2,7 @@
 import type { ClockReading } from './clock.js'
 import { failingSince } from './failing.js'
 import { expiresAt, isGivenUp } from './policy.js'
+import { refreshEndOf } from './refresh-end.js'
 import type { HistoryEntry } from './store-ports.js'
 import type { TokenSet } from './token-set.js'
 
@@ -31,7 +32,7 @@ export interface Alert {
    * Whether it is worth telling, by the policy. Trouble that people were told of lasts until it is over, whatever the
    * policy says: hosts may have different ones.
    */
-  readonly isWorth: boolean
+  readonly isWorthTelling: boolean
 }
 
 /**
@@ -139,27 +140,30 @@ export function alertsOf(
   if (set === undefined) {
     const [last] = history
     if (last === undefined || last.event === 'logout' || last.event === 'move') return null
-    return [{ kind: 'login_required', since: last.at, isWorth: true }]
+    return [{ kind: 'login_required', since: last.at, isWorthTelling: true }]
   }
   const accessEnds = expiresAt(set.pair, at)
   const endedAt = endOf(set, at)
   if (endedAt !== null) {
     // A refusal in the last hour is told once: the message says already when the access token ends.
     const isLastHour = accessEnds > at.now && accessEnds - at.now < HOUR && endedAt < accessEnds - HOUR
-    const ending: Alert[] = isLastHour ? [{ kind: 'ending', since: accessEnds - HOUR, isWorth: true }] : []
-    return [{ kind: 'login_required', since: endedAt, isWorth: true }, ...ending]
+    const ending: Alert[] = isLastHour
+      ? [{ kind: 'ending', since: accessEnds - HOUR, isWorthTelling: true }]
+      : []
+    return [{ kind: 'login_required', since: endedAt, isWorthTelling: true }, ...ending]
   }
   const failing = failingSince(set, history)
   const alerts: Alert[] = []
   if (failing !== null) {
-    const isWorth = at.now - failing >= policy.failingFor || accessEnds <= at.now
-    alerts.push({ kind: 'failing', since: failing, isWorth })
+    const isWorthTelling = at.now - failing >= policy.failingFor || accessEnds <= at.now
+    alerts.push({ kind: 'failing', since: failing, isWorthTelling })
   }
-  const end = set.pair.refreshExpiresAt
-  const half = end === null ? 0 : (end - set.pair.obtained.now) / 2
-  if (end !== null && end - at.now < half) {
+  const end = refreshEndOf(set, history)
+  const half = (end?.life ?? Infinity) / 2
+  if (end !== null && end.endsAt - at.now < half) {
     const window = Math.min(policy.ending, half)
-    alerts.push({ kind: 'ending', since: Math.floor(end - window), isWorth: end - at.now < window })
+    const isWorthTelling = end.endsAt - at.now < window
+    alerts.push({ kind: 'ending', since: Math.floor(end.endsAt - window), isWorthTelling })
   }
   return alerts
 }
@@ -194,7 +198,7 @@ export function nextStep(
     return { before: over, after: { ...idle(kind), failedAt, failure }, tells: false }
   }
   if (alerts === null) return undefined
-  const worth = alerts.filter(({ kind, isWorth }) => isWorth || recordOf(kind).since !== 0)
+  const worth = alerts.filter(({ kind, isWorthTelling }) => isWorthTelling || recordOf(kind).since !== 0)
   for (const { kind, since } of worth) {
     const record = recordOf(kind)
     const begun = record.since === 0 ? { ...record, since: Math.max(since, 1), dueAt: now } : record

@@ -6,6 +6,7 @@ import { failingSince } from './failing.js'
 import { healthOf, type Configured, type State } from './health.js'
 import { asSeenBy } from './ownership.js'
 import { alerts, type Range } from './range.js'
+import { refreshEndOf, type RefreshEnd } from './refresh-end.js'
 import type { HistoryEntry } from './store-ports.js'
 import type { Failure, Origin, TokenSet } from './token-set.js'
 
@@ -45,8 +46,8 @@ export interface Grant {
   readonly state: State
   readonly isUsable: boolean
   readonly accessEndsAt: number
-  /** The end of the refresh token, and its whole life in seconds; `null` where the server does not tell. */
-  readonly refresh: { readonly endsAt: number; readonly life: number } | null
+  /** `null` where the server does not tell. */
+  readonly refresh: RefreshEnd | null
   readonly refusedAt: number | null
   readonly likelyDeadSince: number | null
   /** The last refresh, else when the pair was obtained. */
@@ -97,7 +98,12 @@ export type CheckFinding = { readonly state: CheckState } & (
       readonly failures: number
       readonly since: number
     }
-  | { readonly what: 'refresh-ends'; readonly endsAt: number }
+  | {
+      readonly what: 'refresh-ends'
+      readonly endsAt: number
+      /** The command that brings a later end. */
+      readonly next: string
+    }
   | { readonly what: 'stale' | 'unfinished' | 'clock-behind'; readonly since: number }
   | { readonly what: 'from-future'; readonly at: number }
   | { readonly what: 'came-from'; readonly origin: Origin }
@@ -123,7 +129,7 @@ export function grantFacts(
 ): Grant {
   const set = asSeenBy(stored, configured.named)
   const { pair, lastFailure, intent, cameFrom } = set
-  const { state, access, refresh, isUsable, likelyDeadSince, unfinishedSince } = healthOf(set, at, configured)
+  const { state, access, isUsable, likelyDeadSince, unfinishedSince } = healthOf(set, at, configured)
   const instants = [
     ...[pair.obtained.now, set.lastRefreshAt, lastFailure?.at, set.backoffUntil, set.notBefore],
     ...[set.refusedAt, set.bareSince, intent?.at, set.rejectedAt, cameFrom?.at, history[0]?.at],
@@ -132,7 +138,7 @@ export function grantFacts(
   return {
     kind: 'grant',
     ...{ now: at.now, state, isUsable, accessEndsAt: access.endsAt },
-    refresh: refresh && { endsAt: refresh.endsAt, life: refresh.endsAt - pair.obtained.now },
+    refresh: refreshEndOf(set, history),
     ...{ refusedAt: set.refusedAt, likelyDeadSince },
     succeededAt: set.lastRefreshAt ?? pair.obtained.now,
     ...{ failure: lastFailure, failures: set.failures, failingSince: failingSince(set, history) },
@@ -145,7 +151,7 @@ export function grantFacts(
 
 /** The ranges that hold for a refresh token. Those that were not given fit its life: else a short one would warn all its life. */
 export function rangesFor(
-  refresh: NonNullable<Grant['refresh']>,
+  { life }: Pick<RefreshEnd, 'life'>,
   { warning, critical }: Pick<CheckLimits, 'warning' | 'critical'>,
 ): { readonly warning: Range; readonly critical: Range } {
   const atLeast = (start: number): Range => ({
@@ -154,8 +160,8 @@ export function rangesFor(
     isInside: false,
   })
   return {
-    warning: warning ?? atLeast(Math.min(WARN, refresh.life / 2)),
-    critical: critical ?? atLeast(Math.min(ALARM, refresh.life / 10)),
+    warning: warning ?? atLeast(Math.min(WARN, (life ?? Infinity) / 2)),
+    critical: critical ?? atLeast(Math.min(ALARM, (life ?? Infinity) / 10)),
   }
 }
 
@@ -180,7 +186,7 @@ function ofEmpty({ seed, next }: Empty): CheckFinding {
   if (seed === null) return { state: 'CRITICAL', what: 'no-token-set', next }
   return seed === 'ready'
     ? { state: 'WARNING', what: 'seed-ready' }
-    : { state: 'CRITICAL', what: 'seed-unfit', ...seed }
+    : { state: 'CRITICAL', what: 'seed-unfit', ...seed, hint: seed.hint ?? next }
 }
 
 /** A database that could not be asked: the rest is as this host has seen it last. */
@@ -224,13 +230,14 @@ function ofFailures(
   return now - since >= failingFor ? [{ state: 'WARNING', what: 'failing', ...told }] : []
 }
 
-function ofEnd({ now, refresh, succeededAt }: Grant, limits: CheckLimits): CheckFinding[] {
+function ofEnd({ now, refresh, succeededAt, next: login }: Grant, limits: CheckLimits): CheckFinding[] {
   const found: CheckFinding[] = []
   if (refresh !== null) {
     const { warning, critical } = rangesFor(refresh, limits)
     const left = refresh.endsAt - now
     const state = alerts(critical, left) ? 'CRITICAL' : alerts(warning, left) ? 'WARNING' : undefined
-    if (state !== undefined) found.push({ state, what: 'refresh-ends', endsAt: refresh.endsAt })
+    const next = refresh.isFixed ? login : 'hq-token refresh'
+    if (state !== undefined) found.push({ state, what: 'refresh-ends', endsAt: refresh.endsAt, next })
   }
   const maxAge = limits.maxAge ?? (refresh === null ? USUAL_AGE : Infinity)
   if (now - succeededAt > maxAge) found.push({ state: 'WARNING', what: 'stale', since: succeededAt })

@@ -41,7 +41,7 @@ export interface Health {
     readonly clockWentBack: boolean
   }
   /** `null` where the server does not say how long its refresh tokens live. */
-  readonly refresh: { readonly endsAt: number; readonly left: number; readonly endsSoon: boolean } | null
+  readonly refresh: { readonly endsAt: number; readonly left: number } | null
   /** Whether no refresh can help any more, by what the server has said of the refresh token. */
   readonly hasEnded: boolean
   /** Since when nothing but a bare 400 or 401 comes, where that has probably ended the grant. */
@@ -54,10 +54,6 @@ export interface Health {
   readonly isUnread: boolean
 }
 
-const DAY = 86_400
-/** Before the end of a refresh token, when that is worth a warning. */
-const SOON = 30 * DAY
-
 /** How a set stands that the configured client may be another than the bound one of. */
 export function healthOf(set: TokenSet, at: ClockReading, configured: Configured): Health {
   const { pair, refusedAt, bareSince, intent, notBefore } = set
@@ -69,10 +65,7 @@ export function healthOf(set: TokenSet, at: ClockReading, configured: Configured
     verdict,
     isUsable: isBearer(pair.tokenType),
     access: { endsAt, left: endsAt - at.now, clockWentBack: ageOf(pair, at).clockWentBack },
-    refresh:
-      end === null
-        ? null
-        : { endsAt: end, left: end - at.now, endsSoon: isSoon(end - at.now, end - pair.obtained.now) },
+    refresh: end === null ? null : { endsAt: end, left: end - at.now },
     hasEnded: refusedAt !== null || (end !== null && end <= at.now),
     likelyDeadSince: bareSince !== null && isLikelyDead(set, at) ? bareSince : null,
     unfinishedSince: intent?.at ?? null,
@@ -81,11 +74,6 @@ export function healthOf(set: TokenSet, at: ClockReading, configured: Configured
       notBefore !== null && notBefore > at.now && notBefore - at.now <= LONGEST_PAUSE ? notBefore : null,
     isUnread: isUnread(set),
   }
-}
-
-/** A tenth of its whole life at most: else a token that never lives long would be soon over all its life. */
-function isSoon(left: number, whole: number): boolean {
-  return left <= 0 || left < Math.min(SOON, whole / 10)
 }
 
 function stateOf(set: TokenSet, verdict: Verdict, { named, apiUrl }: Configured): State {

@@ -106,8 +106,8 @@ function branch(
 ): { readonly branch: Branch; readonly isUsed: boolean } {
   const copied = new Set(others.map(sameness))
   const since = entries.slice(entries.indexOf(common) + 1).filter((entry) => !copied.has(sameness(entry)))
-  const newTokens = new Set(firsts(entries, refreshOf).values())
-  const end = since.findIndex((entry) => endsGrant(entry, newTokens))
+  const firstEntries = new Set(firsts(entries, refreshOf).values())
+  const end = since.findIndex((entry) => endsGrant(entry, firstEntries))
   const left = since[end]
   const uses = since
     .slice(0, end === -1 ? since.length : end)
@@ -136,8 +136,8 @@ function sameness({ event, at, outcome, access, refresh }: Compared): string {
 }
 
 /** A login or a seed brings another grant, unless its token was here before: `seed --force` may bring one back. */
-function endsGrant(entry: Compared, newTokens: ReadonlySet<Compared>): boolean {
+function endsGrant(entry: Compared, firstEntries: ReadonlySet<Compared>): boolean {
   const { event, outcome } = entry
   if (outcome !== 'done') return false
-  return event === 'logout' || ((event === 'login' || event === 'seed') && newTokens.has(entry))
+  return event === 'logout' || ((event === 'login' || event === 'seed') && firstEntries.has(entry))
 }

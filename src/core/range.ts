@@ -36,8 +36,14 @@ export function alerts({ start, end, isInside }: Range, value: number): boolean 
 
 /** The range in seconds, as performance data has it. */
 export function rangeText({ start, end, isInside }: Range): string {
-  const from = start === -Infinity ? '~:' : start === 0 && end !== Infinity ? '' : `${start}:`
-  return `${isInside ? '@' : ''}${from}${end === Infinity ? '' : end}`
+  const from = start === -Infinity ? '~:' : start === 0 && end !== Infinity ? '' : `${plain(start)}:`
+  return `${isInside ? '@' : ''}${from}${end === Infinity ? '' : plain(end)}`
+}
+
+/** Readers of performance data know no exponents. */
+function plain(number: number): string {
+  const text = String(number)
+  return text.includes('e') ? number.toFixed(20).replace(/\.?0+$/, '') : text
 }
 
 /** Seconds, perhaps with a sign and decimals; a duration of several units has no decimals. */

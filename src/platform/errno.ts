@@ -1,5 +1,5 @@
 // Names the system's failures by their codes. Shows no message of the system.
-import { StoreUnusable, type TokenError } from '../core/errors.js'
+import { ConfigInvalid, StoreUnusable, TokenError } from '../core/errors.js'
 
 /**
  * The system's code of a failure (`ENOENT`, `ECONNREFUSED`), or the kind of error; not its message, which may quote
@@ -18,6 +18,20 @@ export function noMoreFiles(error: unknown): TokenError | undefined {
     code === 'EMFILE' ? 'this process may open no more files' : 'this machine has no more files to open'
   return new StoreUnusable(`${whose} (${code})`, {
     hint: code === 'EMFILE' ? 'ulimit -n 1024; in a unit of systemd: LimitNOFILE=1024' : 'sysctl fs.file-nr',
+    cause: error,
+  })
+}
+
+/** The error as one of ours; `undefined` for one that nobody foresaw. */
+export function foreseen(error: unknown): TokenError | undefined {
+  return error instanceof TokenError ? error : (noMoreFiles(error) ?? noWorkingFolder(error))
+}
+
+/** A relative path leads nowhere then. */
+function noWorkingFolder(error: unknown): TokenError | undefined {
+  if ((error as NodeJS.ErrnoException | undefined)?.syscall !== 'uv_cwd') return undefined
+  return new ConfigInvalid('the working folder of this process is gone', {
+    hint: 'cd to a folder that is there, or name files by their whole paths',
     cause: error,
   })
 }

@@ -174,7 +174,7 @@ export function nearest(path: string): string {
 }
 
 /** The commands that show who may write a path: a file with its folder, or the part of the way to it that exists. */
-export function lookAt(path: string): string {
+export function rightsHint(path: string): string {
   const place = nearest(path)
   const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
   const places = isFolder ? [place] : [dirname(place), place]

@@ -1,10 +1,12 @@
-// Runs a command of the configuration in the system's shell, with a time limit, and ends all that it has started. Knows not what it is for.
+// Runs a command of the configuration in the system's shell, with a time limit, and ends all that it has started. Knows no
+// configuration.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setImmediate as iteration, setTimeout as sleep } from 'node:timers/promises'
 import { endAll, family, isAlive } from './process-tree.js'
 import { beforeSignalsEnd } from './signals.js'
 
+/** Milliseconds for the output that an ended command has left in its pipes. */
 const UNREAD_MS = 100
 /** Milliseconds between two looks whether all have ended. */
 const LOOK_MS = 50
@@ -79,36 +81,17 @@ export function runShellCommand({
     }
     const output: Buffer[] = []
     let length = 0
-    let isTooSlow = false
-    let watch: NodeJS.Timeout | undefined
     const over = (end: CommandEnd): void => {
-      clearTimeout(timer)
-      clearInterval(watch)
+      limit.clear()
       noLonger()
       child.stdin?.destroy()
       child.stdout?.destroy()
       child.stderr?.destroy()
-      resolve(isTooSlow ? { kind: 'too-slow' } : end)
+      resolve(limit.isOver ? { kind: 'too-slow' } : end)
     }
-    let timer = setTimeout(() => {
-      isTooSlow = true
-      // Found before their parents are gone.
-      let left = family(child)
-      const grace = POSIX ? graceMs : 0
-      if (grace > 0) {
-        endAll(left, 'SIGTERM')
-        // The shell may end at once, and leave what it has started. Whatever has ended is dropped, because the system gives
-        // its number to another process.
-        watch = setInterval(() => {
-          left = left.filter(isAlive)
-          if (left.length === 0) over({ kind: 'too-slow' })
-        }, LOOK_MS)
-      }
-      timer = setTimeout(() => {
-        endAll(left)
-        over({ kind: 'too-slow' })
-      }, grace)
-    }, timeoutMs)
+    const limit = new TimeLimit(child, timeoutMs, POSIX ? graceMs : 0, () => {
+      over({ kind: 'too-slow' })
+    })
     // A command need not read its input.
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(input)
@@ -125,14 +108,47 @@ export function runShellCommand({
     child.stdout?.on('data', read)
     child.stderr?.on('data', read)
     child.on('exit', (code, signal) => {
-      if (isTooSlow) return
-      clearTimeout(timer)
+      if (limit.isOver) return
+      limit.clear()
       const closed = once(child, 'close')
       void Promise.race([closed, unread()]).then(() => {
         over({ kind: 'ended', output: Buffer.concat(output).toString(), code, signal })
       })
     })
   })
+}
+
+/** Asks a command to end when its time is over, and ends it after the time of grace, with all that it has started. */
+class TimeLimit {
+  isOver = false
+  #timer: NodeJS.Timeout
+  #watch: NodeJS.Timeout | undefined
+
+  constructor(child: ChildProcess, timeoutMs: number, graceMs: number, ended: () => void) {
+    this.#timer = setTimeout(() => {
+      this.isOver = true
+      // Found before their parents are gone.
+      let left = family(child)
+      if (graceMs > 0) {
+        endAll(left, 'SIGTERM')
+        // The shell may end at once, and leave what it has started. Whatever has ended is dropped, because the system gives
+        // its number to another process.
+        this.#watch = setInterval(() => {
+          left = left.filter(isAlive)
+          if (left.length === 0) ended()
+        }, LOOK_MS)
+      }
+      this.#timer = setTimeout(() => {
+        endAll(left)
+        ended()
+      }, graceMs)
+    }, timeoutMs)
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer)
+    clearInterval(this.#watch)
+  }
 }
 
 /** As long as what a command has printed before its end may take to be read. */

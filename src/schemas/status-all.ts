@@ -17,7 +17,7 @@ export const statusAllSchema = z
           profile: z
             .string()
             .describe(
-              'The name of the profile: default for the configuration without one, profiles/default for a profile that is called default.',
+              'The name of the profile: default for the configuration without one, profiles/default for a profile that is called default; the path of a folder of profiles that cannot be read.',
             ),
           status: statusSchema
             .nullable()

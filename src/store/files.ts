@@ -7,7 +7,7 @@ import { shellWord } from '../core/shell-quoting.js'
 import { hints } from '../platform/hints.js'
 import { errnoOf } from '../platform/errno.js'
 import { heldOpen } from '../platform/held-files.js'
-import { createWhole as create, lookAt, makeFolder, ofForeignFolder } from '../platform/files.js'
+import { createWhole as create, rightsHint, makeFolder, ofForeignFolder } from '../platform/files.js'
 import { addonFault } from './sqlite/addon-fault.js'
 import { isBusy, isStore } from './sqlite/addon.js'
 import { throughLink } from './link.js'
@@ -252,7 +252,7 @@ export function unusable(path: string, what: string, cause: unknown, hint?: stri
   const known = addonFault(cause) ?? heldOpen([path, `${path}-journal`], cause)
   if (known !== undefined) return known
   return new StoreUnusable(`${path} ${what} (${errnoOf(cause)})`, {
-    hint: hint ?? `look at the disk and the permissions: ${lookAt(path)}`,
+    hint: hint ?? `look at the disk and the permissions: ${rightsHint(path)}`,
     cause,
   })
 }

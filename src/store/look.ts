@@ -19,7 +19,8 @@ export interface StoreLook extends StoreContent {
   readonly untold: Untold | null
 }
 
-const NOTHING: StoreLook = {
+/** The look at a store with nothing in it. */
+export const NOTHING: StoreLook = {
   ...{ set: undefined, discovered: undefined, login: undefined },
   ...{ history: [], untold: null },
 }

@@ -3,9 +3,11 @@ import { namedClient, type Config } from '../config/load.js'
 import { inspectSeed } from '../config/seed-source.js'
 import type { NamedClient } from '../core/client.js'
 import { rfc3339 } from '../core/clock.js'
-import { fail, skip, type Finding } from '../core/finding.js'
+import { TokenError } from '../core/errors.js'
+import { fail, skip, warn, type Finding } from '../core/finding.js'
 import { expiryPolicy, type ExpiryPolicy } from '../core/policy.js'
-import type { PendingLogin } from '../core/store-ports.js'
+import { hasFixedEnd } from '../core/refresh-end.js'
+import type { HistoryEntry, PendingLogin } from '../core/store-ports.js'
 import type { Discovered } from '../core/ports.js'
 import type { TokenSet } from '../core/token-set.js'
 import type { StoreInspection } from '../store/inspect.js'
@@ -14,7 +16,7 @@ import { knownHere } from './endpoints.js'
 import { inspectServers } from './examine-servers.js'
 import { inspectNotify } from './examine-notify.js'
 import { namesStore } from './names-store.js'
-import { openStore } from './open-store.js'
+import { openStore, type OwnStore } from './open-store.js'
 import { assertChecked, type Around, type Choice } from './open.js'
 
 /** All that can be found out without spending anything. */
@@ -24,6 +26,8 @@ export interface Examination {
   /** The content of the store; `undefined` if it cannot be read. */
   readonly content:
     { readonly set: TokenSet | undefined; readonly login: PendingLogin | undefined } | undefined
+  /** Newest first; empty if it cannot be read, or where nothing is judged by it. */
+  readonly history: readonly HistoryEntry[]
   /** `undefined` if it cannot be read. */
   readonly config: Config | undefined
   /** For messages. */
@@ -66,7 +70,7 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
     const left = ['store', 'servers'].map((name) => skip(name, 'needs the configuration'))
     return {
       ...{ here: [...checks, ...left], content: undefined, config: undefined, named: undefined },
-      ...{ policy: undefined, seed: undefined, storeName: 'the store' },
+      ...{ history: [], policy: undefined, seed: undefined, storeName: 'the store' },
       servers: () => Promise.resolve([]),
     }
   }
@@ -86,12 +90,12 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   ]
   const own = content && openStore(loaded, { env, notify: () => undefined }, { clock, host: around.host() })
   const notification = await inspectNotify(config.notify, own)
+  const history = content?.set && hasFixedEnd(content.set) ? await historyOf(own) : []
   await own?.close()
   const seedOptions = { clock, defaultLifetime: config.refresh.defaultLifetime }
   return {
-    here: [...checks, ...settings, ...ofStore, notification],
-    content,
-    config,
+    here: [...checks, ...settings, ...ofStore, ...inspectBoot(platform, clock().boot), notification],
+    ...{ content, history, config },
     storeName,
     named: namedClient(config, content?.discovered),
     policy: expiryPolicy(config.refresh.early, config.refresh.minValid),
@@ -105,10 +109,26 @@ export async function examine(choice: Choice, around: Around): Promise<Examinati
   }
 }
 
+async function historyOf(store: OwnStore | undefined): Promise<readonly HistoryEntry[]> {
+  try {
+    return (await store?.history()) ?? []
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error
+    return []
+  }
+}
+
 /** The SQL that makes the tables of a shared store, and the least rights in them. */
 export async function sharedStoreSql(): Promise<string> {
   const { ownersSql } = await import('../store/postgres/schema.js')
   return ownersSql()
+}
+
+function inspectBoot(platform: NodeJS.Platform, boot: string | null): readonly Finding[] {
+  if (platform !== 'linux' || boot !== null) return []
+  const message =
+    '/proc/sys/kernel/random/boot_id cannot be read: only the wall clock tells how old a token is'
+  return [warn('boot', message, 'let the unit or the container see /proc: no ProcSubset=pid')]
 }
 
 async function inspectedStore(

@@ -12,6 +12,7 @@ import {
   type Surroundings,
 } from '../config/paths.js'
 import { ConfigInvalid, TokenError } from '../core/errors.js'
+import { hasFixedEnd, refreshEndOf } from '../core/refresh-end.js'
 import { open, type Around, type Choice } from './open.js'
 
 export interface KeepAlive {
@@ -124,9 +125,9 @@ async function lifeOf(choice: Choice, around: Around): Promise<number | undefine
   try {
     const { store } = open(choice, around)
     try {
-      const pair = (await store.read())?.pair
-      if (pair === undefined || pair.refreshExpiresAt === null) return undefined
-      return pair.refreshExpiresAt - pair.obtained.now
+      const set = await store.read()
+      const end = set && refreshEndOf(set, hasFixedEnd(set) ? await store.history() : [])
+      return end?.life ?? undefined
     } finally {
       await store.close()
     }

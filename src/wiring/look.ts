@@ -89,7 +89,14 @@ async function judged(
         ...{ kind: 'unread', state: 'UNKNOWN' },
         ...{ message: `this host has not yet seen the token set in ${storeName}`, hint: 'hq-token get' },
       }
-    return { kind: 'empty', seed: await seedOf(config, storeName, around), next }
+    const seed = await seedOf(config, storeName, around)
+    // As after a disk that was full when the file was written.
+    return seed === null && config.file !== null && isUnconfigured({ ...config, file: null })
+      ? {
+          ...{ kind: 'unread', state: 'UNKNOWN', hint: 'hq-token doctor' },
+          message: `the config file ${config.file} names no client and no server`,
+        }
+      : { kind: 'empty', seed, next }
   }
   return grantFacts(
     set,

@@ -17,6 +17,7 @@ import type { Clock, ClockReading } from '../core/clock.js'
 import { TokenError } from '../core/errors.js'
 import { healthOf, type Health } from '../core/health.js'
 import type { Notice } from '../core/ports.js'
+import { hasFixedEnd } from '../core/refresh-end.js'
 import type { TokenSet } from '../core/token-set.js'
 import { deliver, type Delivery } from './deliver.js'
 import type { Opened } from './open.js'
@@ -59,8 +60,8 @@ async function tellWhatIsDue(opened: Opened, config: NotifyConfig, teller: Telle
     const view = await viewOf(opened, config, teller)
     if (view === undefined) return
     const { records, offset } = await opened.alerts.alerts()
-    const theirs = view.alerts?.map((alert) => ({ ...alert, since: alert.since - offset })) ?? null
-    const step = nextStep(records, theirs, view.at.now - offset)
+    const inStoreTime = view.alerts?.map((alert) => ({ ...alert, since: alert.since - offset })) ?? null
+    const step = nextStep(records, inStoreTime, view.at.now - offset)
     if (step === undefined) return
     const isFirst = step.tells && step.after.told === 0
     if (!(await opened.alerts.saveAlert(step, isFirst ? WAIT_MS : 0)) || !step.tells) continue
@@ -87,7 +88,7 @@ async function viewOf(
   const at = clock()
   const health = set && healthOf(set, at, { policy, named: await named(), apiUrl })
   if (health?.state === 'other_client') return undefined
-  const history = set === undefined || set.failures > 0 ? await store.history() : []
+  const history = set === undefined || set.failures > 0 || hasFixedEnd(set) ? await store.history() : []
   return { at, set, health, alerts: alertsOf(set, history, at, config.policy) }
 }
 
@@ -104,12 +105,13 @@ async function tellOf(
   { at, set, health }: View,
   { opened, config, teller, offset }: Telling,
 ): Promise<void> {
-  const place = placeOf(opened, set)
+  const place = grantPlace(opened, set)
   const notification = notificationOf(
     {
       ...{ kind: claimed.kind, since: claimed.since + offset, count: claimed.told },
       accessEnds: health?.access.endsAt ?? null,
       refreshEnds: health?.refresh?.endsAt ?? null,
+      isFixed: set !== undefined && hasFixedEnd(set),
       hasEnded: health === undefined || health.hasEnded,
       isRefused: set !== undefined && (set.refusedAt !== null || set.bareSince !== null),
       failures: set?.failures ?? 0,
@@ -159,7 +161,7 @@ export async function allWork({ alerts }: Opened, now: number): Promise<void> {
 }
 
 /** The host and the grant, for people. */
-export function placeOf({ config, store, host }: Opened, set: TokenSet | undefined): Place {
+export function grantPlace({ config, store, host }: Opened, set: TokenSet | undefined): Place {
   return {
     profile: config.profile,
     instance: config.instance?.href ?? config.issuer ?? config.tokenUrl?.href ?? null,

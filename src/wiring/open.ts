@@ -47,6 +47,8 @@ export interface CommandChoice extends Choice {
 export interface Around extends Surroundings {
   readonly clock: Clock
   readonly host: () => Host
+  /** Whether unknown variables are passed over without a warning. */
+  readonly isQuiet?: boolean
   /** Receives the warnings. */
   readonly notify: (notice: Notice) => void
   /**
@@ -110,7 +112,13 @@ export function open(choice: CommandChoice, around: Around): Opened {
   })
   const { notify } = notices
   const surroundings = { env, platform, homedir }
-  const config = loadConfig({ ...surroundings, ...locate(choice, surroundings), moveTo: choice.moveTo })
+  const { isQuiet } = around
+  const config = loadConfig({
+    ...surroundings,
+    ...locate(choice, surroundings),
+    isQuiet,
+    moveTo: choice.moveTo,
+  })
   for (const notice of config.notices) notify(notice)
   // The configuration may have changed while the process waited for the handover.
   const handover = around.handover?.store === config.store.path ? around.handover : undefined

@@ -1,5 +1,5 @@
 // Lists the configurations of this user for the commands that go through all of them. Reads none of them.
-import { profilesOf } from '../config/locate.js'
+import { profilesOf } from '../config/profiles.js'
 import { variable, type Environment, type Surroundings } from '../config/paths.js'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Choice } from './open.js'
@@ -13,16 +13,30 @@ export interface Profile {
 /** Variables that name one configuration: `--all` was typed, and wins over them. */
 const PASSED_OVER = ['HQ_TOKEN_CONFIG', 'HQ_TOKEN_PROFILE']
 
+/** All profiles, and the folders of profiles that cannot be read. Goes through JSON unharmed. */
+export interface Profiles {
+  readonly profiles: readonly Profile[]
+  readonly closed: readonly Closed[]
+}
+
+export interface Closed {
+  readonly folder: string
+  /** Whether it is the user's own, and not the machine's. */
+  readonly isOwn: boolean
+  readonly message: string
+  readonly hint: string | null
+}
+
 /**
  * The one without a profile comes first, if there is one.
  *
  * @throws {UsageError} something names one configuration, or gives all of them one store
- * @throws {ConfigInvalid} there is none, or their folder cannot be read
+ * @throws {ConfigInvalid} there is none that can be found
  */
-export function everyProfile(typed: Choice, around: Surroundings): readonly Profile[] {
+export function everyProfile(typed: Choice, around: Surroundings): Profiles {
   assertAll(typed, around)
-  const { hasDefault, names } = profilesOf(around)
-  const all = [
+  const { hasDefault, names, closed } = profilesOf(around)
+  const profiles = [
     ...(hasDefault ? [{ name: 'default', choice: {} }] : []),
     // As a label it must differ from the one above.
     ...names.map((name) => ({
@@ -30,7 +44,14 @@ export function everyProfile(typed: Choice, around: Surroundings): readonly Prof
       choice: { profile: name },
     })),
   ]
-  if (all.length > 0) return all
+  if (profiles.length > 0)
+    return {
+      profiles,
+      closed: closed.map(({ folder, isOwn, error: { message, hint = null } }) => ({
+        ...{ folder, isOwn, message, hint },
+      })),
+    }
+  if (closed[0] !== undefined) throw closed[0].error
   throw new ConfigInvalid('there is no config file in the usual places', { hint: 'hq-token init' })
 }
 

@@ -1,9 +1,11 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { seeded } from '../../src/core/transitions.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'
+import { BIN } from '../support/processes.js'
+import { asUser, canBeOthers, give, inProject, shared, STRANGER, VICTIM } from '../support/users.js'
 import { HOST, ISSUED, moment, seed } from '../support/token-sets.js'
 import { told } from '../support/world.js'
 import { assertLine } from './checked.js'
@@ -91,11 +93,11 @@ describe('all profiles', () => {
     expect(code).toBe(0)
     expect(stdout.replace(/\/\S*\//g, '')).toBe(
       [
-        'default           fresh       access 59m left, refresh 364d 23h left',
-        'acme              fresh       access 59m left, refresh over since 59s',
-        'bent              unreadable  the config file bent.ini, line 1: neither a section, nor a comment, nor key = value',
-        'profilesdefault   fresh       access 59m left, refresh 364d 23h left',
-        'token             unreadable  a profile cannot be called token: its store would be token.db, which is the store of the configuration without a profile',
+        'default           fresh           access 59m left, refresh 364d 23h left',
+        'acme              login required  access 59m left, refresh over since 59s',
+        'bent              unreadable      the config file bent.ini, line 1: neither a section, nor a comment, nor key = value',
+        'profilesdefault   fresh           access 59m left, refresh 364d 23h left',
+        'token             unreadable      a profile cannot be called token: its store would be token.db, which is the store of the configuration without a profile',
         '',
       ]
         .join('\n')
@@ -125,6 +127,88 @@ describe('all profiles', () => {
     assertLine(checked)
     expect(checked.code).toBe(3)
     expect((await told([...typed, 'status', '--all'], { env: { ...env, ...more } })).code).toBe(2)
+  })
+
+  it('a seed file beside the profiles is none of them, and a file that is no INI file still is', async () => {
+    const { dir, env } = await profiles()
+    writeFileSync(join(dir, 'profiles', 'seed.ini'), '[AUTH]\naccess_token = a\nrefresh_token = r\n')
+    writeFileSync(join(dir, 'profiles', 'both.ini'), '[auth]\naccess_token = a\n[client]\nclient_id = 1\n')
+    const { stdout } = await told(['check', '--all'], { env, clock })
+    expect(stdout).toMatch(/^HQ_TOKEN CRITICAL - 6 profiles/)
+    expect(stdout).not.toContain('- seed: ')
+    expect(stdout).toContain('UNKNOWN - both: ')
+  })
+
+  it('an own folder of profiles that cannot be read does not hide the configuration without a profile', async () => {
+    const { dir, env } = await profiles()
+    rmSync(join(dir, 'profiles'), { recursive: true })
+    symlinkSync('profiles', join(dir, 'profiles'))
+    const { code, stdout } = await told(['check', '--all'], { env, clock })
+    expect(code).toBe(3)
+    expect(stdout).toMatch(/^HQ_TOKEN UNKNOWN - 2 profiles: 1 UNKNOWN, 1 OK\nOK - default: fresh/)
+    expect(stdout).toContain(`UNKNOWN - ${dir}/profiles: ${dir}/profiles cannot be read (ELOOP)`)
+    const status = await told(['status', '--all'], { env, clock })
+    expect(status.stdout).toMatch(/^default +fresh .*\n\S+profiles +unreadable +\S+profiles cannot be read/m)
+    await told(['status', '--all', '--json'], { env, clock })
+  })
+
+  it.runIf(canBeOthers)('a folder of the machine that is another user’s is passed over', async () => {
+    const etc = folder()
+    mkdirSync(join(etc, 'hq-token', 'profiles'), { recursive: true })
+    writeFileSync(join(etc, 'hq-token', 'config.ini'), '[client]\n')
+    give(STRANGER, join(etc, 'hq-token'))
+    chmodSync(join(etc, 'hq-token'), 0o700)
+    chmodSync(etc, 0o755)
+    const home = shared()
+    mkdirSync(join(home, 'hq-token', 'profiles'), { recursive: true })
+    const run = (...args: string[]): ReturnType<typeof asUser> =>
+      asUser(VICTIM, [process.execPath, inProject(BIN), ...args], {
+        env: { HOME: home, XDG_CONFIG_HOME: home },
+        mounts: { '/etc': etc },
+      })
+    const none = await run('check', '--all')
+    expect([none.code, none.stdout]).toEqual([
+      3,
+      expect.stringContaining('/etc/hq-token/profiles cannot be read: permission denied') as string,
+    ])
+    writeFileSync(
+      join(home, 'hq-token', 'profiles', 'acme.ini'),
+      `[client]\ntoken_url = http://127.0.0.1:9/t\nclient_id = 1\n[store]\npath = ${home}/own/acme.db\n`,
+      { mode: 0o600 },
+    )
+    give(VICTIM, join(home, 'hq-token'))
+    const { code, stdout } = await run('check', '--all')
+    expect([code, stdout]).toEqual([
+      2,
+      expect.stringMatching(
+        /^HQ_TOKEN CRITICAL - 1 profile: 1 CRITICAL\nCRITICAL - acme: .*\nOK - passed over: \/etc\/hq-token\/profiles cannot be read/,
+      ) as string,
+    ])
+    const status = await run('status', '--all')
+    expect([status.code, status.stdout, status.stderr]).toEqual([
+      0,
+      expect.stringMatching(/^acme +empty/) as string,
+      expect.stringContaining('hq-token: warning: passed over: /etc/hq-token/profiles') as string,
+    ])
+  })
+
+  it('--all that finds nothing to read still writes that nothing could be read', async () => {
+    const dir = folder()
+    const env = { HQ_TOKEN_CONFIG_DIR: dir }
+    const file = join(dir, 'all.prom')
+    const said = await told(['check', '--all', '--prometheus', file], { env })
+    assertLine(said)
+    expect(readFileSync(file, 'utf8')).toMatch(/^hq_token_up\{profile="default",account="[^"]+"\} 0$/m)
+    const metrics = await told(['check', '--all', '--prometheus', '-'], { env })
+    expect([metrics.code, metrics.stdout]).toEqual([
+      3,
+      expect.stringMatching(/^# HELP [^]*# EOF\n$/) as string,
+    ])
+    const named = await told(['--profile', '../x', 'check', '--prometheus', '-'], { env })
+    expect([named.code, named.stdout]).toEqual([
+      3,
+      expect.stringContaining('hq_token_up{profile="../x"') as string,
+    ])
   })
 
   it('--all without any profile says how to begin', async () => {

@@ -58,6 +58,14 @@ describe('check --prometheus', () => {
     expect(text).toMatch(/^hq_token_up\{.*\} 0$/m)
   })
 
+  it('check --prometheus without a value does not take the next option for one', async () => {
+    for (const args of [['--all'], ['-v'], ['--', 'x'], ['']]) {
+      const said = await told(['check', '--prometheus', ...args], { env: {} })
+      expect([args, said.code, said.stderr]).toEqual([args, 3, ''])
+      expect(said.stdout).toMatch(/^HQ_TOKEN UNKNOWN - .*\n$/)
+    }
+  })
+
   it('check --prometheus writes nothing for a wrong usage', async () => {
     const dir = folder()
     const said = await told(['check', '--bad', '--prometheus', join(dir, 'x.prom')], { env: {} })

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { folder } from '../support/folder.js'
-import type { Place } from '../support/place.js'
+import { place, type Place } from '../support/place.js'
 import { ISSUED, moment } from '../support/token-sets.js'
 import { told } from '../support/world.js'
 import { assertLine, checked } from './checked.js'
@@ -24,6 +24,36 @@ describe('check', () => {
     expect(own.code).toBe(1)
     expect(own.stdout).toMatch(
       /the refresh token ends in 36[45]d \(\S+Z\): hq-token refresh\|.*s;@34560000;~:43200000;; /,
+    )
+  })
+
+  it('check, doctor, status and people are told of the end of a short session by its whole life', async () => {
+    let now = ISSUED
+    const clock = (): ReturnType<typeof moment> => moment(now)
+    const made = await place({
+      ...{ refreshTtl: 36_000, clock: () => now },
+      config: '\n[notify]\ncommand = echo "$HQ_TOKEN_EVENT: $HQ_TOKEN_EVENT_HINT" >> told\n',
+    })
+    const env = { HQ_TOKEN_CONFIG: made.config, PATH: process.env['PATH'] }
+    const run = (...args: string[]): ReturnType<typeof told> => told(args, { env, clock })
+    expect((await run('seed', made.seed, '--issued-at', `${ISSUED}`)).code).toBe(0)
+    // A refresh brings no new refresh token: the first one stays, and so does its end.
+    made.sandbox.setFaults([{ name: 'no-refresh-token', count: Infinity }])
+    const states: number[] = []
+    const heard: string[] = []
+    for (let hour = 1; hour < 10; hour++) {
+      now = ISSUED + hour * 3600 + 60
+      expect((await run('refresh')).code).toBe(0)
+      states.push((await run('check', '--notify')).code)
+      const path = join(made.dir, 'told')
+      heard.push(existsSync(path) ? readFileSync(path, 'utf8') : '')
+    }
+    expect(states).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2])
+    expect(heard.slice(0, 4)).toEqual(['', '', '', ''])
+    expect(heard.at(-1)).toMatch(/^ending: hq-token (?:--config \S+ )?login[^\n]*\n$/)
+    expect((await run('status')).stdout).toMatch(/refresh +59m left of 10h until/)
+    expect((await run('doctor')).stdout).toMatch(
+      /warn +refresh token +59m left; refreshed 0ms ago, which has brought no later end\n +→ hq-token login/,
     )
   })
 
@@ -66,7 +96,7 @@ describe('check', () => {
     expect([code, stderr]).toEqual([1, ''])
     const [first, ...more] = stdout.trimEnd().split('\n')
     expect(first).toMatch(
-      /^HQ_TOKEN WARNING - the last refresh has failed at .*; the store came here from old at .*\|access=/,
+      /^HQ_TOKEN WARNING - the last refresh failed at .*; the store came here from old at .*\|access=/,
     )
     expect(more).toHaveLength(2)
     for (const line of more) expect(line).toMatch(/^WARNING - [^|]+$/)

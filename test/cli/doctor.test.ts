@@ -89,6 +89,22 @@ describe('all is well', () => {
     expect(stdout.endsWith('}]}\n')).toBe(true)
   })
 
+  it.runIf(process.platform === 'linux')(
+    'a boot that the system does not name is a warning, with what hides it',
+    async () => {
+      const made = await seeded()
+      const { code, check } = await examined(made, { clock: later(0) })
+      expect([code, check('boot')]).toEqual([
+        0,
+        expect.objectContaining({
+          status: 'warn',
+          hint: expect.stringContaining('ProcSubset=pid') as string,
+        }),
+      ])
+      expect((await examined(made)).check('boot')).toBeUndefined()
+    },
+  )
+
   it('nothing was spent, nothing was written, and no secret was sent', async () => {
     const said: string[] = []
     const listener = await serving((request, response) => {

@@ -33,6 +33,7 @@ const GOLDEN = [
   'seed',
   'status-due',
   'status-empty',
+  'status-ended',
   'status-expired',
   'status-fresh',
   'status-login-required',
@@ -127,6 +128,12 @@ describe('golden texts', () => {
     const { tell, golden } = await home()
     await tell(['seed', '--issued-at', `${ISSUED}`])
     await golden('status-expired', ['status'], after(7200))
+  })
+
+  it('status of a token set whose refresh token has ended reads as in its golden text', async () => {
+    const { tell, golden } = await home()
+    await tell(['seed', '--issued-at', `${ISSUED}`])
+    await golden('status-ended', ['status'], after(366 * 86_400))
   })
 
   it('status of a grant that the server has refused reads as in its golden text', async () => {

@@ -21,6 +21,7 @@ describe('a login without a browser', () => {
     const { code, stdout, stderr } = await there.tell(['login', '--complete', '-'], { input: `${answer}\n` })
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
     expect(stderr).toContain('hq-token: logged in; the access token is good until 20')
+    expect(stderr).toMatch(/^hq-token: hint: hq-token (?:--config \S+ )?schedule \w+ keeps the grant alive/m)
     const got = await there.tell(['get'])
     expect(await there.works(got.stdout.trim())).toBe(true)
     // The answer to a login is no secret worth keeping: it is spent.

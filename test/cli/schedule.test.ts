@@ -246,7 +246,7 @@ describe('schedule launchd', () => {
         StartCalendarInterval: { Hour: 4, Minute: 7 },
         RunAtLoad: true,
       })
-      expect(list['UserName']).toBe(args.length > 0 ? 'hq-token' : undefined)
+      expect(list['UserName']).toBe(args.length > 0 ? '_hq-token' : undefined)
     },
   )
 })
@@ -260,6 +260,17 @@ describe('schedule windows', () => {
     // Outside of strings there is no character of a name.
     expect(command.replaceAll(/'(?:[^']|'')*'/g, "''")).toMatch(/^(?:[\w$:=;& .()+'[\]-])*$/)
   })
+
+  it.skipIf(spawnSync('pwsh', ['-Version']).status !== 0)(
+    'PowerShell’s parser finds no mistake in the script, with odd names',
+    async () => {
+      const path = join(folder(), 'hq-token.ps1')
+      writeFileSync(path, await printed(['windows'], odd()))
+      const parse = `$e = $null; [void][System.Management.Automation.Language.Parser]::ParseFile('${path}', [ref]$null, [ref]$e); $e; exit $e.Count`
+      const { status, stdout } = spawnSync('pwsh', ['-NoProfile', '-Command', parse], { encoding: 'utf8' })
+      expect([status, stdout]).toEqual([0, ''])
+    },
+  )
 })
 
 describe('schedule', () => {
@@ -307,7 +318,9 @@ describe('schedule', () => {
     [['cron', '--if-older', 'often'], 'A duration is'],
     [['cron', '--system'], '--system is for systemd and launchd'],
     [['windows', '--run-as', 'x'], '--run-as is for systemd and launchd'],
-    [['systemd', '--run-as', 'a b'], 'It is the name of a user'],
+    ...['a b', '`id`', 'a&b', '<x>', '*', '#1000', '~', '(x)', 'a|b', '-x', '1000', 'x'.repeat(32)].map(
+      (name) => [['systemd', `--run-as=${name}`], 'It is the name of a user'] as [string[], string],
+    ),
     [['systemd', '--system', '--user'], 'cannot be used with'],
     [['systemd', '--user', '--run-as', 'x'], 'cannot be used with'],
     [['systemd', '--force'], '--force replaces files, and needs --dir'],
@@ -337,17 +350,68 @@ describe('schedule', () => {
     expect((await told(['schedule', 'cron'], { env })).stderr).not.toContain('half of what')
   })
 
+  it.each(TARGETS)(
+    'warns that a run each day is too seldom, and says for %s what to write',
+    async (target) => {
+      const { config, dir } = await place({}, 3600)
+      const env = { HQ_TOKEN_CONFIG: config }
+      const ended = new Date(Date.now() + 10 * 3_600_000).toISOString()
+      const seed = join(dir, 'short.ini')
+      writeFileSync(
+        seed,
+        `[AUTH]\naccess_token = a\naccess_expiry = 600\nrefresh_token = r\nrefresh_expires_at = ${ended}\n`,
+        { mode: 0o600 },
+      )
+      expect((await told(['seed', '--force', seed], { env })).code).toBe(0)
+      for (const more of [[], ['--if-older', '1h']]) {
+        const { stderr } = await told(['schedule', target, '--at', '04:17', ...more], { env })
+        expect(stderr).toMatch(
+          /hq-token: warning: the refresh token lives (?:9h|10h), and a run each day is too seldom/,
+        )
+        expect(stderr).toContain(`hint: hq-token schedule ${target} --if-older 60m --at 04:17; then write `)
+      }
+      requirePrograms(['systemd-analyze', 'systemd'])
+      const said = (await told(['schedule', 'systemd', '--user'], { env })).stderr
+      const calendar = /OnCalendar=(.*?) and/.exec(said)?.[1] ?? ''
+      expect(spawnSync('systemd-analyze', ['calendar', calendar]).status).toBe(0)
+    },
+  )
+
+  it('hints are commands that can be typed, with sudo where another user than root asks for the machine', async () => {
+    const hints = async (args: readonly string[], options: WorldOptions): Promise<string[]> =>
+      (await told(args, options)).stderr
+        .split('\n')
+        .flatMap((line) => /^hq-token: hint: (.*)/.exec(line)?.[1] ?? [])
+    const machine = 'HQ_TOKEN_CONFIG_DIR=/etc/hq-token HQ_TOKEN_STATE_DIR=/var/lib/hq-token'
+    expect(await hints(['--profile', 'acme', 'schedule', 'systemd', '--at', '04:17'], root)).toEqual([
+      'hq-token --profile acme schedule systemd --at 04:17 --dir /etc/systemd/system',
+      'useradd --system --home-dir /var/lib/hq-token hq-token',
+      'install -d -m 0700 -o hq-token /etc/hq-token /var/lib/hq-token',
+      `sudo -u hq-token ${machine} hq-token --profile acme init; sudo -u hq-token ${machine} hq-token --profile acme login`,
+      'systemctl daemon-reload && systemctl enable --now hq-token-acme.timer',
+    ])
+    const mac = await hints(['schedule', 'launchd', '--system'], { homedir: '/Users/jobs' })
+    expect(mac).toEqual([
+      'sudo hq-token schedule launchd --system --dir /Library/LaunchDaemons',
+      'sudo sysadminctl -addUser _hq-token -roleAccount -UID 399',
+      'sudo install -d -m 0700 -o _hq-token /etc/hq-token /var/lib/hq-token',
+      `sudo -u _hq-token ${machine} hq-token init; sudo -u _hq-token ${machine} hq-token login`,
+      'sudo launchctl bootstrap system /Library/LaunchDaemons/hq-token.keep-alive.plist',
+    ])
+  })
+
+  it('cron’s line that goes through a pipe is followed by no hint to add it', async () => {
+    expect((await told(['schedule', 'cron'])).stderr).not.toContain('crontab -l')
+    expect((await told(['schedule', 'cron'], { terminal: 80 })).stderr).toContain('crontab -l')
+  })
+
   it('says what is wrong with a configuration, and needs none that can be read', async () => {
     const dir = folder()
     writeFileSync(join(dir, 'config.ini'), '[nonsense\n', { mode: 0o600 })
-    const { code, stderr } = await told([
-      '--config',
-      join(dir, 'none.ini'),
-      'schedule',
-      'cron',
-      '--at',
-      '04:17',
-    ])
+    const { code, stderr } = await told(
+      ['--config', join(dir, 'none.ini'), 'schedule', 'cron', '--at', '04:17'],
+      { terminal: 400 },
+    )
     expect([code, stderr]).toEqual([
       0,
       expect.stringMatching(
@@ -400,6 +464,22 @@ describe('schedule --dir', () => {
     expect(readFileSync(join(dir, 'hq-token.timer'), 'utf8')).toContain('OnCalendar')
   })
 
+  it('a pipe in the place of a file is no file, and nobody waits for it', async () => {
+    const dir = folder()
+    spawnSync('mkfifo', [join(dir, 'hq-token.timer')])
+    const { code, stderr } = await into(dir, ['--force'])
+    expect([code, stderr]).toEqual([74, expect.stringContaining('hq-token.timer is no regular file')])
+    expect(existsSync(join(dir, 'hq-token.service'))).toBe(false)
+  })
+
+  it('a folder that it makes is as a shell makes it', async () => {
+    const dir = join(folder(), 'package', 'units')
+    expect((await into(dir)).code).toBe(0)
+    const own = join(dir, 'own')
+    mkdirSync(own)
+    expect(statSync(dir).mode).toBe(statSync(own).mode)
+  })
+
   it('a folder that is none ends with 74', async () => {
     const { code, stderr } = await into('/dev/null/x')
     expect([code, stderr]).toEqual([74, expect.stringContaining('hq-token: hint: ls -ld')])
@@ -424,5 +504,26 @@ describe('the next step after a first token set', () => {
     const { stderr } = await told(['seed', '--refresh'], { env: { HQ_TOKEN_CONFIG: config } })
     expect(stderr).toMatch(/refreshed; .*\n.*hint: hq-token schedule /)
     expect(stderr.match(/schedule/g)).toHaveLength(1)
+  })
+})
+
+describe('the page on keeping it alive', () => {
+  const page = readFileSync('docs/keeping-it-alive.md', 'utf8')
+  const commands = new Set(page.match(/(?<=hq-token )(?:schedule \w|refresh|status)[^`)|&#\n]*/g))
+
+  it.each([...commands].map((command) => command.trim()))('hq-token %s ends well', async (command) => {
+    const { config } = await place({}, 3600)
+    const options = { ...root, env: { HQ_TOKEN_CONFIG: config } }
+    await told(['seed'], options)
+    const words = command.replace(/--dir \S+/, `--dir ${folder()}`).split(' ')
+    expect(await told(words, options)).toMatchObject({ code: 0 })
+  })
+
+  it('names no option that there is not', async () => {
+    const help = (await Promise.all(['schedule', 'refresh'].map((name) => told([name, '--help']))))
+      .map(({ stdout }) => stdout)
+      .join('')
+    for (const [, option = ''] of page.matchAll(/`(--[a-z-]+)[^`]*`/g)) expect(help).toContain(`${option} `)
+    expect(commands.size).toBeGreaterThan(5)
   })
 })

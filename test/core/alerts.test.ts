@@ -58,8 +58,8 @@ class Memory {
   }
 }
 
-const LOGIN: Alert = { kind: 'login_required', since: 100, isWorth: true }
-const FAILING: Alert = { kind: 'failing', since: 50, isWorth: true }
+const LOGIN: Alert = { kind: 'login_required', since: 100, isWorthTelling: true }
+const FAILING: Alert = { kind: 'failing', since: 50, isWorthTelling: true }
 
 describe('people are told of trouble', () => {
   it('people are told once, then after 1, 2, 4 … 32 days, and of its end once', () => {
@@ -221,7 +221,7 @@ describe('people are told of trouble', () => {
     memory.now = 400 * DAY
     memory.look([LOGIN], true)
     memory.now = 3 * DAY
-    memory.look([LOGIN, { kind: 'ending', since: 1, isWorth: true }])
+    memory.look([LOGIN, { kind: 'ending', since: 1, isWorthTelling: true }])
     expect(memory.told.length).toBeGreaterThan(0)
   })
 
@@ -253,7 +253,7 @@ describe('people are told of trouble', () => {
 
   it('hosts that tell of an outage sooner and later tell of it once, and of its end once', () => {
     const memory = new Memory()
-    const later: Alert = { ...FAILING, isWorth: false }
+    const later: Alert = { ...FAILING, isWorthTelling: false }
     const kinds = (): unknown[] => memory.told.map((one) => one.split(' ')[0])
     for (const alert of [later, FAILING, later, FAILING, later]) memory.look([alert])
     expect(kinds()).toEqual(['failing'])
@@ -264,7 +264,7 @@ describe('people are told of trouble', () => {
   it('trouble that is not worth telling keeps nobody from hearing of the end of another', () => {
     const memory = new Memory()
     memory.look([LOGIN])
-    memory.look([{ ...FAILING, isWorth: false }])
+    memory.look([{ ...FAILING, isWorthTelling: false }])
     expect(memory.told.map((one) => one.split(' ')[0])).toEqual(['login_required', 'recovered'])
   })
 
@@ -298,7 +298,7 @@ describe('people are told of trouble', () => {
           memory.now += pause
           memory.isBroken = isBroken
           memory.look(
-            kinds.map((kind) => ({ kind, since: memory.now, isWorth: true })),
+            kinds.map((kind) => ({ kind, since: memory.now, isWorthTelling: true })),
             dies,
           )
           expect(memory.records.filter(({ claimedAt }) => claimedAt !== null).length).toBeLessThanOrEqual(3)
@@ -404,7 +404,7 @@ describe('trouble', () => {
     ],
     ['is a set that is gone', ['login_required'], alertsOf(undefined, [entry(5, 'done')], at(0), POLICY)],
   ])('trouble %s', (_, kinds, alerts) => {
-    expect(alerts?.flatMap(({ kind, isWorth }) => (isWorth ? [kind] : []))).toEqual(kinds)
+    expect(alerts?.flatMap(({ kind, isWorthTelling }) => (isWorthTelling ? [kind] : []))).toEqual(kinds)
   })
 
   it('nobody is told of a store that never had a set, nor after a logout or a move', () => {

@@ -139,9 +139,10 @@ describe('the findings of a check', () => {
       'failing',
       found(30 * MINUTE, failed(29 * MINUTE), { limits: { failingFor: MINUTE } }),
     ],
-    ['13 days of refresh token', 'WARNING', 'refresh-ends', found(352 * DAY)],
-    ['15 days of refresh token', 'none', '', found(350 * DAY)],
-    ['2 days of refresh token', 'CRITICAL', 'refresh-ends', found(363 * DAY)],
+    ['14 days of refresh token', 'none', '', found(351 * DAY)],
+    ['less than 14 days of refresh token', 'WARNING', 'refresh-ends', found(351 * DAY + 1)],
+    ['3 days of refresh token', 'WARNING', 'refresh-ends', found(362 * DAY)],
+    ['less than 3 days of refresh token', 'CRITICAL', 'refresh-ends', found(362 * DAY + 1)],
     ['a refresh token in the first half of a short life', 'none', '', found(HOUR, lasting(DAY))],
     [
       'a refresh token in the second half of a short life',
@@ -281,6 +282,6 @@ it.each([
   [20 * DAY, '864000:', '172800:'],
   [0, '0:', '0:'],
 ])('the ranges for a refresh token that lives for %i s are %s and %s', (life, warning, critical) => {
-  const found = rangesFor({ endsAt: 0, life }, { warning: null, critical: null })
+  const found = rangesFor({ life }, { warning: null, critical: null })
   expect([rangeText(found.warning), rangeText(found.critical)]).toEqual([warning, critical])
 })

@@ -89,3 +89,12 @@ describe('range', () => {
     )
   })
 })
+
+it('no exponent is written, which readers of performance data do not know', () => {
+  const written = (text: string): string => rangeText(range(text) ?? { start: 0, end: 0, isInside: false })
+  expect(['0.0000001:', '@0.00000025:0.5', '-0.0000001:'].map(written)).toEqual([
+    '0.0000001:',
+    '@0.00000025:0.5',
+    '-0.0000001:',
+  ])
+})

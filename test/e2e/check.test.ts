@@ -10,6 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -63,6 +64,63 @@ describe('check, as a process', () => {
       stderr: '',
     })
     closeSync(full)
+  })
+
+  it('check with its options before it is a wrong usage of check, and pages nobody', async () => {
+    const { run } = await filled()
+    for (const args of [
+      ['-w', '1:', 'check'],
+      ['--failing-for', '5m', 'check'],
+    ])
+      expect(await run(args)).toMatchObject({ code: 3, stderr: '' })
+    expect(await run(['frobnicate', 'check'])).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  it('check in a folder that was removed says so, and reads what a whole path names', async () => {
+    const { config } = await filled()
+    const script = 'd=$(mktemp -d); cd "$d"; rmdir "$d"; exec "$@"'
+    const run = (...args: string[]): Promise<Ended> =>
+      ended(
+        spawn('sh', ['-c', script, 'sh', process.execPath, BIN, ...args], {
+          stdio: ['ignore', 'pipe', 'pipe'],
+        }),
+      )
+    expect(await run('--config', config, 'check')).toMatchObject({ code: 0, stderr: '' })
+    const lost = await run('--config', 'config.ini', 'check')
+    expect([lost.code, lost.stdout, lost.stderr]).toEqual([
+      3,
+      expect.stringContaining('UNKNOWN - the working folder of this process is gone: cd to') as string,
+      '',
+    ])
+    expect((await run('--config', 'config.ini', 'status')).stderr).toContain(
+      'the working folder of this process',
+    )
+  })
+
+  it('check of an empty config file is UNKNOWN: nobody needs to log in for a disk that was full', async () => {
+    const config = join(folder(), 'config.ini')
+    writeFileSync(config, '', { mode: 0o600 })
+    const { run } = await filled()
+    const env = { HQ_TOKEN_CONFIG: config, HQ_TOKEN_STATE_DIR: folder() }
+    expect(await run(['check'], { env })).toMatchObject({
+      code: 3,
+      stdout: expect.stringContaining('names no client and no server: hq-token doctor') as string,
+    })
+  })
+
+  it('a look for another process ends with the process that has asked for it', async () => {
+    // A database that takes the connection and never says a word.
+    const server = createServer()
+    const port = await listening(server, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    const dir = folder()
+    const url = `postgres://jobs@127.0.0.1:${port}/x?sslmode=disable`
+    writeFileSync(join(dir, 'config.ini'), `[store]\nurl = ${url}\n`, { mode: 0o600 })
+    const env = { HQ_TOKEN_CONFIG_DIR: dir, HQ_TOKEN_STATE_DIR: dir }
+    const { child, done } = startWith(['check', '--look', '--timeout', '60'], env, ['pipe', 'pipe', 'pipe'])
+    await once(server, 'connection')
+    child.stdin?.end()
+    expect((await done).code).toBe(0)
   })
 
   it('check of a program that is half installed says so in its line', async () => {

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { rfc3339 } from '../../src/core/clock.js'
+import { rfc3339, type ClockReading } from '../../src/core/clock.js'
 import { entry } from '../../src/core/transitions.js'
+import { machineClock } from '../../src/platform/machine.js'
 import type { HistoryComparison, HistoryReport } from '../../src/schemas/index.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { requirePrograms } from '../support/debian.js'
@@ -138,13 +139,22 @@ describe('two copies of one store', { timeout: 60_000 }, () => {
     const path = String(here.env['HQ_TOKEN_STORE'])
     const token = await held(here)
     cpSync(path, backup)
-    await here.refreshes(0)
+    // By its clock this is the later one.
+    const clock = (): ClockReading => ({ ...machineClock(), now: machineClock().now + 60 })
+    expect((await here.tell(['refresh'], { clock })).code).toBe(0)
     const printed = await here.history()
     cpSync(backup, path)
     await here.refreshes(4)
     const { found, said } = await here.compared(printed)
     expect(found).toMatchObject({ relation: 'forked', common_refresh: token, other: { refreshes: 1 } })
     expect(said).toMatch(new RegExp(`this store sent ${token} last, at .*, and was refused`))
+  })
+
+  it('a store is no copy of itself: what it has printed before is its own past', async () => {
+    const printed = await here.history()
+    await here.refreshes(0)
+    const { said } = await here.compared(printed)
+    expect(said).toMatch(/\nthe other is this very store, as it was then: there is no copy\n$/)
   })
 
   it('two stores with grants of their own are unrelated', async () => {

@@ -171,6 +171,25 @@ it('of 289 jobs in a day of a refused grant one has people told, and the one of 
   expect(host.rows).toEqual([20, 21].map((day) => `| ${day} |  | \`login_required\`: a person must log in |`))
 }, 60_000)
 
+it('people are told in time that a grant ends which refreshes do not prolong, and of nothing else', async () => {
+  const host = new Host()
+  await host.begin()
+  // A refresh brings no new refresh token: the first one stays, and so does its end.
+  host.sandbox.setFaults([{ name: 'no-refresh-token', count: Infinity }])
+  let before = ''
+  for (host.day = 0; host.day < 380; host.day++) {
+    if (host.day === 370) await host.logIn()
+    await host.run(['refresh', '--if-older', '7d'])
+    const { code, stdout } = await host.run(['check'])
+    const state = ['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'][code] ?? ''
+    const words = (stdout.split(/ - |\|/)[1] ?? '').replace(/ *\(.*/, '')
+    const event = host.day === 370 ? 'a person logs in; ' : ''
+    host.note(state === before ? '' : `${event}${state}: ${words}`)
+    before = state
+  }
+  held('with a fixed end', ['day', '`hq-token check`', 'people are told'], host.rows)
+}, 300_000)
+
 /** Compares a table of the docs, or writes it with `YEAR=write`. */
 function held(mark: string, head: readonly string[], rows: readonly string[]): void {
   const table = [`| ${head.join(' | ')} |`, `|${' --- |'.repeat(head.length)}`, ...rows].join('\n')

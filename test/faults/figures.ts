@@ -6,7 +6,7 @@ export const run: 'short' | 'full' | 'soak' =
   process.env['FAULTS'] === 'full' || process.env['FAULTS'] === 'soak' ? process.env['FAULTS'] : 'short'
 export const full = run !== 'short'
 
-/** The harnesses, in the order of the table in `docs/reliability.md`. */
+/** The harnesses that count, in the order of the table in `docs/reliability.md`. */
 export const HARNESSES = {
   kill: 'killed at every system call',
   'crash-points': 'killed at every step of the program, without strace',

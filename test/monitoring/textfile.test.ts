@@ -1,7 +1,17 @@
 // The textfile of `check --prometheus` while it is written, beside a reader that never waits.
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { expect, it, onTestFinished } from 'vitest'
@@ -69,4 +79,36 @@ it('what is no regular file stays as it is, behind a link too: /dev/null and /de
   expect(lstatSync(fifo).isFIFO()).toBe(true)
   expect(lstatSync(link).isSymbolicLink()).toBe(true)
   expect(readdirSync(dir)).toEqual(['fifo', 'link'])
+})
+
+it('a link to what is open already stays, though a regular file is behind it: /dev/stdout of a redirected check', async () => {
+  const dir = folder()
+  const fd = openSync(join(dir, 'output'), 'w')
+  const [link, second] = [join(dir, 'stdout'), join(dir, 'second')]
+  symlinkSync(`/proc/self/fd/${fd}`, link)
+  symlinkSync('stdout', second)
+  const { world } = worldFor({})
+  for (const file of [link, second, `/proc/self/fd/${fd}`])
+    expect(await writeMetrics(file, [], world)).toEqual([
+      expect.objectContaining({ message: expect.stringContaining('- prints to standard output') as string }),
+    ])
+  expect([link, second].map((file) => lstatSync(file).isSymbolicLink())).toEqual([true, true])
+  expect(readdirSync(dir).sort()).toEqual(['output', 'second', 'stdout'])
+})
+
+it('a file that cannot be looked at is a finding, and no bug', async () => {
+  const dir = folder()
+  writeFileSync(join(dir, 'file'), '')
+  symlinkSync('loop', join(dir, 'loop'))
+  const { world } = worldFor({})
+  for (const [file, why] of [
+    [join(dir, 'file', 'x.prom'), 'ENOTDIR'],
+    [join(dir, 'none', 'x.prom'), 'ENOENT'],
+    [join(dir, 'x'.repeat(300)), 'ENAMETOOLONG'],
+    [join(dir, 'loop'), 'a link that leads round in a circle'],
+    [join(dir, 'loop', 'x.prom'), 'ELOOP'],
+  ] as const)
+    expect(await writeMetrics(file, [], world)).toEqual([
+      expect.objectContaining({ state: 'UNKNOWN', message: expect.stringContaining(why) as string }),
+    ])
 })

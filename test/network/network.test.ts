@@ -44,6 +44,23 @@ describe('a refresh and a call of the API go', { timeout: 300_000 }, () => {
     expect(there.tunnels()).toBe(2)
   })
 
+  it('a notification goes through the proxy, with TLS by a private authority, and nowhere without that', async () => {
+    const bodies: string[] = []
+    const hooks = createTlsServer(pem(certificate), (request, response) => {
+      request.on('data', (part: Buffer) => bodies.push(part.toString())).on('end', () => response.end())
+    })
+    const url = `https://${HOST}:${await listening(hooks, HOST)}/hook`
+    const { run, tunnels } = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
+    const env = { HQ_TOKEN_NOTIFY_URL: url }
+    expect(await run(['notify', '--test'], { env })).toMatchObject({ code: 0 })
+    expect([bodies.length, bodies.join('')]).toEqual([1, expect.stringMatching(/^\{/)])
+    expect(tunnels()).toBe(1)
+    const stranger = await behindTls({ network: 'proxy = none' })
+    const refused = await stranger.run(['notify', '--test'], { env })
+    expect([refused.code, refused.stdout]).toEqual([78, expect.stringContaining('could not be reached')])
+    expect(bodies).toHaveLength(1)
+  })
+
   it('a discovery goes through the proxy, and a revocation at the place that it told', async () => {
     const there = await behindTls({ network: `proxy = ${proxy.url}\nca_file = ${firm.cert}` })
     const asked: string[] = []

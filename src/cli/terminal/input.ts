@@ -25,7 +25,7 @@ export async function readAll(
   for await (const chunk of stdin as AsyncIterable<Buffer | string>) {
     const bytes = Buffer.from(chunk)
     length += bytes.byteLength
-    if (length > limit) throw new UsageError(`${what} is longer than 1 MiB`)
+    if (length > limit) throw new UsageError(`${what} is longer than 1 MiB`, { hint: `${command} < FILE` })
     chunks.push(bytes)
   }
   return Buffer.concat(chunks)

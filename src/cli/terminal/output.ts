@@ -3,6 +3,7 @@ import { OutputFailed, type TokenError } from '../../core/errors.js'
 import type { Notice } from '../../core/ports.js'
 import { printable, printableJson } from '../../core/printable.js'
 import { shellWord } from '../../core/shell-quoting.js'
+import { COMMAND_NAMES } from '../command-name.js'
 import type { Screen, World } from '../world.js'
 import { forCodePage } from './code-page.js'
 
@@ -157,6 +158,8 @@ function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => stri
     ...(profile === undefined ? [] : ['--profile', profile]),
   ]
   const invocation = ['hq-token', ...options].join(' ')
-  // Only where a command follows, not an option.
-  return (hint) => hint.replace(/\bhq-token(?= [a-z])/g, () => invocation)
+  return (hint) => hint.replace(COMMAND, () => invocation)
 }
+
+/** The program's name where one of its commands follows: a user and a folder may have this name too. */
+const COMMAND = new RegExp(`(?<![^\\s(\`'"])hq-token(?= (?:${COMMAND_NAMES.join('|')})(?![\\w-]))`, 'g')

@@ -5,7 +5,8 @@ import type { World } from '../world.js'
 
 /**
  * Runs `work` with a standard error of its own. Its lines are dropped where the exit code is 0 or 75, because cron mails
- * each line and a person can do nothing about an outage. After any other exit code they are all printed.
+ * each line and a person can do nothing about an outage. After any other exit code they are all printed, but for warnings
+ * of the environment.
  */
 export async function quietly(world: World, work: (within: World) => Promise<number>): Promise<number> {
   const said: Buffer[] = []
@@ -24,7 +25,7 @@ export async function quietly(world: World, work: (within: World) => Promise<num
       world.stderr.uncork()
     },
   })
-  const code = await work({ ...world, stderr })
+  const code = await work({ ...world, stderr, isQuiet: true })
   if (code !== Exit.ok && code !== Exit.later) world.stderr.write(Buffer.concat(said).toString())
   return code
 }

@@ -6,7 +6,7 @@ import type { ClockReading } from '../../core/clock.js'
 import { ConfigInvalid, StoreUnreachable, TokenError } from '../../core/errors.js'
 import { closedByMove, type Here } from '../../core/move-notes.js'
 import { storePaths } from '../files.js'
-import type { StoreLook } from '../look.js'
+import { NOTHING, type StoreLook } from '../look.js'
 import { assertLoadable } from '../sqlite/addon-fault.js'
 import { needsRollback } from '../sqlite/addon.js'
 import { patiently } from '../sqlite/patience.js'
@@ -55,7 +55,7 @@ export async function lookAtShared(
     if (!(error instanceof TokenError)) throw error
     return fromSeat(known, error)
   } finally {
-    // Nobody waits for it: a query that has no answer would keep it open.
+    // Not awaited: a query that has no answer would keep it open.
     void connection.close()
   }
   if (look instanceof ConfigInvalid) throw look
@@ -102,7 +102,7 @@ function fromSeat(known: Peeked | undefined, failure: TokenError | null): Shared
   return { ...NOTHING, set, discovered, seen: { at: checkedAt?.now ?? null, failure } }
 }
 
-/** What the seat remembers of this very row; `undefined` if there is none yet. */
+/** The seat's memory of this very row; `undefined` if there is none yet. */
 async function remembered(path: string, settings: SharedStore): Promise<Peeked | undefined> {
   const paths = storePaths(path)
   const known = await patiently(
@@ -112,7 +112,7 @@ async function remembered(path: string, settings: SharedStore): Promise<Peeked |
       try {
         return peekSeat(path, settings.name)
       } catch (error) {
-        // What a dead process has left half written may be lost: the database has the token set.
+        // A dead process's half-written page may be lost: the database has the token set.
         if (needsRollback(error)) return undefined
         throw error
       }
@@ -121,8 +121,3 @@ async function remembered(path: string, settings: SharedStore): Promise<Peeked |
   )
   return known?.place === placeOf(settings) ? known : undefined
 }
-
-const NOTHING = {
-  ...{ set: undefined, discovered: undefined, login: undefined },
-  ...{ history: [], untold: null },
-} as const

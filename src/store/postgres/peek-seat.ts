@@ -38,7 +38,7 @@ export function peekSeat(path: string, name: string): Peeked | undefined {
 }
 
 interface PeekRow {
-  /** JSON of the columns of SQLite's `token_set`; `refresh_token` is a fingerprint. */
+  /** JSON of the columns of SQLite's `token_set`; `refresh_token` and the previous tokens are fingerprints. */
   readonly token_set: string | null
   /** JSON of the rest. A later version may add to it. */
   readonly about: string
@@ -52,6 +52,15 @@ export function fromPeek({ token_set, about }: PeekRow): Peeked {
 
 function fromColumns(columns: Row): TokenSet {
   const set = fromRow(columns)
-  const refreshToken = Secret.elsewhere(set.pair.refreshToken.reveal())
-  return { ...set, pair: { ...set.pair, refreshToken } }
+  const { pair, previous } = set
+  const hidden = (fingerprint: Secret): Secret => Secret.elsewhere(fingerprint.reveal())
+  return {
+    ...set,
+    pair: { ...pair, refreshToken: hidden(pair.refreshToken) },
+    previous: previous && {
+      ...previous,
+      accessToken: hidden(previous.accessToken),
+      refreshToken: hidden(previous.refreshToken),
+    },
+  }
 }

@@ -123,7 +123,14 @@ export function withOwnAge(set: TokenSet, known: Pick<Remembered, 'set'>): Token
 function withheld(set: TokenSet): TokenSet {
   const { refreshToken } = set.pair
   const pair: TokenPair = { ...set.pair, refreshToken: Secret.elsewhere(refreshToken.fingerprint) }
-  return { ...set, pair, previous: null, intent: set.intent && { ...set.intent, salvaged: null } }
+  const previous = set.previous && tokenless(set.previous, (fingerprint) => Secret.elsewhere(fingerprint))
+  return { ...set, pair, previous, intent: set.intent && { ...set.intent, salvaged: null } }
+}
+
+/** The pair before the last refresh: its end tells whether refreshes move it. */
+export function tokenless(pair: TokenPair, make: (fingerprint: string) => Secret): TokenPair {
+  const { accessToken, refreshToken } = pair
+  return { ...pair, accessToken: make(accessToken.fingerprint), refreshToken: make(refreshToken.fingerprint) }
 }
 
 /**

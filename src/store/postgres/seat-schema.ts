@@ -5,7 +5,7 @@ import { recordsIn, serialize } from '../rescue/records.js'
 import { toRow, type Row } from '../row.js'
 import { SEAT_APPLICATION_ID, type Schema } from '../sqlite/schema.js'
 import { fromPeek } from './peek-seat.js'
-import { nothing, type Remembered } from './remembered.js'
+import { nothing, tokenless, type Remembered } from './remembered.js'
 
 /**
  * A row for each row of a database that hosts share. `owner`, `token_set` and `about` are JSON; the second as SQLite's
@@ -55,9 +55,13 @@ export function fromSeatRow({ seat, token_set, about, answers }: SeatRow): Remem
   }
 }
 
-/** The refresh token's column holds its fingerprint. */
+/** The refresh token's column holds its fingerprint, and so do those of the previous pair. */
 function toColumns(set: TokenSet): Row {
   const { refreshToken } = set.pair
-  const whole = { ...set, pair: { ...set.pair, refreshToken: new Secret(refreshToken.fingerprint) } }
+  const whole = {
+    ...set,
+    pair: { ...set.pair, refreshToken: new Secret(refreshToken.fingerprint) },
+    previous: set.previous && tokenless(set.previous, (fingerprint) => new Secret(fingerprint)),
+  }
   return toRow(whole)
 }

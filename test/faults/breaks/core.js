@@ -345,9 +345,11 @@ export default [
   {
     name: 'a seed that could not be marked is not tried again',
     file: 'src/core/seeding.ts',
-    find: 'if (set.seedFile?.isMarked !== true && spentSeed(set) !== undefined)',
-    replace: 'if (set.seedFile?.isMarked !== true && spentSeed(set) !== undefined && isNews(set))',
+    find: 'if (isSaved && set.seedFile?.isMarked !== true && spentSeed(set) !== undefined)',
+    replace: 'if (isSaved && set.seedFile?.isMarked !== true && spentSeed(set) !== undefined && isNews(set))',
     by: tests('core/seeding', 'is marked by the next one'),
+  },
+  {
     name: 'some signals are not held',
     file: 'src/platform/signals.ts',
     find: "  ...['SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL'],\n",
@@ -610,8 +612,8 @@ export default [
   {
     name: 'history: a login begins no other grant',
     file: 'src/core/history-comparison.ts',
-    find: "(event === 'login' || event === 'seed') && newTokens",
-    replace: "event === 'move' && newTokens",
+    find: "(event === 'login' || event === 'seed') && firstEntries",
+    replace: "event === 'move' && firstEntries",
     by: tests('core/history-comparison', 'once a login has given'),
   },
   {
@@ -641,6 +643,8 @@ export default [
     find: 'return event === undefined ? what',
     replace: 'return event !== null ? what',
     by: tests('cli/history', 'of a refusal since which event'),
+  },
+  {
     name: 'check: a refused refresh token is no alarm',
     file: 'src/core/check.ts',
     find: "  if (refusedAt !== null) return [{ ...lost, what: 'refused', since: refusedAt }]\n",
@@ -650,7 +654,7 @@ export default [
   {
     name: 'check: a token that never lives long warns all its life',
     file: 'src/core/check.ts',
-    find: 'Math.min(WARN, refresh.life / 2)',
+    find: 'Math.min(WARN, (life ?? Infinity) / 2)',
     replace: 'WARN',
     by: tests('core/check', 'in the first half of a short life'),
   },

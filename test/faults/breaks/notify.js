@@ -134,8 +134,8 @@ export default [
   {
     name: 'alerts: a later threshold ends trouble that was told',
     file: 'src/core/alerts.ts',
-    find: 'isWorth || recordOf(kind).since !== 0)',
-    replace: 'isWorth)',
+    find: 'isWorthTelling || recordOf(kind).since !== 0)',
+    replace: 'isWorthTelling)',
     by: tests('core/alerts', 'tell of an outage sooner and later'),
   },
   {

@@ -177,6 +177,8 @@ export default [
     find: 'fd > 2 && isFileOrDevice(fd)',
     replace: 'fd > 2 && (isFileOrDevice(fd), true)',
     by: tests('platform/descriptors', 'nothing of Node'),
+  },
+  {
     name: 'windows: a new folder has its name before it is closed',
     file: 'src/platform/files.ts',
     find: "  const draft = join(dirname(top), `.hq-token-${randomBytes(6).toString('hex')}`)\n",

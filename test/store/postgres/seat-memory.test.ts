@@ -4,9 +4,11 @@ import Database from 'better-sqlite3'
 import { expect, it } from 'vitest'
 import { Secret } from '../../../src/core/secret.js'
 import { storePaths } from '../../../src/store/files.js'
+import { hasFixedEnd } from '../../../src/core/refresh-end.js'
+import { afterUnsaved } from '../../../src/store/postgres/remembered.js'
 import { SeatMemory } from '../../../src/store/postgres/seat-memory.js'
 import { folder } from '../../support/folder.js'
-import { HOST, pair, tokenSet } from '../../support/token-sets.js'
+import { HOST, ISSUED, moment, pair, tokenSet } from '../../support/token-sets.js'
 
 it.each([20, 9000])(
   'a seat that forgets an access token of %i characters leaves it in no file, not in the journal either',
@@ -26,6 +28,21 @@ it.each([20, 9000])(
     expect(await memory.load()).toMatchObject({ seat, set: undefined })
   },
 )
+
+it('a seat keeps the end of the pair before the last refresh, and no token of it', async () => {
+  const dir = folder()
+  const memory = new SeatMemory(storePaths(join(dir, 'token.seat')), HOST, 'default')
+  await memory.create()
+  const [accessToken, refreshToken] = [new Secret('secret-access'), new Secret('secret-refresh')]
+  const previous = pair({ accessToken, refreshToken })
+  await memory.change((known) => afterUnsaved(known, tokenSet({ previous, lastRefreshAt: ISSUED }), moment()))
+  const { set } = await memory.load()
+  expect(set && hasFixedEnd(set)).toBe(true)
+  expect(set?.previous?.refreshToken.equals(refreshToken)).toBe(true)
+  expect(() => set?.previous?.refreshToken.reveal()).toThrow('elsewhere')
+  for (const name of readdirSync(dir))
+    expect(readFileSync(join(dir, name), 'latin1')).not.toContain('secret-')
+})
 
 it.each([
   [

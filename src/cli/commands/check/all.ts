@@ -1,6 +1,12 @@
 // Says how the token sets of all profiles stand, in one line for all and one for each. Decides nothing.
-import { CHECK_EXIT, findingsOf, type CheckFinding, type Look } from '../../../core/check.js'
-import { environmentOfEach, type Profile } from '../../../wiring/profiles.js'
+import {
+  CHECK_EXIT,
+  findingsOf,
+  type CheckFinding,
+  type CheckLimits,
+  type Look,
+} from '../../../core/check.js'
+import { environmentOfEach, type Closed, type Profile } from '../../../wiring/profiles.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import type { CheckFlags } from './options.js'
@@ -13,15 +19,16 @@ import { words, wordsOf } from './words.js'
 /** @returns The exit code of the worst. */
 export async function checkAll(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
   const timeoutMs = timeoutOf(flags)
-  const profiles = await profilesInTime(world, options, timeoutMs)
+  const { profiles, closed } = await profilesInTime(world, options, timeoutMs)
   const each = { ...world, env: environmentOfEach(world.env) }
   const limits = limitsOf(flags)
-  const all = await Promise.all(
+  const seen = await Promise.all(
     profiles.map(async ({ name, choice }) => {
       const look = await lookInTime(each, choice, timeoutMs).catch(unreadable)
       return measuredOf(name, { look, findings: findingsOf(look, limits) })
     }),
   )
+  const all = [...seen, ...closed.flatMap((one) => (one.isOwn ? [ofClosed(one, limits)] : []))]
   const failures = await measure(all, flags, world)
   const state = stateOf([...all.flatMap(({ findings }) => findings), ...failures])
   const tells = async (): Promise<void> => {
@@ -38,10 +45,24 @@ export async function checkAll(world: World, options: GlobalOptions, flags: Chec
     return CHECK_EXIT[state]
   }
   const lines = all.flatMap((measured, nth) => linesOf(measured, profiles[nth], world, options))
-  const more = failures.map((one) => furtherLine(one.state, wordsOf(one, undefined)))
-  await writeOut(world.stdout, [statusLine(state, counted(all)), ...lines, ...more].join(''))
+  const more = failures.map((one) =>
+    furtherLine(
+      one.state,
+      wordsOf(one, undefined, (hint) => hint),
+    ),
+  )
+  // The profiles of the machine may be those of another user, who checks them.
+  const passed = closed.filter(({ isOwn }) => !isOwn)
+  const notes = passed.map(({ message }) => furtherLine('OK', `passed over: ${message}`))
+  await writeOut(world.stdout, [statusLine(state, counted(all)), ...lines, ...more, ...notes].join(''))
   await tells()
   return CHECK_EXIT[state]
+}
+
+/** The user's own folder of profiles, which cannot be read: there may be profiles in it. */
+function ofClosed({ folder, message, hint }: Closed, limits: CheckLimits): Measured {
+  const look: Look = { kind: 'unread', state: 'UNKNOWN', message, hint }
+  return measuredOf(folder, { look, findings: findingsOf(look, limits) })
 }
 
 /** A profile that cannot be used does not hide the others. */
@@ -65,8 +86,8 @@ function linesOf(
   { verbose }: GlobalOptions,
 ): readonly string[] {
   const { typed } = voice(world, profile?.choice ?? {})
-  const line = (of: CheckFinding['state'], text: string): string => furtherLine(of, `${name}: ${typed(text)}`)
+  const line = (of: CheckFinding['state'], text: string): string => furtherLine(of, `${name}: ${text}`)
   return verbose === true && findings.length > 1
-    ? findings.map((one) => line(one.state, wordsOf(one, look)))
-    : [line(state, words(look, findings))]
+    ? findings.map((one) => line(one.state, wordsOf(one, look, typed)))
+    : [line(state, words(look, findings, typed))]
 }

@@ -7,6 +7,7 @@ import {
   type CheckLimits,
   type Look,
 } from '../../../core/check.js'
+import { OutputFailed } from '../../../core/errors.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import { inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
@@ -17,17 +18,24 @@ import { wordsOf, words } from './words.js'
 
 /** @returns The exit code of a monitoring plugin. */
 export async function check(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
-  const timeoutMs = timeoutOf(flags)
   if (flags.look === true) {
-    const text = flags.all === true ? profilesAsText(world, options) : lookAsText(world, options, timeoutMs)
+    const text =
+      flags.all === true ? profilesAsText(world, options) : lookAsText(world, options, timeoutOf(flags))
     await writeOut(world.stdout, `${await text}\n`)
     return CHECK_EXIT.OK
   }
-  if (flags.all === true) {
-    const { checkAll } = await import('./all.js')
-    return checkAll(world, options, flags)
+  try {
+    return await (flags.all === true
+      ? (await import('./all.js')).checkAll(world, options, flags)
+      : checkOne(world, options, flags))
+  } catch (error) {
+    if (flags.prometheus === undefined || error instanceof OutputFailed) throw error
+    return unmeasured(error, world, options, flags)
   }
-  const limits = limitsOf(flags)
+}
+
+async function checkOne(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
+  const [limits, timeoutMs] = [limitsOf(flags), timeoutOf(flags)]
   const look = await lookInTime(world, options, timeoutMs)
   const measured = measuredOf(labelOf(options, world), { look, findings: findingsOf(look, limits) })
   const findings = [...measured.findings, ...(await measure([measured], flags, world))]
@@ -37,6 +45,23 @@ export async function check(world: World, options: GlobalOptions, flags: CheckFl
   if (flags.notify === true && look.kind !== 'unread')
     await (await import('./tell.js')).tellQuietly(world, [options])
   return CHECK_EXIT[state]
+}
+
+/** Else the metrics of the last check stay, which may say that all is well. */
+async function unmeasured(
+  error: unknown,
+  world: World,
+  options: GlobalOptions,
+  flags: CheckFlags,
+): Promise<number> {
+  const look = { kind: 'unread', state: 'UNKNOWN', ...inWords(error) } as const
+  const label = flags.all === true ? profileLabel(undefined) : labelOf(options, world)
+  const measured = measuredOf(label, { look, findings: findingsOf(look, limitsOf(flags)) })
+  const findings = [...measured.findings, ...(await measure([measured], flags, world))]
+  const { typed } = voice(world, options)
+  if (flags.prometheus !== '-')
+    await writeOut(world.stdout, statusLine('UNKNOWN', words(look, findings, typed)))
+  return CHECK_EXIT.UNKNOWN
 }
 
 interface Said {
@@ -54,10 +79,10 @@ function linesOf(
   const { typed } = voice(world, options)
   const profile =
     options.profile ?? (isNamed(options, world) ? undefined : world.env['HQ_TOKEN_PROFILE']?.trim())
-  const said = `${profile ? `${profile}: ` : ''}${typed(words(look, findings))}`
+  const said = `${profile ? `${profile}: ` : ''}${words(look, findings, typed)}`
   const line = statusLine(stateOf(findings), said, performanceData(look, limits))
   const more =
-    options.verbose === true ? findings.map((one) => furtherLine(one.state, typed(wordsOf(one, look)))) : []
+    options.verbose === true ? findings.map((one) => furtherLine(one.state, wordsOf(one, look, typed))) : []
   return [line, ...more].join('')
 }
 
@@ -65,8 +90,17 @@ function linesOf(
 function labelOf(options: GlobalOptions, world: World): string {
   const { env } = world
   const file = options.config ?? (isNamed(options, world) ? env['HQ_TOKEN_CONFIG'] : undefined)
-  if (file !== undefined) return resolve(file)
+  if (file !== undefined) return wholePath(file.trim())
   return profileLabel(options.profile ?? env['HQ_TOKEN_PROFILE']?.trim())
+}
+
+/** As it was typed where the working folder is gone. */
+function wholePath(file: string): string {
+  try {
+    return resolve(file)
+  } catch {
+    return file
+  }
 }
 
 /** A profile that is called default is another than the configuration without a profile. */
@@ -83,6 +117,8 @@ function isNamed({ config, profile }: GlobalOptions, { env }: World): boolean {
 export async function reportUnknown(error: unknown, world: World, options: GlobalOptions): Promise<number> {
   const { message, hint } = inWords(error)
   const next = hint === null ? '' : `: ${voice(world, options).typed(hint)}`
-  await writeOut(world.stdout, statusLine('UNKNOWN', message + next)).catch(() => undefined)
+  await writeOut(world.stdout, statusLine('UNKNOWN', message.replace(/\.$/, '') + next)).catch(
+    () => undefined,
+  )
   return CHECK_EXIT.UNKNOWN
 }

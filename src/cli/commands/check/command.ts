@@ -6,10 +6,10 @@ import { checkOptions, type CheckFlags } from './options.js'
 
 const HELP = `
 Ends with 0 OK, 1 WARNING, 2 CRITICAL or 3 UNKNOWN, for wrong usage and bugs too. Standard error stays empty.
-It makes and sends nothing, takes no lock, and runs no command for a secret.
+Without --notify and --prometheus it makes and sends nothing, takes no lock, and runs no command for a secret.
 
 A RANGE is [@]START:END, as of the Monitoring Plugins; its numbers are seconds, or durations such as 14d. It
-alarms outside: 14d: below 14 days, but 14d (the same as 0:14d) above them. With @ it alarms inside: @0:3d.
+alerts outside: 14d: below 14 days, but 14d (the same as 0:14d) above them. With @ it alerts inside: @0:3d.
 
   hq-token check
   hq-token --profile acme check -w 30d: -c 7d:

@@ -1,12 +1,12 @@
 // Looks at a profile within a time limit, in a process of its own where a call may wait for good. Decides nothing.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Look, Trouble, Unread } from '../../../core/check.js'
-import { ConfigInvalid, StoreBusy, TokenError, UsageError } from '../../../core/errors.js'
-import { noMoreFiles } from '../../../platform/errno.js'
+import { ConfigInvalid, StoreBusy, UsageError } from '../../../core/errors.js'
+import { foreseen } from '../../../platform/errno.js'
 import { mayHang } from '../../../platform/file-systems.js'
 import type { Choice } from '../../../wiring/open.js'
 import { lookAt, type LookAround } from '../../../wiring/look.js'
-import { assertAll, everyProfile, type Profile } from '../../../wiring/profiles.js'
+import { assertAll, everyProfile, type Profiles } from '../../../wiring/profiles.js'
 import { nextCommand } from '../../next-step.js'
 import type { World } from '../../world.js'
 
@@ -36,14 +36,10 @@ async function lookApart(world: World, { config, profile }: Choice, timeoutMs: n
  * @throws {UsageError | ConfigInvalid}
  * @throws {StoreBusy} it has passed
  */
-export async function profilesInTime(
-  world: World,
-  choice: Choice,
-  timeoutMs: number,
-): Promise<readonly Profile[]> {
+export async function profilesInTime(world: World, choice: Choice, timeoutMs: number): Promise<Profiles> {
   assertAll(choice, world)
   if (!mayHang(world.platform)) return everyProfile(choice, world)
-  const profiles = await answered<readonly Profile[]>(world, ['check', '--all', '--look'], timeoutMs)
+  const profiles = await answered<Profiles>(world, ['check', '--all', '--look'], timeoutMs)
   if (profiles !== undefined) return profiles
   throw new StoreBusy(LATE.message, { hint: LATE.hint })
 }
@@ -82,7 +78,7 @@ async function asText(work: () => unknown): Promise<string> {
 
 /** Name only of a foreign error, because its message may quote what it choked on. */
 export function inWords(error: unknown): Trouble {
-  const known = error instanceof TokenError ? error : noMoreFiles(error)
+  const known = foreseen(error)
   const message = known?.message ?? `a bug in hq-token: ${error instanceof Error ? error.name : typeof error}`
   return { message, hint: known?.hint ?? null }
 }

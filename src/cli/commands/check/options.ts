@@ -63,7 +63,11 @@ export const checkOptions: readonly OptionRow[] = [
   },
   {
     flags: '--prometheus <file>',
-    value: { read: (text) => text || undefined, otherwise: 'A file has a name.' },
+    value: {
+      // A dash begins the next option: the value is missing.
+      read: (text) => (text === '-' || /^[^-]/.test(text) ? text : undefined),
+      otherwise: 'A file has a name; ./-x is one that begins with a dash.',
+    },
     description: 'also write a textfile for node_exporter; - prints the metrics, and no status line',
   },
   {

@@ -56,7 +56,7 @@ export async function* examined(
   online: boolean,
 ): AsyncGenerator<readonly Finding[]> {
   const at = world.clock()
-  const { here, config, storeName, named, content, policy, seed, servers } = await examine(
+  const { here, config, storeName, named, content, policy, seed, history, servers } = await examine(
     options,
     around(world, voice(world, options)),
   )
@@ -68,7 +68,7 @@ export async function* examined(
           seed,
           { ...at, span: await spans() },
           {
-            ...{ policy, named, apiUrl: config?.apiUrl ?? null },
+            ...{ policy, named, history, apiUrl: config?.apiUrl ?? null },
             store: storeName,
           },
         )

@@ -1,12 +1,13 @@
 // Words the findings of `doctor` on the grant. The facts come from core/health.ts.
 import { fail, ok, skip, warn, type Finding } from '../../../core/finding.js'
 import { clientName } from '../../../core/client.js'
-import { ConfigInvalid, LoginRequired, recalled } from '../../../core/errors.js'
+import { ConfigInvalid, LOGIN_HINT, LoginRequired, recalled } from '../../../core/errors.js'
 import { LOGIN_LIFETIME } from '../../../core/logins.js'
 import { rfc3339, type ClockReading } from '../../../core/clock.js'
 import { asSeenBy, mayUse, otherClient } from '../../../core/ownership.js'
 import { healthOf, type Configured, type Health } from '../../../core/health.js'
-import type { PendingLogin } from '../../../core/store-ports.js'
+import { endsSoon, refreshEndOf, type RefreshEnd } from '../../../core/refresh-end.js'
+import type { HistoryEntry, PendingLogin } from '../../../core/store-ports.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import { NOT_BEARER, NOT_BEARER_HINT } from '../../../core/token-type.js'
 import type { Span } from '../../terminal/style.js'
@@ -33,6 +34,7 @@ export function grantChecks(
 /** The configuration that a grant is judged by, and the store's name for messages. */
 interface Around extends Configured {
   readonly store: string
+  readonly history: readonly HistoryEntry[]
 }
 
 /** The instant that a grant is judged at, and the words for the time from or to it. */
@@ -47,7 +49,7 @@ function withSet(stored: TokenSet, at: At, around: Around): readonly Finding[] {
     client(set, around),
     login(set, at, health),
     access(set, at, health),
-    refresh(set, at, health),
+    refresh(set, at, refreshEndOf(set, around.history), health),
     lastFailure(set, at, health),
   ]
 }
@@ -133,13 +135,17 @@ function access(
   return ok(name, hasEnded ? said : `${said}: the next \`get\` renews it`)
 }
 
-function refresh({ lastRefreshAt }: TokenSet, at: At, { refresh: token, hasEnded }: Health): Finding {
+function refresh({ lastRefreshAt }: TokenSet, at: At, end: RefreshEnd | null, { hasEnded }: Health): Finding {
   const name = 'refresh token'
   const last = lastRefreshAt === null ? 'never refreshed so far' : `refreshed ${ago(lastRefreshAt, at)}`
-  if (token === null) return ok(name, `the server does not say how long it lives; ${last}`)
-  const said = `${token.left > 0 ? `${at.span(token.left)} left` : 'over'}; ${last}`
-  if (!token.endsSoon) return ok(name, said)
-  return hasEnded ? warn(name, said) : warn(name, said, 'a refresh brings a new one: hq-token refresh')
+  if (end === null) return ok(name, `the server does not say how long it lives; ${last}`)
+  const left = end.endsAt - at.now
+  const said = `${left > 0 ? `${at.span(left)} left` : 'over'}; ${last}`
+  if (!endsSoon(end, at.now)) return ok(name, said)
+  if (hasEnded) return warn(name, said)
+  return end.isFixed
+    ? warn(name, `${said}, which has brought no later end`, LOGIN_HINT)
+    : warn(name, said, 'a refresh brings a new one: hq-token refresh')
 }
 
 function lastFailure(

@@ -44,7 +44,7 @@ async function reportIn({ world }: Session, file: string): Promise<HistoryReport
     })
   const { historySchema } = await import('../../../schemas/history.js')
   // PowerShell writes a file in UTF-16.
-  const encoding = bytes[0] === 0xff ? 'utf-16le' : 'utf-8'
+  const encoding = ({ 0xff: 'utf-16le', 0xfe: 'utf-16be' } as const)[bytes[0] ?? 0] ?? 'utf-8'
   const read = historySchema.safeParse(parsed(new TextDecoder(encoding).decode(bytes)))
   if (read.success) return read.data
   const [issue] = read.error.issues
@@ -138,7 +138,7 @@ function described(found: Comparison, here: HistoryReport, other: HistoryReport)
     : `the same history until ${where}`
   const lefts = (['here', 'other'] as const).flatMap((side) => leaving(side, found[side]))
   if (relation === 'forked') return [first, conflict(found, common.refresh, lefts.length === 0), ...lefts]
-  return isUsed && lefts.length === 0 ? [first, copy(found)] : [first, ...lefts]
+  return isUsed && lefts.length === 0 ? [first, copy(found, here, other)] : [first, ...lefts]
 }
 
 function withoutCommon(
@@ -191,8 +191,10 @@ function wasLast(one: Branch['spent'], other: Branch['spent']): boolean {
 }
 
 /** One of the two has used the grant alone. */
-function copy({ here, other }: Comparison): string {
+function copy({ here, other }: Comparison, ours: HistoryReport, theirs: HistoryReport): string {
   const unused: Side = here.refreshes > 0 || here.spent !== null ? 'other' : 'here'
+  if (unused === 'other' && ours.store === theirs.store && ours.host === theirs.host)
+    return 'the other is this very store, as it was then: there is no copy'
   const [name, user] = [NAMES[unused], NAMES[OPPOSITE[unused]]]
   const { refreshes, spent } = unused === 'here' ? other : here
   if (refreshes === 0 && spent?.outcome === 'HQ_LOGIN_REQUIRED')

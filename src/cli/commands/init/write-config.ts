@@ -6,7 +6,7 @@ import { OutputFailed, TokenError, UsageError } from '../../../core/errors.js'
 import { Draft } from '../../../platform/draft.js'
 import { errnoOf } from '../../../platform/errno.js'
 import { heldOpen, whileHeld } from '../../../platform/held-files.js'
-import { lookAt, makeFolder, syncName } from '../../../platform/files.js'
+import { rightsHint, makeFolder, syncName } from '../../../platform/files.js'
 import { uninterrupted } from '../../../platform/signals.js'
 import { replaceFile } from '../../terminal/output-file.js'
 import type { World } from '../../world.js'
@@ -108,5 +108,5 @@ export function taken(path: string): UsageError {
 function unwritable(path: string, cause: unknown): TokenError {
   const told = cause instanceof TokenError ? cause : heldOpen([path], cause)
   if (told !== undefined) return told
-  return new OutputFailed(`${path} cannot be written (${errnoOf(cause)})`, { hint: lookAt(path), cause })
+  return new OutputFailed(`${path} cannot be written (${errnoOf(cause)})`, { hint: rightsHint(path), cause })
 }

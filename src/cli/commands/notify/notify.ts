@@ -3,7 +3,7 @@
 import { testNotification } from '../../../core/alert-messages.js'
 import { ConfigInvalid, Exit, type ExitCode } from '../../../core/errors.js'
 import { deliver } from '../../../wiring/deliver.js'
-import { allWork, hookEnv, placeOf } from '../../../wiring/notify.js'
+import { allWork, hookEnv, grantPlace } from '../../../wiring/notify.js'
 import type { Session } from '../../session.js'
 import { printable, writeReport } from '../../terminal/output.js'
 
@@ -21,7 +21,7 @@ export async function notify(session: Session): Promise<ExitCode> {
     })
   // The message names the user of the grant, where the store can be read.
   const set = await store.read().catch(() => undefined)
-  const place = placeOf(session, set)
+  const place = grantPlace(session, set)
   const message = testNotification(place, world.clock().now)
   const deliveries = await deliver(message, place, config.notify, { env: hookEnv(session), agent })
   const lines = deliveries.map(

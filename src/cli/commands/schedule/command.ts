@@ -51,7 +51,11 @@ export function command(root: Command, { world }: Edge): void {
       'time of day, HH:MM; default: a minute of the night that fits this host',
       timeOfDay,
     )
-    .option('--run-as <name>', 'the user that a unit of the machine runs as (default: hq-token)', userName)
+    .option(
+      '--run-as <name>',
+      'the user that a unit of the machine runs as (default: hq-token; launchd: _hq-token)',
+      userName,
+    )
     .option('--dir <folder>', 'write the files into this folder, and print nothing')
     .option('--force', 'with --dir: replace files that say something else')
     .addHelpText('after', HELP)
@@ -73,7 +77,10 @@ function timeOfDay(text: string): string {
 }
 
 function userName(text: string): string {
-  if (!/^[^\s\p{C}"'$%/:;\\-][^\s\p{C}"'$%/:;\\]*$/u.test(text))
-    throw new InvalidArgumentError('It is the name of a user, such as hq-token.')
+  // As systemd takes it; nothing in it means anything to a shell.
+  if (!/^[A-Za-z_][\w.-]{0,30}$/.test(text))
+    throw new InvalidArgumentError(
+      'It is the name of a user, such as hq-token: letters, digits, _, . and -, at most 31.',
+    )
   return text
 }

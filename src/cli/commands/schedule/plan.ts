@@ -1,4 +1,6 @@
 // The parts of a scheduled refresh that all targets print. Pure: reads and writes nothing.
+import { shellWord } from '../../../core/shell-quoting.js'
+import { USUAL_INTERVAL, type ScheduleFlags, type Target } from './command.js'
 
 export interface Plan {
   /** `hq-token`, with a profile `hq-token-NAME`: so two profiles live side by side. */
@@ -17,8 +19,25 @@ export interface Plan {
   /** True if that is the user who runs this, whose configuration and store are taken then. */
   readonly isOwn: boolean
   readonly home: string | undefined
-  /** The options of this command that change what a line says, as typed. */
-  readonly again: string
+  /** This very command as it can be typed again, with other options. */
+  readonly again: (changes?: Partial<ScheduleFlags>) => string
+  /** `sudo `, where what is for the machine was asked for by another user than root. */
+  readonly sudo: string
+}
+
+/** `hq-token schedule cron --at 04:17` */
+export function commandLine(target: Target, flags: ScheduleFlags): string {
+  const { system, user, ifOlder, at, runAs, dir, force } = flags
+  return [
+    `hq-token schedule ${target}`,
+    ...(system === true ? ['--system'] : []),
+    ...(user === true ? ['--user'] : []),
+    ...(ifOlder === USUAL_INTERVAL ? [] : [`--if-older ${ifOlder}`]),
+    ...(at === undefined ? [] : [`--at ${at}`]),
+    ...(runAs === undefined ? [] : [`--run-as ${shellWord(runAs)}`]),
+    ...(dir === undefined ? [] : [`--dir ${shellWord(dir)}`]),
+    ...(force === true ? ['--force'] : []),
+  ].join(' ')
 }
 
 /** A file, and the folder where its kind is looked for. */

@@ -1,26 +1,27 @@
 // Prints what keeps the grant alive, or writes it with --dir. Enables nothing, and starts nothing.
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { seconds } from '../../../core/duration.js'
+import { seconds, short } from '../../../core/duration.js'
 import { OutputFailed, UsageError } from '../../../core/errors.js'
 import type { Host } from '../../../core/host.js'
 import type { Notice } from '../../../core/ports.js'
-import { shellWord } from '../../../core/shell-quoting.js'
 import { errnoOf } from '../../../platform/errno.js'
-import { lookAt, makeFolder } from '../../../platform/files.js'
+import { rightsHint } from '../../../platform/files.js'
 import { keepAlive, type KeepAlive } from '../../../wiring/keep-alive.js'
 import { around } from '../../session.js'
 import { replaceFile } from '../../terminal/output-file.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
-import { USUAL_INTERVAL, type ScheduleFlags, type Target } from './command.js'
+import { type ScheduleFlags, type Target } from './command.js'
 import { crontab, MOST } from './cron.js'
 import { propertyList } from './launchd.js'
 import { nextSteps } from './next-steps.js'
-import { isBelow, type Plan, type Printed } from './plan.js'
+import { commandLine, isBelow, type Plan, type Printed } from './plan.js'
 import { HOMES, systemdUnits } from './systemd.js'
 import { taskScript } from './windows.js'
+
+const DAY = 86_400
 
 /** The places of a unit of the machine. */
 const MACHINE = { config: '/etc/hq-token', state: '/var/lib/hq-token' }
@@ -46,23 +47,31 @@ export async function schedule(
     around(world, voice(world, options), silently),
     isOwn ? undefined : MACHINE,
   )
-  const plan = { ...planOf(world, places, flags), runAs, isOwn }
+  const plan = {
+    ...planOf(world, places, flags),
+    ...{ runAs, isOwn },
+    again: (changes: Partial<ScheduleFlags> = {}) => commandLine(target, { ...flags, ...changes }),
+    sudo: runAs !== undefined && world.user().uid !== 0 ? 'sudo ' : '',
+  }
   assertPlain(plan)
   const files = printed(target, plan)
-  for (const warning of await warnings(plan, places, flags)) notice(warning)
+  for (const warning of await warnings(plan, places, target, flags)) notice(warning)
   if (flags.dir === undefined) {
     const [only, ...more] = files
     // A comment begins with `#` in both of systemd's units.
     const text = files.map(({ folder, file, text }) => `# ${folder}/${file}\n${text}`).join('\n')
     await writeOut(world.stdout, more.length > 0 ? text : (only?.text ?? ''))
-  } else for (const said of await write(resolve(flags.dir), files, flags.force === true)) tell(said)
+  } else for (const said of await write(resolve(flags.dir), files, flags, plan)) tell(said)
+  // A line that goes through a pipe is on its way into the crontab: another one would run twice.
+  if (target === 'cron' && flags.dir === undefined && world.stdout.isTTY !== true) return
   for (const step of nextSteps(target, plan, files, flags.dir)) tell(step)
 }
 
 const silently = (): boolean => false
 
 /** @throws {UsageError} */
-function assertTaken(target: Target, { system, user, runAs, dir, force }: ScheduleFlags): void {
+function assertTaken(target: Target, flags: ScheduleFlags): void {
+  const { system, user, runAs, dir, force } = flags
   const hint = 'hq-token schedule --help'
   const other = [system && '--system', user && '--user', runAs !== undefined && '--run-as'].find((one) => one)
   if (other && (target === 'cron' || target === 'windows'))
@@ -73,21 +82,29 @@ function assertTaken(target: Target, { system, user, runAs, dir, force }: Schedu
   if (force === true && dir === undefined)
     throw new UsageError('--force replaces files, and needs --dir', { hint })
   if (dir === '')
-    throw new UsageError('--dir is given an empty name', { hint: 'hq-token schedule … --dir FOLDER' })
+    throw new UsageError('--dir is given an empty name', {
+      hint: commandLine(target, { ...flags, dir: '.' }),
+    })
+}
+
+/** macOS has a `_` before the names of accounts that nobody logs in to. */
+const USUAL_USER: Readonly<Record<Target, string>> = {
+  ...{ systemd: 'hq-token', cron: 'hq-token', windows: 'hq-token' },
+  launchd: '_hq-token',
 }
 
 /** The user of a unit of the machine; `undefined` for a unit of the user who runs this. */
 function machineUser({ user }: World, target: Target, flags: ScheduleFlags): string | undefined {
   const isMachine = flags.system === true || flags.runAs !== undefined
   const isUsual = target === 'systemd' && flags.user !== true && user().uid === 0
-  return isMachine || isUsual ? (flags.runAs ?? 'hq-token') : undefined
+  return isMachine || isUsual ? (flags.runAs ?? USUAL_USER[target]) : undefined
 }
 
 function planOf(
   { program, host, homedir }: World,
   { profile, configFile, variables, reads, writes, store }: KeepAlive,
   { ifOlder, at }: ScheduleFlags,
-): Omit<Plan, 'runAs' | 'isOwn'> {
+): Omit<Plan, 'runAs' | 'isOwn' | 'again' | 'sudo'> {
   const { node, script } = program()
   const [hour = 0, minute = 0] = at === undefined ? nightly(host(), store) : at.split(':').map(Number)
   return {
@@ -101,7 +118,6 @@ function planOf(
     ],
     ...{ variables, reads, writes, hour, minute },
     home: homeOf(homedir),
-    again: `${ifOlder === USUAL_INTERVAL ? '' : ` --if-older ${ifOlder}`}${at === undefined ? '' : ` --at ${at}`}`,
   }
 }
 
@@ -156,8 +172,9 @@ function printed(target: Target, plan: Plan): readonly Printed[] {
 }
 
 async function warnings(
-  { words: [node = '', script = ''], reads, writes, home, runAs }: Plan,
+  { words: [node = '', script = ''], reads, writes, home, runAs, again }: Plan,
   { left, problem, refreshLife }: KeepAlive,
+  target: Target,
   { ifOlder }: ScheduleFlags,
 ): Promise<readonly Notice[]> {
   const said: Notice[] = []
@@ -185,31 +202,58 @@ async function warnings(
     )
   if (problem !== undefined) warn(`no run can refresh yet: ${problem}`, 'hq-token doctor')
   const life = await refreshLife()
-  if (life !== undefined && (seconds(ifOlder) ?? 0) >= life / 2)
+  if (life !== undefined && life < 2 * DAY)
+    warn(
+      `the refresh token lives ${short(life)}, and a run each day is too seldom: the grant would end between two of them`,
+      oftener(life, target, again),
+    )
+  else if (life !== undefined && (seconds(ifOlder) ?? 0) >= life / 2)
     warn(
       `--if-older ${ifOlder} is half of what the refresh token lives (${Math.floor(life)} s) or more: one failure could end the grant`,
-      `hq-token schedule … --if-older ${Math.max(1, Math.floor(life / 10))}s`,
+      again({ ifOlder: `${Math.max(1, Math.floor(life / 10))}s` }),
     )
   return said
 }
 
+/** Four runs in the life of the refresh token, in the words of the target. */
+function oftener(life: number, target: Target, again: Plan['again']): string {
+  const minutes = Math.max(1, Math.floor(life / 4 / 60))
+  const hours = Math.floor(minutes / 60)
+  const [cron, calendar] =
+    hours > 0 ? [`0 */${hours} * * *`, `*-*-* 0/${hours}:00`] : [`*/${minutes} * * * *`, `*:0/${minutes}`]
+  const every = hours > 0 ? hours * 60 : minutes
+  const change = {
+    systemd: `in the timer OnCalendar=${calendar} and RandomizedDelaySec=0`,
+    cron: `at the begin of the line ${cron}`,
+    launchd: `in the place of StartCalendarInterval StartInterval, an integer of ${every * 60}`,
+    windows: `in the place of -Daily -At …: -Once -At 00:00 -RepetitionInterval (New-TimeSpan -Minutes ${every})`,
+  }[target]
+  return `${again({ ifOlder: `${Math.max(1, Math.floor(every / 2))}m` })}; then write ${change}`
+}
+
 /** Looks at all files before it writes one. */
-async function write(folder: string, files: readonly Printed[], force: boolean): Promise<readonly Notice[]> {
+async function write(
+  folder: string,
+  files: readonly Printed[],
+  { force }: ScheduleFlags,
+  { again }: Plan,
+): Promise<readonly Notice[]> {
   const found = files.map(({ file, text }) => ({
     path: join(folder, file),
     text,
     old: content(join(folder, file)),
   }))
   const other = found.find(({ old, text }) => old !== undefined && old !== text)
-  if (other !== undefined && !force)
+  if (other !== undefined && force !== true)
     throw new UsageError(`${other.path} is there already and says something else`, {
-      hint: `compare the two; --force replaces it: hq-token schedule … --dir ${shellWord(folder)} --force`,
+      hint: `compare the two; --force replaces it: ${again({ force: true })}`,
     })
   const notices: Notice[] = []
   for (const { path, text, old } of found) {
     if (old !== text) {
       try {
-        makeFolder(folder)
+        // As a shell makes it: a package may hold it.
+        mkdirSync(folder, { recursive: true })
       } catch (error) {
         throw unusable(path, error)
       }
@@ -222,13 +266,16 @@ async function write(folder: string, files: readonly Printed[], force: boolean):
 
 function content(path: string): string | undefined {
   try {
+    // Reading a pipe would wait for good.
+    if (!statSync(path).isFile()) throw new OutputFailed(`${path} is no regular file`, { hint: rightsHint(path) })
     return readFileSync(path, 'utf8')
   } catch (error) {
+    if (error instanceof OutputFailed) throw error
     if (errnoOf(error) === 'ENOENT') return undefined
     throw unusable(path, error)
   }
 }
 
 function unusable(path: string, cause: unknown): OutputFailed {
-  return new OutputFailed(`${path} cannot be used (${errnoOf(cause)})`, { hint: lookAt(path), cause })
+  return new OutputFailed(`${path} cannot be used (${errnoOf(cause)})`, { hint: rightsHint(path), cause })
 }

@@ -88,7 +88,7 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
-# Not MemoryDenyWriteExecute: V8 makes code at run time, and --jitless has no WebAssembly, which undici needs.
+# Not MemoryDenyWriteExecute: V8 makes code at run time.
 `
 }
 

@@ -1,5 +1,5 @@
 // Shows how the token sets of all profiles stand, in a line for each. Reads only.
-import { StoreBusy, TokenError } from '../../../core/errors.js'
+import { ConfigInvalid, StoreBusy, TokenError } from '../../../core/errors.js'
 import { mayHang } from '../../../platform/file-systems.js'
 import { environmentOfEach, everyProfile, type Profile } from '../../../wiring/profiles.js'
 import type { StatusAllReport } from '../../../schemas/status-all.js'
@@ -10,9 +10,11 @@ import { palette, spans, type Span } from '../../terminal/style.js'
 import { printable, printableJson, voice, writeReport, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import type { StatusFlags } from './command.js'
-import { reported, toneOf } from './status.js'
+import { isRefreshOver, reported, toneOf } from './status.js'
 
 type Entry = StatusAllReport['profiles'][number]
+
+const UNREADABLE = new ConfigInvalid('').code
 
 /** Milliseconds for one profile, where a file system or a database may keep it waiting. */
 const TIMEOUT_MS = 10_000
@@ -23,7 +25,7 @@ export async function statusOfAll(
   options: GlobalOptions,
   { json }: StatusFlags,
 ): Promise<void> {
-  const profiles = everyProfile(options, world)
+  const { profiles, closed } = everyProfile(options, world)
   const each = { ...world, env: environmentOfEach(world.env) }
   const told = new Set<string>()
   const entries = await Promise.all(
@@ -36,6 +38,10 @@ export async function statusOfAll(
       }
     }),
   )
+  for (const { isOwn, folder, message } of closed) {
+    if (!isOwn) voice(world, options).notice({ level: 'warning', message: `passed over: ${message}` })
+    else entries.push({ profile: folder, status: null, error: { code: UNREADABLE, message } })
+  }
   const report: StatusAllReport = { format_version: 1, profiles: entries }
   await writeReport(
     world.stdout,
@@ -71,8 +77,8 @@ function lines(entries: readonly Entry[], world: World, span: Span): string[] {
   const { dim, red } = palette(world)
   const rows = entries.map(({ profile, status, error }) => ({
     name: printable(profile),
-    state: status === null ? 'unreadable' : status.state.replace('_', ' '),
-    tone: status === null ? red : toneOf(status.state, world),
+    state: status === null ? 'unreadable' : stateOf(status).replace('_', ' '),
+    tone: status === null ? red : toneOf(stateOf(status), world),
     rest: status === null ? printable(error?.message ?? '') : restOf(status, span),
   }))
   const width = (column: 'name' | 'state'): number => Math.max(...rows.map((row) => row[column].length))
@@ -81,6 +87,10 @@ function lines(entries: readonly Entry[], world: World, span: Span): string[] {
     ({ name, state, tone, rest }) =>
       `${`${dim(name.padEnd(names))}  ${tone(state.padEnd(states))}  ${rest}`.trimEnd()}\n`,
   )
+}
+
+function stateOf(status: StatusReport): StatusReport['state'] {
+  return isRefreshOver(status) ? 'login_required' : status.state
 }
 
 function restOf({ access, refresh, last_error: failure }: StatusReport, span: Span): string {

@@ -6,6 +6,7 @@ import { rfc3339 } from '../../../core/clock.js'
 import { asSeenBy, otherClient } from '../../../core/ownership.js'
 import { healthOf, type Configured } from '../../../core/health.js'
 import type { ClockReading } from '../../../core/clock.js'
+import { hasFixedEnd, refreshEndOf } from '../../../core/refresh-end.js'
 import type { Sharing } from '../../../core/store-ports.js'
 import type { TokenSet } from '../../../core/token-set.js'
 import { isBearer } from '../../../core/token-type.js'
@@ -27,8 +28,17 @@ export async function status(session: Session, { json }: StatusFlags): Promise<v
   const text =
     json === true
       ? `${printableJson(report)}\n`
-      : described(report, set, { ...at, span: await spans() }, session, next, seed)
+      : described(report, set, { ...at, span: await spans() }, session, {
+          ...{ next, seed },
+          refreshLife: await refreshLifeOf(session, set),
+        })
   await writeReport(world.stdout, text)
+}
+
+/** Seconds: of the grant, where refreshes do not move the end. */
+async function refreshLifeOf({ store }: Session, set: TokenSet | undefined): Promise<number> {
+  const end = set && refreshEndOf(set, hasFixedEnd(set) ? await store.history() : [])
+  return end?.life ?? (end?.endsAt ?? 0) - (set?.pair.obtained.now ?? 0)
 }
 
 /** The report for programs, and what it is made of. */
@@ -49,11 +59,12 @@ export async function reported(session: Session) {
 
 async function nextStep(
   { config, store, world }: Session,
-  { state, likely_dead_since: deadSince }: StatusReport,
+  report: StatusReport,
   set: TokenSet | undefined,
   named: NamedClient,
 ): Promise<string | null> {
-  const hasEnded = deadSince !== null && state !== 'other_client'
+  const { state, likely_dead_since: deadSince } = report
+  const hasEnded = (deadSince !== null && state !== 'other_client') || isRefreshOver(report)
   if (state === 'empty' || state === 'login_required' || hasEnded)
     return nextCommand(config, await store.login(), world.clock().now)
   if (state !== 'other_client' || !set?.client) return null
@@ -142,15 +153,33 @@ const SAID: Record<State, string> = {
 }
 const UNCONFIGURED = 'empty: no config file and no token set yet'
 
-function saidOf({ state, likely_dead_since: since }: StatusReport, set: TokenSet | undefined): string {
+/** Whether the refresh token is over by what the server said, and nothing worse is known. */
+export function isRefreshOver({ state, refresh }: StatusReport): boolean {
+  const isOver = refresh !== null && refresh.expires_in !== null && refresh.expires_in <= 0
+  return isOver && state !== 'login_required' && state !== 'other_client'
+}
+
+function saidOf(report: StatusReport, set: TokenSet | undefined): string {
+  const { state, likely_dead_since: since, refresh } = report
   if (set === undefined) return SAID[state]
   if (state === 'login_required' && set.bareSince !== null)
     return `a person must log in: the server has refused without a reason since ${rfc3339(set.bareSince)}, and the access token has expired`
   if (state === 'expired' && since !== null)
     return `expired, and the grant has probably ended: the server has only refused, without a reason, since ${since}`
+  if (isRefreshOver(report)) {
+    const before = state === 'expired' ? '' : `${state}, and `
+    return `${before}a person must log in: the refresh token ended at ${refresh?.expires_at ?? ''}, by what the server said`
+  }
   if (state === 'expired' && !isBearer(set.pair.tokenType))
     return `not usable: hq-token cannot use a token of the type ${printable(set.pair.tokenType)}`
   return SAID[state]
+}
+
+/** What a report for people has beside the report for programs. */
+interface Aside {
+  readonly next: string | null
+  readonly seed: Finding | undefined
+  readonly refreshLife: number
 }
 
 function described(
@@ -158,13 +187,12 @@ function described(
   set: TokenSet | undefined,
   { now, span }: ClockReading & { readonly span: Span },
   { world, voice, store, config }: Session,
-  next: string | null,
-  seed: Finding | undefined,
+  { next, seed, refreshLife }: Aside,
 ): string {
   const isBare = report.state === 'empty' && isUnconfigured(config)
   const colourful = isColourful(world)
   const { dim, bold } = palette(world)
-  const tone = toneOf(report.state, world)
+  const tone = toneOf(isRefreshOver(report) ? 'login_required' : report.state, world)
   const lines: [label: string, text: string][] = [
     ['instance', report.instance === null ? dim('not configured') : printable(report.instance)],
     ['user', report.user === null ? dim('unknown') : printable(report.user)],
@@ -184,16 +212,13 @@ function described(
     lines.push(['access', `${access}${dim(guess)}`])
     lines.push([
       'refresh',
-      report.refresh.expires_in === null || pair.refreshExpiresAt === null
+      report.refresh.expires_in === null
         ? dim('the server does not say how long it lives')
-        : life(
-            report.refresh.expires_in,
-            pair.refreshExpiresAt - pair.obtained.now,
-            String(report.refresh.expires_at),
-          ),
+        : life(report.refresh.expires_in, refreshLife, String(report.refresh.expires_at)),
     ])
   }
-  const ago = (instant: number): string => `${rfc3339(instant)} ${dim(`(${span(now - instant)} ago)`)}`
+  const ago = (instant: number): string =>
+    `${rfc3339(instant)} ${dim(now < instant ? '(ahead of this clock)' : `(${span(now - instant)} ago)`)}`
   if (set !== undefined) {
     lines.push(['last refresh', set.lastRefreshAt === null ? dim('none yet') : ago(set.lastRefreshAt)])
     lines.push([
