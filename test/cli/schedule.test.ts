@@ -261,6 +261,10 @@ describe('schedule windows', () => {
     expect(command.replaceAll(/'(?:[^']|'')*'/g, "''")).toMatch(/^(?:[\w$:=;& .()+'[\]-])*$/)
   })
 
+  it('a task whose Node is gone does not end with 0', async () => {
+    expect(await printed(['windows'], root)).toContain(`-Command "$ErrorActionPreference = 'Stop'; $env:`)
+  })
+
   it.skipIf(spawnSync('pwsh', ['-Version']).status !== 0)(
     'PowerShell’s parser finds no mistake in the script, with odd names',
     async () => {
