@@ -79,6 +79,16 @@ describe('the pages for Windows and macOS', () => {
     ])
   })
 
+  it('the settings of the task that the page explains are in the task that is printed', () => {
+    const rows = [...page('docs/windows.md').matchAll(/^\| (`-.*?) \|/gm)].map(([, cell = '']) => cell)
+    const settings = rows.flatMap((cell) =>
+      [...cell.matchAll(/`([^`]+)`/g)].map(([, setting = '']) => setting),
+    )
+    expect(settings).toContain('-ExecutionTimeLimit 00:10:00')
+    const task = page('test/golden/schedule-windows.txt')
+    expect(settings.filter((setting) => !task.includes(setting))).toEqual([])
+  })
+
   it('each path of Windows is where the program looks for it', () => {
     const variables = { APPDATA: 'C:\\A', LOCALAPPDATA: 'C:\\L', ProgramData: 'C:\\P' }
     const paths = pathsOf({ platform: 'win32', env: variables, homedir: () => 'C:\\U' }).map((path) =>
