@@ -261,6 +261,10 @@ describe('schedule windows', () => {
     expect(command.replaceAll(/'(?:[^']|'')*'/g, "''")).toMatch(/^(?:[\w$:=;& .()+'[\]-])*$/)
   })
 
+  it('a task whose Node is gone does not end with 0', async () => {
+    expect(await printed(['windows'], root)).toContain(`-Command "$ErrorActionPreference = 'Stop'; $env:`)
+  })
+
   if (spawnSync('pwsh', ['-Version']).status === 0)
     it('PowerShell’s parser finds no mistake in the script, with odd names', async () => {
       const path = join(folder(), 'hq-token.ps1')

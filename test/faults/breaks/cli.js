@@ -374,6 +374,13 @@ export default [
     by: tests('cli/schedule', 'taken for a variable'),
   },
   {
+    name: 'a task whose Node is gone looks well',
+    file: 'src/cli/commands/schedule/windows.ts',
+    find: "$ErrorActionPreference = 'Stop'; ${",
+    replace: '${',
+    by: tests('cli/schedule', 'does not end with 0'),
+  },
+  {
     name: 'a unit of somebody is replaced without being asked',
     file: 'src/cli/commands/schedule/schedule.ts',
     find: 'if (other !== undefined && force !== true)',

@@ -3,12 +3,12 @@ import { timeOf, type Plan, type Printed } from './plan.js'
 
 /**
  * A script, because schtasks reads XML in UTF-16 only, which a pipe mangles. The task starts PowerShell, because a task
- * itself has no place for variables.
+ * itself has no place for variables. Without `Stop` PowerShell would pass over a Node that is gone, and end with 0.
  */
 export function taskScript(plan: Plan): Printed {
   const { name, words, variables } = plan
   const set = Object.entries(variables).map(([key, path]) => `$env:${key} = ${literal(path)}; `)
-  const run = `${set.join('')}& ${words.map(argument).join(' ')}; exit $LASTEXITCODE`
+  const run = `$ErrorActionPreference = 'Stop'; ${set.join('')}& ${words.map(argument).join(' ')}; exit $LASTEXITCODE`
   const text = `# ${name}: keeps the grant alive. Run it in PowerShell, as the user that runs the jobs
 $command = @'
 -NoProfile -NonInteractive -Command "${run}"
