@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
+import { isBelow } from '../../src/cli/commands/schedule/plan.js'
 import { place } from '../support/place.js'
 import { BIN, ended } from '../support/processes.js'
 import { told, type Told, type WorldOptions } from '../support/world.js'
@@ -277,6 +278,18 @@ describe('schedule windows', () => {
 })
 
 describe('schedule', () => {
+  it.each([
+    ['/home/x/.nvm/node', '/home', true],
+    ['/home', '/home/', true],
+    ['/homes/x', '/home', false],
+    ['/etc/..conf', '/etc', true],
+    ['C:\\Users\\x\\AppData\\npm', 'c:\\users\\X', true],
+    ['C:/Users/x/npm', 'C:\\Users\\x', true],
+    ['D:\\Users\\x', 'C:\\Users\\x', false],
+  ])('%s below %s: %s', (path, folder, is) => {
+    expect(isBelow(path, folder)).toBe(is)
+  })
+
   it.each(TARGETS)(
     'prints the same for %s on two runs, another time on another host, and nothing of the date',
     async (target) => {

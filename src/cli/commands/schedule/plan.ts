@@ -1,4 +1,5 @@
 // The parts of a scheduled refresh that all targets print. Pure: reads and writes nothing.
+import { posix, win32 } from 'node:path'
 import { shellWord } from '../../../core/shell-quoting.js'
 import { USUAL_INTERVAL, type ScheduleFlags, type Target } from './command.js'
 
@@ -53,5 +54,7 @@ export function timeOf({ hour, minute }: Pick<Plan, 'hour' | 'minute'>): string 
 }
 
 export function isBelow(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`)
+  const { isAbsolute, relative } = win32.isAbsolute(folder) && !posix.isAbsolute(folder) ? win32 : posix
+  const way = relative(folder, path)
+  return !/^\.\.(?:[/\\]|$)/.test(way) && !isAbsolute(way)
 }
