@@ -91,7 +91,8 @@ describe('a lease of another host', () => {
     await two.time.pass(60_000)
     // Nobody has seen the holder be silent in this minute: it may have waited for the database.
     await expect(run(two, 0)).rejects.toThrow(LockTimeout)
-    expect(await run(two, 12_000)).toBe('ran')
+    // On a machine at work a look may come late, and what was watched before it counts no more.
+    expect(await run(two, 26_000)).toBe('ran')
   })
 
   it('a lease of another host is watched anew after the database was out of reach', async () => {
