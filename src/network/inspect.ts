@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { ServerUnavailable } from '../core/errors.js'
 import { CLOCK_SKEW } from '../core/persist-answer.js'
+import { trustHint } from '../platform/authorities.js'
 import type { Probe } from './probe.js'
 
 /** Days before a certificate's end from which it is worth a warning. */
@@ -123,9 +124,6 @@ const UNREACHED: Readonly<Record<string, string>> = {
   ENETUNREACH: 'cannot be reached from here',
 }
 
-const OWN_AUTHORITY =
-  'for an authority of your own: ca_file = FILE in [network] of the config, or NODE_EXTRA_CA_CERTS=FILE'
-
 function certificateStep({ url, certificate, failure, isConnected }: Probe, now: number): Finding {
   const name = 'certificate'
   if (url.protocol === 'http:') return skip(name, 'plain http, to this machine itself')
@@ -156,7 +154,7 @@ function refusedCertificate(name: string, { host, hostname }: URL, code: string)
       : code === 'CERT_NOT_YET_VALID'
         ? [`the certificate of ${host} is not valid yet`, 'check this machine’s clock']
         : /SIGNATURE|ISSUER|SELF_SIGNED|UNTRUSTED/.test(code)
-          ? [`the certificate of ${host} is by an authority that this machine does not trust`, OWN_AUTHORITY]
+          ? [`the certificate of ${host} is by an authority that this machine does not trust`, trustHint()]
           : /CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)
             ? [`${host} does not accept this client’s certificate`, CLIENT_CERTIFICATE]
             : [`no TLS connection with ${host}`, 'check host and port in the configuration']

@@ -158,7 +158,7 @@ describe('TLS and the proxy', { timeout: 300_000 }, () => {
       {},
       { env: { NODE_EXTRA_CA_CERTS: '/nonexistent.pem' } },
     )
-    expect(passedOver.check('trust')).toMatchObject({ status: 'warn', hint: 'ls -l /nonexistent.pem' })
+    expect(passedOver.check('trust')).toMatchObject({ status: 'warn', hint: 'ls -ld /nonexistent.pem' })
   })
 
   it('doctor says how long a certificate of the client lives, and that the server wants one', async () => {

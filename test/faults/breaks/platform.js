@@ -247,4 +247,25 @@ export default [
     replace: "  if (database === '') throw",
     by: tests('store/windows', 'network share'),
   },
+  {
+    name: 'a Linux process reads the system’s certificates',
+    file: 'src/platform/authorities.ts',
+    find: "  if (platform !== 'win32' && platform !== 'darwin') return 'foreign'\n",
+    replace: '',
+    by: tests('platform/authorities', 'is not asked, and Node’s default stays'),
+  },
+  {
+    name: 'Windows’ certificates replace Node’s',
+    file: 'src/platform/authorities.ts',
+    find: '[...new Set([...nodeAuthorities(runtime), ...more])]',
+    replace: '[...new Set(more)]',
+    by: tests('platform/authorities', 'is trusted beside Node’s authorities'),
+  },
+  {
+    name: 'Windows’ certificates are not read',
+    file: 'src/platform/authorities.ts',
+    find: "  return getCACertificates === undefined ? 'out of reach' : 'used'\n",
+    replace: "  return 'out of reach'\n",
+    by: tests('network/system-store', 'is reached on win32'),
+  },
 ]
