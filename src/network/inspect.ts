@@ -4,6 +4,8 @@ import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { ServerUnavailable } from '../core/errors.js'
 import { CLOCK_SKEW } from '../core/persist-answer.js'
 import { trustHint } from '../platform/authorities.js'
+import { hints } from '../platform/hints.js'
+import type { SystemProxy } from '../platform/system-proxy.js'
 import type { Probe } from './probe.js'
 
 /** Days before a certificate's end from which it is worth a warning. */
@@ -20,11 +22,17 @@ export interface Reached {
  *
  * @param proxyShown The proxy without its password, and the setting that names it.
  * @param now Epoch seconds.
+ * @param system The proxy that Windows names to other programs, where no setting names one to this.
  */
-export function inspectWay(found: Probe, proxyShown: string | null, now: number): Reached {
+export function inspectWay(
+  found: Probe,
+  proxyShown: string | null,
+  now: number,
+  system: SystemProxy | null = null,
+): Reached {
   const { answer } = found
   const steps = [
-    proxyStep(found, proxyShown),
+    proxyShown === null ? noProxyStep(found, system) : proxyStep(found, proxyShown),
     ...(isAddress(found.url) ? [] : [nameStep(found)]),
     serverStep(found),
     certificateStep(found, now),
@@ -52,9 +60,18 @@ export function unanswered(name: string, { url, failure }: Probe): Finding {
   )
 }
 
-function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | null): Finding {
+function noProxyStep({ answer, isConnected, failure }: Probe, system: SystemProxy | null): Finding {
   const name = 'proxy'
-  if (shown === null) return ok(name, 'none')
+  if (system === null) return ok(name, 'none')
+  const { from, server, script } = system
+  const said = `none; Windows has ${server ?? `the script ${script ?? ''}`} (${from}), which is not used by itself`
+  if (isConnected || answer !== null || isTls(failure)) return ok(name, said)
+  const line = `in the config: [network] proxy = ${server === null || !server.includes('://') ? `http://${server ?? 'HOST:PORT'}` : server}`
+  return warn(name, said, server === null ? `look up HOST:PORT in the script, and put it ${line}` : line)
+}
+
+function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string): Finding {
+  const name = 'proxy'
   if (proxy === 'unused') return ok(name, `not used for ${url.host} (${shown})`)
   const refused = /^PROXY_HTTP_(\d+)$/.exec(failure ?? '')?.[1]
   const through = (message: string, hint: string): Finding =>
@@ -179,6 +196,6 @@ function clock(date: string | null, now: number): Finding {
   return warn(
     name,
     `this machine’s clock is ${apart} s ${ahead > 0 ? 'ahead of' : 'behind'} the server’s`,
-    'check the time synchronisation of this machine: timedatectl',
+    `check the time synchronisation of this machine: ${hints.clock()}`,
   )
 }

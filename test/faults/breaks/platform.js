@@ -268,4 +268,32 @@ export default [
     replace: "  return 'out of reach'\n",
     by: tests('network/system-store', 'is reached on win32'),
   },
+  {
+    name: 'Windows is asked for its id at each look',
+    file: 'src/platform/host.ts',
+    find: 'asked ??= ask()',
+    replace: 'asked = ask()',
+    by: tests('platform/machine-ids', 'asked for once in a process'),
+  },
+  {
+    name: 'a Mac’s kernel is taken for its boot',
+    file: 'src/platform/machine-ids.ts',
+    find: "'kern.bootsessionuuid'",
+    replace: "'kern.uuid'",
+    by: tests('platform/machine-ids', 'hardware’s and the boot’s on macOS'),
+  },
+  {
+    name: 'the password of Windows’ proxy is shown',
+    file: 'src/platform/system-proxy.ts',
+    find: '`https://${host}` : host\n',
+    replace: '`https://${host}` : named\n',
+    by: tests('platform/system-proxy', 'without what is secret'),
+  },
+  {
+    name: 'a browser is opened where nobody sees it',
+    file: 'src/platform/browser.ts',
+    find: "session !== '' && session.toLowerCase() !== 'services'",
+    replace: "session.toLowerCase() !== 'services'",
+    by: tests('platform/browser', 'only where a person sees it'),
+  },
 ]
