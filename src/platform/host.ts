@@ -5,8 +5,12 @@ import type { Host } from '../core/host.js'
 import { bootId, lineOf } from './machine.js'
 import { machineIds, type MachineIds } from './machine-ids.js'
 
+const thisHost = hostAsking(machineIds)
+
 /** The names that tell this machine from others. */
-export const machineHost: () => Host = hostAsking(machineIds)
+export function machineHost(): Host {
+  return thisHost()
+}
 
 /** @param ask Is asked once, and only where files do not tell. */
 export function hostAsking(ask: () => MachineIds, line = lineOf, boot = bootId): () => Host {

@@ -16,11 +16,11 @@ describe('a server whose authority the system’s store alone has', { timeout: 6
   let firm: Authority
   let serve: () => Promise<URL>
 
-  beforeAll(async () => {
+  beforeAll(() => {
     requirePrograms('openssl')
     firm = authority()
     const certificate = firm.issue('127.0.0.1')
-    serve = async () => {
+    serve = async (): Promise<URL> => {
       const server = createServer(pem(certificate), (_, response) => response.end('{}'))
       return new URL(`https://127.0.0.1:${await listening(server, '127.0.0.1')}/`)
     }
@@ -30,7 +30,7 @@ describe('a server whose authority the system’s store alone has', { timeout: 6
     ...{ platform, env: {}, version: process.version },
     getCACertificates: (type) => (type === 'system' ? [readFileSync(firm.cert, 'utf8')] : rootCertificates),
   })
-  const refresh = async (url: URL, runtime: TrustRuntime, ca: string | null = null) => {
+  const refresh = (url: URL, runtime: TrustRuntime, ca: string | null = null) => {
     const tls = tlsOptions({ ca, client: null }, runtime)
     const request = { url, headers: { 'content-length': '1' }, body: 'x' }
     return sendOnce(request, { ...STRAIGHT, tls }, { timeoutMs: 10_000 })
