@@ -4,6 +4,7 @@ import { closeSync } from 'node:fs'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { isReadTwoWays } from '../core/client.js'
 import { ConfigInvalid } from '../core/errors.js'
+import { systemStore, THIS_RUNTIME, type TrustRuntime } from '../platform/authorities.js'
 import { hints } from '../platform/hints.js'
 import { environmentNotices } from './environment.js'
 import { asProblem, FileProblem, openFile } from './file.js'
@@ -159,7 +160,12 @@ export function inspectSeedFile({ seedFile }: Config): Finding[] {
 const SOON = 14
 
 /** Says whom the program trusts, and what it shows of itself. @param now Epoch seconds. */
-export function inspectTrust({ network }: Config, env: Environment, now: number): Finding {
+export function inspectTrust(
+  { network }: Config,
+  env: Environment,
+  now: number,
+  runtime: TrustRuntime = THIS_RUNTIME,
+): Finding {
   try {
     const { ca, client } = network.credentials()
     const extra = variable(env, 'NODE_EXTRA_CA_CERTS')
@@ -167,6 +173,7 @@ export function inspectTrust({ network }: Config, env: Environment, now: number)
     if (flaw !== undefined) return flaw
     const authorities = [
       'the authorities of Node',
+      ...systemsAuthorities(runtime),
       ...(extra === undefined ? [] : [`of ${extra}`]),
       ...(ca === null ? [] : ['of ca_file']),
     ].join(' and ')
@@ -180,6 +187,15 @@ export function inspectTrust({ network }: Config, env: Environment, now: number)
   } catch (error) {
     return fail('trust', error)
   }
+}
+
+function systemsAuthorities(runtime: TrustRuntime): readonly string[] {
+  const store = systemStore(runtime)
+  if (store === 'foreign') return []
+  const place = runtime.platform === 'win32' ? 'of Windows’ certificate store' : 'of the keychain'
+  if (store === 'used') return [place]
+  const why = store === 'off' ? 'NODE_USE_SYSTEM_CA=0' : `Node ${runtime.version} cannot read it`
+  return [`none ${place} (${why})`]
 }
 
 /**

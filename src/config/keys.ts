@@ -196,7 +196,7 @@ export const configKeys = [
   }),
   key('network', 'ca_file', {
     description:
-      'PEM file of certificate authorities to trust beside those that Node trusts by itself (NODE_EXTRA_CA_CERTS among them).',
+      'PEM file of certificate authorities to trust beside those that Node trusts by itself (NODE_EXTRA_CA_CERTS among them), and on Windows and macOS the system’s own.',
     example: 'firm-ca.pem',
   }),
   key('network', 'client_cert_file', {

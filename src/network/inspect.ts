@@ -3,6 +3,9 @@ import { isIP } from 'node:net'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { ServerUnavailable } from '../core/errors.js'
 import { CLOCK_SKEW } from '../core/persist-answer.js'
+import { trustHint } from '../platform/authorities.js'
+import { hints } from '../platform/hints.js'
+import type { SystemProxy } from '../platform/system-proxy.js'
 import type { Probe } from './probe.js'
 
 /** Days before a certificate's end from which it is worth a warning. */
@@ -19,11 +22,17 @@ export interface Reached {
  *
  * @param proxyShown The proxy without its password, and the setting that names it.
  * @param now Epoch seconds.
+ * @param system The proxy that Windows names to other programs, where no setting names one to this.
  */
-export function inspectWay(found: Probe, proxyShown: string | null, now: number): Reached {
+export function inspectWay(
+  found: Probe,
+  proxyShown: string | null,
+  now: number,
+  system: SystemProxy | null = null,
+): Reached {
   const { answer } = found
   const steps = [
-    proxyStep(found, proxyShown),
+    proxyShown === null ? noProxyStep(found, system) : proxyStep(found, proxyShown),
     ...(isAddress(found.url) ? [] : [nameStep(found)]),
     serverStep(found),
     certificateStep(found, now),
@@ -51,9 +60,18 @@ export function unanswered(name: string, { url, failure }: Probe): Finding {
   )
 }
 
-function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string | null): Finding {
+function noProxyStep({ answer, isConnected, failure }: Probe, system: SystemProxy | null): Finding {
   const name = 'proxy'
-  if (shown === null) return ok(name, 'none')
+  if (system === null) return ok(name, 'none')
+  const { from, server, script } = system
+  const said = `none; Windows has ${server ?? `the script ${script ?? ''}`} (${from}), which is not used by itself`
+  if (isConnected || answer !== null || isTls(failure)) return ok(name, said)
+  const line = `in the config: [network] proxy = ${server === null || !server.includes('://') ? `http://${server ?? 'HOST:PORT'}` : server}`
+  return warn(name, said, server === null ? `look up HOST:PORT in the script, and put it ${line}` : line)
+}
+
+function proxyStep({ proxy, failure, url, isConnected }: Probe, shown: string): Finding {
+  const name = 'proxy'
   if (proxy === 'unused') return ok(name, `not used for ${url.host} (${shown})`)
   const refused = /^PROXY_HTTP_(\d+)$/.exec(failure ?? '')?.[1]
   const through = (message: string, hint: string): Finding =>
@@ -123,9 +141,6 @@ const UNREACHED: Readonly<Record<string, string>> = {
   ENETUNREACH: 'cannot be reached from here',
 }
 
-const OWN_AUTHORITY =
-  'for an authority of your own: ca_file = FILE in [network] of the config, or NODE_EXTRA_CA_CERTS=FILE'
-
 function certificateStep({ url, certificate, failure, isConnected }: Probe, now: number): Finding {
   const name = 'certificate'
   if (url.protocol === 'http:') return skip(name, 'plain http, to this machine itself')
@@ -156,7 +171,7 @@ function refusedCertificate(name: string, { host, hostname }: URL, code: string)
       : code === 'CERT_NOT_YET_VALID'
         ? [`the certificate of ${host} is not valid yet`, 'check this machine’s clock']
         : /SIGNATURE|ISSUER|SELF_SIGNED|UNTRUSTED/.test(code)
-          ? [`the certificate of ${host} is by an authority that this machine does not trust`, OWN_AUTHORITY]
+          ? [`the certificate of ${host} is by an authority that this machine does not trust`, trustHint()]
           : /CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)
             ? [`${host} does not accept this client’s certificate`, CLIENT_CERTIFICATE]
             : [`no TLS connection with ${host}`, 'check host and port in the configuration']
@@ -181,6 +196,6 @@ function clock(date: string | null, now: number): Finding {
   return warn(
     name,
     `this machine’s clock is ${apart} s ${ahead > 0 ? 'ahead of' : 'behind'} the server’s`,
-    'check the time synchronisation of this machine: timedatectl',
+    `check the time synchronisation of this machine: ${hints.clock()}`,
   )
 }

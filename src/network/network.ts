@@ -1,6 +1,7 @@
 // Connects all requests of the program but the one that spends a token (`send-once.ts`). Sends nothing itself.
 import type { SecureContextOptions } from 'node:tls'
 import { Agent, Dispatcher, Pool, ProxyAgent } from 'undici'
+import { THIS_RUNTIME, type TrustRuntime } from '../platform/authorities.js'
 import { families } from './connection.js'
 import { assertWay, isExempt } from './no-proxy.js'
 import type { NetworkSettings } from './settings.js'
@@ -9,10 +10,12 @@ import { limits, tlsOptions, type ConnectOptions } from './tls.js'
 /** Makes the dispatchers for all servers. */
 export class Network {
   readonly #settings: NetworkSettings
+  readonly #runtime: TrustRuntime
   #tls: SecureContextOptions | undefined
 
-  constructor(settings: NetworkSettings) {
+  constructor(settings: NetworkSettings, runtime = THIS_RUNTIME) {
     this.#settings = settings
+    this.#runtime = runtime
   }
 
   /**
@@ -21,7 +24,7 @@ export class Network {
    * @throws {ConfigInvalid}
    */
   prepare(): void {
-    this.#tls ??= tlsOptions(this.#settings.credentials())
+    this.#tls ??= tlsOptions(this.#settings.credentials(), this.#runtime)
   }
 
   /** A dispatcher for requests to any server. @throws As `prepare`. */

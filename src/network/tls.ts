@@ -1,6 +1,6 @@
 // TLS options and time limits of a connection. Opens no connection.
-import { readFileSync } from 'node:fs'
-import tls from 'node:tls'
+import type tls from 'node:tls'
+import { THIS_RUNTIME, trusted, type TrustRuntime } from '../platform/authorities.js'
 import type { Credentials } from './settings.js'
 
 export interface ConnectOptions {
@@ -16,24 +16,11 @@ export function limits({ idleMs }: ConnectOptions) {
   return { headersTimeout: idleMs, bodyTimeout: idleMs }
 }
 
-/** Passing `ca` replaces Node's default authorities, so add them back. */
-export function tlsOptions({ ca, client }: Credentials): tls.SecureContextOptions {
-  return { ...(ca !== null && { ca: [...usualAuthorities(), ca] }), ...client }
-}
-
-/** Node's own authorities, `NODE_EXTRA_CA_CERTS` included. */
-function usualAuthorities(): readonly string[] {
-  const { getCACertificates } = tls as { getCACertificates?: () => string[] }
-  if (getCACertificates !== undefined) return getCACertificates()
-  // Node before 22.15 has no function for them. Like Node, read the file and go on without it if that fails.
-  const extra = process.env['NODE_EXTRA_CA_CERTS']
-  return extra ? [...tls.rootCertificates, ...textOf(extra)] : tls.rootCertificates
-}
-
-function textOf(path: string): string[] {
-  try {
-    return [readFileSync(path, 'utf8')]
-  } catch {
-    return []
-  }
+/** Whom to trust, and what this client shows of itself. */
+export function tlsOptions(
+  { ca, client }: Credentials,
+  runtime: TrustRuntime = THIS_RUNTIME,
+): tls.SecureContextOptions {
+  const authorities = trusted(ca, runtime)
+  return { ...(authorities !== undefined && { ca: authorities }), ...client }
 }

@@ -90,18 +90,7 @@ export class RedirectListener {
       return new RedirectListener(withPort(redirectUri, port), servers, desk)
     } catch (error) {
       for (const server of servers) server.close()
-      const port = url.port === '' ? '80' : url.port
-      if ((error as NodeJS.ErrnoException).code === 'EACCES')
-        throw new ConfigInvalid(`this user may not listen on port ${port} of ${url.hostname}`, {
-          hint: 'register a redirect URI with a port above 1023, or log in in two steps: hq-token login --no-browser',
-        })
-      throw new ServerUnavailable(
-        `port ${port} of ${url.hostname} cannot be listened on (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
-        {
-          hint: 'another login may be waiting there: end it, or log in in two steps: hq-token login --no-browser',
-          cause: error,
-        },
-      )
+      throw notListening(url, error as NodeJS.ErrnoException)
     }
   }
 
@@ -111,6 +100,29 @@ export class RedirectListener {
       server.closeAllConnections()
     }
   }
+}
+
+/** The error for a port that cannot be had, with the way out on this system. */
+export function notListening(
+  { port: named, hostname }: URL,
+  cause: NodeJS.ErrnoException,
+  platform = process.platform,
+): ConfigInvalid | ServerUnavailable {
+  const port = named === '' ? '80' : named
+  const inTwo = 'log in in two steps: hq-token login --no-browser'
+  if (cause.code !== 'EACCES')
+    return new ServerUnavailable(
+      `port ${port} of ${hostname} cannot be listened on (${cause.code ?? 'unknown'})`,
+      { hint: `another login may be waiting there: end it, or ${inTwo}`, cause },
+    )
+  // Windows asks for no rights below 1024, but Hyper-V and WinNAT reserve whole ranges, others after each start.
+  return platform === 'win32'
+    ? new ConfigInvalid(`Windows has reserved port ${port} of ${hostname}, or another program has it alone`, {
+        hint: `netsh int ipv4 show excludedportrange tcp shows the reserved ranges: register a redirect URI with a port outside of them, or ${inTwo}`,
+      })
+    : new ConfigInvalid(`this user may not listen on port ${port} of ${hostname}`, {
+        hint: `register a redirect URI with a port above 1023, or ${inTwo}`,
+      })
 }
 
 /** Milliseconds to wait for the browser to take a page. */

@@ -1,4 +1,6 @@
 // Opens an address in the person's browser. Loads the package `open` only then.
+import { variable } from './windows-programs.js'
+
 /**
  * Opens an address in the person's browser.
  *
@@ -8,10 +10,7 @@ export async function openBrowser(
   url: string,
   { env, platform }: Pick<NodeJS.Process, 'env' | 'platform'>,
 ): Promise<boolean> {
-  const isElsewhere = env['SSH_CONNECTION'] !== undefined && env['DISPLAY'] === undefined
-  const hasScreen =
-    platform !== 'linux' || [env['DISPLAY'], env['WAYLAND_DISPLAY'], env['BROWSER']].some((one) => one)
-  if (!hasScreen || (isElsewhere && env['BROWSER'] === undefined)) return false
+  if (!hasScreen(env, platform)) return false
   try {
     const { default: open } = await import('open')
     const child = await within(env, () => open(url))
@@ -19,7 +18,8 @@ export async function openBrowser(
       child.once('error', () => {
         resolve(false)
       })
-      // A command that cannot open the address ends soon; one that can may stay.
+      // A command that cannot open the address ends soon; one that can may stay. PowerShell on Windows may only be
+      // starting by then: the caller shows the address in any case.
       child.once('exit', (code) => {
         resolve(code === 0)
       })
@@ -28,6 +28,18 @@ export async function openBrowser(
   } catch {
     return false
   }
+}
+
+/** Whether a browser would show itself to the person who waits here. */
+export function hasScreen(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): boolean {
+  const isElsewhere = env['SSH_CONNECTION'] !== undefined && env['DISPLAY'] === undefined
+  if (isElsewhere && env['BROWSER'] === undefined) return false
+  if (platform === 'linux') return [env['DISPLAY'], env['WAYLAND_DISPLAY'], env['BROWSER']].some((one) => one)
+  if (platform !== 'win32') return true
+  // A service, a task of Task Scheduler, and WinRM run in session 0, which has a name of its own or none. There a
+  // browser would start where nobody sees it.
+  const session = variable(env, 'SESSIONNAME') ?? ''
+  return session !== '' && session.toLowerCase() !== 'services'
 }
 
 /** Sets `process.env` meanwhile, because the package starts its command with that environment and takes no other. */

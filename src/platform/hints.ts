@@ -15,6 +15,8 @@ export interface SystemHints {
   readonly remove: (path: string) => string
   /** Where a command is looked for. */
   readonly search: (command: string) => string
+  /** Whether the clock is set by another one. */
+  readonly clock: () => string
 }
 
 const POSIX: SystemHints = {
@@ -24,6 +26,7 @@ const POSIX: SystemHints = {
   move: (path, to) => `mv ${shellWord(path, 'linux')} ${shellWord(to, 'linux')}`,
   remove: (path) => `rm ${shellWord(path, 'linux')}`,
   search: () => 'echo "$PATH"',
+  clock: () => 'timedatectl',
 }
 
 const WINDOWS: SystemHints = {
@@ -39,10 +42,14 @@ const WINDOWS: SystemHints = {
   move: (path, to) => `move ${shellWord(path, 'win32')} ${shellWord(to, 'win32')}`,
   remove: (path) => `del ${shellWord(path, 'win32')}`,
   search: (command) => `where.exe ${shellWord(command, 'win32')}`,
+  clock: () => 'w32tm /query /status',
 }
 
+const MACOS: SystemHints = { ...POSIX, clock: () => 'sntp time.apple.com' }
+
 export function hintsOf(platform: NodeJS.Platform): SystemHints {
-  return platform === 'win32' ? WINDOWS : POSIX
+  if (platform === 'win32') return WINDOWS
+  return platform === 'darwin' ? MACOS : POSIX
 }
 
 /** Those of this system. */

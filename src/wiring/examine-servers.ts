@@ -22,6 +22,9 @@ export async function inspectServers(
   const { inspectWay, unanswered } = await import('../network/inspect.js')
   const { proxy, proxyFrom } = config.network
   const proxyShown = proxy === null ? null : `${proxy.origin} (${proxyFrom ?? ''})`
+  const { systemProxy } = await import('../platform/system-proxy.js')
+  const { thisSystem } = await import('../platform/access-control.js')
+  const system = proxy === null ? systemProxy(thisSystem) : null
   const network = await openNetwork(config)
   const asked = await questionsFor(config, online, set, clock, network)
   try {
@@ -43,7 +46,7 @@ export async function inspectServers(
   const ways = origins.map((origin) => {
     const there = questions.filter(({ found }) => found.url.origin === origin)
     const best = there.find(({ found }) => found.answer !== null) ?? there[0]
-    return best === undefined ? undefined : inspectWay(best.found, proxyShown, best.now)
+    return best === undefined ? undefined : inspectWay(best.found, proxyShown, best.now, system)
   })
   const verdicts = questions.map(async ({ name, found, judge }) => {
     if (ways[origins.indexOf(found.url.origin)]?.isReached !== true)

@@ -4,7 +4,8 @@ import { homedir } from 'node:os'
 import type { TokenGuard } from '../core/guard.js'
 import type { Notice } from '../core/ports.js'
 import { printable } from '../core/printable.js'
-import { machineClock, machineHost } from '../platform/machine.js'
+import { machineHost } from '../platform/host.js'
+import { machineClock } from '../platform/machine.js'
 import type { Choice } from './open.js'
 
 /** @category Start here */

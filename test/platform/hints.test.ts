@@ -17,6 +17,7 @@ describe('the commands that hints name', () => {
     expect(hints.move('/a', '/b')).toBe('mv /a /b')
     expect(hints.remove("/it's")).toBe("rm '/it'\\''s'")
     expect(hints.search('job')).toBe('echo "$PATH"')
+    expect(hints.clock()).toBe(platform === 'darwin' ? 'sntp time.apple.com' : 'timedatectl')
   })
 
   it('are those of PowerShell and cmd on Windows', () => {
@@ -27,11 +28,14 @@ describe('the commands that hints name', () => {
     expect(windows.move('C:\\a b', 'C:\\c')).toBe('move "C:\\a b" C:\\c')
     expect(windows.remove('C:\\a&b')).toBe('del "C:\\a&b"')
     expect(windows.search('job')).toBe('where.exe job')
+    expect(windows.clock()).toBe('w32tm /query /status')
   })
 
   it('name no command of another system on Windows', () => {
     const all = Object.values(windows).map((hint) => (hint as (...of: string[]) => string)('C:\\a', 'C:\\b'))
-    expect(all.filter((hint) => /\b(?:ls|df|fuser|mv|rm|chmod|chown|sudo)\b|\$PATH/.test(hint))).toEqual([])
+    expect(
+      all.filter((hint) => /\b(?:ls|df|fuser|mv|rm|chmod|chown|sudo|timedatectl|sntp)\b|\$PATH/.test(hint)),
+    ).toEqual([])
   })
 
   it('run as they are typed in a POSIX shell, whatever is in a path', () => {

@@ -19,10 +19,11 @@ import { StoreUnusable } from '../../src/core/errors.js'
 import type { TokenSet } from '../../src/core/token-set.js'
 import { Secret } from '../../src/core/secret.js'
 import { entry, intended } from '../../src/core/transitions.js'
-import { openForReading, openForWriting } from '../../src/store/sqlite/database.js'
+import { createDatabase, openForReading, openForWriting } from '../../src/store/sqlite/database.js'
 import { storePaths } from '../../src/store/files.js'
 import { peek } from '../../src/store/sqlite/peek.js'
 import { HISTORY_SLOTS, SCHEMA_VERSION, STORE_SCHEMA } from '../../src/store/sqlite/schema.js'
+import { SEAT_SCHEMA } from '../../src/store/postgres/seat-schema.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { garbage, raw } from '../support/fake-server.js'
 import { folder } from '../support/folder.js'
@@ -322,6 +323,15 @@ it('a store is written with what a power cut asks for', async () => {
   const db = openForWriting(storePaths(path))
   const names = ['journal_mode', 'synchronous', 'secure_delete', 'trusted_schema', 'fullfsync']
   expect(names.map((name) => db.pragma(name, { simple: true }))).toEqual(['persist', 3, 1, 0, 1])
+  db.close()
+})
+
+it('a host’s memory of a shared store is written with what a power cut asks for on macOS', () => {
+  const own = folder()
+  const paths = { folder: own, database: join(own, 'seat.db') }
+  createDatabase(paths, SEAT_SCHEMA)
+  const db = openForWriting(paths, SEAT_SCHEMA)
+  expect(db.pragma('fullfsync', { simple: true })).toBe(1)
   db.close()
 })
 

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { ConfigInvalid, StoreUnreachable } from '../../core/errors.js'
+import { trusted } from '../../platform/authorities.js'
 import { faultOf, LATER } from './faults.js'
 import { ownTypes, type Pg } from './pg-package.js'
 import type { QueryResult } from './queries.js'
@@ -176,7 +177,14 @@ function tlsOptions(
   const { ca, client } = credentials()
   // Even where NODE_TLS_REJECT_UNAUTHORIZED says otherwise. Before 8.23.1 pg names no address to Node, which takes
   // `localhost` then.
-  return { rejectUnauthorized: true, host: name, ...(ca !== null && { ca }), ...client }
+  // An sslrootcert stands alone, as in libpq.
+  const authorities = ca ?? trusted(null)
+  return {
+    rejectUnauthorized: true,
+    host: name,
+    ...(authorities !== undefined && { ca: authorities }),
+    ...client,
+  }
 }
 
 /** @throws {ConfigInvalid} */

@@ -76,8 +76,11 @@ export function addonFault(cause: unknown): StoreUnusable | undefined {
   )
 }
 
-function install(): string {
-  return `${withThisNode()}npm install -g --allow-scripts=better-sqlite3,hq-token hq-token`
+/** On Windows hardly any machine has a compiler, and better-sqlite3 13 needs none. */
+export function install(platform = process.platform, version = process.version): string {
+  const isOld = platform === 'win32' && Number(/^v(\d+)/.exec(version)?.[1]) < 22
+  const first = isOld ? 'install Node 22 or newer, for which no compiler is needed, then: ' : ''
+  return `${first}${withThisNode()}npm install -g --allow-scripts=better-sqlite3,hq-token hq-token`
 }
 
 function firstLine({ message }: Error): string {

@@ -118,8 +118,8 @@ export default [
   {
     name: 'shared store: an older pg takes a certificate for localhost as one for an address',
     file: SESSION,
-    find: '{ rejectUnauthorized: true, host: name, ',
-    replace: '{ rejectUnauthorized: true, ',
+    find: '    rejectUnauthorized: true,\n    host: name,\n',
+    replace: '    rejectUnauthorized: true,\n',
     by: tests('store/postgres/connection-tls', 'names none to Node'),
   },
   {

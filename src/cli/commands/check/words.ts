@@ -2,6 +2,7 @@
 import type { CheckFinding, Grant, Look, Trouble } from '../../../core/check.js'
 import { rfc3339 } from '../../../core/clock.js'
 import { short } from '../../../core/duration.js'
+import { hints } from '../../../platform/hints.js'
 
 /** A command as this user can type it; the words around it may quote a server, and stay as they are. */
 type Typed = (command: string) => string
@@ -51,9 +52,9 @@ export function wordsOf(finding: CheckFinding, look: Look | undefined, typed: Ty
     case 'came-from':
       return `the store came here from ${finding.origin.name} at ${rfc3339(finding.origin.at)}: stop hq-token on one of the two`
     case 'clock-behind':
-      return `the clock of this machine is behind the time when the token was obtained (${rfc3339(finding.since)}): timedatectl`
+      return `the clock of this machine is behind the time when the token was obtained (${rfc3339(finding.since)}): ${hints.clock()}`
     case 'from-future':
-      return `the store tells of ${rfc3339(finding.at)}, which is ahead of the clock of this machine: timedatectl`
+      return `the store tells of ${rfc3339(finding.at)}, which is ahead of the clock of this machine: ${hints.clock()}`
     case 'out-of-reach':
       return `${troubled(finding, typed)}; ${asSeen(grant)}`
   }

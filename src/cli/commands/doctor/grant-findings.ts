@@ -9,6 +9,7 @@ import { healthOf, type Configured, type Health } from '../../../core/health.js'
 import { endsSoon, refreshEndOf, type RefreshEnd } from '../../../core/refresh-end.js'
 import type { HistoryEntry, PendingLogin } from '../../../core/store-ports.js'
 import type { TokenSet } from '../../../core/token-set.js'
+import { hints } from '../../../platform/hints.js'
 import { NOT_BEARER, NOT_BEARER_HINT } from '../../../core/token-type.js'
 import type { Span } from '../../terminal/style.js'
 
@@ -127,7 +128,7 @@ function access(
     return warn(
       name,
       `obtained at ${rfc3339(pair.obtained.now)}, which is in the future: this machine’s clock was set back`,
-      'check the time synchronisation of this machine: timedatectl',
+      `check the time synchronisation of this machine: ${hints.clock()}`,
     )
   if (verdict === 'fresh') return ok(name, life)
   const said = left > 0 ? life : `over since ${at.span(-left)}`

@@ -79,7 +79,7 @@ function makeFolder(runtimeDir: string | undefined): { folder: string; inMemory:
     }
   }
   throw new OutputFailed(`the token file cannot be written to any folder, not even to ${tmpdir()}`, {
-    hint: 'set TMPDIR to a folder of your own',
+    hint: `set ${process.platform === 'win32' ? 'TEMP' : 'TMPDIR'} to a folder of your own`,
     cause: failure,
   })
 }
