@@ -8,6 +8,7 @@ import type { TokenSet } from '../core/token-set.js'
 import type { Network } from '../network/network.js'
 import { assertWay } from '../network/no-proxy.js'
 import type { ProbeAnswer, ProbeRequest } from '../network/probe.js'
+import { thisSystem } from '../platform/access-control.js'
 import { packageVersion } from '../version.js'
 import { openNetwork, type Around } from './open.js'
 
@@ -23,7 +24,6 @@ export async function inspectServers(
   const { proxy, proxyFrom } = config.network
   const proxyShown = proxy === null ? null : `${proxy.origin} (${proxyFrom ?? ''})`
   const { systemProxy } = await import('../platform/system-proxy.js')
-  const { thisSystem } = await import('../platform/access-control.js')
   const system = proxy === null ? systemProxy(thisSystem) : null
   const network = await openNetwork(config)
   const asked = await questionsFor(config, online, set, clock, network)
