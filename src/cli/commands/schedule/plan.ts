@@ -54,7 +54,7 @@ export function timeOf({ hour, minute }: Pick<Plan, 'hour' | 'minute'>): string 
 }
 
 export function isBelow(path: string, folder: string): boolean {
-  const { isAbsolute, relative } = win32.isAbsolute(folder) && !posix.isAbsolute(folder) ? win32 : posix
-  const way = relative(folder, path)
-  return !/^\.\.(?:[/\\]|$)/.test(way) && !isAbsolute(way)
+  const paths = win32.isAbsolute(folder) && !posix.isAbsolute(folder) ? win32 : posix
+  const way = paths.relative(folder, path)
+  return !/^\.\.(?:[/\\]|$)/.test(way) && !paths.isAbsolute(way)
 }
