@@ -27,7 +27,8 @@ const TIMEOUT_MS = 10_000
 export const thisSystem: WindowsSystem = {
   platform: process.platform,
   env: process.env,
-  homedir,
+  // Asked for late, because the module takes longer to load than a token to read.
+  homedir: () => homedir(),
   run: (program, args, env) => {
     const { status, stdout } = spawnSync(program, args, {
       ...{ env, encoding: 'latin1', timeout: TIMEOUT_MS, windowsHide: true },

@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openedBeyondBare, Stopwatch, tooHeavy, type Command } from '../../bench/processes.js'
 import { requirePrograms } from '../support/debian.js'
+import { folder } from '../support/folder.js'
 import { place, type Place } from '../support/place.js'
 
 const {
@@ -40,6 +42,25 @@ afterAll(() => {
 describe('a `get` of a fresh token', { timeout: 300_000 }, () => {
   it('a `get` of a fresh token costs little more than a bare Node', async () => {
     expect(await tooHeavy(get(process.cwd()), LIMITS, stopwatch)).toEqual([])
+  })
+
+  it('a `get` of a fresh token loads `vm` of Node’s own modules, and no other', () => {
+    const {
+      argv: [node = '', ...words],
+      env,
+    } = get(process.cwd())
+    const script = join(folder(), 'loaded.cjs')
+    writeFileSync(
+      script,
+      `process.on('exit', () => process.stderr.write(process.moduleLoadList.filter((one) => /^NativeModule (?!internal)/.test(one)).join()))`,
+    )
+    const loaded = (...rest: readonly string[]): string[] =>
+      spawnSync(node, ['--require', script, ...rest], { env: { ...process.env, ...env }, encoding: 'utf8' })
+        .stderr.split(',')
+        .map((one) => one.replace('NativeModule ', ''))
+    const bare = loaded('-e', '0')
+    expect(bare.length).toBeGreaterThan(10)
+    expect(loaded(...words).filter((one) => !bare.includes(one))).toEqual(['vm'])
   })
 
   it('a `get` of a fresh token costs no more where somebody else is renewing the token, which is still good', async () => {
