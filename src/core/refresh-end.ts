@@ -32,14 +32,19 @@ export function refreshEndOf(set: TokenSet, history: readonly HistoryEntry[]): R
   return { endsAt, life: begunAt === null ? null : endsAt - begunAt, isFixed }
 }
 
-/** A refresh moves the end by the time since the one before, or not at all: half of that allows for slow answers. */
+/**
+ * A refresh moves the end by the time since the one before, or not at all: half of that allows for slow answers. The clock
+ * may have been set back in between. Two refreshes in one second show nothing: the end counts as fixed until the next one,
+ * because the other mistake would hide an end that is near.
+ */
 export function hasFixedEnd({ pair, previous, lastRefreshAt }: TokenSet): boolean {
   // Before the first refresh the previous pair is that of another grant.
   if (lastRefreshAt === null || previous === null) return false
   const { refreshExpiresAt: end, obtained } = pair
   const { refreshExpiresAt: before } = previous
   if (end === null || before === null) return false
-  return end - before <= (obtained.now - previous.obtained.now) / 2
+  const between = obtained.now - previous.obtained.now
+  return Math.abs(end - before) <= Math.abs(between) / 2
 }
 
 /** A tenth of the life at most: else a token that never lives long would end soon all its life. */

@@ -13,6 +13,8 @@ export interface SystemHints {
   readonly move: (path: string, to: string) => string
   /** Removes a file. */
   readonly remove: (path: string) => string
+  /** Sets a variable for the command behind it. */
+  readonly set: (name: string, value: string) => string
   /** Where a command is looked for. */
   readonly search: (command: string) => string
   /** Whether the clock is set by another one. */
@@ -25,6 +27,7 @@ const POSIX: SystemHints = {
   holders: (path) => `fuser ${shellWord(path, 'linux')}`,
   move: (path, to) => `mv ${shellWord(path, 'linux')} ${shellWord(to, 'linux')}`,
   remove: (path) => `rm ${shellWord(path, 'linux')}`,
+  set: (name, value) => `${name}=${shellWord(value, 'linux')} `,
   search: () => 'echo "$PATH"',
   clock: () => 'timedatectl',
 }
@@ -41,6 +44,8 @@ const WINDOWS: SystemHints = {
   holders: (path) => `resmon, its tab CPU, search handles: ${path.slice(path.lastIndexOf('\\') + 1)}`,
   move: (path, to) => `move ${shellWord(path, 'win32')} ${shellWord(to, 'win32')}`,
   remove: (path) => `del ${shellWord(path, 'win32')}`,
+  // PowerShell takes a text in quotes only.
+  set: (name, value) => `$env:${name} = '${value.replaceAll("'", "''")}'; `,
   search: (command) => `where.exe ${shellWord(command, 'win32')}`,
   clock: () => 'w32tm /query /status',
 }

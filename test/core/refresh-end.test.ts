@@ -66,6 +66,13 @@ class Grant {
 }
 
 describe('the end of a refresh token', () => {
+  it('a clock that was set back between two refreshes fixes no end that each refresh moves, and hides none that is fixed', () => {
+    const moving = new Grant(HOUR / 2, { isFixed: false }).refresh(100 * DAY).refresh(100 * DAY - HOUR)
+    expect(moving.end()).toMatchObject({ life: HOUR / 2, isFixed: false })
+    const fixed = new Grant(365 * DAY).refresh(360 * DAY).refresh(360 * DAY - HOUR)
+    expect(fixed.end()).toMatchObject({ life: 365 * DAY, isFixed: true })
+  })
+
   it.each([{ rotates: true }, { rotates: false }])(
     'the limits are shares of the life of the grant where refreshes do not move its end: %o',
     (options) => {

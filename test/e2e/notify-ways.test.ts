@@ -261,6 +261,40 @@ describe('a way to people that fails', () => {
   })
 })
 
+describe('the next command', () => {
+  it.each([
+    [
+      'the variables of a schedule',
+      (made: Home) => ({ HQ_TOKEN_CONFIG_DIR: made.dir, HQ_TOKEN_STATE_DIR: join(made.dir, 'its state') }),
+    ],
+    [
+      'a config file by its name',
+      (made: Home) => ({ HQ_TOKEN_CONFIG: made.config, HQ_TOKEN_STORE: join(made.dir, 'its store.db') }),
+    ],
+  ])(
+    'with %s can be typed by its reader, who stands elsewhere and has none of them',
+    async (_what, ofJob) => {
+      const made = await home()
+      const env = { ...ofJob(made), HQ_TOKEN_SEED_FILE: made.seed }
+      const text = readFileSync(made.config, 'utf8').replace(/^path = .*$/m, '')
+      writeFileSync(made.config, text, { mode: 0o600 })
+      expect((await start(['get'], { env }).done).code).toBe(4)
+      const [, next = ''] = /^Next: +(.*?);/m.exec(readFileSync(join(made.dir, 'mails'), 'utf8')) ?? []
+      expect(next).toMatch(/hq-token .*login$/)
+      const programs = folder()
+      const program = `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`
+      writeFileSync(join(programs, 'hq-token'), program, { mode: 0o755 })
+      const { stdout, stderr } = spawnSync('sh', ['-c', next.replace(/ login$/, ' status --json')], {
+        cwd: '/',
+        env: { PATH: `${programs}:${process.env['PATH'] ?? ''}` },
+        encoding: 'utf8',
+      })
+      expect(stderr).toBe('')
+      expect(JSON.parse(stdout)).toMatchObject({ state: 'login_required', generation: 1 })
+    },
+  )
+})
+
 describe('check --all --notify', () => {
   it('check --all --notify has each profile tell once, and prints what it prints without', async () => {
     const dir = folder()

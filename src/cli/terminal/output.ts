@@ -46,7 +46,7 @@ interface Marks {
 
 export function voice(world: World, options: GlobalOptions): Voice {
   const json = options.logFormat === 'json'
-  const typed = asTypedWith(options)
+  const typed = typedWith(options)
   const say = (
     level: string,
     message: string,
@@ -152,12 +152,13 @@ export async function writeReport(stdout: Screen, text: string): Promise<void> {
   })
 }
 
-function asTypedWith({ config, profile }: GlobalOptions): (hint: string) => string {
+/** @param before Stands before each command: variables that it needs. */
+export function typedWith({ config, profile }: GlobalOptions, before = ''): (hint: string) => string {
   const options = [
     ...(config === undefined ? [] : ['--config', shellWord(config)]),
     ...(profile === undefined ? [] : ['--profile', profile]),
   ]
-  const invocation = ['hq-token', ...options].join(' ')
+  const invocation = `${before}${['hq-token', ...options].join(' ')}`
   return (hint) => hint.replace(COMMAND, () => invocation)
 }
 

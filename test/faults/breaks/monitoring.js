@@ -127,8 +127,8 @@ export default [
   {
     name: 'monitoring: each end counts as fixed',
     file: 'src/core/refresh-end.ts',
-    find: 'obtained.now - previous.obtained.now) / 2',
-    replace: 'obtained.now - previous.obtained.now) * 2',
+    find: 'Math.abs(between) / 2',
+    replace: 'Math.abs(between) * 2',
     by: tests('core/refresh-end', 'that each refresh renews does not warn'),
   },
   {
@@ -242,5 +242,19 @@ export default [
     find: 'if (!statSync(path).isFile())',
     replace: 'if (statSync(path).isDirectory())',
     by: tests('cli/schedule', 'nobody waits for it'),
+  },
+  {
+    name: 'monitoring: a clock that was set back fixes an end that moves',
+    file: 'src/core/refresh-end.ts',
+    find: 'Math.abs(end - before) <= Math.abs(between)',
+    replace: 'end - before <= between',
+    by: tests('core/refresh-end', 'a clock that was set back'),
+  },
+  {
+    name: 'alerts: the next command means another store than the one that people are told of',
+    file: 'src/cli/tell.ts',
+    find: "}, places.join(''))",
+    replace: '})',
+    by: tests('e2e/notify-ways', 'can be typed by its reader'),
   },
 ]
