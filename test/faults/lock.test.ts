@@ -190,7 +190,8 @@ describe('a lock that was removed', () => {
     const all = Array.from({ length: 6 }, () => made.start(['get']))
     const remover = setInterval(() => {
       rmSync(lock, { force: true })
-    }, 20)
+      // Longer than a process needs to take it on a machine at work.
+    }, 50)
     const ends = await Promise.all(all.map(({ done }) => done))
     clearInterval(remover)
     expect(ends.filter(({ code }) => code !== 0)).toEqual([])

@@ -68,7 +68,8 @@ export function openForWriting(paths: DatabasePath, schema = STORE_SCHEMA): Data
     return db
   } catch (error) {
     db.close()
-    throw asUnusable(paths, error, schema)
+    // The caller waits for the process that is at it.
+    throw isBusy(error) ? error : asUnusable(paths, error, schema)
   }
 }
 
