@@ -4,7 +4,7 @@ import { mayHang } from '../../../platform/file-systems.js'
 import { environmentOfEach, everyProfile, type Profile } from '../../../wiring/profiles.js'
 import type { StatusAllReport } from '../../../schemas/status-all.js'
 import type { StatusReport } from '../../../schemas/status.js'
-import { firstLine } from '../../apart.js'
+import { firstLine, inTurn } from '../../apart.js'
 import { openSession } from '../../session.js'
 import { palette, spans, type Span } from '../../terminal/style.js'
 import { printable, printableJson, voice, writeReport, type GlobalOptions } from '../../terminal/output.js'
@@ -68,7 +68,7 @@ async function statusOf(
 
 async function statusApart({ profile }: Profile['choice'], world: World): Promise<StatusReport> {
   const args = [...(profile === undefined ? [] : ['--profile', profile]), 'status', '--json']
-  const line = await firstLine(world, args, world.env, TIMEOUT_MS)
+  const line = await inTurn(() => firstLine(world, args, world.env, TIMEOUT_MS))
   if (line !== undefined) return JSON.parse(line) as StatusReport
   const { typed } = voice(world, profile === undefined ? {} : { profile })
   throw new StoreBusy(
