@@ -254,6 +254,20 @@ export default [
     by: tests('e2e/check', 'check --all keeps its time'),
   },
   {
+    name: 'check: the label of a config file depends on the working folder',
+    file: 'src/cli/commands/check/check.ts',
+    find: "named('HQ_TOKEN_CONFIG', world)?.path ?? typed",
+    replace: 'resolve(typed)',
+    by: tests('cli/check-metrics', 'in the home folder by its whole path'),
+  },
+  {
+    name: 'check: a quoted word of a command falls apart',
+    file: 'src/cli/commands/check/line.ts',
+    find: "'\\\\$&'",
+    replace: "'$&'",
+    by: tests('cli/check-line', 'a line says'),
+  },
+  {
     name: 'check: long words cost the performance data',
     file: 'src/cli/commands/check/line.ts',
     find: 'MOST - 1 - data.length)}${data}',
@@ -291,10 +305,16 @@ export default [
   {
     name: 'status --all: a profile that cannot be used hides the others',
     file: 'src/cli/commands/status/all.ts',
-    find: 'if (!(error instanceof TokenError)) throw error\n        return { profile',
-    replace:
-      'if (!(error instanceof TokenError) || profile.name !== "") throw error\n        return { profile',
+    find: 'if (!(error instanceof TokenError)) throw error\n',
+    replace: 'throw error\n',
     by: tests('cli/all-profiles', 'status --all shows a line for each profile'),
+  },
+  {
+    name: 'status --all: a database that is not reached has no word of its own',
+    file: 'src/cli/commands/status/all.ts',
+    find: 'TIMEOUT_MS = 20_000',
+    replace: 'TIMEOUT_MS = 10_000',
+    by: tests('cli/all-profiles', 'says why a database is not reached'),
   },
   {
     name: 'doctor: a refresh token that ends soon is well',

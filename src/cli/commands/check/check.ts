@@ -1,6 +1,7 @@
 // Says how the token set stands, as a plugin of a monitoring system. Makes nothing, sends nothing, takes no lock.
 import { resolve } from 'node:path'
 import { CHECK_EXIT, findingsOf, type CheckLimits } from '../../../core/check.js'
+import { named } from '../../../config/paths.js'
 import { OutputFailed } from '../../../core/errors.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
@@ -78,18 +79,14 @@ function linesOf(
 
 /** The label of the series. It needs no configuration that can be read. */
 function labelOf(options: GlobalOptions, world: World): string {
-  const { env } = world
-  const file = options.config ?? (isNamed(options, world) ? env['HQ_TOKEN_CONFIG'] : undefined)
-  if (file !== undefined) return wholePath(file.trim())
-  return profileLabel(options.profile ?? env['HQ_TOKEN_PROFILE']?.trim())
-}
-
-/** As it was typed where the working folder is gone. */
-function wholePath(file: string): string {
+  const { config, profile } = options
+  if (!isNamed(options, world)) return profileLabel(profile ?? world.env['HQ_TOKEN_PROFILE']?.trim())
+  const typed = config ?? world.env['HQ_TOKEN_CONFIG'] ?? ''
   try {
-    return resolve(file)
+    return config === undefined ? (named('HQ_TOKEN_CONFIG', world)?.path ?? typed) : resolve(config)
   } catch {
-    return file
+    // The working folder is gone, or there is no home.
+    return typed.trim()
   }
 }
 
