@@ -4,6 +4,8 @@ import { variable, type Environment, type Surroundings } from '../config/paths.j
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Choice } from './open.js'
 
+export { named } from '../config/paths.js'
+
 export interface Profile {
   /** Its name; `default` for the configuration without one. */
   readonly name: string

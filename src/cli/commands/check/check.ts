@@ -1,8 +1,8 @@
 // Says how the token set stands, as a plugin of a monitoring system. Makes nothing, sends nothing, takes no lock.
 import { resolve } from 'node:path'
 import { CHECK_EXIT, findingsOf, type CheckLimits } from '../../../core/check.js'
-import { named } from '../../../config/paths.js'
 import { OutputFailed } from '../../../core/errors.js'
+import { named } from '../../../wiring/profiles.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import { deadlineIn, inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
