@@ -8,26 +8,27 @@ const MOST_AT_ONCE = availableParallelism() + 1
 const waiting: (() => void)[] = []
 let running = 0
 
-/**
- * The first line that it prints. A call that waits for a file system or a name server ends with its process only.
- *
- * @param env Its environment.
- * @param timeoutMs Milliseconds from its start, which may wait for others.
- * @returns `undefined` if it prints none in time.
- */
-export async function firstLine(...asked: Parameters<typeof firstLineNow>): Promise<string | undefined> {
+/** Has `work`, which starts a process, wait until few others run. */
+export async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
   while (running >= MOST_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve))
   running++
   try {
-    return await firstLineNow(...asked)
+    return await work()
   } finally {
     running--
     waiting.shift()?.()
   }
 }
 
-/** The pipe on its standard input ends with this process, so that it can end too. */
-function firstLineNow(
+/**
+ * The first line that it prints. Only the end of its process ends a call that waits for a file system or a name server.
+ * The pipe on its standard input ends with this process, so that it can end too.
+ *
+ * @param env Its environment.
+ * @param timeoutMs Milliseconds.
+ * @returns `undefined` if it prints none in time.
+ */
+export function firstLine(
   { self: [program = '', ...before] }: Pick<World, 'self'>,
   args: readonly string[],
   env: NodeJS.ProcessEnv,

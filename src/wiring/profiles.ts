@@ -4,6 +4,8 @@ import { variable, type Environment, type Surroundings } from '../config/paths.j
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Choice } from './open.js'
 
+export { named } from '../config/paths.js'
+
 export interface Profile {
   /** Its name; `default` for the configuration without one. */
   readonly name: string
@@ -59,7 +61,7 @@ export function everyProfile(typed: Choice, around: Surroundings): Profiles {
 export function assertAll({ config, profile }: Choice, { env }: Pick<Surroundings, 'env'>): void {
   const typed = config !== undefined ? '--config' : profile !== undefined ? '--profile' : undefined
   if (typed !== undefined)
-    throw new UsageError(`--all and ${typed} exclude one another`, { hint: `leave out one of the two` })
+    throw new UsageError(`--all and ${typed} exclude one another`, { hint: 'leave out one of the two' })
   const common = ['HQ_TOKEN_STORE', 'HQ_TOKEN_STORE_NAME'].find((name) => variable(env, name) !== undefined)
   if (common !== undefined)
     throw new UsageError(`--all and ${common} exclude one another: each profile has a store of its own`, {

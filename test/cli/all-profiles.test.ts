@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { seeded } from '../../src/core/transitions.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'
-import { BIN } from '../support/processes.js'
+import { BIN, start } from '../support/processes.js'
 import { asUser, canBeOthers, give, inProject, shared, STRANGER, VICTIM } from '../support/users.js'
 import { HOST, ISSUED, moment, seed } from '../support/token-sets.js'
 import { told } from '../support/world.js'
@@ -114,6 +114,19 @@ describe('all profiles', () => {
       ['profiles/default', undefined],
       ['token', 'HQ_USAGE'],
     ])
+  })
+
+  it('status --all says why a database is not reached', { timeout: 40_000 }, async () => {
+    const { dir, env } = await profiles()
+    writeFileSync(
+      join(dir, 'profiles', 'away.ini'),
+      '[client]\ntoken_url = http://127.0.0.1:9/t\nclient_id = 1\n[store]\nurl = postgres://jobs@127.0.0.1:9/x?sslmode=disable\n',
+      { mode: 0o600 },
+    )
+    const { code, stdout } = await start(['status', '--all'], { env }).done
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^away +unreadable .*ECONNREFUSED/m)
+    expect(stdout).toMatch(/^profiles\/default +/m)
   })
 
   it.each([

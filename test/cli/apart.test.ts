@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { firstLine } from '../../src/cli/apart.js'
+import { firstLine, inTurn } from '../../src/cli/apart.js'
 import { folder } from '../support/folder.js'
 
 it('no more processes run at once than the machine can, and each has its time from its own start', async () => {
@@ -16,7 +16,7 @@ it('no more processes run at once than the machine can, and each has its time fr
   const most = availableParallelism() + 1
   const world = { self: [process.execPath, '-e', script] }
   const lines = await Promise.all(
-    Array.from({ length: 3 * most }, () => firstLine(world, [], process.env, 2000)),
+    Array.from({ length: 3 * most }, () => inTurn(() => firstLine(world, [], process.env, 2000))),
   )
   // Together they take longer than the time of one.
   expect(lines).toEqual(lines.map(() => 'done'))

@@ -13,6 +13,8 @@ describe('a line for a monitoring system', () => {
     ['a\nb\tc\r\u0007\u200b d', 'a b c d'],
     ['`~$&"\'<>|', 'and/'],
     ['\u65e5\u672c \ud83d\ude00', '?? ?'],
+    ["--config '/a b/(c).ini' doctor", '--config /a\\ b/\\(c\\).ini doctor'],
+    ["the server's clock, and the client's", 'the servers clock, and the clients'],
     ["sudo -u '#1000' hq-token \u2026", 'sudo -u \\#1000 hq-token ...'],
   ])('a line says %j as %j', (text, plain) => {
     expect(statusLine('OK', text)).toBe(`HQ_TOKEN OK - ${plain}\n`)

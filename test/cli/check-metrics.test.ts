@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { lstatSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { folder } from '../support/folder.js'
 import type { Place } from '../support/place.js'
@@ -41,6 +41,13 @@ describe('check --prometheus', () => {
     expect(said).toMatchObject({ code: 0, stderr: '' })
     expect(said.stdout).toMatch(/^# HELP hq_token_check_status [^]*\n# EOF\n$/)
     expect(said.stdout).not.toContain('HQ_TOKEN OK')
+  })
+
+  it('check --prometheus names a config file in the home folder by its whole path', async () => {
+    const made = await seeded()
+    const env = { HQ_TOKEN_CONFIG: ` ~/${basename(made.config)} ` }
+    const said = await told(['check', '--prometheus', '-'], { env, homedir: dirname(made.config) })
+    expect(said.stdout).toContain(`{profile="${made.config}",`)
   })
 
   it('check --prometheus writes that nothing could be read, and no more', async () => {

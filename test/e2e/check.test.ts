@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { asRoot } from '../support/as-root.js'
@@ -317,5 +318,31 @@ describe('check of a store that hosts share', { timeout: 60_000 }, () => {
       stdout: expect.stringMatching(/^HQ_TOKEN UNKNOWN - /) as string,
     })
     expect(performance.now() - begun).toBeLessThan(6000)
+  })
+
+  it('check --all keeps its time, however many profiles wait for one another, and names each', async () => {
+    const server = createServer(() => undefined)
+    const port = await listening(server, '127.0.0.1')
+    onTestFinished(() => {
+      server.close()
+    })
+    const dir = folder()
+    mkdirSync(join(dir, 'profiles'))
+    const names = Array.from({ length: 4 * (availableParallelism() + 1) }, (_, nth) => `p${nth}`)
+    for (const name of names)
+      writeFileSync(
+        join(dir, 'profiles', `${name}.ini`),
+        `[client]\ntoken_url = http://127.0.0.1:9/t\nclient_id = 1\n[store]\nurl = postgres://postgres@127.0.0.1:${port}/hq\n`,
+        { mode: 0o600 },
+      )
+    const env = { HQ_TOKEN_CONFIG_DIR: dir, HQ_TOKEN_STATE_DIR: dir }
+    const begun = performance.now()
+    const { code, stdout } = await start(['check', '--all', '-t', '2'], { env }).done
+    expect(performance.now() - begun).toBeLessThan(5000)
+    expect([code, stdout.split('\n')[0]]).toEqual([
+      3,
+      `HQ_TOKEN UNKNOWN - ${names.length} profiles: ${names.length} UNKNOWN`,
+    ])
+    for (const name of names) expect(stdout).toContain(`\nUNKNOWN - ${name}: `)
   })
 })

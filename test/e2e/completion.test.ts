@@ -167,6 +167,10 @@ const COMMON: readonly Try[] = [
   one('hq-token exec only-h', 'hq-token exec only-here'),
   one('hq-token exec --min-valid 5m -- only-h', 'hq-token exec --min-valid 5m -- only-here'),
   one('hq-token exec -- only-here tok', 'hq-token exec -- only-here token.txt'),
+  // An operand that cannot be foreseen does not hide the options.
+  one('hq-token api --inc', 'hq-token api --include'),
+  one('hq-token api -X GET --inc', 'hq-token api -X GET --include'),
+  one('hq-token credential --prot', 'hq-token credential --protocol'),
   one('hq-token get > tok', 'hq-token get > token.txt'),
   // A value that nobody can foresee, and no file either.
   one('hq-token get --min-valid tok'),
@@ -174,6 +178,13 @@ const COMMON: readonly Try[] = [
   one('hq-token get tok'),
   // A hidden option.
   one('hq-token get --tim'),
+]
+
+/** The shells hand these on, bash by its package alone. */
+const BEHIND: readonly Try[] = [
+  one('sudo hq-token st', 'sudo hq-token status'),
+  one('sudo -u root hq-token get --fo', 'sudo -u root hq-token get --format'),
+  one('nice hq-token get --format=js', 'nice hq-token get --format=json'),
 ]
 
 /** Lines that a careless script would run, or write a file by. */
@@ -249,6 +260,10 @@ describe.each(['bash', 'zsh', 'fish'] as const)('completion in %s', (shell) => {
     },
   )
 
+  it(`completion in ${shell} is there behind commands that run others, too`, async () => {
+    expect(await tabs(shell, 'autoloaded', BEHIND)).toEqual(BEHIND.map(({ becomes }) => becomes))
+  })
+
   it(`completion in ${shell} lists what can stand there`, async () => {
     const lists = [
       { typed: 'hq-token ', becomes: 'hq-token', lists: ['sandbox', 'completion', 'schedule', 'init'] },
@@ -273,6 +288,18 @@ describe('completion by the shell itself', () => {
   it('completion in bash is by the package bash-completion behind exec, where that is there', async () => {
     const tries = [one('hq-token exec -t 5m -- bash --rcf', 'hq-token exec -t 5m -- bash --rcfile')]
     expect(await tabs('bash', 'autoloaded', tries)).toEqual(tries.map(({ becomes }) => becomes))
+  })
+
+  it.each<[Tried, Way]>([
+    ['bash', 'autoloaded'],
+    ['zsh', 'autoloaded'],
+    ['zsh', 'sourced, with odd options'],
+    ['fish', 'autoloaded'],
+  ])('completion in %s is its own for options behind exec: %s', async (shell, way) => {
+    const tries = ['exec ls', 'exec -- ls', 'exec -t 5m -- ls'].map((before) =>
+      one(`hq-token ${before} --vers`, `hq-token ${before} --version`),
+    )
+    expect(await tabs(shell, way, tries)).toEqual(tries.map(({ becomes }) => becomes))
   })
 
   it('completion in PowerShell is a script that its parser takes, where there is one', () => {

@@ -40,6 +40,27 @@ export default [
     by: tests('e2e/completion', 'in zsh finds commands.*autoloaded'),
   },
   {
+    name: 'completion: bash knows no command behind sudo',
+    file: `${ROOM}/bash.ts`,
+    find: '  line=\\${line#"\\${line%%[![:space:]]*}"}\n  # bash cuts',
+    replace: '  # bash cuts',
+    by: tests('e2e/completion', 'in bash is there behind commands'),
+  },
+  {
+    name: 'completion: an operand that cannot be foreseen hides the options in zsh',
+    file: `${ROOM}/zsh.ts`,
+    find: "does === ACTIONS.none ? '( )' : does",
+    replace: 'does',
+    by: tests('e2e/completion', 'in zsh finds commands.*autoloaded'),
+  },
+  {
+    name: 'completion: zsh takes the -- of exec for a command',
+    file: `${ROOM}/zsh.ts`,
+    find: '    shift words\n    ((CURRENT--))\n',
+    replace: '    :\n',
+    by: tests('e2e/completion', 'in zsh is its own for options'),
+  },
+  {
     name: 'completion: hidden options are offered',
     file: `${ROOM}/tree.ts`,
     find: 'help.visibleOptions(command).map(optionNode)',

@@ -11,20 +11,20 @@ import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import type { CheckFlags } from './options.js'
 import { furtherLine, statusLine } from './line.js'
-import { inWords, lookInTime, profilesInTime } from './look.js'
+import { deadlineIn, inWords, lookInTime, profilesInTime } from './look.js'
 import { limitsOf, measure, measuredOf, stateOf, timeoutOf } from './measured.js'
 import type { Measured } from './prometheus.js'
 import { words, wordsOf } from './words.js'
 
 /** @returns The exit code of the worst. */
 export async function checkAll(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
-  const timeoutMs = timeoutOf(flags)
-  const { profiles, closed } = await profilesInTime(world, options, timeoutMs)
+  const deadline = deadlineIn(timeoutOf(flags))
+  const { profiles, closed } = await profilesInTime(world, options, deadline)
   const each = { ...world, env: environmentOfEach(world.env) }
   const limits = limitsOf(flags)
   const seen = await Promise.all(
     profiles.map(async ({ name, choice }) => {
-      const look = await lookInTime(each, choice, timeoutMs).catch(unreadable)
+      const look = await lookInTime(each, choice, deadline).catch(unreadable)
       return measuredOf(name, { look, findings: findingsOf(look, limits) })
     }),
   )

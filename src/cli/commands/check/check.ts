@@ -1,19 +1,15 @@
 // Says how the token set stands, as a plugin of a monitoring system. Makes nothing, sends nothing, takes no lock.
 import { resolve } from 'node:path'
-import {
-  CHECK_EXIT,
-  findingsOf,
-  type CheckFinding,
-  type CheckLimits,
-  type Look,
-} from '../../../core/check.js'
+import { CHECK_EXIT, findingsOf, type CheckLimits } from '../../../core/check.js'
 import { OutputFailed } from '../../../core/errors.js'
+import { named } from '../../../wiring/profiles.js'
 import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
-import { inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
+import { deadlineIn, inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
 import type { CheckFlags } from './options.js'
 import { furtherLine, performanceData, statusLine } from './line.js'
 import { limitsOf, measure, measuredOf, stateOf, timeoutOf } from './measured.js'
+import type { Measured } from './prometheus.js'
 import { wordsOf, words } from './words.js'
 
 /** @returns The exit code of a monitoring plugin. */
@@ -35,13 +31,13 @@ export async function check(world: World, options: GlobalOptions, flags: CheckFl
 }
 
 async function checkOne(world: World, options: GlobalOptions, flags: CheckFlags): Promise<number> {
-  const [limits, timeoutMs] = [limitsOf(flags), timeoutOf(flags)]
-  const look = await lookInTime(world, options, timeoutMs)
+  const limits = limitsOf(flags)
+  const look = await lookInTime(world, options, deadlineIn(timeoutOf(flags)))
   const measured = measuredOf(labelOf(options, world), { look, findings: findingsOf(look, limits) })
   const findings = [...measured.findings, ...(await measure([measured], flags, world))]
   const state = stateOf(findings)
   if (flags.prometheus !== '-')
-    await writeOut(world.stdout, linesOf(look, findings, limits, { world, options }))
+    await writeOut(world.stdout, linesOf({ look, findings }, limits, world, options))
   if (flags.notify === true && look.kind !== 'unread')
     await (await import('./tell.js')).tellQuietly(world, [options])
   return CHECK_EXIT[state]
@@ -64,17 +60,12 @@ async function unmeasured(
   return CHECK_EXIT.UNKNOWN
 }
 
-interface Said {
-  readonly world: World
-  readonly options: GlobalOptions
-}
-
 /** The status line, and with `-v` a line for each finding. */
 function linesOf(
-  look: Look,
-  findings: readonly CheckFinding[],
+  { look, findings }: Pick<Measured, 'look' | 'findings'>,
   limits: CheckLimits,
-  { world, options }: Said,
+  world: World,
+  options: GlobalOptions,
 ): string {
   const { typed } = voice(world, options)
   const profile =
@@ -88,18 +79,14 @@ function linesOf(
 
 /** The label of the series. It needs no configuration that can be read. */
 function labelOf(options: GlobalOptions, world: World): string {
-  const { env } = world
-  const file = options.config ?? (isNamed(options, world) ? env['HQ_TOKEN_CONFIG'] : undefined)
-  if (file !== undefined) return wholePath(file.trim())
-  return profileLabel(options.profile ?? env['HQ_TOKEN_PROFILE']?.trim())
-}
-
-/** As it was typed where the working folder is gone. */
-function wholePath(file: string): string {
+  const { config, profile } = options
+  if (!isNamed(options, world)) return profileLabel(profile ?? world.env['HQ_TOKEN_PROFILE']?.trim())
+  const typed = config ?? world.env['HQ_TOKEN_CONFIG'] ?? ''
   try {
-    return resolve(file)
+    return config === undefined ? (named('HQ_TOKEN_CONFIG', world)?.path ?? typed) : resolve(config)
   } catch {
-    return file
+    // The working folder is gone, or there is no home.
+    return typed.trim()
   }
 }
 

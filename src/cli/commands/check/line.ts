@@ -35,8 +35,10 @@ const NAMED: Readonly<Record<string, string>> = {
 export function plain(text: string): string {
   return (
     text
-      // `sudo -u '#1000'` means something else without its quotes.
-      .replace(/'(#\d+)'/g, '\\$1')
+      // A word of a command, such as `sudo -u '#1000'`, means something else without its quotes. No apostrophe begins one.
+      .replace(/(?<![^\s=])'([^']*)'(?![^\s;,:)])/g, (_, word: string) =>
+        word.replace(/[\s#()*?!;[\]{}\\^]/g, '\\$&'),
+      )
       .normalize('NFKD')
       .replace(/[\p{M}`~$"'<>\u2018-\u201f\u00ab\u00bb]/gu, '')
       .replace(/[\s\p{C}]+/gu, ' ')

@@ -13,21 +13,32 @@ import type { World } from '../../world.js'
 /** The share of the time that a database gets: the rest is for what this host remembers of it. */
 const FOR_DATABASE = 0.8
 
-/** @throws {UsageError} the profile's name is not a name of a profile */
-export async function lookInTime(world: World, choice: Choice, timeoutMs: number): Promise<Look> {
-  const look = mayHang(world.platform)
-    ? undefined
-    : await Promise.race([lookAt(choice, around(world, null)), late(timeoutMs)])
-  return look ?? lookApart(world, choice, timeoutMs)
+/** All looks of a check end at one instant, and those that have not begun by then never do. */
+export interface Deadline {
+  /** Milliseconds; 0 or less when it has passed. */
+  readonly left: () => number
 }
 
-async function lookApart(world: World, { config, profile }: Choice, timeoutMs: number): Promise<Look> {
+export function deadlineIn(timeoutMs: number): Deadline {
+  const end = performance.now() + timeoutMs
+  return { left: () => end - performance.now() }
+}
+
+/** @throws {UsageError} the profile's name is not a name of a profile */
+export async function lookInTime(world: World, choice: Choice, deadline: Deadline): Promise<Look> {
+  const look = mayHang(world.platform)
+    ? undefined
+    : await Promise.race([lookAt(choice, around(world, null)), sleep(deadline.left(), UNREAD)])
+  return look ?? lookApart(world, choice, deadline)
+}
+
+async function lookApart(world: World, { config, profile }: Choice, deadline: Deadline): Promise<Look> {
   const args = [
     ...(config === undefined ? [] : ['--config', config]),
     ...(profile === undefined ? [] : ['--profile', profile]),
-    ...['check', '--look', '--timeout', String(timeoutMs / 1000)],
+    ...['check', '--look'],
   ]
-  return (await answered<Look>(world, args, timeoutMs)) ?? late(0)
+  return (await answered<Look>(world, args, deadline)) ?? UNREAD
 }
 
 /**
@@ -36,10 +47,10 @@ async function lookApart(world: World, { config, profile }: Choice, timeoutMs: n
  * @throws {UsageError | ConfigInvalid}
  * @throws {StoreBusy} it has passed
  */
-export async function profilesInTime(world: World, choice: Choice, timeoutMs: number): Promise<Profiles> {
+export async function profilesInTime(world: World, choice: Choice, deadline: Deadline): Promise<Profiles> {
   assertAll(choice, world)
   if (!mayHang(world.platform)) return everyProfile(choice, world)
-  const profiles = await answered<Profiles>(world, ['check', '--all', '--look'], timeoutMs)
+  const profiles = await answered<Profiles>(world, ['check', '--all', '--look'], deadline)
   if (profiles !== undefined) return profiles
   throw new StoreBusy(LATE.message, { hint: LATE.hint })
 }
@@ -48,9 +59,19 @@ export async function profilesInTime(world: World, choice: Choice, timeoutMs: nu
 type Answer<T> = { readonly said: T } | { readonly usage: boolean; readonly trouble: Trouble }
 
 /** @throws {UsageError | ConfigInvalid} by the process's own word */
-async function answered<T>(world: World, args: readonly string[], timeoutMs: number): Promise<T | undefined> {
-  const { firstLine } = await import('../../apart.js')
-  const line = await firstLine(world, args, world.env, timeoutMs)
+async function answered<T>(
+  world: World,
+  args: readonly string[],
+  { left }: Deadline,
+): Promise<T | undefined> {
+  const { firstLine, inTurn } = await import('../../apart.js')
+  const line = await inTurn(async () => {
+    const ms = left()
+    if (ms <= 0) return undefined
+    // In whole seconds, as the option takes it. Most of a second is one: the start has taken some.
+    const seconds = Math.max(1, Math.floor(ms / 1000 + 0.1))
+    return firstLine(world, [...args, '--timeout', String(seconds)], world.env, ms)
+  })
   if (line === undefined) return undefined
   const answer = JSON.parse(line) as Answer<T>
   if ('said' in answer) return answer.said
@@ -88,10 +109,7 @@ const LATE = {
   hint: 'hq-token doctor',
 }
 
-async function late(ms: number): Promise<Unread> {
-  await sleep(ms)
-  return { kind: 'unread', state: 'UNKNOWN', ...LATE }
-}
+const UNREAD: Unread = { kind: 'unread', state: 'UNKNOWN', ...LATE }
 
 function around({ env, platform, homedir, clock, host }: World, askMs: number | null): LookAround {
   return {

@@ -106,6 +106,8 @@ _hq_token() {
   local text before= found= command= operands=0 skip= value= ended=
   COMPREPLY=()
   words[0]= starts[0]=0
+  # bash-completion leaves a space in front of a line that stands behind sudo.
+  line=\${line#"\${line%%[![:space:]]*}"}
   # bash cuts words at = : > and others. Those with no space between are one.
   for ((at = 0; at <= COMP_CWORD; at++)); do
     gap=\${line%%[![:space:]]*}

@@ -19,8 +19,10 @@ export function zsh({ program, commands, common }: Tree): string {
 }
 
 function operand(does: string, at: number): string {
-  if (does === '_normal') return `      '(-)${at}:command:_command_names -e'\n      '*::arguments:_normal'\n`
-  return `      ${quoted(`${at}:value:${does}`)}\n`
+  if (does === '_normal')
+    return `      '(-)${at}:command:_command_names -e'\n      '*::arguments:_hq_token_exec'\n`
+  // A message in place of a list would keep the options from being offered.
+  return `      ${quoted(`${at}:value:${does === ACTIONS.none ? '( )' : does}`)}\n`
 }
 
 /** For `_arguments`. An option with a value may be repeated, because some of them may. */
@@ -90,6 +92,15 @@ _hq_token_commands() {
   commands=(
 DESCRIBED  )
   _describe -t commands command commands
+}
+
+# Completes what stands behind exec as zsh itself does.
+_hq_token_exec() {
+  if [[ \${words[1]} == -- ]]; then
+    shift words
+    ((CURRENT--))
+  fi
+  _normal
 }
 
 _hq-token() {

@@ -4,20 +4,28 @@ import { mayHang } from '../../../platform/file-systems.js'
 import { environmentOfEach, everyProfile, type Profile } from '../../../wiring/profiles.js'
 import type { StatusAllReport } from '../../../schemas/status-all.js'
 import type { StatusReport } from '../../../schemas/status.js'
-import { firstLine } from '../../apart.js'
-import { openSession } from '../../session.js'
+import { firstLine, inTurn } from '../../apart.js'
+import { inSession, openSession } from '../../session.js'
 import { palette, spans, type Span } from '../../terminal/style.js'
-import { printable, printableJson, voice, writeReport, type GlobalOptions } from '../../terminal/output.js'
+import {
+  printable,
+  printableJson,
+  voice,
+  writeOut,
+  writeReport,
+  type GlobalOptions,
+} from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import type { StatusFlags } from './command.js'
 import { isRefreshOver, reported, toneOf } from './status.js'
 
 type Entry = StatusAllReport['profiles'][number]
+type Answer = Omit<Entry, 'profile'>
 
 const UNREADABLE = new ConfigInvalid('').code
 
-/** Milliseconds for one profile, where a file system or a database may keep it waiting. */
-const TIMEOUT_MS = 10_000
+/** Milliseconds for one profile. It takes fifteen seconds to give up a database that is out of reach. */
+const TIMEOUT_MS = 20_000
 
 /** Reads all profiles at once. One that cannot be read, or that hangs, does not hide the others. */
 export async function statusOfAll(
@@ -30,12 +38,7 @@ export async function statusOfAll(
   const told = new Set<string>()
   const entries = await Promise.all(
     profiles.map(async (profile): Promise<Entry> => {
-      try {
-        return { profile: profile.name, status: await statusOf(profile, each, options, told), error: null }
-      } catch (error) {
-        if (!(error instanceof TokenError)) throw error
-        return { profile: profile.name, status: null, error: { code: error.code, message: error.message } }
-      }
+      return { profile: profile.name, ...(await answerOf(() => statusOf(profile, each, options, told))) }
     }),
   )
   for (const { isOwn, folder, message } of closed) {
@@ -49,13 +52,30 @@ export async function statusOfAll(
   )
 }
 
+async function answerOf(read: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await read()
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error
+    return { status: null, error: { code: error.code, message: error.message } }
+  }
+}
+
+/** One profile, for the process that has asked for it. */
+export async function answerAsText(world: World, options: GlobalOptions): Promise<void> {
+  const answer = await answerOf(() =>
+    inSession(world, options, async (session) => ({ status: (await reported(session)).report, error: null })),
+  )
+  await writeOut(world.stdout, `${printableJson(answer)}\n`)
+}
+
 /** @param told Warnings that several profiles share are said once. */
 async function statusOf(
   { choice }: Profile,
   world: World,
   options: GlobalOptions,
   told: Set<string>,
-): Promise<StatusReport> {
+): Promise<Answer> {
   if (mayHang(world.platform)) return statusApart(choice, world)
   const wanted = ({ message }: { readonly message: string }): boolean => {
     if (told.has(message)) return false
@@ -63,17 +83,16 @@ async function statusOf(
     return true
   }
   const session = openSession(world, { ...options, ...choice }, wanted)
-  return session.config.shared === null ? (await reported(session)).report : statusApart(choice, world)
+  if (session.config.shared !== null) return statusApart(choice, world)
+  return { status: (await reported(session)).report, error: null }
 }
 
-async function statusApart({ profile }: Profile['choice'], world: World): Promise<StatusReport> {
-  const args = [...(profile === undefined ? [] : ['--profile', profile]), 'status', '--json']
-  const line = await firstLine(world, args, world.env, TIMEOUT_MS)
-  if (line !== undefined) return JSON.parse(line) as StatusReport
+async function statusApart({ profile }: Profile['choice'], world: World): Promise<Answer> {
+  const args = [...(profile === undefined ? [] : ['--profile', profile]), 'status', '--look']
+  const line = await inTurn(() => firstLine(world, args, world.env, TIMEOUT_MS))
+  if (line !== undefined) return JSON.parse(line) as Answer
   const { typed } = voice(world, profile === undefined ? {} : { profile })
-  throw new StoreBusy(
-    `it could not be read within ${TIMEOUT_MS / 1000} s; ${typed('hq-token status')} says why`,
-  )
+  throw new StoreBusy(`it could not be read; ${typed('hq-token status')} says why`)
 }
 
 function lines(entries: readonly Entry[], world: World, span: Span): string[] {
