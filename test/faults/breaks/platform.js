@@ -109,6 +109,13 @@ export default [
     by: tests('config/client-secret', 'SIGTERM ends'),
   },
   {
+    name: 'windows: a folder that anybody may make tells of processes',
+    file: 'src/platform/processes.ts',
+    find: "  if (platform === 'win32') throw",
+    replace: "  if (platform === 'aix') throw",
+    by: tests('platform/processes', 'nothing is read on Windows'),
+  },
+  {
     name: 'windows: exec looks in the current folder',
     file: 'src/platform/windows-command.ts',
     find: "const file = name === '' ? undefined : path.map(fileIn)",
