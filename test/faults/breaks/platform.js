@@ -243,6 +243,27 @@ export default [
     by: tests('platform/held-files', 'is thrown at once'),
   },
   {
+    name: 'windows: a refusal for lack of rights is another program’s',
+    file: 'src/platform/held-files.ts',
+    find: 'return refused(path, cause, platform)',
+    replace: 'return [refused, held][1]?.(path, cause, platform)',
+    by: tests('platform/held-files', 'a right may be missing'),
+  },
+  {
+    name: 'windows: a held last copy is called the rescue file',
+    file: 'src/platform/held-files.ts',
+    find: '(dest === undefined ? path : undefined) ?? paths[0]',
+    replace: 'paths[0]',
+    by: tests('platform/held-files', 'that the system names'),
+  },
+  {
+    name: 'windows: a scanner ends a long wait for another’s refresh',
+    file: 'src/store/sqlite/patience.ts',
+    find: '  isOver(): void {\n    this.#until = undefined\n',
+    replace: '  isOver(): void {\n    this.#until ??= undefined\n',
+    by: tests('store/windows', 'waited for anew'),
+  },
+  {
     name: 'windows: a lock of a file that is open for reading counts',
     file: 'src/store/sqlite/early-lock.ts',
     find: "  return platform === 'win32'\n",
