@@ -116,6 +116,20 @@ export default [
     by: tests('platform/processes', 'nothing is read on Windows'),
   },
   {
+    name: 'windows: JSON has other values than were meant',
+    file: 'src/cli/terminal/output.ts',
+    find: 'jsonForCodePage(`${printableJson(value)}\\n`',
+    replace: '[forCodePage, jsonForCodePage][0]!(`${printableJson(value)}\\n`',
+    by: tests('cli/code-page', 'in a report'),
+  },
+  {
+    name: 'windows: the lines for a monitoring system are not of ASCII',
+    file: 'src/cli/terminal/output.ts',
+    find: 'return writeOut(stdout, forCodePage(text, stdout, platform))',
+    replace: 'return writeOut(stdout, platform === undefined ? forCodePage(text, stdout) : text)',
+    by: tests('cli/code-page', 'a monitoring system'),
+  },
+  {
     name: 'windows: exec looks in the current folder',
     file: 'src/platform/windows-command.ts',
     find: "const file = name === '' ? undefined : path.map(fileIn)",

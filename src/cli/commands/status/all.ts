@@ -7,7 +7,7 @@ import type { StatusReport } from '../../../schemas/status.js'
 import { firstLine } from '../../apart.js'
 import { openSession } from '../../session.js'
 import { palette, spans, type Span } from '../../terminal/style.js'
-import { printable, printableJson, voice, writeReport, type GlobalOptions } from '../../terminal/output.js'
+import { printable, voice, writeJson, writeReport, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import type { StatusFlags } from './command.js'
 import { isRefreshOver, reported, toneOf } from './status.js'
@@ -43,10 +43,8 @@ export async function statusOfAll(
     else entries.push({ profile: folder, status: null, error: { code: UNREADABLE, message } })
   }
   const report: StatusAllReport = { format_version: 1, profiles: entries }
-  await writeReport(
-    world.stdout,
-    json === true ? `${printableJson(report)}\n` : lines(entries, world, await spans()).join(''),
-  )
+  if (json === true) await writeJson(world, report)
+  else await writeReport(world.stdout, lines(entries, world, await spans()).join(''))
 }
 
 /** @param told Warnings that several profiles share are said once. */
