@@ -130,11 +130,32 @@ export default [
     by: tests('cli/code-page', 'a monitoring system'),
   },
   {
+    name: 'windows: a variable says which shell runs a secret’s command',
+    file: 'src/platform/shell-command.ts',
+    find: "shell: systemProgram('cmd.exe', env), cwd",
+    replace: "shell: env['ComSpec'] ?? systemProgram('cmd.exe', env), cwd",
+    by: tests('platform/shell-command', 'own cmd.exe'),
+  },
+  {
+    name: 'windows: what outlives a secret’s command holds our standard error',
+    file: 'src/platform/shell-command.ts',
+    find: "stdio: [stdin, 'pipe', 'pipe']",
+    replace: "stdio: [stdin, 'pipe', 'inherit']",
+    by: tests('platform/shell-command', 'its errors are copied'),
+  },
+  {
     name: 'windows: exec looks in the current folder',
     file: 'src/platform/windows-command.ts',
     find: "const file = name === '' ? undefined : path.map(fileIn)",
     replace: "const file = name === '' ? undefined : [cwd, ...path].map(fileIn)",
     by: tests('platform/windows-command', 'not found in the current folder'),
+  },
+  {
+    name: 'windows: exec looks where a relative folder of PATH leads',
+    file: 'src/platform/windows-command.ts',
+    find: '.filter((folder) => /^(?:[a-z]:[\\\\/]|[\\\\/]{2})/i.test(folder))',
+    replace: ".filter((folder) => folder !== '').map((folder) => win32.resolve('C:\\\\work', folder))",
+    by: tests('platform/windows-command', 'leads to where one stands'),
   },
   {
     name: 'windows: an argument of a batch file expands a variable',
