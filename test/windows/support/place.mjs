@@ -1,5 +1,5 @@
 // A place below the profile with a sandbox, a configuration and a seed, and the packed program to run there. Knows no scenario.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -90,4 +90,10 @@ export async function until(isSo, what) {
     if (Date.now() > end) throw new Error(`after a minute still not: ${what}`)
     await new Promise((next) => setTimeout(next, 20))
   }
+}
+
+/** Whether this is Windows as Wine makes it: only Wine has this key. */
+export function isWine() {
+  const reg = join(process.env.SystemRoot, 'System32', 'reg.exe')
+  return spawnSync(reg, ['query', 'HKCU\\Software\\Wine'], { stdio: 'ignore' }).status === 0
 }
