@@ -143,7 +143,7 @@ function refuseAlone(settings: Settings): void {
 function checkSeat(path: Setting | undefined): void {
   if (path?.text === 'none')
     throw new ConfigInvalid(`${path.where} is none: a host of a shared store needs a file of its own`, {
-      hint: 'name a file that may be lost at a restart, such as /tmp/hq-token/token.seat',
+      hint: `name a file that may be lost at a restart, such as ${process.platform === 'win32' ? '%LOCALAPPDATA%\\hq-token\\token.seat' : '/tmp/hq-token/token.seat'}`,
     })
 }
 

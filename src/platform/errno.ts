@@ -1,5 +1,6 @@
 // Names the system's failures by their codes. Shows no message of the system.
 import { ConfigInvalid, StoreUnusable, TokenError } from '../core/errors.js'
+import { hintsOf } from './hints.js'
 
 /**
  * The system's code of a failure (`ENOENT`, `ECONNREFUSED`), or the kind of error; not its message, which may quote
@@ -11,13 +12,13 @@ export function errnoOf(error: unknown): string {
 }
 
 /** Words the error of a process or machine that may open no more files; `undefined` for all other errors. */
-export function noMoreFiles(error: unknown): TokenError | undefined {
+export function noMoreFiles(error: unknown, platform = process.platform): TokenError | undefined {
   const code = errnoOf(error)
   if (code !== 'EMFILE' && code !== 'ENFILE') return undefined
   const whose =
     code === 'EMFILE' ? 'this process may open no more files' : 'this machine has no more files to open'
   return new StoreUnusable(`${whose} (${code})`, {
-    hint: code === 'EMFILE' ? 'ulimit -n 1024; in a unit of systemd: LimitNOFILE=1024' : 'sysctl fs.file-nr',
+    hint: hintsOf(platform).moreFiles(code === 'EMFILE' ? 'process' : 'machine'),
     cause: error,
   })
 }

@@ -178,7 +178,7 @@ export function rightsHint(path: string): string {
   const place = nearest(path)
   const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
   const places = isFolder ? [place] : [dirname(place), place]
-  return `${hints.rights(...places)}; ${hints.room(place)}`
+  return hints.inTurn(hints.rights(...places), hints.room(place))
 }
 
 /** Says why root makes nothing in a folder, or in the next existing one above it; see `notForRoot`. */

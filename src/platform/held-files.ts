@@ -66,25 +66,50 @@ export function heldOpen(
 ): HeldOpen | undefined {
   if (cause instanceof HeldOpen) return cause
   if (platform !== 'win32') return undefined
-  const path = paths.find((path) => isHeld(path, cause, open))
-  if (path === undefined) return undefined
+  const told = codeOf(cause)
+  if (told === 'EBUSY') return held(busyOne(paths, cause), cause, platform)
+  const isRefusedMove = CODES.has(told) && isMove(cause)
+  for (const path of paths) {
+    const found = opening(path, open)
+    if (found === 'EBUSY') return held(path, cause, platform)
+    if (isRefusedMove && ['', 'ENOENT'].includes(found)) return refused(path, cause, platform)
+  }
+  return undefined
+}
+
+/** The file that the system names: one of ours, or another that was to be opened or removed, such as a last copy. */
+function busyOne(paths: readonly string[], cause: unknown): string {
+  const { path, dest } = cause as NodeJS.ErrnoException & { readonly dest?: string }
+  const ours = paths.find((one) => one === path || one === dest)
+  return ours ?? (dest === undefined ? path : undefined) ?? paths[0] ?? ''
+}
+
+function held(path: string, cause: unknown, platform: NodeJS.Platform): HeldOpen {
   return new HeldOpen(`another program holds ${path} open`, {
     hint: `run the same command again; to see which program: ${hintsOf(platform).holders(path)}`,
     cause,
   })
 }
 
-function isHeld(path: string, cause: unknown, open: (path: string) => void): boolean {
-  const told = codeOf(cause)
-  if (told === 'EBUSY') return true
-  const isRefusedMove = CODES.has(told) && isMove(cause)
+/** A program may let others write to a file and not replace it; a right to delete it may also be missing, and nothing tells which. */
+function refused(path: string, cause: unknown, platform: NodeJS.Platform): HeldOpen {
+  const { holders, rights } = hintsOf(platform)
+  return new HeldOpen(
+    `${path} cannot be replaced or removed: another program holds it open, or you may not delete it (${codeOf(cause)})`,
+    {
+      hint: `run the same command again; to see which program: ${holders(path)}; what you may: ${rights(path)}`,
+      cause,
+    },
+  )
+}
+
+/** How opening it fails; empty if it does not. */
+function opening(path: string, open: (path: string) => void): string {
   try {
     open(path)
-    // A program may let others write to a file and not replace it.
-    return isRefusedMove
+    return ''
   } catch (error) {
-    const found = codeOf(error)
-    return found === 'EBUSY' || (found === 'ENOENT' && isRefusedMove)
+    return codeOf(error)
   }
 }
 

@@ -17,6 +17,10 @@ export interface SystemHints {
   readonly set: (name: string, value: string) => string
   /** Where a command is looked for. */
   readonly search: (command: string) => string
+  /** How more files may be open, of one process or of all. */
+  readonly moreFiles: (whose: 'process' | 'machine') => string
+  /** Several, one after the other. */
+  readonly inTurn: (...commands: readonly string[]) => string
   /** Whether the clock is set by another one. */
   readonly clock: () => string
 }
@@ -29,11 +33,19 @@ const POSIX: SystemHints = {
   remove: (path) => `rm ${shellWord(path, 'linux')}`,
   set: (name, value) => `${name}=${shellWord(value, 'linux')} `,
   search: () => 'echo "$PATH"',
+  moreFiles: (whose) =>
+    whose === 'process' ? 'ulimit -n 1024; in a unit of systemd: LimitNOFILE=1024' : 'sysctl fs.file-nr',
+  inTurn: (...commands) => commands.join('; '),
   clock: () => 'timedatectl',
 }
 
+/** PowerShell 5.1 has no `&&`, and cmd no `;`. */
+function inTurn(...commands: readonly string[]): string {
+  return commands.join(', and then: ')
+}
+
 const WINDOWS: SystemHints = {
-  rights: (...paths) => paths.map((path) => `icacls ${shellWord(path, 'win32')}`).join('; '),
+  rights: (...paths) => inTurn(...paths.map((path) => `icacls ${shellWord(path, 'win32')}`)),
   // A share has no letter, and `dir` ends with the room of any folder.
   room: (folder) => {
     const [drive] = /^[a-z]:/i.exec(folder) ?? []
@@ -47,10 +59,16 @@ const WINDOWS: SystemHints = {
   // PowerShell takes a text in quotes only.
   set: (name, value) => `$env:${name} = '${value.replaceAll("'", "''")}'; `,
   search: (command) => `where.exe ${shellWord(command, 'win32')}`,
+  moreFiles: () => 'run fewer programs at one moment',
+  inTurn,
   clock: () => 'w32tm /query /status',
 }
 
-const MACOS: SystemHints = { ...POSIX, clock: () => 'sntp time.apple.com' }
+const MACOS: SystemHints = {
+  ...POSIX,
+  moreFiles: (whose) => (whose === 'process' ? 'ulimit -n 1024' : 'sysctl kern.num_files kern.maxfiles'),
+  clock: () => 'sntp time.apple.com',
+}
 
 export function hintsOf(platform: NodeJS.Platform): SystemHints {
   if (platform === 'win32') return WINDOWS

@@ -7,8 +7,8 @@ import { readFileSync, readlinkSync } from 'node:fs'
  * Names this process in letters for a file's name: the boot, the namespace that its id counts in, the id, and when
  * it began, because ids are given anew. Only Linux tells all of them.
  */
-export function processMark(): string {
-  return `${namespace()}-${boot()}-${process.pid}-${startOf(process.pid) ?? 0}`
+export function processMark(platform = process.platform): string {
+  return `${namespace(platform)}-${boot(platform)}-${process.pid}-${startOf(process.pid, platform) ?? 0}`
 }
 
 /** A mark of `processMark`, for a regular expression. */
@@ -19,13 +19,16 @@ export const MARK = '\\d+-[0-9a-f]{8}-\\d+-\\d+'
  * another machine that shares the folder. `elsewhere`: the process is in another container, whose processes cannot
  * be seen here.
  */
-export function fateOf(mark: string): 'alive' | 'dead' | 'rebooted' | 'elsewhere' {
+export function fateOf(
+  mark: string,
+  platform = process.platform,
+): 'alive' | 'dead' | 'rebooted' | 'elsewhere' {
   const [space, since, pid, start] = mark.split('-')
-  if (space !== namespace()) return 'elsewhere'
-  if (since !== boot()) return 'rebooted'
+  if (space !== namespace(platform)) return 'elsewhere'
+  if (since !== boot(platform)) return 'rebooted'
   if (!isThere(Number(pid))) return 'dead'
   // Whoever made the mark without /proc cannot be told from another by it.
-  return start === '0' || startOf(Number(pid)) === Number(start) ? 'alive' : 'dead'
+  return start === '0' || startOf(Number(pid), platform) === Number(start) ? 'alive' : 'dead'
 }
 
 /** A process of another user is alive, too. */
@@ -38,17 +41,17 @@ function isThere(pid: number): boolean {
   }
 }
 
-function namespace(): string {
+function namespace(platform: NodeJS.Platform): string {
   try {
-    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'
+    return /\d+/.exec(readlinkSync(proc('self/ns/pid', platform)))?.[0] ?? '0'
   } catch {
     return '0'
   }
 }
 
-function boot(): string {
+function boot(platform: NodeJS.Platform): string {
   try {
-    const id = readFileSync('/proc/sys/kernel/random/boot_id')
+    const id = readFileSync(proc('sys/kernel/random/boot_id', platform))
     return createHash('sha256').update(id).digest('hex').slice(0, 8)
   } catch {
     return '0'.repeat(8)
@@ -61,9 +64,9 @@ function boot(): string {
  *
  * @see proc_pid_stat(5)
  */
-export function startOf(pid: number | string): number | undefined {
+export function startOf(pid: number | string, platform = process.platform): number | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const stat = readFileSync(proc(`${pid}/stat`, platform), 'latin1')
     // The second field is the program's name, which may hold anything.
     const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const started = Number(rest[18])
@@ -71,4 +74,14 @@ export function startOf(pid: number | string): number | undefined {
   } catch {
     return undefined
   }
+}
+
+/**
+ * On Windows this would be a folder of the current drive, which anybody may make.
+ *
+ * @throws There, as if it were missing.
+ */
+function proc(name: string, platform: NodeJS.Platform): string {
+  if (platform === 'win32') throw new Error('Windows has no /proc')
+  return `/proc/${name}`
 }

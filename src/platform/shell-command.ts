@@ -5,12 +5,12 @@ import { once } from 'node:events'
 import { setImmediate as iteration, setTimeout as sleep } from 'node:timers/promises'
 import { endAll, family, isAlive } from './process-tree.js'
 import { beforeSignalsEnd } from './signals.js'
+import { systemProgram } from './windows-programs.js'
 
 /** Milliseconds for the output that an ended command has left in its pipes. */
 const UNREAD_MS = 100
 /** Milliseconds between two looks whether all have ended. */
 const LOOK_MS = 50
-const POSIX = process.platform !== 'win32'
 
 export interface ShellCommand {
   readonly command: string
@@ -32,6 +32,7 @@ export interface ShellCommand {
    * it is on Windows, which has no signal that asks.
    */
   readonly graceMs?: number
+  readonly platform?: NodeJS.Platform
 }
 
 export type CommandEnd =
@@ -47,16 +48,8 @@ export type CommandEnd =
  * Runs the command to its own end: a daemon that it has started (gpg-agent, ssh-agent) may keep its standard output open
  * for good, and lives on. Never rejects.
  */
-export function runShellCommand({
-  command,
-  cwd,
-  env,
-  timeoutMs,
-  mostOutput,
-  input,
-  isQuiet = false,
-  graceMs = 0,
-}: ShellCommand): Promise<CommandEnd> {
+export function runShellCommand(wanted: ShellCommand): Promise<CommandEnd> {
+  const { timeoutMs, mostOutput, input, isQuiet = false, graceMs = 0, platform = process.platform } = wanted
   return new Promise((resolve) => {
     // The terminal's Ctrl-C does not reach a group of its own. Listen before the command begins, because a signal may
     // come at its first instant.
@@ -65,16 +58,8 @@ export function runShellCommand({
     })
     let child: ChildProcess
     try {
-      // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
-      child = spawn(command, {
-        shell: true,
-        cwd,
-        env,
-        stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', isQuiet ? 'pipe' : 'inherit'],
-        detached: POSIX,
-      })
+      child = started(wanted, platform)
     } catch {
-      // Node throws where the system takes no such command (E2BIG), and where there is no memory.
       noLonger()
       resolve({ kind: 'not-started' })
       return
@@ -89,7 +74,7 @@ export function runShellCommand({
       child.stderr?.destroy()
       resolve(limit.isOver ? { kind: 'too-slow' } : end)
     }
-    const limit = new TimeLimit(child, timeoutMs, POSIX ? graceMs : 0, () => {
+    const limit = new TimeLimit(child, timeoutMs, platform === 'win32' ? 0 : graceMs, () => {
       over({ kind: 'too-slow' })
     })
     // A command need not read its input.
@@ -106,7 +91,7 @@ export function runShellCommand({
       over({ kind: 'too-much' })
     }
     child.stdout?.on('data', read)
-    child.stderr?.on('data', read)
+    child.stderr?.on('data', isQuiet ? read : copied)
     child.on('exit', (code, signal) => {
       if (limit.isOver) return
       limit.clear()
@@ -116,6 +101,32 @@ export function runShellCommand({
       })
     })
   })
+}
+
+/** @throws Where the system takes no such command (E2BIG), and where there is no memory. */
+function started(
+  { command, cwd, env, input, isQuiet = false }: ShellCommand,
+  platform: NodeJS.Platform,
+): ChildProcess {
+  const stdin = input === undefined ? 'ignore' : 'pipe'
+  if (platform === 'win32')
+    return spawn(command, {
+      // By its whole path, and not by %ComSpec%; the command itself is not looked for in the folder where it runs.
+      ...{ shell: systemProgram('cmd.exe', env), cwd },
+      env: { ...env, NoDefaultCurrentDirectoryInExePath: '1' },
+      // What the shell has started may outlive it, and would hold our own standard error open.
+      stdio: [stdin, 'pipe', 'pipe'],
+    })
+  return spawn(command, {
+    ...{ shell: true, cwd, env },
+    stdio: [stdin, 'pipe', isQuiet ? 'pipe' : 'inherit'],
+    // A group of its own can be ended whole: what the shell has started would else outlive it and keep stderr open.
+    detached: true,
+  })
+}
+
+function copied(chunk: Buffer): void {
+  process.stderr.write(chunk)
 }
 
 /** Asks a command to end when its time is over, and ends it after the time of grace, with all that it has started. */

@@ -40,12 +40,12 @@ export function windowsStart(
   cwd = process.cwd(),
 ): Start {
   const extensions = (variable(env, 'PATHEXT') ?? PATHEXT).split(';').filter((one) => one.startsWith('.'))
-  const path = found(name, extensions, folders(env, cwd), look, cwd)
+  const path = found(name, extensions, folders(env), look, cwd)
   // Windows drops dots and spaces at the end of a name, so `x.cmd. .` is a batch file.
   const file = path.replace(/[. ]+$/, '')
   const extension = win32.extname(file).toLowerCase()
   if (['.exe', '.com'].includes(extension)) return { file, args, verbatim: false }
-  if (extension === '.ps1') return { ...powershell(name, env, look, cwd, [file, ...args]), verbatim: false }
+  if (extension === '.ps1') return { ...powershell(name, env, look, [file, ...args]), verbatim: false }
   // cmd.exe also knows which program opens a file of the other kinds in PATHEXT.
   if (['.bat', '.cmd', ...extensions.map((one) => one.toLowerCase())].includes(extension))
     return byCmd(name, env, [file, ...args])
@@ -62,8 +62,11 @@ function found(
   look: Look,
   cwd: string,
 ): string {
-  // A file without an extension is no program: npm puts one for other systems beside its `.cmd`.
-  const endings = [...(win32.extname(name) === '' ? [] : ['']), ...extensions]
+  // A file without an extension is no program: npm puts one for other systems beside its `.cmd`. Nor is `my.tool` beside
+  // `my.tool.cmd`, so a name with another extension comes last, for the message.
+  const own = win32.extname(name).toLowerCase()
+  const isRunnable = ['.ps1', ...extensions].some((one) => one.toLowerCase() === own)
+  const endings = isRunnable ? ['', ...extensions] : [...extensions, ...(own === '' ? [] : [''])]
   const fileIn = (folder: string): string | undefined =>
     endings.map((ending) => win32.resolve(folder, name + ending)).find((file) => look(file) === 'file')
   const here = name === '' ? undefined : fileIn(cwd)
@@ -88,12 +91,12 @@ function found(
   })
 }
 
-function folders(env: NodeJS.ProcessEnv, cwd: string): string[] {
+/** Those that are named whole: another leads to wherever one stands. */
+function folders(env: NodeJS.ProcessEnv): string[] {
   return (variable(env, 'PATH') ?? '')
     .split(';')
     .map((folder) => folder.replace(/^"(.*)"$/, '$1'))
-    .filter((folder) => folder !== '')
-    .map((folder) => win32.resolve(cwd, folder))
+    .filter((folder) => /^(?:[a-z]:[\\/]|[\\/]{2})/i.test(folder))
 }
 
 /**
@@ -104,11 +107,10 @@ function powershell(
   name: string,
   env: NodeJS.ProcessEnv,
   look: Look,
-  cwd: string,
   script: readonly string[],
 ): Omit<Start, 'verbatim'> {
   const own = systemProgram('WindowsPowerShell\\v1.0\\powershell.exe', env)
-  const all = [own, ...folders(env, cwd).map((folder) => win32.join(folder, 'pwsh.exe'))]
+  const all = [own, ...folders(env).map((folder) => win32.join(folder, 'pwsh.exe'))]
   const file = all.find((one) => look(one) === 'file')
   if (file === undefined)
     throw new CommandNotExecutable(`${name}: there is no PowerShell to run it`, { hint: 'where.exe pwsh' })

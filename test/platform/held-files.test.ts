@@ -113,6 +113,31 @@ describe('the error for a held file', () => {
     expect(told(cause, codes) !== undefined).toBe(isHeld)
   })
 
+  it.each([
+    ['can be written and not replaced', {}],
+    ['is not there yet', { 'C:\\hq\\token.db': 'ENOENT' }],
+  ])('says that a right may be missing where the file %s, and how to see it', (_, codes) => {
+    expect(told(refusal('EPERM', 'rename'), codes)).toMatchObject({
+      message:
+        'C:\\hq\\token.db cannot be replaced or removed: another program holds it open, or you may not delete it (EPERM)',
+      hint: expect.stringMatching(/resmon.*icacls C:/) as string,
+      exit: 75,
+    })
+  })
+
+  it.each([
+    [{ path: 'C:\\copies\\last.rescue' }, 'C:\\copies\\last.rescue'],
+    [{ path: 'C:\\hq\\token.lock' }, 'C:\\hq\\token.lock'],
+    [{ path: 'C:\\hq\\.draft', dest: 'C:\\hq\\token.lock' }, 'C:\\hq\\token.lock'],
+    [{ path: 'C:\\hq\\.draft', dest: 'C:\\hq\\other' }, 'C:\\hq\\token.db'],
+    [{}, 'C:\\hq\\token.db'],
+  ])('names the file that the system names: %j', (more, named) => {
+    const cause = Object.assign(refusal('EBUSY', 'rename'), more)
+    expect(told(cause, {}, ['C:\\hq\\token.db', 'C:\\hq\\token.lock'])?.message).toBe(
+      `another program holds ${named} open`,
+    )
+  })
+
   it.each(['linux', 'darwin'] as const)('is never given on %s, and no file is opened there', (platform) => {
     const open = (): never => {
       throw new Error('opened')

@@ -18,11 +18,19 @@ describe('the commands that hints name', () => {
     expect(hints.remove("/it's")).toBe("rm '/it'\\''s'")
     expect(hints.set('HQ_TOKEN_STATE_DIR', '/a b')).toBe("HQ_TOKEN_STATE_DIR='/a b' ")
     expect(hints.search('job')).toBe('echo "$PATH"')
+    expect(hints.inTurn('a', 'b')).toBe('a; b')
+    expect(hints.moreFiles('process')).toMatch(/^ulimit -n 1024/)
+    expect(hints.moreFiles('machine')).toBe(
+      platform === 'darwin' ? 'sysctl kern.num_files kern.maxfiles' : 'sysctl fs.file-nr',
+    )
     expect(hints.clock()).toBe(platform === 'darwin' ? 'sntp time.apple.com' : 'timedatectl')
   })
 
   it('are those of PowerShell and cmd on Windows', () => {
-    expect(windows.rights('C:\\a', 'C:\\b c')).toBe('icacls C:\\a; icacls "C:\\b c"')
+    // Neither `;` nor `&&` is read by both.
+    expect(windows.rights('C:\\a', 'C:\\b c')).toBe('icacls C:\\a, and then: icacls "C:\\b c"')
+    expect(windows.inTurn('a', 'b')).toBe('a, and then: b')
+    expect(windows.moreFiles('process')).not.toMatch(/ulimit|systemd/)
     expect(windows.room('d:\\hq')).toBe('fsutil volume diskfree d:')
     expect(windows.room('\\\\server\\share\\hq')).toBe('cmd /c dir \\\\server\\share\\hq')
     expect(windows.holders('C:\\a\\token.db')).toBe('resmon, its tab CPU, search handles: token.db')
@@ -36,7 +44,9 @@ describe('the commands that hints name', () => {
   it('name no command of another system on Windows', () => {
     const all = Object.values(windows).map((hint) => (hint as (...of: string[]) => string)('C:\\a', 'C:\\b'))
     expect(
-      all.filter((hint) => /\b(?:ls|df|fuser|mv|rm|chmod|chown|sudo|timedatectl|sntp)\b|\$PATH/.test(hint)),
+      all.filter((hint) =>
+        /\b(?:ls|df|fuser|mv|rm|ulimit|sysctl|systemd|chmod|chown|sudo|timedatectl|sntp)\b|\$PATH/.test(hint),
+      ),
     ).toEqual([])
   })
 

@@ -67,6 +67,12 @@ describe('a command of Windows is found', () => {
       ['C:\\npm\\npm', 'C:\\npm\\npm.cmd'],
       'C:\\npm\\npm.CMD',
     ],
+    [
+      'beside npm’s script for other systems that has a dot in its name',
+      'my.tool',
+      ['C:\\npm\\my.tool', 'C:\\npm\\my.tool.cmd'],
+      'C:\\npm\\my.tool.CMD',
+    ],
     ['with a dot in its name', 'python3.12', ['C:\\npm\\python3.12.exe'], 'C:\\npm\\python3.12.EXE'],
     ['past a folder by its name', 'a.cmd', ['C:\\npm\\a.cmd\\x', 'C:\\npm\\a.cmd.exe'], 'C:\\npm\\a.cmd.EXE'],
     ['by a relative path', '.\\job', ['C:\\work\\job.cmd'], 'C:\\work\\job.CMD'],
@@ -89,6 +95,17 @@ describe('a command of Windows is found', () => {
     })
     expect(fileOf('node', 'C:\\work\\node.exe', 'C:\\npm\\node.exe')).toBe('C:\\npm\\node.EXE')
   })
+
+  it.each(['.', 'bin', '\\bin', 'C:bin', '..\\work'])(
+    'a command of Windows is not found in the folder %s of PATH, which leads to where one stands',
+    (folder) => {
+      const files = ['C:\\work\\node.exe', 'C:\\work\\bin\\node.exe', 'C:\\bin\\node.exe']
+      expect(() => start(['node'], files, { PATH: folder })).toThrow(CommandNotFound)
+      expect(start(['node'], [...files, 'C:\\npm\\node.exe'], { PATH: `${folder};C:\\npm` }).file).toBe(
+        'C:\\npm\\node.EXE',
+      )
+    },
+  )
 
   it.each([
     ['no command', 'nosuch', 127, 'nosuch: command not found', 'where.exe nosuch'],

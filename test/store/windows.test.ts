@@ -1,14 +1,15 @@
 import Database from 'better-sqlite3'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ConfigInvalid, HeldOpen, StoreBusy, StoreUnusable } from '../../src/core/errors.js'
 import type { Notice } from '../../src/core/ports.js'
 import { lockingOn } from '../../src/store/sqlite/early-lock.js'
-import { mayPass } from '../../src/store/sqlite/patience.js'
+import { HeldWait, mayPass } from '../../src/store/sqlite/patience.js'
 import { inspectPlace } from '../../src/store/inspect.js'
 import { storePaths } from '../../src/store/paths.js'
 import { assertNewPlace, placeFinding } from '../../src/store/windows-store.js'
+import { HELD_MS } from '../../src/platform/held-files.js'
 import { SDDL, SERVICE } from '../platform/windows-answers.js'
 import { folder } from '../support/folder.js'
 
@@ -58,6 +59,20 @@ describe('a failure of SQLite that may pass', () => {
 
   it.each(['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_FULL', 'ENOENT'])('%s is none', (code) => {
     expect(mayPass(unusable(code), 'win32')).toBe(false)
+  })
+
+  it('is waited for anew after a try that another process’ lock ended', () => {
+    vi.useFakeTimers()
+    try {
+      const [held, error] = [new HeldWait('win32'), new HeldOpen('x')]
+      expect(held.mayPass(error)).toBe(true)
+      vi.advanceTimersByTime(HELD_MS)
+      expect(held.mayPass(error)).toBe(false)
+      held.isOver()
+      expect(held.mayPass(error)).toBe(true)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('is that of a file which was found held', () => {

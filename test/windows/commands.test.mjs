@@ -118,7 +118,7 @@ test('exec hands the token to a program, with its arguments as they are, and its
 test('a wrong command ends with 2, a missing configuration with 78, an empty store with 4', async () => {
   const here = await place()
   assert.equal((await here.hq('gett')).code, 2)
-  const none = await start(['get'], { env: { HQ_TOKEN_CONFIG: 'C:\\hq-try\\none.ini' } }).ended
+  const none = await start(['get'], { env: { HQ_TOKEN_CONFIG: 'C:\\no\\none.ini' } }).ended
   assert.deepEqual([none.code, none.stdout], [78, ''])
   rmSync(here.seed)
   const empty = await here.hq('get')

@@ -1,8 +1,18 @@
 // Several processes want the same token at one moment, and one of them may be killed.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { place, until, tidy } from './support/place.mjs'
 
@@ -58,21 +68,48 @@ test('two spellings of one store have one lock', async () => {
   assert.deepEqual(names.filter((name) => /\.rescue$/i.test(name)).length, 1, names.join())
 })
 
-test('a folder that anybody may make on the current drive stops no refresh', async () => {
+test('what anybody may make on the current drive stops no refresh, is not looked at, and tells of no process', async () => {
   const here = await place()
   await here.hq('seed', here.seed)
-  for (const folder of [
-    'C:\\var\\tmp',
-    'C:\\dev\\shm',
-    'C:\\proc\\sys\\kernel\\random\\boot_id',
-    'C:\\etc\\machine-id',
-  ])
-    mkdirSync(folder, { recursive: true })
-  for (const folder of ['C:\\var\\tmp', 'C:\\dev\\shm'])
-    mkdirSync(join(folder, `hq-token-0-${'0'.repeat(16)}-abcdef.rescue`), { recursive: true })
-  assert.equal((await here.hq('refresh')).code, 0)
-  assert.equal((await here.hq('get')).code, 0)
+  const made = []
+  const plant = (path, content) => {
+    made.push(highestNew(path))
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, content)
+  }
+  try {
+    const copies = ['C:\\var\\tmp', 'C:\\dev\\shm'].map((folder) =>
+      join(folder, `${copyPrefix(join(here.dir, 'token.db'))}abcdef012345.rescue`),
+    )
+    for (const copy of copies) plant(copy, 'planted')
+    plant('C:\\proc\\sys\\kernel\\random\\boot_id', 'planted')
+    plant('C:\\etc\\machine-id', 'planted')
+    assert.equal((await here.hq('refresh')).code, 0)
+    for (const copy of copies) assert.equal(readFileSync(copy, 'utf8'), 'planted')
+    // The draft of a process that lives: by the planted boot it would have died long ago.
+    const draft = join(here.dir, `.hq-token-0-00000000-${process.pid}-0-abcdef012345`)
+    writeFileSync(draft, '')
+    utimesSync(draft, 0, 0)
+    const got = await here.hq('get', '--outfile', join(here.dir, 'out.txt'))
+    assert.equal(got.code, 0, got.stderr)
+    assert.ok(existsSync(draft), readdirSync(here.dir).join())
+  } finally {
+    for (const path of made.reverse()) if (path !== undefined) rmSync(path, { recursive: true, force: true })
+  }
 })
+
+/** How the name of a last copy of a store begins. */
+function copyPrefix(store) {
+  assert.ok(existsSync(store))
+  const real = join(realpathSync.native(dirname(store)), basename(store).toLowerCase())
+  return `hq-token-0-${createHash('sha256').update(real).digest('hex').slice(0, 16)}-`
+}
+
+/** The highest folder on the way to a file that is not there yet, or the file. */
+function highestNew(path) {
+  if (existsSync(path)) return undefined
+  return highestNew(dirname(path)) ?? path
+}
 
 /** The name in the form of DOS, or the same where the disk keeps none. */
 function short(path) {

@@ -149,7 +149,7 @@ export function notWritten(path: string, error: unknown): TokenError {
           `cannot be written (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`,
         ]
   return new OutputFailed(`${path} ${why}`, {
-    hint: hint ?? `${hints.rights(dirname(path), path)}; ${hints.room(dirname(path))}`,
+    hint: hint ?? hints.inTurn(hints.rights(dirname(path), path), hints.room(dirname(path))),
     cause: error,
   })
 }

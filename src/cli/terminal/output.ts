@@ -5,7 +5,7 @@ import { printable, printableJson } from '../../core/printable.js'
 import { shellWord } from '../../core/shell-quoting.js'
 import { COMMAND_NAMES } from '../command-name.js'
 import type { Screen, World } from '../world.js'
-import { forCodePage } from './code-page.js'
+import { forCodePage, jsonForCodePage } from './code-page.js'
 
 export { printable, printableJson }
 
@@ -54,13 +54,14 @@ export function voice(world: World, options: GlobalOptions): Voice {
     { code, address, event }: Marks = {},
   ): void => {
     const next = hint === undefined ? undefined : typed(hint)
-    const write = (text: string): void => {
-      world.stderr.write(`${forCodePage(text, world.stderr, world.platform)}\n`)
+    const write = (text: string, forReader = forCodePage): void => {
+      world.stderr.write(`${forReader(text, world.stderr, world.platform)}\n`)
     }
     if (json) {
       const time = new Date(world.clock().now * 1000).toISOString()
       const line = { time, level, ...(code && { code }), message, ...(event && { event }) }
-      write(printableJson({ ...line, ...(address && { address }), ...(next && { hint: next }) }))
+      const all = { ...line, ...(address && { address }), ...(next && { hint: next }) }
+      write(printableJson(all), jsonForCodePage)
       return
     }
     write(`hq-token: ${level === 'info' ? '' : `${level}: `}${printable(message)}`)
@@ -147,7 +148,23 @@ export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<voi
 
 /** Writes a report for people. A reader who closes the pipe after the first lines has seen enough. */
 export async function writeReport(stdout: Screen, text: string): Promise<void> {
-  await writeOut(stdout, forCodePage(text, stdout)).catch((error: unknown) => {
+  await writeUntilGone(stdout, forCodePage(text, stdout))
+}
+
+/** Writes a report for programs. */
+export async function writeJson({ stdout, platform }: Reader, value: unknown): Promise<void> {
+  await writeUntilGone(stdout, jsonForCodePage(`${printableJson(value)}\n`, stdout, platform))
+}
+
+/** Writes lines for a monitoring system, which reads them to their end. */
+export function writeLines({ stdout, platform }: Reader, text: string): Promise<void> {
+  return writeOut(stdout, forCodePage(text, stdout, platform))
+}
+
+type Reader = Pick<World, 'stdout' | 'platform'>
+
+async function writeUntilGone(stdout: Screen, text: string): Promise<void> {
+  await writeOut(stdout, text).catch((error: unknown) => {
     if (!isReaderGone(error)) throw error
   })
 }

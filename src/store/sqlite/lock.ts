@@ -11,8 +11,7 @@ import { birthOf, checkLockable, identityOf, lstatOf, unusable, type StorePaths 
 import { takeMutex } from './mutex.js'
 import { pauses, sleep } from '../pauses.js'
 import { LOCK } from './early-lock.js'
-import { mayPass } from './patience.js'
-import { HELD_MS } from '../../platform/held-files.js'
+import { HeldWait } from './patience.js'
 
 /** The lock while this process holds it. */
 export interface Lock {
@@ -41,10 +40,10 @@ export async function acquire<T>(
   // Each look here is a try as well, and two tries at one instant can both fail.
   const pause = pauses(20, 250)
   const contender = new Contender(paths)
-  const heldUntil = performance.now() + HELD_MS
+  const held = new HeldWait()
   try {
     for (;;) {
-      const lock = unlessHeld(() => contender.take(handover?.lock), heldUntil)
+      const lock = unlessHeld(() => contender.take(handover?.lock), held)
       if (lock !== undefined) return lock
       if (performance.now() >= deadline) throw notInTime(paths, waitMs)
       await sleep(pause.next().value)
@@ -61,11 +60,13 @@ export async function acquire<T>(
 }
 
 /** Passes over another program that holds the file, for a moment. */
-function unlessHeld<T>(take: () => T | undefined, until: number): T | undefined {
+function unlessHeld<T>(take: () => T | undefined, held: HeldWait): T | undefined {
   try {
-    return take()
+    const taken = take()
+    held.isOver()
+    return taken
   } catch (error) {
-    if (mayPass(error) && performance.now() < until) return undefined
+    if (held.mayPass(error)) return undefined
     throw error
   }
 }

@@ -20,17 +20,18 @@ export async function patiently<T>(
   work: () => T,
   kind?: FileKind,
 ): Promise<T> {
-  const heldUntil = performance.now() + HELD_MS
+  const held = new HeldWait()
   for (const deadline = performance.now() + BUSY_WAIT_MS; ;) {
     try {
       return work()
     } catch (error) {
       if (!isBusy(error)) {
         const told = asUnusable(paths, error, kind)
-        if (!mayPass(told) || performance.now() >= heldUntil) throw told
+        if (!held.mayPass(told)) throw told
         await sleep(50)
         continue
       }
+      held.isOver()
       if (performance.now() >= deadline)
         throw new StoreBusy(`${paths.database} stayed busy for ${BUSY_WAIT_MS / 1000} s`, {
           hint: `run the same command again later; to see who holds it: ${hints.holders(paths.database)}`,
@@ -38,6 +39,26 @@ export async function patiently<T>(
         })
       await sleep(5 + Math.random() * 20)
     }
+  }
+}
+
+/** How long another program holds the file already: it counts anew after each try that did not meet it. */
+export class HeldWait {
+  #until: number | undefined
+  readonly #platform: NodeJS.Platform
+
+  constructor(platform = process.platform) {
+    this.#platform = platform
+  }
+
+  mayPass(error: unknown): boolean {
+    if (!mayPass(error, this.#platform)) return false
+    this.#until ??= performance.now() + HELD_MS
+    return performance.now() < this.#until
+  }
+
+  isOver(): void {
+    this.#until = undefined
   }
 }
 

@@ -1,7 +1,8 @@
-// A place below C:\ with a sandbox, a configuration and a seed, and the packed program to run there. Knows no scenario.
-import { spawn } from 'node:child_process'
+// A place below the profile with a sandbox, a configuration and a seed, and the packed program to run there. Knows no scenario.
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 const atEnd = []
@@ -34,14 +35,20 @@ export function start(args, { env = {}, input, cwd = 'C:\\', detached = false } 
   return { child, said, ended }
 }
 
+/** Within the profile, because what is made below `C:\\` is open to all who log on. */
+function newFolder() {
+  const tries = join(homedir(), 'hq-try')
+  mkdirSync(tries, { recursive: true })
+  return mkdtempSync(`${tries}\\`)
+}
+
 /**
  * A sandbox as a process of its own, and the program beside it.
  *
  * @param sandbox Options of `hq-token sandbox`.
  */
 export async function place(...sandbox) {
-  mkdirSync('C:\\hq-try', { recursive: true })
-  const dir = mkdtempSync('C:\\hq-try\\')
+  const dir = newFolder()
   // Without our console, because Ctrl-C reaches every process of one.
   const server = start(['sandbox', '--port', '0', '--dir', dir, ...sandbox], { detached: true })
   atEnd.push(async () => {
@@ -83,4 +90,10 @@ export async function until(isSo, what) {
     if (Date.now() > end) throw new Error(`after a minute still not: ${what}`)
     await new Promise((next) => setTimeout(next, 20))
   }
+}
+
+/** Whether this is Windows as Wine makes it: only Wine has this key. */
+export function isWine() {
+  const reg = join(process.env.SystemRoot, 'System32', 'reg.exe')
+  return spawnSync(reg, ['query', 'HKCU\\Software\\Wine'], { stdio: 'ignore' }).status === 0
 }

@@ -7,7 +7,7 @@ import {
   type Look,
 } from '../../../core/check.js'
 import { environmentOfEach, type Closed, type Profile } from '../../../wiring/profiles.js'
-import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
+import { voice, writeLines, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import type { CheckFlags } from './options.js'
 import { furtherLine, statusLine } from './line.js'
@@ -54,7 +54,7 @@ export async function checkAll(world: World, options: GlobalOptions, flags: Chec
   // The profiles of the machine may be those of another user, who checks them.
   const passed = closed.filter(({ isOwn }) => !isOwn)
   const notes = passed.map(({ message }) => furtherLine('OK', `passed over: ${message}`))
-  await writeOut(world.stdout, [statusLine(state, counted(all)), ...lines, ...more, ...notes].join(''))
+  await writeLines(world, [statusLine(state, counted(all)), ...lines, ...more, ...notes].join(''))
   await tells()
   return CHECK_EXIT[state]
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { CHECK_EXIT, findingsOf, type CheckLimits } from '../../../core/check.js'
 import { OutputFailed } from '../../../core/errors.js'
 import { named } from '../../../wiring/profiles.js'
-import { voice, writeOut, type GlobalOptions } from '../../terminal/output.js'
+import { voice, writeLines, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import { deadlineIn, inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
 import type { CheckFlags } from './options.js'
@@ -36,8 +36,7 @@ async function checkOne(world: World, options: GlobalOptions, flags: CheckFlags)
   const measured = measuredOf(labelOf(options, world), { look, findings: findingsOf(look, limits) })
   const findings = [...measured.findings, ...(await measure([measured], flags, world))]
   const state = stateOf(findings)
-  if (flags.prometheus !== '-')
-    await writeOut(world.stdout, linesOf({ look, findings }, limits, world, options))
+  if (flags.prometheus !== '-') await writeLines(world, linesOf({ look, findings }, limits, world, options))
   if (flags.notify === true && look.kind !== 'unread')
     await (await import('./tell.js')).tellQuietly(world, [options])
   return CHECK_EXIT[state]
@@ -55,8 +54,7 @@ async function unmeasured(
   const measured = measuredOf(label, { look, findings: findingsOf(look, limitsOf(flags)) })
   const findings = [...measured.findings, ...(await measure([measured], flags, world))]
   const { typed } = voice(world, options)
-  if (flags.prometheus !== '-')
-    await writeOut(world.stdout, statusLine('UNKNOWN', words(look, findings, typed)))
+  if (flags.prometheus !== '-') await writeLines(world, statusLine('UNKNOWN', words(look, findings, typed)))
   return CHECK_EXIT.UNKNOWN
 }
 
@@ -104,8 +102,6 @@ function isNamed({ config, profile }: GlobalOptions, { env }: World): boolean {
 export async function reportUnknown(error: unknown, world: World, options: GlobalOptions): Promise<number> {
   const { message, hint } = inWords(error)
   const next = hint === null ? '' : `: ${voice(world, options).typed(hint)}`
-  await writeOut(world.stdout, statusLine('UNKNOWN', message.replace(/\.$/, '') + next)).catch(
-    () => undefined,
-  )
+  await writeLines(world, statusLine('UNKNOWN', message.replace(/\.$/, '') + next)).catch(() => undefined)
   return CHECK_EXIT.UNKNOWN
 }

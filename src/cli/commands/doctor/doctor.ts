@@ -11,8 +11,8 @@ import { grantChecks } from './grant-findings.js'
 import { columnsOf, palette, spans } from '../../terminal/style.js'
 import {
   printable,
-  printableJson,
   voice,
+  writeJson,
   writeReport,
   type GlobalOptions,
   type Voice,
@@ -45,7 +45,7 @@ export async function doctor(
     checks.push(...more)
     if (!json) await spoken(more, world, speaker)
   }
-  if (json) await writeReport(world.stdout, `${printableJson(reported(checks, speaker))}\n`)
+  if (json) await writeJson(world, reported(checks, speaker))
   return checks.find(({ status }) => status === 'fail')?.exit ?? Exit.ok
 }
 

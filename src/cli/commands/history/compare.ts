@@ -12,7 +12,7 @@ import {
 import type { HistoryComparison, HistoryReport } from '../../../schemas/history.js'
 import type { Session } from '../../session.js'
 import { readAll } from '../../terminal/input.js'
-import { printable, printableJson, writeReport } from '../../terminal/output.js'
+import { printable, writeJson, writeReport } from '../../terminal/output.js'
 import { reportOn } from './history.js'
 
 const COMPARE = 'hq-token history --compare -'
@@ -27,10 +27,8 @@ export async function compare(session: Session, file: string, json: boolean): Pr
   const other = await reportIn(session, file)
   const here = reportOn(session, await store.history())
   const found = compareHistories(entriesOf(here), entriesOf(other))
-  const text = json
-    ? printableJson(comparisonOn(found, here, other))
-    : described(found, here, other).map(printable).join('\n')
-  await writeReport(world.stdout, `${text}\n`)
+  if (json) await writeJson(world, comparisonOn(found, here, other))
+  else await writeReport(world.stdout, `${described(found, here, other).map(printable).join('\n')}\n`)
 }
 
 /** @throws {UsageError} what is read is not what `history --json` prints; nothing of it is quoted */

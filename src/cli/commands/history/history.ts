@@ -7,7 +7,7 @@ import { rfc3339 } from '../../../core/clock.js'
 import type { HistoryEntry } from '../../../core/store-ports.js'
 import type { HistoryReport } from '../../../schemas/history.js'
 import type { Session } from '../../session.js'
-import { printable, printableJson, writeReport } from '../../terminal/output.js'
+import { printable, writeJson, writeReport } from '../../terminal/output.js'
 import { columnsOf, palette } from '../../terminal/style.js'
 import { cutTo, widthOf } from '../../terminal/width.js'
 import type { World } from '../../world.js'
@@ -19,7 +19,7 @@ export async function history(session: Session, { limit, since, json }: HistoryF
   const all = await store.history()
   const entries = all.filter(({ at }) => at >= first).slice(0, limit === 0 ? all.length : limit)
   if (json === true) {
-    await writeReport(world.stdout, `${printableJson(reportOn(session, entries))}\n`)
+    await writeJson(world, reportOn(session, entries))
   } else if (entries.length > 0) await writeReport(world.stdout, table(entries, store.isShared, world))
   else
     voice.tell({

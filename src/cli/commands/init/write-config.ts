@@ -55,9 +55,13 @@ function drafted(path: string, content: string): Draft {
 /** Replaces no other file, because one may have come since the last look. */
 function put(draft: string, path: string): void {
   try {
-    linkSync(draft, path)
+    whileHeld(() => {
+      linkSync(draft, path)
+    })
   } catch (error) {
     if (isTaken(path)) throw taken(path)
+    // It has hard links, but a program holds the draft: a rename would replace what comes meanwhile.
+    if (process.platform === 'win32' && errnoOf(error) === 'EBUSY') throw unwritable(path, error)
     try {
       // The file system has no hard links.
       whileHeld(() => {

@@ -3,17 +3,18 @@ import { timeOf, type Plan, type Printed } from './plan.js'
 
 /**
  * A script, because schtasks reads XML in UTF-16 only, which a pipe mangles. The task starts PowerShell, because a task
- * itself has no place for variables. Without `Stop` PowerShell would pass over a Node that is gone, and end with 0.
+ * itself has no place for variables; by its whole path, because a folder of PATH may hold another. Without `Stop` PowerShell would pass over a Node that is gone, and end with 0.
  */
 export function taskScript(plan: Plan): Printed {
   const { name, words, variables } = plan
   const set = Object.entries(variables).map(([key, path]) => `$env:${key} = ${literal(path)}; `)
   const run = `$ErrorActionPreference = 'Stop'; ${set.join('')}& ${words.map(argument).join(' ')}; exit $LASTEXITCODE`
+  const shell = '"$env:SystemRoot\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"'
   const text = `# ${name}: keeps the grant alive. Run it in PowerShell, as the user that runs the jobs
 $command = @'
 -NoProfile -NonInteractive -Command "${run}"
 '@
-$action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument $command
+$action = New-ScheduledTaskAction -Execute ${shell} -Argument $command
 $trigger = New-ScheduledTaskTrigger -Daily -At ${timeOf(plan)} -RandomDelay 01:00:00
 $settings = New-ScheduledTaskSettingsSet -StartWhenAvailable -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries \`
   -MultipleInstances IgnoreNew -ExecutionTimeLimit 00:10:00

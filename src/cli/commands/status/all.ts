@@ -11,6 +11,7 @@ import {
   printable,
   printableJson,
   voice,
+  writeJson,
   writeOut,
   writeReport,
   type GlobalOptions,
@@ -46,10 +47,8 @@ export async function statusOfAll(
     else entries.push({ profile: folder, status: null, error: { code: UNREADABLE, message } })
   }
   const report: StatusAllReport = { format_version: 1, profiles: entries }
-  await writeReport(
-    world.stdout,
-    json === true ? `${printableJson(report)}\n` : lines(entries, world, await spans()).join(''),
-  )
+  if (json === true) await writeJson(world, report)
+  else await writeReport(world.stdout, lines(entries, world, await spans()).join(''))
 }
 
 async function answerOf(read: () => Promise<Answer>): Promise<Answer> {

@@ -13,7 +13,7 @@ import { isBearer } from '../../../core/token-type.js'
 import type { StatusReport } from '../../../schemas/status.js'
 import type { Session } from '../../session.js'
 import { isColourful, palette, spans, type Span } from '../../terminal/style.js'
-import { printable, printableJson, writeReport } from '../../terminal/output.js'
+import { printable, writeJson, writeReport } from '../../terminal/output.js'
 import { nextCommand } from '../../next-step.js'
 import type { StatusFlags } from './command.js'
 
@@ -25,13 +25,14 @@ export async function status(session: Session, { json }: StatusFlags): Promise<v
   const { report, set, named, at } = await reported(session)
   const next = await nextStep(session, report, set, named)
   const seed = set === undefined && json !== true ? await session.seedCheck(undefined) : undefined
-  const text =
-    json === true
-      ? `${printableJson(report)}\n`
-      : described(report, set, { ...at, span: await spans() }, session, {
-          ...{ next, seed },
-          refreshLife: await refreshLifeOf(session, set),
-        })
+  if (json === true) {
+    await writeJson(world, report)
+    return
+  }
+  const text = described(report, set, { ...at, span: await spans() }, session, {
+    ...{ next, seed },
+    refreshLife: await refreshLifeOf(session, set),
+  })
   await writeReport(world.stdout, text)
 }
 
