@@ -11,6 +11,7 @@ export interface Guarded {
 
 /** A file, and those others who have rights in it; without them if the system did not tell. */
 export interface Judged extends Guarded {
+  readonly owner?: string
   readonly others?: Others
 }
 
@@ -20,7 +21,7 @@ export function judged(files: readonly Guarded[], { self, descriptors }: AccessL
     const descriptor = readSddl(descriptors[nth] ?? '')
     // Without the user's own SID the user's rights would pass for another's.
     if (descriptor === undefined || self === undefined) return file
-    return { ...file, others: othersIn(descriptor, file.kind, self) }
+    return { ...file, owner: descriptor.owner, others: othersIn(descriptor, file.kind, self) }
   })
 }
 
@@ -65,9 +66,11 @@ export function openTo({ path, kind, others: { read, change } = { read: [], chan
   return `${path} ${parts.join('; ')}`
 }
 
-function remedy({ path, kind, others }: Judged, self: string | undefined): string {
-  const command = closing(path, kind, self, [
-    ...new Set([...(others?.read ?? []), ...(others?.change ?? [])]),
-  ])
-  return kind === 'file' ? command : `if only hq-token uses the folder: ${command}`
+/** The commands that close it. A list alone closes nothing to an owner, who may change it again. */
+export function remedy({ path, kind, owner, others }: Judged, self: string | undefined): string {
+  const strangers = [...new Set([...(others?.read ?? []), ...(others?.change ?? [])])]
+  const command = closing(path, kind, self, strangers)
+  const isStrangers = owner !== undefined && strangers.includes(owner)
+  const owned = `as an administrator: icacls "${path}" /setowner "*${self ?? 'S-1-5-32-544'}", then: `
+  return `${kind === 'file' ? '' : 'if only hq-token uses the folder: '}${isStrangers ? owned : ''}${command}`
 }
