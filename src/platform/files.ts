@@ -17,7 +17,7 @@ import { dirname } from 'node:path'
 import type { ErrorDetails } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import { thisSystem } from './access-control.js'
-import { makeClosed } from './closed-folder.js'
+import { assertClosed, makeClosed } from './closed-folder.js'
 import { errnoOf } from './errno.js'
 import { whileHeld } from './held-files.js'
 import { hints } from './hints.js'
@@ -49,6 +49,21 @@ export function makeFolder(folder: string, tell?: (notice: Notice) => void, syst
   }
   chmodSync(folder, 0o700)
   syncFolder(parent)
+}
+
+/**
+ * Makes a folder that is to take a secret, if it is missing. One that is there is judged on Windows; elsewhere the modes of a file
+ * are its own.
+ *
+ * @throws {NotClosed}
+ */
+export function ensureOwnFolder(folder: string, tell: (notice: Notice) => void, system = thisSystem): void {
+  if (system.platform !== 'win32' || !isThere(folder)) {
+    makeFolder(folder, tell, system)
+    return
+  }
+  const warning = assertClosed(folder, system)
+  if (warning !== undefined) tell(warning)
 }
 
 function isThere(path: string): boolean {

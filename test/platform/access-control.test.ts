@@ -5,8 +5,9 @@ import type { Notice } from '../../src/core/ports.js'
 import { accessFindings } from '../../src/platform/access.js'
 import { accessLists, NotClosed, ownSid } from '../../src/platform/access-control.js'
 import { StoreUnusable } from '../../src/core/errors.js'
-import { makeFolder } from '../../src/platform/files.js'
+import { ensureOwnFolder, makeFolder } from '../../src/platform/files.js'
 import { processMark } from '../../src/platform/processes.js'
+import { isInProfile } from '../../src/platform/profile.js'
 import { folder } from '../support/folder.js'
 import { SDDL, SERVICE, WHOAMI, windowsThat } from './windows-answers.js'
 
@@ -187,6 +188,62 @@ describe('a folder that is made on Windows', () => {
       }),
     ).toThrow(/is a link/)
     expect(readdirSync(theirs)).toEqual([])
+  })
+})
+
+describe('a folder that is to take a secret', () => {
+  function ensured(system: ReturnType<typeof windowsThat>, here = folder()): Notice[] {
+    const told: Notice[] = []
+    ensureOwnFolder(here, (notice) => told.push(notice), system)
+    return told
+  }
+
+  it('is used if it was there, and nobody else may use it', () => {
+    expect(ensured(windowsThat({ powershell: `${SDDL.closed}\r\n` }))).toEqual([])
+    expect(() => ensured(windowsThat({ powershell: `${SDDL.usersOwn}\r\n` }))).toThrow(NotClosed)
+    expect(ensured(windowsThat())).toMatchObject([{ level: 'warning' }])
+  })
+
+  it('is made if it is missing, with a warning where it is only as private as the profile', () => {
+    const here = folder()
+    const system = { ...windowsThat({ icacls: 5 }), homedir: () => here }
+    expect(ensured(system, join(here, 'hq'))).toMatchObject([{ level: 'warning' }])
+    expect(existsSync(join(here, 'hq'))).toBe(true)
+  })
+
+  it('is not judged elsewhere', () => {
+    const system = { ...windowsThat(), platform: 'linux' as const }
+    expect(ensured(system)).toEqual([])
+    expect(system.ran).toEqual([])
+  })
+})
+
+describe('the profile', () => {
+  const env = { AppData: '\\\\server\\home$\\me\\AppData' }
+  const profile = { env, homedir: () => 'C:\\Users\\me' }
+
+  it.each([
+    ['c:\\users\\ME\\AppData\\Local\\hq-token', true],
+    ['\\\\server\\home$\\me\\AppData\\hq-token', true],
+    ['\\\\server\\home$\\you\\AppData\\hq-token', false],
+    ['C:\\Users\\me', false],
+    ['C:\\Users\\me2\\hq', false],
+    ['D:\\hq', false],
+  ])('holds %s: %s', (path, holds) => {
+    expect(isInProfile(path, profile)).toBe(holds)
+  })
+
+  it('is no other disk’s folder because a variable says so', () => {
+    expect(isInProfile('D:\\Roam\\hq', { ...profile, env: { APPDATA: 'D:\\Roam' } })).toBe(false)
+  })
+
+  it('is looked for behind links', () => {
+    const [home, other] = [folder(), folder()]
+    symlinkSync(other, join(home, 'AppData'))
+    symlinkSync(home, join(other, 'home'))
+    const of = { env: {}, homedir: () => join(other, 'home') }
+    expect(isInProfile(join(home, 'AppData', 'hq', 'store'), of)).toBe(false)
+    expect(isInProfile(join(home, 'hq', 'store'), of)).toBe(true)
   })
 })
 

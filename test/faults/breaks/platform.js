@@ -207,6 +207,27 @@ export default [
     by: tests('store/windows', 'is not made in a folder'),
   },
   {
+    name: 'windows: a config with a secret goes into a folder of another',
+    file: 'src/platform/files.ts',
+    find: "  if (system.platform !== 'win32' || !isThere(folder)) {\n",
+    replace: "  if (folder !== '' || system.platform !== 'win32' || !isThere(folder)) {\n",
+    by: tests('platform/access-control', 'nobody else may use it'),
+  },
+  {
+    name: 'windows: a junction in the profile counts as the profile',
+    file: 'src/platform/profile.ts',
+    find: '    return realpathSync.native(path)\n',
+    replace: "    return path.replace(realpathSync.native('/'), '/')\n",
+    by: tests('platform/access-control', 'looked for behind links'),
+  },
+  {
+    name: 'windows: the file of exec --token-file lies in a temporary folder for all',
+    file: 'src/platform/profile.ts',
+    find: 'const own = isInProfile(temporary, profile) ? [temporary] : []',
+    replace: "const own = isInProfile(temporary, profile) || temporary !== '' ? [temporary] : []",
+    by: tests('cli/exec-windows', 'wherever the temporary folder is'),
+  },
+  {
     name: 'windows: the folder that takes the name could be opened by others before',
     file: 'src/platform/closed-folder.ts',
     find: 'putClosed(inner, top, system)\n',
