@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ConfigInvalid, HeldOpen, StoreBusy, StoreUnusable } from '../../src/core/errors.js'
 import type { Notice } from '../../src/core/ports.js'
@@ -155,13 +155,30 @@ describe('doctor on Windows', () => {
       ...{ rule: '[store] path', env: {}, platform: 'win32' },
       accessLists: (paths) => {
         asked.push(paths)
-        return { self: SERVICE, descriptors: [SDDL.closed, SDDL.fileBelowDrive, SDDL.closedFile] }
+        return {
+          self: SERVICE,
+          descriptors: [SDDL.closed, SDDL.fileBelowDrive, SDDL.closedFile, SDDL.closed],
+        }
       },
     })
-    expect(asked).toEqual([[here, join(here, 'token.db'), join(here, 'token.lock')]])
+    expect(asked).toEqual([[here, join(here, 'token.db'), join(here, 'token.lock'), dirname(here)]])
     expect(found.filter(({ name }) => name === 'store access')).toMatchObject([
       { status: 'fail', exit: 74, message: expect.stringContaining('token.db can be changed by') as string },
     ])
+  })
+
+  it.each([
+    [SDDL.ownerAlone, 'warn'],
+    ['O:BAG:SYD:P(A;OICI;FA;;;BA)(A;;DT;;;BU)', 'warn'],
+    // `C:\\` and `%ProgramData%`: others may make folders there, and take none away.
+    ['O:BAG:SYD:P(A;OICI;FA;;;BA)(A;CIIO;0x1301bf;;;AU)(A;;LC;;;AU)(A;CI;DCLCRPCR;;;BU)', 'ok'],
+  ])('warns of others who may take the folder away from the one above: %s', (above, status) => {
+    const here = folder()
+    const found = inspectPlace(storePaths(join(here, 'token.db')), {
+      ...{ rule: '[store] path', env: {}, platform: 'win32' },
+      accessLists: () => ({ self: SERVICE, descriptors: [SDDL.closed, above] }),
+    })
+    expect(found.filter(({ name }) => name === 'store access').map(({ status }) => status)).toEqual([status])
   })
 
   it('says nothing of the permissions of a folder that is not there, nor on another system', () => {

@@ -228,6 +228,27 @@ export default [
     by: tests('cli/exec-windows', 'wherever the temporary folder is'),
   },
   {
+    name: 'windows: the configuration of a machine is another than the one that was judged',
+    file: 'src/config/trust.ts',
+    find: '  if (!isFileRead(path, stats) || ',
+    replace: "  if ((path === '' && !isFileRead(path, stats)) || ",
+    by: tests('config/windows', 'another than the one that was read'),
+  },
+  {
+    name: 'windows: a folder of the machine’s configuration is swapped while Windows is asked',
+    file: 'src/config/trust.ts',
+    find: 'identities(places) !== before)',
+    replace: 'identities([]) === before)',
+    by: tests('config/windows', 'a link is put meanwhile'),
+  },
+  {
+    name: 'windows: doctor does not look at the folder above the store’s',
+    file: 'src/platform/sddl.ts',
+    find: 'granted(itself, TO_MOVE)',
+    replace: 'granted([], TO_MOVE)',
+    by: tests('store/windows', 'who may take the folder away'),
+  },
+  {
     name: 'windows: the folder that takes the name could be opened by others before',
     file: 'src/platform/closed-folder.ts',
     find: 'putClosed(inner, top, system)\n',
