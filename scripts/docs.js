@@ -175,18 +175,21 @@ function variablesTable() {
 
 In a path of the configuration, or of a variable, \`%NAME%\` is the variable of that name; one that is not set is an error (78). \`%%\` is a
 percent sign. A folder that hq-token makes is closed by \`icacls\`: to all but you, the administrators and the system. A folder
-that is there stays as it is: \`hq-token doctor\` says who may use it, and the command that closes it.
+that is there stays as it is; where it lies outside of your profile and others may use it, no new store and no file of \`init\` goes into it (74).
+\`hq-token doctor\` says who may use it, and the command that closes it.
 
 A configuration for the whole machine lies in \`%ProgramData%\\hq-token\`. Users may make folders there, so it is used only if nobody but
-administrators and the system can change it or own it, and is refused otherwise (78). As an administrator:
+administrators and the system can change it or own it, and is refused otherwise (78). Read a folder that is there already first: what no administrator wrote,
+remove with it (\`Remove-Item -Recurse\`), because whoever made a file may keep it open, and make it anew. Then, as an administrator:
 
 \`\`\`powershell
 icacls "$env:ProgramData\\hq-token" /setowner "*S-1-5-32-544" /T
+icacls "$env:ProgramData\\hq-token" /reset /T
 icacls "$env:ProgramData\\hq-token" /inheritance:r /grant:r "*S-1-5-18:(OI)(CI)F" "*S-1-5-32-544:(OI)(CI)F" "DOMAIN\\ACCOUNT:(OI)(CI)RX"
 \`\`\`
 
-Each command then asks Windows first, by PowerShell, which takes a part of a second. A file that is named (\`HQ_TOKEN_CONFIG\`, set for the
-machine by its administrator) is not asked about, and costs nothing.
+Each command, \`get\` too, then asks Windows first, by PowerShell and \`whoami\`: that takes 0.3 to 1 second, and up to 20 on a machine that is too busy. Where policy
+forbids PowerShell, the file is refused (78). So rather name one: a file of \`HQ_TOKEN_CONFIG\`, set for the machine by its administrator, is not asked about, and costs nothing.
 
 No new store is made on a network share, be it \`\\\\server\\share\` or a mapped drive, because the locks there cannot be relied on (78). A
 store in a profile that roams, or in the temporary one that Windows makes when it cannot load the user's own, gets a warning.

@@ -20,6 +20,7 @@ export function inspectRights(
   const guarded = [
     ...[...own, ...secrets.filter(isThere), ...seed].map((path) => ({ path, kind: 'file' }) as const),
     ...own.map((path) => ({ path: win32.dirname(path), kind: 'folder' }) as const),
+    ...own.map((path) => ({ path: win32.dirname(win32.dirname(path)), kind: 'above' }) as const),
   ]
   if (guarded.length === 0) return []
   return accessFindings({

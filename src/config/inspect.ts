@@ -49,7 +49,7 @@ export function inspectConfig(
   try {
     const { fd, stats } = openFile(file.path)
     closeSync(fd)
-    if (file.rule === '%ProgramData%') machinesNotices(file.path, around)
+    if (file.rule === '%ProgramData%') machinesNotices(file.path, stats, around)
     else trustNotices('config', file.path, stats)
   } catch (error) {
     const problem =

@@ -111,7 +111,7 @@ function readConfigFile({ path, rule }: Located, suggest: Suggest, source: Confi
     )
     const notices =
       rule === '%ProgramData%'
-        ? machinesNotices(path, source)
+        ? machinesNotices(path, stats, source)
         : trustNotices('config', path, stats, source.owner)
     return { written, notices }
   } catch (error) {

@@ -71,43 +71,53 @@ export function trustNotices(
   return exposureNotices(path, { read: read && isSecret, write }, stats)
 }
 
+const OWN_FILE = 'name a file of your own: --config FILE, or HQ_TOKEN_CONFIG'
+
 /**
  * Judges the configuration of a whole machine on Windows, where users may make folders beside it: nobody but administrators,
  * the system and this user may change the file or the folders of hq-token that it lies in. That takes a program of the
  * system a part of a second, so no other file is judged so before it is used, and this one once in a process.
  *
+ * @param stats Those of the open file that was read: Windows judges by name, and another file may have the name by then.
  * @returns A warning, where others may read it.
  * @throws {FileProblem} with the next command.
  */
-export function machinesNotices(path: string, { accessLists: ask = accessLists }: Surroundings): Notice[] {
+export function machinesNotices(
+  path: string,
+  stats: Stats,
+  { accessLists: ask = accessLists }: Surroundings,
+): Notice[] {
   const folder = win32.dirname(path)
   const folders = win32.basename(folder) === 'profiles' ? [folder, win32.dirname(folder)] : [folder]
-  const own = 'name a file of your own: --config FILE, or HQ_TOKEN_CONFIG'
-  const link = [path, ...folders].find((place) => isLink(place))
-  if (link !== undefined)
-    throw new FileProblem(`${RULES.config.does} and is reached by a link: ${link}`, null, own)
   const guarded = [
     { path, kind: 'file' } as const,
     ...folders.map((path) => ({ path, kind: 'folder' }) as const),
   ]
-  const all = judged(
-    guarded,
-    listsOf(
-      guarded.map(({ path }) => path),
-      ask,
-    ),
-  )
+  const places = [path, ...folders]
+  const before = identities(places)
+  const lists = listsOf(places, before, ask)
+  if (!isFileRead(path, stats) || identities(places) !== before)
+    throw new FileProblem(
+      `${RULES.config.does}, and was replaced while Windows was asked about it`,
+      null,
+      OWN_FILE,
+    )
+  const all = judged(guarded, lists)
   const unseen = all.find(({ others }) => others === undefined)
   if (unseen !== undefined)
     throw new FileProblem(
       `${RULES.config.does}, and Windows did not tell who may change ${unseen.path}`,
       null,
-      own,
+      OWN_FILE,
     )
   const open = all.find(({ others }) => others !== undefined && others.change.length > 0)
   const top = folders.at(-1) ?? folder
   if (open !== undefined)
-    throw new FileProblem(`${RULES.config.does}, and ${openTo(open)}`, null, forAdministrators(top))
+    throw new FileProblem(
+      `${RULES.config.does}, and ${openTo(open)}`,
+      null,
+      `if no administrator wrote it, remove it, because whoever made it may keep it open: Remove-Item -Recurse "${top}", and make it anew; then ${forAdministrators(top)}`,
+    )
   const [file] = all
   if (file?.others?.read.length === 0 || file === undefined) return []
   return [{ level: 'warning', message: openTo(file), hint: forAdministrators(top) }]
@@ -116,16 +126,30 @@ export function machinesNotices(path: string, { accessLists: ask = accessLists }
 /** What Windows has told in this process, because the warm path and the full path both ask. */
 const told = new Map<string, AccessLists>()
 
-function listsOf(paths: readonly string[], ask: typeof accessLists): AccessLists {
+function listsOf(paths: readonly string[], identity: string, ask: typeof accessLists): AccessLists {
   if (ask !== accessLists) return ask(paths)
-  const key = paths.join('|')
+  const key = [...paths, identity].join('|')
   const lists = told.get(key) ?? ask(paths)
   told.set(key, lists)
   return lists
 }
 
-function isLink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
+/** Tells these files and folders from others that take their names. @throws {FileProblem} for a link */
+function identities(places: readonly string[]): string {
+  return places
+    .map((place) => {
+      const stats = lstatSync(place, { bigint: true, throwIfNoEntry: false })
+      if (stats?.isSymbolicLink() === true)
+        throw new FileProblem(`${RULES.config.does} and is reached by a link: ${place}`, null, OWN_FILE)
+      return stats === undefined ? '' : `${stats.dev}:${stats.ino}`
+    })
+    .join('|')
+}
+
+/** By the time too, because a number of Windows has more digits than this one. */
+function isFileRead(path: string, { dev, ino, size, mtimeMs }: Stats): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  return stats?.dev === dev && stats.ino === ino && stats.size === size && stats.mtimeMs === mtimeMs
 }
 
 /** The commands that leave a folder to administrators, and let one account read it. */

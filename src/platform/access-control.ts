@@ -2,10 +2,10 @@
 // program takes longer to start than a token to hand out.
 import { spawnSync } from 'node:child_process'
 import { homedir } from 'node:os'
-import { win32 } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
-import { systemProgram } from './windows-programs.js'
+import { isInProfile } from './profile.js'
+import { givenTo, systemProgram } from './windows-programs.js'
 
 /** The part of this machine that the functions below ask. A test puts recorded answers in its place. */
 export interface WindowsSystem {
@@ -63,10 +63,10 @@ export function rightsFor(owner: string, kind: 'file' | 'folder'): string[] {
 export function closeFolder(folder: string, target: string, system = thisSystem): Notice | undefined {
   const rights = rightsFor(ownSid(system) ?? 'S-1-3-4', 'folder')
   const args = [folder, '/inheritance:r', '/grant:r', ...rights]
-  const { status } = system.run(systemProgram('icacls.exe', system.env), args, given(system))
+  const { status } = system.run(systemProgram('icacls.exe', system.env), args, givenTo(system.env))
   if (status === 0) return undefined
   const why = status === null ? 'icacls could not be run' : `icacls: exit status ${status}`
-  if (isWithin(target, system.homedir()))
+  if (isInProfile(target, system))
     return {
       level: 'warning',
       message: `${target} could not be closed to others (${why}): it has the rights of the folder above it, in your profile`,
@@ -103,7 +103,7 @@ export function ownSid(system = thisSystem): string | undefined {
   const { output } = system.run(
     systemProgram('whoami.exe', system.env),
     ['/user', '/fo', 'csv', '/nh'],
-    given(system),
+    givenTo(system.env),
   )
   return /"(S-1-[\d-]+)"\s*$/.exec(output)?.[1]
 }
@@ -126,26 +126,11 @@ const SCRIPT = `$env:ACL_PATHS -split '\\|' | ForEach-Object { try { (Get-Acl -L
 export function accessLists(paths: readonly string[], system = thisSystem): AccessLists {
   const program = systemProgram('WindowsPowerShell\\v1.0\\powershell.exe', system.env)
   const args = ['-NoLogo', '-NoProfile', '-NonInteractive', '-Command', SCRIPT]
-  const { output } = system.run(program, args, { ...given(system), ACL_PATHS: paths.join('|') })
+  const { output } = system.run(program, args, { ...givenTo(system.env), ACL_PATHS: paths.join('|') })
   const lines = output.split(/\r?\n/).filter((line) => line !== '')
   const isWhole = lines.length === paths.length
   return {
     self: isWhole ? ownSid(system) : undefined,
     descriptors: paths.map((_, nth) => (isWhole && lines[nth] !== '-' ? lines[nth] : undefined)),
   }
-}
-
-/** Not by the search path, where another program could have the name. */
-const GIVEN =
-  /^(?:SystemRoot|SystemDrive|windir|ProgramFiles.*|ProgramData|USERPROFILE|(?:LOCAL)?APPDATA|TEMP|TMP|PATHEXT)$/i
-
-/** The variables that these programs need: no secret, and no PSModulePath, because Windows PowerShell cannot load the modules of PowerShell 7. */
-function given({ env }: WindowsSystem): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => GIVEN.test(name)))
-}
-
-/** Whether a path lies below a folder, by Windows' rules. */
-export function isWithin(path: string, folder: string): boolean {
-  const way = win32.relative(folder, path)
-  return way !== '' && !/^\.\.(?:[/\\]|$)/.test(way) && !win32.isAbsolute(way)
 }

@@ -6,11 +6,13 @@ import { othersIn, readSddl, sidName, type Others } from './sddl.js'
 
 export interface Guarded {
   readonly path: string
-  readonly kind: 'file' | 'folder'
+  /** `above`: the folder above the one that is used. */
+  readonly kind: 'file' | 'folder' | 'above'
 }
 
 /** A file, and those others who have rights in it; without them if the system did not tell. */
 export interface Judged extends Guarded {
+  readonly owner?: string
   readonly others?: Others
 }
 
@@ -20,7 +22,7 @@ export function judged(files: readonly Guarded[], { self, descriptors }: AccessL
     const descriptor = readSddl(descriptors[nth] ?? '')
     // Without the user's own SID the user's rights would pass for another's.
     if (descriptor === undefined || self === undefined) return file
-    return { ...file, others: othersIn(descriptor, file.kind, self) }
+    return { ...file, owner: descriptor.owner, others: othersIn(descriptor, file.kind, self) }
   })
 }
 
@@ -40,6 +42,7 @@ export function accessFindings({ name, files, lists, problem, isReadingMild }: M
   const open = all.flatMap((file): Finding[] => {
     const { read = [], change = [] } = file.others ?? {}
     if (read.length === 0 && change.length === 0) return []
+    if (file.kind === 'above') return [warn(name, moved(file), 'name a folder below one of your own')]
     const [message, hint] = [openTo(file), remedy(file, lists.self)]
     const isMild = isReadingMild && change.length === 0
     return [isMild ? warn(name, message, hint) : fail(name, problem(message, { hint }))]
@@ -65,9 +68,15 @@ export function openTo({ path, kind, others: { read, change } = { read: [], chan
   return `${path} ${parts.join('; ')}`
 }
 
-function remedy({ path, kind, others }: Judged, self: string | undefined): string {
-  const command = closing(path, kind, self, [
-    ...new Set([...(others?.read ?? []), ...(others?.change ?? [])]),
-  ])
-  return kind === 'file' ? command : `if only hq-token uses the folder: ${command}`
+function moved({ path, others }: Judged): string {
+  return `another folder can be put in the place of one in ${path} by ${(others?.change ?? []).map(sidName).join(', ')}`
+}
+
+/** The commands that close it. A list alone closes nothing to an owner, who may change it again. */
+export function remedy({ path, kind, owner, others }: Judged, self: string | undefined): string {
+  const strangers = [...new Set([...(others?.read ?? []), ...(others?.change ?? [])])]
+  const command = closing(path, kind === 'file' ? 'file' : 'folder', self, strangers)
+  const isStrangers = owner !== undefined && strangers.includes(owner)
+  const owned = `as an administrator: icacls "${path}" /setowner "*${self ?? 'S-1-5-32-544'}", then: `
+  return `${kind === 'file' ? '' : 'if only hq-token uses the folder: '}${isStrangers ? owned : ''}${command}`
 }

@@ -1,5 +1,4 @@
 // The steps that all writers of files share on this machine. Throws the system's own errors: each adapter words them.
-import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
@@ -9,17 +8,16 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   renameSync,
-  rmSync,
   statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { ErrorDetails } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
-import { closeFolder, NotClosed, thisSystem } from './access-control.js'
+import { thisSystem } from './access-control.js'
+import { assertClosed, makeClosed } from './closed-folder.js'
 import { errnoOf } from './errno.js'
 import { whileHeld } from './held-files.js'
 import { hints } from './hints.js'
@@ -54,38 +52,18 @@ export function makeFolder(folder: string, tell?: (notice: Notice) => void, syst
 }
 
 /**
- * Makes the folder, and those above it that are missing, closed from their first instant: under another name, which takes
- * the place of the topmost when it is closed. What is made in it inherits its rights.
+ * Makes a folder that is to take a secret, if it is missing. One that is there is judged on Windows; elsewhere the modes of a file
+ * are its own.
+ *
+ * @throws {NotClosed}
  */
-function makeClosed(
-  folder: string,
-  tell: ((notice: Notice) => void) | undefined,
-  system: typeof thisSystem,
-): void {
-  const top = topmostMissing(folder)
-  const draft = join(dirname(top), `.hq-token-${randomBytes(6).toString('hex')}`)
-  mkdirSync(draft)
-  try {
-    const warning = closeFolder(draft, top, system)
-    // Until it was closed, others may have been able to put something into it.
-    if (readdirSync(draft).length > 0)
-      throw new NotClosed(`others have put something into ${top}, which was not made`, {
-        hint: 'run the same command again',
-      })
-    whileHeld(() => {
-      // Another process may be faster.
-      if (!isThere(top)) renameSync(draft, top)
-    })
-    if (warning !== undefined) tell?.(warning)
-  } finally {
-    rmSync(draft, { recursive: true, force: true })
+export function ensureOwnFolder(folder: string, tell: (notice: Notice) => void, system = thisSystem): void {
+  if (system.platform !== 'win32' || !isThere(folder)) {
+    makeFolder(folder, tell, system)
+    return
   }
-  mkdirSync(folder, { recursive: true })
-}
-
-function topmostMissing(folder: string): string {
-  const parent = dirname(folder)
-  return parent === folder || isThere(parent) ? folder : topmostMissing(parent)
+  const warning = assertClosed(folder, system)
+  if (warning !== undefined) tell(warning)
 }
 
 function isThere(path: string): boolean {

@@ -1,7 +1,7 @@
 // Asks Windows and macOS by their own programs which machine this is. Never for the warm path: a program takes longer to
 // start than a token to hand out.
 import type { SpawnSyncOptionsWithStringEncoding } from 'node:child_process'
-import { systemProgram } from './windows-programs.js'
+import { givenTo, systemProgram } from './windows-programs.js'
 
 export interface MachineIds {
   readonly id: string | null
@@ -9,7 +9,7 @@ export interface MachineIds {
 }
 
 /** Runs a program by its path; `null` if that fails. */
-type Run = (program: string, args: readonly string[]) => string | null
+type Run = (program: string, args: readonly string[], env?: NodeJS.ProcessEnv) => string | null
 
 /**
  * The ids of a machine that has no files for them.
@@ -27,7 +27,10 @@ export function machineIds(
 ): MachineIds {
   if (platform === 'win32') {
     const key = ['query', 'HKLM\\SOFTWARE\\Microsoft\\Cryptography', '/v', 'MachineGuid', '/reg:64']
-    return { id: uuidIn(run(systemProgram('reg.exe', env), key), /\bMachineGuid\s+REG_SZ\s+/), boot: null }
+    return {
+      id: uuidIn(run(systemProgram('reg.exe', env), key, givenTo(env)), /\bMachineGuid\s+REG_SZ\s+/),
+      boot: null,
+    }
   }
   if (platform !== 'darwin') return { id: null, boot: null }
   const about = run('/usr/sbin/ioreg', ['-rd1', '-c', 'IOPlatformExpertDevice'])
@@ -46,9 +49,9 @@ function uuidIn(output: string | null, before: RegExp): string | null {
 /** A machine that is too busy to say its name in a second has its name by the network alone. */
 const TIMEOUT_MS = 1_000
 
-function runProgram(program: string, args: readonly string[]): string | null {
+function runProgram(program: string, args: readonly string[], env?: NodeJS.ProcessEnv): string | null {
   const options: SpawnSyncOptionsWithStringEncoding = {
-    ...{ encoding: 'latin1', timeout: TIMEOUT_MS, windowsHide: true },
+    ...{ env, encoding: 'latin1', timeout: TIMEOUT_MS, windowsHide: true },
     stdio: ['ignore', 'pipe', 'ignore'],
   }
   // Loaded here, because Linux has files for all this.

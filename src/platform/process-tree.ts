@@ -1,7 +1,7 @@
 // Ends a process with all that it has started. Knows not what they are for.
 import { spawnSync, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { systemProgram } from './windows-programs.js'
+import { givenTo, systemProgram } from './windows-programs.js'
 
 /** In milliseconds; taskkill needs a few hundred on a busy machine. */
 const TASKKILL_MS = 5_000
@@ -49,7 +49,9 @@ export function isAlive(pid: number): boolean {
  */
 function wasEndedWhole(pid: number, env: NodeJS.ProcessEnv): boolean {
   const { file, args } = treeEnding(pid, env)
-  return spawnSync(file, args, { stdio: 'ignore', timeout: TASKKILL_MS, windowsHide: true }).status === 0
+  const given = { ...givenTo(env), PATH: env['PATH'] }
+  const options = { env: given, stdio: 'ignore', timeout: TASKKILL_MS } as const
+  return spawnSync(file, args, { ...options, windowsHide: true }).status === 0
 }
 
 /** What ends a process and its descendants on Windows. */

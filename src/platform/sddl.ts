@@ -3,11 +3,10 @@
 
 /** @see https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format */
 export interface Descriptor {
-  /** `undefined` if the text does not tell. */
-  readonly owner: string | undefined
+  readonly owner: string
   /** Whether it takes nothing from the folder above. */
   readonly isProtected: boolean
-  /** `null`: there is no list, and everybody may do everything. An empty list lets nobody in. */
+  /** `null`: there is no list, and everybody may do everything. */
   readonly entries: readonly Entry[] | null
 }
 
@@ -105,6 +104,7 @@ const [GENERIC_ALL, GENERIC_WRITE, GENERIC_READ] = [0x1000_0000, 0x4000_0000, 0x
 const TO_READ = READ | GENERIC_READ | GENERIC_ALL | WRITE_DAC | WRITE_OWNER
 const TO_CHANGE =
   WRITE | APPEND | DELETE_CHILD | DELETE | GENERIC_WRITE | GENERIC_ALL | WRITE_DAC | WRITE_OWNER
+const TO_MOVE = DELETE_CHILD | GENERIC_ALL | WRITE_DAC | WRITE_OWNER
 const FULL = 0x1f_01ff
 
 /** @see https://learn.microsoft.com/windows/win32/secauthz/ace-strings */
@@ -117,24 +117,43 @@ const RIGHTS: Readonly<Record<string, number>> = {
 }
 
 const ALLOWING = new Set(['A', 'OA', 'XA', 'ZA'])
-const DENYING = new Set(['D', 'OD'])
-/** It denies under a condition only, which cannot be judged here. */
-const PASSED_OVER = new Set(['XD'])
+const DENYING = new Set(['D'])
+/** They deny under a condition, or of one kind of object only, which cannot be judged here. */
+const PASSED_OVER = new Set(['XD', 'OD'])
 
 const SID = 'S-\\d+-(?:\\d+|0x[\\dA-Fa-f]+)(?:-\\d+)*|[A-Z]{2}'
-const WHOLE = new RegExp(
-  `^(?:O:(?<owner>${SID}))?(?:G:(?:${SID}))?(?:D:(?<flags>[A-Z_]*)(?<list>\\(.*?\\))?)?(?:S:[A-Z_]*(?:\\(.*\\))?)?$`,
-  's',
-)
+const BEFORE_LIST = new RegExp(`^O:(?<owner>${SID})(?:G:(?:${SID}))?(?:D:(?<flags>[A-Z_]*))?`)
+/** The list of what is recorded, which opens nothing. */
+const BEFORE_AUDIT = /^S:[A-Z_]*/
 
-/** @returns `undefined` for a text that is not understood whole. */
+/**
+ * Reads entry after entry, because a text in a condition may look like an end of the list.
+ *
+ * @returns `undefined` for a text that is not understood whole, and one without owner or entries: Windows tells them of a file
+ *   that it lets one look at.
+ */
 export function readSddl(text: string): Descriptor | undefined {
-  const parts = WHOLE.exec(text.trim())?.groups
-  if (parts === undefined || text.trim() === '') return undefined
-  const { owner, flags, list = '' } = parts
-  const entries = isOpen(flags) ? null : readEntries(list)
-  if (entries === undefined) return undefined
-  return { owner: owner && fullSid(owner), isProtected: /^(?:A[RI])*P/.test(flags ?? ''), entries }
+  const before = BEFORE_LIST.exec(text.trim())
+  const { owner, flags } = before?.groups ?? {}
+  if (before === null || owner === undefined) return undefined
+  const { list, rest } = entriesOf(text.trim().slice(before[0].length))
+  const audit = entriesOf(rest.replace(BEFORE_AUDIT, ''))
+  if (audit.rest !== '' || (audit.list.length > 0 && !BEFORE_AUDIT.test(rest))) return undefined
+  const entries = isOpen(flags) && list.length === 0 ? null : readEntries(flags === undefined ? [] : list)
+  if (entries === undefined || entries?.length === 0) return undefined
+  return { owner: fullSid(owner), isProtected: /^(?:A[RI])*P/.test(flags ?? ''), entries }
+}
+
+/** The entries that a text begins with, without their parentheses, and what follows. */
+function entriesOf(text: string): { list: readonly string[]; rest: string } {
+  const list: string[] = []
+  let rest = text
+  for (;;) {
+    const end = closing(rest)
+    if (end < 1) return { list, rest }
+    list.push(rest.slice(1, end))
+    rest = rest.slice(end + 1)
+  }
 }
 
 /** Without a list everybody may do everything. */
@@ -142,16 +161,13 @@ function isOpen(flags: string | undefined): boolean {
   return flags === undefined || flags.includes('NO_ACCESS_CONTROL')
 }
 
-function readEntries(list: string): Entry[] | undefined {
+function readEntries(list: readonly string[]): Entry[] | undefined {
   const entries: Entry[] = []
-  // A condition has parentheses of its own.
-  for (let rest = list; rest !== '';) {
-    const end = closing(rest)
-    const [type = '', flags = '', rights = '', , , sid = ''] = rest.slice(1, end).split(';')
-    rest = rest.slice(end + 1)
+  for (const entry of list) {
+    const [type = '', flags = '', rights = '', , , sid = ''] = entry.split(';')
     const mask = maskOf(rights)
     const isKnown = ALLOWING.has(type) || DENYING.has(type)
-    if (end === -1 || mask === undefined || !(isKnown || PASSED_OVER.has(type))) return undefined
+    if (mask === undefined || !(isKnown || PASSED_OVER.has(type))) return undefined
     if (!new RegExp(`^(?:${SID})$`).test(sid) || !/^(?:OI|CI|NP|IO|ID|SA|FA|TP|CR)*$/.test(flags))
       return undefined
     const has = (flag: string): boolean =>
@@ -168,13 +184,16 @@ function readEntries(list: string): Entry[] | undefined {
   return entries
 }
 
-/** Where the parenthesis closes that the text begins with; -1 if it does not. */
+/** Where the parenthesis closes that the text begins with; -1 if it does not. A condition has parentheses and texts of its own. */
 function closing(text: string): number {
   let depth = 0
+  let isQuoted = false
   for (let at = 0; at < text.length; at++) {
+    if (text[at] === '"') isQuoted = !isQuoted
+    if (isQuoted) continue
     if (text[at] === '(') depth += 1
     if (text[at] === ')') depth -= 1
-    if (depth === 0) return at
+    if (depth === 0) return text[0] === '(' ? at : -1
   }
   return -1
 }
@@ -200,17 +219,24 @@ export interface Others {
 }
 
 /**
- * Tells who else may read or change a file; or change what is in a folder, and read the files that are made there.
+ * Tells who else may read or change a file; or change what is in a folder, and read the files that are made there. Of a folder
+ * above, who may put another into the place of what is in it, whatever rights that has.
  *
  * @param self The user's own SID; without it the user's own rights count as another's.
  */
-export function othersIn(descriptor: Descriptor, kind: 'file' | 'folder', self: string | undefined): Others {
+export function othersIn(
+  descriptor: Descriptor,
+  kind: 'file' | 'folder' | 'above',
+  self: string | undefined,
+): Others {
   const isOther = (sid: string): boolean => sid !== self && !ADMINISTRATORS.has(sid) && !APPS.test(sid)
   const { owner, entries } = descriptor
   if (entries === null) return { read: ['S-1-1-0'], change: ['S-1-1-0'] }
   // The owner may change the list.
-  const owners = owner !== undefined && isOther(owner) ? [owner] : []
+  const owners = isOther(owner) ? [owner] : []
   const itself = entries.filter(({ isInheritOnly }) => !isInheritOnly)
+  if (kind === 'above')
+    return { read: [], change: [...new Set([...owners, ...granted(itself, TO_MOVE).filter(isOther)])] }
   const files = kind === 'file' ? itself : entries.filter(({ isForFiles }) => isForFiles)
   const who = (list: readonly Entry[], wanted: number): string[] => granted(list, wanted).filter(isOther)
   return {

@@ -1,7 +1,7 @@
 // Reads which proxy Windows names to other programs, for `doctor`. Uses none, because no program says what a script of
 // such a setting would answer, and an account may have another than the person who tries.
 import type { WindowsSystem } from './access-control.js'
-import { systemProgram } from './windows-programs.js'
+import { givenTo, systemProgram } from './windows-programs.js'
 
 export interface SystemProxy {
   /** The setting, as Windows' own pages name it. */
@@ -27,7 +27,7 @@ export function systemProxy({
 }: Pick<WindowsSystem, 'platform' | 'env' | 'run'>): SystemProxy | null {
   if (platform !== 'win32') return null
   const query = (...of: readonly string[]): ReadonlyMap<string, string> => {
-    const { status, output } = run(systemProgram('reg.exe', env), ['query', ...of], env)
+    const { status, output } = run(systemProgram('reg.exe', env), ['query', ...of], givenTo(env))
     return status === 0 ? valuesOf(output) : new Map()
   }
   return (

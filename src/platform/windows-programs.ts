@@ -9,7 +9,20 @@ export function variable(env: NodeJS.ProcessEnv, name: string): string | undefin
   return key === undefined ? undefined : env[key]
 }
 
-/** A program of Windows by its whole path, because a folder of PATH may hold another by its name. */
+/**
+ * A program of Windows by its whole path, because a folder of PATH may hold another by its name. A variable that names no folder
+ * of a drive is passed over, because the path would be looked for in the current folder, or on another machine.
+ */
 export function systemProgram(name: string, env: NodeJS.ProcessEnv): string {
-  return win32.join(variable(env, 'SystemRoot') ?? 'C:\\Windows', 'System32', name)
+  const root = variable(env, 'SystemRoot') ?? ''
+  return win32.join(/^[a-z]:\\[^\\]/i.test(root) ? root : 'C:\\Windows', 'System32', name)
+}
+
+/** Not by the search path, where another program could have the name. */
+const GIVEN =
+  /^(?:SystemRoot|SystemDrive|windir|ProgramFiles.*|ProgramData|USERPROFILE|(?:LOCAL)?APPDATA|TEMP|TMP|PATHEXT)$/i
+
+/** The variables that Windows' programs need: no secret, and no PSModulePath, because Windows PowerShell cannot load the modules of PowerShell 7. */
+export function givenTo(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => GIVEN.test(name)))
 }

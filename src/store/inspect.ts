@@ -1,6 +1,7 @@
 // Examines a store for `doctor`. Creates, migrates, repairs and changes nothing.
 import Database from 'better-sqlite3'
 import { accessSync, constants } from 'node:fs'
+import { dirname } from 'node:path'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import { rfc3339 } from '../core/clock.js'
@@ -100,6 +101,7 @@ function rights(
   const guarded = [
     { path: folder, kind: 'folder' } as const,
     ...files.map((path) => ({ path, kind: 'file' }) as const),
+    { path: dirname(folder), kind: 'above' } as const,
   ]
   return accessFindings({
     ...{ name: 'store access', files: guarded, lists: ask(guarded.map(({ path }) => path)) },

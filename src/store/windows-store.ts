@@ -2,7 +2,10 @@
 import { ConfigInvalid, StoreUnusable } from '../core/errors.js'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import type { Notice } from '../core/ports.js'
+import { thisSystem } from '../platform/access-control.js'
+import { assertClosed } from '../platform/closed-folder.js'
 import { windowsPlace, type Place } from '../platform/windows-places.js'
+import { lstatOf } from './files.js'
 import type { StorePaths } from './paths.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -23,29 +26,38 @@ const FLAWS: Readonly<Record<Exclude<Place, 'local'>, readonly [what: string, hi
 }
 
 /**
- * Refuses to make a store on a network share, and warns of other places where it would not last. A store that is there
- * already is used.
+ * Refuses to make a store on a network share or in a folder that others may use, and warns of other places where it would not
+ * last. A store that is there already is used.
  *
- * @throws {ConfigInvalid}
+ * @throws {ConfigInvalid | StoreUnusable}
  */
 export function assertNewPlace(
-  { database, place: real }: Pick<StorePaths, 'database' | 'place'>,
+  { database, place: real, folder }: Pick<StorePaths, 'database' | 'place' | 'folder'>,
   env: Environment,
   tell: (notice: Notice) => void,
+  system = thisSystem,
 ): void {
-  const place = windowsPlace(real, env)
-  if (place === 'local') return
-  const [what, hint] = FLAWS[place]
-  if (place === 'network') throw new ConfigInvalid(`${database} ${what}: no store is made there`, { hint })
-  tell({ level: 'warning', message: `${database} ${what}`, hint })
+  const place = windowsPlace(real, env, system.homedir())
+  if (place !== 'local') {
+    const [what, hint] = FLAWS[place]
+    if (place === 'network') throw new ConfigInvalid(`${database} ${what}: no store is made there`, { hint })
+    tell({ level: 'warning', message: `${database} ${what}`, hint })
+  }
+  const warning = lstatOf(folder) === undefined ? undefined : assertClosed(folder, system)
+  if (warning !== undefined) tell(warning)
 }
 
 /** @param real The folder, or the nearest one above it that exists, with every link followed; `undefined` if Windows does not tell. */
-export function placeFinding(folder: string, real: string | undefined, env: Environment): Finding {
+export function placeFinding(
+  folder: string,
+  real: string | undefined,
+  env: Environment,
+  home = thisSystem.homedir(),
+): Finding {
   const name = 'file system'
   if (real === undefined) return skip(name, 'Windows does not tell where the folder is')
   // The last separator, because the folder itself may be the profile's.
-  const place = windowsPlace(`${real}\\`, env)
+  const place = windowsPlace(`${real}\\`, env, home)
   if (place === 'local') return ok(name, 'local')
   const [what, hint] = FLAWS[place]
   const message = `${folder} ${what}`

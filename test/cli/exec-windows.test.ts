@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { foldersOnDisk } from '../../src/cli/commands/exec/token-file.js'
 import { folder } from '../support/folder.js'
 import { ended } from '../support/processes.js'
 
@@ -23,5 +24,20 @@ process.stdout.write(String(await end))`
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd, stdio: 'pipe' })
     expect(await ended(child)).toMatchObject({ stdout: said, stderr: '' })
     expect(existsSync(join(cwd, 'begun'))).toBe(begun)
+  })
+})
+
+describe('the file of exec --token-file on Windows', () => {
+  const profile = { env: { LocalAppData: 'C:\\Users\\me\\AppData\\Local' }, homedir: () => 'C:\\Users\\me' }
+  const own = 'C:\\Users\\me\\AppData\\Local\\Temp'
+
+  it('lies in the profile, wherever the temporary folder is', () => {
+    expect(foldersOnDisk('win32', own, profile)).toEqual([own, profile.env.LocalAppData])
+    expect(foldersOnDisk('win32', 'D:\\Temp', profile)).toEqual([profile.env.LocalAppData])
+  })
+
+  it('lies in the temporary folder elsewhere', () => {
+    expect(foldersOnDisk('linux', '/tmp', profile)).toEqual(['/tmp'])
+    expect(foldersOnDisk('darwin', '/var/folders/x', profile)).toEqual(['/var/folders/x'])
   })
 })

@@ -1,10 +1,11 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { inspectRights } from '../../src/config/inspect-rights.js'
 import { locate, locateNew } from '../../src/config/locate.js'
 import { defaultStore, pathIn, type Surroundings } from '../../src/config/paths.js'
 import { readSettings } from '../../src/config/settings.js'
+import { machinesNotices } from '../../src/config/trust.js'
 import { ConfigInvalid } from '../../src/core/errors.js'
 import { SDDL, SERVICE } from '../platform/windows-answers.js'
 import { folder } from '../support/folder.js'
@@ -147,6 +148,54 @@ describe('the configuration of a machine on Windows', () => {
     expect(words(error)).not.toContain('x7')
   })
 
+  it.each([
+    ['file', 'config.ini'],
+    ['folder', ''],
+  ])('whose %s is replaced while Windows is asked is refused with 78', async (_, name) => {
+    const { source, path, here } = read([])
+    const swapped = join(here, 'hq-token', name)
+    const accessLists: Surroundings['accessLists'] = (paths) => {
+      renameSync(swapped, join(here, 'away'))
+      mkdirSync(join(here, 'hq-token'), { recursive: true })
+      writeFileSync(path, CONFIG)
+      return { self: SERVICE, descriptors: paths.map(() => SDDL.machines) }
+    }
+    const error = await failure(() => readSettings({ ...source, accessLists }))
+    expect(error).toBeInstanceOf(ConfigInvalid)
+    expect(words(error)).toContain('was replaced while Windows was asked about it')
+  })
+
+  it('that is another than the one that was read is refused', () => {
+    const { path, source } = read([])
+    const stats = statSync(path)
+    writeFileSync(`${path}.new`, CONFIG)
+    renameSync(`${path}.new`, path)
+    const accessLists: Surroundings['accessLists'] = () => ({
+      self: SERVICE,
+      descriptors: [SDDL.machinesFile, SDDL.machines],
+    })
+    expect(() => machinesNotices(path, stats, { ...source, accessLists })).toThrow(/was replaced while/)
+  })
+
+  it('in whose place a link is put meanwhile is refused with 78', async () => {
+    const { source, here } = read([])
+    const accessLists: Surroundings['accessLists'] = (paths) => {
+      renameSync(join(here, 'hq-token'), join(here, 'away'))
+      symlinkSync(join(here, 'away'), join(here, 'hq-token'))
+      return { self: SERVICE, descriptors: paths.map(() => SDDL.machines) }
+    }
+    expect(words(await failure(() => readSettings({ ...source, accessLists })))).toMatch(
+      /reached by a link: .*hq-token/,
+    )
+  })
+
+  it('that a stranger wrote is not to be kept', async () => {
+    const { settings } = read([SDDL.usersOwn, SDDL.usersOwn])
+    expect(words(await failure(settings))).toMatch(
+      /if no administrator wrote it, remove it, .*; then as an adm/,
+    )
+  })
+
   it('that is reached by a link is refused with 78', async () => {
     const { here } = read([])
     symlinkSync(join(here, 'hq-token'), join(here, 'linked'))
@@ -194,23 +243,27 @@ describe('doctor on the configuration on Windows', () => {
   }
 
   it('looks at the file, its secrets and its folder', () => {
-    const { found, asked, here } = permissions([SDDL.closedFile, SDDL.closedFile, SDDL.closed])
-    expect(asked).toEqual([[join(here, 'config.ini'), join(here, 'secret'), here]])
+    const { found, asked, here } = permissions([SDDL.closedFile, SDDL.closedFile, SDDL.closed, SDDL.closed])
+    expect(asked).toEqual([[join(here, 'config.ini'), join(here, 'secret'), here, dirname(here)]])
     expect(found).toMatchObject([{ status: 'ok', message: 'nobody else can read or change it' }])
   })
 
   it('never says ok of what it did not look at', () => {
-    expect(permissions([undefined, undefined, undefined]).found).toMatchObject([
+    expect(permissions([undefined, undefined, undefined, undefined]).found).toMatchObject([
       { status: 'skip', message: expect.stringMatching(/^not looked at/) as string },
     ])
-    expect(permissions([SDDL.closedFile, undefined, SDDL.closed]).found).toMatchObject([{ status: 'skip' }])
-    expect(permissions([SDDL.closedFile, SDDL.closedFile, SDDL.closed], null).found).toMatchObject([
+    expect(permissions([SDDL.closedFile, undefined, SDDL.closed, SDDL.closed]).found).toMatchObject([
       { status: 'skip' },
     ])
+    expect(
+      permissions([SDDL.closedFile, SDDL.closedFile, SDDL.closed, SDDL.closed], null).found,
+    ).toMatchObject([{ status: 'skip' }])
   })
 
   it('says who else can read and change it', () => {
-    expect(permissions([SDDL.machinesForAll, SDDL.closedFile, SDDL.belowDrive]).found).toMatchObject([
+    expect(
+      permissions([SDDL.machinesForAll, SDDL.closedFile, SDDL.belowDrive, SDDL.closed]).found,
+    ).toMatchObject([
       { status: 'warn', message: expect.stringContaining('can be read by Users') as string },
       {
         status: 'fail',

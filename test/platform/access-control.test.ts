@@ -1,11 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Notice } from '../../src/core/ports.js'
 import { accessFindings } from '../../src/platform/access.js'
 import { accessLists, NotClosed, ownSid } from '../../src/platform/access-control.js'
 import { StoreUnusable } from '../../src/core/errors.js'
-import { makeFolder } from '../../src/platform/files.js'
+import { ensureOwnFolder, makeFolder } from '../../src/platform/files.js'
+import { processMark } from '../../src/platform/processes.js'
+import { isInProfile } from '../../src/platform/profile.js'
 import { folder } from '../support/folder.js'
 import { SDDL, SERVICE, WHOAMI, windowsThat } from './windows-answers.js'
 
@@ -14,7 +16,7 @@ const RIGHTS = ['*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F', `*${SERVICE}:(
 describe('a folder that is made on Windows', () => {
   it('is closed by SIDs, by one program of the system, before it has its name', () => {
     const here = folder()
-    const system = windowsThat()
+    const system = { ...windowsThat({ powershell: `${SDDL.closed}\r\n` }), homedir: () => here }
     const seen: string[][] = []
     const watching = {
       ...system,
@@ -32,9 +34,66 @@ describe('a folder that is made on Windows', () => {
       'C:\\WINDOWS\\System32\\icacls.exe',
     ])
     const [, folderClosed = '', ...args] = system.ran[1] ?? []
-    expect(basename(folderClosed)).toMatch(/^\.hq-token-[0-9a-f]{12}$/)
+    expect(basename(folderClosed)).toMatch(/^\.hq-token-\d+-[0-9a-f]{8}-\d+-\d+-[0-9a-f]{12}$/)
     expect(args).toEqual(['/inheritance:r', '/grant:r', ...RIGHTS])
     expect(system.given).toEqual([{ SystemRoot: 'C:\\WINDOWS' }, { SystemRoot: 'C:\\WINDOWS' }])
+  })
+
+  it('is, outside of the profile, one that nobody else could ever open, and is judged when it has its name', () => {
+    const here = folder()
+    const system = windowsThat({ powershell: `${SDDL.closed}\r\n` })
+    const told: Notice[] = []
+    makeFolder(join(here, 'hq', 'store'), (notice) => told.push(notice), system)
+    expect(readdirSync(here)).toEqual(['hq'])
+    expect(told).toEqual([])
+    const closed = system.ran
+      .filter(([program]) => program?.endsWith('icacls.exe'))
+      .map(([, path]) => path ?? '')
+    expect(closed).toHaveLength(2)
+    expect(closed[1]).toBe(join(closed[0] ?? '', 'closed'))
+    expect(system.given.at(-2)).toMatchObject({ ACL_PATHS: join(here, 'hq') })
+  })
+
+  it('is told of with a warning where Windows does not tell who may use it', () => {
+    const told: Notice[] = []
+    makeFolder(join(folder(), 'hq'), (notice) => told.push(notice), windowsThat())
+    expect(told).toMatchObject([{ message: expect.stringMatching(/hq was not looked at/) as string }])
+  })
+
+  it.each([
+    ['has put his own in the place of the draft', SDDL.usersOwn, /can be changed by S-1-5-21-.*-1187/],
+    ['has kept a right', SDDL.ownerAlone, /can be changed by S-1-5-21-.*-1187/],
+  ])('is not used where another %s', (_, sddl, message) => {
+    const here = folder()
+    const system = windowsThat({ powershell: `${sddl}\r\n` })
+    const swapping = {
+      ...system,
+      run: (program: string, args: readonly string[], env: NodeJS.ProcessEnv) => {
+        const [path = ''] = args
+        if (program.endsWith('icacls.exe')) {
+          renameSync(path, `${path}.away`)
+          mkdirSync(path)
+        }
+        return system.run(program, args, env)
+      },
+    }
+    const make = (): void => {
+      makeFolder(join(here, 'hq', 'store'), undefined, swapping)
+    }
+    expect(make).toThrow(message)
+    expect(readdirSync(join(here, 'hq'))).toEqual([])
+  })
+
+  it('removes what a killed process has left beside it, and nothing that others have put there', () => {
+    const here = folder()
+    const gone = `.hq-token-${processMark().replace(/\d+-\d+$/, '4194305-1')}-`
+    mkdirSync(join(here, `${gone}000000000001`, 'closed'), { recursive: true })
+    mkdirSync(join(here, `${gone}000000000002`, 'theirs'), { recursive: true })
+    mkdirSync(join(here, `.hq-token-${processMark()}-000000000003`))
+    makeFolder(join(here, 'hq'), undefined, windowsThat())
+    expect(readdirSync(here).sort()).toEqual([
+      ...[`${gone}000000000002`, `.hq-token-${processMark()}-000000000003`, 'hq'].sort(),
+    ])
   })
 
   it('stays as it is if it was there', () => {
@@ -82,7 +141,7 @@ describe('a folder that is made on Windows', () => {
 
   it('is not made if somebody has put a file into it before it was closed', () => {
     const here = folder()
-    const system = windowsThat()
+    const system = { ...windowsThat(), homedir: () => here }
     const planting = {
       ...system,
       run: (program: string, args: readonly string[], env: NodeJS.ProcessEnv) => {
@@ -93,22 +152,98 @@ describe('a folder that is made on Windows', () => {
     expect(() => {
       makeFolder(join(here, 'hq'), undefined, planting)
     }).toThrow(/others have put something into/)
-    expect(readdirSync(here)).toEqual([])
+    expect(existsSync(join(here, 'hq'))).toBe(false)
+    // A folder among it could be a link by now, to what is not theirs.
+    const [left = ''] = readdirSync(here)
+    expect(readdirSync(join(here, left))).toEqual(['token.db'])
   })
 
-  it('is that of another process which was faster', () => {
+  /** Another makes the folder while this process closes its own. */
+  function racing(sddl: string, make: (path: string) => void): () => void {
     const here = folder()
-    const system = windowsThat()
-    const racing = {
-      ...system,
-      run: (...call: Parameters<typeof system.run>) => {
-        mkdirSync(join(here, 'hq', 'theirs'), { recursive: true })
-        return system.run(...call)
-      },
+    const system = windowsThat({ powershell: `${sddl}\r\n` })
+    return () => {
+      makeFolder(join(here, 'hq', 'store'), undefined, {
+        ...system,
+        run: (...call) => {
+          if (!existsSync(join(here, 'hq'))) make(join(here, 'hq'))
+          return system.run(...call)
+        },
+      })
+      expect(readdirSync(here)).toEqual(['hq'])
     }
-    makeFolder(join(here, 'hq'), undefined, racing)
-    expect(readdirSync(here)).toEqual(['hq'])
-    expect(readdirSync(join(here, 'hq'))).toEqual(['theirs'])
+  }
+
+  it('is that of another process which was faster, if nobody else may use it', () => {
+    expect(racing(SDDL.closed, mkdirSync)).not.toThrow()
+    expect(racing(SDDL.usersOwn, mkdirSync)).toThrow(NotClosed)
+    expect(racing(SDDL.belowDrive, mkdirSync)).toThrow(/can be changed by Authenticated Users/)
+  })
+
+  it('is none to which a link leads that another was faster to put there', () => {
+    const theirs = folder()
+    expect(
+      racing(SDDL.closed, (path) => {
+        symlinkSync(theirs, path)
+      }),
+    ).toThrow(/is a link/)
+    expect(readdirSync(theirs)).toEqual([])
+  })
+})
+
+describe('a folder that is to take a secret', () => {
+  function ensured(system: ReturnType<typeof windowsThat>, here = folder()): Notice[] {
+    const told: Notice[] = []
+    ensureOwnFolder(here, (notice) => told.push(notice), system)
+    return told
+  }
+
+  it('is used if it was there, and nobody else may use it', () => {
+    expect(ensured(windowsThat({ powershell: `${SDDL.closed}\r\n` }))).toEqual([])
+    expect(() => ensured(windowsThat({ powershell: `${SDDL.usersOwn}\r\n` }))).toThrow(NotClosed)
+    expect(ensured(windowsThat())).toMatchObject([{ level: 'warning' }])
+  })
+
+  it('is made if it is missing, with a warning where it is only as private as the profile', () => {
+    const here = folder()
+    const system = { ...windowsThat({ icacls: 5 }), homedir: () => here }
+    expect(ensured(system, join(here, 'hq'))).toMatchObject([{ level: 'warning' }])
+    expect(existsSync(join(here, 'hq'))).toBe(true)
+  })
+
+  it('is not judged elsewhere', () => {
+    const system = { ...windowsThat(), platform: 'linux' as const }
+    expect(ensured(system)).toEqual([])
+    expect(system.ran).toEqual([])
+  })
+})
+
+describe('the profile', () => {
+  const env = { AppData: '\\\\server\\home$\\me\\AppData' }
+  const profile = { env, homedir: () => 'C:\\Users\\me' }
+
+  it.each([
+    ['c:\\users\\ME\\AppData\\Local\\hq-token', true],
+    ['\\\\server\\home$\\me\\AppData\\hq-token', true],
+    ['\\\\server\\home$\\you\\AppData\\hq-token', false],
+    ['C:\\Users\\me', false],
+    ['C:\\Users\\me2\\hq', false],
+    ['D:\\hq', false],
+  ])('holds %s: %s', (path, holds) => {
+    expect(isInProfile(path, profile)).toBe(holds)
+  })
+
+  it('is no other disk’s folder because a variable says so', () => {
+    expect(isInProfile('D:\\Roam\\hq', { ...profile, env: { APPDATA: 'D:\\Roam' } })).toBe(false)
+  })
+
+  it('is looked for behind links', () => {
+    const [home, other] = [folder(), folder()]
+    symlinkSync(other, join(home, 'AppData'))
+    symlinkSync(home, join(other, 'home'))
+    const of = { env: {}, homedir: () => join(other, 'home') }
+    expect(isInProfile(join(home, 'AppData', 'hq', 'store'), of)).toBe(false)
+    expect(isInProfile(join(home, 'hq', 'store'), of)).toBe(true)
   })
 })
 
@@ -176,6 +311,13 @@ describe('the finding about permissions', () => {
         hint: `icacls "C:\\hq\\1" /inheritance:r /grant:r "*S-1-5-18:F" "*S-1-5-32-544:F" "*${SERVICE}:F" /remove:g "*S-1-5-11" "*S-1-5-32-545"`,
       },
     ])
+  })
+
+  it('makes the user the owner first, where another is, who could open the closed list again', () => {
+    const [found] = findings([SDDL.closed, SDDL.ownerAlone])
+    expect(found?.hint).toMatch(
+      new RegExp(`^as an administrator: icacls "C:\\\\hq\\\\1" /setowner "\\*${SERVICE}", then: icacls `),
+    )
   })
 
   it('is a warning about a file that others may only read, and a failure for a store', () => {

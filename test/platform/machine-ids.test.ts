@@ -30,6 +30,15 @@ function answering(answers: Readonly<Record<string, string | null>>) {
 }
 
 describe('the ids of a machine', () => {
+  it('are asked for without secrets', () => {
+    const given: unknown[] = []
+    machineIds('win32', { ...ENV, HQ_TOKEN_CLIENT_SECRET: 'x7' }, (_, __, env) => {
+      given.push(env)
+      return null
+    })
+    expect(given).toEqual([ENV])
+  })
+
   it('are the registry’s on Windows, which names no boot', () => {
     const { asked, run } = answering({ 'D:\\Windows\\System32\\reg.exe': REG })
     expect(machineIds('win32', ENV, run)).toEqual({ id: 'ba7578fb-3448-439a-bb64-fc6d22381b2f', boot: null })

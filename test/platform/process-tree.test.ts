@@ -43,6 +43,13 @@ describe('a process is ended with what it has started', () => {
     })
   })
 
+  it.each([{}, { SystemRoot: '' }, { SystemRoot: '.' }, { SystemRoot: '\\\\evil\\x' }, { SystemRoot: 'C:' }])(
+    'a process is ended with what it has started: by no program of the current folder or a share, with %j',
+    (env) => {
+      expect(treeEnding(42, env).file).toBe('C:\\Windows\\System32\\taskkill.exe')
+    },
+  )
+
   it('a process is ended with what it has started: taskkill is waited for, and does all', () => {
     const noted = taskkill(0)
     const { pid = 0 } = sleeper()

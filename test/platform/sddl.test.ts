@@ -18,7 +18,6 @@ describe('a security descriptor', () => {
     ['a file in it', SDDL.closedFile, 'file'],
     ['a folder in the profile', SDDL.profile, 'folder'],
     ['a folder that administrators let the account read', SDDL.machines, 'folder'],
-    ['a list that is empty', 'O:BAD:P', 'file'],
     [
       'TrustedInstaller',
       'O:S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464G:SYD:(A;;FA;;;S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464)',
@@ -91,6 +90,20 @@ describe('a security descriptor', () => {
     ['a denial that comes too late', 'O:BAD:(A;;FR;;;BU)(D;;FA;;;WD)', 'file', [USERS], []],
     ['a denial of some rights', 'O:BAD:(D;;FW;;;BU)(A;;FRFW;;;BU)', 'file', [USERS], []],
     ['a denial under a condition', 'O:BAD:(XD;;FA;;;WD;(Exists Title))(A;;FR;;;BU)', 'file', [USERS], []],
+    [
+      'a denial of one kind of object',
+      'O:BAD:(OD;;FA;4c164200-20c0-11d0-a768-00aa006e0529;;WD)(A;;FR;;;BU)',
+      'file',
+      [USERS],
+      [],
+    ],
+    [
+      'an entry behind a text that looks like the end of the list',
+      'O:SYD:P(XA;;FR;;;SY;(@User.t=="))S:("))(A;;FA;;;WD)',
+      'file',
+      [EVERYONE],
+      [EVERYONE],
+    ],
     ['the makers’ group', 'O:BAD:(A;OICIIO;GR;;;CG)', 'folder', ['S-1-3-1'], []],
     ['another service', 'O:BAD:(A;;FR;;;LS)(A;;FR;;;NS)', 'file', ['S-1-5-19', 'S-1-5-20'], []],
   ] as const)('tells who else is let in by %s', (_, sddl, kind, read, change) => {
@@ -104,7 +117,6 @@ describe('a security descriptor', () => {
       owner: 'S-1-5-32-544',
       isProtected: true,
     })
-    expect(readSddl('D:(A;;FA;;;SY)')?.owner).toBeUndefined()
   })
 
   // An entry that is passed over could be the one that lets everybody in.
@@ -121,6 +133,13 @@ describe('a security descriptor', () => {
     'O:BAD:(A;ZZ;FA;;;BU)',
     'O:BAD:(QQ;;FA;;;BU)',
     'O:BAD:(A;;FA;;;Users)',
+    // Windows tells an owner, and some entry of a file that it lets one look at.
+    'D:P(A;;FA;;;SY)',
+    'O:BAD:',
+    'O:BAD:P',
+    'O:BAD:P(A;;FA;;;SY)(AU;SAFA;FA;;;WD)x',
+    'O:BAD:P(XA;;FR;;;SY;(@User.t==")S:(A;;FA;;;WD)',
+    'O:BA(A;;FA;;;SY)',
   ])('%j is not understood', (text) => {
     expect(readSddl(text)).toBeUndefined()
   })

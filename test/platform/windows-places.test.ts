@@ -9,6 +9,7 @@ describe('a place on Windows', () => {
     ['//server/share/hq/token.db', 'network'],
     ['\\\\?\\UNC\\server\\share\\token.db', 'network'],
     ['\\\\.\\unc\\server\\share\\token.db', 'network'],
+    ['\\\\?\\GLOBALROOT\\Device\\Mup\\server\\share\\token.db', 'network'],
     ['\\\\wsl.localhost\\Debian\\home\\me\\token.db', 'network'],
     ['\\\\server\\home$\\AppData\\Roaming\\hq-token\\token.db', 'network'],
     ['C:\\Users\\me\\AppData\\Roaming\\hq-token\\token.db', 'roaming'],
@@ -27,6 +28,20 @@ describe('a place on Windows', () => {
     ['D:\\hq\\token.db', 'local'],
   ])('%s is %s', (path, place) => {
     expect(windowsPlace(path, ENV)).toBe(place)
+  })
+
+  it.each([
+    ['D:\\Users\\TEMP', 'temporary'],
+    ['E:\\Profiles\\TEMP.ACME.003', 'temporary'],
+    ['E:\\Profiles\\temp', 'local'],
+    ['E:\\Profiles\\TEMPEST', 'local'],
+  ])('below the profile %s is %s', (home, place) => {
+    expect(windowsPlace(`${home}\\AppData\\Local\\hq-token\\token.db`, ENV, home)).toBe(place)
+    expect(windowsPlace('F:\\hq\\token.db', ENV, home)).toBe('local')
+  })
+
+  it('roams by a variable in any case', () => {
+    expect(windowsPlace('D:\\Roam\\hq\\token.db', { AppData: 'D:\\Roam' })).toBe('roaming')
   })
 
   it('is not taken for a roaming one where no variable says so', () => {

@@ -251,7 +251,14 @@ describe('the places for a last copy', () => {
   const env = { LOCALAPPDATA: 'C:\\Users\\u\\AppData\\Local', XDG_RUNTIME_DIR: '/run/user/7' }
 
   it('the places for a last copy are folders of this system only: what is shared elsewhere anybody may make on Windows', () => {
-    expect(lastCopyFolders(env, 'win32', 'C:\\Temp')).toEqual(['C:\\Temp', 'C:\\Users\\u\\AppData\\Local'])
+    const folders = (temporary: string, env: NodeJS.ProcessEnv): readonly string[] =>
+      lastCopyFolders(env, 'win32', temporary, () => 'C:\\Users\\u')
+    const [local, own] = ['C:\\Users\\u\\AppData\\Local', 'C:\\Users\\U\\AppData\\Local\\Temp\\2']
+    expect(folders(own, env)).toEqual([own, local])
+    expect(folders(own, {})).toEqual([own])
+    for (const shared of ['C:\\Temp', 'D:\\Temp', 'C:\\Windows\\Temp', '\\\\server\\temp'])
+      expect(folders(shared, { LocalAppData: local })).toEqual([local])
+    expect(folders('C:\\Temp', { LOCALAPPDATA: 'Local' })).toEqual([])
   })
 
   it('the places for a last copy are another disk’s, and what is in memory, on Linux', () => {

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { ConfigInvalid, HeldOpen, StoreBusy, StoreUnusable } from '../../src/core/errors.js'
 import type { Notice } from '../../src/core/ports.js'
@@ -10,7 +10,7 @@ import { inspectPlace } from '../../src/store/inspect.js'
 import { storePaths } from '../../src/store/paths.js'
 import { assertNewPlace, placeFinding } from '../../src/store/windows-store.js'
 import { HELD_MS } from '../../src/platform/held-files.js'
-import { SDDL, SERVICE } from '../platform/windows-answers.js'
+import { SDDL, SERVICE, windowsThat } from '../platform/windows-answers.js'
 import { folder } from '../support/folder.js'
 
 describe('the lock on Windows', () => {
@@ -82,15 +82,51 @@ describe('a failure of SQLite that may pass', () => {
 })
 
 describe('a new store on Windows', () => {
-  const made = (place: string): Notice[] => {
+  const LOCAL = 'C:\\Users\\me\\AppData\\Local\\hq-token\\token.db'
+  const made = (place: string, folder = 'X:\\hq', system = windowsThat()): Notice[] => {
     const told: Notice[] = []
     assertNewPlace(
-      { database: 'X:\\hq\\token.db', place },
+      { database: 'X:\\hq\\token.db', place, folder },
       { APPDATA: 'C:\\Users\\me\\AppData\\Roaming' },
       (notice) => told.push(notice),
+      system,
     )
     return told
   }
+
+  it.each([
+    ['that another has made', SDDL.usersOwn, /can be changed by S-1-5-21-.*-1187/],
+    ['that mkdir has made on a drive', SDDL.belowDrive, /can be changed by Authenticated Users/],
+    [
+      'in which others may read',
+      SDDL.remoteDesktop,
+      /can be read, in the files that it gets, by Remote Desktop/,
+    ],
+  ])('is not made in a folder %s', (_, sddl, message) => {
+    const make = (): Notice[] => made(LOCAL, folder(), windowsThat({ powershell: `${sddl}\r\n` }))
+    expect(make).toThrow(StoreUnusable)
+    expect(make).toThrow(message)
+    try {
+      make()
+    } catch (error) {
+      expect((error as StoreUnusable).hint).toMatch(/^name another folder, or close it, .* icacls "/)
+    }
+  })
+
+  it('is made in a folder of the user’s alone, and with a warning where Windows does not tell', () => {
+    expect(made(LOCAL, folder(), windowsThat({ powershell: `${SDDL.closed}\r\n` }))).toEqual([])
+    expect(made(LOCAL, folder())).toMatchObject([
+      { level: 'warning', message: expect.stringMatching(/was not looked at/) as string },
+    ])
+  })
+
+  it('asks nothing where the folder is in the profile', () => {
+    const here = folder()
+    mkdirSync(join(here, 'hq'))
+    const system = { ...windowsThat(), homedir: () => here }
+    expect(made(LOCAL, join(here, 'hq'), system)).toEqual([])
+    expect(system.ran).toEqual([])
+  })
 
   it('is not made on a network share, by whatever name', () => {
     expect(() => made('\\\\server\\share\\hq\\token.db')).toThrow(ConfigInvalid)
@@ -109,7 +145,7 @@ describe('a new store on Windows', () => {
   })
 
   it('is made on a disk of this machine without a word', () => {
-    expect(made('C:\\Users\\me\\AppData\\Local\\hq-token\\token.db')).toEqual([])
+    expect(made(LOCAL)).toEqual([])
   })
 })
 
@@ -134,13 +170,30 @@ describe('doctor on Windows', () => {
       ...{ rule: '[store] path', env: {}, platform: 'win32' },
       accessLists: (paths) => {
         asked.push(paths)
-        return { self: SERVICE, descriptors: [SDDL.closed, SDDL.fileBelowDrive, SDDL.closedFile] }
+        return {
+          self: SERVICE,
+          descriptors: [SDDL.closed, SDDL.fileBelowDrive, SDDL.closedFile, SDDL.closed],
+        }
       },
     })
-    expect(asked).toEqual([[here, join(here, 'token.db'), join(here, 'token.lock')]])
+    expect(asked).toEqual([[here, join(here, 'token.db'), join(here, 'token.lock'), dirname(here)]])
     expect(found.filter(({ name }) => name === 'store access')).toMatchObject([
       { status: 'fail', exit: 74, message: expect.stringContaining('token.db can be changed by') as string },
     ])
+  })
+
+  it.each([
+    [SDDL.ownerAlone, 'warn'],
+    ['O:BAG:SYD:P(A;OICI;FA;;;BA)(A;;DT;;;BU)', 'warn'],
+    // `C:\\` and `%ProgramData%`: others may make folders there, and take none away.
+    ['O:BAG:SYD:P(A;OICI;FA;;;BA)(A;CIIO;0x1301bf;;;AU)(A;;LC;;;AU)(A;CI;DCLCRPCR;;;BU)', 'ok'],
+  ])('warns of others who may take the folder away from the one above: %s', (above, status) => {
+    const here = folder()
+    const found = inspectPlace(storePaths(join(here, 'token.db')), {
+      ...{ rule: '[store] path', env: {}, platform: 'win32' },
+      accessLists: () => ({ self: SERVICE, descriptors: [SDDL.closed, above] }),
+    })
+    expect(found.filter(({ name }) => name === 'store access').map(({ status }) => status)).toEqual([status])
   })
 
   it('says nothing of the permissions of a folder that is not there, nor on another system', () => {

@@ -13,13 +13,14 @@ import {
   statSync,
   type Stats,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Rescued } from '../../core/store-ports.js'
 import { errnoOf } from '../../platform/errno.js'
 import { isTmpfs } from '../../platform/file-systems.js'
 import { whileHeld } from '../../platform/held-files.js'
 import { createPrivate, NO_FOLLOW, removeIfThere, syncFolder, writeFully } from '../../platform/files.js'
+import { ownFolders } from '../../platform/profile.js'
 import { lstatOf, type StorePaths } from '../files.js'
 import { MAX_BYTES, recordsIn } from './records.js'
 
@@ -165,20 +166,21 @@ function prefixFor(place: string): string {
 
 /**
  * The folders for last copies, of this system only: on Windows `/var/tmp` would be a folder of the current drive,
- * which anybody may create.
+ * which anybody may create, and %TEMP% may be open to all, where no mode closes a file.
  */
 export function lastCopyFolders(
   env: NodeJS.ProcessEnv,
   platform: NodeJS.Platform = process.platform,
   temporary = tmpdir(),
+  home = homedir,
 ): readonly string[] {
+  if (platform === 'win32') return ownFolders(temporary, { env, homedir: home })
   const uid = process.geteuid?.() ?? 0
-  const known = {
-    win32: [temporary, env['LOCALAPPDATA']],
-    // The fixed names come first, because a login shell and cron share them; cron has no XDG_RUNTIME_DIR, which
-    // is removed at logout.
-    linux: ['/var/tmp', '/dev/shm', temporary, `/run/user/${uid}`, env['XDG_RUNTIME_DIR']],
-    other: ['/var/tmp', temporary, env['XDG_RUNTIME_DIR']],
-  }[platform === 'win32' || platform === 'linux' ? platform : 'other']
+  const known =
+    platform === 'linux'
+      ? // The fixed names come first, because a login shell and cron share them; cron has no XDG_RUNTIME_DIR, which
+        // is removed at logout.
+        ['/var/tmp', '/dev/shm', temporary, `/run/user/${uid}`, env['XDG_RUNTIME_DIR']]
+      : ['/var/tmp', temporary, env['XDG_RUNTIME_DIR']]
   return [...new Set(known)].flatMap((folder) => (folder === undefined || folder === '' ? [] : [folder]))
 }

@@ -247,8 +247,9 @@ export default [
   {
     name: 'last copies lie where anybody may make a folder on Windows',
     file: 'src/store/rescue/last-copies.ts',
-    find: "    win32: [temporary, env['LOCALAPPDATA']],\n",
-    replace: "    win32: ['/var/tmp', temporary, env['LOCALAPPDATA']],\n",
+    find: "  if (platform === 'win32') return ownFolders(temporary, { env, homedir: home })\n",
+    replace:
+      "  if (platform === 'win32') return ['/var/tmp', ...ownFolders(temporary, { env, homedir: home })]\n",
     by: tests('store/paths', 'folders of this system only'),
   },
   {

@@ -1,15 +1,16 @@
 // Keeps the token of `exec --token-file` in a file while the command runs, and removes what killed processes left.
 // Reads no token.
 import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OutputFailed } from '../../../core/errors.js'
 import type { Secret } from '../../../core/secret.js'
 import { isTmpfs } from '../../../platform/file-systems.js'
 import { fateOf, MARK, processMark } from '../../../platform/processes.js'
+import { ownFolders, type Profile } from '../../../platform/profile.js'
 import { replaceFile } from '../../terminal/output-file.js'
 
-/** A token as a file: 0600 in a folder of 0700, for as long as a command runs. */
+/** A token as a file, for as long as a command runs: 0600 in a folder of 0700, on Windows in the user’s profile. */
 export class TokenFile {
   readonly path: string
   /** Whether the file lies in memory, and never on a disk. */
@@ -44,7 +45,7 @@ export class TokenFile {
 
 /** Removes the folders that killed processes have left. Never throws. */
 export function removeLeftovers(runtimeDir: string | undefined): void {
-  for (const base of new Set([...inMemory(runtimeDir), tmpdir()])) {
+  for (const base of new Set([...inMemory(runtimeDir), ...foldersOnDisk()])) {
     try {
       for (const name of readdirSync(base)) removeIfLeft(join(base, name), NAME.exec(name)?.[1])
     } catch {
@@ -69,11 +70,12 @@ function removeIfLeft(path: string, mark: string | undefined): void {
 
 function makeFolder(runtimeDir: string | undefined): { folder: string; inMemory: boolean } {
   let failure: unknown
-  for (const base of [...inMemory(runtimeDir), tmpdir()]) {
+  const onDisk = foldersOnDisk()
+  for (const base of [...inMemory(runtimeDir), ...onDisk]) {
     try {
       const folder = mkdtempSync(join(base, `hq-token-exec-${processMark()}-`))
       chmodSync(folder, 0o700)
-      return { folder, inMemory: base !== tmpdir() || isTmpfs(base) }
+      return { folder, inMemory: !onDisk.includes(base) || isTmpfs(base) }
     } catch (error) {
       failure = error
     }
@@ -82,6 +84,15 @@ function makeFolder(runtimeDir: string | undefined): { folder: string; inMemory:
     hint: `set ${process.platform === 'win32' ? 'TEMP' : 'TMPDIR'} to a folder of your own`,
     cause: failure,
   })
+}
+
+/** Those of the user alone: on Windows no mode closes a folder, and %TEMP% may be open to all. */
+export function foldersOnDisk(
+  platform = process.platform,
+  temporary = tmpdir(),
+  profile: Profile = { env: process.env, homedir },
+): readonly string[] {
+  return platform === 'win32' ? ownFolders(temporary, profile) : [temporary]
 }
 
 /** Folders whose files are gone with the power. */

@@ -67,7 +67,7 @@ export async function init(
   }
 
   const texts = withSecret(answers)
-  await write(path, texts, world, flags.force === true)
+  await write(path, texts, { world, tell: speaker.tell, force: flags.force === true })
   warnOfVariables(texts, world, speaker)
   if (flags.doctor !== false) await tried(world, options, speaker)
   const hint = nextStep({ ...world, ...location }, world.clock().now)

@@ -6,23 +6,29 @@ import { OutputFailed, TokenError, UsageError } from '../../../core/errors.js'
 import { Draft } from '../../../platform/draft.js'
 import { errnoOf } from '../../../platform/errno.js'
 import { heldOpen, whileHeld } from '../../../platform/held-files.js'
-import { rightsHint, makeFolder, syncName } from '../../../platform/files.js'
+import { ensureOwnFolder, rightsHint, syncName } from '../../../platform/files.js'
 import { uninterrupted } from '../../../platform/signals.js'
+import type { Voice } from '../../terminal/output.js'
 import { replaceFile } from '../../terminal/output-file.js'
 import type { World } from '../../world.js'
 
 /**
  * Puts the file in place, whole or not at all, after it was read back as it was meant.
  *
+ * @param tell Receives the warning that the file is only as private as its folder.
  * @throws {UsageError} if there is a file that is not to be replaced.
  * @throws {OutputFailed}
  */
-export async function write(path: string, texts: Texts, world: World, force: boolean): Promise<void> {
+export async function write(
+  path: string,
+  texts: Texts,
+  { world, tell, force }: { readonly world: World; readonly tell: Voice['tell']; readonly force: boolean },
+): Promise<void> {
   const content = `; Written by hq-token init. config.example.ini of the package has every key.\n${configText(texts)}`
   const folder = dirname(path)
   try {
     // Not Node's own recursive `mkdir`, because that loops for good within /proc.
-    makeFolder(folder)
+    ensureOwnFolder(folder, tell)
   } catch (error) {
     throw unwritable(path, error)
   }
