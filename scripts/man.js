@@ -156,7 +156,7 @@ function files() {
       ),
     ],
     [
-      'Pa docs/config.md , Pa docs/exit\\-codes.md , Pa config.example.ini',
+      'Pa config.example.ini , Pa docs/exit\\-codes.md',
       text('All about the keys and the exit codes, in the folder of the package: `$(npm root -g)/hq-token`.'),
     ],
   ]

@@ -58,7 +58,7 @@ describe('the packed tarball', () => {
       'man',
       'package.json',
     ])
-    expect(readdirSync(join(installed, 'docs')).sort()).toEqual(['config.md', 'exit-codes.md', 'schemas'])
+    expect(readdirSync(join(installed, 'docs')).sort()).toEqual(['exit-codes.md', 'schemas'])
     const files = filesIn('node_modules/hq-token/dist')
     expect(files).toContain('bin.cjs')
     // The only ES modules are those that others import by name.
