@@ -150,7 +150,7 @@ describe('the man page', () => {
         '~/.local/state/hq-token/token.lock',
         '~/.local/state/hq-token/token.rescue',
         'FILE.spent',
-        'docs/config.md, docs/exit-codes.md, config.example.ini',
+        'config.example.ini, docs/exit-codes.md',
       ])
     })
 
