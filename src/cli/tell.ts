@@ -1,8 +1,7 @@
 // Tells people of trouble with the grant when a command has done its work. Prints nothing but warnings about that.
 import type { Session } from './session.js'
-import { usualFiles } from '../config/locate.js'
-import { named } from '../config/paths.js'
 import { hintsOf } from '../platform/hints.js'
+import { placesOf } from '../wiring/places.js'
 import { typedWith } from './terminal/output.js'
 import { nextCommand } from './next-step.js'
 
@@ -33,19 +32,13 @@ export async function tell(session: Session, { keepsOutput = false } = {}): Prom
   }
 }
 
-/** The variables that say which store and configuration a command means. A database's address may hold a password. */
-const PLACES = ['HQ_TOKEN_CONFIG_DIR', 'HQ_TOKEN_STATE_DIR', 'HQ_TOKEN_STORE']
-
 /**
  * A hint for people who have not the environment and the folder of this command: it sets the variables that name its places,
  * and names the profile or the config file.
  */
 function typedFor({ config, world }: Session): (hint: string) => string {
-  const places = PLACES.flatMap((name) => {
-    const place = named(name, world)
-    return place === undefined ? [] : [hintsOf(world.platform).set(name, place.path)]
-  })
-  const { file, profile } = config
-  const isUsual = file === null || usualFiles(undefined, world).some(({ path }) => path === file)
-  return typedWith(profile !== null ? { profile } : isUsual ? {} : { config: file }, places.join(''))
+  const places = placesOf(config, world)
+  const set = places.variables.map(([name, path]) => hintsOf(world.platform).set(name, path)).join('')
+  if (config.profile !== null) return typedWith({ profile: config.profile }, set)
+  return typedWith(places.config === undefined ? {} : { config: places.config }, set)
 }
