@@ -7,7 +7,7 @@ import { worldOnDemand, type Given, type World } from './world.js'
 /** Ends the process with the exit code. */
 export function main({ options, flags }: PlainCheck, given: Given): Promise<never> {
   const world = worldOnDemand(given)
-  // Nobody reads what was seen once the process that has asked is gone.
+  // The answer has no reader once the process that has asked is gone.
   if (flags.look === true) world.stdin.resume().once('end', () => process.exit())
   const work = (): Promise<number> =>
     check(world, options, flags).catch((error: unknown) => reportUnknown(error, world, options))

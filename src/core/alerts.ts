@@ -118,7 +118,7 @@ export const NEVER = 253_402_300_799
 /** Characters of a failure that are kept; enough for a person. */
 export const FAILURE_LENGTH = 200
 
-/** What a record says where all ways to people work. */
+/** The part of a record that says that all ways to people work. */
 const ALL_WORK = { failedAt: null, failure: null }
 
 export function idle(kind: AlertKind): AlertRecord {

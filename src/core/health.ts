@@ -15,7 +15,7 @@ import {
 import type { TokenSet } from './token-set.js'
 import { isBearer } from './token-type.js'
 
-/** What a script decides by; a promise: words may come, none may go. */
+/** The words that a script decides by; a promise: words may come, none may go. */
 export type State = 'fresh' | 'due' | 'expired' | 'login_required' | 'empty' | 'other_client'
 
 /** The part of the configuration that a set is judged by. */
@@ -29,7 +29,7 @@ export interface Configured {
 /** All instants are epoch seconds, all durations seconds. */
 export interface Health {
   readonly state: State
-  /** Of the access token alone, whoever may use it. */
+  /** The state of the access token by itself, whoever may use it. */
   readonly verdict: Verdict
   /** Whether anything here can use a token of its type. */
   readonly isUsable: boolean
@@ -84,7 +84,7 @@ function stateOf(set: TokenSet, verdict: Verdict, { named, apiUrl }: Configured)
   return isBearer(set.pair.tokenType) ? verdict : 'expired'
 }
 
-/** Nobody is asked: where only the issuer could tell which server it is, the origin decides. */
+/** No server is asked: where only the issuer could tell which server it is, the origin decides. */
 function isElsewhere(bound: Client, named: NamedClient): boolean {
   const known = isSameClient(bound, named)
   if (known !== undefined) return !known

@@ -1,4 +1,4 @@
-// What `hq-token history --json` prints. May touch zod only.
+// The output of `hq-token history --json`. May touch zod only.
 import { z } from 'zod'
 import { fingerprint, formatVersion, instant, instantOrNull } from './parts.js'
 
@@ -29,7 +29,7 @@ const entry = z.object({
 })
 
 /**
- * What `hq-token history --json` prints on standard output.
+ * The output of `hq-token history --json`.
  *
  * @category Start here
  */
@@ -46,7 +46,7 @@ export const historySchema = z
   })
 
 /**
- * What `historySchema` reads.
+ * The value that `historySchema` reads.
  *
  * @category Start here
  */
@@ -70,7 +70,7 @@ const branch = z.object({
 })
 
 /**
- * What `hq-token history --compare FILE --json` prints on standard output.
+ * The output of `hq-token history --compare FILE --json`.
  *
  * @category Start here
  */
@@ -100,7 +100,7 @@ export const historyComparisonSchema = z
   })
 
 /**
- * What `historyComparisonSchema` reads.
+ * The value that `historyComparisonSchema` reads.
  *
  * @category Start here
  */

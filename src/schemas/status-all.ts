@@ -1,10 +1,10 @@
-// What `hq-token status --all --json` prints. May touch zod only.
+// The output of `hq-token status --all --json`. May touch zod only.
 import { z } from 'zod'
 import { formatVersion } from './parts.js'
 import { statusSchema } from './status.js'
 
 /**
- * What `hq-token status --all --json` prints on standard output.
+ * The output of `hq-token status --all --json`.
  *
  * @category Start here
  */
@@ -39,7 +39,7 @@ export const statusAllSchema = z
   })
 
 /**
- * What `statusAllSchema` reads.
+ * The value that `statusAllSchema` reads.
  *
  * @category Start here
  */

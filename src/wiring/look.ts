@@ -47,7 +47,7 @@ export async function lookAt(choice: Choice, around: LookAround): Promise<Look |
   try {
     return await judged(config, await inside(config, around), around)
   } catch (error) {
-    // Whoever uses a store that a move has closed needs a person, too.
+    // A store that a move has closed needs a person, too.
     const isLasting = error instanceof StoreUnfit || error instanceof ConfigInvalid
     return unread(isLasting ? 'CRITICAL' : 'UNKNOWN', error)
   }

@@ -60,7 +60,7 @@ export function forget(db: Database.Database, entry: HistoryEntry | null): void 
     db.exec("UPDATE login SET state = '', verifier = ''")
     if (entry !== null) writeHistory(db, entry)
   })()
-  // What is overwritten counts as deleted, so a process may die here.
+  // An overwritten record counts as deleted, so a process may die here.
   db.exec('DELETE FROM token_set; DELETE FROM login')
   // Delete the journal once, because it may hold parts of longer transactions from before.
   db.pragma('journal_mode = DELETE')

@@ -63,7 +63,7 @@ export function treeOf(root: Command): Tree {
   }
 }
 
-/** What takes a value: `NAME:OPTION`, `NAME:POSITION`; for an option of every command `*:OPTION`. */
+/** The key of what takes a value: `NAME:OPTION`, `NAME:POSITION`; for an option of every command `*:OPTION`. */
 export function valuesOf({ program, commands, common }: Tree): readonly (readonly [key: string, Value])[] {
   const every: CommandNode = { ...program, names: ['*'], options: common, operands: [] }
   return [program, ...commands, every].flatMap(({ names, options, operands }) =>
