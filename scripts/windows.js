@@ -103,7 +103,7 @@ async function tried(file) {
   const child = spawn(command, args, { env, cwd: place, stdio: ['ignore', output, output] })
   const code = await new Promise((done) => child.on('exit', done))
   closeSync(output)
-  // What a console draws with is of no use here.
+  // A console's escape sequences are of no use in a log.
   process.stdout.write(readFileSync(said, 'utf8').replace(/\x1b\[[\d;?]*[a-zA-Z]|\r/g, ''))
   if (existsSync(written)) return JSON.parse(readFileSync(written, 'utf8'))
   return [

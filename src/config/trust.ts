@@ -123,7 +123,7 @@ export function machinesNotices(
   return [{ level: 'warning', message: openTo(file), hint: forAdministrators(top) }]
 }
 
-/** What Windows has told in this process, because the warm path and the full path both ask. */
+/** The lists that Windows has told in this process. They are kept because the warm path and the full path both ask. */
 const told = new Map<string, AccessLists>()
 
 function listsOf(paths: readonly string[], identity: string, ask: typeof accessLists): AccessLists {

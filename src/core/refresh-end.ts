@@ -19,7 +19,7 @@ export interface RefreshEnd {
 }
 
 /**
- * What is left at the last refresh is no life where the end is fixed: it shrinks, and so would the limits.
+ * Where the end is fixed, the limits are shares of the grant's life, because the time that is left at each refresh shrinks.
  *
  * @param history Newest first.
  * @returns `null` where the server does not say when it ends.

@@ -108,7 +108,7 @@ export function ownSid(system = thisSystem): string | undefined {
   return /"(S-1-[\d-]+)"\s*$/.exec(output)?.[1]
 }
 
-/** What Windows tells of some files. */
+/** The access lists of some files, as Windows tells them. */
 export interface AccessLists {
   readonly self: string | undefined
   /** The security descriptor of each path, as SDDL; `undefined` for one that could not be looked at. */

@@ -22,7 +22,7 @@ export const THIS_RUNTIME: TrustRuntime = {
 }
 
 /**
- * What becomes of the system's certificate store. Linux has `foreign`: Node's own list is what its programs expect.
+ * The fate of the system's certificate store. Linux has `foreign`, because its programs expect Node's own list.
  * `off`: NODE_USE_SYSTEM_CA=0 says so, since a Mac may take seconds to read its keychain.
  */
 export type SystemStore = 'used' | 'foreign' | 'off' | 'out of reach'

@@ -92,7 +92,7 @@ export function assertClosed(folder: string, system: WindowsSystem): Notice | un
   })
 }
 
-/** What killed processes have left. Never throws, and removes empty folders only. */
+/** Removes the drafts that killed processes have left. Never throws, and removes empty folders only. */
 function removeLeftDrafts(parent: string): void {
   try {
     for (const name of readdirSync(parent)) {

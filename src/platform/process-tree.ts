@@ -54,7 +54,7 @@ function wasEndedWhole(pid: number, env: NodeJS.ProcessEnv): boolean {
   return spawnSync(file, args, { ...options, windowsHide: true }).status === 0
 }
 
-/** What ends a process and its descendants on Windows. */
+/** The program that ends a process and its descendants on Windows. */
 export function treeEnding(pid: number, env: NodeJS.ProcessEnv): { file: string; args: string[] } {
   return { file: systemProgram('taskkill.exe', env), args: ['/T', '/F', '/PID', String(pid)] }
 }

@@ -114,7 +114,7 @@ function started(
       // By its whole path, and not by %ComSpec%; the command itself is not looked for in the folder where it runs.
       ...{ shell: systemProgram('cmd.exe', env), cwd },
       env: { ...env, NoDefaultCurrentDirectoryInExePath: '1' },
-      // What the shell has started may outlive it, and would hold our own standard error open.
+      // A descendant of the shell may outlive it, and would hold our own standard error open.
       stdio: [stdin, 'pipe', 'pipe'],
     })
   return spawn(command, {

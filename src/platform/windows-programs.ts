@@ -18,7 +18,7 @@ export function systemProgram(name: string, env: NodeJS.ProcessEnv): string {
   return win32.join(/^[a-z]:\\[^\\]/i.test(root) ? root : 'C:\\Windows', 'System32', name)
 }
 
-/** Not by the search path, where another program could have the name. */
+/** The variables that Windows' own programs get. PATH is not among them, because another program there could have the name. */
 const GIVEN =
   /^(?:SystemRoot|SystemDrive|windir|ProgramFiles.*|ProgramData|USERPROFILE|(?:LOCAL)?APPDATA|TEMP|TMP|PATHEXT)$/i
 

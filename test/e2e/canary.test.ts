@@ -174,7 +174,7 @@ it('no token, secret or address of a webhook is in any output, environment, argu
 
   const seen = readFileSync(join(dir, 'profiles', 'seen'), 'utf8')
   const bodies = hook.bodies.join('\n')
-  // What is looked at is there, and is not shown where it is not.
+  // An empty place would show nothing, so each place is seen to hold something.
   const isThere = {
     ...Object.fromEntries(EVENTS.map((event) => [event, seen.includes(`HQ_TOKEN_EVENT=${event}\n`)])),
     ...Object.fromEntries(EVENTS.map((event) => [`${event} sent`, bodies.includes(`"event":"${event}"`)])),

@@ -92,7 +92,7 @@ export class ForwardingChild {
   }
 }
 
-/** What is started for a command: on Windows a batch file, say, is a work for cmd.exe. */
+/** The process that is started for a command. On Windows that is cmd.exe for a batch file. */
 async function started(
   command: readonly string[],
   env: NodeJS.ProcessEnv,

@@ -176,7 +176,7 @@ function saidOf(report: StatusReport, set: TokenSet | undefined): string {
   return SAID[state]
 }
 
-/** What a report for people has beside the report for programs. */
+/** The facts that only people are shown; a program gets the report without them. */
 interface Aside {
   readonly next: string | null
   readonly seed: Finding | undefined
