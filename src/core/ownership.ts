@@ -41,6 +41,7 @@ export function asSeenBy(set: TokenSet, named: NamedClient): TokenSet {
 }
 
 const NOTHING_BAD = {
+  failures: 0,
   lastFailure: null,
   failureClient: null,
   backoffUntil: null,

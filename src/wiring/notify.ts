@@ -16,6 +16,7 @@ import { notificationOf, type Place } from '../core/alert-messages.js'
 import type { Clock, ClockReading } from '../core/clock.js'
 import { TokenError } from '../core/errors.js'
 import { healthOf, type Health } from '../core/health.js'
+import { asSeenBy } from '../core/ownership.js'
 import type { Notice } from '../core/ports.js'
 import { hasFixedEnd } from '../core/refresh-end.js'
 import type { TokenSet } from '../core/token-set.js'
@@ -84,9 +85,12 @@ async function viewOf(
   config: NotifyConfig,
   { clock }: Teller,
 ): Promise<View | undefined> {
-  const set = await store.read()
+  const stored = await store.read()
   const at = clock()
-  const health = set && healthOf(set, at, { policy, named: await named(), apiUrl })
+  const client = await named()
+  // A failure that another client met is no news of this one.
+  const set = stored && asSeenBy(stored, client)
+  const health = set && healthOf(set, at, { policy, named: client, apiUrl })
   if (health?.state === 'other_client') return undefined
   const history = set === undefined || set.failures > 0 || hasFixedEnd(set) ? await store.history() : []
   return { at, set, health, alerts: alertsOf(set, history, at, config.policy) }

@@ -92,7 +92,7 @@ describe('what another client met', () => {
 
   it('what another client met tells nothing about this one', () => {
     expect(asSeenBy(theirs, bound())).toMatchObject({
-      ...{ refusedAt: null, notBefore: null, backoffUntil: null, lastFailure: null },
+      ...{ refusedAt: null, notBefore: null, backoffUntil: null, lastFailure: null, failures: 0 },
       pair: theirs.pair,
     })
   })

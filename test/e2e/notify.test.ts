@@ -117,6 +117,16 @@ describe('people are told', () => {
     expect((await run(['get'])).code).toBe(78)
     expect(mails()).toEqual(['login_required'])
   })
+
+  it('people are not told of a failure that another client met, as with a wrong client id that was mended', async () => {
+    const { run, mails, dir, config } = await home()
+    const right = readFileSync(config, 'utf8')
+    const [before = ''] = right.replace(/client_id *=.*/, 'client_id = 77').split('[notify]')
+    writeFileSync(join(dir, 'wrong.ini'), before, { mode: 0o600 })
+    expect((await run(['--config', join(dir, 'wrong.ini'), 'get'])).code).toBe(78)
+    expect((await run(['check', '--notify'])).stdout).toContain('failures=0;')
+    expect(mails()).toEqual([])
+  })
 })
 
 // At once, because most of the time is waiting.

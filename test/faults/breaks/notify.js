@@ -258,4 +258,11 @@ export default [
     replace: "'HQ_TOKEN_FILE'",
     by: tests('e2e/canary', 'no token, secret or address'),
   },
+  {
+    name: 'alerts: people are told of a failure that another client met',
+    file: 'src/wiring/notify.ts',
+    find: 'const set = stored && asSeenBy(stored, client)',
+    replace: 'const set = stored && { ...asSeenBy(stored, client), ...stored }',
+    by: tests('e2e/notify', 'not told of a failure that another client met'),
+  },
 ]
