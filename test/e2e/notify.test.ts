@@ -119,11 +119,18 @@ describe('people are told', () => {
   })
 
   it('people are not told of a failure that another client met, as with a wrong client id that was mended', async () => {
-    const { run, mails, dir, config } = await home()
-    const right = readFileSync(config, 'utf8')
-    const [before = ''] = right.replace(/client_id *=.*/, 'client_id = 77').split('[notify]')
-    writeFileSync(join(dir, 'wrong.ini'), before, { mode: 0o600 })
-    expect((await run(['--config', join(dir, 'wrong.ini'), 'get'])).code).toBe(78)
+    const { run, mails, dir, config, seed } = await home(KEEP, [], 'failing_for = 1s\n')
+    const [right = ''] = readFileSync(config, 'utf8').split('[notify]')
+    const other = (name: string, text: string): readonly string[] => {
+      writeFileSync(join(dir, name), text, { mode: 0o600 })
+      return ['--config', join(dir, name)]
+    }
+    // A seed that no client is named for belongs to none yet.
+    const store = /^path *=.*/m.exec(right)?.[0] ?? ''
+    expect((await run([...other('bare.ini', `[store]\n${store}\n`), 'seed', '--force', seed])).code).toBe(0)
+    const wrong = other('wrong.ini', right.replace(/client_id *=.*/, 'client_id = 77'))
+    expect((await run([...wrong, 'refresh'])).stderr).toContain('invalid_client')
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
     expect((await run(['check', '--notify'])).stdout).toContain('failures=0;')
     expect(mails()).toEqual([])
   })
