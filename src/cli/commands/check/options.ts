@@ -77,7 +77,7 @@ export const checkOptions: readonly OptionRow[] = [
   {
     flags: '--notify',
     description:
-      'also tell people of what is due, as [notify] says; that may take as long as its timeout more',
+      'also tell people of what is due, as [notify] says; that may take as long as its timeout and lock_wait more',
   },
   { flags: '--look', description: 'print what was seen, for a check in another process', hidden: true },
 ]
