@@ -77,28 +77,8 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
       await expectServed(one, await one.hq('get'))
     })
 
-    it('a disk that takes no claim has nobody told, once with a warning, and gives a token', async () => {
-      const one = await subject(kind, '[refresh]\nearly = 30m\n', 3600)
-      await one.hq('seed', '--issued-at', String(Math.floor(Date.now() / 1000) - 2400))
-      one.sandbox.setFaults([{ name: '403-html', count: Infinity }])
-      await expectFresh({ ...one, sandbox: { ...one.sandbox, log: [] } })
-      const told = join(one.dir, 'told')
-      const env = {
-        HQ_TOKEN_STORE: one.storePath,
-        HQ_TOKEN_NOTIFY_COMMAND: `touch ${told}`,
-        HQ_TOKEN_NOTIFY_FAILING_FOR: '0',
-      }
-      one.disk.remount('ro')
-      const ended = await one.run(['get'], { env })
-      await expectServed(one, ended)
-      expect(ended.stderr.match(/people cannot be told of trouble/g)).toHaveLength(1)
-      expect(existsSync(told)).toBe(false)
-      one.disk.remount('rw')
-      await one.run(['get'], { env })
-      expect(existsSync(told)).toBe(true)
-    })
-
-    it('a full disk has people told once at most, gives a token, and has them told once there is room', async () => {
+    /** A store whose refreshes fail, with a token that is still good, and a job that has people told. */
+    const failing = async () => {
       const one = await subject(kind, '[refresh]\nearly = 30m\n', 3600)
       await one.hq('seed', '--issued-at', String(Math.floor(Date.now() / 1000) - 2400))
       one.sandbox.setFaults([{ name: '403-html', count: Infinity }])
@@ -109,15 +89,35 @@ describe.skipIf(process.platform !== 'linux')('a disk', { timeout: 120_000 }, ()
         HQ_TOKEN_NOTIFY_COMMAND: `echo $HQ_TOKEN_EVENT >> ${told}`,
         HQ_TOKEN_NOTIFY_FAILING_FOR: '0',
       }
-      one.disk.fill()
-      const ended = await one.run(['get'], { env })
+      return {
+        one,
+        job: () => one.run(['get'], { env }),
+        events: () => (existsSync(told) ? readFileSync(told, 'utf8') : ''),
+      }
+    }
+    const warnings = ({ stderr }: Ended) => stderr.match(/people cannot be told of trouble/g) ?? []
+
+    it('a disk that takes no claim has nobody told, once with a warning, and gives a token', async () => {
+      const { one, job, events } = await failing()
+      one.disk.remount('ro')
+      const ended = await job()
       await expectServed(one, ended)
-      const events = (): string => (existsSync(told) ? readFileSync(told, 'utf8') : '')
-      const warnings = ended.stderr.match(/people cannot be told of trouble/g) ?? []
-      expect([...(events().match(/^failing$/gm) ?? []), ...warnings]).toHaveLength(1)
+      expect(warnings(ended)).toHaveLength(1)
+      expect(events()).toBe('')
+      one.disk.remount('rw')
+      await job()
+      expect(events()).toBe('failing\n')
+    })
+
+    it('a full disk has people told once at most, gives a token, and has them told once there is room', async () => {
+      const { one, job, events } = await failing()
+      one.disk.fill()
+      const ended = await job()
+      await expectServed(one, ended)
+      expect([...(events().match(/^failing$/gm) ?? []), ...warnings(ended)]).toHaveLength(1)
       one.disk.makeRoom()
-      await one.run(['get'], { env })
-      await one.run(['get'], { env })
+      await job()
+      await job()
       expect(events()).toBe('failing\n')
     })
 
