@@ -68,7 +68,7 @@ function commands(root) {
       const operands = own
         .visibleArguments(command)
         .map((one) => [`Ar ${argument(one.name())}`, text(own.argumentDescription(one))])
-      // That of help is shown once, with the program's own.
+      // The option for help is shown once, with the program's own options.
       const options = optionsOf(command).filter(([head]) => !head.includes('\\-help'))
       return [
         `Cm ${argument(command.name())} ${usage(command)}`.trim(),

@@ -25,7 +25,7 @@ const commandLine = (): Command =>
 const root = commandLine()
 const commands = root.createHelp().visibleCommands(root)
 const page = manPage(commandLine())
-/** As people see the page, 80 columns wide. */
+/** The page as people see it, 80 columns wide. */
 const shown: Record<'mandoc' | 'man', (text: string) => string> = {
   mandoc: (text) =>
     said('mandoc', ['-T', 'utf8', written(text)])
@@ -241,7 +241,7 @@ describe('the man page of the packed tarball', () => {
     expect(readFileSync(linked, 'utf8')).toBe(page)
     const found = said('man', ['-w', '-M', join(prefix, 'share/man'), 'hq-token'])
     expect(found).toEqual({ stdout: `${realpathSync(linked)}\n`, stderr: '' })
-    // By the folder of the program, as man finds it for a prefix of the user's own.
+    // man finds the page by the folder of the program, as for a prefix of the user's own.
     const ownPath = `${join(prefix, 'bin')}:${process.env['PATH'] ?? ''}`
     const own = spawnSync('man', ['-w', 'hq-token'], { encoding: 'utf8', env: { ...env, PATH: ownPath } })
     expect(own.stdout).toBe(`${realpathSync(linked)}\n`)

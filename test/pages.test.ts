@@ -71,7 +71,7 @@ describe('the pages for Windows and macOS', () => {
     )
     for (const [hex, code] of codes) expect(hex).toBe(code)
     expect(codes.map(([, code]) => code)).toEqual(Object.values(Exit).sort((a, b) => a - b))
-    // Those of Windows itself: SCHED_S_TASK_RUNNING, …_HAS_NOT_RUN, …_TERMINATED.
+    // The codes of Windows itself: SCHED_S_TASK_RUNNING, …_HAS_NOT_RUN, …_TERMINATED.
     expect(rows.flatMap(([, hex = '', code]) => (code === '' ? [hex] : []))).toEqual([
       '41301',
       '41303',

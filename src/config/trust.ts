@@ -146,7 +146,7 @@ function identities(places: readonly string[]): string {
     .join('|')
 }
 
-/** By the time too, because a number of Windows has more digits than this one. */
+/** The time is compared too, because a file's number on Windows has more digits than a number here. */
 function isFileRead(path: string, { dev, ino, size, mtimeMs }: Stats): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   return stats?.dev === dev && stats.ino === ino && stats.size === size && stats.mtimeMs === mtimeMs

@@ -75,5 +75,5 @@ export function hintsOf(platform: NodeJS.Platform): SystemHints {
   return platform === 'darwin' ? MACOS : POSIX
 }
 
-/** Those of this system. */
+/** The commands of this system. */
 export const hints = hintsOf(process.platform)

@@ -3,7 +3,7 @@ import { spawnSync, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { givenTo, systemProgram } from './windows-programs.js'
 
-/** In milliseconds; taskkill needs a few hundred on a busy machine. */
+/** Milliseconds for taskkill, which needs a few hundred on a busy machine. */
 const TASKKILL_MS = 5_000
 
 /**
@@ -59,7 +59,7 @@ export function treeEnding(pid: number, env: NodeJS.ProcessEnv): { file: string;
   return { file: systemProgram('taskkill.exe', env), args: ['/T', '/F', '/PID', String(pid)] }
 }
 
-/** As far as the system tells: Linux does. */
+/** The descendants, as far as the system tells: Linux does. */
 function descendants(pid: number): number[] {
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').match(/\d+/g) ?? []

@@ -24,7 +24,7 @@ export function isInProfile(path: string, { env, homedir }: Profile): boolean {
   )
 }
 
-/** Those of the folders for temporary files that are this user's own. */
+/** The folders for temporary files that are this user's own. */
 export function ownFolders(temporary: string, profile: Profile): readonly string[] {
   const local = variable(profile.env, 'LOCALAPPDATA') ?? ''
   const own = isInProfile(temporary, profile) ? [temporary] : []

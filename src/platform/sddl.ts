@@ -212,7 +212,7 @@ function fullSid(sid: string): string {
   return SIDS[sid] ?? sid
 }
 
-/** Those other than the user and the administrators, by SID. */
+/** The SIDs of others than the user and the administrators. */
 export interface Others {
   readonly read: readonly string[]
   readonly change: readonly string[]
@@ -245,7 +245,7 @@ export function othersIn(
   }
 }
 
-/** Those to whom a list gives any of the rights. A denial counts for what comes behind it, as for Windows. */
+/** The SIDs to which a list gives any of the rights. A denial counts for the entries behind it, as for Windows. */
 function granted(entries: readonly Entry[], wanted: number): string[] {
   const denied = new Map<string, number>()
   const found: string[] = []

@@ -111,7 +111,7 @@ function started(
   const stdin = input === undefined ? 'ignore' : 'pipe'
   if (platform === 'win32')
     return spawn(command, {
-      // By its whole path, and not by %ComSpec%; the command itself is not looked for in the folder where it runs.
+      // cmd.exe is started by its whole path, and not by %ComSpec%. It does not look for the command in the folder where it runs.
       ...{ shell: systemProgram('cmd.exe', env), cwd },
       env: { ...env, NoDefaultCurrentDirectoryInExePath: '1' },
       // A descendant of the shell may outlive it, and would hold our own standard error open.
@@ -162,7 +162,7 @@ class TimeLimit {
   }
 }
 
-/** As long as what a command has printed before its end may take to be read. */
+/** Waits as long as the last output of a command may take to be read. */
 async function unread(): Promise<void> {
   await sleep(UNREAD_MS)
   // Where this process stood still meanwhile, the pipe is read between these two.

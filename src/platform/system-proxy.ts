@@ -55,7 +55,7 @@ function ofAccount(values: ReadonlyMap<string, string>): SystemProxy | null {
   return server === null ? null : { from, server, script: null }
 }
 
-/** In WinHTTP's bytes: size, counter, flags, and the length of the text that follows, four bytes each. */
+/** The head of WinHTTP's bytes: size, counter, flags, and the length of the text that follows, four bytes each. */
 function ofServices(values: ReadonlyMap<string, string>): SystemProxy | null {
   const bytes = Buffer.from(values.get('WinHttpSettings') ?? '', 'hex')
   if (bytes.byteLength < 16 || (bytes.readUInt32LE(8) & 2) === 0) return null

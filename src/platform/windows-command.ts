@@ -15,9 +15,9 @@ export interface Start {
 
 export type Look = (path: string) => 'file' | 'folder' | 'nothing'
 
-/** As cmd.exe has it where PATHEXT is missing, without the kinds that nobody has written for decades. */
+/** The kinds of cmd.exe where PATHEXT is missing, without those that nobody has written for decades. */
 const PATHEXT = '.COM;.EXE;.BAT;.CMD'
-/** In characters; cmd.exe cuts off or refuses what is longer. */
+/** The most characters of a line: cmd.exe cuts off or refuses a longer one. */
 const LONGEST_LINE = 8191
 /** Words that mean the same to cmd.exe with and without quotes. Batch files compare `%1` with such a word. */
 const PLAIN = /^[\w#$*+\-./:?@\\\u00a0-\uffff]*[\w#$*+\-./:?@\u00a0-\uffff]$/
@@ -91,7 +91,7 @@ function found(
   })
 }
 
-/** Those that are named whole: another leads to wherever one stands. */
+/** The folders that are named whole, because another one depends on where one stands. */
 function folders(env: NodeJS.ProcessEnv): string[] {
   return (variable(env, 'PATH') ?? '')
     .split(';')

@@ -90,7 +90,7 @@ async function judged(
         ...{ message: `this host has not yet seen the token set in ${storeName}`, hint: 'hq-token get' },
       }
     const seed = await seedOf(config, storeName, around)
-    // As after a disk that was full when the file was written.
+    // An empty config file is left by a disk that was full when it was written.
     return seed === null && config.file !== null && isUnconfigured({ ...config, file: null })
       ? {
           ...{ kind: 'unread', state: 'UNKNOWN', hint: 'hq-token doctor' },

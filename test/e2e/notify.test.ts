@@ -191,7 +191,7 @@ describe.concurrent('a command for people costs nobody a token', () => {
     expect((await run(['doctor'])).stdout).toMatch(
       /^warn +notify +a notification could not be delivered since \S+Z: \[notify\] command /m,
     )
-    // It is tried again in five minutes, not by the next job, and is remembered though all is well.
+    // The telling is tried again in five minutes, not by the next job, and is remembered though all is well.
     pass(3601)
     expect((await run(['check'])).stdout).toContain('a notification could not be delivered since')
     pass(-3601)

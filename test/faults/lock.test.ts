@@ -329,7 +329,7 @@ it('a store that processes have fought for leaves nothing but the files of a sto
 })
 
 describe('a system that tells no birth times', () => {
-  // As behind a filter of system calls that knows no `statx`: Node then says the time of the last change, as Wine does.
+  // A filter of system calls may know no `statx`. Node then says the time of the last change, as it does under Wine.
   it('refreshes at once', async () => {
     const made = await stage({ latencyMs: 0 })
     const words = [

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { inspectWay } from '../../src/network/inspect.js'
 import { systemProxy, type SystemProxy } from '../../src/platform/system-proxy.js'
 
-// What `reg query` prints is the same in every language but for its error. Not recorded on a real Windows.
+// The output of `reg query` is the same in every language but for its error. It was not recorded on a real Windows.
 const key = (name: string, ...values: readonly string[]): string =>
   `\r\n${name}\r\n${values.map((value) => `    ${value}\r\n`).join('')}\r\n`
 const HKCU = 'HKEY_CURRENT_USER\\Software\\Microsoft\\Windows\\CurrentVersion\\Internet Settings'

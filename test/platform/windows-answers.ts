@@ -20,12 +20,12 @@ export const SDDL = {
   closedFile: `O:${SERVICE}G:DUD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)(A;ID;FA;;;${SERVICE})`,
   /** A folder below %LOCALAPPDATA%. */
   profile: `O:${SERVICE}G:DUD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIID;FA;;;${SERVICE})`,
-  /** What `mkdir C:\\hq` makes. */
+  /** The list of a folder that `mkdir C:\\hq` makes. */
   belowDrive:
     'O:BAG:DUD:AI(A;OICIID;FA;;;BA)(A;OICIID;FA;;;SY)(A;OICIID;0x1200a9;;;BU)(A;ID;0x1301bf;;;AU)(A;OICIIOID;SDGXGWGR;;;AU)',
   /** A file in it. */
   fileBelowDrive: 'O:BAG:DUD:AI(A;ID;0x1301bf;;;AU)(A;ID;FA;;;SY)(A;ID;FA;;;BA)(A;ID;0x1200a9;;;BU)',
-  /** What a user makes below %ProgramData%. */
+  /** The list of a folder that a user makes below %ProgramData%. */
   usersOwn: `O:${COLLEAGUE}G:DUD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;ID;FA;;;${COLLEAGUE})(A;OICIIOID;GA;;;CO)(A;OICIID;0x1200a9;;;BU)(A;CIID;DCLCRPCR;;;BU)`,
   /** A list that lets in administrators only, and an owner who can change it. */
   ownerAlone: `O:${COLLEAGUE}G:DUD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)`,
@@ -38,7 +38,7 @@ export const SDDL = {
   machinesForAll: 'O:SYG:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)',
 } as const
 
-/** What was run, and a Windows whose programs answer so. */
+/** The calls that were made, and a Windows whose programs answer so. */
 export function windowsThat(
   answers: { readonly whoami?: string; readonly icacls?: number | null; readonly powershell?: string } = {},
   env: NodeJS.ProcessEnv = {

@@ -215,7 +215,7 @@ describe('a command of Windows is started', () => {
   })
 })
 
-/** What cmd.exe makes of `%` in a line that is typed: a name that it does not know stays. */
+/** A typed line as cmd.exe expands it: a name that it does not know stays. */
 function expanded(line: string, variables: Readonly<Record<string, string>>): string {
   let out = ''
   for (let at = 0; at < line.length;) {

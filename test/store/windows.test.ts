@@ -14,7 +14,7 @@ import { SDDL, SERVICE, windowsThat } from '../platform/windows-answers.js'
 import { folder } from '../support/folder.js'
 
 describe('the lock on Windows', () => {
-  /** As SQLite opens a file there that another program holds. */
+  /** Opens a file as SQLite does there while another program holds it. */
   function openedForReading(): Database.Database {
     const path = join(folder(), 'token.lock')
     writeFileSync(path, '')

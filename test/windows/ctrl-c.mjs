@@ -13,7 +13,7 @@ const generate = kernel.func('bool __stdcall GenerateConsoleCtrlEvent(uint32, ui
 /** The events of a console, and how a shell names the status of a program that ends by it. */
 const EVENTS = { 'Ctrl-C': [0, 130] }
 
-// It reaches this process too, which goes on.
+// Ctrl-C reaches this process too, which goes on.
 process.on('SIGINT', () => undefined)
 const found = []
 for (const [name, [event, status]] of Object.entries(EVENTS)) {

@@ -1,4 +1,4 @@
-// What `exec` starts on Windows, and that a batch file gets its arguments as they are.
+// `exec` on Windows: the kinds of programs that it starts, and the arguments that a batch file gets.
 import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -77,7 +77,7 @@ test('a secret command that hangs costs ten seconds', async () => {
   await here.hq('seed', here.seed)
   const begun = performance.now()
   const job = here.start(['refresh'])
-  // To the end of its streams, which nothing that the command has begun may hold open.
+  // The wait is for the end of the streams, which no descendant of the command may hold open.
   const { code } = await job.ended
   assert.equal(code, 78, job.said.stderr)
   assert.ok(performance.now() - begun < 30_000)

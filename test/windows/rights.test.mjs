@@ -1,4 +1,4 @@
-// Who may read what hq-token makes, as Windows itself says, and the scripts that it prints, as PowerShell reads them. Wine
+// The rights of the folders that hq-token makes, as Windows itself says, and its scripts, as PowerShell reads them. Wine
 // has neither access lists nor PowerShell, so there these are left out, which is said.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -26,7 +26,7 @@ function realOnes() {
     const { sids, isProtected } = listOf(join(store, '..'))
     assert.equal(isProtected, true)
     assert.deepEqual(sids, ['S-1-5-18', 'S-1-5-32-544', whoami()].sort())
-    // What is made in it has the same list.
+    // A file that is made in it has the same list.
     assert.deepEqual(
       listOf(store).sids.filter((sid) => OTHERS.includes(sid)),
       [],

@@ -68,7 +68,7 @@ async function answered<T>(
   const line = await inTurn(async () => {
     const ms = left()
     if (ms <= 0) return undefined
-    // In whole seconds, as the option takes it. Most of a second is one: the start has taken some.
+    // The option takes whole seconds. Most of a second is one, because the start has taken some.
     const seconds = Math.max(1, Math.floor(ms / 1000 + 0.1))
     return firstLine(world, [...args, '--timeout', String(seconds)], world.env, ms)
   })

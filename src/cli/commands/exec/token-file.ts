@@ -86,7 +86,7 @@ function makeFolder(runtimeDir: string | undefined): { folder: string; inMemory:
   })
 }
 
-/** Those of the user alone: on Windows no mode closes a folder, and %TEMP% may be open to all. */
+/** The folders of this user alone, because on Windows no mode closes a folder, and %TEMP% may be open to all. */
 export function foldersOnDisk(
   platform = process.platform,
   temporary = tmpdir(),

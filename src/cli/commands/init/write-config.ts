@@ -66,7 +66,7 @@ function put(draft: string, path: string): void {
     })
   } catch (error) {
     if (isTaken(path)) throw taken(path)
-    // It has hard links, but a program holds the draft: a rename would replace what comes meanwhile.
+    // The disk has hard links, but a program holds the draft. A rename would replace a file that has come meanwhile.
     if (process.platform === 'win32' && errnoOf(error) === 'EBUSY') throw unwritable(path, error)
     try {
       // The file system has no hard links.

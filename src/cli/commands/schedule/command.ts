@@ -77,7 +77,7 @@ function timeOfDay(text: string): string {
 }
 
 function userName(text: string): string {
-  // As systemd takes it; nothing in it means anything to a shell.
+  // The names that systemd takes. None holds a character that means something to a shell.
   if (!/^[A-Za-z_][\w.-]{0,30}$/.test(text))
     throw new InvalidArgumentError(
       'It is the name of a user, such as hq-token: letters, digits, _, . and -, at most 31.',
