@@ -100,7 +100,7 @@ describe('check --prometheus', () => {
       expect(said).toMatchObject({
         code: 3,
         stdout: expect.stringMatching(
-          /the metrics could not be written to \S+ \((?:E\w+|it is no regular file)\)/,
+          /the metrics could not be written to \S+ \((?:E\w+|it is a folder)\)/,
         ) as string,
       })
     }

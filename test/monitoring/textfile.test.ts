@@ -90,7 +90,9 @@ it('a link to what is open already stays, though a regular file is behind it: /d
   const { world } = worldFor({})
   for (const file of [link, second, `/proc/self/fd/${fd}`])
     expect(await writeMetrics(file, [], world)).toEqual([
-      expect.objectContaining({ message: expect.stringContaining('- prints to standard output') as string }),
+      expect.objectContaining({
+        message: expect.stringContaining('for standard output write - in its place') as string,
+      }),
     ])
   expect([link, second].map((file) => lstatSync(file).isSymbolicLink())).toEqual([true, true])
   expect(readdirSync(dir).sort()).toEqual(['output', 'second', 'stdout'])

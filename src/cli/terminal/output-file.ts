@@ -166,16 +166,37 @@ class NotReplaceable extends Error {
 
 /** The file itself, behind its links; it need not exist. */
 function followed(path: string): { readonly file: string; readonly stats: Stats | undefined } {
-  const { file, stats, isDescriptor } = endOf(path)
+  const end = endOf(path)
+  assertFile(end)
+  const { file, stats } = end
+  if (stats !== undefined && isStranger(stats))
+    throw new NotReplaceable(`belongs to another user (uid ${stats.uid})`)
+  return { file, stats }
+}
+
+/**
+ * Says why no file may take the place of a path, where a link itself is replaced; the words follow the path.
+ *
+ * @returns `undefined` if nothing stands against it.
+ */
+export function whyNoFile(path: string): string | undefined {
+  try {
+    assertFile(endOf(path, () => true))
+    return undefined
+  } catch (error) {
+    if (!(error instanceof NotReplaceable)) throw error
+    return [error.message, ...(error.hint === undefined ? [] : [error.hint])].join(': ')
+  }
+}
+
+/** @throws {NotReplaceable} */
+function assertFile({ stats, isDescriptor }: End): void {
   // A descriptor is open already, perhaps for appending, so it cannot be replaced.
   if (isDescriptor)
     throw new NotReplaceable('is a descriptor, not a file', 'for standard output write - in its place')
   if (stats?.isDirectory() === true) throw new NotReplaceable('is a folder')
   // As root, a file would take the place of a device such as /dev/null.
   if (stats?.isFile() === false) throw new NotReplaceable('is not a regular file')
-  if (stats !== undefined && isStranger(stats))
-    throw new NotReplaceable(`belongs to another user (uid ${stats.uid})`)
-  return { file, stats }
 }
 
 interface End {
@@ -184,18 +205,23 @@ interface End {
   readonly isDescriptor: boolean
 }
 
-/** Follows a path's links to their end. @throws {NotReplaceable} for a link that another user has put there. */
-function endOf(path: string, links = 0): End {
+/**
+ * Follows a path's links to their end.
+ *
+ * @param isTrusted Default: a link of another user is not.
+ * @throws {NotReplaceable} for a link that is not trusted.
+ */
+function endOf(path: string, isTrusted = (link: Stats) => !isStranger(link), links = 0): End {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (stats?.isSymbolicLink() !== true) return { file: path, stats, isDescriptor: false }
   if (links === MOST_LINKS) throw new NotReplaceable('is a link that leads round in a circle')
   if (/^\/(?:proc\/.*|dev)\/fd$/.test(realpathSync(dirname(path))))
     return { file: path, stats, isDescriptor: true }
-  if (isStranger(stats))
+  if (!isTrusted(stats))
     throw new NotReplaceable(`is a link that another user has put there (uid ${stats.uid})`)
   const target = readlinkSync(path)
   // Join as text, because the system resolves a `..` behind a linked folder, and `resolve` would do it before.
-  return endOf(isAbsolute(target) ? target : `${dirname(path)}/${target}`, links + 1)
+  return endOf(isAbsolute(target) ? target : `${dirname(path)}/${target}`, isTrusted, links + 1)
 }
 
 function isStranger({ uid }: Stats): boolean {

@@ -163,7 +163,7 @@ export default [
     name: 'monitoring: the metrics take the place of /dev/stdout',
     file: `${CHECK}/textfile.ts`,
     find: 'if (why !== undefined) return',
-    replace: 'if (why === "it is no regular file") return',
+    replace: 'if (why === "is not a regular file") return',
     by: tests('monitoring/textfile', '/dev/stdout of a redirected check'),
   },
   {
