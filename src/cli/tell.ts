@@ -39,6 +39,6 @@ export async function tell(session: Session, { keepsOutput = false } = {}): Prom
 function typedFor({ config, world }: Session): (hint: string) => string {
   const places = placesOf(config, world)
   const set = places.variables.map(([name, path]) => hintsOf(world.platform).set(name, path)).join('')
-  if (config.profile !== null) return typedWith({ profile: config.profile }, set)
-  return typedWith(places.config === undefined ? {} : { config: places.config }, set)
+  if (config.profile !== null) return typedWith({ profile: config.profile }, world.platform, set)
+  return typedWith(places.config === undefined ? {} : { config: places.config }, world.platform, set)
 }

@@ -34,3 +34,10 @@ it.each([
   const { typed } = voice(world, { profile: 'acme' })
   expect(typed(hint)).toBe(expected === 'same' ? hint : expected.replaceAll('-X', '--profile acme'))
 })
+
+it('on Windows a hint names the command that every shell there runs: PowerShell may refuse the script of the bare name', () => {
+  const { typed } = voice({ ...world, platform: 'win32' }, { config: 'C:\\hq try\\a.ini' })
+  expect(typed('hq-token login; keep it below C:\\hq-token, and: hq-token get')).toBe(
+    'hq-token.cmd --config "C:\\hq try\\a.ini" login; keep it below C:\\hq-token, and: hq-token.cmd --config "C:\\hq try\\a.ini" get',
+  )
+})

@@ -123,6 +123,7 @@ test('a wrong command ends with 2, a missing configuration with 78, an empty sto
   rmSync(here.seed)
   const empty = await here.hq('get')
   assert.deepEqual([empty.code, empty.stdout], [4, ''], empty.stderr)
+  assert.match(empty.stderr, /hq-token\.cmd login/)
 })
 
 /** Allows it on the sandbox's page, as a person would. @returns The address that the browser is sent to. */

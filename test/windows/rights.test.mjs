@@ -45,12 +45,28 @@ function realOnes() {
     assert.deepEqual(statesOf(found), ['fail'], JSON.stringify(found))
     const remedy = /icacls .*/.exec(found.map(({ hint }) => hint ?? '').join('\n'))?.[0] ?? ''
     assert.notEqual(remedy, '', JSON.stringify(found))
-    const mended = spawnSync('cmd.exe', ['/d', '/s', '/c', `"${remedy}"`], {
-      encoding: 'utf8',
-      windowsVerbatimArguments: true,
-    })
-    assert.equal(mended.status, 0, `${remedy}\n${mended.stdout}${mended.stderr}`)
+    inCmd(remedy)
     assert.deepEqual(statesOf(await access()), ['ok'])
+  })
+
+  test('a configuration in %ProgramData% is used once the printed commands have closed it', async () => {
+    const here = await place()
+    const folder = join(process.env.ProgramData, 'hq-token')
+    mkdirSync(folder)
+    made.push(folder)
+    writeFileSync(join(folder, 'config.ini'), here.text().replace('token.ini', here.seed))
+    const env = {
+      ...{ HQ_TOKEN_CONFIG: undefined, HQ_TOKEN_CONFIG_DIR: undefined },
+      APPDATA: join(here.dir, 'nothing here'),
+    }
+    const refused = await here.start(['get'], { env }).ended
+    assert.deepEqual([refused.code, refused.stdout], [78, ''], refused.stderr)
+    const account = spawnSync('whoami.exe', { encoding: 'utf8' }).stdout.trim()
+    const commands = refused.stderr.match(/icacls "[^,\r\n]*/g) ?? []
+    assert.equal(commands.length, 3, refused.stderr)
+    for (const command of commands) inCmd(command.replace('DOMAIN\\ACCOUNT', account))
+    const got = await here.start(['get'], { env }).ended
+    assert.equal(got.code, 0, got.stderr)
   })
 
   test('what is printed for PowerShell is read by its parser without a mistake', async () => {
@@ -98,6 +114,16 @@ function whoami() {
 
 function powershell(script) {
   return ran('WindowsPowerShell\\v1.0\\powershell.exe', ['-NoProfile', '-NonInteractive', '-Command', script])
+}
+
+/** Runs a printed command as a person would, who pastes it. */
+function inCmd(command) {
+  const args = ['/d', '/s', '/c', `"${command}"`]
+  const { status, stdout, stderr } = spawnSync('cmd.exe', args, {
+    encoding: 'utf8',
+    windowsVerbatimArguments: true,
+  })
+  assert.equal(status, 0, `${command}\n${stdout}${stderr}`)
 }
 
 /** @returns The output of a program of Windows that has to end with 0. */

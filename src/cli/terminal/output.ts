@@ -46,7 +46,7 @@ interface Marks {
 
 export function voice(world: World, options: GlobalOptions): Voice {
   const json = options.logFormat === 'json'
-  const typed = typedWith(options)
+  const typed = typedWith(options, world.platform)
   const say = (
     level: string,
     message: string,
@@ -169,13 +169,23 @@ async function writeUntilGone(stdout: Screen, text: string): Promise<void> {
   })
 }
 
-/** @param before Stands before each command: variables that it needs. */
-export function typedWith({ config, profile }: GlobalOptions, before = ''): (hint: string) => string {
+/**
+ * Writes the commands of a hint so that they can be typed.
+ *
+ * @param before Stands before each command: variables that it needs.
+ */
+export function typedWith(
+  { config, profile }: GlobalOptions,
+  platform: NodeJS.Platform,
+  before = '',
+): (hint: string) => string {
   const options = [
-    ...(config === undefined ? [] : ['--config', shellWord(config)]),
+    ...(config === undefined ? [] : ['--config', shellWord(config, platform)]),
     ...(profile === undefined ? [] : ['--profile', profile]),
   ]
-  const invocation = `${before}${['hq-token', ...options].join(' ')}`
+  // In PowerShell the bare name is a script, which many machines forbid.
+  const program = platform === 'win32' ? 'hq-token.cmd' : 'hq-token'
+  const invocation = `${before}${[program, ...options].join(' ')}`
   return (hint) => hint.replace(COMMAND, () => invocation)
 }
 
