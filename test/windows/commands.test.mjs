@@ -12,6 +12,7 @@ test('the version and the help are printed', async () => {
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
   assert.equal(version.code, 0)
   assert.match(help.stdout, /Usage: hq-token/)
+  assert.equal(/[^\x00-\x7f]/.test(help.stdout), false)
   assert.equal(help.code, 0)
 })
 

@@ -80,7 +80,10 @@ for (const how of ['holds the token file open', 'stands in its folder'])
       const job = ['exec', '--token-file', '--', process.execPath, leave]
       const { code, stdout, stderr } = await here.start(job, { env }).ended
       assert.equal(code, 5, stderr)
-      assert.match(stderr, /^hq-token: warning: the (?:token file|folder) \S+ could not be removed \(E[A-Z]+\)/)
+      assert.match(
+        stderr,
+        /^hq-token: warning: the (?:token file|folder) \S+ could not be removed \(E[A-Z]+\)/,
+      )
       assert.equal(existsSync(stdout), how === 'holds the token file open')
     } finally {
       await end()

@@ -28,7 +28,7 @@ export async function compare(session: Session, file: string, json: boolean): Pr
   const here = reportOn(session, await store.history())
   const found = compareHistories(entriesOf(here), entriesOf(other))
   if (json) await writeJson(world, comparisonOn(found, here, other))
-  else await writeReport(world.stdout, `${described(found, here, other).map(printable).join('\n')}\n`)
+  else await writeReport(world, `${described(found, here, other).map(printable).join('\n')}\n`)
 }
 
 /** @throws {UsageError} what is read is not what `history --json` prints; nothing of it is quoted */
