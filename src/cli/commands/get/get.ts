@@ -2,11 +2,12 @@
 import { rfc3339 } from '../../../core/clock.js'
 import { ServerUnavailable, UsageError } from '../../../core/errors.js'
 import { Secret } from '../../../core/secret.js'
+import { assertNotOwn } from '../../../wiring/own-files.js'
 import type { Session } from '../../session.js'
 import { formatted } from './formats.js'
 import { readAll } from '../../terminal/input.js'
 import type { GetFlags } from './options.js'
-import { replaceFile } from '../../terminal/output-file.js'
+import { namesFile, replaceFile } from '../../terminal/output-file.js'
 import { writeOut } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 
@@ -18,6 +19,7 @@ export async function get(session: Session, options: GetFlags): Promise<void> {
 /** The text to print. @throws {TokenError} */
 export async function answerOf(session: Session, options: GetFlags): Promise<string> {
   const { world, guard } = session
+  if (namesFile(options.outfile)) assertNotOwn(options.outfile, '--outfile', session.config)
   const minValid = options.minValid ?? options.time
   const rejected =
     options.rejected === undefined ? undefined : await rejectedToken(options.rejected, world.stdin)
@@ -54,7 +56,7 @@ export function handOut(
   { outfile }: Pick<GetFlags, 'outfile'>,
   { stdout }: Pick<World, 'stdout'>,
 ): Promise<void> {
-  return outfile === undefined || outfile === '-' ? writeOut(stdout, answer) : replaceFile(outfile, answer)
+  return namesFile(outfile) ? replaceFile(outfile, answer) : writeOut(stdout, answer)
 }
 
 async function rejectedToken(source: string, stdin: Session['world']['stdin']): Promise<Secret> {
