@@ -35,7 +35,7 @@ describe.each(Object.entries(WAYS))('%s', { timeout: 60_000 }, (way, { args, env
     const { dir, config, seed, sandbox } = there
     const store = join(dir, 'token.db')
     mkdirSync(join(dir, 'links'))
-    const [link, second] = ['links/soft', 'links/hard'].map((name) => join(dir, name))
+    const [link, second] = [join(dir, 'links/soft'), join(dir, 'links/hard')]
     symlinkSync(store, link)
     linkSync(config, second)
     symlinkSync(dir, join(dir, 'links/folder'))

@@ -1,9 +1,15 @@
 // Reads standard input to its end. Reads no single lines: prompts do.
+import { textOf } from '../../core/encoding.js'
 import { UsageError } from '../../core/errors.js'
 import type { World } from '../world.js'
 
 /** Bytes: more than any token or seed file has. */
 const LIMIT = 1024 * 1024
+
+/** Reads standard input to its end, as text in UTF-8 or, as PowerShell writes it, UTF-16. @throws As `readAll`. */
+export async function readText(stdin: World['stdin'], what: string, command: string): Promise<string> {
+  return textOf(await readAll(stdin, what, command))
+}
 
 /**
  * Reads standard input to its end.

@@ -139,4 +139,12 @@ export default [
     replace: "    if (name !== '') return value ?? name\n",
     by: tests('config/windows', 'not set: 78'),
   },
+  {
+    name: 'characters of an old code page are sent as part of a secret',
+    file: 'src/config/secret-origin.ts',
+    find: '    return decode(bytes)\n  } catch (error) {\n    if (!(error instanceof FileProblem)) throw error\n    throw new ConfigInvalid(`${where} prints',
+    replace:
+      '    return Buffer.from(bytes).toString()\n  } catch (error) {\n    if (!(error instanceof FileProblem)) throw error\n    throw new ConfigInvalid(`${where} prints',
+    by: tests('config/client-secret', 'a command that prints'),
+  },
 ]

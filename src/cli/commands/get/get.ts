@@ -5,7 +5,7 @@ import { Secret } from '../../../core/secret.js'
 import { assertNotOwn } from '../../../wiring/own-files.js'
 import type { Session } from '../../session.js'
 import { formatted } from './formats.js'
-import { readAll } from '../../terminal/input.js'
+import { readText } from '../../terminal/input.js'
 import type { GetFlags } from './options.js'
 import { namesFile, replaceFile } from '../../terminal/output-file.js'
 import { writeOut } from '../../terminal/output.js'
@@ -67,10 +67,12 @@ async function rejectedToken(source: string, stdin: Session['world']['stdin']): 
         hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
       },
     )
-  const text = (await readAll(stdin, 'a rejected token', 'hq-token get --rejected -')).toString('utf8').trim()
-  if (text === '')
+  const text = await readText(stdin, 'a rejected token', 'hq-token get --rejected -')
+  // The formats that `get` prints are taken, too.
+  const token = text.trim().replace(/^(?:Authorization: *)?Bearer +/i, '')
+  if (token === '')
     throw new UsageError('--rejected - found no token on standard input', {
       hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
     })
-  return new Secret(text)
+  return new Secret(token)
 }

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { instant } from '../../../core/lifetime.js'
 import { rfc3339 } from '../../../core/clock.js'
+import { textOf } from '../../../core/encoding.js'
 import { UsageError } from '../../../core/errors.js'
 import {
   compareHistories,
@@ -41,9 +42,7 @@ async function reportIn({ world }: Session, file: string): Promise<HistoryReport
       hint: `it must hold what the other hq-token prints for: ${WHOLE}`,
     })
   const { historySchema } = await import('../../../schemas/history.js')
-  // PowerShell writes a file in UTF-16.
-  const encoding = ({ 0xff: 'utf-16le', 0xfe: 'utf-16be' } as const)[bytes[0] ?? 0] ?? 'utf-8'
-  const read = historySchema.safeParse(parsed(new TextDecoder(encoding).decode(bytes)))
+  const read = historySchema.safeParse(parsed(textOf(bytes)))
   if (read.success) return read.data
   const [issue] = read.error.issues
   const key = issue?.path
