@@ -34,7 +34,8 @@ export const thisSystem: WindowsSystem = {
       ...{ env, encoding: 'latin1', timeout: TIMEOUT_MS, windowsHide: true },
       stdio: ['ignore', 'pipe', 'ignore'],
     })
-    return { status, output: stdout }
+    // The types do not say so: there is none of a program that could not be started.
+    return { status, output: (stdout as string | null) ?? '' }
   },
 }
 

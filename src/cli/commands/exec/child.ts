@@ -176,6 +176,12 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
   return fate
 }
 
+/** Windows refuses with EPERM. */
+const NOT_EXECUTED: Readonly<Record<string, string>> = {
+  ...{ EACCES: 'permission denied', EPERM: 'permission denied' },
+  EFTYPE: 'is no program',
+}
+
 /** Words the error as shells do, unless no more files may be opened, because that is no fault of the command. */
 function notStarted(file: string, error: unknown): TokenError {
   if (error instanceof TokenError) return error
@@ -187,6 +193,6 @@ function notStarted(file: string, error: unknown): TokenError {
       `${file}: ${file.includes('/') ? 'no such file or directory' : 'command not found'}`,
       { hint: `see where commands are looked for: ${hints.search(file)}`, cause: error },
     )
-  const why = { EACCES: 'permission denied', EFTYPE: 'is no program' }[code] ?? `cannot be executed (${code})`
+  const why = NOT_EXECUTED[code] ?? `cannot be executed (${code})`
   return new CommandNotExecutable(`${file}: ${why}`, { hint: hints.rights(file), cause: error })
 }
