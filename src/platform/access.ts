@@ -55,7 +55,9 @@ export function remedy(
   const strangers = [...new Set([...(others?.read ?? []), ...(others?.change ?? [])])]
   const isStrangers = owner !== undefined && strangers.includes(owner)
   const owned = `as an administrator: icacls "${path}" /setowner "*${self ?? 'S-1-5-32-544'}", then: `
-  const command = isPublic
+  // Icacls knows no two-letter names.
+  const isReadable = isPublic && strangers.every((sid) => sid.startsWith('S-'))
+  const command = isReadable
     ? readOnly(path, strangers)
     : closing(path, isFile ? 'file' : 'folder', self, strangers)
   return `${isFile ? '' : 'name another folder; or, if only hq-token uses this one: '}${isStrangers ? owned : ''}${command}`

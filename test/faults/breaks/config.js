@@ -139,4 +139,25 @@ export default [
     replace: "    if (name !== '') return value ?? name\n",
     by: tests('config/windows', 'not set: 78'),
   },
+  {
+    name: 'windows: doctor passes over an authority that others can change',
+    file: 'src/config/named-files.ts',
+    find: "    [settings['network.ca_file'], 'ca'],\n",
+    replace: '',
+    by: tests('config/windows', 'that others can change'),
+  },
+  {
+    name: 'windows: doctor passes over the database’s authority',
+    file: 'src/config/shared-store.ts',
+    find: "      [ca, 'ca'],\n",
+    replace: '',
+    by: tests('config/windows', 'that others can change'),
+  },
+  {
+    name: 'windows: doctor passes over the file of PostgreSQL’s passwords',
+    file: 'src/config/inspect-rights.ts',
+    find: '[isFiled ? passwordFile(source) : undefined',
+    replace: '[!isFiled ? passwordFile(source) : undefined',
+    by: tests('config/windows', 'that others can change'),
+  },
 ]
