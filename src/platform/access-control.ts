@@ -30,12 +30,12 @@ export const thisSystem: WindowsSystem = {
   // Asked for late, because the module takes longer to load than a token to read.
   homedir: () => homedir(),
   run: (program, args, env) => {
-    // The types do not say so: a program that could not be started has no output.
-    const { status, stdout }: { status: number | null; stdout: string | null } = spawnSync(program, args, {
+    const { status, stdout } = spawnSync(program, args, {
       ...{ env, encoding: 'latin1', timeout: TIMEOUT_MS, windowsHide: true },
       stdio: ['ignore', 'pipe', 'ignore'],
     })
-    return { status, output: stdout ?? '' }
+    // A program that could not be started has no output, whatever the types say.
+    return { status, output: status === null ? '' : stdout }
   },
 }
 
