@@ -72,7 +72,7 @@ test('doctor names a file that another program holds', async () => {
       [['fail', 75]],
       stdout + stderr,
     )
-    assert.match(found[0].message, /another program holds .*\\\\token\.rescue open/)
+    assert.match(found[0].message, /another program holds .*\\token\.rescue open/)
   })
 })
 
