@@ -9,6 +9,7 @@ import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
 import { environmentNotices } from './environment.js'
 import { isPersonKey, type KeyName, type PersonKey } from './keys.js'
 import type { Located } from './paths.js'
+import { exposedSecrets, namedFiles } from './named-files.js'
 import { notifyConfig, type NotifyConfig } from './notify.js'
 import { networkConfig, type NetworkConfig } from './network.js'
 import type { AuthMethod } from '../core/auth-method.js'
@@ -19,7 +20,6 @@ import { read, supportedKeys, type SupportedKey, type Values } from './schema.js
 import { readSettings, type ConfigSource, type Settings } from './settings.js'
 import { defaultStore, pathIn } from './paths.js'
 import { suggestion } from './suggest.js'
-import { secretFileNotices } from './trust.js'
 
 /** The configuration, checked. URLs that a path is resolved against end in a slash. */
 export interface Config {
@@ -143,7 +143,7 @@ export function loadConfig(source: ConfigSource): Config {
       ...(source.notices ?? []),
       ...(source.isQuiet === true ? [] : environmentNotices(source, suggestion)),
       ...notices,
-      ...exposedSecrets(settings, shared, source),
+      ...exposedSecrets(namedFiles(settings, shared), source),
     ],
   }
 }
@@ -272,28 +272,4 @@ function storePath(settings: Settings, source: ConfigSource): Located {
   if (setting === undefined)
     return defaultStore(source.profile, source, settings['store.url'] === undefined ? '.db' : '.seat')
   return { path: pathIn(setting, source), rule: setting.from === 'file' ? '[store] path' : 'HQ_TOKEN_STORE' }
-}
-
-/** Warns of files with secrets that others can read. */
-export function exposedSecrets(
-  settings: Settings,
-  shared: Config['shared'],
-  source: ConfigSource,
-): readonly Notice[] {
-  return secretFiles(settings, shared, source).flatMap(secretFileNotices)
-}
-
-/** The files with secrets that the configuration names. */
-export function secretFiles(
-  settings: Settings,
-  shared: Config['shared'],
-  source: ConfigSource,
-): readonly string[] {
-  const own = [
-    settings['client.client_secret_file'],
-    settings['network.client_key_file'],
-    settings['notify.url_file'],
-  ]
-  const files = shared === null ? own : [...own, ...shared.secretFiles]
-  return files.flatMap((file) => (file === undefined ? [] : pathIn(file, source)))
 }

@@ -2,6 +2,7 @@
 import { win32 } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
+import { isWithin } from '../platform/profile.js'
 import { isThere } from './file.js'
 import {
   baseDirectory,
@@ -145,4 +146,10 @@ function machinesFolder({ env, platform }: Surroundings): Located | undefined {
   if (platform !== 'win32') return { path: '/etc', rule: '/etc' }
   const path = variable(env, 'ProgramData')
   return path === undefined || !win32.isAbsolute(path) ? undefined : { path, rule: '%ProgramData%' }
+}
+
+/** Whether a file is one for the whole machine, which the accounts that it is for have to read. */
+export function isMachines(path: string, around: Surroundings): boolean {
+  const machine = machinesFolder(around)
+  return machine !== undefined && isWithin(path, win32.join(machine.path, 'hq-token'))
 }

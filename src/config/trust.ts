@@ -32,6 +32,10 @@ const RULES: Readonly<Record<TrustedFile, Rule>> = {
   seed: { does: 'says whose grant is used', isSecret: true, groupMayWrite: true },
 }
 
+export function isSecret(kind: TrustedFile): boolean {
+  return RULES[kind].isSecret
+}
+
 /** As many links as Linux follows. */
 const MOST_LINKS = 40
 

@@ -1,13 +1,14 @@
 // Makes a folder on Windows that is closed to others from its first instant, and judges one that is there. Knows not what it is for.
 import { randomBytes } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Notice } from '../core/ports.js'
 import { judged, openTo, remedy } from './access.js'
 import { accessLists, closeFolder, NotClosed, type WindowsSystem } from './access-control.js'
 import { whileHeld } from './held-files.js'
+import { hintsOf } from './hints.js'
 import { fateOf, MARK, processMark } from './processes.js'
-import { isInProfile } from './profile.js'
+import { isInProfile, realPath } from './profile.js'
 
 type Tell = ((notice: Notice) => void) | undefined
 
@@ -66,11 +67,16 @@ function putWhereOthersAre(draft: string, top: string, system: WindowsSystem): N
 /**
  * Judges a folder before secrets are put into it: outside of the profile nobody but the user and the administrators may use it.
  *
- * @returns A warning, where Windows does not tell.
+ * @param isReadingMeant Others may read what it gets, as the accounts that a machine's configuration is for.
+ * @returns A warning of those, and where Windows does not tell.
  * @throws {NotClosed} with the command that closes it
  */
-export function assertClosed(folder: string, system: WindowsSystem): Notice | undefined {
-  const path = realpathSync.native(folder)
+export function assertClosed(
+  folder: string,
+  system: WindowsSystem,
+  isReadingMeant = false,
+): Notice | undefined {
+  const path = realPath(folder)
   // The rights of a link say nothing of those of its target, and others may let it lead elsewhere later.
   const isLink = lstatSync(folder).isSymbolicLink()
   if (isLink && !isInProfile(join(dirname(folder), INNER), system))
@@ -84,11 +90,17 @@ export function assertClosed(folder: string, system: WindowsSystem): Notice | un
     return {
       level: 'warning',
       message: `${folder} was not looked at, because Windows did not tell who may use it`,
-      hint: `to see it: icacls "${path}"`,
+      hint: `to see it: ${hintsOf('win32').rights(path)}`,
     }
   if (found.others.read.length === 0 && found.others.change.length === 0) return undefined
+  if (isReadingMeant && found.others.change.length === 0)
+    return {
+      level: 'warning',
+      message: openTo(found),
+      hint: `see that they are the accounts that run the jobs: ${hintsOf('win32').rights(path)}`,
+    }
   throw new NotClosed(`${openTo(found)}: no secret is put there`, {
-    hint: `name another folder, or close it, if what lies in it is yours: ${remedy(found, lists.self)}`,
+    hint: remedy(found, lists.self, system.env),
   })
 }
 

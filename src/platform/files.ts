@@ -56,14 +56,19 @@ export function makeFolder(folder: string, tell?: (notice: Notice) => void, syst
  * Makes a folder that is to take a secret, if it is missing. One that is there is judged on Windows; elsewhere the modes of a file
  * are its own.
  *
+ * @param isReadingMeant Others may read what the folder gets.
  * @throws {NotClosed}
  */
-export function ensureOwnFolder(folder: string, tell: (notice: Notice) => void, system = thisSystem): void {
+export function ensureOwnFolder(
+  folder: string,
+  tell: (notice: Notice) => void,
+  { system = thisSystem, isReadingMeant = false } = {},
+): void {
   if (system.platform !== 'win32' || !isThere(folder)) {
     makeFolder(folder, tell, system)
     return
   }
-  const warning = assertClosed(folder, system)
+  const warning = assertClosed(folder, system, isReadingMeant)
   if (warning !== undefined) tell(warning)
 }
 

@@ -77,6 +77,19 @@ test('check and doctor tell of a journal that another program holds, and not of 
   })
 })
 
+test('doctor names a file that another program holds', async () => {
+  await holding(join(here.dir, 'token.rescue'), SHARES['lets others read'], async () => {
+    const { stdout, stderr } = await here.hq('doctor', '--json')
+    const found = JSON.parse(stdout).checks.filter(({ name }) => name === 'writable')
+    assert.deepEqual(
+      found.map(({ status, exit }) => [status, exit]),
+      [['fail', 75]],
+      stdout + stderr,
+    )
+    assert.match(found[0].message, /another program holds .*\\token\.rescue open/)
+  })
+})
+
 test('all works at once when it lets go', async () => {
   const before = asked()
   const refreshed = await here.hq('refresh')

@@ -603,4 +603,25 @@ export default [
     replace: 'return new StoreUnusable(`${database} is damaged (${what})`, {\n    hint: `the file was',
     by: tests('cli/check', 'a store of no bytes'),
   },
+  {
+    name: 'windows: doctor calls a store writable that it did not try',
+    file: 'src/store/inspect-disk.ts',
+    find: "platform === 'win32' ? tried(paths, isThere)",
+    replace: "platform === 'aix' ? tried(paths, isThere)",
+    by: tests('store/windows', 'is tried on its files'),
+  },
+  {
+    name: 'windows: a folder that may not be listed stops every refresh',
+    file: 'src/store/rescue/last-copies.ts',
+    find: ", 'EPERM'].includes(errnoOf(error))",
+    replace: '].includes(errnoOf(error))',
+    by: tests('store/closed-to-us', 'holds none of ours'),
+  },
+  {
+    name: 'windows: a folder of the current drive tells of a unit of systemd',
+    file: 'src/store/rescue/private-tmp.ts',
+    find: "  if (platform !== 'linux') return []\n",
+    replace: "  if (platform === 'aix') return []\n",
+    by: tests('e2e/places', 'what becomes of its last copies'),
+  },
 ]

@@ -178,6 +178,12 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
   return fate
 }
 
+/** Windows refuses with EPERM. */
+const NOT_EXECUTED: Readonly<Record<string, string>> = {
+  ...{ EACCES: 'permission denied', EPERM: 'permission denied' },
+  EFTYPE: 'is no program',
+}
+
 /**
  * Words the error as shells do, unless no more files may be opened, because that is no fault of the command.
  *
@@ -194,7 +200,7 @@ function notStarted(name: string, path: string, error: unknown): TokenError {
       `${name}: ${name.includes('/') ? 'no such file or directory' : 'command not found'}`,
       { hint: search, cause: error },
     )
-  const why = { EACCES: 'permission denied', EFTYPE: 'is no program' }[code] ?? `cannot be executed (${code})`
+  const why = NOT_EXECUTED[code] ?? `cannot be executed (${code})`
   const hint = /[\\/]/.test(path) ? hints.rights(path) : search
   return new CommandNotExecutable(`${name}: ${why}`, { hint, cause: error })
 }
