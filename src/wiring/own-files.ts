@@ -37,14 +37,16 @@ export function assertNotOwnOf(path: string, option: string, choice: Choice, aro
   assertNotOwn(path, option, config)
 }
 
-function ownFiles({ file, seedFile, store, shared }: Config): (readonly [path: string, why: Why])[] {
+function ownFiles({ file, files, seedFile, store, shared }: Config): (readonly [path: string, why: Why])[] {
   const { database, rescue, lock, oldRescue } = storePaths(store.path)
   const beside = [`${database}-journal`, rescue, lock, ...(oldRescue === null ? [] : [oldRescue])]
   return [
     [database, shared === null ? 'the store of hq-token' : 'this host’s seat of the store'],
     ...beside.map((path) => [path, 'a file of the store of hq-token'] as const),
     ...(file === null ? [] : [[file, 'the configuration'] as const]),
-    ...(seedFile === null ? [] : [[seedFile, 'the seed file that the configuration names'] as const]),
+    ...[...files(), ...(seedFile === null ? [] : [seedFile])].map(
+      (path) => [path, 'a file that the configuration names'] as const,
+    ),
   ]
 }
 

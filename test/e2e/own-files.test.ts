@@ -1,5 +1,5 @@
 // What a command writes out takes the place of none of the files that hq-token lives by.
-import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { place, type Place } from '../support/place.js'
@@ -9,6 +9,10 @@ async function settled(lifetime: number): Promise<Place> {
   const there = await place({ accessTtl: lifetime }, 0)
   expect(await there.run(['seed', there.seed])).toMatchObject({ code: 0 })
   expect(await there.run(['refresh'])).toMatchObject({ code: 0 })
+  const secret = join(there.dir, 'secret.txt')
+  const text = readFileSync(there.config, 'utf8')
+  writeFileSync(secret, /^client_secret = (.*)$/m.exec(text)?.[1] ?? '', { mode: 0o600 })
+  writeFileSync(there.config, text.replace(/^client_secret = .*$/m, `client_secret_file = ${secret}`))
   return there
 }
 
@@ -33,7 +37,7 @@ describe.each(Object.entries(WAYS))('%s', { timeout: 60_000 }, (way, { args, env
   it(`${way} replaces none of the files that hq-token lives by, whatever it is called, and asks no server`, async () => {
     const there = await settled(3600)
     const { dir, config, seed, sandbox } = there
-    const store = join(dir, 'token.db')
+    const [store, secret] = [join(dir, 'token.db'), join(dir, 'secret.txt')]
     mkdirSync(join(dir, 'links'))
     const [link, second] = [join(dir, 'links/soft'), join(dir, 'links/hard')]
     symlinkSync(store, link)
@@ -45,11 +49,12 @@ describe.each(Object.entries(WAYS))('%s', { timeout: 60_000 }, (way, { args, env
       second,
       config,
       seed,
+      secret,
       join(dir, 'TOKEN.db'),
       join(dir, 'links/folder/token.db'),
     ]
     const beside = ['token.lock', 'token.rescue', 'token.db-journal'].map((name) => join(dir, name))
-    const before = [store, config, seed, ...beside].map(stateOf)
+    const before = [store, config, seed, secret, ...beside].map(stateOf)
     const refreshes = sandbox.refreshes()
     for (const file of [...names, ...beside]) {
       const said = await there.run(args(file), { env: env?.(file) as NodeJS.ProcessEnv })
@@ -57,7 +62,7 @@ describe.each(Object.entries(WAYS))('%s', { timeout: 60_000 }, (way, { args, env
       expect(`${said.stderr}${said.stdout}`).toContain(`${file} is `)
       expect(`${said.stderr}${said.stdout}`).toContain('nothing is written over it')
     }
-    expect([store, config, seed, ...beside].map(stateOf)).toEqual(before)
+    expect([store, config, seed, secret, ...beside].map(stateOf)).toEqual(before)
     expect(sandbox.refreshes()).toBe(refreshes)
     const beyond = join(dir, 'token.txt')
     expect((await there.run(args(beyond), { env: env?.(beyond) as NodeJS.ProcessEnv })).code).toBe(0)
