@@ -4,6 +4,7 @@ import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ApiRefused, UsageError } from '../../../core/errors.js'
 import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../../bearer/api-call.js'
+import { hints } from '../../../platform/hints.js'
 import { packageVersion } from '../../../version.js'
 import { assertNotOwn } from '../../../wiring/own-files.js'
 import { apiUrl } from './api-url.js'
@@ -106,7 +107,7 @@ async function bodyOf(
   if (input === '-') {
     if (world.stdin.isTTY === true)
       throw new UsageError('the body is read from standard input, which is a terminal here', {
-        hint: 'hq-token api --input - PATH < FILE',
+        hint: hints.fed('hq-token api --input - PATH'),
       })
     return streamBody(world.stdin, 'standard input', onBytes)
   }

@@ -2,9 +2,7 @@
 import { resolve } from 'node:path'
 import { CHECK_EXIT, findingsOf, type CheckLimits } from '../../../core/check.js'
 import { OutputFailed } from '../../../core/errors.js'
-import { assertNotOwnOf } from '../../../wiring/own-files.js'
 import { named } from '../../../wiring/profiles.js'
-import { namesFile } from '../../terminal/output-file.js'
 import { voice, writeLines, writeOut, type GlobalOptions } from '../../terminal/output.js'
 import type { World } from '../../world.js'
 import { deadlineIn, inWords, lookAsText, lookInTime, profilesAsText } from './look.js'
@@ -22,7 +20,9 @@ export async function check(world: World, options: GlobalOptions, flags: CheckFl
     await writeOut(world.stdout, `${await text}\n`)
     return CHECK_EXIT.OK
   }
-  if (namesFile(flags.prometheus)) assertNotOwnOf(flags.prometheus, '--prometheus', options, world)
+  const { prometheus = '-' } = flags
+  if (prometheus !== '-')
+    (await import('../../../wiring/own-files.js')).assertNotOwnOf(prometheus, '--prometheus', options, world)
   try {
     return await (flags.all === true
       ? (await import('./all.js')).checkAll(world, options, flags)

@@ -2,6 +2,7 @@
 import { rfc3339 } from '../../../core/clock.js'
 import { ServerUnavailable, UsageError } from '../../../core/errors.js'
 import { Secret } from '../../../core/secret.js'
+import { hints } from '../../../platform/hints.js'
 import { assertNotOwn } from '../../../wiring/own-files.js'
 import type { Session } from '../../session.js'
 import { formatted } from './formats.js'
@@ -10,6 +11,8 @@ import type { GetFlags } from './options.js'
 import { namesFile, replaceFile } from '../../terminal/output-file.js'
 import { writeOut } from '../../terminal/output.js'
 import type { World } from '../../world.js'
+
+const REJECTED = 'hq-token get --rejected -'
 
 /** Prints an access token that works, and nothing else. */
 export async function get(session: Session, options: GetFlags): Promise<void> {
@@ -64,15 +67,15 @@ async function rejectedToken(source: string, stdin: Session['world']['stdin']): 
     throw new UsageError(
       '--rejected takes the token from standard input only: a command line can be read by everyone',
       {
-        hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
+        hint: hints.fedBy('TOKEN', REJECTED),
       },
     )
-  const text = await readText(stdin, 'a rejected token', 'hq-token get --rejected -')
+  const text = await readText(stdin, 'a rejected token', REJECTED)
   // The formats that `get` prints are taken, too.
   const token = text.trim().replace(/^(?:Authorization: *)?Bearer +/i, '')
   if (token === '')
     throw new UsageError('--rejected - found no token on standard input', {
-      hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
+      hint: hints.fedBy('TOKEN', REJECTED),
     })
   return new Secret(token)
 }

@@ -10,6 +10,7 @@ import {
   type Compared,
   type Comparison,
 } from '../../../core/history-comparison.js'
+import { hints } from '../../../platform/hints.js'
 import type { HistoryComparison, HistoryReport } from '../../../schemas/history.js'
 import type { Session } from '../../session.js'
 import { readAll } from '../../terminal/input.js'
@@ -34,7 +35,7 @@ export async function compare(session: Session, file: string, json: boolean): Pr
 
 /** @throws {UsageError} what is read is not what `history --json` prints; nothing of it is quoted */
 async function reportIn({ world }: Session, file: string): Promise<HistoryReport> {
-  if (file === '') throw new UsageError('--compare is given an empty name', { hint: `${COMPARE} < FILE` })
+  if (file === '') throw new UsageError('--compare is given an empty name', { hint: hints.fed(COMPARE) })
   const from = file === '-' ? 'standard input' : file
   const bytes = await bytesOf(world.stdin, file)
   if (bytes.length === 0)
