@@ -51,6 +51,8 @@ export interface Config {
   /** The store that a move goes to; `null` for every other command. */
   readonly moveTo: TargetStore | null
   readonly seedFile: string | null
+  /** The files that it names beside the seed: secrets, keys, authorities. @throws {ConfigInvalid} */
+  readonly files: () => readonly string[]
   readonly refresh: {
     readonly early: Early
     /** Seconds, as all below. */
@@ -129,6 +131,7 @@ export function loadConfig(source: ConfigSource): Config {
         ? null
         : targetStore(source.moveTo, seat, settings, values, source, suggestion),
     seedFile: seedFile === undefined ? null : pathIn(seedFile, source),
+    files: () => namedFiles(settings, shared).map(({ setting }) => pathIn(setting, source)),
     refresh: {
       early: values['refresh.early'],
       minValid: values['refresh.min_valid'],

@@ -13,6 +13,7 @@ import {
   type Located,
   type Surroundings,
 } from './paths.js'
+import { hints } from '../platform/hints.js'
 
 export interface Location {
   /** `undefined` where there is no config file: everything may come from the environment. */
@@ -90,13 +91,13 @@ function profileOf(typed: Typed, around: Surroundings): string | undefined {
     throw new UsageError(
       `--profile ${profile} and HQ_TOKEN_STORE exclude one another: one file cannot be the store of two profiles`,
       {
-        hint: `unset HQ_TOKEN_STORE, or leave out --profile ${profile}; HQ_TOKEN_STATE_DIR names a folder with a store for each profile`,
+        hint: `${hints.unset('HQ_TOKEN_STORE')}, or leave out --profile ${profile}; HQ_TOKEN_STATE_DIR names a folder with a store for each profile`,
       },
     )
   if (typed.profile !== undefined && variable(around.env, 'HQ_TOKEN_STORE_NAME') !== undefined)
     throw new UsageError(
       `--profile ${profile} and HQ_TOKEN_STORE_NAME exclude one another: two profiles cannot share one token set`,
-      { hint: `unset HQ_TOKEN_STORE_NAME, or leave out --profile ${profile}` },
+      { hint: `${hints.unset('HQ_TOKEN_STORE_NAME')}, or leave out --profile ${profile}` },
     )
   return profile
 }

@@ -10,6 +10,7 @@ import {
   openSync,
   renameSync,
   statSync,
+  type Stats,
   unlinkSync,
   writeSync,
 } from 'node:fs'
@@ -73,6 +74,21 @@ export function ensureOwnFolder(
 
 function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+/**
+ * Whether what was told of a name is of an open file. On Windows the volume is left out: some versions of Node number it in
+ * another way by name than by handle, and the number of a file has more digits than a number here.
+ *
+ * @see https://github.com/libuv/libuv/pull/4698
+ */
+export function isOfOpen(
+  named: Stats | undefined,
+  open: Stats,
+  platform: NodeJS.Platform = process.platform,
+): boolean {
+  const second = platform === 'win32' ? 'birthtimeMs' : 'dev'
+  return named?.ino === open.ino && named[second] === open[second]
 }
 
 /** Makes the names in a folder survive a power cut. */

@@ -6,6 +6,7 @@ import { rfc3339 } from '../core/clock.js'
 import type { PendingLogin, Rescued } from '../core/store-ports.js'
 import { closedByMove, type Here } from '../core/move-notes.js'
 import type { Discovered } from '../core/ports.js'
+import { heldOpen } from '../platform/held-files.js'
 import { hints } from '../platform/hints.js'
 import type { TokenSet } from '../core/token-set.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
@@ -123,6 +124,8 @@ async function looked(paths: StorePaths, options: InspectOptions): Promise<Look>
     try {
       return look(paths, options)
     } catch (error) {
+      const held = heldOpen([database, `${database}-journal`], error)
+      if (held !== undefined) return failed(fail('store', held))
       if (needsRollback(error)) return { ...cutOff(database), isThere: true }
       if (!isBusy(error)) return failed(fail('store', asUnusable(paths, error)))
       if (performance.now() >= deadline) {

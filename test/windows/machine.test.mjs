@@ -106,6 +106,15 @@ test('a new store outside of the profile is made in a closed folder, or says tha
   }
 })
 
+test('a store in the part of the profile that Windows copies to other machines gets a warning', async () => {
+  const here = await place()
+  const roaming = join(here.dir, 'Roaming')
+  const env = { APPDATA: roaming, HQ_TOKEN_STORE: join(roaming, 'token.db') }
+  const seeded = await here.start(['seed', here.seed], { env }).ended
+  assert.equal(seeded.code, 0, seeded.stderr)
+  assert.match(seeded.stderr, /warning: .*token\.db.*other machines/)
+})
+
 test('the file of exec --token-file lies in no %TEMP%, be it of a session or of all', async () => {
   const here = await place()
   await here.hq('seed', here.seed)

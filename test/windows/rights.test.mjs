@@ -151,10 +151,13 @@ function inCmd(command) {
   assert.equal(status, 0, `${command}\n${stdout}${stderr}`)
 }
 
+/** What Windows PowerShell cannot load modules with, if PowerShell 7 has started all this. */
+const ENV = { ...process.env, PSModulePath: undefined }
+
 /** @returns The output of a program of Windows that has to end with 0. */
 function ran(name, args) {
   const file = join(process.env.SystemRoot, 'System32', name)
-  const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', env: ENV })
   assert.equal(status, 0, stdout + stderr)
   return stdout
 }

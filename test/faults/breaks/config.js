@@ -140,6 +140,14 @@ export default [
     by: tests('config/windows', 'not set: 78'),
   },
   {
+    name: 'characters of an old code page are sent as part of a secret',
+    file: 'src/config/secret-origin.ts',
+    find: '    return decode(bytes)\n  } catch (error) {\n    if (!(error instanceof FileProblem)) throw error\n    throw new ConfigInvalid(`${where} prints',
+    replace:
+      '    return Buffer.from(bytes).toString()\n  } catch (error) {\n    if (!(error instanceof FileProblem)) throw error\n    throw new ConfigInvalid(`${where} prints',
+    by: tests('config/client-secret', 'a command that prints'),
+  },
+  {
     name: 'windows: doctor passes over an authority that others can change',
     file: 'src/config/named-files.ts',
     find: "    [settings['network.ca_file'], 'ca'],\n",

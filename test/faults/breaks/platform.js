@@ -474,6 +474,20 @@ export default [
     by: tests('platform/browser', 'only where a person sees it'),
   },
   {
+    name: 'windows: Windows PowerShell gets the modules of PowerShell 7',
+    file: 'src/platform/windows-command.ts',
+    find: 'file === own ? withOldModules(env) : env',
+    replace: 'env',
+    by: tests('platform/windows-command', 'which cannot load them'),
+  },
+  {
+    name: 'windows: a volume that is numbered in two ways makes another file',
+    file: 'src/platform/files.ts',
+    find: "platform === 'win32' ? 'birthtimeMs' : 'dev'",
+    replace: "platform === 'win32' ? 'dev' : 'dev'",
+    by: tests('platform/files', 'makes no other file there'),
+  },
+  {
     name: 'windows: a folder on the way that others may delete is passed over',
     file: 'src/platform/sddl.ts',
     find: 'const TO_MOVE = TO_TAKE | DELETE\n',
