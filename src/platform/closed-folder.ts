@@ -1,18 +1,16 @@
 // Makes a folder on Windows that is closed to others from its first instant, and judges one that is there. Knows not what it is for.
-import { randomBytes } from 'node:crypto'
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Notice } from '../core/ports.js'
 import { judged, openTo, remedy } from './access.js'
 import { accessLists, closeFolder, NotClosed, type WindowsSystem } from './access-control.js'
+import { eachLeftDraft, newDraftName } from './draft-names.js'
 import { whileHeld } from './held-files.js'
 import { hintsOf } from './hints.js'
-import { fateOf, MARK, processMark } from './processes.js'
 import { isInProfile, realPath } from './profile.js'
 
 type Tell = ((notice: Notice) => void) | undefined
 
-const NAME = new RegExp(`^\\.hq-token-(${MARK})-[0-9a-f]{12}$`)
 /** The folder in the draft that takes the name. */
 const INNER = 'closed'
 
@@ -24,8 +22,10 @@ const INNER = 'closed'
  */
 export function makeClosed(folder: string, tell: Tell, system: WindowsSystem): void {
   const top = topmostMissing(folder)
-  removeLeftDrafts(dirname(top))
-  const draft = join(dirname(top), `.hq-token-${processMark()}-${randomBytes(6).toString('hex')}`)
+  eachLeftDraft(dirname(top), (path, fate) => {
+    if (fate === 'dead') removeDraft(path)
+  })
+  const draft = newDraftName(dirname(top))
   mkdirSync(draft)
   try {
     const warning = isInProfile(top, system)
@@ -102,18 +102,6 @@ export function assertClosed(
   throw new NotClosed(`${openTo(found)}: no secret is put there`, {
     hint: remedy(found, lists.self, system.env),
   })
-}
-
-/** Removes the drafts that killed processes have left. Never throws, and removes empty folders only. */
-function removeLeftDrafts(parent: string): void {
-  try {
-    for (const name of readdirSync(parent)) {
-      const [, mark] = NAME.exec(name) ?? []
-      if (mark !== undefined && fateOf(mark) === 'dead') removeDraft(join(parent, name))
-    }
-  } catch {
-    // The folder may be written but not listed.
-  }
 }
 
 /** Removes empty folders only: what is in them others have put there, and a folder of theirs may be a link by now. */

@@ -75,14 +75,14 @@ export default [
   },
   {
     name: 'a living process’s draft is removed',
-    file: 'src/platform/draft.ts',
-    find: "    if (fate === 'alive') return\n",
-    replace: '',
+    file: 'src/platform/draft-names.ts',
+    find: "if (fate !== 'alive') work(join(folder, name), fate)",
+    replace: "if (mark !== undefined) work(join(folder, name), fate === 'alive' ? 'dead' : fate)",
     and: [
       {
         file: 'src/platform/draft.ts',
-        find: "    if (fate === 'dead' ||",
-        replace: "    if (fate !== 'elsewhere' ||",
+        find: "      if (fate === 'dead' ||",
+        replace: "      if (fate !== 'elsewhere' ||",
       },
     ],
     by: tests('e2e/drafts', 'of a killed process'),
