@@ -26,12 +26,13 @@ interface Manner {
 /** Judges files, their folder and every folder on the way. Says `ok` only of what was looked at. */
 export function accessFindings(manner: Manner): Finding[] {
   const { name, files, folder, profile, ask = accessLists, problem, isReadingMild } = manner
-  const own: Guarded[] = [
+  const typed: Guarded[] = [
     ...files.map((file) => ({ ...file, kind: 'file' as const })),
     ...(folder === undefined ? [] : [{ path: folder, kind: 'folder' as const }]),
   ]
-  if (own.length === 0) return []
-  const guarded = once([...own, ...own.flatMap(({ path }) => [path, realPath(path)].flatMap(wayTo))])
+  if (typed.length === 0) return []
+  const own = [...typed, ...typed.map((one) => ({ ...one, path: realPath(one.path) }))]
+  const guarded = once([...own, ...own.flatMap(({ path }) => wayTo(path))])
   const lists = ask(guarded.map(({ path }) => path))
   const all = judged(guarded, lists)
   const open = all.flatMap((file): Finding[] => {
@@ -43,7 +44,7 @@ export function accessFindings(manner: Manner): Finding[] {
     const isMild = isReadingMild && change.length === 0
     return [isMild ? warn(name, message, hint) : fail(name, problem(message, { hint }))]
   })
-  const links = once(own.flatMap(({ path }) => linksTo(path, profile))).map(({ path }) =>
+  const links = once(typed.flatMap(({ path }) => linksTo(path, profile))).map(({ path }) =>
     warn(
       name,
       `${path} is a link, and Windows does not tell who may let it lead elsewhere`,

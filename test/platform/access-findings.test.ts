@@ -1,5 +1,5 @@
-import { mkdirSync, symlinkSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { StoreUnusable } from '../../src/core/errors.js'
 import type { Finding } from '../../src/core/finding.js'
@@ -173,9 +173,11 @@ describe('the folders on the way', () => {
   })
 
   it('are named where they are links of which Windows does not tell who may change them', () => {
-    const [here, other] = [folder(), folder()]
-    mkdirSync(join(other, 'hq'))
+    const [here, above] = [folder(), folder()]
+    const other = join(above, 'other')
+    mkdirSync(join(other, 'hq'), { recursive: true })
     symlinkSync(other, join(here, 'jobs'))
+    writeFileSync(join(other, 'hq', 'config.ini'), '')
     const inLink = join(here, 'jobs', 'hq', 'config.ini')
     const found = findings({ file: inLink })
     expect(found).toMatchObject([
@@ -185,8 +187,10 @@ describe('the folders on the way', () => {
         hint: `name the place itself: ${other}`,
       },
     ])
-    // The rights of the place itself count, too.
-    expect(states(findings({ file: inLink, lists: { [dirname(other)]: SDDL.ownerAlone } }))).toContain('warn')
+    // The place itself and the folders above it count, too.
+    expect(findings({ file: inLink, lists: { [above]: SDDL.ownerAlone } })).toHaveLength(2)
+    const itself = join(other, 'hq', 'config.ini')
+    expect(states(findings({ file: inLink, lists: { [itself]: SDDL.ownerAlone } }))).toEqual(['fail', 'warn'])
     // In the profile nobody else has put it.
     expect(states(findings({ file: inLink, home: here }))).toEqual(['ok'])
   })

@@ -286,8 +286,8 @@ export default [
   {
     name: 'windows: doctor does not look at the folders on the way',
     file: 'src/platform/access-findings.ts',
-    find: '.flatMap(wayTo))])\n',
-    replace: '.flatMap((path) => wayTo(path).slice(9)))])\n',
+    find: 'own.flatMap(({ path }) => wayTo(path))',
+    replace: 'own.flatMap(({ path }) => wayTo(path).slice(9))',
     by: tests('platform/access-findings', 'may move away'),
   },
   {
@@ -511,8 +511,8 @@ export default [
   {
     name: 'windows: the rights behind a link on the way are passed over',
     file: 'src/platform/access-findings.ts',
-    find: '[path, realPath(path)].flatMap',
-    replace: '[path].flatMap',
+    find: 'path: realPath(one.path) }',
+    replace: 'path: one.path }',
     by: tests('platform/access-findings', 'named where they are links'),
   },
   {
