@@ -13,7 +13,7 @@ const LONGEST = 251
 /** A drive (the current one where none is named), a share or a volume. */
 const ROOT = /^(?:[A-Z]:\\|\\(?!\\)|\\\\[^?.\\][^\\]*\\[^\\]+\\|\\\\[?.]\\Volume\{[^\\]+\}\\)/i
 
-const OTHER_NAME = 'give it another name, such as C:\\hq\\token.db'
+const OTHER_NAME = 'name another file or folder'
 
 /**
  * The one spelling of a path on Windows; elsewhere the path itself. SQLite has Windows drop the dots and spaces at its end, and

@@ -449,4 +449,11 @@ export default [
     replace: '  homedir,',
     by: tests('bench/warm', 'Node’s own modules'),
   },
+  {
+    name: 'windows: --outfile may name a device',
+    file: 'src/cli/commands/get/options.ts',
+    find: '    value: fileName,\n',
+    replace: '    value: { ...fileName },\n',
+    by: tests('cli/file-names', 'take'),
+  },
 ]

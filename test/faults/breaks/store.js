@@ -603,4 +603,18 @@ export default [
     replace: 'return new StoreUnusable(`${database} is damaged (${what})`, {\n    hint: `the file was',
     by: tests('cli/check', 'a store of no bytes'),
   },
+  {
+    name: 'windows: a program opens a store under two locks',
+    file: 'src/store/paths.ts',
+    find: '  const spelling = windowsSpelling(win32.resolve(path), platform)\n',
+    replace: "  const spelling = windowsSpelling(win32.resolve(path), 'linux')\n",
+    by: tests('store/windows', 'whoever names it'),
+  },
+  {
+    name: 'windows: a folder or a second name is taken for a store',
+    file: 'src/store/files.ts',
+    find: '  checkKind(path, stats, kind)\n',
+    replace: "  if (platform !== 'win32') checkKind(path, stats, kind)\n",
+    by: tests('store/windows', 'or has a second name'),
+  },
 ]
