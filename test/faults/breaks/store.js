@@ -141,8 +141,8 @@ export default [
   {
     name: 'files of others are taken',
     file: 'src/store/files.ts',
-    find: '  if (!posix) return\n  if (kind',
-    replace: '  if (!posix || stats.size >= 0) return\n  if (kind',
+    find: "  if (platform === 'win32') return\n",
+    replace: "  if (platform === 'win32' || stats.size >= 0) return\n",
     by: tests('faults/hostile', 'the store’s "token.db"'),
   },
   {
