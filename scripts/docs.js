@@ -194,6 +194,11 @@ icacls "$env:ProgramData\\hq-token" /inheritance:r /grant:r "*S-1-5-18:(OI)(CI)F
 Each command, \`get\` too, then asks Windows first, by PowerShell and \`whoami\`: that takes 0.3 to 1 second, and up to 20 on a machine that is too busy. Where policy
 forbids PowerShell, the file is refused (78). So rather name one: a file of \`HQ_TOKEN_CONFIG\`, set for the machine by its administrator, is not asked about, and costs nothing.
 
+A path has one spelling on Windows, so a store has one lock however it is named: \`token.db.\`, \`\\\\?\\C:\\hq\\token.db\` and \`C:/hq/token.db\` mean
+\`token.db\` in \`C:\\hq\`. One that no file has is refused, with 78, or 2 where it was typed: the name of a device (\`NUL\`, \`con.db\`), a colon behind the
+drive, a folder whose name ends in a space, one of \`< > " | ? *\`. So is, in the file, a path that names a drive and no folder (\`C:token.db\`). The double quotes that
+\`set NAME="C:\\a b"\` of cmd makes part of a variable are dropped.
+
 No new store is made on a network share, be it \`\\\\server\\share\` or a mapped drive, because the locks there cannot be relied on (78). A
 store in a profile that roams, or in the temporary one that Windows makes when it cannot load the user's own, gets a warning.
 

@@ -1,6 +1,6 @@
 // Reads options and their values for commander, in words of ours.
 import { InvalidArgumentError, Option } from 'commander'
-import { duration, type OptionRow, type OptionValue } from './options.js'
+import { duration, fileName, type OptionRow, type OptionValue } from './options.js'
 
 export function optionOf({
   flags,
@@ -27,6 +27,10 @@ function read<Value>(value: OptionValue<Value>, text: string): Value {
 
 export function seconds(text: string): number {
   return read(duration, text)
+}
+
+export function file(text: string): string {
+  return read(fileName, text)
 }
 
 export function milliseconds(text: string): number {

@@ -1,5 +1,7 @@
 // The options of every command, as rows that commander and the warm path both read. May not load commander.
+import { win32 } from 'node:path'
 import { seconds } from '../core/duration.js'
+import { windowsSpelling } from '../platform/windows-path.js'
 
 /** An option of the command line, for commander and for `plain.ts`. */
 export interface OptionRow {
@@ -27,6 +29,25 @@ export const duration: OptionValue<number> = {
   read: seconds,
   otherwise: 'A duration is a number of seconds, or 90s, 30m, 5h, 10d.',
 }
+
+/** The name of a file or a folder, or `-`. @param platform For tests. */
+export function fileNameOn(platform: NodeJS.Platform): OptionValue<string> {
+  return {
+    read: (text) => {
+      if (platform !== 'win32' || text === '' || text === '-') return text
+      const path = win32.resolve(text)
+      const spelling = windowsSpelling(path, platform)
+      if (typeof spelling !== 'string') return undefined
+      return spelling === path ? text : spelling
+    },
+    otherwise:
+      platform === 'win32'
+        ? ' No name on Windows holds < > " | ? * or a colon, is that of a device such as NUL, or ends in a space.'
+        : '',
+  }
+}
+
+export const fileName = fileNameOn(process.platform)
 
 /** The options of every command. */
 export const globalOptions: readonly OptionRow[] = [

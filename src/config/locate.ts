@@ -3,12 +3,14 @@ import { win32 } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import { isWithin } from '../platform/profile.js'
+import { isDeviceName } from '../platform/windows-path.js'
 import { isThere } from './file.js'
 import {
   baseDirectory,
   named,
   pathsOf,
   storeName,
+  typedPath,
   variable,
   type Located,
   type Surroundings,
@@ -109,7 +111,7 @@ function checkProfileName(name: string, { platform }: Surroundings): void {
       'the name of a profile is made of a-z, 0-9, _ and -, at most 64, and begins with a letter or digit',
       { hint },
     )
-  if (platform === 'win32' && /^(?:con|prn|aux|nul|com\d|lpt\d)$/.test(name))
+  if (platform === 'win32' && isDeviceName(name))
     throw new UsageError(`a profile cannot be called ${name}: on Windows that is the name of a device`, {
       hint,
     })
@@ -126,7 +128,7 @@ function namedFile({ config, profile }: Typed, around: Surroundings): Located | 
   // An unset variable of a script: the working directory is never meant.
   if (config === '')
     throw new UsageError('--config is given an empty name', { hint: 'hq-token --config FILE …' })
-  if (config !== undefined) return { path: pathsOf(around).resolve(config), rule: '--config' }
+  if (config !== undefined) return { path: typedPath('--config', config, around), rule: '--config' }
   return profile === undefined ? named('HQ_TOKEN_CONFIG', around) : undefined
 }
 

@@ -1,8 +1,7 @@
 // Reads the store that a move goes to: what was typed, and for a database the keys and variables that the configuration
 // would use for it. Opens nothing.
-import { resolve } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
-import { defaultStore, type Located } from './paths.js'
+import { defaultStore, typedPath, type Located } from './paths.js'
 import { read, type Values } from './schema.js'
 import type { ConfigSource, MoveTarget, Setting, Settings } from './settings.js'
 import { sharedStore, type SharedStoreConfig } from './shared-store.js'
@@ -32,7 +31,7 @@ export function targetStore(
   if (!/^postgres(?:ql)?:/.test(to)) {
     if (name !== undefined) throw new UsageError('--name names a row of a database, and --to names a file')
     if (to === '') throw new UsageError('--to is given an empty name')
-    return { store: { path: resolve(to), rule: '--to' }, shared: null }
+    return { store: { path: typedPath('--to', to, source), rule: '--to' }, shared: null }
   }
   const url: Setting = { text: to, where: '--to', folder: '.', from: 'environment' }
   try {

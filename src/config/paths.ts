@@ -2,6 +2,7 @@
 import { posix, win32 } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { accessLists } from '../platform/access-control.js'
+import { windowsSpelling } from '../platform/windows-path.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -90,11 +91,11 @@ export function named<Name extends string>(
   if (given === undefined) return undefined
   const text = expanded(given, name, around)
   const paths = pathsOf(around)
-  if (!/^~(?:[/\\]|$)/.test(text)) return { path: paths.resolve(text), rule: name }
+  if (!/^~(?:[/\\]|$)/.test(text)) return { path: spelled(paths.resolve(text), name, around), rule: name }
   const directory = home(around)
   if (directory === undefined)
     throw new ConfigInvalid(`${name} begins with ~, and there is no home directory`)
-  return { path: paths.join(directory, text.slice(1)), rule: name }
+  return { path: spelled(paths.join(directory, text.slice(1)), name, around), rule: name }
 }
 
 /** A base directory: the variable's if that is absolute, else one in the home directory. */
@@ -102,7 +103,8 @@ export function baseDirectory(kind: keyof typeof BASES, around: Surroundings): L
   const paths = pathsOf(around)
   const { name, rule, inHome, homeRule } = BASES[kind][around.platform === 'win32' ? 'windows' : 'others']
   const path = variable(around.env, name)
-  if (path !== undefined && paths.isAbsolute(path)) return { path, rule }
+  if (path !== undefined && paths.isAbsolute(path))
+    return { path: spelled(paths.resolve(path), rule, around), rule }
   const directory = home(around)
   return directory === undefined ? undefined : { path: paths.join(directory, inHome), rule: homeRule }
 }
@@ -134,43 +136,72 @@ export function defaultStore(
   const name = storeName(profile, ending)
   const paths = pathsOf(around)
   const own = named('HQ_TOKEN_STATE_DIR', around)
-  if (own !== undefined) return { ...own, path: paths.join(own.path, name) }
+  if (own !== undefined) return { ...own, path: spelled(paths.join(own.path, name), own.rule, around) }
   const folder = baseDirectory('state', around)
   if (folder === undefined)
     throw new ConfigInvalid('there is no home directory to keep the store in', {
       hint: 'set HQ_TOKEN_STATE_DIR or HQ_TOKEN_STORE, or path in [store] of the config file',
     })
-  return { ...folder, path: paths.join(folder.path, 'hq-token', name) }
+  return { ...folder, path: spelled(paths.join(folder.path, 'hq-token', name), folder.rule, around) }
 }
 
 /** A path relative to the config file, or to the working directory where the environment gave it. */
 export function pathIn({ text: given, folder, where }: PathText, around: Surroundings): string {
   const [paths, text] = [pathsOf(around), expanded(given, where, around)]
-  if (!/^~[/\\]/.test(text)) return paths.resolve(folder, text)
+  if (!/^~[/\\]/.test(text)) {
+    // Such a path leads to where a process stands on that drive: each job would have another store.
+    if (around.platform === 'win32' && folder !== '.' && /^[A-Z]:(?![/\\])/i.test(text))
+      throw new ConfigInvalid(`${where} names a drive and no folder on it`, {
+        hint: 'write the whole path, such as C:\\hq\\token.db',
+      })
+    return spelled(paths.resolve(folder, text), where, around)
+  }
   const directory = home(around)
   if (directory === undefined)
     throw new ConfigInvalid(`${where} begins with ~, and there is no home directory`)
-  return paths.join(directory, text.slice(2))
+  return spelled(paths.join(directory, text.slice(2)), where, around)
+}
+
+/** The one spelling of a path on Windows. @throws {ConfigInvalid} no file has it */
+function spelled(path: string, where: string, { platform }: Surroundings): string {
+  const spelling = windowsSpelling(path, platform)
+  if (typeof spelling === 'string') return spelling
+  throw new ConfigInvalid(`${where} ${spelling.problem}`, { hint: spelling.hint })
+}
+
+/** The path of an option. @throws {UsageError} no file on Windows has it */
+export function typedPath(option: string, text: string, around: Pick<Surroundings, 'platform'>): string {
+  const spelling = windowsSpelling(pathsOf(around).resolve(text), around.platform)
+  if (typeof spelling === 'string') return spelling
+  throw new UsageError(`${option} ${spelling.problem}`, { hint: spelling.hint })
 }
 
 /**
- * A path with its `%NAME%` replaced, which people write on Windows and no shell has seen. `%%` is a percent sign.
+ * A path as people write it on Windows, where no shell has seen it: `%NAME%` is replaced, `%%` is a percent sign, and the quotes
+ * around it are dropped, which cmd's `set NAME="C:\\a b"` makes part of the value and no name has.
  *
  * @throws {ConfigInvalid} a variable is not set: the name would become that of a folder
  */
 function expanded(text: string, where: string, { env, platform }: Surroundings): string {
   if (platform !== 'win32') return text
-  return text.replace(/%([^%]*)%/g, (_, name: string) => {
+  const path = unquoted(text)
+  if (path === '')
+    throw new ConfigInvalid(`${where} is given an empty name`, { hint: 'name a file, or unset it' })
+  return path.replace(/%([^%]*)%/g, (_, name: string) => {
     if (name === '') return '%'
     // Windows ignores the case of names.
     const own = Object.keys(env).find((one) => one.toUpperCase() === name.toUpperCase())
     const value = own === undefined ? undefined : variable(env, own)
-    if (value !== undefined) return value
+    if (value !== undefined) return unquoted(value)
     const shown = /^[\w().-]{1,64}$/.test(name) ? `%${name}%` : 'a variable'
     throw new ConfigInvalid(`${where} names ${shown}, which is not set`, {
       hint: 'set it, or write the path out; a percent sign that belongs to the path is written twice: %%',
     })
   })
+}
+
+function unquoted(text: string): string {
+  return /^"([^"]*)"$/.exec(text)?.[1]?.trim() ?? text
 }
 
 /** The text of a setting that is a path. */

@@ -176,7 +176,7 @@ export function nearest(path: string): string {
 export function rightsHint(path: string): string {
   const place = nearest(path)
   const isFolder = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === true
-  const places = isFolder ? [place] : [dirname(place), place]
+  const places = isFolder || dirname(place) === place ? [place] : [dirname(place), place]
   return hints.inTurn(hints.rights(...places), hints.room(place))
 }
 

@@ -1,5 +1,5 @@
 // Checks who may have written a store's files, and words why they cannot be used. Reads no content.
-import { accessSync, constants, lstatSync, type BigIntStats, type Stats } from 'node:fs'
+import { accessSync, constants, lstatSync, statSync, type BigIntStats, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { StoreUnfit, StoreUnusable, type TokenError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
@@ -79,15 +79,16 @@ function identifying(path: string): BigIntStats | undefined {
 }
 
 /**
- * Stats of the folder, or of the target if the folder is a link of root's.
+ * Stats of the folder, or of the target if the folder is a link of root's, or any link on Windows.
  *
  * @throws {StoreUnusable} it is any other link
  */
 export function folderStats({ folder }: Pick<StorePaths, 'folder'>): Stats | undefined {
   const stats = lstatOf(folder)
-  if (!posix || stats?.isSymbolicLink() !== true) return stats
+  if (stats?.isSymbolicLink() !== true) return stats
   try {
-    return throughLink(folder, stats)
+    // On Windows a folder of the profile may be a junction, and the rights are asked of the system.
+    return posix ? throughLink(folder, stats) : statSync(folder)
   } catch (error) {
     throw unusable(folder, 'is a link that leads nowhere', error)
   }
@@ -121,14 +122,16 @@ export function isThere(paths: Pick<StorePaths, 'folder' | 'database'>, kind?: F
  *   ours.
  * @throws {StoreUnusable}
  */
-export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder', database = path): void {
-  if (!posix) return
-  if (kind === 'file' ? !stats.isFile() : !stats.isDirectory())
-    throw new StoreUnusable(...ofAnotherKind(path, stats, kind))
-  if (kind === 'file' && stats.nlink > 1)
-    throw new StoreUnusable(`${path} has a second name (a hard link)`, {
-      hint: 'copy it to a name of its own, or name another [store] path',
-    })
+export function checkOwn(
+  path: string,
+  stats: Stats,
+  kind: 'file' | 'folder',
+  database = path,
+  platform = process.platform,
+): void {
+  checkKind(path, stats, kind)
+  // Windows has neither an owner nor a mode in the stats.
+  if (platform === 'win32') return
   const me = process.geteuid?.()
   if (stats.uid !== me && stats.uid !== 0)
     throw new StoreUnusable(`${path} belongs to another user (uid ${stats.uid})`, {
@@ -143,6 +146,20 @@ export function checkOwn(path: string, stats: Stats, kind: 'file' | 'folder', da
       { hint: kind === 'file' ? closeFile(path, database) : closeFolder(path, stats, database) },
     )
   if (kind === 'file') checkAccess(path, stats, 'read')
+}
+
+/**
+ * Refuses what is no file, or no folder, and a second name: it would have a lock of its own.
+ *
+ * @throws {StoreUnusable}
+ */
+function checkKind(path: string, stats: Stats, kind: 'file' | 'folder'): void {
+  if (kind === 'file' ? !stats.isFile() : !stats.isDirectory())
+    throw new StoreUnusable(...ofAnotherKind(path, stats, kind))
+  if (kind === 'file' && stats.nlink > 1)
+    throw new StoreUnusable(`${path} has a second name (a hard link)`, {
+      hint: 'copy it to a name of its own, or name another [store] path',
+    })
 }
 
 /** A folder is what people name most often in the place of a file in it. */

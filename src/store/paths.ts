@@ -1,7 +1,8 @@
 /** Names a store's files, and gives all spellings of a store's path one name. Opens nothing. */
 import { lstatSync, readdirSync, realpathSync, type BigIntStats } from 'node:fs'
-import { basename, dirname, join, parse, resolve } from 'node:path'
+import { basename, dirname, join, parse, resolve, win32 } from 'node:path'
 import { StoreUnusable } from '../core/errors.js'
+import { windowsSpelling } from '../platform/windows-path.js'
 
 /** The three files of a store, side by side in one folder. */
 export interface StorePaths {
@@ -36,7 +37,7 @@ const SIDE_FILE = /(?:\.(?:lock|rescue|new)|-(?:lock|rescue|journal|wal|shm))$/i
  * @throws {StoreUnusable} the name is one of another store's own files
  */
 export function storePaths(path: string): StorePaths {
-  const database = resolve(path)
+  const database = databasePath(path)
   const folder = dirname(database)
   const isCaseIgnored = ignoresCase(database)
   const name = isCaseIgnored ? trueName(folder, basename(database)) : basename(database)
@@ -64,6 +65,18 @@ export function storePaths(path: string): StorePaths {
     ...{ folder, database, rescue: `${stem}-rescue`, lock: `${stem}-lock` },
     ...{ oldRescue: `${stem}.rescue`, isOldShared: statsOf(`${stem}.db`) !== undefined, ...places },
   }
+}
+
+/**
+ * The path of a database, whole. Node and SQLite open the same file by it.
+ *
+ * @throws {StoreUnusable} no file on Windows has this name
+ */
+export function databasePath(path: string, platform = process.platform): string {
+  if (platform !== 'win32') return resolve(path)
+  const spelling = windowsSpelling(win32.resolve(path), platform)
+  if (typeof spelling === 'string') return spelling
+  throw new StoreUnusable(`${path} ${spelling.problem}`, { hint: spelling.hint })
 }
 
 /** Stats of the file itself, not of a link's target; `undefined` if they cannot be read. */
@@ -121,11 +134,10 @@ function trueName(folder: string, name: string): string {
   const names = namesIn(folder)
   const found = names.includes(name) ? name : names.find((other) => folded(other) === folded(name))
   if (found !== undefined || process.platform !== 'win32') return found ?? name
-  // Ask the system, because only it knows the file behind a short name (`LONGNA~1.DB`), or behind one whose last
-  // dot is dropped.
+  // Ask the system, because only it knows the file behind a short name (`LONGNA~1.DB`).
   const path = join(folder, name)
   const stats = statsOf(path)
-  if (stats === undefined || stats.isSymbolicLink()) return name.replace(/[. ]+$/, '')
+  if (stats === undefined || stats.isSymbolicLink()) return name
   try {
     return basename(realpathSync.native(path))
   } catch {

@@ -1,11 +1,12 @@
 // The place of a store on this machine: its folder, its lock and its rescue file. Knows no token set.
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { Overtaken } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
 import type { Here } from '../core/move-notes.js'
 import type { Handover, RescueFile } from '../core/store-ports.js'
 import { checkOwn, ensureFolder, folderStats, lstatOf, storePaths, type StorePaths } from './files.js'
 import { takeFromGroup } from './group.js'
+import { databasePath } from './paths.js'
 import { Rescue } from './rescue/rescue-file.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
 import { sleep } from './pauses.js'
@@ -54,9 +55,9 @@ export class Seat {
   readonly #options: SeatOptions
   #handover: Handover | undefined
 
-  /** Creates and opens nothing. */
+  /** Creates and opens nothing. @throws {StoreUnusable} no file on Windows has this name */
   constructor(path: string, options: SeatOptions) {
-    this.path = resolve(path)
+    this.path = databasePath(path)
     this.#options = options
     this.#handover = options.handover?.store === path ? options.handover : undefined
   }

@@ -6,9 +6,10 @@ import { loadConfig } from '../../src/config/load.js'
 import { isMachines, locate, locateNew } from '../../src/config/locate.js'
 import { namedFiles } from '../../src/config/named-files.js'
 import { defaultStore, pathIn, type Surroundings } from '../../src/config/paths.js'
+import { targetStore } from '../../src/config/move-target.js'
 import { readSettings, type ConfigSource } from '../../src/config/settings.js'
 import { machinesNotices } from '../../src/config/trust.js'
-import { ConfigInvalid } from '../../src/core/errors.js'
+import { ConfigInvalid, UsageError } from '../../src/core/errors.js'
 import { SDDL, SERVICE } from '../platform/windows-answers.js'
 import { folder } from '../support/folder.js'
 import { failure, words } from './places.js'
@@ -17,6 +18,8 @@ const ENV = {
   LocalAppData: 'C:\\Users\\me\\AppData\\Local',
   'ProgramFiles(x86)': 'C:\\Program Files (x86)',
   EMPTY: '',
+  FIRM: 'acme',
+  QUOTED: '"D:\\h q"',
   ProgramData: 'C:\\ProgramData',
 }
 const windows: Surroundings = { env: ENV, platform: 'win32', homedir: () => 'C:\\Users\\me' }
@@ -34,10 +37,16 @@ describe('a path in a configuration on Windows', () => {
     ['%LOCALAPPDATA%\\hq-token\\token.db', 'C:\\Users\\me\\AppData\\Local\\hq-token\\token.db'],
     ['%localappdata%/hq/token.db', 'C:\\Users\\me\\AppData\\Local\\hq\\token.db'],
     ['%ProgramFiles(x86)%\\a', 'C:\\Program Files (x86)\\a'],
-    ['D:\\100%%\\%ProgramData%', 'D:\\100%\\C:\\ProgramData'],
+    ['D:\\100%%\\%FIRM%', 'D:\\100%\\acme'],
     ['D:\\100%\\a', 'D:\\100%\\a'],
     ['~\\hq\\token.db', 'C:\\Users\\me\\hq\\token.db'],
     ['token.db', 'C:\\Users\\me\\AppData\\Roaming\\hq-token\\token.db'],
+    // As cmd's `set NAME="C:\a b"` leaves it.
+    ['"D:\\h q\\token.db"', 'D:\\h q\\token.db'],
+    ['%QUOTED%\\token.db', 'D:\\h q\\token.db'],
+    ['D:\\hq.\\token.db. .', 'D:\\hq\\token.db'],
+    ['\\\\?\\D:\\hq\\token.db', 'D:\\hq\\token.db'],
+    ['~\\token.db.', 'C:\\Users\\me\\token.db'],
     ['..\\token.db', 'C:\\Users\\me\\AppData\\Roaming\\token.db'],
     ['\\\\server\\share\\token.db', '\\\\server\\share\\token.db'],
   ])('%s is %s', (text, expected) => {
@@ -53,6 +62,64 @@ describe('a path in a configuration on Windows', () => {
     expect(error).toBeInstanceOf(ConfigInvalid)
     expect(words(error)).toContain(`config.ini, line 7: [store] path names ${shown}, which is not set`)
     expect(words(error)).toContain('%%')
+  })
+
+  it.each([
+    ['D:\\hq\\token.db::$DATA', 'holds a colon'],
+    ['D:\\hq\\aux.db', 'holds aux.db, which is the name of a device'],
+    ['D:\\"h q"\\token.db', 'holds a quotation mark'],
+    ['D:\\h*q\\token.db', 'holds *, which no name'],
+    ['~\\nul', 'holds nul, which is the name of a device'],
+    ['"', 'holds a quotation mark'],
+    ['""', 'is given an empty name'],
+    ['C:token.db', 'names a drive and no folder'],
+    ['D:', 'names a drive and no folder'],
+  ])('%s is refused by the setting: 78', async (text, problem) => {
+    const error = await failure(() => path(text))
+    expect(error).toBeInstanceOf(ConfigInvalid)
+    expect(words(error)).toContain(`config.ini, line 7: [store] path ${problem}`)
+    expect((error as ConfigInvalid).hint).toBeDefined()
+  })
+
+  it.each(['HQ_TOKEN_STATE_DIR', 'HQ_TOKEN_CONFIG', 'HQ_TOKEN_CONFIG_DIR', 'LOCALAPPDATA', 'APPDATA'])(
+    'of %s has one spelling, and is refused where no file has it',
+    async (name) => {
+      const found = (text: string): string | undefined => {
+        const env = { ...ENV, LocalAppData: undefined, [name]: text }
+        const around = { ...windows, env }
+        return /STATE|LOCAL/.test(name)
+          ? defaultStore(undefined, around).path
+          : locate({}, around, () => true).file?.path
+      }
+      expect(found('D:\\h.\\hq.')).toMatch(/^D:\\h\\hq(?:\\|$)/)
+      const error = await failure(() => found('D:\\aux\\hq'))
+      expect(error).toBeInstanceOf(ConfigInvalid)
+      expect(words(error)).toContain(`${name.replace(/^.*APPDATA$/, '%$&%')} holds aux`)
+    },
+  )
+
+  it('of --config and of move --to is an error of usage where no file has it', async () => {
+    expect(locate({ config: 'D:\\hq\\a.ini.' }, windows, () => true).file?.path).toBe('D:\\hq\\a.ini')
+    for (const call of [
+      () => locate({ config: 'con.ini' }, windows, () => true),
+      () =>
+        targetStore({ to: 'D:\\hq\\con.db' }, undefined, {}, {} as never, windows as never, () => undefined),
+    ]) {
+      const error = await failure(call)
+      expect(error).toBeInstanceOf(UsageError)
+      expect(words(error)).toMatch(/^--(?:config|to) holds con/)
+    }
+  })
+
+  it('may be relative to the drive in a variable, as all of it may be', () => {
+    const env = { ...ENV, HQ_TOKEN_STATE_DIR: 'D:hq' }
+    expect(() => defaultStore(undefined, { ...windows, env })).not.toThrow()
+  })
+
+  it('keeps its quotes, dots and colons elsewhere', () => {
+    const linux: Surroundings = { env: ENV, platform: 'linux', homedir: () => '/home/me' }
+    for (const text of ['"a b"', 'token.db.', 'a:b', 'con', 'C:token.db', 'a .'])
+      expect(pathIn({ text, folder: '/etc', where: '' }, linux)).toBe(`/etc/${text}`)
   })
 
   it('has its per cent signs elsewhere', () => {

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { linkSync, lstatSync, mkdirSync, statSync, symlinkSync, writeFileSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { ConfigInvalid, HeldOpen, StoreBusy, StoreUnusable } from '../../src/core/errors.js'
@@ -7,7 +7,8 @@ import type { Notice } from '../../src/core/ports.js'
 import { lockingOn } from '../../src/store/sqlite/early-lock.js'
 import { HeldWait, mayPass } from '../../src/store/sqlite/patience.js'
 import { inspectPlace } from '../../src/store/inspect.js'
-import { storePaths } from '../../src/store/paths.js'
+import { checkOwn } from '../../src/store/files.js'
+import { databasePath, storePaths } from '../../src/store/paths.js'
 import { assertNewPlace, placeFinding } from '../../src/store/windows-store.js'
 import { HELD_MS } from '../../src/platform/held-files.js'
 import { SDDL, SERVICE, windowsThat } from '../platform/windows-answers.js'
@@ -41,6 +42,50 @@ describe('the lock on Windows', () => {
     other.exec(lockingOn('win32'))
     other.close()
     expect(statSync(path).size).toBe(0)
+  })
+})
+
+describe('the path of a store on Windows', () => {
+  it('is that by which SQLite and Node open one file, whoever names it', () => {
+    for (const path of [
+      'D:\\hq\\token.db',
+      'D:\\hq.\\token.db. .',
+      '\\\\?\\D:\\hq\\token.db',
+      'D:/hq/token.db',
+    ])
+      expect(databasePath(path, 'win32')).toBe('D:\\hq\\token.db')
+    expect(() => databasePath('D:\\hq\\nul.db', 'win32')).toThrow(StoreUnusable)
+    expect(databasePath('/hq/nul.db.', 'linux')).toBe('/hq/nul.db.')
+  })
+})
+
+describe('what is there under the name of a store on Windows', () => {
+  /** Stats as of another user, which says nothing there. */
+  function stranger(path: string): Stats {
+    return Object.assign(lstatSync(path), { uid: 12345, mode: lstatSync(path).mode | 0o777 })
+  }
+
+  it('is refused where it is a folder, a link or has a second name, and not for its mode', () => {
+    const here = folder()
+    const [database, second, link] = ['token.db', 'second.db', 'link.db'].map((name) => join(here, name)) as [
+      string,
+      string,
+      string,
+    ]
+    writeFileSync(database, '')
+    symlinkSync(database, link)
+    const check =
+      (path: string, kind: 'file' | 'folder' = 'file') =>
+      (): void => {
+        checkOwn(path, stranger(path), kind, database, 'win32')
+      }
+    expect(check(database)).not.toThrow()
+    expect(check(here, 'folder')).not.toThrow()
+    expect(check(here)).toThrow(/is a folder, and the store is a file/)
+    expect(check(link)).toThrow(/is not a file of its own/)
+    expect(check(database, 'folder')).toThrow(/is not a folder of its own/)
+    linkSync(database, second)
+    expect(check(second)).toThrow(/has a second name/)
   })
 })
 

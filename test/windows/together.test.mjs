@@ -49,11 +49,23 @@ test('a job that is killed in the middle of its refresh: those that wait take ov
   assert.equal(here.requests(' reused'), 0, here.said())
 })
 
-test('two spellings of one store have one lock', async () => {
+test('all spellings of one store have one lock and one rescue file', async () => {
   const here = await place('--latency', '1s')
   const long = join(here.dir, 'a store with a long name.db')
   await here.start(['seed', here.seed], { env: { HQ_TOKEN_STORE: long } }).ended
-  const spellings = [long, long.toUpperCase(), `${long}.`, `${long} `.trimEnd(), short(long)]
+  const spellings = [
+    long,
+    long.toUpperCase(),
+    `${long}.`,
+    `${long} .`,
+    // The quotes, as cmd leaves them, keep the space at the end.
+    `"${long} "`,
+    join(`${here.dir}.`, basename(long)),
+    long.replaceAll('\\', '/'),
+    `\\\\?\\${long}.`,
+    `\\\\.\\${long}`,
+    short(long),
+  ]
   const jobs = await Promise.all(
     spellings.map((store) => here.start(['refresh'], { env: { HQ_TOKEN_STORE: store } }).ended),
   )
@@ -63,7 +75,12 @@ test('two spellings of one store have one lock', async () => {
     jobs.map(({ stderr }) => stderr).join(''),
   )
   assert.equal(here.requests(' reused'), 0, here.said())
+  for (const store of spellings) {
+    const { stdout } = await here.start(['status', '--json'], { env: { HQ_TOKEN_STORE: store } }).ended
+    assert.equal(JSON.parse(stdout).generation, 1 + here.requests(ROTATED), store)
+  }
   const names = readdirSync(here.dir).filter((name) => /store with/i.test(name))
+  assert.deepEqual(names.filter((name) => /\.db[. ]*$/i.test(name)).length, 1, names.join())
   assert.deepEqual(names.filter((name) => /\.lock$/i.test(name)).length, 1, names.join())
   assert.deepEqual(names.filter((name) => /\.rescue$/i.test(name)).length, 1, names.join())
 })

@@ -64,6 +64,7 @@ export class SqliteStore implements TokenStore {
    * Creates and opens nothing; the first call does.
    *
    * @param path The SQLite file; its folder is created if it is missing.
+   * @throws {StoreUnusable} no file on Windows has this name.
    */
   constructor(path: string, options: SeatOptions = {}) {
     this.name = path

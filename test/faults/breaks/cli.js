@@ -456,4 +456,11 @@ export default [
     replace: '      if (error !== null) throw error\n      const left = existsSync(this.path)',
     by: tests('e2e/exec-token-file', 'something keeps the folder'),
   },
+  {
+    name: 'windows: --outfile may name a device',
+    file: 'src/cli/commands/get/options.ts',
+    find: '    value: fileName,\n',
+    replace: '    value: { ...fileName },\n',
+    by: tests('cli/file-names', 'take'),
+  },
 ]

@@ -141,8 +141,8 @@ export default [
   {
     name: 'files of others are taken',
     file: 'src/store/files.ts',
-    find: '  if (!posix) return\n  if (kind',
-    replace: '  if (!posix || stats.size >= 0) return\n  if (kind',
+    find: "  if (platform === 'win32') return\n",
+    replace: "  if (platform === 'win32' || stats.size >= 0) return\n",
     by: tests('faults/hostile', 'the store’s "token.db"'),
   },
   {
@@ -623,5 +623,19 @@ export default [
     find: "  if (platform !== 'linux') return []\n",
     replace: "  if (platform === 'aix') return []\n",
     by: tests('e2e/places', 'what becomes of its last copies'),
+  },
+  {
+    name: 'windows: a program opens a store under two locks',
+    file: 'src/store/paths.ts',
+    find: '  const spelling = windowsSpelling(win32.resolve(path), platform)\n',
+    replace: "  const spelling = windowsSpelling(win32.resolve(path), 'linux')\n",
+    by: tests('store/windows', 'whoever names it'),
+  },
+  {
+    name: 'windows: a folder or a second name is taken for a store',
+    file: 'src/store/files.ts',
+    find: '  checkKind(path, stats, kind)\n',
+    replace: "  if (platform !== 'win32') checkKind(path, stats, kind)\n",
+    by: tests('store/windows', 'or has a second name'),
   },
 ]

@@ -1,6 +1,6 @@
 // The command line of `hq-token api`: its options, their types and its help. Loads what does the work when it runs.
 import { type Command, Option } from 'commander'
-import { collect, seconds } from '../../arguments.js'
+import { collect, file, seconds } from '../../arguments.js'
 import type { Edge } from '../../edge.js'
 import { rawField, typedField, type Field, type FileField } from './fields.js'
 
@@ -55,7 +55,7 @@ export function command(root: Command, { withSession }: Edge): void {
       'send this file as the body; - for standard input; fields then go into the query',
     )
     .option('-i, --include', 'print the status line and the headers too')
-    .option('-o, --output <file>', 'write the answer to a file, whole or not at all')
+    .option('-o, --output <file>', 'write the answer to a file, whole or not at all', file)
     .addOption(
       new Option('--timeout <duration>', 'give up when nothing is sent or received for this long')
         .argParser(seconds)

@@ -1,7 +1,7 @@
 // The options of `hq-token check`, for commander and for `plain.ts`, which must not load it.
 import { seconds } from '../../../core/duration.js'
 import { range, type Range } from '../../../core/range.js'
-import { duration, type OptionRow, type OptionValue } from '../../options.js'
+import { duration, fileName, type OptionRow, type OptionValue } from '../../options.js'
 
 export interface CheckFlags {
   readonly warning?: Range
@@ -65,8 +65,8 @@ export const checkOptions: readonly OptionRow[] = [
     flags: '--prometheus <file>',
     value: {
       // A dash begins the next option: the value is missing.
-      read: (text) => (text === '-' || /^[^-]/.test(text) ? text : undefined),
-      otherwise: 'A file has a name; ./-x is one that begins with a dash.',
+      read: (text) => (text === '-' || /^[^-]/.test(text) ? fileName.read(text) : undefined),
+      otherwise: `A file has a name; ./-x is one that begins with a dash.${fileName.otherwise}`,
     },
     description: 'also write a textfile for node_exporter; - prints the metrics, and no status line',
   },

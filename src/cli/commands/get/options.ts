@@ -1,5 +1,5 @@
 // The options of `hq-token get`, for commander and for the warm path, which must not load it.
-import { duration, type OptionRow } from '../../options.js'
+import { duration, fileName, type OptionRow } from '../../options.js'
 import { tokenFormats, type TokenFormat } from './formats.js'
 
 export interface GetFlags {
@@ -35,5 +35,6 @@ export const getOptions: readonly OptionRow[] = [
   {
     flags: '--outfile <file>',
     description: 'write the token to a file, 0600 and replaced atomically, instead of standard output',
+    value: fileName,
   },
 ]

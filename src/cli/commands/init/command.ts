@@ -1,6 +1,7 @@
 // The command line of `hq-token init`: its options, their types and its help. Loads what does the work when it runs.
 import { type Command, Option } from 'commander'
 import { AUTH_METHODS } from '../../../core/auth-method.js'
+import { file } from '../../arguments.js'
 import type { Edge } from '../../edge.js'
 
 export interface InitFlags {
@@ -41,7 +42,7 @@ export function command(root: Command, { exitWith, world }: Edge): void {
       '--client-secret <source>',
       '-: read it from standard input; a value here is refused, and a prompt does not show it',
     )
-    .option('--client-secret-file <file>', 'the config names a file that holds the client secret')
+    .option('--client-secret-file <file>', 'the config names a file that holds the client secret', file)
     .option('--client-secret-command <command>', 'the config names a command that prints the client secret')
     .option(
       '--redirect-uri <uri>',

@@ -1,6 +1,6 @@
 // The command line of `hq-token sandbox`: its options, their types and its help. Loads what does the work when it runs.
 import { InvalidArgumentError, type Command, Option } from 'commander'
-import { collect, milliseconds, seconds } from '../../arguments.js'
+import { collect, file, milliseconds, seconds } from '../../arguments.js'
 import type { Edge } from '../../edge.js'
 
 export interface SandboxFlags {
@@ -57,6 +57,7 @@ export function command(root: Command, { world }: Edge): void {
     .option(
       '--dir <folder>',
       'where to write config.ini and token.ini; default: a temporary folder, removed at the end',
+      file,
     )
     .action(async (flags: SandboxFlags) => (await import('./sandbox.js')).sandbox(world, root.opts(), flags))
 }

@@ -1,6 +1,6 @@
 // The command line of `hq-token schedule`: its options, their types and its help. Loads what does the work when it runs.
 import { Argument, InvalidArgumentError, type Command, Option } from 'commander'
-import { seconds } from '../../arguments.js'
+import { file, seconds } from '../../arguments.js'
 import type { Edge } from '../../edge.js'
 
 export const TARGETS = ['systemd', 'cron', 'launchd', 'windows'] as const
@@ -56,7 +56,7 @@ export function command(root: Command, { world }: Edge): void {
       'the user that a unit of the machine runs as (default: hq-token; launchd: _hq-token)',
       userName,
     )
-    .option('--dir <folder>', 'write the files into this folder, and print nothing')
+    .option('--dir <folder>', 'write the files into this folder, and print nothing', file)
     .option('--force', 'with --dir: replace files that say something else')
     .addHelpText('after', HELP)
     .action(async (target: Target, flags: ScheduleFlags) => {

@@ -1,5 +1,6 @@
 // The command line of `hq-token seed`: its options, their types and its help. Loads what does the work when it runs.
 import { type Command } from 'commander'
+import { file } from '../../arguments.js'
 import type { Edge } from '../../edge.js'
 
 export interface SeedFlags {
@@ -23,6 +24,7 @@ export function command(root: Command, { withSession }: Edge): void {
     .argument(
       '[file]',
       'INI file with an [AUTH] section, or - for standard input; default: [seed] file of the config',
+      file,
     )
     .description('import a first token set into the store, once')
     .option('--force', 'replace the token set in the store; the replaced pair is kept as the previous one')
