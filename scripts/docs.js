@@ -180,7 +180,7 @@ that is there stays as it is; where it lies outside of your profile and others m
 there is none: make a folder in it.
 
 A configuration for the whole machine lies in \`%ProgramData%\\hq-token\`. Users may make folders there, so it is used only if nobody but
-administrators and the system can change it or own it, and is refused otherwise (78). Read a folder that is there already first: what no administrator wrote,
+administrators, the system and you can change it or own it, and is refused otherwise (78). Read a folder that is there already first: what no administrator wrote,
 remove with it (\`Remove-Item -Recurse\`), because whoever made a file may keep it open, and make it anew. Then, as an administrator:
 
 \`\`\`powershell

@@ -53,11 +53,14 @@ function ownFiles({ file, files, seedFile, store, shared }: Config): (readonly [
 /** The file itself behind all links, and its name, which may be free: names that differ in case only count as one. */
 function marks(path: string): string[] {
   const folder = real(dirname(path))
-  const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return [
-    join(folder, basename(path)).toLowerCase(),
-    ...(stats === undefined ? [] : [`${stats.dev}:${stats.ino}`]),
-  ]
+  const name = join(folder, basename(path)).toLowerCase()
+  try {
+    const { dev, ino } = statSync(path, { bigint: true })
+    return [name, `${dev}:${ino}`]
+  } catch {
+    // It is not there, or may not be looked at: whoever writes it says so.
+    return [name]
+  }
 }
 
 function real(folder: string): string {

@@ -75,8 +75,8 @@ export default [
   {
     name: 'an output takes the place of a file of the store that another name leads to',
     file: 'src/wiring/own-files.ts',
-    find: '...(stats === undefined ? [] : [`${stats.dev}:${stats.ino}`]),',
-    replace: '...(stats === undefined ? [] : []),',
+    find: 'return [name, `${dev}:${ino}`]',
+    replace: 'return [name, ...[`${dev}:${ino}`].slice(1)]',
     by: tests('e2e/own-files', 'get --outfile replaces none'),
   },
   {
