@@ -176,7 +176,8 @@ function variablesTable() {
 In a path of the configuration, or of a variable, \`%NAME%\` is the variable of that name; one that is not set is an error (78). \`%%\` is a
 percent sign. A folder that hq-token makes is closed by \`icacls\`: to all but you, the administrators and the system. A folder
 that is there stays as it is; where it lies outside of your profile and others may use it, no new store and no file of \`init\` goes into it (74).
-\`hq-token doctor\` says who may use it, and the command that closes it.
+\`hq-token doctor\` says who may use it, and the command that closes it; for a drive or a folder of many programs, such as \`%ProgramData%\` itself,
+there is none: make a folder in it.
 
 A configuration for the whole machine lies in \`%ProgramData%\\hq-token\`. Users may make folders there, so it is used only if nobody but
 administrators and the system can change it or own it, and is refused otherwise (78). Read a folder that is there already first: what no administrator wrote,
@@ -187,6 +188,8 @@ icacls "$env:ProgramData\\hq-token" /setowner "*S-1-5-32-544" /T
 icacls "$env:ProgramData\\hq-token" /reset /T
 icacls "$env:ProgramData\\hq-token" /inheritance:r /grant:r "*S-1-5-18:(OI)(CI)F" "*S-1-5-32-544:(OI)(CI)F" "DOMAIN\\ACCOUNT:(OI)(CI)RX"
 \`\`\`
+
+\`hq-token init --config "$env:ProgramData\\hq-token\\config.ini"\` writes into that folder too, and warns of those who may read what it writes.
 
 Each command, \`get\` too, then asks Windows first, by PowerShell and \`whoami\`: that takes 0.3 to 1 second, and up to 20 on a machine that is too busy. Where policy
 forbids PowerShell, the file is refused (78). So rather name one: a file of \`HQ_TOKEN_CONFIG\`, set for the machine by its administrator, is not asked about, and costs nothing.

@@ -36,7 +36,7 @@ async function runCommand(argv: readonly string[], world: World, tells: Edge['te
       await root.parseAsync(separated(argv, root), { from: 'user' })
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error
-      await writeReport(world.stdout, help.join(''))
+      await writeReport(world, help.join(''))
     }
     return status
   } catch (error) {

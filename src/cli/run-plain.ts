@@ -1,10 +1,12 @@
 // Runs what `plain.ts` has read, without commander. Prints only by its commands and `report`.
 import { Exit } from '../core/errors.js'
+import { assertNotOwnOf } from '../wiring/own-files.js'
 import { answerOf, handOut } from './commands/get/get.js'
 import type { Plain, PlainCheck, PlainGet } from './plain.js'
 import type { Edge } from './edge.js'
 import { report } from './report.js'
 import { inSession, type Session } from './session.js'
+import { namesFile } from './terminal/output-file.js'
 import { quietly } from './terminal/quiet.js'
 import { tellLast } from './tell-last.js'
 import { letGo, realWorld, type Given, type World } from './world.js'
@@ -21,8 +23,10 @@ export function main(plain: Exclude<Plain, PlainCheck>, given: Given): Promise<n
 /** Writes the rest of the warm path's answer, which standard output did not take at once. */
 export function handOutPlain(answer: Uint8Array, plain: PlainGet, given: Given): Promise<number> {
   const world = realWorld(given)
+  const { options, flags } = plain
   return reported(plain, world, async () => {
-    await handOut(answer, plain.flags, world)
+    if (namesFile(flags.outfile)) assertNotOwnOf(flags.outfile, '--outfile', options, world)
+    await handOut(answer, flags, world)
     return undefined
   })
 }

@@ -1,5 +1,6 @@
 // Reads and writes INI text without cutting a value short. Opens no file, and puts no value in a message.
 import { parse } from 'ini'
+import { encodingOf } from '../core/encoding.js'
 import { FileProblem } from './file.js'
 
 /** One `key = value`. */
@@ -56,15 +57,6 @@ export function decode(bytes: Uint8Array): string {
     throw new FileProblem('not UTF-8 or UTF-16 text', line, 'save the file as UTF-8')
   }
   return text
-}
-
-function encodingOf([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
-  if (first === 0xff && second === 0xfe) return 'utf-16le'
-  if (first === 0xfe && second === 0xff) return 'utf-16be'
-  // Without a mark: an INI file begins with an ASCII character, whose other half is zero.
-  if (second === 0 && first !== 0) return 'utf-16le'
-  if (first === 0 && second !== 0 && second !== undefined) return 'utf-16be'
-  return 'utf-8'
 }
 
 function scan(text: string): Ini {

@@ -10,8 +10,9 @@ import { environmentNotices } from './environment.js'
 import { asProblem, FileProblem, openFile } from './file.js'
 import { inspectRights } from './inspect-rights.js'
 import type { PersonKey } from './keys.js'
-import { exposedSecrets, secretFiles, loadConfig, requireClient, type Config } from './load.js'
+import { loadConfig, requireClient, type Config } from './load.js'
 import { locate, usualFiles, type Location } from './locate.js'
+import { exposedSecrets, namedFiles } from './named-files.js'
 import { variable, type Environment, type Surroundings } from './paths.js'
 import { seedIn } from './seed-file.js'
 import { readSettings } from './settings.js'
@@ -66,12 +67,12 @@ function settings(before: readonly Finding[], location: Location, around: Surrou
     const source = { ...around, ...location }
     const config = loadConfig(source)
     const { settings, notices } = readSettings(source)
+    const named = namedFiles(settings, config.shared)
     if (around.platform === 'win32') {
-      const secrets = secretFiles(settings, config.shared, source)
-      return { checks: [...before, ...inspectRights(config, secrets, around)], config }
+      return { checks: [...before, ...inspectRights(config, named, source)], config }
     }
-    const exposed = [...notices, ...exposedSecrets(settings, config.shared, source)].map(
-      ({ message, hint }) => warn('permissions', message, hint),
+    const exposed = [...notices, ...exposedSecrets(named, source)].map(({ message, hint }) =>
+      warn('permissions', message, hint),
     )
     const kept = config.file === null ? [] : [ok('permissions', 'nobody else can read or change it')]
     return { checks: [...before, ...(exposed.length > 0 ? exposed : kept)], config }

@@ -9,6 +9,7 @@ import { isUnconfigured, notConfigured } from '../core/unconfigured.js'
 import { environmentNotices } from './environment.js'
 import { isPersonKey, type KeyName, type PersonKey } from './keys.js'
 import type { Located } from './paths.js'
+import { exposedSecrets, namedFiles } from './named-files.js'
 import { notifyConfig, type NotifyConfig } from './notify.js'
 import { networkConfig, type NetworkConfig } from './network.js'
 import type { AuthMethod } from '../core/auth-method.js'
@@ -19,7 +20,6 @@ import { read, supportedKeys, type SupportedKey, type Values } from './schema.js
 import { readSettings, type ConfigSource, type Settings } from './settings.js'
 import { defaultStore, pathIn } from './paths.js'
 import { suggestion } from './suggest.js'
-import { secretFileNotices } from './trust.js'
 
 /** The configuration, checked. URLs that a path is resolved against end in a slash. */
 export interface Config {
@@ -51,6 +51,8 @@ export interface Config {
   /** The store that a move goes to; `null` for every other command. */
   readonly moveTo: TargetStore | null
   readonly seedFile: string | null
+  /** The files that it names beside the seed: secrets, keys, authorities. @throws {ConfigInvalid} */
+  readonly files: () => readonly string[]
   readonly refresh: {
     readonly early: Early
     /** Seconds, as all below. */
@@ -129,6 +131,7 @@ export function loadConfig(source: ConfigSource): Config {
         ? null
         : targetStore(source.moveTo, seat, settings, values, source, suggestion),
     seedFile: seedFile === undefined ? null : pathIn(seedFile, source),
+    files: () => namedFiles(settings, shared).map(({ setting }) => pathIn(setting, source)),
     refresh: {
       early: values['refresh.early'],
       minValid: values['refresh.min_valid'],
@@ -143,7 +146,7 @@ export function loadConfig(source: ConfigSource): Config {
       ...(source.notices ?? []),
       ...(source.isQuiet === true ? [] : environmentNotices(source, suggestion)),
       ...notices,
-      ...exposedSecrets(settings, shared, source),
+      ...exposedSecrets(namedFiles(settings, shared), source),
     ],
   }
 }
@@ -272,28 +275,4 @@ function storePath(settings: Settings, source: ConfigSource): Located {
   if (setting === undefined)
     return defaultStore(source.profile, source, settings['store.url'] === undefined ? '.db' : '.seat')
   return { path: pathIn(setting, source), rule: setting.from === 'file' ? '[store] path' : 'HQ_TOKEN_STORE' }
-}
-
-/** Warns of files with secrets that others can read. */
-export function exposedSecrets(
-  settings: Settings,
-  shared: Config['shared'],
-  source: ConfigSource,
-): readonly Notice[] {
-  return secretFiles(settings, shared, source).flatMap(secretFileNotices)
-}
-
-/** The files with secrets that the configuration names. */
-export function secretFiles(
-  settings: Settings,
-  shared: Config['shared'],
-  source: ConfigSource,
-): readonly string[] {
-  const own = [
-    settings['client.client_secret_file'],
-    settings['network.client_key_file'],
-    settings['notify.url_file'],
-  ]
-  const files = shared === null ? own : [...own, ...shared.secretFiles]
-  return files.flatMap((file) => (file === undefined ? [] : pathIn(file, source)))
 }

@@ -2,6 +2,7 @@
 import { win32 } from 'node:path'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Notice } from '../core/ports.js'
+import { isWithin } from '../platform/profile.js'
 import { isDeviceName } from '../platform/windows-path.js'
 import { isThere } from './file.js'
 import {
@@ -14,6 +15,7 @@ import {
   type Located,
   type Surroundings,
 } from './paths.js'
+import { hints } from '../platform/hints.js'
 
 export interface Location {
   /** `undefined` where there is no config file: everything may come from the environment. */
@@ -91,13 +93,13 @@ function profileOf(typed: Typed, around: Surroundings): string | undefined {
     throw new UsageError(
       `--profile ${profile} and HQ_TOKEN_STORE exclude one another: one file cannot be the store of two profiles`,
       {
-        hint: `unset HQ_TOKEN_STORE, or leave out --profile ${profile}; HQ_TOKEN_STATE_DIR names a folder with a store for each profile`,
+        hint: `${hints.unset('HQ_TOKEN_STORE')}, or leave out --profile ${profile}; HQ_TOKEN_STATE_DIR names a folder with a store for each profile`,
       },
     )
   if (typed.profile !== undefined && variable(around.env, 'HQ_TOKEN_STORE_NAME') !== undefined)
     throw new UsageError(
       `--profile ${profile} and HQ_TOKEN_STORE_NAME exclude one another: two profiles cannot share one token set`,
-      { hint: `unset HQ_TOKEN_STORE_NAME, or leave out --profile ${profile}` },
+      { hint: `${hints.unset('HQ_TOKEN_STORE_NAME')}, or leave out --profile ${profile}` },
     )
   return profile
 }
@@ -147,4 +149,10 @@ function machinesFolder({ env, platform }: Surroundings): Located | undefined {
   if (platform !== 'win32') return { path: '/etc', rule: '/etc' }
   const path = variable(env, 'ProgramData')
   return path === undefined || !win32.isAbsolute(path) ? undefined : { path, rule: '%ProgramData%' }
+}
+
+/** Whether a file is one for the whole machine, which the accounts that it is for have to read. */
+export function isMachines(path: string, around: Surroundings): boolean {
+  const machine = machinesFolder(around)
+  return machine !== undefined && isWithin(path, win32.join(machine.path, 'hq-token'))
 }

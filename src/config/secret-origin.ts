@@ -65,7 +65,8 @@ export function secretOrigin(
  */
 export async function readSecret(origin: SecretOrigin, timeoutMs = COMMAND_TIMEOUT_MS): Promise<Secret> {
   if (origin.kind === 'text') return checked(origin.text, origin)
-  const text = origin.kind === 'file' ? readSecretFile(origin) : await printed(origin, timeoutMs)
+  const text =
+    origin.kind === 'file' ? readSecretFile(origin) : decoded(await printed(origin, timeoutMs), origin)
   return checked(text.replace(/\r?\n$/, ''), origin)
 }
 
@@ -90,11 +91,23 @@ function readSecretFile({ path, where }: SecretFile): string {
   }
 }
 
+/** As a file: a shell of Windows writes UTF-16, marks, or an old code page, whose characters would be sent as others. */
+function decoded(bytes: Uint8Array, { where }: Origin): string {
+  try {
+    return decode(bytes)
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error
+    throw new ConfigInvalid(`${where} prints what is no text in UTF-8 or UTF-16`, {
+      hint: 'let the command print UTF-8, on Windows after: chcp 65001',
+    })
+  }
+}
+
 /** @throws {ConfigInvalid} */
 async function printed(
   { command, cwd, env, where, what }: SecretCommand,
   timeoutMs: number,
-): Promise<string> {
+): Promise<Uint8Array> {
   const end = await runShellCommand({
     ...{ command, cwd, env: withoutSecretVariables(env) },
     ...{ timeoutMs, mostOutput: MOST_OUTPUT },

@@ -11,6 +11,7 @@ import { readSecret, secretOrigin, type SecretOrigin } from './secret-origin.js'
 import type { ConfigSource, Setting, Settings } from './settings.js'
 import { readStoreUrl, type DatabaseHost, type StoreUrl } from './store-url.js'
 import type { Suggest } from './suggest.js'
+import type { TrustedFile } from './trust.js'
 
 /** A store that many hosts share, as configured. */
 export interface SharedStoreConfig extends Pick<StoreUrl, 'display' | 'hosts'> {
@@ -34,8 +35,10 @@ export interface SharedStoreConfig extends Pick<StoreUrl, 'display' | 'hosts'> {
   readonly password: (host: DatabaseHost) => Promise<Secret | undefined>
   /** `ca` replaces the authorities that Node trusts by itself. Reads the files at each call. @throws {ConfigInvalid} */
   readonly credentials: NetworkConfig['credentials']
-  /** Files that nobody else should be able to read. */
-  readonly secretFiles: readonly Setting[]
+  /** The settings that name a file, and what that is. */
+  readonly files: readonly (readonly [Setting | undefined, TrustedFile])[]
+  /** Whether the password is looked for in PostgreSQL's own file. */
+  readonly isPasswordFiled: boolean
 }
 
 /** Seconds between a lease's end and the end of a wait: for a look, and for the refresh itself. */
@@ -89,7 +92,13 @@ export function sharedStore(
         ? filed(filedPassword({ host: name, port, ...login() }, source))
         : readSecret(origin),
     credentials: () => credentialsOf({ ca, cert: sslcert, key: sslkey }, source),
-    secretFiles: [file, sslkey].flatMap((one) => one ?? []),
+    files: [
+      [file, 'secret'],
+      [ca, 'ca'],
+      [sslcert, 'certificate'],
+      [sslkey, 'key'],
+    ],
+    isPasswordFiled: origin === undefined,
   }
 }
 

@@ -6,6 +6,7 @@ import type { Notice } from '../core/ports.js'
 import { shellWord } from '../core/shell-quoting.js'
 import { judged, openTo } from '../platform/access.js'
 import { accessLists, type AccessLists } from '../platform/access-control.js'
+import { isOfOpen } from '../platform/files.js'
 import { hints } from '../platform/hints.js'
 import type { Surroundings } from './paths.js'
 import { exposure, exposureNotices, FileProblem, makePrivate, readRegular } from './file.js'
@@ -29,6 +30,10 @@ const RULES: Readonly<Record<TrustedFile, Rule>> = {
   key: { does: 'proves who this client is', isSecret: true },
   secret: { does: 'proves who this client is', isSecret: true },
   seed: { does: 'says whose grant is used', isSecret: true, groupMayWrite: true },
+}
+
+export function isSecret(kind: TrustedFile): boolean {
+  return RULES[kind].isSecret
 }
 
 /** As many links as Linux follows. */
@@ -146,10 +151,9 @@ function identities(places: readonly string[]): string {
     .join('|')
 }
 
-/** The time is compared too, because a file's number on Windows has more digits than a number here. */
-function isFileRead(path: string, { dev, ino, size, mtimeMs }: Stats): boolean {
+function isFileRead(path: string, read: Stats): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false })
-  return stats?.dev === dev && stats.ino === ino && stats.size === size && stats.mtimeMs === mtimeMs
+  return isOfOpen(stats, read, 'win32') && stats?.size === read.size && stats.mtimeMs === read.mtimeMs
 }
 
 /** The commands that leave a folder to administrators, and let one account read it. */

@@ -3,14 +3,23 @@
 export interface Host {
   /** The name that people use. */
   readonly name: string
-  /** Names its installation; `null` if the system has no such id (many containers). */
+  /** Names its installation, or its hardware (`HARDWARE`); `null` if the system has no such id (many containers). */
   readonly id: string | null
   /** Names its present boot; `null` if the system does not tell. */
   readonly boot: string | null
 }
 
+/** An id begins so that is the hardware's own: no copy of a disk takes it along. */
+export const HARDWARE = 'hw-'
+
+/** What stays the same of a machine: the id of its hardware, else its name. A Mac may take its name from the network. */
+export function lastingName({ name, id }: Host): string {
+  return id?.startsWith(HARDWARE) === true ? id : name
+}
+
 /** Compares boots first: one boot is one machine whatever its name, because each container has a name of its own. */
 export function isSameHost(one: Host, other: Host): boolean {
   if (one.boot !== null && one.boot === other.boot) return true
-  return one.name === other.name && (one.id === null || other.id === null || one.id === other.id)
+  if (one.id === null || other.id === null) return one.name === other.name
+  return one.id === other.id && lastingName(one) === lastingName(other)
 }

@@ -34,7 +34,8 @@ export const thisSystem: WindowsSystem = {
       ...{ env, encoding: 'latin1', timeout: TIMEOUT_MS, windowsHide: true },
       stdio: ['ignore', 'pipe', 'ignore'],
     })
-    return { status, output: stdout }
+    // A program that could not be started has no output, whatever the types say.
+    return { status, output: status === null ? '' : stdout }
   },
 }
 

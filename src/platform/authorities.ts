@@ -1,6 +1,7 @@
 // The authorities that vouch for servers: Node's own and, on Windows and macOS, the system's. Opens no connection.
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
+import { hints } from './hints.js'
 
 /** This Node, as far as trust depends on it. */
 export interface TrustRuntime {
@@ -80,7 +81,7 @@ export function trustHint(runtime = THIS_RUNTIME): string {
     return knowsVariable(runtime.version) ? `${own}; or NODE_USE_SYSTEM_CA=1, for those of this system` : own
   const place = runtime.platform === 'win32' ? 'Windows’ certificate store' : 'the keychain'
   if (store === 'used') return `${own}; or have the administrator put it into ${place}, which is read too`
-  if (store === 'off') return `${own}; or unset NODE_USE_SYSTEM_CA, so that ${place} is read too`
+  if (store === 'off') return `${own}; or ${hints.unset('NODE_USE_SYSTEM_CA')}, so that ${place} is read too`
   return `${place} is read by Node 22.15 or newer, and this is ${runtime.version}: take a newer Node; or ${own}`
 }
 

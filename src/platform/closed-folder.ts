@@ -1,17 +1,16 @@
 // Makes a folder on Windows that is closed to others from its first instant, and judges one that is there. Knows not what it is for.
-import { randomBytes } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Notice } from '../core/ports.js'
 import { judged, openTo, remedy } from './access.js'
 import { accessLists, closeFolder, NotClosed, type WindowsSystem } from './access-control.js'
+import { eachLeftDraft, newDraftName } from './draft-names.js'
 import { whileHeld } from './held-files.js'
-import { fateOf, MARK, processMark } from './processes.js'
-import { isInProfile } from './profile.js'
+import { hintsOf } from './hints.js'
+import { isInProfile, realPath } from './profile.js'
 
 type Tell = ((notice: Notice) => void) | undefined
 
-const NAME = new RegExp(`^\\.hq-token-(${MARK})-[0-9a-f]{12}$`)
 /** The folder in the draft that takes the name. */
 const INNER = 'closed'
 
@@ -23,8 +22,10 @@ const INNER = 'closed'
  */
 export function makeClosed(folder: string, tell: Tell, system: WindowsSystem): void {
   const top = topmostMissing(folder)
-  removeLeftDrafts(dirname(top))
-  const draft = join(dirname(top), `.hq-token-${processMark()}-${randomBytes(6).toString('hex')}`)
+  eachLeftDraft(dirname(top), (path, fate) => {
+    if (fate === 'dead') removeDraft(path)
+  })
+  const draft = newDraftName(dirname(top))
   mkdirSync(draft)
   try {
     const warning = isInProfile(top, system)
@@ -66,11 +67,16 @@ function putWhereOthersAre(draft: string, top: string, system: WindowsSystem): N
 /**
  * Judges a folder before secrets are put into it: outside of the profile nobody but the user and the administrators may use it.
  *
- * @returns A warning, where Windows does not tell.
+ * @param isReadingMeant Others may read what it gets, as the accounts that a machine's configuration is for.
+ * @returns A warning of those, and where Windows does not tell.
  * @throws {NotClosed} with the command that closes it
  */
-export function assertClosed(folder: string, system: WindowsSystem): Notice | undefined {
-  const path = realpathSync.native(folder)
+export function assertClosed(
+  folder: string,
+  system: WindowsSystem,
+  isReadingMeant = false,
+): Notice | undefined {
+  const path = realPath(folder)
   // The rights of a link say nothing of those of its target, and others may let it lead elsewhere later.
   const isLink = lstatSync(folder).isSymbolicLink()
   if (isLink && !isInProfile(join(dirname(folder), INNER), system))
@@ -84,24 +90,18 @@ export function assertClosed(folder: string, system: WindowsSystem): Notice | un
     return {
       level: 'warning',
       message: `${folder} was not looked at, because Windows did not tell who may use it`,
-      hint: `to see it: icacls "${path}"`,
+      hint: `to see it: ${hintsOf('win32').rights(path)}`,
     }
   if (found.others.read.length === 0 && found.others.change.length === 0) return undefined
-  throw new NotClosed(`${openTo(found)}: no secret is put there`, {
-    hint: `name another folder, or close it, if what lies in it is yours: ${remedy(found, lists.self)}`,
-  })
-}
-
-/** Removes the drafts that killed processes have left. Never throws, and removes empty folders only. */
-function removeLeftDrafts(parent: string): void {
-  try {
-    for (const name of readdirSync(parent)) {
-      const [, mark] = NAME.exec(name) ?? []
-      if (mark !== undefined && fateOf(mark) === 'dead') removeDraft(join(parent, name))
+  if (isReadingMeant && found.others.change.length === 0)
+    return {
+      level: 'warning',
+      message: openTo(found),
+      hint: `see that they are the accounts that run the jobs: ${hintsOf('win32').rights(path)}`,
     }
-  } catch {
-    // The folder may be written but not listed.
-  }
+  throw new NotClosed(`${openTo(found)}: no secret is put there`, {
+    hint: remedy(found, lists.self, system.env),
+  })
 }
 
 /** Removes empty folders only: what is in them others have put there, and a folder of theirs may be a link by now. */

@@ -1,5 +1,4 @@
 // Writes a draft beside a file, and puts it in the file's place when it is whole. Throws the system's errors.
-import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   fchmodSync,
@@ -7,17 +6,15 @@ import {
   fsyncSync,
   lstatSync,
   openSync,
-  readdirSync,
   renameSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
+import { eachLeftDraft, newDraftName } from './draft-names.js'
 import { syncName } from './files.js'
 import { whileHeld } from './held-files.js'
-import { fateOf, MARK, processMark } from './processes.js'
 
-const NAME = new RegExp(`^\\.hq-token-(${MARK})-[0-9a-f]{12}$`)
 /** Milliseconds after which no process still writes a draft, because a transfer that stalls is given up sooner. */
 const GIVEN_UP = 86_400_000
 
@@ -35,7 +32,7 @@ export class Draft {
     const folder = dirname(target)
     removeLeftDrafts(folder)
     this.#target = target
-    this.path = newName(folder)
+    this.path = newDraftName(folder)
     this.fd = whileHeld(() => openSync(this.path, 'wx', 0o600))
     try {
       // Under umask 777, for example, it would be 000.
@@ -95,7 +92,7 @@ export class Draft {
    * because Node has no safe way to ask for the umask.
    */
   usualMode(): number {
-    const probe = newName(dirname(this.path))
+    const probe = newDraftName(dirname(this.path))
     try {
       const fd = openSync(probe, 'wx', 0o666)
       try {
@@ -115,31 +112,16 @@ export class Draft {
   }
 }
 
-function newName(folder: string): string {
-  return join(folder, `.hq-token-${processMark()}-${randomBytes(6).toString('hex')}`)
-}
-
 /** Removes the drafts that killed processes of this user have left in a folder. Never throws. */
 function removeLeftDrafts(folder: string): void {
-  try {
-    for (const name of readdirSync(folder)) {
-      const [, mark] = NAME.exec(name) ?? []
-      if (mark !== undefined) removeIfLeft(join(folder, name), mark)
+  eachLeftDraft(folder, (path, fate) => {
+    try {
+      const stats = lstatSync(path)
+      // Check, because anybody may give such a name to something in a shared folder.
+      if (!stats.isFile() || stats.uid !== (process.geteuid?.() ?? stats.uid)) return
+      if (fate === 'dead' || Date.now() - stats.mtimeMs > GIVEN_UP) unlinkSync(path)
+    } catch {
+      // Another process was faster.
     }
-  } catch {
-    // The folder may be written but not listed.
-  }
-}
-
-function removeIfLeft(path: string, mark: string): void {
-  try {
-    const fate = fateOf(mark)
-    if (fate === 'alive') return
-    const stats = lstatSync(path)
-    // Check, because anybody may give such a name to something in a shared folder.
-    if (!stats.isFile() || stats.uid !== (process.geteuid?.() ?? stats.uid)) return
-    if (fate === 'dead' || Date.now() - stats.mtimeMs > GIVEN_UP) unlinkSync(path)
-  } catch {
-    // Another process was faster.
-  }
+  })
 }

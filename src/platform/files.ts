@@ -10,6 +10,7 @@ import {
   openSync,
   renameSync,
   statSync,
+  type Stats,
   unlinkSync,
   writeSync,
 } from 'node:fs'
@@ -55,19 +56,39 @@ export function makeFolder(folder: string, tell?: (notice: Notice) => void, syst
  * Makes a folder that is to take a secret, if it is missing. One that is there is judged on Windows; elsewhere the modes of a file
  * are its own.
  *
+ * @param isReadingMeant Others may read what the folder gets.
  * @throws {NotClosed}
  */
-export function ensureOwnFolder(folder: string, tell: (notice: Notice) => void, system = thisSystem): void {
+export function ensureOwnFolder(
+  folder: string,
+  tell: (notice: Notice) => void,
+  { system = thisSystem, isReadingMeant = false } = {},
+): void {
   if (system.platform !== 'win32' || !isThere(folder)) {
     makeFolder(folder, tell, system)
     return
   }
-  const warning = assertClosed(folder, system)
+  const warning = assertClosed(folder, system, isReadingMeant)
   if (warning !== undefined) tell(warning)
 }
 
 function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+/**
+ * Whether what was told of a name is of an open file. On Windows the volume is left out: some versions of Node number it in
+ * another way by name than by handle, and the number of a file has more digits than a number here.
+ *
+ * @see https://github.com/libuv/libuv/pull/4698
+ */
+export function isOfOpen(
+  named: Stats | undefined,
+  open: Stats,
+  platform: NodeJS.Platform = process.platform,
+): boolean {
+  const second = platform === 'win32' ? 'birthtimeMs' : 'dev'
+  return named?.ino === open.ino && named[second] === open[second]
 }
 
 /** Makes the names in a folder survive a power cut. */

@@ -11,7 +11,7 @@ const PAUSE_MS = 50
 /** The codes of a refusal that may pass. Only the first says that another program holds the file; the others may say that a right is missing. */
 const CODES = new Set(['EBUSY', 'EPERM', 'EACCES'])
 /** Calls that need no right which the program has not just used: it has made the file, or one beside it. */
-const MOVES = /^(?:rename|unlink|link|rmdir)$/
+const MOVES = /^(?:rename|unlink|link|rmdir|rm)$/
 
 export interface Patience {
   readonly platform?: NodeJS.Platform

@@ -15,6 +15,12 @@ export interface SystemHints {
   readonly remove: (path: string) => string
   /** Sets a variable for the command behind it. */
   readonly set: (name: string, value: string) => string
+  /** Takes a variable away. */
+  readonly unset: (name: string) => string
+  /** Runs a command that reads a file as its standard input. */
+  readonly fed: (command: string) => string
+  /** Runs a command that reads a variable as its standard input. */
+  readonly fedBy: (name: string, command: string) => string
   /** Where a command is looked for. */
   readonly search: (command: string) => string
   /** How more files may be open, of one process or of all. */
@@ -32,6 +38,9 @@ const POSIX: SystemHints = {
   move: (path, to) => `mv ${shellWord(path, 'linux')} ${shellWord(to, 'linux')}`,
   remove: (path) => `rm ${shellWord(path, 'linux')}`,
   set: (name, value) => `${name}=${shellWord(value, 'linux')} `,
+  unset: (name) => `unset ${name}`,
+  fed: (command) => `${command} < FILE`,
+  fedBy: (name, command) => `printf %s "$${name}" | ${command}`,
   search: () => 'echo "$PATH"',
   moreFiles: (whose) =>
     whose === 'process' ? 'ulimit -n 1024; in a unit of systemd: LimitNOFILE=1024' : 'sysctl fs.file-nr',
@@ -58,6 +67,10 @@ const WINDOWS: SystemHints = {
   remove: (path) => `del ${shellWord(path, 'win32')}`,
   // PowerShell takes a text in quotes only.
   set: (name, value) => `$env:${name} = '${value.replaceAll("'", "''")}'; `,
+  unset: (name) => `Remove-Item Env:${name}`,
+  // PowerShell has no `<`, and its pipes write another encoding.
+  fed: (command) => `cmd /c "${command} < FILE"`,
+  fedBy: (name, command) => `$env:${name} | ${command}`,
   search: (command) => `where.exe ${shellWord(command, 'win32')}`,
   moreFiles: () => 'run fewer programs at one moment',
   inTurn,

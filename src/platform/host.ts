@@ -1,7 +1,7 @@
 // The names that tell this machine from others. Changes nothing. Apart from the clocks, because a fresh token needs none.
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Host } from '../core/host.js'
+import { HARDWARE, type Host } from '../core/host.js'
 import { bootId, lineOf } from './machine.js'
 import { machineIds, type MachineIds } from './machine-ids.js'
 
@@ -13,14 +13,25 @@ export function machineHost(): Host {
 }
 
 /** @param ask Is asked once, and only where files do not tell. */
-export function hostAsking(ask: () => MachineIds, line = lineOf, boot = bootId): () => Host {
+export function hostAsking(
+  ask: () => MachineIds,
+  line = lineOf,
+  boot = bootId,
+  platform = process.platform,
+): () => Host {
   let asked: MachineIds | undefined
   return () => {
     const file = line('/etc/machine-id') ?? line('/var/lib/dbus/machine-id')
     const isTold = file !== null && boot() !== null
     if (!isTold) asked ??= ask()
     const id = file ?? asked?.id ?? null
-    return { name: hostname(), id: id === null ? null : disguised(id), boot: boot() ?? asked?.boot ?? null }
+    // macOS tells the id of the hardware, the others that of the installation.
+    const kind = file === null && platform === 'darwin' ? HARDWARE : ''
+    return {
+      name: hostname(),
+      id: id === null ? null : `${kind}${disguised(id)}`,
+      boot: boot() ?? asked?.boot ?? null,
+    }
   }
 }
 

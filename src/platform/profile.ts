@@ -15,20 +15,23 @@ export interface Profile {
  * those of the home share. Links and short names are followed, because a folder of the profile may be a junction.
  */
 export function isInProfile(path: string, { env, homedir }: Profile): boolean {
-  const place = real(path)
+  const place = realPath(path)
   const roaming = variable(env, 'APPDATA')
-  const share = roaming === undefined ? '' : real(roaming)
+  const share = roaming === undefined ? '' : realPath(roaming)
   return (
-    isWithin(place, real(homedir())) ||
+    isWithin(place, realPath(homedir())) ||
     (/^\\\\[^?.\\]/.test(share) && (place === share || isWithin(place, share)))
   )
 }
 
-/** The folders for temporary files that are this user's own. */
+/**
+ * The folders for files of a while that are this user's own. The fixed one comes first, because a server for remote desktops
+ * gives each session a %TEMP% of its own: no other session looks there, and it is deleted at logoff.
+ */
 export function ownFolders(temporary: string, profile: Profile): readonly string[] {
   const local = variable(profile.env, 'LOCALAPPDATA') ?? ''
   const own = isInProfile(temporary, profile) ? [temporary] : []
-  return [...new Set([...own, ...(win32.isAbsolute(local) ? [local] : [])])]
+  return [...new Set([...(win32.isAbsolute(local) ? [local] : []), ...own])]
 }
 
 /** Whether a path lies below a folder, by Windows' rules. */
@@ -37,12 +40,12 @@ export function isWithin(path: string, folder: string): boolean {
   return way !== '' && !/^\.\.(?:[/\\]|$)/.test(way) && !win32.isAbsolute(way)
 }
 
-/** The path with every link of the part that exists followed. */
-function real(path: string): string {
+/** The path with every link followed, as far as Windows tells where it leads: of a RAM disk, say, it does not. */
+export function realPath(path: string): string {
   try {
     return realpathSync.native(path)
   } catch {
     const parent = win32.dirname(path)
-    return parent === path || parent === '.' ? path : win32.join(real(parent), win32.basename(path))
+    return parent === path || parent === '.' ? path : win32.join(realPath(parent), win32.basename(path))
   }
 }

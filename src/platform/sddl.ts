@@ -104,7 +104,9 @@ const [GENERIC_ALL, GENERIC_WRITE, GENERIC_READ] = [0x1000_0000, 0x4000_0000, 0x
 const TO_READ = READ | GENERIC_READ | GENERIC_ALL | WRITE_DAC | WRITE_OWNER
 const TO_CHANGE =
   WRITE | APPEND | DELETE_CHILD | DELETE | GENERIC_WRITE | GENERIC_ALL | WRITE_DAC | WRITE_OWNER
-const TO_MOVE = DELETE_CHILD | GENERIC_ALL | WRITE_DAC | WRITE_OWNER
+/** To take something out of a folder, and to move the folder itself away. */
+const TO_TAKE = DELETE_CHILD | GENERIC_ALL | WRITE_DAC | WRITE_OWNER
+const TO_MOVE = TO_TAKE | DELETE
 const FULL = 0x1f_01ff
 
 /** @see https://learn.microsoft.com/windows/win32/secauthz/ace-strings */
@@ -218,27 +220,29 @@ export interface Others {
   readonly change: readonly string[]
 }
 
+/** `above` is a folder on the way to another or to a file, and `root` is that of a drive or a share, which nobody can move. */
+export type Kind = 'file' | 'folder' | 'above' | 'root'
+
 /**
  * Tells who else may read or change a file; or change what is in a folder, and read the files that are made there. Of a folder
- * above, who may put another into the place of what is in it, whatever rights that has.
+ * on the way, who may put another into the place of it or of what is in it, whatever rights that has.
  *
  * @param self The user's own SID; without it the user's own rights count as another's.
  */
-export function othersIn(
-  descriptor: Descriptor,
-  kind: 'file' | 'folder' | 'above',
-  self: string | undefined,
-): Others {
+export function othersIn(descriptor: Descriptor, kind: Kind, self: string | undefined): Others {
   const isOther = (sid: string): boolean => sid !== self && !ADMINISTRATORS.has(sid) && !APPS.test(sid)
   const { owner, entries } = descriptor
   if (entries === null) return { read: ['S-1-1-0'], change: ['S-1-1-0'] }
   // The owner may change the list.
   const owners = isOther(owner) ? [owner] : []
   const itself = entries.filter(({ isInheritOnly }) => !isInheritOnly)
-  if (kind === 'above')
-    return { read: [], change: [...new Set([...owners, ...granted(itself, TO_MOVE).filter(isOther)])] }
-  const files = kind === 'file' ? itself : entries.filter(({ isForFiles }) => isForFiles)
   const who = (list: readonly Entry[], wanted: number): string[] => granted(list, wanted).filter(isOther)
+  if (kind === 'above' || kind === 'root')
+    return {
+      read: [],
+      change: [...new Set([...owners, ...who(itself, kind === 'root' ? TO_TAKE : TO_MOVE)])],
+    }
+  const files = kind === 'file' ? itself : entries.filter(({ isForFiles }) => isForFiles)
   return {
     read: [...new Set([...owners, ...who(files, TO_READ)])],
     change: [...new Set([...owners, ...who(itself, TO_CHANGE), ...who(files, TO_CHANGE)])],

@@ -38,7 +38,7 @@ export interface ShellCommand {
 export type CommandEnd =
   | {
       readonly kind: 'ended'
-      readonly output: string
+      readonly output: Buffer
       readonly code: number | null
       readonly signal: NodeJS.Signals | null
     }
@@ -97,7 +97,7 @@ export function runShellCommand(wanted: ShellCommand): Promise<CommandEnd> {
       limit.clear()
       const closed = once(child, 'close')
       void Promise.race([closed, unread()]).then(() => {
-        over({ kind: 'ended', output: Buffer.concat(output).toString(), code, signal })
+        over({ kind: 'ended', output: Buffer.concat(output), code, signal })
       })
     })
   })

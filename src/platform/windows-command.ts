@@ -11,6 +11,7 @@ export interface Start {
   readonly args: readonly string[]
   /** The arguments are one command line already, which Node must not quote once more. */
   readonly verbatim: boolean
+  readonly env: NodeJS.ProcessEnv
 }
 
 export type Look = (path: string) => 'file' | 'folder' | 'nothing'
@@ -39,13 +40,13 @@ export function windowsStart(
   look: Look = lookAt,
   cwd = process.cwd(),
 ): Start {
-  const extensions = (variable(env, 'PATHEXT') ?? PATHEXT).split(';').filter((one) => one.startsWith('.'))
+  const extensions = (variable(env, 'PATHEXT') || PATHEXT).split(';').filter((one) => one.startsWith('.'))
   const path = found(name, extensions, folders(env), look, cwd)
   // Windows drops dots and spaces at the end of a name, so `x.cmd. .` is a batch file.
   const file = path.replace(/[. ]+$/, '')
   const extension = win32.extname(file).toLowerCase()
-  if (['.exe', '.com'].includes(extension)) return { file, args, verbatim: false }
-  if (extension === '.ps1') return { ...powershell(name, env, look, [file, ...args]), verbatim: false }
+  if (['.exe', '.com'].includes(extension)) return { file, args, verbatim: false, env }
+  if (extension === '.ps1') return powershell(name, env, look, [file, ...args])
   // cmd.exe also knows which program opens a file of the other kinds in PATHEXT.
   if (['.bat', '.cmd', ...extensions.map((one) => one.toLowerCase())].includes(extension))
     return byCmd(name, env, [file, ...args])
@@ -103,18 +104,26 @@ function folders(env: NodeJS.ProcessEnv): string[] {
  * Windows PowerShell, or `pwsh` where it is missing. Whether scripts may run is the administrator's decision, so no
  * execution policy is given.
  */
-function powershell(
-  name: string,
-  env: NodeJS.ProcessEnv,
-  look: Look,
-  script: readonly string[],
-): Omit<Start, 'verbatim'> {
+function powershell(name: string, env: NodeJS.ProcessEnv, look: Look, script: readonly string[]): Start {
   const own = systemProgram('WindowsPowerShell\\v1.0\\powershell.exe', env)
   const all = [own, ...folders(env).map((folder) => win32.join(folder, 'pwsh.exe'))]
   const file = all.find((one) => look(one) === 'file')
   if (file === undefined)
     throw new CommandNotExecutable(`${name}: there is no PowerShell to run it`, { hint: 'where.exe pwsh' })
-  return { file, args: ['-NoProfile', '-File', ...script] }
+  const args = ['-NoProfile', '-File', ...script]
+  return { file, args, verbatim: false, env: file === own ? withOldModules(env) : env }
+}
+
+/** PowerShell 7 hands on the folders of its modules, which Windows PowerShell finds first and cannot load. */
+function withOldModules(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const own = (paths: string): string =>
+    paths
+      .split(';')
+      .filter((path) => !/\\PowerShell\\/i.test(`${path}\\`))
+      .join(';')
+  return Object.fromEntries(
+    Object.entries(env).map(([name, text]) => [name, /^PSModulePath$/i.test(name) ? own(text ?? '') : text]),
+  )
 }
 
 /**
@@ -136,7 +145,7 @@ function byCmd(name: string, env: NodeJS.ProcessEnv, words: readonly string[]): 
     throw new CommandNotExecutable(`${name}: its arguments are longer than cmd.exe takes`, {
       hint: `it takes a line of ${LONGEST_LINE} characters; hand the rest over in a file`,
     })
-  return { file: systemProgram('cmd.exe', env), args, verbatim: true }
+  return { file: systemProgram('cmd.exe', env), args, verbatim: true, env }
 }
 
 /**

@@ -1,4 +1,5 @@
-// Tells a path on Windows by where it leads: to a share, into a profile that roams, or into one that is gone at logoff. Pure.
+// Tells a path on Windows by where it leads: to a share, into a profile that roams, or into one that is gone at logoff; and a folder of
+// many programs. Pure.
 import { win32 } from 'node:path'
 import { isWithin } from './profile.js'
 import { variable } from './windows-programs.js'
@@ -34,4 +35,26 @@ export function windowsPlace(
   const roaming = variable(env, 'APPDATA')
   const isRoaming = /\\AppData\\Roaming\\/i.test(place) || (roaming !== undefined && isWithin(place, roaming))
   return isRoaming ? 'roaming' : 'local'
+}
+
+/** The variables that name a folder of Windows, of many programs or of many files. */
+const OF_MANY =
+  /^(?:windir|ProgramData|ALLUSERSPROFILE|(?:Common)?Program(?:Files(?:\(x86\))?|W6432)|PUBLIC|USERPROFILE|(?:LOCAL)?APPDATA|TEMP|TMP)$/i
+
+/** Whether a folder is that of Windows, a user or many programs, or holds one: others lose what they need if it is closed. */
+export function isForMany(folder: string, env: Readonly<Record<string, string | undefined>>): boolean {
+  const own = variable(env, 'USERPROFILE')
+  const windows = variable(env, 'SystemRoot')
+  // The profiles of the system's own accounts lie there.
+  const isOwn = own !== undefined && isWithin(folder, own)
+  const isWindows = windows !== undefined && (isSame(folder, windows) || isWithin(folder, windows))
+  if (win32.dirname(folder) === folder || (isWindows && !isOwn)) return true
+  return Object.entries(env).some(
+    ([name, place = '']) =>
+      OF_MANY.test(name) && win32.isAbsolute(place) && (isSame(place, folder) || isWithin(place, folder)),
+  )
+}
+
+function isSame(one: string, other: string): boolean {
+  return win32.relative(one, other) === ''
 }

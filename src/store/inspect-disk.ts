@@ -1,11 +1,11 @@
-// Says for `doctor` on what a store's folder lies. Changes nothing.
-import { realpathSync, statfsSync } from 'node:fs'
+// Says for `doctor` on what a store's folder lies, and whether it can be written. Changes nothing.
+import { accessSync, closeSync, constants, openSync, realpathSync, statfsSync } from 'node:fs'
 import { StoreUnusable } from '../core/errors.js'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { FUSE, IN_MEMORY, NOT_FOR_FILES, REMOTE } from '../platform/file-systems.js'
-import { nearest } from '../platform/files.js'
+import { nearest, ofForeignFolder } from '../platform/files.js'
 import { hints } from '../platform/hints.js'
-import { unusable, type StorePaths } from './files.js'
+import { lstatOf, unusable, type StorePaths } from './files.js'
 import { placeFinding } from './windows-store.js'
 
 const MIB = 1024 * 1024
@@ -89,6 +89,70 @@ function room({ folder }: StorePaths, bytes: number | null): Finding {
   if (bytes < LEAST_ROOM)
     return fail(name, new StoreUnusable(`the disk of ${folder} is full: ${left}`, { hint }))
   return bytes < LITTLE_ROOM ? warn(name, left, hint) : ok(name, left)
+}
+
+/** The files of a store that are there. */
+export function filesOf({ database, rescue, lock }: StorePaths): string[] {
+  return [database, `${database}-journal`, rescue, lock].filter((path) => lstatOf(path) !== undefined)
+}
+
+export function writable(paths: StorePaths, isThere: boolean, platform = process.platform): Finding[] {
+  try {
+    return platform === 'win32' ? tried(paths, isThere) : [asked(paths, isThere)]
+  } catch (error) {
+    return [fail('writable', error)]
+  }
+}
+
+/** Asks the system and does not try, because only SQLite may open its files. */
+function asked(paths: StorePaths, isThere: boolean): Finding {
+  const { folder } = paths
+  const isAllowed = (path: string): void => {
+    accessSync(path, constants.W_OK)
+  }
+  if (!isThere) {
+    const place = nearest(folder)
+    const refusal = place === folder ? undefined : ofForeignFolder(place, 'HQ_TOKEN_STORE=FILE')
+    if (refusal !== undefined) throw new StoreUnusable(...refusal)
+    assertWritable(place, isAllowed)
+    return ok('writable', place === folder ? folder : `${folder} can be made`)
+  }
+  for (const path of [folder, ...filesOf(paths)]) assertWritable(path, isAllowed)
+  return ok('writable', `${folder} and its files`)
+}
+
+/**
+ * Windows tells it only by trying. A lock belongs to its handle there, so the files are opened; a folder is left, because nothing is
+ * made in it here.
+ */
+function tried(paths: StorePaths, isThere: boolean): Finding[] {
+  const place = isThere ? paths.folder : nearest(paths.folder)
+  const left = skip(
+    'writable',
+    `${place} was not tried: Windows tells only by that who may make a file there`,
+  )
+  if (!isThere) return [left]
+  for (const path of filesOf(paths))
+    assertWritable(path, () => {
+      closeSync(openSync(path, 'r+'))
+    })
+  return [ok('writable', `the files in ${place}`), left]
+}
+
+function assertWritable(path: string, attempt: (path: string) => void): void {
+  try {
+    attempt(path)
+  } catch (error) {
+    const isReadOnly = error instanceof Error && 'code' in error && error.code === 'EROFS'
+    throw unusable(
+      path,
+      'cannot be written',
+      error,
+      isReadOnly
+        ? 'the file system is read-only: mount it writable, or name another [store] path'
+        : undefined,
+    )
+  }
 }
 
 function fileSystemOf(folder: string): FileSystem {

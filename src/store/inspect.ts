@@ -1,24 +1,22 @@
 // Examines a store for `doctor`. Creates, migrates, repairs and changes nothing.
 import Database from 'better-sqlite3'
-import { accessSync, constants } from 'node:fs'
-import { dirname } from 'node:path'
 import { fail, ok, skip, warn, type Finding } from '../core/finding.js'
 import { StoreBusy, StoreUnusable } from '../core/errors.js'
 import { rfc3339 } from '../core/clock.js'
 import type { PendingLogin, Rescued } from '../core/store-ports.js'
 import { closedByMove, type Here } from '../core/move-notes.js'
 import type { Discovered } from '../core/ports.js'
+import { heldOpen } from '../platform/held-files.js'
 import { hints } from '../platform/hints.js'
 import type { TokenSet } from '../core/token-set.js'
 import { assertLoadable } from './sqlite/addon-fault.js'
 import { isBusy, needsRollback } from './sqlite/addon.js'
 import { asUnusable, openForReading, refuseNewer, versionOf } from './sqlite/database.js'
-import { accessFindings } from '../platform/access.js'
-import { accessLists } from '../platform/access-control.js'
-import { nearest, ofForeignFolder } from '../platform/files.js'
-import { checkOwn, damaged, lstatOf, storePaths, unusable, type StorePaths } from './files.js'
+import { accessFindings } from '../platform/access-findings.js'
+import { thisSystem, type accessLists } from '../platform/access-control.js'
+import { checkOwn, damaged, lstatOf, storePaths, type StorePaths } from './files.js'
 import { named, sharedByVolume } from './group.js'
-import { disk, type FileSystem } from './inspect-disk.js'
+import { disk, filesOf, writable, type FileSystem } from './inspect-disk.js'
 import { sleep } from './pauses.js'
 import { unlockable } from './sqlite/lock.js'
 import { selectNote } from './sqlite/move.js'
@@ -85,26 +83,27 @@ function place(paths: StorePaths, isThere: boolean, options: InspectOptions): Fi
   const [fileSystem, ...space] = disk(paths, isThere, options)
   const access =
     fileSystem.status === 'fail'
-      ? skip('writable', 'needs a file system where files can be made')
-      : writable(paths, isThere)
-  return [fileSystem, ...space, access, ...rights(paths, options), ...lastCopyWarnings(options.mounts)]
+      ? [skip('writable', 'needs a file system where files can be made')]
+      : writable(paths, isThere, options.platform)
+  return [
+    fileSystem,
+    ...space,
+    ...access,
+    ...rights(paths, options),
+    ...lastCopyWarnings(options.platform, options.mounts),
+  ]
 }
 
 /** Elsewhere than on Windows the modes tell, and a store whose modes are wrong is refused. */
 function rights(
   paths: StorePaths,
-  { platform = process.platform, accessLists: ask = accessLists }: InspectOptions,
+  { platform = process.platform, accessLists: ask, env }: InspectOptions,
 ): Finding[] {
-  const { folder, database, rescue, lock } = paths
+  const { folder } = paths
   if (platform !== 'win32' || lstatOf(folder) === undefined) return []
-  const files = [database, `${database}-journal`, rescue, lock].filter((path) => lstatOf(path) !== undefined)
-  const guarded = [
-    { path: folder, kind: 'folder' } as const,
-    ...files.map((path) => ({ path, kind: 'file' }) as const),
-    { path: dirname(folder), kind: 'above' } as const,
-  ]
   return accessFindings({
-    ...{ name: 'store access', files: guarded, lists: ask(guarded.map(({ path }) => path)) },
+    ...{ name: 'store access', folder, ask, profile: { env, homedir: thisSystem.homedir } },
+    files: filesOf(paths).map((path) => ({ path })),
     ...{ problem: (message, details) => new StoreUnusable(message, details), isReadingMild: false },
   })
 }
@@ -125,6 +124,8 @@ async function looked(paths: StorePaths, options: InspectOptions): Promise<Look>
     try {
       return look(paths, options)
     } catch (error) {
+      const held = heldOpen([database, `${database}-journal`], error)
+      if (held !== undefined) return failed(fail('store', held))
       if (needsRollback(error)) return { ...cutOff(database), isThere: true }
       if (!isBusy(error)) return failed(fail('store', asUnusable(paths, error)))
       if (performance.now() >= deadline) {
@@ -215,43 +216,6 @@ function integrity(
   } catch (error) {
     if (isBusy(error)) throw error
     return { check: fail('integrity', asUnusable(paths, error)), content: undefined }
-  }
-}
-
-/** Asks the system and does not try, because only SQLite may open its files. */
-function writable(paths: StorePaths, isThere: boolean): Finding {
-  const { folder, database, rescue, lock: lockFile } = paths
-  try {
-    if (!isThere) {
-      const place = nearest(folder)
-      const refusal = place === folder ? undefined : ofForeignFolder(place, 'HQ_TOKEN_STORE=FILE')
-      if (refusal !== undefined) throw new StoreUnusable(...refusal)
-      assertWritable(place)
-      return ok('writable', place === folder ? folder : `${folder} can be made`)
-    }
-    const files = [database, `${database}-journal`, rescue, lockFile].filter(
-      (path) => lstatOf(path) !== undefined,
-    )
-    for (const path of [folder, ...files]) assertWritable(path)
-    return ok('writable', `${folder} and its files`)
-  } catch (error) {
-    return fail('writable', error)
-  }
-}
-
-function assertWritable(path: string): void {
-  try {
-    accessSync(path, constants.W_OK)
-  } catch (error) {
-    const isReadOnly = error instanceof Error && 'code' in error && error.code === 'EROFS'
-    throw unusable(
-      path,
-      'cannot be written',
-      error,
-      isReadOnly
-        ? 'the file system is read-only: mount it writable, or name another [store] path'
-        : undefined,
-    )
   }
 }
 

@@ -3,6 +3,7 @@ import { untoldOf, type Untold } from '../core/alerts.js'
 import { StoreUnusable } from '../core/errors.js'
 import { closedByMove, type Here } from '../core/move-notes.js'
 import type { HistoryEntry } from '../core/store-ports.js'
+import { heldOpen } from '../platform/held-files.js'
 import { damaged, storePaths } from './files.js'
 import { named, sharedByVolume } from './group.js'
 import type { StoreContent } from './inspect.js'
@@ -61,6 +62,9 @@ export async function lookAtStore(path: string, here: Here): Promise<StoreLook> 
       }
     } catch (error) {
       if (!needsRollback(error)) throw error
+      // On Windows SQLite fails so too where another program holds the journal.
+      const held = heldOpen([paths.database, `${paths.database}-journal`], error)
+      if (held !== undefined) throw held
       // A connection that only reads cannot see past it.
       throw new StoreUnusable(`a process died within a write of ${paths.database}`, {
         hint: 'hq-token status rolls that back',

@@ -60,7 +60,7 @@ async function run(
   if (end.kind === 'too-slow') return { way, where, problem: `did not end within ${timeout} s` }
   if (end.kind !== 'ended') return { way, where, problem: 'could not be run' }
   const said = printable(
-    withoutPaths(end.output)
+    withoutPaths(end.output.toString())
       .slice(0, MOST_OUTPUT)
       .trim()
       .replace(/\s*\n\s*/g, '; '),

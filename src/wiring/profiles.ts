@@ -3,6 +3,7 @@ import { profilesOf } from '../config/profiles.js'
 import { variable, type Environment, type Surroundings } from '../config/paths.js'
 import { ConfigInvalid, UsageError } from '../core/errors.js'
 import type { Choice } from './open.js'
+import { hints } from '../platform/hints.js'
 
 export { named } from '../config/paths.js'
 
@@ -65,7 +66,7 @@ export function assertAll({ config, profile }: Choice, { env }: Pick<Surrounding
   const common = ['HQ_TOKEN_STORE', 'HQ_TOKEN_STORE_NAME'].find((name) => variable(env, name) !== undefined)
   if (common !== undefined)
     throw new UsageError(`--all and ${common} exclude one another: each profile has a store of its own`, {
-      hint: `unset ${common}`,
+      hint: hints.unset(common),
     })
 }
 

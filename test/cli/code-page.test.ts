@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { run } from '../../src/cli/program.js'
 import { forCodePage, jsonForCodePage } from '../../src/cli/terminal/code-page.js'
-import { voice, writeJson, writeLines } from '../../src/cli/terminal/output.js'
+import { voice, writeJson, writeLines, writeReport } from '../../src/cli/terminal/output.js'
 import { worldFor } from '../support/world.js'
 
 const words = '’ ‘ “ ” … → · █ ░ Jürgen'
@@ -13,6 +14,14 @@ describe('our typographic characters', () => {
   it('stay on the console of Windows and on every other system', () => {
     expect(forCodePage(words, { isTTY: true }, 'win32')).toBe(words)
     expect(forCodePage(words, {}, 'linux')).toBe(words)
+  })
+
+  it('are ASCII in a report and in the help on Windows', async () => {
+    const { world, said } = worldFor({})
+    const windows = { ...world, platform: 'win32' } as const
+    await writeReport(windows, 'the server’s answer …\n')
+    expect(await run(['--help'], windows)).toBe(0)
+    expect(said().stdout).toMatch(/^the server's answer \.\.\.\nUsage: [\n\x20-\x7e]*$/)
   })
 
   it('are ASCII in the lines for a monitoring system on Windows', async () => {

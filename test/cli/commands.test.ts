@@ -321,6 +321,19 @@ describe('get', () => {
     expect(await told(['get', '--rejected', '-'], { env, input: '' })).toMatchObject({ code: 2, stdout: '' })
   })
 
+  it.each([
+    ['as PowerShell writes a file', (token: string) => Buffer.from(`\ufeff${token}\r\n`, 'utf16le')],
+    ['as --format bearer prints it', (token: string) => `Bearer ${token}\n`],
+    ['as --format header prints it', (token: string) => `Authorization: Bearer ${token}\n`],
+  ])('get knows a rejected token %s', async (_, written) => {
+    const { config, sandbox } = await place({}, 3600)
+    const env = { HQ_TOKEN_CONFIG: config }
+    const { stdout: old } = await told(['get'], { env })
+    const { stdout: fresh } = await told(['get', '--rejected', '-'], { env, input: written(old.trim()) })
+    expect(fresh).not.toBe(old)
+    expect(sandbox.refreshes()).toBe(1)
+  })
+
   it('get names what is missing in the configuration when it must refresh: 78, and nothing in doubt', async () => {
     const { store } = empty()
     const env = { HQ_TOKEN_STORE: store }

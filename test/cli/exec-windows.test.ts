@@ -32,7 +32,7 @@ describe('the file of exec --token-file on Windows', () => {
   const own = 'C:\\Users\\me\\AppData\\Local\\Temp'
 
   it('lies in the profile, wherever the temporary folder is', () => {
-    expect(foldersOnDisk('win32', own, profile)).toEqual([own, profile.env.LocalAppData])
+    expect(foldersOnDisk('win32', own, profile)).toEqual([profile.env.LocalAppData, own])
     expect(foldersOnDisk('win32', 'D:\\Temp', profile)).toEqual([profile.env.LocalAppData])
   })
 

@@ -40,6 +40,23 @@ it('the command is handed none of our variables that hold a secret', async () =>
   expect(secret.reveal()).toBe('[] kept')
 })
 
+it.each([
+  ['a mark before UTF-8', "printf '\\357\\273\\277sécret\\r\\n'", 'sécret'],
+  ['UTF-16', "printf '\\377\\376s\\0\\351\\0\\r\\0\\n\\0'", 'sé'],
+])(
+  'a command that prints %s, as shells of Windows do, gives the secret alone',
+  async (_, command, secret) => {
+    expect(await secretOf(command)).toBe(secret)
+  },
+)
+
+it('a command that prints an old code page gives no secret, because its characters would be sent as others', async () => {
+  await expect(secretOf("printf 's\\202cret'")).rejects.toMatchObject({
+    message: 'x prints what is no text in UTF-8 or UTF-16',
+    hint: 'let the command print UTF-8, on Windows after: chcp 65001',
+  })
+})
+
 describe('a daemon that keeps standard output open', () => {
   it.each([
     ['in the command’s group', 'sleep 30 & echo $! > pid; echo secret-of-it'],

@@ -37,6 +37,7 @@ describe('config.example.ini', () => {
       ...load(''),
       file: expect.any(String) as string,
       clientSecret: expect.any(Function) as () => never,
+      files: expect.any(Function) as () => never,
       network: { ...load('').network, credentials: expect.any(Function) as () => never },
     })
   })

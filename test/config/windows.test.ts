@@ -1,11 +1,13 @@
 import { mkdirSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { inspectRights } from '../../src/config/inspect-rights.js'
-import { locate, locateNew } from '../../src/config/locate.js'
+import { loadConfig } from '../../src/config/load.js'
+import { isMachines, locate, locateNew } from '../../src/config/locate.js'
+import { namedFiles } from '../../src/config/named-files.js'
 import { defaultStore, pathIn, type Surroundings } from '../../src/config/paths.js'
 import { targetStore } from '../../src/config/move-target.js'
-import { readSettings } from '../../src/config/settings.js'
+import { readSettings, type ConfigSource } from '../../src/config/settings.js'
 import { machinesNotices } from '../../src/config/trust.js'
 import { ConfigInvalid, UsageError } from '../../src/core/errors.js'
 import { SDDL, SERVICE } from '../platform/windows-answers.js'
@@ -289,54 +291,94 @@ describe('the configuration of a machine on Windows', () => {
   })
 })
 
+describe('a configuration for the whole machine', () => {
+  it.each([
+    ['C:\\ProgramData\\hq-token\\config.ini', true],
+    ['c:\\programdata\\HQ-Token\\profiles\\a.ini', true],
+    ['C:\\ProgramData\\config.ini', false],
+    ['C:\\ProgramData\\hq-token-2\\config.ini', false],
+    ['D:\\hq-token\\config.ini', false],
+  ])('lies in %ProgramData%\\hq-token: %s', (path, is) => {
+    expect(isMachines(path, windows)).toBe(is)
+  })
+})
+
 describe('doctor on the configuration on Windows', () => {
-  function permissions(lists: readonly (string | undefined)[], self: string | null = SERVICE) {
+  const NAMED = [
+    ...['secret', 'firm-ca.pem', 'client.pem', 'client.key', 'hook'],
+    ...['database-ca.pem', 'database.pem', 'database.key', 'node-ca.pem', 'pgpass'],
+  ]
+
+  /** @param lists By the name of a file, or of the folder (empty); all others are closed. */
+  function permissions(lists: Readonly<Record<string, string | undefined>>, self: string | null = SERVICE) {
     const here = folder()
     const config = join(here, 'config.ini')
-    writeFileSync(join(here, 'secret'), 'x7')
-    writeFileSync(config, CONFIG)
-    const asked: (readonly string[])[] = []
-    const found = inspectRights(
-      { file: config, seedFile: null },
-      [join(here, 'secret'), join(here, 'none')],
-      {
-        accessLists: (paths) => {
-          asked.push(paths)
-          return { self: self ?? undefined, descriptors: lists }
-        },
+    for (const name of NAMED) writeFileSync(join(here, name), 'x7')
+    const named = [
+      'client_secret_file = secret\n[network]\nca_file = firm-ca.pem',
+      'client_cert_file = client.pem\nclient_key_file = client.key\n[notify]\nurl_file = hook',
+      `[store]\nurl = postgres://db.example.com/hq?sslrootcert=database-ca.pem&sslcert=database.pem&sslkey=database.key`,
+    ]
+    writeFileSync(config, [CONFIG.replace(/client_secret.*\n/, ''), ...named].join('\n'))
+    const asked: string[] = []
+    const source: ConfigSource = {
+      // The paths of this system, where the test runs.
+      ...{ platform: 'linux', homedir: () => here, profile: undefined },
+      file: { path: config, rule: 'HQ_TOKEN_CONFIG' },
+      env: { NODE_EXTRA_CA_CERTS: join(here, 'node-ca.pem'), PGPASSFILE: join(here, 'pgpass') },
+      accessLists: (paths) => {
+        asked.push(...paths)
+        const list = (path: string) => relative(here, path)
+        return {
+          self: self ?? undefined,
+          descriptors: paths.map((path) => (list(path) in lists ? lists[list(path)] : SDDL.closed)),
+        }
       },
-    )
+    }
+    const loaded = loadConfig(source)
+    const found = inspectRights(loaded, namedFiles(readSettings(source).settings, loaded.shared), source)
     return { here, asked, found }
   }
 
-  it('looks at the file, its secrets and its folder', () => {
-    const { found, asked, here } = permissions([SDDL.closedFile, SDDL.closedFile, SDDL.closed, SDDL.closed])
-    expect(asked).toEqual([[join(here, 'config.ini'), join(here, 'secret'), here, dirname(here)]])
+  it('looks at the file, all that it names, what is used without a name, and the folders to the root', () => {
+    const { found, asked, here } = permissions({})
+    const files = ['config.ini', ...NAMED].map((name) => join(here, name))
+    expect(asked).toEqual([...files, here, ...aboveOf(here)])
     expect(found).toMatchObject([{ status: 'ok', message: 'nobody else can read or change it' }])
   })
 
+  function aboveOf(path: string): string[] {
+    return dirname(path) === path ? [] : [dirname(path), ...aboveOf(dirname(path))]
+  }
+
   it('never says ok of what it did not look at', () => {
-    expect(permissions([undefined, undefined, undefined, undefined]).found).toMatchObject([
+    expect(permissions({ 'config.ini': undefined }).found).toMatchObject([
       { status: 'skip', message: expect.stringMatching(/^not looked at/) as string },
     ])
-    expect(permissions([SDDL.closedFile, undefined, SDDL.closed, SDDL.closed]).found).toMatchObject([
-      { status: 'skip' },
-    ])
-    expect(
-      permissions([SDDL.closedFile, SDDL.closedFile, SDDL.closed, SDDL.closed], null).found,
-    ).toMatchObject([{ status: 'skip' }])
+    expect(permissions({}, null).found).toMatchObject([{ status: 'skip' }])
   })
 
   it('says who else can read and change it', () => {
-    expect(
-      permissions([SDDL.machinesForAll, SDDL.closedFile, SDDL.belowDrive, SDDL.closed]).found,
-    ).toMatchObject([
+    expect(permissions({ 'config.ini': SDDL.machinesForAll, '': SDDL.belowDrive }).found).toMatchObject([
       { status: 'warn', message: expect.stringContaining('can be read by Users') as string },
       {
         status: 'fail',
         exit: 78,
         message: expect.stringContaining('can be changed by Authenticated Users') as string,
       },
+    ])
+  })
+
+  it.each(NAMED)('refuses a %s that others can change', (name) => {
+    expect(permissions({ [name]: SDDL.fileBelowDrive }).found).toMatchObject([
+      { status: 'fail', exit: 78, message: expect.stringContaining(`${name} can be changed by`) as string },
+    ])
+  })
+
+  it.each(NAMED)('warns of a %s that others can read only if it is a secret', (name) => {
+    const isPublic = name.endsWith('.pem')
+    expect(permissions({ [name]: SDDL.machinesForAll }).found).toMatchObject([
+      { status: isPublic ? 'ok' : 'warn' },
     ])
   })
 })

@@ -23,6 +23,24 @@ describe('two hosts are one', () => {
   })
 })
 
+describe('a Mac, which tells the id of its hardware,', () => {
+  const mac = host({ id: 'hw-1' })
+
+  it.each([
+    [
+      'is the same after a restart with a new name',
+      host({ name: 'mac.lan', id: 'hw-1', boot: 'boot-2' }),
+      true,
+    ],
+    ['is another where the hardware is, whatever the name', host({ id: 'hw-2', boot: 'boot-2' }), false],
+    ['is known by its name where the id was not told', host({ id: null, boot: 'boot-2' }), true],
+    ['is no machine of another name without an id', host({ name: 'b', id: null, boot: 'boot-2' }), false],
+  ])('a Mac, which tells the id of its hardware, %s', (_situation, other, expected) => {
+    expect(isSameHost(mac, other)).toBe(expected)
+    expect(isSameHost(other, mac)).toBe(expected)
+  })
+})
+
 describe('a set that another machine takes up', () => {
   const elsewhere = host({ name: 'acme-2', id: 'id-2', boot: 'boot-2' })
 

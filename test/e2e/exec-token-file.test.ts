@@ -188,4 +188,27 @@ while not os.path.exists(sys.argv[1]):
     dismiss()
     await Promise.all([done, other.done])
   })
+
+  it.runIf(hasNamespaces)(
+    'the token is removed, and the exit code is that of the command, where something keeps the folder; the next exec removes that',
+    async () => {
+      const there = await fresh()
+      const keep = 'mkdir "$1/x" && mount -t tmpfs none "$1/x" && echo "$1"; exit 5'
+      const command = ['sh', '-c', `set -- "$(dirname "$HQ_TOKEN_FILE")"; ${keep}`]
+      const program = [process.execPath, BIN, 'exec', '--token-file', '--', ...command]
+      const child = spawn('unshare', ['--mount', ...program], {
+        env: { ...process.env, HQ_TOKEN_CONFIG: there.config },
+        stdio: 'pipe',
+      })
+      const { code, stdout, stderr } = await ended(child)
+      expect(code, stderr).toBe(5)
+      const left = stdout.trim()
+      expect(stderr).toBe(
+        `hq-token: warning: the folder ${left} could not be removed (EBUSY): the next \`hq-token exec\` removes it\n`,
+      )
+      expect(readdirSync(left)).toEqual(['x'])
+      expect((await there.run(['exec', 'true'])).code).toBe(0)
+      expect(existsSync(left)).toBe(false)
+    },
+  )
 })

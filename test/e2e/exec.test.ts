@@ -147,6 +147,19 @@ describe('a command does not run', () => {
     expect(end.stderr).toContain(`hq-token: error: ${message}\n`)
   })
 
+  it('a command does not run that PATH has as a file which is no program: the hint names no file of the current folder', async () => {
+    const { run, dir } = await fresh()
+    writeFileSync(join(dir, 'no-program'), 'text', { mode: 0o644 })
+    const { code, stderr } = await run(['exec', '--', 'no-program'], {
+      env: { PATH: `${dir}:/usr/bin:/bin` },
+    })
+    expect({ code, stderr }).toEqual({
+      code: 126,
+      stderr:
+        'hq-token: error: no-program: permission denied\nhq-token: hint: see where commands are looked for: echo "$PATH"\n',
+    })
+  })
+
   it.each([
     [4, 'invalid-grant'],
     [75, '503'],

@@ -2,14 +2,12 @@ import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileS
 import { basename, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Notice } from '../../src/core/ports.js'
-import { accessFindings } from '../../src/platform/access.js'
-import { accessLists, NotClosed, ownSid } from '../../src/platform/access-control.js'
-import { StoreUnusable } from '../../src/core/errors.js'
+import { accessLists, NotClosed, ownSid, thisSystem } from '../../src/platform/access-control.js'
 import { ensureOwnFolder, makeFolder } from '../../src/platform/files.js'
 import { processMark } from '../../src/platform/processes.js'
 import { isInProfile } from '../../src/platform/profile.js'
 import { folder } from '../support/folder.js'
-import { SDDL, SERVICE, WHOAMI, windowsThat } from './windows-answers.js'
+import { COLLEAGUE, SDDL, SERVICE, WHOAMI, windowsThat } from './windows-answers.js'
 
 const RIGHTS = ['*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F', `*${SERVICE}:(OI)(CI)F`]
 
@@ -191,10 +189,16 @@ describe('a folder that is made on Windows', () => {
   })
 })
 
+const ADMINISTRATOR = `"acme\\admin","${COLLEAGUE}"\r\n`
+
 describe('a folder that is to take a secret', () => {
-  function ensured(system: ReturnType<typeof windowsThat>, here = folder()): Notice[] {
+  function ensured(
+    system: ReturnType<typeof windowsThat>,
+    here = folder(),
+    isReadingMeant = false,
+  ): Notice[] {
     const told: Notice[] = []
-    ensureOwnFolder(here, (notice) => told.push(notice), system)
+    ensureOwnFolder(here, (notice) => told.push(notice), { system, isReadingMeant })
     return told
   }
 
@@ -204,11 +208,43 @@ describe('a folder that is to take a secret', () => {
     expect(ensured(windowsThat())).toMatchObject([{ level: 'warning' }])
   })
 
+  it('is no folder of many programs, and no command takes them off one', () => {
+    const here = folder()
+    const system = windowsThat(
+      { powershell: `${SDDL.belowDrive}\r\n` },
+      { SystemRoot: 'C:\\WINDOWS', ProgramData: here },
+    )
+    try {
+      ensured(system, here)
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toBeInstanceOf(NotClosed)
+      expect((error as NotClosed).hint).toMatch(
+        /^name a folder of its own, such as .*hq-token: other programs/,
+      )
+    }
+  })
+
   it('is made if it is missing, with a warning where it is only as private as the profile', () => {
     const here = folder()
     const system = { ...windowsThat({ icacls: 5 }), homedir: () => here }
     expect(ensured(system, join(here, 'hq'))).toMatchObject([{ level: 'warning' }])
     expect(existsSync(join(here, 'hq'))).toBe(true)
+  })
+
+  it('may be read by others where the administrator of a machine keeps what is for all', () => {
+    const ensuredForAll = (sddl: string): Notice[] =>
+      ensured(windowsThat({ whoami: ADMINISTRATOR, powershell: `${sddl}\r\n` }), folder(), true)
+    const told = ensuredForAll(SDDL.machines)
+    expect(told).toMatchObject([
+      { level: 'warning', message: expect.stringContaining(`by ${SERVICE}`) as string },
+    ])
+    // The command that closes it would take from the account what the page has given it.
+    expect(told[0]?.hint).not.toMatch(/inheritance|remove/)
+    expect(() => ensured(windowsThat({ whoami: ADMINISTRATOR, powershell: `${SDDL.machines}\r\n` }))).toThrow(
+      NotClosed,
+    )
+    expect(() => ensuredForAll(SDDL.usersOwn)).toThrow(/can be changed by/)
   })
 
   it('is not judged elsewhere', () => {
@@ -265,6 +301,12 @@ describe('what Windows tells', () => {
     expect(system.given[0]).toEqual({ SystemRoot: 'C:\\WINDOWS', ACL_PATHS: 'C:\\hq|D:\\Müller & Söhne' })
   })
 
+  it('nothing, where its programs cannot be started', () => {
+    const system = { ...thisSystem, env: { SystemRoot: 'C:\\none' } }
+    expect(accessLists(['C:\\hq'], system)).toEqual({ self: undefined, descriptors: [undefined] })
+    expect(ownSid(system)).toBeUndefined()
+  })
+
   it.each(['', 'fixme:powershell\r\n', `${SDDL.closed}\r\n`])(
     'an answer of another length tells nothing: %j',
     (powershell) => {
@@ -272,66 +314,4 @@ describe('what Windows tells', () => {
       expect(lists.descriptors).toEqual([undefined, undefined, undefined])
     },
   )
-})
-
-describe('the finding about permissions', () => {
-  const findings = (
-    sddl: readonly (string | undefined)[],
-    self: string | null = SERVICE,
-    isReadingMild = true,
-  ) =>
-    accessFindings({
-      ...{ name: 'permissions', isReadingMild, lists: { self: self ?? undefined, descriptors: sddl } },
-      files: sddl.map((_, nth) => ({ path: `C:\\hq\\${nth}`, kind: nth === 0 ? 'folder' : 'file' })),
-      problem: (message, details) => new StoreUnusable(message, details),
-    })
-
-  it('is ok where all was looked at and nobody else has a right', () => {
-    expect(findings([SDDL.closed, SDDL.closedFile])).toEqual([
-      { name: 'permissions', status: 'ok', message: 'nobody else can read or change it' },
-    ])
-  })
-
-  it.each([
-    ['a path', [SDDL.closed, undefined], SERVICE],
-    ['a path in words', [SDDL.closed, 'VORDEFINIERT\\Benutzer:(RX)'], SERVICE],
-    ['the user', [SDDL.closed, SDDL.closedFile], null],
-  ] as const)('is never ok where Windows did not tell %s', (_, sddl, self) => {
-    const found = findings(sddl, self)
-    expect(found.map(({ status }) => status)).toEqual(['skip'])
-    expect(found[0]?.message).toMatch(/^not looked at/)
-  })
-
-  it('names those who may change it, with the command that closes it', () => {
-    expect(findings([SDDL.closed, SDDL.fileBelowDrive])).toEqual([
-      {
-        ...{ name: 'permissions', status: 'fail', exit: 74 },
-        message:
-          'C:\\hq\\1 can be changed by Authenticated Users (S-1-5-11); can be read by Users (S-1-5-32-545)',
-        hint: `icacls "C:\\hq\\1" /inheritance:r /grant:r "*S-1-5-18:F" "*S-1-5-32-544:F" "*${SERVICE}:F" /remove:g "*S-1-5-11" "*S-1-5-32-545"`,
-      },
-    ])
-  })
-
-  it('makes the user the owner first, where another is, who could open the closed list again', () => {
-    const [found] = findings([SDDL.closed, SDDL.ownerAlone])
-    expect(found?.hint).toMatch(
-      new RegExp(`^as an administrator: icacls "C:\\\\hq\\\\1" /setowner "\\*${SERVICE}", then: icacls `),
-    )
-  })
-
-  it('is a warning about a file that others may only read, and a failure for a store', () => {
-    const readable = [SDDL.closed, SDDL.machinesForAll]
-    expect(findings(readable).map(({ status }) => status)).toEqual(['warn'])
-    expect(findings(readable, SERVICE, false).map(({ status }) => status)).toEqual(['fail'])
-  })
-
-  it('says of a folder that files in it will be open', () => {
-    expect(findings([SDDL.remoteDesktop], SERVICE, false)).toMatchObject([
-      {
-        message: 'C:\\hq\\0 can be read, in the files that it gets, by Remote Desktop Users (S-1-5-32-555)',
-        hint: expect.stringMatching(/^if only hq-token uses the folder: icacls /) as string,
-      },
-    ])
-  })
 })

@@ -18,6 +18,11 @@ describe('the commands that hints name', () => {
     expect(hints.remove("/it's")).toBe("rm '/it'\\''s'")
     expect(hints.set('HQ_TOKEN_STATE_DIR', '/a b')).toBe("HQ_TOKEN_STATE_DIR='/a b' ")
     expect(hints.search('job')).toBe('echo "$PATH"')
+    expect(hints.unset('A')).toBe('unset A')
+    expect(hints.fed('hq-token seed -')).toBe('hq-token seed - < FILE')
+    expect(hints.fedBy('TOKEN', 'hq-token get --rejected -')).toBe(
+      'printf %s "$TOKEN" | hq-token get --rejected -',
+    )
     expect(hints.inTurn('a', 'b')).toBe('a; b')
     expect(hints.moreFiles('process')).toMatch(/^ulimit -n 1024/)
     expect(hints.moreFiles('machine')).toBe(
@@ -38,6 +43,10 @@ describe('the commands that hints name', () => {
     expect(windows.remove('C:\\a&b')).toBe('del "C:\\a&b"')
     expect(windows.set('HQ_TOKEN_STATE_DIR', "C:\\it's")).toBe("$env:HQ_TOKEN_STATE_DIR = 'C:\\it''s'; ")
     expect(windows.search('job')).toBe('where.exe job')
+    expect(windows.unset('A')).toBe('Remove-Item Env:A')
+    // PowerShell has no `<`.
+    expect(windows.fed('hq-token seed -')).toBe('cmd /c "hq-token seed - < FILE"')
+    expect(windows.fedBy('TOKEN', 'hq-token get --rejected -')).toBe('$env:TOKEN | hq-token get --rejected -')
     expect(windows.clock()).toBe('w32tm /query /status')
   })
 

@@ -97,6 +97,17 @@ describe('the ids of a machine', () => {
     })
   })
 
+  it('say of a Mac that they are the hardware’s', () => {
+    const of = (platform: NodeJS.Platform): string | null =>
+      hostAsking(
+        () => ({ id: 'secret', boot: null }),
+        () => null,
+        () => null,
+        platform,
+      )().id
+    expect(of('darwin')).toBe(`hw-${of('win32')}`)
+  })
+
   it('make no other machine of one whose store has none yet', () => {
     const now = { name: 'acme-1', id: 'id-1', boot: 'boot-1' }
     expect(isSameHost({ name: 'acme-1', id: null, boot: null }, now)).toBe(true)

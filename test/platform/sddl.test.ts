@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { othersIn, readSddl, sidName } from '../../src/platform/sddl.js'
+import { othersIn, readSddl, sidName, type Kind } from '../../src/platform/sddl.js'
 import { COLLEAGUE, SDDL, SERVICE } from './windows-answers.js'
 
 const [USERS, AUTHENTICATED, EVERYONE] = ['S-1-5-32-545', 'S-1-5-11', 'S-1-1-0']
 
-function others(sddl: string, kind: 'file' | 'folder' = 'file'): ReturnType<typeof othersIn> {
+function others(sddl: string, kind: Kind = 'file'): ReturnType<typeof othersIn> {
   const descriptor = readSddl(sddl)
   if (descriptor === undefined) throw new Error(`not understood: ${sddl}`)
   return othersIn(descriptor, kind, SERVICE)
@@ -29,6 +29,12 @@ describe('a security descriptor', () => {
     ['a right that reads and changes nothing', 'O:BAD:(A;;RCFX;;;WD)', 'file'],
     ['an entry for folders below', 'O:BAD:(A;CIIO;FA;;;BU)', 'folder'],
     ['a denial of everybody before', 'O:BAD:(D;;FA;;;WD)(A;;FA;;;BU)', 'file'],
+    ['a root of a drive, which cannot be moved', SDDL.belowDrive, 'root'],
+    [
+      'a folder on the way, where others may make folders',
+      'O:BAD:(A;;LC;;;BU)(A;CIIO;0x1301bf;;;AU)',
+      'above',
+    ],
   ] as const)('lets in nobody else: %s', (_, sddl, kind) => {
     expect(others(sddl, kind)).toEqual(NOBODY)
   })
@@ -105,6 +111,8 @@ describe('a security descriptor', () => {
       [EVERYONE],
     ],
     ['the makers’ group', 'O:BAD:(A;OICIIO;GR;;;CG)', 'folder', ['S-1-3-1'], []],
+    ['a folder on the way, by the right to delete it', SDDL.belowDrive, 'above', [], [AUTHENTICATED]],
+    ['what lies in a root, by the right to delete it', 'O:BAD:(A;;DT;;;BU)', 'root', [], [USERS]],
     ['another service', 'O:BAD:(A;;FR;;;LS)(A;;FR;;;NS)', 'file', ['S-1-5-19', 'S-1-5-20'], []],
   ] as const)('tells who else is let in by %s', (_, sddl, kind, read, change) => {
     expect(others(sddl, kind)).toEqual({ read, change })
@@ -125,14 +133,14 @@ describe('a security descriptor', () => {
     '-',
     'O:',
     'C:\\hq BUILTIN\\Users:(RX)',
-    'O:BAD:(A;;FA;;;BU',
-    'O:BAD:(A;;FA;;;BU)x',
-    'O:BAD:(A;;QQ;;;BU)',
-    'O:BAD:(A;;F;;;BU)',
-    'O:BAD:(A;;;;;)',
-    'O:BAD:(A;ZZ;FA;;;BU)',
-    'O:BAD:(QQ;;FA;;;BU)',
-    'O:BAD:(A;;FA;;;Users)',
+    'O:BAD:(A;;FA;;;SY)(A;;FA;;;BU',
+    'O:BAD:(A;;FA;;;SY)(A;;FA;;;BU)x',
+    'O:BAD:(A;;FA;;;SY)(A;;QQ;;;BU)',
+    'O:BAD:(A;;FA;;;SY)(A;;F;;;BU)',
+    'O:BAD:(A;;FA;;;SY)(A;;;;;)',
+    'O:BAD:(A;;FA;;;SY)(A;ZZ;FA;;;BU)',
+    'O:BAD:(A;;FA;;;SY)(QQ;;FA;;;BU)',
+    'O:BAD:(A;;FA;;;SY)(A;;FA;;;Users)',
     // Windows tells an owner, and some entry of a file that it lets one look at.
     'D:P(A;;FA;;;SY)',
     'O:BAD:',

@@ -40,7 +40,7 @@ describe('a command on Windows', () => {
         env: { SYSTEMROOT: 'C:\\Win', ComSpec: '/nonexistent', PATH: path },
         ...{ cwd: '/', timeoutMs: 5000, mostOutput: 10, platform: 'win32' },
       })
-      expect(end).toMatchObject({ kind: 'ended', output: '1\n', code: 0 })
+      expect(end).toMatchObject({ kind: 'ended', output: Buffer.from('1\n'), code: 0 })
       expect(written).toEqual(['why\n'])
     } finally {
       stderr.mockRestore()

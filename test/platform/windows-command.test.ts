@@ -83,8 +83,9 @@ describe('a command of Windows is found', () => {
     expect(fileOf(name, ...files)).toBe(file)
   })
 
-  it('a command of Windows is found by the extensions of every system where PATHEXT is missing', () => {
-    expect(start(['job'], ['C:\\npm\\job.exe'], { PATH: 'C:\\npm' }).file).toBe('C:\\npm\\job.EXE')
+  it('a command of Windows is found by the extensions of every system where PATHEXT is missing or empty', () => {
+    for (const env of [{}, { PATHEXT: '' }])
+      expect(start(['job'], ['C:\\npm\\job.exe'], { PATH: 'C:\\npm', ...env }).file).toBe('C:\\npm\\job.EXE')
   })
 
   it('a command of Windows is not found in the current folder, where anybody may have put it', () => {
@@ -141,6 +142,7 @@ describe('a command of Windows is started', () => {
       file: 'C:\\npm\\a.COM',
       args,
       verbatim: false,
+      env: ENV,
     })
   })
 
@@ -152,9 +154,22 @@ describe('a command of Windows is started', () => {
       file: POWERSHELL,
       args,
       verbatim: false,
+      env: ENV,
     })
-    expect(start(['job.ps1', 'a b'], [script, pwsh])).toEqual({ file: pwsh, args, verbatim: false })
+    expect(start(['job.ps1', 'a b'], [script, pwsh])).toEqual({ file: pwsh, args, verbatim: false, env: ENV })
     expect(fault(['job.ps1'], [script])).toMatchObject({ kind: 126 })
+  })
+
+  it('a script does not get the modules of PowerShell 7 in Windows PowerShell, which cannot load them', () => {
+    const [script, pwsh] = ['C:\\npm\\job.ps1', 'D:\\my tools\\pwsh.exe']
+    const old = ['C:\\Users\\a\\Documents\\WindowsPowerShell\\Modules', 'D:\\firm\\Modules']
+    const theirs = [
+      'c:\\program files\\powershell\\7\\Modules',
+      'C:\\Users\\a\\Documents\\PowerShell\\Modules',
+    ]
+    const env = { ...ENV, PSMODULEPATH: [theirs[0], old[0], theirs[1], old[1]].join(';') }
+    expect(start(['job.ps1'], [script, POWERSHELL], env).env).toEqual({ ...env, PSMODULEPATH: old.join(';') })
+    expect(start(['job.ps1'], [script, pwsh], env).env).toEqual(env)
   })
 
   it('a command of Windows is started by cmd.exe if it is a batch file, each word quoted that may need it', () => {
@@ -168,6 +183,7 @@ describe('a command of Windows is started', () => {
         '""D:\\100%%cd:~,% my & tools\\job.cmd" -x C:\\a "a b" "a""b\\\\""" "dir\\\\" "%%cd:~,%PATH%%cd:~,%" "" é "^" "a,b""',
       ],
       verbatim: true,
+      env: ENV,
     })
   })
 

@@ -1,11 +1,12 @@
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync, existsSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { StoreUnusable } from '../../src/core/errors.js'
 import type { RawAnswer } from '../../src/core/ports.js'
 import { Secret } from '../../src/core/secret.js'
 import { entry } from '../../src/core/transitions.js'
-import { lastCopyFolders } from '../../src/store/rescue/last-copies.js'
+import { LastCopies, lastCopyFolders } from '../../src/store/rescue/last-copies.js'
+import { serialize } from '../../src/store/rescue/records.js'
 import { storePaths } from '../../src/store/paths.js'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.js'
 import { folder } from '../support/folder.js'
@@ -254,11 +255,25 @@ describe('the places for a last copy', () => {
     const folders = (temporary: string, env: NodeJS.ProcessEnv): readonly string[] =>
       lastCopyFolders(env, 'win32', temporary, () => 'C:\\Users\\u')
     const [local, own] = ['C:\\Users\\u\\AppData\\Local', 'C:\\Users\\U\\AppData\\Local\\Temp\\2']
-    expect(folders(own, env)).toEqual([own, local])
+    // The fixed one first: each session of a server for remote desktops may have a %TEMP% of its own, which goes with it.
+    expect(folders(own, env)).toEqual([local, own])
     expect(folders(own, {})).toEqual([own])
     for (const shared of ['C:\\Temp', 'D:\\Temp', 'C:\\Windows\\Temp', '\\\\server\\temp'])
       expect(folders(shared, { LocalAppData: local })).toEqual([local])
     expect(folders('C:\\Temp', { LOCALAPPDATA: 'Local' })).toEqual([])
+  })
+
+  it('a last copy is found by the next session, whose temporary folder is another', () => {
+    const inSession = (nth: number): LastCopies => {
+      const temporary = join(here, 'Temp', String(nth))
+      mkdirSync(temporary, { recursive: true })
+      const folders = lastCopyFolders({ LOCALAPPDATA: here }, 'win32', temporary, () => dirname(here))
+      expect(folders).toEqual([here, temporary])
+      return new LastCopies(storePaths(join(here, 'token.db')), {}, folders)
+    }
+    inSession(2).write(serialize({ generation: 7, attempt: 1, spent: 'x', answer: raw(garbage()) }))
+    rmSync(join(here, 'Temp', '2'), { recursive: true })
+    expect(inSession(3).records()).toMatchObject([{ generation: 7 }])
   })
 
   it('the places for a last copy are another disk’s, and what is in memory, on Linux', () => {

@@ -154,7 +154,9 @@ describe('a new store on Windows', () => {
     try {
       make()
     } catch (error) {
-      expect((error as StoreUnusable).hint).toMatch(/^name another folder, or close it, .* icacls "/)
+      expect((error as StoreUnusable).hint).toMatch(
+        /^name another folder; or, if only hq-token uses this one: .*icacls "/,
+      )
     }
   })
 
@@ -207,7 +209,7 @@ describe('doctor on Windows', () => {
     if (status === 'fail') expect(found.exit).toBe(74)
   })
 
-  it('looks at the folder of a store and each of its files', () => {
+  it('looks at the folder of a store, each of its files, and the folders to the root', () => {
     const here = folder()
     for (const name of ['token.db', 'token.lock']) writeFileSync(join(here, name), '')
     const asked: (readonly string[])[] = []
@@ -217,28 +219,61 @@ describe('doctor on Windows', () => {
         asked.push(paths)
         return {
           self: SERVICE,
-          descriptors: [SDDL.closed, SDDL.fileBelowDrive, SDDL.closedFile, SDDL.closed],
+          descriptors: paths.map((path) => (path.endsWith('.db') ? SDDL.fileBelowDrive : SDDL.closed)),
         }
       },
     })
-    expect(asked).toEqual([[here, join(here, 'token.db'), join(here, 'token.lock'), dirname(here)]])
+    expect(asked[0]?.slice(0, 4)).toEqual([
+      join(here, 'token.db'),
+      join(here, 'token.lock'),
+      here,
+      dirname(here),
+    ])
+    expect(asked[0]?.at(-1)).toBe('/')
     expect(found.filter(({ name }) => name === 'store access')).toMatchObject([
       { status: 'fail', exit: 74, message: expect.stringContaining('token.db can be changed by') as string },
     ])
   })
 
-  it.each([
-    [SDDL.ownerAlone, 'warn'],
-    ['O:BAG:SYD:P(A;OICI;FA;;;BA)(A;;DT;;;BU)', 'warn'],
-    // `C:\\` and `%ProgramData%`: others may make folders there, and take none away.
-    ['O:BAG:SYD:P(A;OICI;FA;;;BA)(A;CIIO;0x1301bf;;;AU)(A;;LC;;;AU)(A;CI;DCLCRPCR;;;BU)', 'ok'],
-  ])('warns of others who may take the folder away from the one above: %s', (above, status) => {
-    const here = folder()
-    const found = inspectPlace(storePaths(join(here, 'token.db')), {
-      ...{ rule: '[store] path', env: {}, platform: 'win32' },
-      accessLists: () => ({ self: SERVICE, descriptors: [SDDL.closed, above] }),
+  describe('whether a store can be written', () => {
+    function written(platform: NodeJS.Platform, make: (here: string) => void): [string, string][] {
+      const here = folder()
+      make(here)
+      const found = inspectPlace(storePaths(join(here, 'hq', 'token.db')), {
+        ...{ rule: '[store] path', env: {}, platform },
+        accessLists: () => ({ self: undefined, descriptors: [] }),
+      })
+      return found
+        .filter(({ name }) => name === 'writable')
+        .map(({ status, message }) => [status, message.replaceAll(here, 'X:')])
+    }
+    const store = (here: string): void => {
+      mkdirSync(join(here, 'hq'))
+      for (const name of ['token.db', 'token.lock']) writeFileSync(join(here, 'hq', name), '')
+    }
+
+    it('is tried on its files, and said of no folder, because Windows does not tell it', () => {
+      expect(written('win32', store)).toEqual([
+        ['ok', 'the files in X:/hq'],
+        ['skip', expect.stringMatching(/^X:\/hq was not tried/) as string],
+      ])
+      expect(written('win32', () => undefined)).toEqual([
+        ['skip', expect.stringMatching(/^X: was not tried/) as string],
+      ])
+      expect(written('linux', store)).toEqual([['ok', 'X:/hq and its files']])
     })
-    expect(found.filter(({ name }) => name === 'store access').map(({ status }) => status)).toEqual([status])
+
+    it('is a failure where a file does not open for writing', () => {
+      const isFolder = (here: string): void => {
+        store(here)
+        // Nobody opens it for writing, not even root.
+        mkdirSync(join(here, 'hq', 'token.rescue'))
+      }
+      expect(written('win32', isFolder)).toMatchObject([
+        ['fail', expect.stringContaining('token.rescue cannot be written (EISDIR)') as string],
+      ])
+      expect(written('linux', isFolder)).toMatchObject([['ok', expect.anything() as string]])
+    })
   })
 
   it('says nothing of the permissions of a folder that is not there, nor on another system', () => {

@@ -12,6 +12,7 @@ test('the version and the help are printed', async () => {
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
   assert.equal(version.code, 0)
   assert.match(help.stdout, /Usage: hq-token/)
+  assert.equal(/[^\x00-\x7f]/.test(help.stdout), false)
   assert.equal(help.code, 0)
 })
 
@@ -90,6 +91,16 @@ test('a credential helper gets the token in its format', async () => {
   const answer = await here.hq('credential', '--protocol', 'kubernetes')
   assert.equal(answer.code, 0, answer.stderr)
   assert.equal(JSON.parse(answer.stdout).status.token, token)
+  const { protocol, host } = new URL(here.instance)
+  const asked = `protocol=${protocol.slice(0, -1)}\nhost=${host}\n\n`
+  const git = await here.start(['credential', '--protocol', 'git', 'get'], { input: asked }).ended
+  assert.deepEqual([git.code, git.stderr], [0, ''])
+  assert.ok(git.stdout.split('\n').includes(`password=${token}`), git.stdout)
+  const bazel = await here.start(['credential', '--protocol', 'bazel', 'get'], {
+    input: JSON.stringify({ uri: `${here.instance}/api` }),
+  }).ended
+  assert.equal(bazel.code, 0, bazel.stderr)
+  assert.ok(JSON.parse(bazel.stdout).headers.Authorization[0].endsWith(token), bazel.stdout)
   const outfile = join(here.dir, 'token.txt')
   assert.equal((await here.hq('get', '--outfile', outfile)).code, 0)
   assert.equal(readFileSync(outfile, 'utf8').trim(), token)

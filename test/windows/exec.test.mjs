@@ -1,12 +1,13 @@
 // `exec` on Windows: the kinds of programs that it starts, and the arguments that a batch file gets.
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { place, tidy } from './support/place.mjs'
+import { place, tidy, until } from './support/place.mjs'
 
 after(tidy)
 
+const HOLDER = join(import.meta.dirname, 'support', 'holder.cjs')
 /** Wine expands what a batch file hands on once more, so there is no `%` in these. */
 const NASTY = [
   ...['a b', 'say "hi"', 'é', 'a&b', '^', '!X!', '', 'x\\', 'x\\"y', '(', ')', 'a|b', '<>', ',;='],
@@ -53,7 +54,7 @@ test('a command in the folder where one stands is not taken by its name, because
   const { exec, folder } = await programs()
   const { code, stderr } = await exec(['job'], { cwd: folder, env: { [PATH]: 'C:\\windows\\system32' } })
   assert.equal(code, 127)
-  assert.match(stderr, /hq-token exec -- \.\\job/)
+  assert.match(stderr, /hq-token\.cmd exec -- \.\\job/)
 })
 
 for (const [what, words, status, said] of [
@@ -69,6 +70,61 @@ for (const [what, words, status, said] of [
     assert.deepEqual([code, stdout], [status, ''])
     assert.match(stderr, said)
   })
+
+for (const how of ['holds the token file open', 'stands in its folder'])
+  test(`what a command leaves behind ${how}: the exit code is the command’s, and the next exec removes the file`, async () => {
+    const here = await place()
+    await here.hq('seed', here.seed)
+    const { leave, end, env } = leaving(here, how)
+    try {
+      const job = ['exec', '--token-file', '--', process.execPath, leave]
+      const { code, stdout, stderr } = await here.start(job, { env }).ended
+      assert.equal(code, 5, stderr)
+      assert.match(
+        stderr,
+        /^hq-token: warning: the (?:token file|folder) \S+ could not be removed \(E[A-Z]+\)/,
+      )
+      assert.equal(existsSync(stdout), how === 'holds the token file open')
+    } finally {
+      await end()
+    }
+    const next = await here.start(['exec', '--', process.execPath, '-e', '0'], { env }).ended
+    assert.equal(next.code, 0, next.stderr)
+    assert.deepEqual(readdirSync(env.TEMP), [])
+  })
+
+/** A command that says where its token file is, leaves a process behind, and ends with 5. */
+function leaving(here, how) {
+  const [TEMP, leave, pid] = ['Temp', 'leave.cjs', 'left.pid'].map((name) => join(here.dir, name))
+  mkdirSync(TEMP)
+  const left =
+    how === 'stands in its folder'
+      ? "[['-e', 'console.log(0); setInterval(() => 0, 1000)'], dirname(file)]"
+      : `[[${JSON.stringify(HOLDER)}, file, '1'], undefined]`
+  writeFileSync(
+    leave,
+    `const { dirname } = require('node:path')
+const file = process.env.HQ_TOKEN_FILE
+const [args, cwd] = ${left}
+const child = require('node:child_process').spawn(process.execPath, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'ignore'] })
+require('node:fs').writeFileSync(${JSON.stringify(pid)}, String(child.pid))
+child.stdout.once('data', () => { process.stdout.write(file); process.exit(5) })`,
+  )
+  const end = async () => {
+    const left = Number(readFileSync(pid, 'utf8'))
+    process.kill(left)
+    await until(() => !isAlive(left), 'the end of what was left')
+  }
+  return { leave, end, env: { TEMP, TMP: TEMP, LOCALAPPDATA: TEMP } }
+}
+
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
 
 test('a secret command that hangs costs ten seconds', async () => {
   const here = await place()

@@ -63,6 +63,33 @@ for (const [name, how, isServed] of [
     assert.equal(asked(), before, here.said())
   })
 
+test('check and doctor tell of a journal that another program holds, and not of a process that died', async () => {
+  assert.equal((await here.hq('refresh')).code, 0)
+  const journal = join(here.dir, 'token.db-journal')
+  await holding(journal, SHARES['lets nobody in'], async () => {
+    const [check, doctor] = await Promise.all([here.hq('check'), here.hq('doctor')])
+    assert.equal(check.code, 3, check.stdout)
+    assert.equal(doctor.code, 75, doctor.stdout)
+    for (const { stdout } of [check, doctor]) {
+      assert.match(stdout, /another program holds \S+\\token\.db-journal open/)
+      assert.doesNotMatch(stdout, /died/)
+    }
+  })
+})
+
+test('doctor names a file that another program holds', async () => {
+  await holding(join(here.dir, 'token.rescue'), SHARES['lets others read'], async () => {
+    const { stdout, stderr } = await here.hq('doctor', '--json')
+    const found = JSON.parse(stdout).checks.filter(({ name }) => name === 'writable')
+    assert.deepEqual(
+      found.map(({ status, exit }) => [status, exit]),
+      [['fail', 75]],
+      stdout + stderr,
+    )
+    assert.match(found[0].message, /another program holds .*\\token\.rescue open/)
+  })
+})
+
 test('all works at once when it lets go', async () => {
   const before = asked()
   const refreshed = await here.hq('refresh')
@@ -83,6 +110,13 @@ test('a file that another program reads is not replaced: 75, the old one stays, 
     readdirSync(here.dir).filter((name) => name.startsWith('.hq-token-')),
     [],
   )
+  const metrics = join(here.dir, 'hq-token.prom')
+  writeFileSync(metrics, 'old')
+  await holding(metrics, SHARES['lets others read'], async () => {
+    const { code, stdout } = await here.hq('check', '--prometheus', metrics)
+    assert.equal(code, 3, stdout)
+    assert.match(stdout, /could not be written to \S+ \(another program holds \S+\\hq-token\.prom open\)/)
+  })
   assert.equal((await here.hq('get', '--outfile', file)).code, 0)
   assert.match(readFileSync(file, 'utf8'), /^access-/)
 })

@@ -42,7 +42,7 @@ if (isWine())
     reg('add', SETTINGS, '/v', 'ProxyEnable', '/t', 'REG_DWORD', '/d', '1', '/f')
     reg('add', SETTINGS, '/v', 'ProxyServer', '/d', 'http=web:80;https=proxy.example.com:8080', '/f')
     try {
-      const all = await findings(here, 'proxy', '--online')
+      const all = await findings(here, 'proxy', { options: ['--online'] })
       assert.match(all[0].message, /^none; Windows has proxy\.example\.com:8080 \(Internet Options\)/)
       const online = await here.hq('refresh')
       assert.equal(online.code, 0, online.stderr)
@@ -106,26 +106,60 @@ test('a new store outside of the profile is made in a closed folder, or says tha
   }
 })
 
-test('the file of exec --token-file lies in no %TEMP% that others may use', async () => {
+test('a store in the part of the profile that Windows copies to other machines gets a warning', async () => {
+  const here = await place()
+  const roaming = join(here.dir, 'Roaming')
+  const env = { APPDATA: roaming, HQ_TOKEN_STORE: join(roaming, 'token.db') }
+  const seeded = await here.start(['seed', here.seed], { env }).ended
+  assert.equal(seeded.code, 0, seeded.stderr)
+  assert.match(seeded.stderr, /warning: .*token\.db.*other machines/)
+})
+
+test('the file of exec --token-file lies in no %TEMP%, be it of a session or of all', async () => {
   const here = await place()
   await here.hq('seed', here.seed)
   const [shared, local] = [`C:\\hq-temp-${process.pid}`, join(here.dir, 'Local')]
-  for (const folder of [shared, local]) mkdirSync(folder)
+  const ofSession = join(local, 'Temp', '2')
+  for (const folder of [shared, ofSession]) mkdirSync(folder, { recursive: true })
+  const print = ['-p', 'process.env.HQ_TOKEN_FILE']
   try {
-    const env = { TEMP: shared, TMP: shared, LOCALAPPDATA: local }
-    const print = ['-p', 'process.env.HQ_TOKEN_FILE']
-    const ran = await here.start(['exec', '--token-file', '--', process.execPath, ...print], { env }).ended
-    assert.equal(ran.code, 0, ran.stderr)
-    assert.ok(ran.stdout.startsWith(`${local}\\`), ran.stdout)
-    assert.deepEqual([readdirSync(shared), readdirSync(local)], [[], []])
+    for (const temporary of [shared, ofSession]) {
+      const env = { TEMP: temporary, TMP: temporary, LOCALAPPDATA: local }
+      const ran = await here.start(['exec', '--token-file', '--', process.execPath, ...print], { env }).ended
+      assert.equal(ran.code, 0, ran.stderr)
+      assert.ok(ran.stdout.startsWith(`${local}\\hq-token-exec-`), ran.stdout)
+    }
+    assert.deepEqual([readdirSync(shared), readdirSync(local), readdirSync(ofSession)], [[], ['Temp'], []])
   } finally {
     rmSync(shared, { recursive: true, force: true })
   }
 })
 
+test('doctor tries the files of the store, and says ok of no folder', async () => {
+  const here = await place()
+  await here.hq('seed', here.seed)
+  const [files, folder] = await findings(here, 'writable')
+  assert.deepEqual([files.status, folder.status], ['ok', 'skip'])
+  assert.match(folder.message, /was not tried/)
+})
+
+if (isWine())
+  // A real Windows starts no Node without it.
+  test('where Windows’ programs cannot be started, doctor says so, and is no bug', async () => {
+    const here = await place()
+    await here.hq('seed', here.seed)
+    const env = { SystemRoot: 'C:\\none' }
+    for (const name of ['permissions', 'store access']) {
+      const [found] = await findings(here, name, { env })
+      assert.equal(found.status, 'skip')
+      assert.match(found.message, /^not looked at/)
+    }
+  })
+
 /** What `doctor` finds under one name. */
-async function findings(here, wanted, ...options) {
-  const { stdout, stderr } = await here.hq('doctor', '--json', ...options)
+async function findings(here, wanted, { options = [], env = {} } = {}) {
+  const { stdout, stderr } = await here.start(['doctor', '--json', ...options], { env }).ended
+  assert.match(stdout, /^\{/, stderr)
   const found = JSON.parse(stdout).checks.filter(({ name }) => name === wanted)
   assert.notEqual(found.length, 0, stdout + stderr)
   return found

@@ -13,7 +13,7 @@ const ASCII: Readonly<Record<string, string>> = {
 export function forCodePage(
   text: string,
   { isTTY }: Pick<Screen, 'isTTY'>,
-  platform: NodeJS.Platform = process.platform,
+  platform: NodeJS.Platform,
 ): string {
   if (platform !== 'win32' || isTTY === true) return text
   return text.replace(/[’‘“”…→·█░]/g, (character) => ASCII[character] ?? character)
@@ -23,7 +23,7 @@ export function forCodePage(
 export function jsonForCodePage(
   json: string,
   { isTTY }: Pick<Screen, 'isTTY'>,
-  platform: NodeJS.Platform = process.platform,
+  platform: NodeJS.Platform,
 ): string {
   if (platform !== 'win32' || isTTY === true) return json
   return json.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)

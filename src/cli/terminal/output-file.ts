@@ -22,6 +22,11 @@ import { heldOpen } from '../../platform/held-files.js'
 /** As many links as Linux follows. */
 const MOST_LINKS = 40
 
+/** Whether an option names a file, and not standard output. */
+export function namesFile(option: string | undefined): option is string {
+  return option !== undefined && option !== '-'
+}
+
 /**
  * Puts `text` in the place of a file, whole or not at all: a reader sees the old one or the new one. The mode does not
  * depend on the umask. A link is followed, as shells and curl do, unless another user has put it there. Another

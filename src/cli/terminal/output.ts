@@ -147,8 +147,8 @@ export function writeOut(stdout: Screen, text: string | Uint8Array): Promise<voi
 }
 
 /** Writes a report for people. A reader who closes the pipe after the first lines has seen enough. */
-export async function writeReport(stdout: Screen, text: string): Promise<void> {
-  await writeUntilGone(stdout, forCodePage(text, stdout))
+export async function writeReport({ stdout, platform }: Reader, text: string): Promise<void> {
+  await writeUntilGone(stdout, forCodePage(text, stdout, platform))
 }
 
 /** Writes a report for programs. */

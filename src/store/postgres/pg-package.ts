@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 import { ConfigInvalid } from '../../core/errors.js'
 import { shellWord } from '../../core/shell-quoting.js'
+import { hints } from '../../platform/hints.js'
 
 export type Pg = typeof pg
 
@@ -13,7 +14,7 @@ export async function loadPg(): Promise<Pg> {
   // The native client passes over the options of TLS that are given to it.
   if (process.env['NODE_PG_FORCE_NATIVE'])
     throw new ConfigInvalid('NODE_PG_FORCE_NATIVE is set: a shared store needs the JavaScript client of pg', {
-      hint: 'unset NODE_PG_FORCE_NATIVE',
+      hint: hints.unset('NODE_PG_FORCE_NATIVE'),
     })
   try {
     return (await import('pg')).default

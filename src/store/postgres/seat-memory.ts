@@ -1,7 +1,7 @@
 // Keeps what a seat remembers, in an SQLite file on this machine. Decides nothing.
 import { randomUUID } from 'node:crypto'
 import type Database from 'better-sqlite3'
-import type { Host } from '../../core/host.js'
+import { lastingName, type Host } from '../../core/host.js'
 import { birthOf, damaged, isThere, type StorePaths } from '../files.js'
 import { needsRollback } from '../sqlite/addon.js'
 import { bringUpToDate, createDatabase, openForReading, openForWriting } from '../sqlite/database.js'
@@ -131,8 +131,8 @@ export class SeatMemory implements Memory {
    * is a copy on the same machine, as in a container of that image.
    */
   #owner(): string {
-    const { name, id, boot } = this.#host
-    return JSON.stringify([name, id, boot, birthOf(this.#paths.database)])
+    const { id, boot } = this.#host
+    return JSON.stringify([lastingName(this.#host), id, boot, birthOf(this.#paths.database)])
   }
 }
 

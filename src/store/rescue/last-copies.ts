@@ -36,11 +36,11 @@ export class LastCopies {
   readonly #device: number | undefined
   #known: readonly string[] | undefined
 
-  constructor(paths: StorePaths, env: NodeJS.ProcessEnv) {
+  constructor(paths: StorePaths, env: NodeJS.ProcessEnv, folders = lastCopyFolders(env)) {
     this.#prefix = prefixFor(paths.place)
     this.#prefixes = [...new Set([this.#prefix, prefixFor(paths.oldPlace)])]
     this.#device = deviceOf(paths.folder)
-    this.#folders = lastCopyFolders(env).filter((folder) => existsSync(folder))
+    this.#folders = folders.filter((folder) => existsSync(folder))
   }
 
   /** @returns The path, or `undefined` if no place took the copy. */
@@ -104,7 +104,7 @@ export class LastCopies {
         .map((name) => join(folder, name))
         .filter((path) => this.#isCopy(path))
     } catch (error) {
-      if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errnoOf(error))) return []
+      if (['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'].includes(errnoOf(error))) return []
       throw error
     }
   }

@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { warn, type Finding } from '../../core/finding.js'
 
-/** A warning if the last copies would be deleted; nothing if they stay. */
-export function lastCopyWarnings(mounts = mountsOf()): Finding[] {
-  const isOfUnit = mounts.split('\n').some((mount) => {
+/** A warning if the last copies would be deleted; nothing if they stay, and where there is no service manager of Linux. */
+export function lastCopyWarnings(platform = process.platform, mounts?: string): Finding[] {
+  if (platform !== 'linux') return []
+  const isOfUnit = (mounts ?? mountsOf()).split('\n').some((mount) => {
     const [, , , root = '', at] = mount.split(' ')
     return at === '/var/tmp' && root.includes('/systemd-private-')
   })

@@ -13,7 +13,7 @@ import {
 import type { Notice } from '../../core/ports.js'
 import type { Rescued, RescueFile } from '../../core/store-ports.js'
 import { whileHeld } from '../../platform/held-files.js'
-import { NO_FOLLOW, writeFully } from '../../platform/files.js'
+import { isOfOpen, NO_FOLLOW, writeFully } from '../../platform/files.js'
 import { checkOwn, createWhole, lstatOf, unusable, type StorePaths } from '../files.js'
 import { LastCopies } from './last-copies.js'
 import { OldRescue } from './old-rescue-file.js'
@@ -166,8 +166,7 @@ export class Rescue implements RescueFile {
    * answer.
    */
   #isInPlace(): boolean {
-    const [now, mine] = [lstatOf(this.#path), fstatSync(this.#fd)]
-    return now?.dev === mine.dev && now.ino === mine.ino
+    return isOfOpen(lstatOf(this.#path), fstatSync(this.#fd))
   }
 
   #content(): Buffer {

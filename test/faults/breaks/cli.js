@@ -456,4 +456,11 @@ export default [
     replace: '    value: { ...fileName },\n',
     by: tests('cli/file-names', 'take'),
   },
+  {
+    name: 'a token file that cannot be removed takes the place of the command’s exit code',
+    file: 'src/cli/commands/exec/token-file.ts',
+    find: '      const left = existsSync(this.path)',
+    replace: '      if (error !== null) throw error\n      const left = existsSync(this.path)',
+    by: tests('e2e/exec-token-file', 'something keeps the folder'),
+  },
 ]

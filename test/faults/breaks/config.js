@@ -174,4 +174,33 @@ export default [
     replace: 'path: [pathsOf(around).resolve(config), String(typedPath)][0] ?? config',
     by: tests('config/windows', 'is an error of usage'),
   },
+  {
+    name: 'characters of an old code page are sent as part of a secret',
+    file: 'src/config/secret-origin.ts',
+    find: '    return decode(bytes)\n  } catch (error) {\n    if (!(error instanceof FileProblem)) throw error\n    throw new ConfigInvalid(`${where} prints',
+    replace:
+      '    return Buffer.from(bytes).toString()\n  } catch (error) {\n    if (!(error instanceof FileProblem)) throw error\n    throw new ConfigInvalid(`${where} prints',
+    by: tests('config/client-secret', 'a command that prints'),
+  },
+  {
+    name: 'windows: doctor passes over an authority that others can change',
+    file: 'src/config/named-files.ts',
+    find: "    [settings['network.ca_file'], 'ca'],\n",
+    replace: '',
+    by: tests('config/windows', 'that others can change'),
+  },
+  {
+    name: 'windows: doctor passes over the database’s authority',
+    file: 'src/config/shared-store.ts',
+    find: "      [ca, 'ca'],\n",
+    replace: '',
+    by: tests('config/windows', 'that others can change'),
+  },
+  {
+    name: 'windows: doctor passes over the file of PostgreSQL’s passwords',
+    file: 'src/config/inspect-rights.ts',
+    find: '[isFiled ? passwordFile(source) : undefined',
+    replace: '[!isFiled ? passwordFile(source) : undefined',
+    by: tests('config/windows', 'that others can change'),
+  },
 ]

@@ -672,4 +672,11 @@ export default [
     replace: 'return seen?.trouble == null || seen.at !== -1 ? [] :',
     by: tests('core/check', 'a database out of reach'),
   },
+  {
+    name: 'a Mac is another machine when the network names it anew',
+    file: 'src/core/host.ts',
+    find: 'return id?.startsWith(HARDWARE) === true ? id : name',
+    replace: 'return id?.startsWith(HARDWARE) === true ? name : name',
+    by: tests('core/host', 'after a restart with a new name'),
+  },
 ]

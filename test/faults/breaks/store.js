@@ -617,4 +617,25 @@ export default [
     replace: "  if (platform !== 'win32') checkKind(path, stats, kind)\n",
     by: tests('store/windows', 'or has a second name'),
   },
+  {
+    name: 'windows: doctor calls a store writable that it did not try',
+    file: 'src/store/inspect-disk.ts',
+    find: "platform === 'win32' ? tried(paths, isThere)",
+    replace: "platform === 'aix' ? tried(paths, isThere)",
+    by: tests('store/windows', 'is tried on its files'),
+  },
+  {
+    name: 'windows: a folder that may not be listed stops every refresh',
+    file: 'src/store/rescue/last-copies.ts',
+    find: ", 'EPERM'].includes(errnoOf(error))",
+    replace: '].includes(errnoOf(error))',
+    by: tests('store/closed-to-us', 'holds none of ours'),
+  },
+  {
+    name: 'windows: a folder of the current drive tells of a unit of systemd',
+    file: 'src/store/rescue/private-tmp.ts',
+    find: "  if (platform !== 'linux') return []\n",
+    replace: "  if (platform === 'aix') return []\n",
+    by: tests('e2e/places', 'what becomes of its last copies'),
+  },
 ]

@@ -72,4 +72,18 @@ export default [
     replace: "import type { Network } from '../network/network.js'\nimport '../oauth/metadata.js'\n",
     by: tests('bench/warm', 'loads no package'),
   },
+  {
+    name: 'an output takes the place of a file of the store that another name leads to',
+    file: 'src/wiring/own-files.ts',
+    find: '...(stats === undefined ? [] : [`${stats.dev}:${stats.ino}`]),',
+    replace: '...(stats === undefined ? [] : []),',
+    by: tests('e2e/own-files', 'get --outfile replaces none'),
+  },
+  {
+    name: 'a warm answer takes the place of the store',
+    file: 'src/cli/run-plain.ts',
+    find: "    if (namesFile(flags.outfile)) assertNotOwnOf(flags.outfile, '--outfile', options, world)\n",
+    replace: '    if (namesFile(flags.outfile)) void assertNotOwnOf\n    void options\n',
+    by: tests('e2e/own-files', 'get --outfile replaces none'),
+  },
 ]

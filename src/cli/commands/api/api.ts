@@ -4,11 +4,14 @@ import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ApiRefused, UsageError } from '../../../core/errors.js'
 import { asUnavailable, callApi, type ApiBody, type ApiResponse } from '../../../bearer/api-call.js'
+import { hints } from '../../../platform/hints.js'
 import { packageVersion } from '../../../version.js'
+import { assertNotOwn } from '../../../wiring/own-files.js'
 import { apiUrl } from './api-url.js'
 import { fileBody, streamBody, textBody } from './body.js'
 import type { Session } from '../../session.js'
 import { fieldsObject, filled, type Field } from './fields.js'
+import { namesFile } from '../../terminal/output-file.js'
 import { isReaderGone, printableText } from '../../terminal/output.js'
 import { progress, type Progress } from '../../terminal/progress.js'
 import { fileDestination, standardOutput, type Destination } from '../../terminal/destination.js'
@@ -46,10 +49,9 @@ export async function api(session: Session, target: string, options: ApiOptions)
   const sent = isInUrl && options.input === undefined ? null : body
 
   // Open the destination before anything is sent, because an answer that cannot be written need not be asked for.
-  const sink =
-    options.output === undefined || options.output === '-'
-      ? standardOutput(world.stdout)
-      : fileDestination(options.output)
+  const { output } = options
+  if (namesFile(output)) assertNotOwn(output, '--output', config)
+  const sink = namesFile(output) ? fileDestination(output) : standardOutput(world.stdout)
   upload = sent === null ? quiet : progress(world.stderr, 'sent', sent.length)
   const usual = {
     accept: 'application/json',
@@ -105,7 +107,7 @@ async function bodyOf(
   if (input === '-') {
     if (world.stdin.isTTY === true)
       throw new UsageError('the body is read from standard input, which is a terminal here', {
-        hint: 'hq-token api --input - PATH < FILE',
+        hint: hints.fed('hq-token api --input - PATH'),
       })
     return streamBody(world.stdin, 'standard input', onBytes)
   }

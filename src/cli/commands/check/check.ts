@@ -20,6 +20,9 @@ export async function check(world: World, options: GlobalOptions, flags: CheckFl
     await writeOut(world.stdout, `${await text}\n`)
     return CHECK_EXIT.OK
   }
+  const { prometheus = '-' } = flags
+  if (prometheus !== '-')
+    (await import('../../../wiring/own-files.js')).assertNotOwnOf(prometheus, '--prometheus', options, world)
   try {
     return await (flags.all === true
       ? (await import('./all.js')).checkAll(world, options, flags)

@@ -4,6 +4,7 @@ import { userInfo } from 'node:os'
 import type { CheckFinding } from '../../../core/check.js'
 import { errnoOf } from '../../../platform/errno.js'
 import { Draft } from '../../../platform/draft.js'
+import { heldOpen } from '../../../platform/held-files.js'
 import { uninterrupted } from '../../../platform/signals.js'
 import { writeOut } from '../../terminal/output.js'
 import { whyNoFile } from '../../terminal/output-file.js'
@@ -41,7 +42,7 @@ export async function writeMetrics(
     })
     return []
   } catch (error) {
-    return [notWritten(file, errnoOf(error))]
+    return [notWritten(file, heldOpen([file], error)?.message ?? errnoOf(error))]
   }
 }
 

@@ -1,7 +1,7 @@
 // Answers as Bazel's credential helper. Gives the token to its own origin only.
 import { UsageError } from '../../../core/errors.js'
 import { rfc3339 } from '../../../core/clock.js'
-import { readAll } from '../../terminal/input.js'
+import { readText } from '../../terminal/input.js'
 import { isOurs } from './origin.js'
 import type { CredentialHelper } from './protocols.js'
 
@@ -10,7 +10,7 @@ const TYPED = 'hq-token credential --protocol bazel get'
 /** @see https://github.com/EngFlow/credential-helper-spec */
 export const bazel: CredentialHelper = async ({ world, config, guard }, operation) => {
   if (operation !== 'get') throw new UsageError('bazel has one operation: get', { hint: TYPED })
-  const uri = uriIn((await readAll(world.stdin, 'what bazel asks', TYPED)).toString('utf8'))
+  const uri = uriIn(await readText(world.stdin, 'what bazel asks', TYPED))
   if (!isOurs(overHttp(uri), config.apiUrl)) return '{"headers":{}}\n'
   const { secret, expiresAt } = await guard.token()
   const headers = { Authorization: [`Bearer ${secret.reveal()}`] }

@@ -34,7 +34,7 @@ export async function doctor(
   { json = false, online = false, sql = false }: DoctorOptions,
 ): Promise<number> {
   if (sql) {
-    await writeReport(world.stdout, await sharedStoreSql())
+    await writeReport(world, await sharedStoreSql())
     return Exit.ok
   }
   // Else it finds faults of the store and of servers that neither has.
@@ -118,7 +118,7 @@ export function spoken(checks: readonly Finding[], world: World, { typed }: Voic
     const body = isNarrow ? [title, `${indent}${first}`] : [`${title}${first}`]
     return [...body, ...rest.map((line) => `${indent}${line}`), ...next]
   })
-  return writeReport(world.stdout, lines.map((line) => `${line}\n`).join(''))
+  return writeReport(world, lines.map((line) => `${line}\n`).join(''))
 }
 
 function indented(columns: number): string {

@@ -63,12 +63,14 @@ export class ForwardingChild {
     inherited: readonly number[],
   ): Promise<number | NodeJS.Signals> {
     const [name = ''] = command
+    let path = name
     try {
-      const { file, args, verbatim } = await started(command, env, this.#platform)
+      const { file, args, verbatim, env: given } = await started(command, env, this.#platform)
+      path = file
       // Windows can send no signal to a child, so one that came before it could only be lost.
       if (this.#platform === 'win32' && this.#early !== undefined) return this.#early
       const child = spawn(file, args, {
-        env,
+        env: given,
         stdio: handedOn(inherited),
         windowsVerbatimArguments: verbatim,
       })
@@ -77,7 +79,7 @@ export class ForwardingChild {
       const [status, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
       return signal ?? status ?? Exit.bug
     } catch (error) {
-      throw notStarted(name, error)
+      throw notStarted(name, path, error)
     } finally {
       this.#bystander.leave()
     }
@@ -101,7 +103,7 @@ async function started(
   if (platform === 'win32')
     return (await import('../../../platform/windows-command.js')).windowsStart(command, env)
   const [file = '', ...args] = command
-  return { file, args, verbatim: false }
+  return { file, args, verbatim: false, env }
 }
 
 /** The standard streams and these descriptors, each under its own number. */
@@ -176,17 +178,29 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
   return fate
 }
 
-/** Words the error as shells do, unless no more files may be opened, because that is no fault of the command. */
-function notStarted(file: string, error: unknown): TokenError {
+/** Windows refuses with EPERM. */
+const NOT_EXECUTED: Readonly<Record<string, string>> = {
+  ...{ EACCES: 'permission denied', EPERM: 'permission denied' },
+  EFTYPE: 'is no program',
+}
+
+/**
+ * Words the error as shells do, unless no more files may be opened, because that is no fault of the command.
+ *
+ * @param path The file, where this program has looked for it.
+ */
+function notStarted(name: string, path: string, error: unknown): TokenError {
   if (error instanceof TokenError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
   const full = noMoreFiles(error)
   if (full !== undefined) return full
-  if (code === 'ENOENT' || file === '')
+  const search = `see where commands are looked for: ${hints.search(name)}`
+  if (code === 'ENOENT' || name === '')
     return new CommandNotFound(
-      `${file}: ${file.includes('/') ? 'no such file or directory' : 'command not found'}`,
-      { hint: `see where commands are looked for: ${hints.search(file)}`, cause: error },
+      `${name}: ${name.includes('/') ? 'no such file or directory' : 'command not found'}`,
+      { hint: search, cause: error },
     )
-  const why = { EACCES: 'permission denied', EFTYPE: 'is no program' }[code] ?? `cannot be executed (${code})`
-  return new CommandNotExecutable(`${file}: ${why}`, { hint: hints.rights(file), cause: error })
+  const why = NOT_EXECUTED[code] ?? `cannot be executed (${code})`
+  const hint = /[\\/]/.test(path) ? hints.rights(path) : search
+  return new CommandNotExecutable(`${name}: ${why}`, { hint, cause: error })
 }

@@ -80,7 +80,8 @@ export async function exec(
     // A refresh that is under way must come to its end.
     await keeping
     await session.guard.settled()
-    file?.remove()
+    const left = file?.remove()
+    if (left !== undefined) session.voice.notice(left)
   }
   // Close the streams, because Node sets a terminal back at its end and would undo what the command has set
   // (`stty`).

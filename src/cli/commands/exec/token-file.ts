@@ -1,14 +1,19 @@
 // Keeps the token of `exec --token-file` in a file while the command runs, and removes what killed processes left.
 // Reads no token.
-import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OutputFailed } from '../../../core/errors.js'
+import type { Notice } from '../../../core/ports.js'
 import type { Secret } from '../../../core/secret.js'
+import { errnoOf } from '../../../platform/errno.js'
 import { isTmpfs } from '../../../platform/file-systems.js'
+import { whileHeld } from '../../../platform/held-files.js'
 import { fateOf, MARK, processMark } from '../../../platform/processes.js'
 import { ownFolders, type Profile } from '../../../platform/profile.js'
 import { replaceFile } from '../../terminal/output-file.js'
+
+const NAME = 'token'
 
 /** A token as a file, for as long as a command runs: 0600 in a folder of 0700, on Windows in the user’s profile. */
 export class TokenFile {
@@ -27,10 +32,8 @@ export class TokenFile {
     const { folder, inMemory } = makeFolder(runtimeDir)
     this.#folder = folder
     this.inMemory = inMemory
-    this.path = join(folder, 'token')
-    process.once('exit', () => {
-      this.remove()
-    })
+    this.path = join(folder, NAME)
+    process.once('exit', this.remove)
   }
 
   /** Writes no newline, because programs put the file's content into a header as it is. */
@@ -38,31 +41,51 @@ export class TokenFile {
     await replaceFile(this.path, token.reveal())
   }
 
-  remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true })
+  /**
+   * Removes it, once. Never throws: something that the command has left behind may hold the file or stand in its folder.
+   *
+   * @returns A warning if it stays.
+   */
+  readonly remove = (): Notice | undefined => {
+    process.off('exit', this.remove)
+    try {
+      whileHeld(() => {
+        removeFolder(this.#folder)
+      })
+      return undefined
+    } catch (error) {
+      const left = existsSync(this.path) ? `the token file ${this.path}` : `the folder ${this.#folder}`
+      const message = `${left} could not be removed (${errnoOf(error)}): the next \`hq-token exec\` removes it`
+      return { level: 'warning', message }
+    }
   }
+}
+
+/** Removes the token first, because it may be free where its folder is not. */
+function removeFolder(folder: string): void {
+  rmSync(join(folder, NAME), { force: true })
+  rmSync(folder, { recursive: true, force: true })
 }
 
 /** Removes the folders that killed processes have left. Never throws. */
 export function removeLeftovers(runtimeDir: string | undefined): void {
   for (const base of new Set([...inMemory(runtimeDir), ...foldersOnDisk()])) {
     try {
-      for (const name of readdirSync(base)) removeIfLeft(join(base, name), NAME.exec(name)?.[1])
+      for (const name of readdirSync(base)) removeIfLeft(join(base, name), FOLDER.exec(name)?.[1])
     } catch {
       // The folder is missing, or we may not read it.
     }
   }
 }
 
-const NAME = new RegExp(`^hq-token-exec-(${MARK})-[^-]+$`)
+const FOLDER = new RegExp(`^hq-token-exec-(${MARK})-[^-]+$`)
 
 /** Leaves the folder of a process in another container alone, because that process cannot be seen here. */
 function removeIfLeft(path: string, mark: string | undefined): void {
   if (mark === undefined || !['dead', 'rebooted'].includes(fateOf(mark))) return
   try {
     const stats = lstatSync(path)
-    if (stats.isDirectory() && stats.uid === (process.geteuid?.() ?? stats.uid))
-      rmSync(path, { recursive: true })
+    if (stats.isDirectory() && stats.uid === (process.geteuid?.() ?? stats.uid)) removeFolder(path)
   } catch {
     // Another process was faster.
   }

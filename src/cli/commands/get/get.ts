@@ -2,13 +2,17 @@
 import { rfc3339 } from '../../../core/clock.js'
 import { ServerUnavailable, UsageError } from '../../../core/errors.js'
 import { Secret } from '../../../core/secret.js'
+import { hints } from '../../../platform/hints.js'
+import { assertNotOwn } from '../../../wiring/own-files.js'
 import type { Session } from '../../session.js'
 import { formatted } from './formats.js'
-import { readAll } from '../../terminal/input.js'
+import { readText } from '../../terminal/input.js'
 import type { GetFlags } from './options.js'
-import { replaceFile } from '../../terminal/output-file.js'
+import { namesFile, replaceFile } from '../../terminal/output-file.js'
 import { writeOut } from '../../terminal/output.js'
 import type { World } from '../../world.js'
+
+const REJECTED = 'hq-token get --rejected -'
 
 /** Prints an access token that works, and nothing else. */
 export async function get(session: Session, options: GetFlags): Promise<void> {
@@ -18,6 +22,7 @@ export async function get(session: Session, options: GetFlags): Promise<void> {
 /** The text to print. @throws {TokenError} */
 export async function answerOf(session: Session, options: GetFlags): Promise<string> {
   const { world, guard } = session
+  if (namesFile(options.outfile)) assertNotOwn(options.outfile, '--outfile', session.config)
   const minValid = options.minValid ?? options.time
   const rejected =
     options.rejected === undefined ? undefined : await rejectedToken(options.rejected, world.stdin)
@@ -54,7 +59,7 @@ export function handOut(
   { outfile }: Pick<GetFlags, 'outfile'>,
   { stdout }: Pick<World, 'stdout'>,
 ): Promise<void> {
-  return outfile === undefined || outfile === '-' ? writeOut(stdout, answer) : replaceFile(outfile, answer)
+  return namesFile(outfile) ? replaceFile(outfile, answer) : writeOut(stdout, answer)
 }
 
 async function rejectedToken(source: string, stdin: Session['world']['stdin']): Promise<Secret> {
@@ -62,13 +67,15 @@ async function rejectedToken(source: string, stdin: Session['world']['stdin']): 
     throw new UsageError(
       '--rejected takes the token from standard input only: a command line can be read by everyone',
       {
-        hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
+        hint: hints.fedBy('TOKEN', REJECTED),
       },
     )
-  const text = (await readAll(stdin, 'a rejected token', 'hq-token get --rejected -')).toString('utf8').trim()
-  if (text === '')
+  const text = await readText(stdin, 'a rejected token', REJECTED)
+  // The formats that `get` prints are taken, too.
+  const token = text.trim().replace(/^(?:Authorization: *)?Bearer +/i, '')
+  if (token === '')
     throw new UsageError('--rejected - found no token on standard input', {
-      hint: 'printf %s "$TOKEN" | hq-token get --rejected -',
+      hint: hints.fedBy('TOKEN', REJECTED),
     })
-  return new Secret(text)
+  return new Secret(token)
 }

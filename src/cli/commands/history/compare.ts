@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { instant } from '../../../core/lifetime.js'
 import { rfc3339 } from '../../../core/clock.js'
+import { textOf } from '../../../core/encoding.js'
 import { UsageError } from '../../../core/errors.js'
 import {
   compareHistories,
@@ -9,6 +10,7 @@ import {
   type Compared,
   type Comparison,
 } from '../../../core/history-comparison.js'
+import { hints } from '../../../platform/hints.js'
 import type { HistoryComparison, HistoryReport } from '../../../schemas/history.js'
 import type { Session } from '../../session.js'
 import { readAll } from '../../terminal/input.js'
@@ -28,12 +30,12 @@ export async function compare(session: Session, file: string, json: boolean): Pr
   const here = reportOn(session, await store.history())
   const found = compareHistories(entriesOf(here), entriesOf(other))
   if (json) await writeJson(world, comparisonOn(found, here, other))
-  else await writeReport(world.stdout, `${described(found, here, other).map(printable).join('\n')}\n`)
+  else await writeReport(world, `${described(found, here, other).map(printable).join('\n')}\n`)
 }
 
 /** @throws {UsageError} what is read is not what `history --json` prints; nothing of it is quoted */
 async function reportIn({ world }: Session, file: string): Promise<HistoryReport> {
-  if (file === '') throw new UsageError('--compare is given an empty name', { hint: `${COMPARE} < FILE` })
+  if (file === '') throw new UsageError('--compare is given an empty name', { hint: hints.fed(COMPARE) })
   const from = file === '-' ? 'standard input' : file
   const bytes = await bytesOf(world.stdin, file)
   if (bytes.length === 0)
@@ -41,9 +43,7 @@ async function reportIn({ world }: Session, file: string): Promise<HistoryReport
       hint: `it must hold what the other hq-token prints for: ${WHOLE}`,
     })
   const { historySchema } = await import('../../../schemas/history.js')
-  // PowerShell writes a file in UTF-16.
-  const encoding = ({ 0xff: 'utf-16le', 0xfe: 'utf-16be' } as const)[bytes[0] ?? 0] ?? 'utf-8'
-  const read = historySchema.safeParse(parsed(new TextDecoder(encoding).decode(bytes)))
+  const read = historySchema.safeParse(parsed(textOf(bytes)))
   if (read.success) return read.data
   const [issue] = read.error.issues
   const key = issue?.path

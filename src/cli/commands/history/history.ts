@@ -20,7 +20,7 @@ export async function history(session: Session, { limit, since, json }: HistoryF
   const entries = all.filter(({ at }) => at >= first).slice(0, limit === 0 ? all.length : limit)
   if (json === true) {
     await writeJson(world, reportOn(session, entries))
-  } else if (entries.length > 0) await writeReport(world.stdout, table(entries, store.isShared, world))
+  } else if (entries.length > 0) await writeReport(world, table(entries, store.isShared, world))
   else
     voice.tell({
       level: 'info',

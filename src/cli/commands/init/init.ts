@@ -20,6 +20,7 @@ import { examined, spoken } from '../doctor/doctor.js'
 import { QuestionsBroken, Questions } from './questions.js'
 import { isTaken, taken, write } from './write-config.js'
 import type { World } from '../../world.js'
+import { hints } from '../../../platform/hints.js'
 
 /** The texts for the file, by their keys. The secret is apart, so that it is not printed with the others. */
 interface Answers {
@@ -34,7 +35,7 @@ const SECRET = 'client.client_secret'
 const SOURCES = [SECRET, 'client.client_secret_file', 'client.client_secret_command'] as const
 const REDIRECT_URI = 'http://127.0.0.1:8765/callback'
 const SECRET_FLAGS = '--client-secret - (or --client-secret-file, --client-secret-command)'
-const EXAMPLE = 'hq-token init --instance https://HOST/INSTANCE/ --client-id ID --client-secret - < FILE'
+const EXAMPLE = hints.fed('hq-token init --instance https://HOST/INSTANCE/ --client-id ID --client-secret -')
 
 /**
  * Writes a config file from flags, and asks for the rest.

@@ -1,6 +1,7 @@
 // Puts the config file in place: whole, private, over no other file, and only if it can be read back.
 import { linkSync, lstatSync, readFileSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { isMachines } from '../../../config/locate.js'
 import { configText, readBack, type Texts } from '../../../config/write.js'
 import { OutputFailed, TokenError, UsageError } from '../../../core/errors.js'
 import { Draft } from '../../../platform/draft.js'
@@ -28,7 +29,7 @@ export async function write(
   const folder = dirname(path)
   try {
     // Not Node's own recursive `mkdir`, because that loops for good within /proc.
-    ensureOwnFolder(folder, tell)
+    ensureOwnFolder(folder, tell, { isReadingMeant: isMachines(path, world) })
   } catch (error) {
     throw unwritable(path, error)
   }

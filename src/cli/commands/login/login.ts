@@ -23,7 +23,7 @@ import { RedirectListener, type Page } from '../../../oauth/redirect-listener.js
 import type { Session } from '../../session.js'
 import { countdown, type Countdown } from './countdown.js'
 import { dieBy } from '../../../platform/signals.js'
-import { readAll } from '../../terminal/input.js'
+import { readText } from '../../terminal/input.js'
 import { keepAliveCommand } from '../../next-step.js'
 import { donePage, elsewherePage, failedPage, takenPage } from './login-pages.js'
 import { writeOut } from '../../terminal/output.js'
@@ -153,7 +153,7 @@ async function complete(session: Session, text: string, flags: LoginFlags): Prom
 }
 
 async function answerFrom({ world }: Session): Promise<string> {
-  if (world.stdin.isTTY !== true) return (await readAll(world.stdin, 'an address', COMPLETE)).toString('utf8')
+  if (world.stdin.isTTY !== true) return readText(world.stdin, 'an address', COMPLETE)
   const questions = new Questions(world)
   try {
     return await questions.askForPaste('Paste the address that the browser ended at, then Enter: ')

@@ -28,7 +28,7 @@ export async function notify(session: Session): Promise<ExitCode> {
     ({ where, problem }) =>
       `${printable(where)}: ${problem === null ? 'the message was taken' : printable(problem)}\n`,
   )
-  await writeReport(world.stdout, lines.join(''))
+  await writeReport(world, lines.join(''))
   if (deliveries.some(({ problem }) => problem !== null)) return Exit.config
   await allWork(session, world.clock().now)
   return Exit.ok

@@ -48,7 +48,7 @@ export async function statusOfAll(
   }
   const report: StatusAllReport = { format_version: 1, profiles: entries }
   if (json === true) await writeJson(world, report)
-  else await writeReport(world.stdout, lines(entries, world, await spans()).join(''))
+  else await writeReport(world, lines(entries, world, await spans()).join(''))
 }
 
 async function answerOf(read: () => Promise<Answer>): Promise<Answer> {

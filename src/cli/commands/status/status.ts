@@ -33,7 +33,7 @@ export async function status(session: Session, { json }: StatusFlags): Promise<v
     ...{ next, seed },
     refreshLife: await refreshLifeOf(session, set),
   })
-  await writeReport(world.stdout, text)
+  await writeReport(world, text)
 }
 
 /** Seconds: of the grant, where refreshes do not move the end. */
