@@ -37,7 +37,11 @@ const FILES = {
 }
 
 /** The names of functions and classes stay, so that a report of a bug tells the function, and by its column the place. */
-const SMALL = { compress: { target: 'es2022', keepNames: { function: true, class: true } }, mangle: { keepNames: true }, codegen: true }
+const SMALL = {
+  compress: { target: 'es2022', keepNames: { function: true, class: true } },
+  mangle: { keepNames: true },
+  codegen: true,
+}
 
 /**
  * Loads a module when something of it is first used, because a fresh token needs few of them. Only
