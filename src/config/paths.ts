@@ -180,7 +180,7 @@ export function typedPath(option: string, text: string, around: Pick<Surrounding
  * A path as people write it on Windows, where no shell has seen it: `%NAME%` is replaced, `%%` is a percent sign, and the quotes
  * around it are dropped, which cmd's `set NAME="C:\\a b"` makes part of the value and no name has.
  *
- * @throws {ConfigInvalid} a variable is not set: the name would become that of a folder
+ * @throws {ConfigInvalid} a variable is not set, or holds another's name: the name would become that of a folder
  */
 function expanded(text: string, where: string, { env, platform }: Surroundings): string {
   if (platform !== 'win32') return text
@@ -192,8 +192,13 @@ function expanded(text: string, where: string, { env, platform }: Surroundings):
     // Windows ignores the case of names.
     const own = Object.keys(env).find((one) => one.toUpperCase() === name.toUpperCase())
     const value = own === undefined ? undefined : variable(env, own)
-    if (value !== undefined) return unquoted(value)
     const shown = /^[\w().-]{1,64}$/.test(name) ? `%${name}%` : 'a variable'
+    // It would be a folder of the one in which a job stands.
+    if (value !== undefined && /%[^%]+%/.test(value))
+      throw new ConfigInvalid(`${where} names ${shown}, which holds the name of another variable`, {
+        hint: 'set it to a whole path',
+      })
+    if (value !== undefined) return unquoted(value)
     throw new ConfigInvalid(`${where} names ${shown}, which is not set`, {
       hint: 'set it, or write the path out; a percent sign that belongs to the path is written twice: %%',
     })

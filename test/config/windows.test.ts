@@ -18,6 +18,7 @@ const ENV = {
   LocalAppData: 'C:\\Users\\me\\AppData\\Local',
   'ProgramFiles(x86)': 'C:\\Program Files (x86)',
   EMPTY: '',
+  NESTED: '%TEMP%\\x',
   FIRM: 'acme',
   QUOTED: '"D:\\h q"',
   ProgramData: 'C:\\ProgramData',
@@ -51,6 +52,12 @@ describe('a path in a configuration on Windows', () => {
     ['\\\\server\\share\\token.db', '\\\\server\\share\\token.db'],
   ])('%s is %s', (text, expected) => {
     expect(path(text)).toBe(expected)
+  })
+
+  it('a variable that holds the name of another is refused, because that name would be a folder', async () => {
+    const error = await failure(() => path('%NESTED%\\token.db'))
+    expect(error).toBeInstanceOf(ConfigInvalid)
+    expect(words(error)).toContain('[store] path names %NESTED%, which holds the name of another variable')
   })
 
   it.each([

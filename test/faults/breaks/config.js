@@ -203,4 +203,11 @@ export default [
     replace: 'path: [pathsOf(around).resolve(config), String(typedPath)][0] ?? config',
     by: tests('config/windows', 'is an error of usage'),
   },
+  {
+    name: 'windows: the name of a variable within another becomes a folder',
+    file: 'src/config/paths.ts',
+    find: 'if (value !== undefined && /%[^%]+%/.test(value))',
+    replace: "if (value !== undefined && value === '%')",
+    by: tests('config/windows', 'holds the name of another is refused'),
+  },
 ]
