@@ -27,6 +27,8 @@ export interface SystemHints {
   readonly moreFiles: (whose: 'process' | 'machine') => string
   /** Several, one after the other. */
   readonly inTurn: (...commands: readonly string[]) => string
+  /** The file of PostgreSQL's passwords. */
+  readonly passwords: string
   /** Whether the clock is set by another one. */
   readonly clock: () => string
 }
@@ -45,6 +47,7 @@ const POSIX: SystemHints = {
   moreFiles: (whose) =>
     whose === 'process' ? 'ulimit -n 1024; in a unit of systemd: LimitNOFILE=1024' : 'sysctl fs.file-nr',
   inTurn: (...commands) => commands.join('; '),
+  passwords: '~/.pgpass',
   clock: () => 'timedatectl',
 }
 
@@ -73,6 +76,7 @@ const WINDOWS: SystemHints = {
   fedBy: (name, command) => `$env:${name} | ${command}`,
   search: (command) => `where.exe ${shellWord(command, 'win32')}`,
   moreFiles: () => 'run fewer programs at one moment',
+  passwords: '%APPDATA%\\postgresql\\pgpass.conf',
   inTurn,
   clock: () => 'w32tm /query /status',
 }

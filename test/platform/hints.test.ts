@@ -19,6 +19,7 @@ describe('the commands that hints name', () => {
     expect(hints.set('HQ_TOKEN_STATE_DIR', '/a b')).toBe("HQ_TOKEN_STATE_DIR='/a b' ")
     expect(hints.search('job')).toBe('echo "$PATH"')
     expect(hints.unset('A')).toBe('unset A')
+    expect(hints.passwords).toBe('~/.pgpass')
     expect(hints.fed('hq-token seed -')).toBe('hq-token seed - < FILE')
     expect(hints.fedBy('TOKEN', 'hq-token get --rejected -')).toBe(
       'printf %s "$TOKEN" | hq-token get --rejected -',
@@ -51,10 +52,12 @@ describe('the commands that hints name', () => {
   })
 
   it('name no command of another system on Windows', () => {
-    const all = Object.values(windows).map((hint) => (hint as (...of: string[]) => string)('C:\\a', 'C:\\b'))
+    const all = Object.values(windows).map((hint: unknown) =>
+      typeof hint === 'string' ? hint : (hint as (...of: string[]) => string)('C:\\a', 'C:\\b'),
+    )
     expect(
       all.filter((hint) =>
-        /\b(?:ls|df|fuser|mv|rm|ulimit|sysctl|systemd|chmod|chown|sudo|timedatectl|sntp)\b|\$PATH/.test(hint),
+        /\b(?:pgpass\s|unset|printf|ls|df|fuser|mv|rm|ulimit|sysctl|systemd|chmod|chown|sudo|timedatectl|sntp)\b|\$PATH/.test(hint),
       ),
     ).toEqual([])
   })

@@ -7,6 +7,7 @@ import {
   type ErrorDetails,
 } from '../../core/errors.js'
 import { errnoOf, noMoreFiles } from '../../platform/errno.js'
+import { hints } from '../../platform/hints.js'
 
 interface Verdict {
   readonly Fault: new (message: string, details?: ErrorDetails) => TokenError
@@ -36,7 +37,7 @@ const SAID: readonly Rule[] = [
     code: /^(?:28|08P01 .*(?:no such user|authentication failed))/,
     Fault: ConfigInvalid,
     told: said,
-    hint: 'check the user in [store] url and the password (url_password_file, url_password_command, PGPASSWORD, ~/.pgpass), then: hq-token doctor',
+    hint: `check the user in [store] url and the password (url_password_file, url_password_command, PGPASSWORD, ${hints.passwords}), then: hq-token doctor`,
   },
   {
     code: /^(?:3D000|08P01 .*(?:no such database|does not exist))/,

@@ -10,6 +10,7 @@ import { faultOf, LATER } from './faults.js'
 import { ownTypes, type Pg } from './pg-package.js'
 import type { QueryResult } from './queries.js'
 import type { DatabaseHost, SharedStoreSettings } from './settings.js'
+import { hints } from '../../platform/hints.js'
 
 /** Milliseconds for each address of a name but the last one: Node's default of 250 ms cuts off distant servers. */
 const ADDRESS_MS = 5_000
@@ -196,7 +197,7 @@ async function passwordFor(
   const secret = await password(host)
   if (secret !== undefined) return secret.reveal()
   throw new ConfigInvalid(`${where} asks for a password, and there is none`, {
-    hint: 'set url_password_file or url_password_command in [store], or PGPASSWORD; or put it into ~/.pgpass',
+    hint: `set url_password_file or url_password_command in [store], or PGPASSWORD; or put it into ${hints.passwords}`,
   })
 }
 
