@@ -112,7 +112,7 @@ describe('the updates of dependencies', () => {
       .filter((one) => one['package-ecosystem'] === 'npm')
       .flatMap((one) => one.directories ?? [])
     expect(folders.filter((folder) => !existsSync(`.${folder}/package-lock.json`))).toEqual([])
-    expect(folders).toHaveLength(2)
+    expect(folders).toHaveLength(3)
   })
 })
 

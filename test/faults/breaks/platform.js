@@ -126,7 +126,7 @@ export default [
     name: 'windows: the lines for a monitoring system are not of ASCII',
     file: 'src/cli/terminal/output.ts',
     find: 'return writeOut(stdout, forCodePage(text, stdout, platform))',
-    replace: 'return writeOut(stdout, platform === undefined ? forCodePage(text, stdout) : text)',
+    replace: 'return writeOut(stdout, forCodePage(text, {}, platform === "win32" ? "linux" : platform))',
     by: tests('cli/code-page', 'a monitoring system'),
   },
   {
