@@ -57,7 +57,9 @@ describe('the commands that hints name', () => {
     )
     expect(
       all.filter((hint) =>
-        /\b(?:pgpass\s|unset|printf|ls|df|fuser|mv|rm|ulimit|sysctl|systemd|chmod|chown|sudo|timedatectl|sntp)\b|\$PATH/.test(hint),
+        /\b(?:pgpass\s|unset|printf|ls|df|fuser|mv|rm|ulimit|sysctl|systemd|chmod|chown|sudo|timedatectl|sntp)\b|\$PATH/.test(
+          hint,
+        ),
       ),
     ).toEqual([])
   })
