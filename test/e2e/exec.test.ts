@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { requirePrograms } from '../support/debian.js'
 import { folder } from '../support/folder.js'
 import { place } from '../support/place.js'
 import { BIN, ended, start } from '../support/processes.js'
+import { asUser, canBeOthers, give, inProject, shared, VICTIM } from '../support/users.js'
 import { fresh } from './witness.js'
 
 beforeAll(() => {
@@ -159,6 +160,21 @@ describe('a command does not run', () => {
         'hq-token: error: no-program: permission denied\nhq-token: hint: see where commands are looked for: echo "$PATH"\n',
     })
   })
+
+  it.runIf(canBeOthers)(
+    'a command does not run where there is none by that name, also where PATH has a folder that may not be looked into, as after su',
+    async () => {
+      const { config, dir } = await fresh()
+      give(VICTIM, dir)
+      const closed = join(shared(), 'closed')
+      mkdirSync(closed, { mode: 0o700 })
+      const program = [process.execPath, inProject(BIN), 'exec', '--', 'no-such-command']
+      const env = { HQ_TOKEN_CONFIG: config, PATH: `${closed}:/usr/bin:/bin` }
+      const { code, stderr } = await asUser(VICTIM, program, { env })
+      expect(stderr).toContain('hq-token: error: no-such-command: command not found\n')
+      expect(code).toBe(127)
+    },
+  )
 
   it.each([
     [4, 'invalid-grant'],

@@ -153,7 +153,7 @@ describe.concurrent('a command for people costs nobody a token', () => {
 
   it.each([
     ['fails', 'echo no mailbox >&2; exit 67', /\[notify\] command gave exit status 67: no mailbox\n/],
-    ['is missing', 'no-such-mailer', /gave exit status 127: .*not found\n/],
+    ['is missing', './no-such-mailer', /gave exit status 127: .*not found\n/],
     ['is killed', 'kill -9 $$', /gave SIGKILL\n/],
     [
       'writes 10 MB and fails',

@@ -463,4 +463,11 @@ export default [
     replace: '    value: { ...fileName },\n',
     by: tests('cli/file-names', 'take'),
   },
+  {
+    name: 'a command that is nowhere is one that may not be run, after su',
+    file: 'src/cli/commands/exec/child.ts',
+    find: "(code === 'EACCES' && name === path",
+    replace: "(code === 'EACCESS' && name === path",
+    by: tests('e2e/exec', 'as after su'),
+  },
 ]

@@ -1,7 +1,9 @@
 // Runs the command of `exec`, and gives it the signals meant for hq-token. Knows nothing of tokens.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
+import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CommandNotExecutable, CommandNotFound, Exit, TokenError } from '../../../core/errors.js'
@@ -79,7 +81,7 @@ export class ForwardingChild {
       const [status, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
       return signal ?? status ?? Exit.bug
     } catch (error) {
-      throw notStarted(name, path, error)
+      throw notStarted(name, path, error, env)
     } finally {
       this.#bystander.leave()
     }
@@ -178,6 +180,12 @@ async function fateOf(cat: ChildProcess): Promise<'alive' | NodeJS.Signals | nul
   return fate
 }
 
+/** After `su`, PATH has folders that may not be looked into, and the system says EACCES. bash, too, then knows no such command. */
+function isNowhere(name: string, env: NodeJS.ProcessEnv): boolean {
+  const folders = (env['PATH'] ?? '').split(':')
+  return !name.includes('/') && !folders.some((folder) => existsSync(join(folder, name)))
+}
+
 /** Windows refuses with EPERM. */
 const NOT_EXECUTED: Readonly<Record<string, string>> = {
   ...{ EACCES: 'permission denied', EPERM: 'permission denied' },
@@ -189,13 +197,13 @@ const NOT_EXECUTED: Readonly<Record<string, string>> = {
  *
  * @param path The file, where this program has looked for it.
  */
-function notStarted(name: string, path: string, error: unknown): TokenError {
+function notStarted(name: string, path: string, error: unknown, env: NodeJS.ProcessEnv): TokenError {
   if (error instanceof TokenError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
   const full = noMoreFiles(error)
   if (full !== undefined) return full
   const search = `see where commands are looked for: ${hints.search(name)}`
-  if (code === 'ENOENT' || name === '')
+  if (code === 'ENOENT' || name === '' || (code === 'EACCES' && name === path && isNowhere(name, env)))
     return new CommandNotFound(
       `${name}: ${name.includes('/') ? 'no such file or directory' : 'command not found'}`,
       { hint: search, cause: error },
