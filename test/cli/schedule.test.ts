@@ -482,9 +482,18 @@ describe('schedule --dir', () => {
 
   it('a pipe in the place of a file is no file, and nobody waits for it', async () => {
     const dir = folder()
-    spawnSync('mkfifo', [join(dir, 'hq-token.timer')])
-    const { code, stderr } = await into(dir, ['--force'])
-    expect([code, stderr]).toEqual([74, expect.stringContaining('hq-token.timer is no regular file')])
+    const pipe = join(dir, 'hq-token.timer')
+    spawnSync('mkfifo', [pipe])
+    // Ends the wait of a program that reads it, which would hang these tests.
+    const writer = spawn('sh', ['-c', 'sleep 3; exec 3>"$1"', 'sh', pipe])
+    const begun = performance.now()
+    try {
+      const { code, stderr } = await into(dir, ['--force'])
+      expect([code, stderr]).toEqual([74, expect.stringContaining('hq-token.timer is no regular file')])
+      expect(performance.now() - begun).toBeLessThan(3_000)
+    } finally {
+      writer.kill('SIGKILL')
+    }
     expect(existsSync(join(dir, 'hq-token.service'))).toBe(false)
   })
 
