@@ -12,7 +12,7 @@ export interface Host {
 /** An id begins so that is the hardware's own: no copy of a disk takes it along. */
 export const HARDWARE = 'hw-'
 
-/** What stays the same of a machine: the id of its hardware, else its name. A Mac may take its name from the network. */
+/** A machine keeps the id of its hardware. Where none is known, its name stands for it, although a Mac may take that from the network. */
 export function lastingName({ name, id }: Host): string {
   return id?.startsWith(HARDWARE) === true ? id : name
 }

@@ -1,4 +1,4 @@
-// What a command writes out takes the place of none of the files that hq-token lives by.
+// The output of a command takes the place of none of the files that hq-token lives by.
 import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -69,6 +69,25 @@ describe.each(Object.entries(WAYS))('%s', { timeout: 60_000 }, (way, { args, env
     expect(readFileSync(beyond, 'utf8')).not.toBe('')
   })
 })
+
+it(
+  'no output takes the place of another profile’s store, or of a configuration that cannot be read',
+  { timeout: 60_000 },
+  async () => {
+    const [there, other] = [await settled(3600), await settled(3600)]
+    const store = join(other.dir, 'token.db')
+    const before = stateOf(store)
+    for (const [way, { args, env, code }] of Object.entries(WAYS)) {
+      const said = await there.run(args(store), { env: env?.(store) as NodeJS.ProcessEnv })
+      expect([way, said.code], said.stderr).toEqual([way, code])
+      expect(`${said.stderr}${said.stdout}`).toContain(`${store} is the store of another profile`)
+    }
+    writeFileSync(there.config, 'no configuration')
+    for (const file of [there.config, store])
+      expect(await there.run(['check', '--prometheus', file])).toMatchObject({ code: 3 })
+    expect([readFileSync(there.config, 'utf8'), stateOf(store)]).toEqual(['no configuration', before])
+  },
+)
 
 function stateOf(file: string): unknown {
   const stats = statSync(file, { throwIfNoEntry: false })

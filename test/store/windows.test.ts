@@ -266,7 +266,7 @@ describe('doctor on Windows', () => {
     it('is a failure where a file does not open for writing', () => {
       const isFolder = (here: string): void => {
         store(here)
-        // Nobody opens it for writing, not even root.
+        // It cannot be opened for writing, not even by root.
         mkdirSync(join(here, 'hq', 'token.rescue'))
       }
       expect(written('win32', isFolder)).toMatchObject([

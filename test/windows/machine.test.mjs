@@ -1,4 +1,4 @@
-// What hq-token asks Windows about the machine and the account: ids, certificates, the proxy, the folders of all users.
+// hq-token asks Windows about the machine and the account: ids, certificates, the proxy, the folders of all users.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -156,7 +156,7 @@ if (isWine())
     }
   })
 
-/** What `doctor` finds under one name. */
+/** The findings of `doctor` under one name. */
 async function findings(here, wanted, { options = [], env = {} } = {}) {
   const { stdout, stderr } = await here.start(['doctor', '--json', ...options], { env }).ended
   assert.match(stdout, /^\{/, stderr)

@@ -151,7 +151,7 @@ function inCmd(command) {
   assert.equal(status, 0, `${command}\n${stdout}${stderr}`)
 }
 
-/** What Windows PowerShell cannot load modules with, if PowerShell 7 has started all this. */
+/** Without PSModulePath, because Windows PowerShell loads no module by the one that PowerShell 7 hands on. */
 const ENV = { ...process.env, PSModulePath: undefined }
 
 /** @returns The output of a program of Windows that has to end with 0. */

@@ -86,4 +86,11 @@ export default [
     replace: '    if (namesFile(flags.outfile)) void assertNotOwnOf\n    void options\n',
     by: tests('e2e/own-files', 'get --outfile replaces none'),
   },
+  {
+    name: 'an output takes the place of another profile’s store',
+    file: 'src/wiring/own-files.ts',
+    find: "  if (isSomeStore(path)) throw refused(path, 'the store of another profile', option)\n",
+    replace: '',
+    by: tests('e2e/own-files', 'another profile’s store'),
+  },
 ]
